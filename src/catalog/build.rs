@@ -1,0 +1,152 @@
+//! Builds a snapshot from descriptions: for tests, policies' own `[[tests]]` and `explain` without a database, and as
+//! the last step of loading one from a server.
+
+use std::sync::Arc;
+
+use super::{Catalog, Column, Function, Oid, Relation, RelationKind, RelationName, Type, TypeClass, builtin as t};
+
+/// Collects the parts of a [`Catalog`].
+#[derive(Debug, Default)]
+pub struct CatalogBuilder {
+    catalog: Catalog,
+    next_oid: Oid,
+}
+
+/// Name in a description, oid, class.
+const BUILTIN_TYPES: &[(&str, &str, Oid, TypeClass)] = &[
+    ("boolean", "bool", t::BOOL, TypeClass::Bool),
+    ("bytea", "bytea", t::BYTEA, TypeClass::Other),
+    ("name", "name", t::NAME, TypeClass::Text),
+    ("bigint", "int8", t::INT8, TypeClass::Integer),
+    ("smallint", "int2", t::INT2, TypeClass::Integer),
+    ("integer", "int4", t::INT4, TypeClass::Integer),
+    ("text", "text", t::TEXT, TypeClass::Text),
+    ("oid", "oid", t::OID, TypeClass::Other),
+    ("json", "json", t::JSON, TypeClass::Json),
+    ("real", "float4", t::FLOAT4, TypeClass::Float),
+    ("double precision", "float8", t::FLOAT8, TypeClass::Float),
+    ("money", "money", t::MONEY, TypeClass::Other),
+    ("inet", "inet", t::INET, TypeClass::Other),
+    ("character", "bpchar", t::BPCHAR, TypeClass::Text),
+    ("character varying", "varchar", t::VARCHAR, TypeClass::Text),
+    ("date", "date", t::DATE, TypeClass::Date),
+    ("time without time zone", "time", t::TIME, TypeClass::Other),
+    ("timestamp without time zone", "timestamp", t::TIMESTAMP, TypeClass::Timestamp),
+    ("timestamp with time zone", "timestamptz", t::TIMESTAMPTZ, TypeClass::TimestampTz),
+    ("interval", "interval", t::INTERVAL, TypeClass::Other),
+    ("numeric", "numeric", t::NUMERIC, TypeClass::Numeric),
+    ("uuid", "uuid", t::UUID, TypeClass::Uuid),
+    ("jsonb", "jsonb", t::JSONB, TypeClass::Jsonb),
+];
+
+/// Types whose comparison operators with themselves are leakproof in PostgreSQL 15.
+const LEAKPROOF_COMPARED: &[Oid] = &[
+    t::BOOL, t::INT2, t::INT4, t::INT8, t::TEXT, t::BPCHAR, t::DATE, t::TIMESTAMP, t::TIMESTAMPTZ, t::UUID, t::FLOAT4,
+    t::FLOAT8, t::NAME, t::OID,
+];
+
+impl CatalogBuilder {
+    /// An empty catalog of PostgreSQL 15 with the built-in types and their leakproof comparisons.
+    pub fn new() -> Self {
+        let mut builder = Self { catalog: Catalog::default(), next_oid: 16384 };
+        builder.catalog.epoch = 1;
+        builder.catalog.server_version = 150_000;
+        builder.catalog.schemas.extend(["public".to_owned(), "pg_catalog".to_owned(), "information_schema".to_owned()]);
+        for &(_, name, oid, class) in BUILTIN_TYPES {
+            builder.add_type(Type { oid, schema: "pg_catalog".into(), name: name.into(), class, base: oid, element: None });
+        }
+        for &oid in LEAKPROOF_COMPARED {
+            for operator in ["=", "<>", "<", "<=", ">", ">="] {
+                builder.catalog.leakproof_operators.insert((operator.into(), oid, oid));
+            }
+        }
+        builder
+    }
+
+    /// A builder with nothing in it, for a snapshot that is read from a server.
+    pub fn empty(epoch: u64, server_version: u32) -> Self {
+        let catalog = Catalog { epoch, server_version, ..Catalog::default() };
+        Self { catalog, next_oid: 16384 }
+    }
+
+    /// Sets the epoch.
+    #[must_use]
+    pub fn epoch(mut self, epoch: u64) -> Self {
+        self.catalog.epoch = epoch;
+        self
+    }
+
+    /// Adds a schema.
+    pub fn add_schema(&mut self, schema: impl Into<String>) {
+        self.catalog.schemas.insert(schema.into());
+    }
+
+    /// Adds a type.
+    pub fn add_type(&mut self, ty: Type) {
+        self.catalog.types.insert(ty.oid, ty);
+    }
+
+    /// Adds a function.
+    pub fn add_function(&mut self, function: Function) {
+        self.catalog.functions.entry(function.name.clone()).or_default().push(function);
+    }
+
+    /// Says that an operator's function is leakproof.
+    pub fn add_leakproof_operator(&mut self, operator: impl Into<String>, left: Oid, right: Oid) {
+        self.catalog.leakproof_operators.insert((operator.into(), left, right));
+    }
+
+    /// Adds a relation as it is.
+    pub fn add_relation(&mut self, relation: Relation) {
+        self.catalog.schemas.insert(relation.name.schema.clone());
+        self.catalog.by_name.insert(relation.name.clone(), relation.oid);
+        self.catalog.relations.insert(relation.oid, Arc::new(relation));
+    }
+
+    /// Adds an ordinary table from `(column, type)` pairs, types as `format_type` writes them (`bigint`,
+    /// `character varying(20)`, `text[]`); an unknown type is [`TypeClass::Other`].
+    pub fn table(&mut self, name: RelationName, columns: &[(&str, &str)], primary_key: &[&str]) -> Oid {
+        let oid = self.next_oid;
+        self.next_oid += 1;
+        let columns: Vec<Column> = columns
+            .iter()
+            .zip(1_i16..)
+            .map(|(&(column, type_sql), number)| {
+                let (type_oid, class) = self.type_of(type_sql);
+                Column { number, name: column.to_owned(), type_oid, type_sql: type_sql.to_owned(), class, generated: false }
+            })
+            .collect();
+        let primary_key = primary_key
+            .iter()
+            .filter_map(|key| columns.iter().find(|column| column.name == *key).map(|column| column.number))
+            .collect();
+        self.add_relation(Relation {
+            oid,
+            name,
+            kind: RelationKind::Table,
+            columns,
+            primary_key,
+            parents: Vec::new(),
+            children: Vec::new(),
+            reaches: Vec::new(),
+            opaque: false,
+        });
+        oid
+    }
+
+    fn type_of(&self, type_sql: &str) -> (Oid, TypeClass) {
+        if type_sql.ends_with("[]") {
+            return (0, TypeClass::Array);
+        }
+        let plain = type_sql.split('(').next().unwrap_or(type_sql).trim();
+        BUILTIN_TYPES
+            .iter()
+            .find(|(long, short, ..)| *long == plain || *short == plain)
+            .map_or((0, TypeClass::Other), |&(_, _, oid, class)| (oid, class))
+    }
+
+    /// The finished snapshot.
+    pub fn build(self) -> Catalog {
+        self.catalog
+    }
+}

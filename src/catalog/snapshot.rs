@@ -1,0 +1,233 @@
+//! The snapshot itself.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::{Oid, RelationName, Type, TypeClass};
+
+/// What the database looked like when the snapshot was taken.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    pub(super) epoch: u64,
+    /// `server_version_num`, such as 150018.
+    pub(super) server_version: u32,
+    pub(super) schemas: BTreeSet<String>,
+    pub(super) relations: HashMap<Oid, Arc<Relation>>,
+    pub(super) by_name: HashMap<RelationName, Oid>,
+    pub(super) types: HashMap<Oid, Type>,
+    /// By name without schema.
+    pub(super) functions: HashMap<String, Vec<Function>>,
+    /// (operator name, left type, right type) of operators whose function is leakproof.
+    pub(super) leakproof_operators: HashSet<(String, Oid, Oid)>,
+}
+
+/// `pg_class.relkind`, of the kinds that a statement can name in FROM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelationKind {
+    /// An ordinary table.
+    Table,
+    /// A partitioned table.
+    PartitionedTable,
+    /// A view.
+    View,
+    /// A materialized view.
+    MaterializedView,
+    /// A foreign table.
+    ForeignTable,
+    /// A sequence.
+    Sequence,
+    /// A TOAST table.
+    Toast,
+    /// A composite type's row description, an index, or anything else.
+    Other,
+}
+
+/// One relation.
+#[derive(Debug, Clone)]
+pub struct Relation {
+    /// `pg_class.oid`.
+    pub oid: Oid,
+    /// Schema and name.
+    pub name: RelationName,
+    /// Table, view ...
+    pub kind: RelationKind,
+    /// Live columns in the order of their numbers; system columns are left out.
+    pub columns: Vec<Column>,
+    /// Column numbers of the primary key, in key order; empty where there is none.
+    pub primary_key: Vec<i16>,
+    /// Direct parents: partition of, or inherits from.
+    pub parents: Vec<Oid>,
+    /// Direct children.
+    pub children: Vec<Oid>,
+    /// For a view or materialized view: every relation that its definition names, transitively through other views.
+    /// For a table with rules: what the rules name.
+    pub reaches: Vec<Oid>,
+    /// The definition calls a function that is not built in, so that what it reads cannot be known.
+    pub opaque: bool,
+}
+
+impl Relation {
+    /// The column of that name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// `attnum`.
+    pub number: i16,
+    /// `attname`.
+    pub name: String,
+    /// `atttypid`.
+    pub type_oid: Oid,
+    /// `format_type(atttypid, atttypmod)`: `character varying(20)`; schema-qualified where it is not built in.
+    pub type_sql: String,
+    /// Followed through domains.
+    pub class: TypeClass,
+    /// A generated column (`GENERATED ALWAYS AS (...) STORED`).
+    pub generated: bool,
+}
+
+/// `pg_proc.prokind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionKind {
+    /// A plain function.
+    Plain,
+    /// A procedure.
+    Procedure,
+    /// An aggregate.
+    Aggregate,
+    /// A window function.
+    Window,
+}
+
+/// `pg_proc.provolatile`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volatility {
+    /// Same result for the same arguments, always.
+    Immutable,
+    /// Same result within a statement.
+    Stable,
+    /// Anything.
+    Volatile,
+}
+
+/// One row of `pg_proc`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// `pg_proc.oid`.
+    pub oid: Oid,
+    /// Schema.
+    pub schema: String,
+    /// `proname`.
+    pub name: String,
+    /// Plain, aggregate ...
+    pub kind: FunctionKind,
+    /// `provolatile`.
+    pub volatility: Volatility,
+    /// `proleakproof`.
+    pub leakproof: bool,
+    /// `pg_language.lanname`.
+    pub language: String,
+    /// The extension that it belongs to.
+    pub extension: Option<String>,
+    /// `prosecdef`.
+    pub security_definer: bool,
+    /// Argument types.
+    pub arguments: Vec<Oid>,
+    /// `prorettype`.
+    pub returns: Oid,
+    /// Names of OUT/TABLE columns, where it returns a row; empty for a scalar.
+    pub columns: Vec<String>,
+    /// `proretset`.
+    pub returns_set: bool,
+}
+
+impl Catalog {
+    /// Grows with each reload; part of every cached decision's key.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// `server_version_num`.
+    pub fn server_version(&self) -> u32 {
+        self.server_version
+    }
+
+    /// Whether the schema exists.
+    pub fn has_schema(&self, schema: &str) -> bool {
+        self.schemas.contains(schema)
+    }
+
+    /// The relation of that full name.
+    pub fn relation(&self, name: &RelationName) -> Option<&Arc<Relation>> {
+        self.relations.get(self.by_name.get(name)?)
+    }
+
+    /// The relation with that oid.
+    pub fn relation_by_oid(&self, oid: Oid) -> Option<&Arc<Relation>> {
+        self.relations.get(&oid)
+    }
+
+    /// Every relation, in no particular order.
+    pub fn relations(&self) -> impl Iterator<Item = &Arc<Relation>> {
+        self.relations.values()
+    }
+
+    /// What an unqualified relation name means under a search path (which is given without the implicit
+    /// `pg_catalog`; that is searched first unless the path names it).
+    pub fn find_relation(&self, search_path: &[String], name: &str) -> Option<&Arc<Relation>> {
+        let implicit = (!search_path.iter().any(|schema| schema == "pg_catalog")).then_some("pg_catalog");
+        implicit
+            .into_iter()
+            .chain(search_path.iter().map(String::as_str))
+            .find_map(|schema| self.relation(&RelationName::new(schema, name)))
+    }
+
+    /// The type with that oid.
+    pub fn type_by_oid(&self, oid: Oid) -> Option<&Type> {
+        self.types.get(&oid)
+    }
+
+    /// The type of that schema and name.
+    pub fn type_by_name(&self, schema: &str, name: &str) -> Option<&Type> {
+        self.types.values().find(|ty| ty.name == name && ty.schema == schema)
+    }
+
+    /// Every function of that name, in every schema.
+    pub fn functions(&self, name: &str) -> &[Function] {
+        self.functions.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the operator for exactly these operand types is leakproof (`pg_proc.proleakproof`): its function tells
+    /// nothing about its arguments but its result.
+    pub fn operator_is_leakproof(&self, operator: &str, left: Oid, right: Oid) -> bool {
+        self.leakproof_operators.contains(&(operator.to_owned(), left, right))
+    }
+
+    /// The ancestors of a relation (partition parents, inheritance parents), nearest first.
+    pub fn ancestors(&self, oid: Oid) -> Vec<Oid> {
+        self.closure(oid, |relation| &relation.parents)
+    }
+
+    /// The descendants of a relation, nearest first.
+    pub fn descendants(&self, oid: Oid) -> Vec<Oid> {
+        self.closure(oid, |relation| &relation.children)
+    }
+
+    fn closure(&self, oid: Oid, next: impl Fn(&Relation) -> &Vec<Oid>) -> Vec<Oid> {
+        let mut found = Vec::new();
+        let mut queue = vec![oid];
+        while let Some(oid) = queue.pop() {
+            for &neighbour in self.relations.get(&oid).map_or(&[][..], |relation| next(relation)) {
+                if !found.contains(&neighbour) {
+                    found.push(neighbour);
+                    queue.push(neighbour);
+                }
+            }
+        }
+        found
+    }
+}

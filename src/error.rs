@@ -1,0 +1,151 @@
+//! The one kind of error whose text may reach a client.
+//!
+//! Everything else that fails inside the proxy is told to the operator's log and reaches the client as a
+//! [`Refusal::internal`], which says nothing.
+
+use std::fmt;
+
+/// A five-character SQLSTATE, as in appendix A of PostgreSQL's documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SqlState(&'static str);
+
+impl SqlState {
+    /// `insufficient_privilege`: the policy refuses.
+    pub const INSUFFICIENT_PRIVILEGE: Self = Self("42501");
+    /// `syntax_error`: the statement is not understood.
+    pub const SYNTAX_ERROR: Self = Self("42601");
+    /// `feature_not_supported`: understood, and not carried out here.
+    pub const FEATURE_NOT_SUPPORTED: Self = Self("0A000");
+    /// `undefined_table`.
+    pub const UNDEFINED_TABLE: Self = Self("42P01");
+    /// `undefined_column`.
+    pub const UNDEFINED_COLUMN: Self = Self("42703");
+    /// `ambiguous_column`.
+    pub const AMBIGUOUS_COLUMN: Self = Self("42702");
+    /// `undefined_function`.
+    pub const UNDEFINED_FUNCTION: Self = Self("42883");
+    /// `undefined_object`.
+    pub const UNDEFINED_OBJECT: Self = Self("42704");
+    /// `invalid_sql_statement_name`: no such prepared statement.
+    pub const INVALID_SQL_STATEMENT_NAME: Self = Self("26000");
+    /// `invalid_cursor_name`: no such portal or cursor.
+    pub const INVALID_CURSOR_NAME: Self = Self("34000");
+    /// `duplicate_prepared_statement`.
+    pub const DUPLICATE_PREPARED_STATEMENT: Self = Self("42P05");
+    /// `in_failed_sql_transaction`.
+    pub const IN_FAILED_SQL_TRANSACTION: Self = Self("25P02");
+    /// `statement_too_complex`: size or nesting over the limit.
+    pub const STATEMENT_TOO_COMPLEX: Self = Self("54001");
+    /// `program_limit_exceeded`.
+    pub const PROGRAM_LIMIT_EXCEEDED: Self = Self("54000");
+    /// `protocol_violation`.
+    pub const PROTOCOL_VIOLATION: Self = Self("08P01");
+    /// `connection_failure`: the database went away.
+    pub const CONNECTION_FAILURE: Self = Self("08006");
+    /// `sqlclient_unable_to_establish_sqlconnection`.
+    pub const CANNOT_CONNECT: Self = Self("08001");
+    /// `invalid_authorization_specification`.
+    pub const INVALID_AUTHORIZATION: Self = Self("28000");
+    /// `invalid_password`.
+    pub const INVALID_PASSWORD: Self = Self("28P01");
+    /// `invalid_parameter_value`.
+    pub const INVALID_PARAMETER_VALUE: Self = Self("22023");
+    /// `character_not_in_repertoire`: text that is not UTF-8.
+    pub const CHARACTER_NOT_IN_REPERTOIRE: Self = Self("22021");
+    /// `too_many_connections`.
+    pub const TOO_MANY_CONNECTIONS: Self = Self("53300");
+    /// `io_error`: the access log cannot be written.
+    pub const IO_ERROR: Self = Self("58030");
+    /// `admin_shutdown`.
+    pub const ADMIN_SHUTDOWN: Self = Self("57P01");
+    /// `internal_error`.
+    pub const INTERNAL_ERROR: Self = Self("XX000");
+
+    /// The five characters.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for SqlState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// The stage that refused a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Frames and messages.
+    Wire,
+    /// What belongs to the session: purpose, settings, prepared statements.
+    Session,
+    /// Text to AST, with the limits.
+    Parse,
+    /// The second parser disagrees.
+    Witness,
+    /// Names to catalog columns.
+    Resolve,
+    /// The policy.
+    Decide,
+    /// AST to the text that runs.
+    Rewrite,
+    /// The access log.
+    Audit,
+}
+
+/// A refusal whose every field is safe to show to the client: no value of the database and no literal of the
+/// statement stands in it, only names that the client wrote and names of the policy.
+///
+/// Text is lower case without a full stop; names stand in backticks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Where it was refused.
+    pub stage: Stage,
+    /// SQLSTATE of the ErrorResponse.
+    pub sqlstate: SqlState,
+    /// What was refused, for whom.
+    pub message: String,
+    /// Which rule, or that none does.
+    pub detail: Option<String>,
+    /// What would help.
+    pub hint: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal with neither DETAIL nor HINT.
+    pub fn new(stage: Stage, sqlstate: SqlState, message: impl Into<String>) -> Self {
+        Self { stage, sqlstate, message: message.into(), detail: None, hint: None }
+    }
+
+    /// A statement of a kind that is never forwarded (0A000).
+    pub fn unsupported(stage: Stage, message: impl Into<String>) -> Self {
+        Self::new(stage, SqlState::FEATURE_NOT_SUPPORTED, message)
+    }
+
+    /// A statement that is not understood (42601).
+    pub fn syntax(stage: Stage, message: impl Into<String>) -> Self {
+        Self::new(stage, SqlState::SYNTAX_ERROR, message)
+    }
+
+    /// What a client sees of a failure inside the proxy: nothing of it.
+    pub fn internal(stage: Stage) -> Self {
+        Self::new(stage, SqlState::INTERNAL_ERROR, "the proxy could not carry this out")
+    }
+
+    /// Adds the DETAIL.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds the HINT.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}

@@ -1,0 +1,158 @@
+//! What a decision is.
+
+use std::collections::BTreeMap;
+
+use super::Mask;
+use crate::catalog::RelationName;
+
+/// The outcome of [`decide`](super::decide).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The statement may run, with these obligations carried out.
+    Permit(Permit),
+    /// It may not.
+    Denial(Denial),
+}
+
+/// What a statement got, as the access log writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As asked.
+    Allow,
+    /// With masks, columns left out, or rows left out.
+    Mask,
+    /// Not at all.
+    Deny,
+}
+
+/// A permit can only be made by [`decide`](super::decide): the rewrite demands one, so nothing is rewritten undecided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    pub(super) relations: Vec<RelationObligation>,
+}
+
+impl Permit {
+    /// One obligation for each [`RelationAccess`](super::RelationAccess) of the request, in the same order.
+    pub fn relations(&self) -> &[RelationObligation] {
+        &self.relations
+    }
+
+    /// `Mask` where anything is masked, left out or filtered, else `Allow`.
+    pub fn verdict(&self) -> Verdict {
+        let touched = self.relations.iter().any(|relation| match relation {
+            RelationObligation::Open { .. } => false,
+            RelationObligation::Governed { columns, consent, min_group, .. } => {
+                consent.is_some()
+                    || min_group.is_some()
+                    || columns.values().any(|column| !matches!(column.action, Action::Read | Action::Write))
+            }
+        });
+        if touched { Verdict::Mask } else { Verdict::Allow }
+    }
+}
+
+/// What must be done to one occurrence of a relation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RelationObligation {
+    /// No personal information: forwarded as it is, by its full name.
+    Open {
+        /// The relation.
+        relation: RelationName,
+    },
+    /// Becomes a derived table (or, as the target of a write, is held to plain columns).
+    Governed {
+        /// The relation.
+        relation: RelationName,
+        /// Every column of the request, by name.
+        columns: BTreeMap<String, ColumnObligation>,
+        /// Only rows of subjects with live consent.
+        consent: Option<ConsentFilter>,
+        /// Whose row it is.
+        subject: Option<SubjectPath>,
+        /// Aggregates only, over at least so many distinct subjects.
+        min_group: Option<u32>,
+    },
+}
+
+/// What must be done to one column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnObligation {
+    /// What.
+    pub action: Action,
+    /// Name of the rule that says so.
+    pub rule: Option<String>,
+}
+
+/// What happens to a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Shown as it is.
+    Read,
+    /// Shown through a mask, everywhere but in a lookup.
+    Mask {
+        /// The mask.
+        mask: Mask,
+        /// `column = constant` may be tested on the raw value.
+        lookup: bool,
+    },
+    /// Left out of a star.
+    Omit,
+    /// Set by INSERT or UPDATE.
+    Write,
+}
+
+/// The rows of subjects who consented: `EXISTS (SELECT FROM table WHERE subject = <row's subject> AND purpose = '<purpose>' AND (active))`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsentFilter {
+    /// Where the database keeps consents.
+    pub table: RelationName,
+    /// The column of that table that names the subject.
+    pub subject: String,
+    /// The column of that table that names the purpose.
+    pub purpose_column: String,
+    /// The purposes that must each have live consent: the purpose in force (a child needs its own).
+    pub purposes: Vec<String>,
+    /// SQL over that table's columns that says a consent is live. Validated with the policy.
+    pub active: String,
+}
+
+/// How a row leads to its data subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubjectPath {
+    /// A column of the row itself.
+    Column(String),
+    /// A column that refers to another relation's column, whose row leads on.
+    Through {
+        /// The column of this relation.
+        column: String,
+        /// The relation referred to.
+        relation: RelationName,
+        /// The column of that relation that is referred to.
+        references: String,
+        /// How that relation's row leads on.
+        next: Box<SubjectPath>,
+    },
+}
+
+/// Why not: at least one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// Each reason, the most telling first.
+    pub reasons: Vec<Reason>,
+}
+
+/// One reason for a denial, in words that are safe to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// The relation, where it is about one.
+    pub relation: Option<RelationName>,
+    /// The column, where it is about one.
+    pub column: Option<String>,
+    /// `column `public.customers.health_note` is not open to role `support_agent` for purpose `support``.
+    pub message: String,
+    /// The rule that denies, if one does.
+    pub rule: Option<String>,
+    /// What would help.
+    pub hint: Option<String>,
+}

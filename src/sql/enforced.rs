@@ -1,0 +1,131 @@
+//! What comes out of the pipeline.
+
+use std::collections::HashSet;
+
+use crate::catalog::Oid;
+use crate::error::Refusal;
+use crate::policy::AccessReport;
+
+/// A statement that may run: rendered from the AST that was decided and rewritten. Only this module's pipeline makes
+/// one, so text that was not decided cannot be forwarded.
+#[derive(Debug, Clone)]
+pub struct Enforced {
+    pub(super) text: String,
+    pub(super) report: AccessReport,
+    pub(super) guard: Guard,
+    pub(super) effect: Effect,
+}
+
+impl Enforced {
+    /// The text to forward.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// For the access log.
+    pub fn report(&self) -> &AccessReport {
+        &self.report
+    }
+
+    /// What the row description may name.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// What the statement does to the session.
+    pub fn effect(&self) -> &Effect {
+        &self.effect
+    }
+}
+
+/// A statement that may not run, with what the log should hold about it.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// What the client is told.
+    pub refusal: Refusal,
+    /// What the log is told; its verdict is deny.
+    pub report: AccessReport,
+}
+
+/// Which plain columns the row description of the result may name (design, invariant 11).
+#[derive(Debug, Clone, Default)]
+pub struct Guard {
+    pub(super) unrestricted: bool,
+    /// Relations of which every column may come back: open ones and system catalogs.
+    pub(super) open: HashSet<Oid>,
+    /// (relation, column number) that the decision opened.
+    pub(super) columns: HashSet<(Oid, i16)>,
+}
+
+impl Guard {
+    /// Whether a field of a RowDescription may come back: `table` and `column` are its table oid and attribute
+    /// number, both 0 for an expression.
+    pub fn permits(&self, table: Oid, column: i16) -> bool {
+        self.unrestricted || table == 0 || self.open.contains(&table) || self.columns.contains(&(table, column))
+    }
+}
+
+/// What a statement does to the session's own state, once it has run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Effect {
+    /// Nothing that the proxy tracks: SELECT, INSERT, LISTEN ...
+    #[default]
+    None,
+    /// BEGIN, START TRANSACTION.
+    Begin,
+    /// COMMIT, END; `chain` starts another at once.
+    Commit {
+        /// AND CHAIN.
+        chain: bool,
+    },
+    /// ROLLBACK, ABORT.
+    Rollback {
+        /// AND CHAIN.
+        chain: bool,
+    },
+    /// SAVEPOINT.
+    Savepoint(String),
+    /// RELEASE SAVEPOINT.
+    Release(String),
+    /// ROLLBACK TO SAVEPOINT.
+    RollbackTo(String),
+    /// SET pgpurpose.purpose; the session checks that the role may use it. `None`: back to the session's start value.
+    SetPurpose {
+        /// The purpose.
+        purpose: Option<String>,
+        /// SET LOCAL.
+        local: bool,
+    },
+    /// SET search_path; names as written, `$user` not replaced. `None`: back to the session's start value.
+    SetSearchPath {
+        /// The schemas.
+        path: Option<Vec<String>>,
+        /// SET LOCAL.
+        local: bool,
+    },
+    /// RESET ALL: purpose and search path go back to the session's start values.
+    ResetAll,
+    /// DISCARD ALL: as RESET ALL, and prepared statements, cursors and portals are gone. DISCARD PLANS and the like are `None`.
+    DiscardAll,
+    /// PREPARE name AS ...: report and guard of this statement are those of the inner one.
+    Prepare(String),
+    /// EXECUTE name: report and guard are those that PREPARE left behind; the session has them.
+    Execute(String),
+    /// DEALLOCATE name, or ALL.
+    Deallocate(Option<String>),
+    /// DECLARE name CURSOR: report and guard are those of its query.
+    Declare {
+        /// The cursor.
+        name: String,
+        /// WITH HOLD.
+        hold: bool,
+    },
+    /// FETCH, MOVE: the cursor's guard applies.
+    Fetch(String),
+    /// CLOSE name, or ALL.
+    CloseCursor(Option<String>),
+    /// COPY ... FROM STDIN.
+    CopyIn,
+    /// COPY ... TO STDOUT.
+    CopyOut,
+}

@@ -1,0 +1,29 @@
+//! Text to AST, names to columns, and back to the text that runs.
+//!
+//! [`enforce`] is the one path: simple query, Parse, SQL-level PREPARE, DECLARE, EXPLAIN and COPY all go through it.
+
+mod enforced;
+
+use crate::catalog::Catalog;
+use crate::policy::PolicySet;
+
+pub use enforced::{Effect, Enforced, Guard, Refused};
+
+/// On whose behalf, why, and under which snapshots a statement is decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The catalog snapshot.
+    pub catalog: &'a Catalog,
+    /// The policy snapshot.
+    pub policies: &'a PolicySet,
+    /// The session's PostgreSQL login.
+    pub login: &'a str,
+    /// The purpose in force for this statement.
+    pub purpose: &'a str,
+    /// The session's search path: `"$user"` replaced by the login.
+    pub search_path: &'a [String],
+    /// Today in UTC.
+    pub today: jiff::civil::Date,
+    /// Observe mode: decide and report, change nothing.
+    pub observe: bool,
+}
