@@ -2,11 +2,13 @@
 //!
 //! [`enforce`] is the one path: simple query, Parse, SQL-level PREPARE, DECLARE, EXPLAIN and COPY all go through it.
 
+mod enforce;
 mod enforced;
 
 use crate::catalog::Catalog;
 use crate::policy::PolicySet;
 
+pub use enforce::{enforce, relay_unrestricted};
 pub use enforced::{Effect, Enforced, Guard, Refused};
 
 /// On whose behalf, why, and under which snapshots a statement is decided.
