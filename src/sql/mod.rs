@@ -4,12 +4,19 @@
 
 mod enforce;
 mod enforced;
+mod facts;
+mod parse;
+mod stack;
+pub mod utility;
 
 use crate::catalog::Catalog;
 use crate::policy::PolicySet;
 
 pub use enforce::{enforce, relay_unrestricted};
 pub use enforced::{Effect, Enforced, Guard, Refused};
+pub use facts::Facts;
+pub use parse::{Kind, Parsed, parse, render};
+pub use stack::on_parser_stack;
 
 /// On whose behalf, why, and under which snapshots a statement is decided.
 #[derive(Debug, Clone, Copy)]
