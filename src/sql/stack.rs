@@ -3,7 +3,7 @@
 use crate::error::{Refusal, Stage};
 
 /// Bytes of stack for a thread that parses.
-pub const PARSER_STACK: usize = 64 * 1024 * 1024;
+const PARSER_STACK: usize = 64 * 1024 * 1024;
 
 /// Runs `work` on a thread with a stack of [`PARSER_STACK`] bytes and waits for it.
 ///
