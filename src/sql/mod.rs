@@ -2,6 +2,7 @@
 //!
 //! [`enforce`] is the one path: simple query, Parse, SQL-level PREPARE, DECLARE, EXPLAIN and COPY all go through it.
 
+mod builtins;
 mod enforce;
 mod enforced;
 mod facts;
@@ -9,9 +10,15 @@ mod keywords;
 mod lex;
 mod parse;
 mod redact;
+mod resolve;
+mod rewrite;
+mod settings;
 mod split;
 mod stack;
 mod stated;
+mod steer;
+mod system;
+mod token;
 mod unicode;
 pub mod utility;
 
@@ -26,6 +33,7 @@ pub use redact::{Redacted, redact};
 pub use split::split;
 pub use stack::on_parser_stack;
 pub use stated::stated_purpose;
+pub use token::TokenKey;
 
 /// On whose behalf, why, and under which snapshots a statement is decided.
 #[derive(Debug, Clone, Copy)]
