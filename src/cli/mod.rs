@@ -1,3 +1,4 @@
 //! The commands.
 
 pub mod cluster;
+pub mod demo;
