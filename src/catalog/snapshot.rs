@@ -43,7 +43,7 @@ pub enum RelationKind {
 }
 
 /// One relation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relation {
     /// `pg_class.oid`.
     pub oid: Oid,
@@ -154,6 +154,16 @@ impl Catalog {
     /// Grows with each reload; part of every cached decision's key.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Whether the other snapshot says the same, whatever its epoch.
+    pub fn same_contents(&self, other: &Self) -> bool {
+        self.server_version == other.server_version
+            && self.schemas == other.schemas
+            && self.relations == other.relations
+            && self.types == other.types
+            && self.functions == other.functions
+            && self.leakproof_operators == other.leakproof_operators
     }
 
     /// `server_version_num`.
