@@ -1,1 +1,20 @@
-//! audit
+//! The access log: what was asked, by whom, why and with which outcome, on disk before the statement runs.
+//!
+//! Lines of JSON in `DIR/access-*.jsonl`, one record a line, each chained to the one before it; see [`chain`] for the
+//! exact bytes. [`AuditLog::append_access`] is the only way to an [`Audited`], which is what may be forwarded.
+
+mod audited;
+pub mod chain;
+mod error;
+mod files;
+mod json;
+mod log;
+mod record;
+mod status;
+mod writer;
+
+pub use audited::Audited;
+pub use error::AuditError;
+pub use log::{AuditLog, LogOptions, Sync};
+pub use record::{Access, AccessRecord, Event, EventRecord, Outcome, OutcomeStatus, SessionFacts};
+pub use status::LogStatus;

@@ -4,12 +4,28 @@
 
 mod enforce;
 mod enforced;
+mod facts;
+mod keywords;
+mod lex;
+mod parse;
+mod redact;
+mod split;
+mod stack;
+mod stated;
+mod unicode;
+pub mod utility;
 
 use crate::catalog::Catalog;
 use crate::policy::PolicySet;
 
 pub use enforce::{enforce, relay_unrestricted};
 pub use enforced::{Effect, Enforced, Guard, Refused};
+pub use facts::Facts;
+pub use parse::{Kind, Parsed, parse, render};
+pub use redact::{Redacted, redact};
+pub use split::split;
+pub use stack::on_parser_stack;
+pub use stated::stated_purpose;
 
 /// On whose behalf, why, and under which snapshots a statement is decided.
 #[derive(Debug, Clone, Copy)]
