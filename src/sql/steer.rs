@@ -7,7 +7,7 @@ use super::enforce::{Governed, govern, plain};
 use super::enforced::refused;
 use super::parse::{Kind, Parsed};
 use super::utility::{
-    CopyDirection, CopySource, CopyStatement, Discard, Explained, SetValue, Utility, render_utility,
+    CopyDirection, CopySource, CopyStatement, Discard, Explained, SetValue, Utility,
 };
 use super::{Context, Effect, Enforced, Facts, Refused, resolve, settings};
 use crate::error::{Refusal, SqlState, Stage};
@@ -220,4 +220,8 @@ fn texts(values: &[SetValue]) -> Vec<String> {
             SetValue::Text(text) | SetValue::Number(text) | SetValue::Interval { value: text, .. } => text.clone(),
         })
         .collect()
+}
+
+fn render_utility(_utility: &Utility) -> String {
+    String::new()
 }

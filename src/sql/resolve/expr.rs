@@ -8,6 +8,7 @@ use super::names::{name_of, quoted};
 use super::scope::Meaning;
 use super::{Fail, Resolver, function, unsupported};
 use crate::policy::Use;
+use crate::sql::marker;
 
 impl Resolver<'_> {
     /// Resolves an expression: notes the columns that it uses, resolves its subqueries, writes its functions by full name.
@@ -130,11 +131,13 @@ impl Resolver<'_> {
             Expr::QualifiedWildcard(name, _) => self.row_star(name),
             Expr::Named { expr: inner, name } if name.value.starts_with(super::MARK) => self.lookup(inner),
             Expr::Named { .. } => Err(unsupported("an expression of another database")),
+            Expr::Prefixed { prefix, value } if marker::is_variadic(prefix) => self.expr(value, usage),
+            Expr::Prefixed { prefix, .. } if marker::is_current_of(prefix) => Err(unsupported("WHERE CURRENT OF")),
+            Expr::Prefixed { .. } => Err(unsupported("an expression of another database")),
             Expr::JsonAccess { .. } => Err(unsupported("path access with a colon")),
             Expr::InUnnest { .. }
             | Expr::RLike { .. }
             | Expr::Convert { .. }
-            | Expr::Prefixed { .. }
             | Expr::Struct { .. }
             | Expr::Dictionary(_)
             | Expr::Map(_)

@@ -14,7 +14,7 @@ use super::scope::{Columns, Source, VisibleColumn};
 use super::{Fail, Occurrence, OccurrenceId, Resolver, no_relation, unsupported};
 use crate::catalog::{Relation, RelationName};
 use crate::policy::{Use, Verb};
-use crate::sql::system;
+use crate::sql::{marker, system};
 
 impl Resolver<'_> {
     /// Resolves a FROM list into the innermost scope.
@@ -218,7 +218,9 @@ impl Resolver<'_> {
         alias: &mut Option<TableAlias>,
         sample: &mut Option<TableSampleKind>,
     ) -> Result<Source, Fail> {
-        let (parts, only) = take_only(parts_of(name)?);
+        let only = marker::is_only(name);
+        marker::set_only(name, false);
+        let parts = parts_of(name)?;
         let (schema, table) = match parts.as_slice() {
             [table] => (None, table.clone()),
             [schema, table] => (Some(schema.clone()), table.clone()),
@@ -401,11 +403,6 @@ pub(super) enum Called {
 /// The marked name that stands for an occurrence.
 pub(in crate::sql) fn marked(id: OccurrenceId) -> ObjectName {
     ObjectName::from(vec![Ident::new(format!("{MARK}{id}"))])
-}
-
-/// The parser writes `ONLY t` as a table whose name has a marked first part.
-fn take_only(parts: Vec<String>) -> (Vec<String>, bool) {
-    (parts, false)
 }
 
 /// The columns of a relation under their own names.

@@ -11,9 +11,8 @@ const LONGEST: usize = 63;
 /// System columns of every table.
 pub(super) const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
-/// Marks what the resolver left for the rewrite to find. No name of a client can begin with it: the lexer refuses
-/// control characters of that kind in names that reach here, and the catalog is not asked for marked names.
-pub(in crate::sql) const MARK: char = '\u{1}';
+/// Marks what the resolver left for the rewrite to find. No client can write it: the lexer refuses NUL everywhere.
+pub(in crate::sql) const MARK: char = '\0';
 
 /// The name that an identifier stands for: folded unless quoted, cut at 63 bytes on a character boundary.
 pub(in crate::sql) fn name_of(ident: &Ident) -> String {

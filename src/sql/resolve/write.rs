@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, BinaryOperator, ConflictTarget, Delete, Expr, FromTable, Ident, Insert, ObjectName, OnConflictAction,
+    Assignment, AssignmentTarget, BinaryOperator, ConflictTarget, Delete, Expr, FromTable, Ident, Insert, ObjectName, ObjectNamePart, OnConflictAction,
     OnInsert, SelectItem, SetExpr, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
 };
 
@@ -12,6 +12,7 @@ use super::names::{MARK, name_of, parts_of, quoted_name};
 use super::scope::{Columns, Scope, Source, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::{Use, Verb};
+use crate::sql::marker;
 
 /// Stands in the condition of UPDATE, DELETE and DO UPDATE for the row filter of the target.
 pub(in crate::sql) const FILTER_MARK: &str = "filter:";
@@ -52,7 +53,7 @@ impl Resolver<'_> {
             || *ignore
             || *overwrite
             || !assignments.is_empty()
-            || partitioned.is_some()
+            || partitioned.as_ref().is_some_and(|marks| !marks.iter().all(is_overriding))
             || !after_columns.is_empty()
             || *has_table_keyword
             || output.is_some()
@@ -73,7 +74,7 @@ impl Resolver<'_> {
         };
         let alias = table_alias.as_ref().map(|alias| name_of(&alias.alias));
         let (id, target) = self.target(name, alias, Verb::Insert)?;
-        let named: Vec<String> = columns.iter().map(first_part).collect::<Result<_, _>>()?;
+        let named: Vec<String> = columns.iter_mut().map(|name| self.set_column(name)).collect::<Result<_, _>>()?;
         self.writes(id, &named)?;
         if let Some(source) = source {
             if let SetExpr::Values(values) = source.body.as_mut() {
@@ -243,8 +244,10 @@ impl Resolver<'_> {
     fn assignments(&mut self, id: OccurrenceId, assignments: &mut [Assignment]) -> Result<(), Fail> {
         for Assignment { target, value } in assignments {
             let columns = match target {
-                AssignmentTarget::ColumnName(name) => vec![first_part(name)?],
-                AssignmentTarget::Tuple(names) => names.iter().map(first_part).collect::<Result<_, _>>()?,
+                AssignmentTarget::ColumnName(name) => vec![self.set_column(name)?],
+                AssignmentTarget::Tuple(names) => {
+                    names.iter_mut().map(|name| self.set_column(name)).collect::<Result<_, _>>()?
+                }
             };
             self.writes(id, &columns)?;
             match value {
@@ -258,6 +261,27 @@ impl Resolver<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The column of `a`, `a.field`, `a[1]`; subscripts are expressions.
+    fn set_column(&mut self, name: &mut ObjectName) -> Result<String, Fail> {
+        let mut parts = name.0.iter_mut();
+        let first = match parts.next() {
+            Some(ObjectNamePart::Identifier(ident)) => name_of(ident),
+            Some(ObjectNamePart::Function(_)) | None => return Err(unsupported("a column without a name")),
+        };
+        for part in parts {
+            match part {
+                ObjectNamePart::Identifier(_) => {}
+                ObjectNamePart::Function(subscript) if marker::is_subscript(&subscript.name) => {
+                    for bound in &mut subscript.args {
+                        self.function_argument(bound, Use::Output)?;
+                    }
+                }
+                ObjectNamePart::Function(_) => return Err(unsupported("this kind of column")),
+            }
+        }
+        Ok(first)
     }
 
     /// Columns that are set; none named means all of them.
@@ -313,6 +337,8 @@ impl Resolver<'_> {
         alias: Option<String>,
         verb: Verb,
     ) -> Result<(OccurrenceId, Source), Fail> {
+        let only = marker::is_only(name);
+        marker::set_only(name, false);
         let parts = parts_of(name)?;
         let (schema, table) = match parts.as_slice() {
             [table] => (None, table.clone()),
@@ -325,6 +351,7 @@ impl Resolver<'_> {
             Called::Relation(relation) => relation,
         };
         *name = quoted_name([relation.name.schema.as_str(), relation.name.name.as_str()]);
+        marker::set_only(name, only);
         self.meant.add_relation(Some(relation.name.schema.clone()), relation.name.name.clone());
         let schema = alias.is_none().then(|| relation.name.schema.clone());
         let shown = alias.unwrap_or_else(|| relation.name.name.clone());
@@ -347,9 +374,10 @@ fn mark_filter(selection: &mut Option<Expr>, id: OccurrenceId) {
     });
 }
 
-/// The column of `a`, `a.field`, `a[1]`.
-fn first_part(name: &ObjectName) -> Result<String, Fail> {
-    parts_of(name)?.into_iter().next().ok_or_else(|| unsupported("a column without a name"))
+/// OVERRIDING SYSTEM VALUE and OVERRIDING USER VALUE, for which sqlparser has no place of its own.
+fn is_overriding(mark: &Expr) -> bool {
+    matches!(mark, Expr::Identifier(ident)
+        if ident.value == marker::OVERRIDING_USER || ident.value == marker::OVERRIDING_SYSTEM)
 }
 
 /// The keyword DEFAULT, which sqlparser reads as a name.

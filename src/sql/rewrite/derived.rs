@@ -15,7 +15,7 @@ use crate::catalog::{Column, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, ColumnObligation, RelationObligation};
 use crate::sql::resolve::{MARK, Occurrence, quoted, quoted_name};
-use crate::sql::{Context, Facts, witness};
+use crate::sql::{Context, Facts, marker, witness};
 
 /// What the base relation is called inside its derived table.
 const ROW: &str = "pgpurpose_row";
@@ -168,8 +168,7 @@ fn item(
 }
 
 fn base(occurrence: &Occurrence) -> String {
-    let name = occurrence.relation.name.to_sql();
-    if occurrence.only { format!("ONLY {name}") } else { name }
+    occurrence.relation.name.to_sql()
 }
 
 fn sample(occurrence: &Occurrence) -> String {
@@ -193,6 +192,7 @@ fn derive(
     }
     let facts = witness::facts_of(&plain)?;
     let mut subquery = parse_query(text)?;
+    set_only(&mut subquery, occurrence.only);
     let mut filler = Filler { values, missing: false };
     let _ = VisitMut::visit(&mut subquery, &mut filler);
     if filler.missing {
@@ -211,6 +211,16 @@ fn parse_query(text: &str) -> Result<Query, Fail> {
     match (statements.pop(), statements.pop()) {
         (Some(Statement::Query(query)), None) => Ok(*query),
         _ => Err(Refusal::internal(Stage::Rewrite)),
+    }
+}
+
+/// The base relation is the first FROM item of the fragment.
+fn set_only(query: &mut Query, only: bool) {
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && let Some(item) = select.from.first_mut()
+        && let TableFactor::Table { name, .. } = &mut item.relation
+    {
+        marker::set_only(name, only);
     }
 }
 
