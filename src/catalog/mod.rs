@@ -12,3 +12,4 @@ pub use build::CatalogBuilder;
 pub use name::{RelationName, quote_ident, quote_literal};
 pub use snapshot::{Catalog, Column, Function, FunctionKind, Relation, RelationKind, Volatility};
 pub use types::{Oid, Type, TypeClass, builtin};
+pub use name::split_dotted;
