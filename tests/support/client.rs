@@ -81,6 +81,7 @@ impl Proxy {
             .env("PGAPPNAME", who.application)
             .env("PGCONNECT_TIMEOUT", "10")
             .env("PGCLIENTENCODING", "UTF8")
+            .env("PGTZ", "UTC")
             .stdin(Stdio::null());
         if !who.options.is_empty() {
             command.env("PGOPTIONS", who.options);

@@ -22,7 +22,10 @@ pub fn shop() -> &'static Cluster {
 
 /// An empty cluster for one test alone, such as one that kills it.
 pub fn own_cluster() -> Cluster {
-    let settings = vec![("max_connections".to_owned(), "200".to_owned())];
+    let settings = vec![
+        ("max_connections".to_owned(), "200".to_owned()),
+        ("timezone".to_owned(), "UTC".to_owned()),
+    ];
     Cluster::start(&ClusterOptions { tcp: true, settings, ..ClusterOptions::default() }).expect("a cluster starts")
 }
 
