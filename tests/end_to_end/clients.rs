@@ -7,7 +7,22 @@ use super::{psql, python, shared, truth};
 #[test]
 fn psqls_describe_commands_say_what_they_say_without_the_proxy() {
     let cluster = shop();
-    for command in ["\\d", "\\dt", "\\dt *.*", "\\d customers", "\\d+ orders", "\\dn", "\\du", "\\l", "\\df", "\\dT", "\\di", "\\dp customers", "\\dx", "\\conninfo"] {
+    for command in [
+        "\\d",
+        "\\dt",
+        "\\dt *.*",
+        "\\d customers",
+        "\\d+ orders",
+        "\\dn",
+        "\\du",
+        "\\l",
+        "\\df",
+        "\\dT",
+        "\\di",
+        "\\dp customers",
+        "\\dx",
+        "\\conninfo",
+    ] {
         let through = psql(&login("support_agent"), &[command]);
         assert!(through.ok && through.err.is_empty(), "{command}: {through:?}");
         if command == "\\conninfo" {

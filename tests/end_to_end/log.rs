@@ -25,14 +25,23 @@ fn each_statement_has_its_record_and_none_holds_a_literal() {
         assert!(!text.contains(literal), "`{literal}` stands in the log");
     }
     let first = &records[0];
-    for (field, value) in [("login", "support_agent"), ("role", "support_agent"), ("purpose", "support"), ("database", "shop"), ("recipient", "internal")] {
+    for (field, value) in [
+        ("login", "support_agent"),
+        ("role", "support_agent"),
+        ("purpose", "support"),
+        ("database", "shop"),
+        ("recipient", "internal"),
+    ] {
         assert_eq!(first[field], value, "{field}");
     }
     assert!(first["policy"].as_str().unwrap().starts_with("sha256:"));
     let relation = &first["relations"][0];
     assert_eq!(relation["name"], "public.customers");
     let email = relation["columns"].as_array().unwrap().iter().find(|column| column["name"] == "email").unwrap();
-    assert_eq!((&email["action"], &email["mask"], &email["rule"]), (&"mask".into(), &"email".into(), &"support sees contact details".into()));
+    assert_eq!(
+        (&email["action"], &email["mask"], &email["rule"]),
+        (&"mask".into(), &"email".into(), &"support sees contact details".into())
+    );
     let denied = &records[1];
     assert!(denied["reason"].as_str().unwrap().contains("health_note"), "{denied}");
     // Each has its outcome.
@@ -65,7 +74,11 @@ with psycopg.connect("", autocommit=True, prepare_threshold=0) as c:
 #[test]
 fn what_an_unrestricted_role_does_is_logged_with_the_reason() {
     let (_, proxy) = shared();
-    psql(&login("migrator").application("log-migrator"), &["SELECT count(*) FROM staff WHERE full_name = 'secret one'"]).fine();
+    psql(
+        &login("migrator").application("log-migrator"),
+        &["SELECT count(*) FROM staff WHERE full_name = 'secret one'"],
+    )
+    .fine();
     let records = proxy.accesses_of("log-migrator");
     assert_eq!(records.len(), 1);
     let text = records[0].to_string();

@@ -1,5 +1,5 @@
 //! The built proxy between real clients and a real PostgreSQL.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::zombie_processes)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -38,7 +38,17 @@ fn a_purpose_may_be_set_by_each_of_the_four_ways() {
 fn set_is_undone_as_any_setting_is() {
     let said = psql(
         &login("marketing"),
-        &["BEGIN", "SET LOCAL pgpurpose.purpose = 'marketing.sms'", SHOW, "COMMIT", SHOW, "BEGIN", "SET pgpurpose.purpose = 'marketing.sms'", "ROLLBACK", SHOW],
+        &[
+            "BEGIN",
+            "SET LOCAL pgpurpose.purpose = 'marketing.sms'",
+            SHOW,
+            "COMMIT",
+            SHOW,
+            "BEGIN",
+            "SET pgpurpose.purpose = 'marketing.sms'",
+            "ROLLBACK",
+            SHOW,
+        ],
     );
     assert_eq!(said.lines(), ["marketing.sms", "marketing", "marketing"]);
 }
@@ -46,7 +56,10 @@ fn set_is_undone_as_any_setting_is() {
 #[test]
 fn a_purpose_that_the_role_may_not_use_is_refused() {
     let at_connection = psql(&login("support_agent").options("-c pgpurpose.purpose=marketing"), &["SELECT 1"]);
-    assert!(!at_connection.ok && at_connection.out.is_empty() && at_connection.err.contains("marketing"), "{at_connection:?}");
+    assert!(
+        !at_connection.ok && at_connection.out.is_empty() && at_connection.err.contains("marketing"),
+        "{at_connection:?}"
+    );
     let later = psql(&login("support_agent"), &["SET pgpurpose.purpose = 'marketing'", SHOW]);
     assert!(later.err.contains("42501") && later.err.contains("marketing"), "{later:?}");
     assert_eq!(later.out, "support", "and the one in force stays");

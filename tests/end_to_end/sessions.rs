@@ -1,7 +1,10 @@
 //! Transactions, prepared statements and pipelines go on as they would without the proxy.
 
 use super::support::client::login;
-use super::support::{direct, own_cluster, proxy::{Proxy, Upstream}};
+use super::support::{
+    direct, own_cluster,
+    proxy::{Proxy, Upstream},
+};
 use super::{POLICY, psql, python, truth};
 
 #[test]
@@ -24,7 +27,12 @@ fn a_refused_transaction_keeps_nothing_that_it_wrote() {
     let before = truth("SELECT status FROM orders WHERE order_id = 78");
     psql(
         &login("support_agent"),
-        &["BEGIN", "UPDATE orders SET status = 'never' WHERE order_id = 78", "SELECT health_note FROM customers", "COMMIT"],
+        &[
+            "BEGIN",
+            "UPDATE orders SET status = 'never' WHERE order_id = 78",
+            "SELECT health_note FROM customers",
+            "COMMIT",
+        ],
     );
     assert_eq!(truth("SELECT status FROM orders WHERE order_id = 78"), before);
     // The same as one message of several statements, which is one implicit transaction.
@@ -47,19 +55,21 @@ fn a_withdrawn_consent_counts_from_the_next_statement_on() {
     let cluster = own_cluster();
     pgpurpose::cli::demo::load_shop(&cluster).unwrap();
     let proxy = Proxy::start_with(&cluster, Upstream::Tcp, POLICY, "");
-    let live = "SELECT min(subject_id) FROM privacy.consents WHERE purpose = 'marketing' AND granted AND withdrawn_at IS NULL";
+    let live =
+        "SELECT min(subject_id) FROM privacy.consents WHERE purpose = 'marketing' AND granted AND withdrawn_at IS NULL";
     let id = direct(&cluster, "shop", live);
     let ask = format!("SELECT count(*) FROM customers WHERE id = {id}");
     // One session all the while: psql waits for the shell's command between its statements.
-    let withdraw = format!("UPDATE privacy.consents SET withdrawn_at = now() WHERE subject_id = {id} AND purpose = 'marketing'");
+    let withdraw =
+        format!("UPDATE privacy.consents SET withdrawn_at = now() WHERE subject_id = {id} AND purpose = 'marketing'");
     let shell = format!(
         "\\! PGHOST={} PGPORT={} PGUSER=postgres PGOPTIONS= psql -X -q -d shop -c \"{withdraw}\"",
         cluster.socket_dir().display(),
         cluster.port()
     );
-    let prepare = format!("PREPARE one (bigint) AS SELECT count(*) FROM customers WHERE id = $1");
+    let prepare = "PREPARE one (bigint) AS SELECT count(*) FROM customers WHERE id = $1";
     let execute = format!("EXECUTE one({id})");
-    let said = proxy.psql(&cluster, &login("marketing"), &[&prepare, &ask, &execute, &shell, &ask, &execute]);
+    let said = proxy.psql(&cluster, &login("marketing"), &[prepare, &ask, &execute, &shell, &ask, &execute]);
     assert_eq!(said.lines(), ["1", "1", "0", "0"]);
 
     let id = direct(&cluster, "shop", live);

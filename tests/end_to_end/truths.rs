@@ -40,7 +40,8 @@ fn three_purposes_see_three_truths() {
 fn consent_filters_every_row_of_every_table_of_a_subject() {
     let marketing = login("marketing");
     let counts = psql(&marketing, &["SELECT count(*) FROM customers", "SELECT count(*) FROM orders"]).lines();
-    let live = "SELECT subject_id FROM privacy.consents WHERE purpose = 'marketing' AND granted AND withdrawn_at IS NULL";
+    let live =
+        "SELECT subject_id FROM privacy.consents WHERE purpose = 'marketing' AND granted AND withdrawn_at IS NULL";
     assert_eq!(counts[0], truth(&format!("SELECT count(*) FROM customers WHERE id IN ({live})")));
     assert_eq!(counts[1], truth(&format!("SELECT count(*) FROM orders WHERE customer_id IN ({live})")));
     let items = psql(&marketing, &["SELECT count(*) FROM order_items"]).fine();
@@ -122,7 +123,10 @@ fn what_is_hidden_cannot_be_asked_for_by_another_way() {
         ("SELECT count(*) FROM customers WHERE id = 1 AND email = 'z***@m***.za'".into(), "1"),
         ("SELECT count(*) FROM customers WHERE id = 1 AND full_name LIKE 'Zaheer%'".into(), "0"),
         ("SELECT row_to_json(c)::jsonb ? 'health_note' FROM customers c WHERE id = 5".into(), "f"),
-        ("SELECT max(date_of_birth) - max(date_of_birth) FROM customers WHERE date_of_birth = '1971-10-18'".into(), "∅"),
+        (
+            "SELECT max(date_of_birth) - max(date_of_birth) FROM customers WHERE date_of_birth = '1971-10-18'".into(),
+            "∅",
+        ),
         // An exact value that is asked for may be found, and stays masked.
         (format!("SELECT id, id_number FROM customers WHERE id_number = '{number}'"), "1|*********1781"),
     ] {
@@ -174,7 +178,14 @@ fn copy_cursors_and_explain_go_the_same_way() {
     assert_eq!(copied, "1\tz***@m***.za");
     let fetched = psql(
         &support,
-        &["BEGIN", "DECLARE c CURSOR FOR SELECT id, email FROM customers ORDER BY id", "FETCH 1 FROM c", "MOVE 3 FROM c", "FETCH 1 FROM c", "COMMIT"],
+        &[
+            "BEGIN",
+            "DECLARE c CURSOR FOR SELECT id, email FROM customers ORDER BY id",
+            "FETCH 1 FROM c",
+            "MOVE 3 FROM c",
+            "FETCH 1 FROM c",
+            "COMMIT",
+        ],
     );
     assert_eq!(fetched.lines(), ["1|z***@m***.za", "5|e***@p***.org"]);
     let plan = psql(&support, &["EXPLAIN (COSTS off) SELECT * FROM customers WHERE id = 1"]).fine();
@@ -186,12 +197,16 @@ fn an_unrestricted_role_is_relayed_as_it_is_and_its_tables_are_known_at_once() {
     let migrator = login("migrator");
     let whole = "SELECT * FROM customers WHERE id = 5";
     assert_eq!(psql(&migrator, &[whole]).fine(), truth(whole));
-    psql(&migrator, &["CREATE TABLE public.fresh (id integer)", "GRANT SELECT ON public.fresh TO support_agent"]).fine();
+    psql(&migrator, &["CREATE TABLE public.fresh (id integer)", "GRANT SELECT ON public.fresh TO support_agent"])
+        .fine();
     let said = psql(&login("support_agent"), &["SELECT * FROM fresh"]);
     assert!(said.err.contains("42501") && said.err.contains("fresh"), "known, and not listed: {said:?}");
     psql(
         &migrator,
-        &["CREATE VIEW public.notes AS SELECT id, health_note FROM customers", "GRANT SELECT ON public.notes TO support_agent"],
+        &[
+            "CREATE VIEW public.notes AS SELECT id, health_note FROM customers",
+            "GRANT SELECT ON public.notes TO support_agent",
+        ],
     )
     .fine();
     let said = psql(&login("support_agent"), &["SELECT health_note FROM notes"]);

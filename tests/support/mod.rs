@@ -1,6 +1,14 @@
 //! A real PostgreSQL, the built proxy before it, and the clients that go through it. A test binary shares one cluster; it
 //! ends with the process, however that ends.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::zombie_processes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 pub mod client;
 pub mod proxy;
@@ -22,10 +30,7 @@ pub fn shop() -> &'static Cluster {
 
 /// An empty cluster for one test alone, such as one that kills it.
 pub fn own_cluster() -> Cluster {
-    let settings = vec![
-        ("max_connections".to_owned(), "200".to_owned()),
-        ("timezone".to_owned(), "UTC".to_owned()),
-    ];
+    let settings = vec![("max_connections".to_owned(), "200".to_owned()), ("timezone".to_owned(), "UTC".to_owned())];
     Cluster::start(&ClusterOptions { tcp: true, settings, ..ClusterOptions::default() }).expect("a cluster starts")
 }
 

@@ -44,10 +44,14 @@ pub enum ClusterError {
         folder: PathBuf,
     },
     /// Root, and nobody to run as.
-    #[error("PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody`; run this as another user")]
+    #[error(
+        "PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody`; run this as another user"
+    )]
     NoUser,
     /// No temporary folder.
-    #[error("no temporary folder can be written with a path short enough for a Unix socket; set TMPDIR, or name a folder with --dir")]
+    #[error(
+        "no temporary folder can be written with a path short enough for a Unix socket; set TMPDIR, or name a folder with --dir"
+    )]
     NoTemporaryFolder,
     /// A folder could not be made or read.
     #[error("`{}`: {source}", folder.display())]
@@ -288,9 +292,7 @@ impl Drop for Cluster {
 
 fn init(bin: &PgBin, user: &ServerUser, data: &Path) -> Result<(), ClusterError> {
     let mut command = user.command(bin.program("initdb"));
-    command
-        .args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--no-locale", "-U", SUPERUSER, "-D"])
-        .arg(data);
+    command.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--no-locale", "-U", SUPERUSER, "-D"]).arg(data);
     run(command, None).map(drop)
 }
 
@@ -341,7 +343,10 @@ fn free_port() -> Result<u16, ClusterError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
-        .map_err(|error| ClusterError::Program { program: "binding a free port".to_owned(), message: error.to_string() })
+        .map_err(|error| ClusterError::Program {
+            program: "binding a free port".to_owned(),
+            message: error.to_string(),
+        })
 }
 
 /// Runs a program to its end; gives what it printed.
