@@ -9,7 +9,7 @@ use pgpurpose::cli::cluster::Cluster;
 use super::POLICY;
 use super::support::client::{Said, login, wait};
 use super::support::proxy::{Proxy, Upstream, kill_9};
-use super::support::{direct, own_cluster};
+use super::support::{direct, own_shop};
 
 /// Runs for minutes.
 const LONG: &str = "SELECT count(*) FROM orders a, orders b, orders c";
@@ -17,8 +17,7 @@ const LONG: &str = "SELECT count(*) FROM orders a, orders b, orders c";
 const RUNNING: &str = "SELECT pid FROM pg_stat_activity WHERE usename = 'support_agent' AND state = 'active'";
 
 fn start() -> (Cluster, Proxy) {
-    let cluster = own_cluster();
-    pgpurpose::cli::demo::load_shop(&cluster).unwrap();
+    let cluster = own_shop();
     let proxy = Proxy::start_with(&cluster, Upstream::Socket, POLICY, "");
     (cluster, proxy)
 }

@@ -2,7 +2,7 @@
 
 use super::support::client::login;
 use super::support::{
-    direct, own_cluster,
+    direct, own_shop,
     proxy::{Proxy, Upstream},
 };
 use super::{POLICY, psql, python, truth};
@@ -52,8 +52,7 @@ fn several_statements_in_one_message_are_each_answered() {
 #[test]
 fn a_withdrawn_consent_counts_from_the_next_statement_on() {
     // A cluster of its own, because it changes what the others count.
-    let cluster = own_cluster();
-    pgpurpose::cli::demo::load_shop(&cluster).unwrap();
+    let cluster = own_shop();
     let proxy = Proxy::start_with(&cluster, Upstream::Tcp, POLICY, "");
     let live =
         "SELECT min(subject_id) FROM privacy.consents WHERE purpose = 'marketing' AND granted AND withdrawn_at IS NULL";

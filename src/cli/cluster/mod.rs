@@ -118,6 +118,8 @@ pub struct ClusterOptions {
     pub settings: Vec<(String, String)>,
     /// Contents of pg_hba.conf; `trust` for every connection where it is not given.
     pub hba: Option<String>,
+    /// Data that [`Cluster::save`] wrote, to start from instead of nothing.
+    pub template: Option<PathBuf>,
 }
 
 /// A running cluster. Dropped, it stops; a temporary one is removed.
@@ -161,7 +163,10 @@ impl Cluster {
         place::stop_left_over(&data, &bin, &user);
         let fresh = !data.join("PG_VERSION").exists();
         if fresh {
-            init(&bin, &user, &data)?;
+            match &options.template {
+                Some(template) => copy(template, &data)?,
+                None => init(&bin, &user, &data)?,
+            }
         }
         if let Some(hba) = &options.hba {
             let path = data.join("pg_hba.conf");
@@ -250,6 +255,18 @@ impl Cluster {
         run(command, Some(sql.as_bytes()))
     }
 
+    /// Shuts the server down in order and copies its data to a folder that does not exist yet. What is copied keeps its
+    /// owner: only the same user, or root, can start from it.
+    ///
+    /// # Errors
+    /// What the programs say.
+    pub fn save(self, to: &Path) -> Result<(), ClusterError> {
+        let mut stop = self.user.command(self.bin.program("pg_ctl"));
+        stop.args(["stop", "-s", "-w", "-m", "fast", "-D"]).arg(self.place.data());
+        run(stop, None)?;
+        copy(&self.place.data(), to)
+    }
+
     fn wait_until_ready(&self) -> Result<(), ClusterError> {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
@@ -293,6 +310,12 @@ impl Drop for Cluster {
 fn init(bin: &PgBin, user: &ServerUser, data: &Path) -> Result<(), ClusterError> {
     let mut command = user.command(bin.program("initdb"));
     command.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--no-locale", "-U", SUPERUSER, "-D"]).arg(data);
+    run(command, None).map(drop)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), ClusterError> {
+    let mut command = Command::new("cp");
+    command.arg("-Rp").arg(from).arg(to);
     run(command, None).map(drop)
 }
 
