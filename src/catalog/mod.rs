@@ -16,3 +16,4 @@ pub use name::{RelationName, quote_ident, quote_literal};
 pub use snapshot::{Catalog, Column, Function, FunctionKind, Relation, RelationKind, Volatility};
 pub use store::{CatalogStore, Connect, connect_plain};
 pub use types::{Oid, Type, TypeClass, builtin};
+pub use name::split_dotted;

@@ -330,6 +330,7 @@ impl Resolver<'_> {
             verb,
             uses: std::collections::BTreeMap::new(),
             star: false,
+            locked: false,
             only: false,
             sample: None,
             lookups: Vec::new(),

@@ -54,6 +54,8 @@ pub(super) struct Occurrence {
     pub(super) uses: BTreeMap<String, BTreeSet<Use>>,
     /// A star or a whole-row reference reaches it.
     pub(super) star: bool,
+    /// FOR UPDATE, FOR SHARE.
+    pub(super) locked: bool,
     /// ONLY.
     pub(super) only: bool,
     /// TABLESAMPLE, as it stands in the AST.
@@ -254,6 +256,6 @@ fn relation_access(occurrence: &Occurrence, context: &Context<'_>) -> RelationAc
         verb: occurrence.verb,
         star: occurrence.star,
         columns,
-        whole_row_write: occurrence.verb == Verb::Delete,
+        whole_row_write: occurrence.locked || occurrence.verb == Verb::Delete,
     }
 }

@@ -29,6 +29,7 @@ impl Resolver<'_> {
             return Err(unsupported("a clause of another database"));
         }
         let outer_ctes = self.ctes.len();
+        let first = self.occurrences.len();
         if let Some(with) = with {
             if with.recursive {
                 refuse_forward_references(&with.cte_tables)?;
@@ -55,8 +56,12 @@ impl Resolver<'_> {
                 self.detached(quantity)?;
             }
         }
-        for lock in locks {
-            self.lock(lock)?;
+        for lock in locks.iter() {
+            refuse_lock_of_schema(lock)?;
+        }
+        if !locks.is_empty() {
+            // Which FROM items a lock reaches depends on names and views: all of this query's count.
+            self.occurrences.iter_mut().skip(first).for_each(|occurrence| occurrence.locked = true);
         }
         self.ctes.truncate(outer_ctes);
         Ok(columns)
@@ -352,15 +357,13 @@ impl Resolver<'_> {
     pub(super) fn detached(&mut self, expr: &mut Expr) -> Result<(), Fail> {
         self.expr(expr, Use::Filter)
     }
+}
 
-    fn lock(&mut self, lock: &mut LockClause) -> Result<(), Fail> {
-        // A lock names FROM items by what they are called, and the derived table has that name.
-        if let Some(of) = &lock.of
-            && of.0.len() != 1
-        {
-            return Err(unsupported("FOR UPDATE OF with a schema"));
-        }
-        Ok(())
+/// A lock names FROM items by what they are called, and the derived table has that name.
+fn refuse_lock_of_schema(lock: &LockClause) -> Result<(), Fail> {
+    match &lock.of {
+        Some(of) if of.0.len() != 1 => Err(unsupported("FOR UPDATE OF with a schema")),
+        Some(_) | None => Ok(()),
     }
 }
 
