@@ -131,7 +131,8 @@ pub(super) fn seal(after: Link, time: Timestamp, body: &Body, out: &mut Vec<u8>)
 /// # Errors
 /// What is wrong with it. That it follows another line is not looked at.
 pub fn open(line: &[u8]) -> Result<Sealed, BadLine> {
-    let (covered, tail) = line.len().checked_sub(TAIL).and_then(|at| line.split_at_checked(at)).ok_or(BadLine::NoHash)?;
+    let (covered, tail) =
+        line.len().checked_sub(TAIL).and_then(|at| line.split_at_checked(at)).ok_or(BadLine::NoHash)?;
     let hash = std::str::from_utf8(tail)
         .ok()
         .and_then(|tail| tail.strip_prefix(HASH_FIELD)?.strip_suffix("\"}"))

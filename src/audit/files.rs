@@ -25,7 +25,8 @@ impl LogFile {
     }
 
     fn parse(path: PathBuf) -> Option<Self> {
-        let (first_seq, day) = path.file_name()?.to_str()?.strip_prefix("access-")?.strip_suffix(".jsonl")?.split_once('-')?;
+        let (first_seq, day) =
+            path.file_name()?.to_str()?.strip_prefix("access-")?.strip_suffix(".jsonl")?.split_once('-')?;
         Some(Self { first_seq: first_seq.parse().ok()?, day: Date::strptime("%Y%m%d", day).ok()?, path })
     }
 
@@ -121,10 +122,10 @@ fn find_end(file: &mut File) -> io::Result<End> {
         file.take(length - from).read_to_end(&mut bytes)?;
         // Where the window begins within a line, that line is not looked at.
         let skip = if from == 0 { Some(0) } else { bytes.iter().position(|&byte| byte == b'\n').map(|at| at + 1) };
-        if let Some(skip) = skip {
-            if let Some(end) = last_whole(bytes.get(skip..).unwrap_or_default(), from + skip as u64) {
-                return Ok(end);
-            }
+        if let Some(skip) = skip
+            && let Some(end) = last_whole(bytes.get(skip..).unwrap_or_default(), from + skip as u64)
+        {
+            return Ok(end);
         }
         if from == 0 {
             return Ok(End { last: None, whole: 0 });

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -11,6 +12,7 @@ use super::record::{AccessRecord, Body, EventRecord};
 use super::status::StatusCell;
 use super::writer::{Job, Message, Writer};
 use super::{AuditError, Audited, LogStatus};
+use crate::telemetry::Metrics;
 
 /// When a record counts as logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +57,7 @@ pub struct AuditLog {
     jobs: Sender<Message>,
     status: Arc<StatusCell>,
     directory: Arc<Path>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl AuditLog {
@@ -75,7 +78,14 @@ impl AuditLog {
         let directory = Arc::from(options.directory.as_path());
         let (jobs, inbox) = mpsc::channel();
         Writer::start(options, Arc::clone(&status), inbox)?;
-        Ok(Self { jobs, status, directory })
+        Ok(Self { jobs, status, directory, metrics: None })
+    }
+
+    /// Counts how long appends take.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// Appends the `access` record of something that may run, and waits until it counts as logged.
@@ -159,7 +169,12 @@ impl AuditLog {
     }
 
     async fn append_bodies(&self, bodies: Vec<Body>) -> Result<u64, AuditError> {
-        self.submit(bodies)?.await.map_err(|_| AuditError::Closed)?
+        let from = Instant::now();
+        let seq = self.submit(bodies)?.await.map_err(|_| AuditError::Closed)?;
+        if let Some(metrics) = &self.metrics {
+            metrics.log_append.observe(from.elapsed());
+        }
+        seq
     }
 
     fn submit(&self, bodies: Vec<Body>) -> Result<oneshot::Receiver<Result<u64, AuditError>>, AuditError> {

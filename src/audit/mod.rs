@@ -9,12 +9,20 @@ mod error;
 mod files;
 mod json;
 mod log;
+pub mod read;
 mod record;
+mod search;
 mod status;
+mod verify;
 mod writer;
 
 pub use audited::Audited;
 pub use error::AuditError;
 pub use log::{AuditLog, LogOptions, Sync};
 pub use record::{Access, AccessRecord, Event, EventRecord, Outcome, OutcomeStatus, SessionFacts};
+pub use search::{Filter, Search};
 pub use status::LogStatus;
+pub use verify::{Break, MOST_BREAKS, Verification, Wrong, verify};
+
+#[cfg(test)]
+mod tests;

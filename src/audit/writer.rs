@@ -15,12 +15,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::sync::oneshot;
 
+use super::AuditError;
 use super::chain::{Link, seal};
 use super::files::{self, LogFile, TornEnd};
 use super::log::{LogOptions, Sync};
 use super::record::{Body, Event};
 use super::status::StatusCell;
-use super::AuditError;
 
 /// Records that stand or fall together, and who waits for them.
 #[derive(Debug)]
@@ -83,7 +83,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Opens the log, writes `start`, and leaves the rest to a thread of its own.
-    pub(super) fn start(options: LogOptions, status: Arc<StatusCell>, inbox: Receiver<Message>) -> Result<(), AuditError> {
+    pub(super) fn start(
+        options: LogOptions,
+        status: Arc<StatusCell>,
+        inbox: Receiver<Message>,
+    ) -> Result<(), AuditError> {
         let mut writer = Self { options, status, inbox, open: None, link: None, synced: None, trouble: None };
         files::make_directory(&writer.options.directory).map_err(|error| writer.unwritable(&error.to_string()))?;
         writer.reopen()?;
@@ -149,6 +153,10 @@ impl Writer {
                 self.unwritable(&error.to_string())
             })
         });
+        if stop {
+            // Before the answer: who waited for the end may open the log again.
+            self.open = None;
+        }
         match written {
             Ok(mut seq) => {
                 for job in jobs {
@@ -175,10 +183,10 @@ impl Writer {
 
     /// Looks after the file while nobody writes, so that readiness tells the truth.
     fn tend(&mut self) {
-        if let Some(open) = &self.open {
-            if let Err(error) = files::still_there(&open.file, &open.named.path) {
-                self.fail(&error);
-            }
+        if let Some(open) = &self.open
+            && let Err(error) = files::still_there(&open.file, &open.named.path)
+        {
+            self.fail(&error);
         }
         if self.open.is_none() {
             // What went wrong stands in the status.

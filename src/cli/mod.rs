@@ -1,1 +1,4 @@
-//! cli
+//! The commands.
+
+pub mod cluster;
+pub mod demo;

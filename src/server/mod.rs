@@ -4,6 +4,7 @@
 //! leaves its thread.
 
 mod accept;
+pub mod admin;
 mod login;
 mod parameters;
 mod relay_auth;

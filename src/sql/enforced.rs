@@ -134,3 +134,8 @@ pub enum Effect {
     /// COPY ... TO STDOUT.
     CopyOut,
 }
+
+/// A refusal with a report that holds its message.
+pub(super) fn refused(refusal: Refusal) -> Box<Refused> {
+    Box::new(Refused { report: AccessReport::deny(refusal.message.clone()), refusal })
+}

@@ -1,11 +1,14 @@
 //! Text to AST.
 
 use sqlparser::ast::Statement;
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token as Out;
 
+use super::dialect::Postgres;
 use super::facts::Facts;
+use super::lex::{self, Token, lex};
 use super::utility::Utility;
+use super::{limits, render, tokens, witness};
 use crate::error::{Refusal, Stage};
 
 /// One statement on whose meaning both parsers agree.
@@ -38,6 +41,11 @@ pub enum Kind {
     Utility(Utility),
 }
 
+/// Depth that sqlparser may recurse to; our own limits hold before.
+const RECURSION: usize = 10_000;
+/// First server version that reads `1_000` and `0x1F`.
+const NEWER_NUMBERS: u32 = 160_000;
+
 /// Parses one statement and holds it to the witness. Call it on a thread with a large stack
 /// ([`super::on_parser_stack`]).
 ///
@@ -45,20 +53,79 @@ pub enum Kind {
 ///
 /// # Errors
 /// 54001 for a text over a limit, 42601 and 0A000 for what is not understood.
-pub fn parse(text: &str, _server_version: u32) -> Result<Parsed, Refusal> {
-    let statements = Parser::parse_sql(&PostgreSqlDialect {}, text)
-        .map_err(|_| Refusal::syntax(Stage::Parse, "the statement is not understood"))?;
-    let mut statements = statements.into_iter();
-    match (statements.next(), statements.next()) {
-        (Some(statement), None) => {
-            Ok(Parsed { kind: Kind::Statement(Box::new(statement)), facts: Facts::default() })
+pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
+    limits::size(text)?;
+    let mut tokens = lex(text)?;
+    tokens.retain(|token| token.kind != lex::Kind::Comment);
+    while tokens.last().is_some_and(|token| token.is_symbol(";")) {
+        tokens.pop();
+    }
+    limits::depth(&tokens)?;
+    if server_version < NEWER_NUMBERS && tokens.iter().any(|t| matches!(t.kind, lex::Kind::Number { newer: true, .. })) {
+        return Err(Refusal::syntax(Stage::Parse, "a number is written in a form that this server does not read")
+            .hint("write it in plain decimal digits"));
+    }
+    if tokens.iter().any(|token| token.is_symbol(";")) {
+        return Err(Refusal::syntax(Stage::Parse, "more than one statement"));
+    }
+    if tokens.is_empty() {
+        return Ok(Parsed { kind: Kind::Empty, facts: Facts::default() });
+    }
+    let statement = statement(&tokens)?;
+    let facts = witness::gate(text, &render::render(&statement))?;
+    Ok(Parsed { kind: Kind::Statement(Box::new(statement)), facts })
+}
+
+/// A statement that reads or writes rows, of its own tokens.
+///
+/// # Errors
+/// 42601 where it is not understood, 0A000 where it is of another kind.
+pub(super) fn statement(tokens: &[Token]) -> Result<Statement, Refusal> {
+    kind(tokens)?;
+    let dialect = Postgres::new();
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(RECURSION).with_tokens(tokens::stream(tokens)?);
+    let statement = parser.parse_statement().map_err(|_| not_understood(&parser))?;
+    if parser.peek_token_ref().token != Out::EOF {
+        return Err(not_understood(&parser));
+    }
+    match statement {
+        Statement::Query(_) | Statement::Insert(_) | Statement::Update { .. } | Statement::Delete(_) | Statement::Merge { .. } => {
+            Ok(statement)
         }
-        (None, _) => Ok(Parsed { kind: Kind::Empty, facts: Facts::default() }),
-        (Some(_), Some(_)) => Err(Refusal::syntax(Stage::Parse, "more than one statement")),
+        _ => Err(Refusal::unsupported(Stage::Parse, "statements of this kind are not carried out")),
     }
 }
 
-/// The text of an AST, such that PostgreSQL reads the same tree.
-pub fn render(statement: &Statement) -> String {
-    statement.to_string()
+/// Refuses kinds of statement that are not parsed at all, by their name.
+fn kind(tokens: &[Token]) -> Result<(), Refusal> {
+    let first = tokens.iter().find(|token| !token.is_symbol("("));
+    match first.map(|token| &token.kind) {
+        Some(lex::Kind::Word(word)) => match word.as_str() {
+            "select" | "with" | "values" | "table" | "insert" | "update" | "delete" | "merge" => Ok(()),
+            word if super::keywords::category(word).is_some() => Err(Refusal::unsupported(
+                Stage::Parse,
+                format!("{} statements are not carried out", word.to_ascii_uppercase()),
+            )),
+            _ => Err(Refusal::syntax(Stage::Parse, "the statement starts with no key word")),
+        },
+        _ => Err(Refusal::syntax(Stage::Parse, "the statement starts with no key word")),
+    }
 }
+
+/// Names the word or sign near which sqlparser stopped; never a literal.
+fn not_understood(parser: &Parser) -> Refusal {
+    let near = match &parser.peek_token_ref().token {
+        Out::EOF => "at its end".to_owned(),
+        Out::Word(word) if !word.value.contains('\0') => format!("near `{}`", word.value),
+        Out::Word(_) => "near ONLY or OVERRIDING".to_owned(),
+        Out::SingleQuotedString(_)
+        | Out::NationalStringLiteral(_)
+        | Out::SingleQuotedByteStringLiteral(_)
+        | Out::HexStringLiteral(_)
+        | Out::Number(..) => "near a constant".to_owned(),
+        sign => format!("near `{sign}`"),
+    };
+    Refusal::syntax(Stage::Parse, format!("the statement is not understood {near}"))
+}
+
