@@ -48,6 +48,11 @@ pub fn is_variadic(prefix: &Ident) -> bool {
     prefix.quote_style.is_none() && prefix.value == VARIADIC
 }
 
+/// Whether `Expr::Prefixed` with this prefix is a prefix operator, `~ x` or `!! x`: its value is an expression.
+pub fn is_operator(prefix: &Ident) -> bool {
+    prefix.quote_style.is_none() && !prefix.value.is_empty() && prefix.value.chars().all(|c| "+-*/<>=~!@#%^&|`?".contains(c))
+}
+
 /// Whether a part of the name of a column that is set is a subscript: `SET a[1] = ..`, `INSERT INTO t (a[1:2])`. Its
 /// arguments are expressions.
 pub fn is_subscript(part: &Ident) -> bool {
