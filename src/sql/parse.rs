@@ -7,8 +7,9 @@ use sqlparser::tokenizer::Token as Out;
 use super::dialect::Postgres;
 use super::facts::Facts;
 use super::lex::{self, Token, lex};
+use super::tokens::{self, Tokens};
 use super::utility::{self, Utility};
-use super::{limits, render, tokens, witness};
+use super::{limits, render, witness};
 use crate::error::{Refusal, Stage};
 
 /// One statement on whose meaning both parsers agree.
@@ -93,9 +94,9 @@ pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
 /// 42601 where it is not understood, 0A000 where it is of another kind.
 pub(super) fn statement(tokens: &[Token]) -> Result<Statement, Refusal> {
     kind(tokens)?;
-    let dialect = Postgres::new();
-    let mut parser =
-        Parser::new(&dialect).with_recursion_limit(RECURSION).with_tokens(tokens::stream(tokens)?);
+    let Tokens { tokens, queries } = tokens::stream(tokens)?;
+    let dialect = Postgres::new(queries, tokens.len());
+    let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION).with_tokens(tokens);
     let statement = parser.parse_statement().map_err(|_| not_understood(&parser))?;
     if parser.peek_token_ref().token != Out::EOF {
         return Err(not_understood(&parser));
@@ -113,8 +114,9 @@ pub(super) fn statement(tokens: &[Token]) -> Result<Statement, Refusal> {
 /// # Errors
 /// 42601 where it is not understood.
 pub(super) fn expression(tokens: &[Token]) -> Result<Expr, Refusal> {
-    let dialect = Postgres::new();
-    let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION).with_tokens(tokens::stream(tokens)?);
+    let Tokens { tokens, queries } = tokens::stream(tokens)?;
+    let dialect = Postgres::new(queries, tokens.len());
+    let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION).with_tokens(tokens);
     let expr = parser.parse_expr().map_err(|_| not_understood(&parser))?;
     if parser.peek_token_ref().token != Out::EOF {
         return Err(not_understood(&parser));
