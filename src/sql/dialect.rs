@@ -254,8 +254,14 @@ fn prefix(parser: &mut Parser) -> Result<Option<Expr>, ParserError> {
             let between = PostgreSqlDialect {}.prec_value(Precedence::Between);
             prefixed(parser, marker::SYMMETRIC, between).map(Some)
         }
-        Token::Word(first) if first.keyword == Keyword::GROUPING && word(&next).is_some_and(|w| w.keyword == Keyword::SETS) => {
-            grouping_sets(parser).map(Some)
+        Token::Word(first) if first.value == marker::GROUPING_SETS => {
+            parser.advance_token();
+            sets(parser, true).map(Expr::GroupingSets).map(Some)
+        }
+        Token::Word(first) if first.value == "\0name" => {
+            parser.advance_token();
+            let value = Box::new(Expr::Identifier(parser.parse_identifier()?));
+            Ok(Some(Expr::Prefixed { prefix: Ident::new(marker::XML_NAME), value }))
         }
         Token::Word(first) if first.keyword == Keyword::NoKeyword && first.value == marker::COLLATION_FOR => {
             let name = ObjectName::from(vec![first.to_ident(Span::empty())]);
@@ -428,29 +434,33 @@ fn query_in_parentheses(parser: &mut Parser) -> Result<Expr, ParserError> {
     Ok(Expr::Subquery(query))
 }
 
-/// GROUPING SETS within GROUPING SETS.
-fn grouping_sets(parser: &mut Parser) -> Result<Expr, ParserError> {
-    parser.advance_token();
-    parser.advance_token();
+/// `((a, b), c, ())` behind GROUPING SETS, CUBE or ROLLUP, which may themselves stand within GROUPING SETS.
+fn sets(parser: &mut Parser, nested: bool) -> Result<Vec<Vec<Expr>>, ParserError> {
     parser.expect_token(&Token::LParen)?;
     let mut sets = Vec::new();
     loop {
-        if parser.consume_token(&Token::LParen) {
-            let set = if parser.consume_token(&Token::RParen) {
+        let keyword = word(&parser.peek_token_ref().token).map(|word| word.keyword);
+        let set = match keyword {
+            Some(keyword @ (Keyword::CUBE | Keyword::ROLLUP)) if nested && parser.peek_nth_token_ref(1).token == Token::LParen => {
+                parser.advance_token();
+                let inner = self::sets(parser, false)?;
+                vec![if keyword == Keyword::CUBE { Expr::Cube(inner) } else { Expr::Rollup(inner) }]
+            }
+            _ if parser.peek_token_ref().token == Token::LParen && parser.peek_nth_token_ref(1).token == Token::RParen => {
+                parser.advance_token();
+                parser.advance_token();
                 Vec::new()
-            } else {
-                let set = parser.parse_comma_separated(Parser::parse_expr)?;
-                parser.expect_token(&Token::RParen)?;
-                set
-            };
-            sets.push(set);
-        } else {
-            sets.push(vec![parser.parse_expr()?]);
-        }
+            }
+            _ => match parser.parse_expr()? {
+                Expr::Tuple(set) => set,
+                one => vec![one],
+            },
+        };
+        sets.push(set);
         if !parser.consume_token(&Token::Comma) {
             break;
         }
     }
     parser.expect_token(&Token::RParen)?;
-    Ok(Expr::GroupingSets(sets))
+    Ok(sets)
 }

@@ -39,6 +39,14 @@ pub(super) const EXCLUDE_GROUP: &str = "\0exclude_group";
 pub(super) const EXCLUDE_ROW: &str = "\0exclude_row";
 /// Last name in JOIN USING, with the alias as its second part.
 pub(super) const USING_AS: &str = "\0using_as";
+/// Words of the grammar in an expression: an operator, or an identifier that is no column. The words follow.
+pub(super) const WORDS: &str = "\0=";
+/// GROUPING SETS, so that all of it is parsed here.
+pub(super) const GROUPING_SETS: &str = "\0grouping_sets";
+/// The only value of an INSERT DEFAULT VALUES in MERGE.
+pub(super) const DEFAULT_VALUES: &str = "\0default_values";
+/// Prefix of a name in XMLELEMENT and XMLPI: `NAME x` is `Expr::Prefixed`, and its value no column.
+pub(super) const XML_NAME: &str = "NAME";
 /// Name of the function that COLLATION FOR (..) is.
 pub(super) const COLLATION_FOR: &str = "COLLATION FOR";
 /// Prefix of the cursor's name: `CURRENT OF c` is `Expr::Prefixed`, and its value no column.
@@ -105,6 +113,22 @@ pub fn is_variadic(prefix: &Ident) -> bool {
 /// Whether `Expr::Prefixed` with this prefix is the lower bound of BETWEEN SYMMETRIC.
 pub fn is_symmetric(prefix: &Ident) -> bool {
     prefix.quote_style.is_none() && prefix.value == SYMMETRIC
+}
+
+/// Whether `Expr::Prefixed` with this prefix is a name in XMLELEMENT or XMLPI: then its value is no column.
+pub fn is_xml_name(prefix: &Ident) -> bool {
+    prefix.quote_style.is_none() && prefix.value == XML_NAME
+}
+
+/// Whether `BinaryOperator::Custom` of this is no operator but words of the grammar between two expressions: SIMILAR and
+/// ESCAPE in SUBSTRING, PASSING in XMLEXISTS, IS DOCUMENT.
+pub fn is_words(operator: &str) -> bool {
+    operator.starts_with(WORDS)
+}
+
+/// Whether the only value of an INSERT in MERGE says that it is INSERT DEFAULT VALUES.
+pub fn is_default_values(ident: &Ident) -> bool {
+    ident.value == DEFAULT_VALUES
 }
 
 /// Whether a part of the name of a column that is set is a subscript: `SET a[1] = ..`, `INSERT INTO t (a[1:2])`. Its

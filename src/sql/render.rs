@@ -44,6 +44,8 @@ fn unmark(text: String) -> String {
         .replace(&format!("FOR SHARE OF {KEY_LOCK} OF "), "FOR KEY SHARE OF ")
         .replace(&format!("FOR UPDATE OF {KEY_LOCK}"), "FOR NO KEY UPDATE")
         .replace(&format!("FOR SHARE OF {KEY_LOCK}"), "FOR KEY SHARE")
+        .replace(&format!("VALUES ({})", marker::DEFAULT_VALUES), "DEFAULT VALUES")
+        .replace(marker::WORDS, "")
         .replace(USING_AS, ") AS ")
         .replace(USING_END, "")
 }
@@ -112,6 +114,10 @@ impl VisitorMut for Writer {
                     frame(spec);
                 }
             }
+            Expr::GroupingSets(sets) => {
+                let sets: Vec<String> = sets.iter().map(|set| grouping_set(set)).collect();
+                *expr = Expr::Identifier(raw(format!("{GROUPING_SETS}{})", sets.join(", "))));
+            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -142,6 +148,17 @@ impl VisitorMut for Writer {
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+const GROUPING_SETS: &str = "GROUPING SETS (";
+
+/// One of GROUPING SETS: in parentheses, but for sets of sets.
+fn grouping_set(set: &[Expr]) -> String {
+    match set {
+        [one @ (Expr::Cube(_) | Expr::Rollup(_))] => one.to_string(),
+        [Expr::Identifier(one)] if one.value.starts_with(GROUPING_SETS) => one.value.clone(),
+        set => format!("({})", set.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     }
 }
 

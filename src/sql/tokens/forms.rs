@@ -45,7 +45,33 @@ impl Stream<'_> {
                 self.at += 1;
             }
             "exclude" => return self.exclude(),
-            "using" if self.is_symbol(1, "(") => return self.using(),
+            "grouping" if self.is_word(1, "sets") && self.is_symbol(2, "(") => {
+                self.out.push(name(marker::GROUPING_SETS, None));
+                self.at += 2;
+            }
+            "using" => return self.using(),
+            "default" if self.is_behind(&["insert"]) && self.is_word(1, "values") => {
+                self.out.extend([key("VALUES"), Out::LParen, name(marker::DEFAULT_VALUES, None), Out::RParen]);
+                self.at += 2;
+            }
+            "similar" if !self.is_word(1, "to") => self.operator("SIMILAR", 1),
+            "escape" if self.in_substring => self.operator("ESCAPE", 1),
+            "substring" if self.is_symbol(1, "(") => return self.substring(),
+            "name" if self.back(2).is_some_and(|t| t.is_word("xmlelement") || t.is_word("xmlpi")) => {
+                self.out.push(name("\0name", None));
+                self.at += 1;
+            }
+            "passing" if self.in_xmlexists() => self.operator("PASSING", 1),
+            "by" if self.is_word(1, "ref") => self.at += 2,
+            "is" if self.is_word(1, "document") => self.postfix("IS DOCUMENT", 2),
+            "is" if self.is_word(1, "not") && self.is_word(2, "document") => self.postfix("IS NOT DOCUMENT", 3),
+            "version" | "standalone" if self.is_word(1, "no") || self.is_word(1, "yes") => {
+                let value = if self.is_word(1, "yes") { "YES" } else { "NO" };
+                let more = self.is_word(2, "value");
+                let words = format!("{}{word} {value}{}", marker::WORDS, if more { " VALUE" } else { "" });
+                self.out.push(name(&words, None));
+                self.at += if more { 3 } else { 2 };
+            }
             "search" if self.is_word(1, "depth") || self.is_word(1, "breadth") => {
                 return Err(refuse("SEARCH of a recursive query is not carried out"));
             }
@@ -65,6 +91,46 @@ impl Stream<'_> {
             "conflict" if self.is_behind(&["on"]) && self.is_symbol(1, "(") => return self.conflict(),
             _ => return Ok(false),
         }
+        Ok(true)
+    }
+
+    /// Whether the nearest of the two functions that take PASSING is XMLEXISTS; sqlparser reads XMLTABLE itself.
+    fn in_xmlexists(&self) -> bool {
+        (1..64)
+            .filter_map(|behind| self.back(behind))
+            .find(|token| token.is_word("xmlexists") || token.is_word("xmltable"))
+            .is_some_and(|token| token.is_word("xmlexists"))
+    }
+
+    /// Words between two expressions, as an operator.
+    fn operator(&mut self, words: &str, length: usize) {
+        self.out.push(Out::CustomBinaryOperator(format!("{}{words}", marker::WORDS)));
+        self.at += length;
+    }
+
+    /// Words behind an expression, as an operator on nothing.
+    fn postfix(&mut self, words: &str, length: usize) {
+        self.operator(words, length);
+        self.out.push(name(marker::WORDS, None));
+    }
+
+    /// ESCAPE in SUBSTRING(a SIMILAR b ESCAPE c) is not that of LIKE.
+    fn substring(&mut self) -> Result<bool, Refusal> {
+        let Some(closer) = self.closer(self.at + 1) else { return Ok(false) };
+        let mut at = self.at + 2;
+        while at < closer && !self.tokens.get(at).is_some_and(|t| t.is_word("similar") || t.is_symbol(",") || t.is_word("from")) {
+            at = self.closer(at).unwrap_or(at) + 1;
+        }
+        let similar = self.tokens.get(at).is_some_and(|token| token.is_word("similar"))
+            && !self.tokens.get(at + 1).is_some_and(|token| token.is_word("to"));
+        if !similar {
+            return Ok(false);
+        }
+        self.out.push(key("substring"));
+        self.at += 1;
+        let outer = std::mem::replace(&mut self.in_substring, true);
+        self.until(closer)?;
+        self.in_substring = outer;
         Ok(true)
     }
 
@@ -232,10 +298,26 @@ impl Stream<'_> {
         self.found = self.found.iter().map(|found| if *found >= at { found + by } else { *found }).collect();
     }
 
-    /// `JOIN .. USING (a, b) AS alias`: the alias as a last name of the list.
+    /// `JOIN .. USING (a, b) AS alias`: the alias as a last name of the list. `MERGE .. USING a JOIN b`: in parentheses.
     fn using(&mut self) -> Result<bool, Refusal> {
+        if let Some(end) = self.joined_source() {
+            self.out.extend([key("USING"), Out::LParen]);
+            self.at += 1;
+            self.until(end)?;
+            self.out.push(Out::RParen);
+            return Ok(true);
+        }
+        if !self.is_symbol(1, "(") {
+            return Ok(false);
+        }
         let Some(end) = self.closer(self.at + 1) else { return Ok(false) };
         if !self.tokens.get(end + 1).is_some_and(|token| token.is_word("as")) {
+            return Ok(false);
+        }
+        let names = self.tokens.get(self.at + 2..end).unwrap_or(&[]).iter().enumerate().all(|(at, token)| {
+            if at % 2 == 1 { token.is_symbol(",") } else { matches!(token.kind, Kind::Word(_) | Kind::Quoted(_)) }
+        });
+        if !names {
             return Ok(false);
         }
         self.out.push(key("USING"));
@@ -250,6 +332,29 @@ impl Stream<'_> {
         self.at += 1;
         self.out.extend([Out::Comma, name(marker::USING_AS, None), Out::Period, alias, Out::RParen]);
         Ok(true)
+    }
+
+    /// Where the ON of a MERGE stands whose source, here, is joined; parentheses around a join mean nothing to the tree.
+    fn joined_source(&self) -> Option<usize> {
+        let into = (1..8).find(|behind| self.back(*behind).is_some_and(|token| token.is_word("into")))?;
+        if !self.back(into + 1).is_some_and(|token| token.is_word("merge")) {
+            return None;
+        }
+        let (mut at, mut joins, mut open) = (self.at + 1, 0usize, 0usize);
+        loop {
+            let token = self.tokens.get(at)?;
+            if token.is_word("join") {
+                joins += 1;
+                let free = ["cross", "natural"].iter().any(|word| self.tokens.get(at - 1).is_some_and(|t| t.is_word(word)));
+                open += usize::from(!free);
+            } else if token.is_word("on") || token.is_word("using") {
+                if open == 0 {
+                    return Some(at).filter(|_| joins > 0);
+                }
+                open -= 1;
+            }
+            at = self.closer(at).unwrap_or(at) + 1;
+        }
     }
 
     /// Whether a `*` is the last field of `(row).*`, rather than that of `t.*`.

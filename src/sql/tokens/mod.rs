@@ -41,6 +41,7 @@ pub(super) fn stream(tokens: &[Token]) -> Result<Tokens, Refusal> {
         out: Vec::with_capacity(tokens.len() + 8),
         found: HashSet::new(),
         depth: 0,
+        in_substring: false,
         overriding: 0,
         excludes: 0,
     };
@@ -99,6 +100,8 @@ struct Stream<'a> {
     found: HashSet<usize>,
     /// Forms within forms.
     depth: usize,
+    /// Within SUBSTRING(.. SIMILAR ..).
+    in_substring: bool,
     /// OVERRIDING that INTO has said already.
     overriding: usize,
     /// EXCLUDE so far; each looks for the start of its window.
