@@ -6,10 +6,11 @@ use sqlparser::tokenizer::Token as Out;
 
 use super::dialect::Postgres;
 use super::facts::Facts;
-use super::lex::{self, Token, lex};
+use super::lex::{self, Token, lex_with};
+use super::limits::{self, Limits};
 use super::tokens::{self, Tokens};
 use super::utility::{self, Utility};
-use super::{limits, render, witness};
+use super::{render, witness};
 use crate::error::{Refusal, Stage};
 
 /// One statement on whose meaning both parsers agree.
@@ -56,12 +57,12 @@ const NEWER_NUMBERS: u32 = 160_000;
 /// 54001 for a text over a limit, 42601 and 0A000 for what is not understood.
 pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
     limits::size(text)?;
-    let mut tokens = lex(text)?;
+    let mut limits = Limits::default();
+    let mut tokens = lex_with(text, |token| limits.count(token))?;
     tokens.retain(|token| token.kind != lex::Kind::Comment);
     while tokens.last().is_some_and(|token| token.is_symbol(";")) {
         tokens.pop();
     }
-    limits::depth(&tokens)?;
     if server_version < NEWER_NUMBERS && tokens.iter().any(|t| matches!(t.kind, lex::Kind::Number { newer: true, .. })) {
         return Err(Refusal::syntax(Stage::Parse, "a number is written in a form that this server does not read")
             .hint("write it in plain decimal digits"));
