@@ -7,6 +7,7 @@ mod column;
 mod condition;
 mod decide;
 mod govern;
+mod live;
 mod mask;
 mod model;
 mod permit;
