@@ -187,8 +187,8 @@ fn a_folder_with_pattern_characters_in_its_name_is_taken_literally() {
     let base = folder.path().join("a[b]*c");
     std::fs::create_dir(&base).unwrap();
     std::fs::write(base.join("p.toml"), "version = 1\n").unwrap();
-    let text = format!("[upstream]\naddress = \"/run/postgresql\"\n[auth]\nmethod = \"relay\"\n[policy]\nfiles = \"*.toml\"\n");
-    let config = Config::from_text("c.toml", &text, &base).unwrap();
+    let text = "[upstream]\naddress = \"/run/postgresql\"\n[auth]\nmethod = \"relay\"\n[policy]\nfiles = \"*.toml\"\n";
+    let config = Config::from_text("c.toml", text, &base).unwrap();
     assert_eq!(config.policy.matching().unwrap(), [base.join("p.toml")]);
 }
 

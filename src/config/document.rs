@@ -75,7 +75,7 @@ impl Document {
             })
             .collect();
         // In the order of the file, so that faults come in that order too.
-        entries.sort_by(|(a, _), (b, _)| a.place.line.cmp(&b.place.line));
+        entries.sort_by_key(|(key, _)| key.place.line);
         Section { name, place, entries, known: Vec::new() }
     }
 }

@@ -61,6 +61,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
+    #[allow(clippy::result_large_err)] // a refusal is rare and is told in full
     fn of(policies: &'a PolicySet, request: &AccessRequest) -> Result<Self, Reason> {
         let role: &'a Role = policies.role_of(&request.login).ok_or_else(|| {
             Reason::plain(format!("login `{}` is in no role", request.login))
