@@ -2,14 +2,46 @@
 //!
 //! [`enforce`] is the one path: simple query, Parse, SQL-level PREPARE, DECLARE, EXPLAIN and COPY all go through it.
 
+mod builtins;
+mod dialect;
 mod enforce;
 mod enforced;
+mod facts;
+mod keywords;
+mod lex;
+mod limits;
+pub mod marker;
+mod parse;
+mod redact;
+mod render;
+mod resolve;
+mod rewrite;
+mod settings;
+mod split;
+mod stack;
+mod stated;
+mod steer;
+mod system;
+mod token;
+mod tokens;
+mod tree;
+mod unicode;
+pub mod utility;
+pub mod witness;
 
 use crate::catalog::Catalog;
 use crate::policy::PolicySet;
 
 pub use enforce::{enforce, relay_unrestricted};
 pub use enforced::{Effect, Enforced, Guard, Refused};
+pub use facts::Facts;
+pub use parse::{Kind, Parsed, parse};
+pub use redact::{Redacted, redact};
+pub use render::{render, render_expr};
+pub use split::split;
+pub use stack::on_parser_stack;
+pub use stated::stated_purpose;
+pub use token::TokenKey;
 
 /// On whose behalf, why, and under which snapshots a statement is decided.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,579 @@
+//! PostgreSQL's lexical rules: one pass, linear, no recursion.
+//!
+//! Source: "Lexical Structure" in PostgreSQL's documentation, version 15, with `standard_conforming_strings` on. What an
+//! older or newer server reads otherwise is marked ([`Kind::Number`]) or refused.
+
+use crate::error::{Refusal, SqlState, Stage};
+
+/// Longest name in bytes; the rest is cut.
+pub(super) const NAME_BYTES: usize = 63;
+/// Comments nest so far; libpg_query's time is quadratic in it.
+const COMMENT_DEPTH: usize = 64;
+
+/// A run of operator characters is read no further than this.
+const OPERATOR_RUN: usize = 256;
+
+/// A token and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    /// Byte offsets into the text.
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// What a token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `--` to the end of the line, or `/* */`.
+    Comment,
+    /// A key word or a name without quotes: folded to lower case and cut at 63 bytes.
+    Word(String),
+    /// A quoted name, decoded and cut at 63 bytes.
+    Quoted(String),
+    /// A string constant of any form, decoded.
+    Text(String),
+    /// `N'...'`, decoded: PostgreSQL reads a cast to `bpchar`.
+    National(String),
+    /// `B'...'`: its digits.
+    Bits(String),
+    /// `X'...'`: its digits.
+    Hex(String),
+    /// A number as written. `newer`: a form that servers before 16 do not read (`1_000`, `0x1F`).
+    Number {
+        /// As written.
+        text: String,
+        /// Needs 16.
+        newer: bool,
+    },
+    /// `$1`.
+    Param(u32),
+    /// An operator or punctuation: `,` `(` `::` `..` `:=` `=>` `<>` `@>` ..; `!=` is given as `<>`.
+    Symbol(String),
+}
+
+impl Token {
+    /// Whether it is this key word, without quotes. `word` is lower case.
+    pub(super) fn is_word(&self, word: &str) -> bool {
+        matches!(&self.kind, Kind::Word(held) if held == word)
+    }
+
+    /// Whether it is this symbol.
+    pub(super) fn is_symbol(&self, symbol: &str) -> bool {
+        matches!(&self.kind, Kind::Symbol(held) if held == symbol)
+    }
+}
+
+/// All tokens of a text, comments too.
+///
+/// # Errors
+/// 42601 for what PostgreSQL's lexer refuses, 54001 for comments nested too deep.
+pub(super) fn lex(text: &str) -> Result<Vec<Token>, Refusal> {
+    let mut lexer = Lexer { text, at: 0, tokens: Vec::with_capacity(text.len() / 4 + 1) };
+    while lexer.next_token()? {}
+    Ok(lexer.tokens)
+}
+
+fn refuse(message: &str) -> Refusal {
+    Refusal::syntax(Stage::Parse, message)
+}
+
+struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    tokens: Vec<Token>,
+}
+
+impl Lexer<'_> {
+    fn rest(&self) -> &str {
+        self.text.get(self.at..).unwrap_or("")
+    }
+
+    fn byte(&self, ahead: usize) -> u8 {
+        self.text.as_bytes().get(self.at + ahead).copied().unwrap_or(0)
+    }
+
+    fn slice(&self, start: usize) -> &str {
+        self.text.get(start..self.at).unwrap_or("")
+    }
+
+    fn push(&mut self, start: usize, kind: Kind) {
+        self.tokens.push(Token { kind, start, end: self.at });
+    }
+
+    fn skip_while(&mut self, keep: impl Fn(u8) -> bool) {
+        while self.at < self.text.len() && keep(self.byte(0)) {
+            self.at += 1;
+        }
+    }
+
+    /// One token; false at the end.
+    fn next_token(&mut self) -> Result<bool, Refusal> {
+        self.skip_while(is_space);
+        let start = self.at;
+        if start >= self.text.len() {
+            return Ok(false);
+        }
+        let (first, second, third) = (self.byte(0), self.byte(1), self.byte(2));
+        match first {
+            0 => return Err(refuse("a NUL byte stands in the statement")),
+            b'-' if second == b'-' => {
+                self.skip_while(|b| b != b'\n' && b != b'\r');
+                self.push(start, Kind::Comment);
+            }
+            b'/' if second == b'*' => {
+                self.block_comment()?;
+                self.push(start, Kind::Comment);
+            }
+            b'\'' => {
+                let value = self.quoted_string(1)?;
+                self.push(start, Kind::Text(value));
+            }
+            b'e' | b'E' if second == b'\'' => {
+                let value = self.escape_string()?;
+                self.push(start, Kind::Text(value));
+            }
+            b'n' | b'N' if second == b'\'' => {
+                let value = self.quoted_string(2)?;
+                self.push(start, Kind::National(value));
+            }
+            b'b' | b'B' if second == b'\'' => {
+                let value = self.quoted_string(2)?;
+                if !value.bytes().all(|b| matches!(b, b'0' | b'1')) {
+                    return Err(refuse("a bit string holds another digit than 0 and 1"));
+                }
+                self.push(start, Kind::Bits(value));
+            }
+            b'x' | b'X' if second == b'\'' => {
+                let value = self.quoted_string(2)?;
+                if !value.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    return Err(refuse("a hexadecimal string holds another character than its digits"));
+                }
+                self.push(start, Kind::Hex(value));
+            }
+            b'u' | b'U' if second == b'&' && third == b'\'' => {
+                let value = self.quoted_string(3)?;
+                let escape = self.uescape()?;
+                let value = super::unicode::decode(&value, escape)?;
+                self.push(start, Kind::Text(value));
+            }
+            b'u' | b'U' if second == b'&' && third == b'"' => {
+                let value = self.quoted_name(3)?;
+                let escape = self.uescape()?;
+                let value = super::unicode::decode(&value, escape)?;
+                self.push(start, Kind::Quoted(truncate(value)));
+            }
+            b'"' => {
+                let value = self.quoted_name(1)?;
+                self.push(start, Kind::Quoted(truncate(value)));
+            }
+            b'$' if second.is_ascii_digit() => self.parameter()?,
+            b'$' => {
+                let value = self.dollar_string()?;
+                self.push(start, Kind::Text(value));
+            }
+            b'0'..=b'9' => self.number()?,
+            b'.' if second.is_ascii_digit() => self.number()?,
+            b'.' if second == b'.' => self.symbol(2),
+            b':' if second == b':' || second == b'=' => self.symbol(2),
+            b',' | b'(' | b')' | b'[' | b']' | b'.' | b';' | b':' => self.symbol(1),
+            _ if is_name_start(first) => {
+                self.skip_while(is_name_part);
+                let word = truncate(self.slice(start).to_ascii_lowercase());
+                self.push(start, Kind::Word(word));
+            }
+            _ if is_operator(first) => self.operator()?,
+            _ => return Err(refuse("a character stands in the statement that starts no token")),
+        }
+        Ok(true)
+    }
+
+    fn symbol(&mut self, length: usize) {
+        let start = self.at;
+        self.at += length;
+        let text = self.slice(start).to_owned();
+        self.push(start, Kind::Symbol(text));
+    }
+
+    fn block_comment(&mut self) -> Result<(), Refusal> {
+        let mut depth = 0usize;
+        loop {
+            match (self.byte(0), self.byte(1)) {
+                (b'/', b'*') => {
+                    depth += 1;
+                    self.at += 2;
+                    if depth > COMMENT_DEPTH {
+                        return Err(Refusal::new(
+                            Stage::Parse,
+                            SqlState::STATEMENT_TOO_COMPLEX,
+                            format!("comments are nested deeper than {COMMENT_DEPTH}"),
+                        ));
+                    }
+                }
+                (b'*', b'/') => {
+                    depth -= 1;
+                    self.at += 2;
+                    if depth == 0 {
+                        return Ok(());
+                    }
+                }
+                (0, _) if self.at >= self.text.len() => return Err(refuse("a comment is not closed")),
+                (0, _) => return Err(refuse("a NUL byte stands in the statement")),
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    /// An operator: cut before a comment that starts within it, and a trailing `+` or `-` stays only where one of
+    /// ``~ ! @ # ^ & | ` ? %`` stands before it.
+    fn operator(&mut self) -> Result<(), Refusal> {
+        let start = self.at;
+        // Looking no further than this keeps a long run of signs, each a token, from costing its length squared.
+        while self.at < start + OPERATOR_RUN && is_operator(self.byte(0)) {
+            self.at += 1;
+        }
+        let run = self.slice(start);
+        let comment = ["/*", "--"].iter().filter_map(|comment| run.find(comment)).min();
+        if comment.is_none() && run.len() >= OPERATOR_RUN {
+            return Err(refuse("an operator is too long"));
+        }
+        let run = run.get(..comment.unwrap_or(run.len())).unwrap_or("");
+        let special = |b| matches!(b, b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'%');
+        let length = if run.bytes().any(special) { run.len() } else { run.trim_end_matches(['+', '-']).len().max(1) };
+        if length > NAME_BYTES {
+            return Err(refuse("an operator is too long"));
+        }
+        self.at = start + length;
+        let text = match self.slice(start) {
+            "!=" => "<>".to_owned(),
+            text => text.to_owned(),
+        };
+        self.push(start, Kind::Symbol(text));
+        Ok(())
+    }
+
+    fn parameter(&mut self) -> Result<(), Refusal> {
+        let start = self.at;
+        self.at += 1;
+        self.skip_while(|b| b.is_ascii_digit());
+        if is_name_start(self.byte(0)) {
+            return Err(refuse("letters stand right behind a parameter"));
+        }
+        let digits = self.text.get(start + 1..self.at).unwrap_or("");
+        let number = digits.parse::<u32>().ok().filter(|n| *n <= i32::MAX as u32);
+        let number = number.ok_or_else(|| refuse("a parameter's number is too large"))?;
+        self.push(start, Kind::Param(number));
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Refusal> {
+        let start = self.at;
+        let mut newer = false;
+        let radix = match (self.byte(0), self.byte(1) | 0x20) {
+            (b'0', b'x') => Some(16),
+            (b'0', b'o') => Some(8),
+            (b'0', b'b') => Some(2),
+            _ => None,
+        };
+        if let Some(radix) = radix {
+            self.at += 2;
+            newer = true;
+            self.digits(radix)?;
+        } else {
+            if self.byte(0) != b'.' {
+                newer |= self.digits(10)?;
+            }
+            if self.byte(0) == b'.' && self.byte(1) != b'.' {
+                self.at += 1;
+                if self.byte(0).is_ascii_digit() {
+                    newer |= self.digits(10)?;
+                }
+            }
+            if self.byte(0) | 0x20 == b'e' {
+                let sign = usize::from(matches!(self.byte(1), b'+' | b'-'));
+                if self.byte(1 + sign).is_ascii_digit() {
+                    self.at += 1 + sign;
+                    newer |= self.digits(10)?;
+                }
+            }
+        }
+        if is_name_start(self.byte(0)) {
+            return Err(refuse("letters stand right behind a number"));
+        }
+        let text = self.slice(start).to_owned();
+        self.push(start, Kind::Number { text, newer });
+        Ok(())
+    }
+
+    /// Digits with single underscores between them; whether there were underscores.
+    fn digits(&mut self, radix: u32) -> Result<bool, Refusal> {
+        let mut newer = false;
+        let start = self.at;
+        loop {
+            let digit = |b: u8| char::from(b).is_digit(radix);
+            if digit(self.byte(0)) {
+                self.at += 1;
+            } else if self.byte(0) == b'_' && digit(self.byte(1)) {
+                newer = true;
+                self.at += 2;
+            } else if self.at == start {
+                return Err(refuse("a number has no digits"));
+            } else {
+                return Ok(newer);
+            }
+        }
+    }
+
+    /// `'...'` after a prefix of `skip` bytes that ends with the quote, continued over line breaks; doubled quotes undone.
+    fn quoted_string(&mut self, skip: usize) -> Result<String, Refusal> {
+        self.at += skip;
+        let mut value = String::new();
+        loop {
+            let part = self.until(b'\'')?;
+            value.push_str(part);
+            self.at += part.len() + 1;
+            if self.byte(0) == b'\'' {
+                self.at += 1;
+                value.push('\'');
+            } else if !self.continues() {
+                return Ok(value);
+            }
+        }
+    }
+
+    fn quoted_name(&mut self, skip: usize) -> Result<String, Refusal> {
+        self.at += skip;
+        let mut value = String::new();
+        loop {
+            let part = self.until(b'"')?;
+            value.push_str(part);
+            self.at += part.len() + 1;
+            if self.byte(0) == b'"' {
+                self.at += 1;
+                value.push('"');
+            } else if value.is_empty() {
+                return Err(refuse("a quoted name is empty"));
+            } else {
+                return Ok(value);
+            }
+        }
+    }
+
+    /// After a closing quote: whether white space with a line break and another quote follow, so that the string goes
+    /// on; moves behind that quote if so. Comments to the end of a line count as white space here.
+    fn continues(&mut self) -> bool {
+        let mut at = 0;
+        let mut newline = false;
+        loop {
+            match (self.byte(at), self.byte(at + 1)) {
+                (b'\n' | b'\r', _) => {
+                    newline = true;
+                    at += 1;
+                }
+                (b' ' | b'\t' | b'\x0c', _) => at += 1,
+                (b'-', b'-') => {
+                    while self.at + at < self.text.len() && !matches!(self.byte(at), b'\n' | b'\r') {
+                        at += 1;
+                    }
+                }
+                (b'\'', _) if newline => {
+                    self.at += at + 1;
+                    return true;
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    fn escape_string(&mut self) -> Result<String, Refusal> {
+        self.at += 2;
+        let mut value = Vec::new();
+        let mut surrogate: Option<u32> = None;
+        loop {
+            if self.at >= self.text.len() {
+                return Err(refuse("a quote is not closed"));
+            }
+            let byte = self.byte(0);
+            let unicode = byte == b'\\' && matches!(self.byte(1), b'u' | b'U');
+            if surrogate.is_some() && !unicode {
+                return Err(refuse("a surrogate pair in a string is not complete"));
+            }
+            match byte {
+                0 => return Err(refuse("a NUL byte stands in the statement")),
+                b'\'' if self.byte(1) == b'\'' => {
+                    value.push(b'\'');
+                    self.at += 2;
+                }
+                b'\'' => {
+                    self.at += 1;
+                    if !self.continues() {
+                        break;
+                    }
+                }
+                b'\\' if unicode => {
+                    let length = if self.byte(1) == b'u' { 4 } else { 8 };
+                    let digits = self.text.get(self.at + 2..self.at + 2 + length).unwrap_or("");
+                    if digits.len() != length || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+                        return Err(refuse("a Unicode escape in a string is not complete"));
+                    }
+                    let code = u32::from_str_radix(digits, 16).map_err(|_| refuse("a Unicode escape is not valid"))?;
+                    if let Some(c) = super::unicode::join(&mut surrogate, code)? {
+                        let mut buffer = [0; 4];
+                        value.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
+                    }
+                    self.at += 2 + length;
+                }
+                b'\\' => self.escape(&mut value)?,
+                _ => {
+                    value.push(byte);
+                    self.at += 1;
+                }
+            }
+        }
+        if value.contains(&0) {
+            return Err(refuse("an escape in a string is a NUL byte"));
+        }
+        String::from_utf8(value).map_err(|_| refuse("the escapes in a string do not form UTF-8"))
+    }
+
+    /// A backslash and what it escapes, but for `\u`.
+    fn escape(&mut self, value: &mut Vec<u8>) -> Result<(), Refusal> {
+        let next = self.byte(1);
+        self.at += 1;
+        match next {
+            0 => return Err(refuse("a quote is not closed")),
+            b'0'..=b'7' => {
+                let mut code = 0u32;
+                let mut digits = 0;
+                while digits < 3 && matches!(self.byte(0), b'0'..=b'7') {
+                    code = code * 8 + u32::from(self.byte(0) - b'0');
+                    digits += 1;
+                    self.at += 1;
+                }
+                // Three octal digits may exceed a byte; PostgreSQL keeps the low eight bits.
+                value.push((code & 0xff) as u8);
+                return Ok(());
+            }
+            b'x' if self.byte(1).is_ascii_hexdigit() => {
+                self.at += 1;
+                let mut code = 0u32;
+                let mut digits = 0;
+                while let (true, Some(digit)) = (digits < 2, char::from(self.byte(0)).to_digit(16)) {
+                    code = code * 16 + digit;
+                    digits += 1;
+                    self.at += 1;
+                }
+                value.push((code & 0xff) as u8);
+                return Ok(());
+            }
+            b'b' => value.push(8),
+            b'f' => value.push(12),
+            b'n' => value.push(10),
+            b'r' => value.push(13),
+            b't' => value.push(9),
+            b'v' => value.push(11),
+            other => value.push(other),
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn dollar_string(&mut self) -> Result<String, Refusal> {
+        let rest = self.text_from();
+        let tag = rest.get(1..).and_then(|tail| tail.find('$').and_then(|end| tail.get(..end)));
+        let tag = tag.filter(|tag| {
+            tag.bytes().enumerate().all(|(at, b)| is_name_start(b) || (at > 0 && b.is_ascii_digit()))
+        });
+        let tag = tag.ok_or_else(|| refuse("a dollar sign starts neither a parameter nor a quoted string"))?;
+        let delimiter = rest.get(..tag.len() + 2).unwrap_or("");
+        let body = rest.get(delimiter.len()..).unwrap_or("");
+        // PostgreSQL's lexer skips another `$tag$` but for its last `$`: a plain search finds the same place.
+        let end = body.find(delimiter).ok_or_else(|| refuse("a dollar-quoted string is not closed"))?;
+        let value = body.get(..end).unwrap_or("").to_owned();
+        let length = delimiter.len() * 2 + end;
+        if value.contains('\0') {
+            return Err(refuse("a NUL byte stands in the statement"));
+        }
+        self.at += length;
+        Ok(value)
+    }
+
+    /// After `U&'..'`: the escape character, from `UESCAPE '!'` where that follows.
+    fn uescape(&mut self) -> Result<char, Refusal> {
+        let end = self.at;
+        loop {
+            self.skip_while(is_space);
+            match (self.byte(0), self.byte(1)) {
+                (b'-', b'-') => self.skip_while(|b| b != b'\n' && b != b'\r'),
+                (b'/', b'*') => self.block_comment()?,
+                _ => break,
+            }
+        }
+        let word = self.rest().get(..7).is_some_and(|word| word.eq_ignore_ascii_case("uescape"));
+        if !word || is_name_part(self.byte(7)) {
+            self.at = end;
+            return Ok('\\');
+        }
+        self.at += 7;
+        self.skip_while(is_space);
+        if self.byte(0) != b'\'' {
+            return Err(refuse("UESCAPE is not followed by a plain string of one character"));
+        }
+        let value = self.quoted_string(1)?;
+        let mut chars = value.chars();
+        match (chars.next(), chars.next()) {
+            (Some(c), None)
+                if c.is_ascii() && !c.is_ascii_hexdigit() && !matches!(c, '+' | '\'' | '"') && !is_space(c as u8) =>
+            {
+                Ok(c)
+            }
+            _ => Err(refuse("UESCAPE is not followed by a plain string of one character")),
+        }
+    }
+}
+
+impl<'a> Lexer<'a> {
+    /// The text up to the next `quote`.
+    fn until(&self, quote: u8) -> Result<&'a str, Refusal> {
+        let rest = self.text_from();
+        let end = rest.bytes().position(|b| b == quote || b == 0);
+        match end.and_then(|end| Some((rest.as_bytes().get(end)?, rest.get(..end)?))) {
+            Some((found, part)) if *found == quote => Ok(part),
+            Some(_) => Err(refuse("a NUL byte stands in the statement")),
+            None => Err(refuse("a quote is not closed")),
+        }
+    }
+
+    /// The rest of the text, for as long as the text lives.
+    fn text_from(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or("")
+    }
+}
+
+pub(super) fn is_space(b: u8) -> bool {
+    matches!(b, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c')
+}
+
+pub(super) fn is_name_start(b: u8) -> bool {
+    b.is_ascii_alphabetic() || b == b'_' || b >= 0x80
+}
+
+pub(super) fn is_name_part(b: u8) -> bool {
+    is_name_start(b) || b.is_ascii_digit() || b == b'$'
+}
+
+fn is_operator(b: u8) -> bool {
+    matches!(
+        b,
+        b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*' | b'/' | b'%' | b'<' | b'>' | b'='
+    )
+}
+
+/// Cuts a name at 63 bytes, never within a character.
+pub(super) fn truncate(mut name: String) -> String {
+    if name.len() > NAME_BYTES {
+        let end = (0..=NAME_BYTES).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+        name.truncate(end);
+    }
+    name
+}

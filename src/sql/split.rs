@@ -1,0 +1,96 @@
+//! A simple-query message into its statements.
+
+use super::lex::{Kind, Token, lex};
+use crate::error::{Refusal, Stage};
+
+/// The statements of a simple-query message, cut at the semicolons of the top level. Comments stay with the statement
+/// before which they stand; what holds comments only is dropped.
+///
+/// # Errors
+/// 42601 where the text cannot be read token by token.
+pub fn split(text: &str) -> Result<Vec<&str>, Refusal> {
+    let mut statements = Vec::new();
+    let mut start = 0;
+    let mut holds_tokens = false;
+    let mut depth = 0usize;
+    // Depth of BEGIN ATOMIC .. END, the body of an SQL function; CASE .. END nests in it.
+    let mut body = 0usize;
+    let mut previous: Option<&Token> = None;
+    let tokens = lex(text)?;
+    for token in &tokens {
+        match &token.kind {
+            Kind::Comment => continue,
+            Kind::Symbol(symbol) => match symbol.as_str() {
+                "(" | "[" => depth += 1,
+                ")" | "]" => depth = depth.saturating_sub(1),
+                ";" if depth == 0 && body == 0 => {
+                    if holds_tokens {
+                        statements.push(part(text, start, token.start)?);
+                    }
+                    start = token.end;
+                    holds_tokens = false;
+                    previous = None;
+                    continue;
+                }
+                _ => {}
+            },
+            Kind::Word(word) => match word.as_str() {
+                "atomic" if previous.is_some_and(|token| token.is_word("begin")) => body += 1,
+                "case" if body > 0 => body += 1,
+                "end" => body = body.saturating_sub(1),
+                _ => {}
+            },
+            Kind::Quoted(_)
+            | Kind::Text(_)
+            | Kind::National(_)
+            | Kind::Bits(_)
+            | Kind::Hex(_)
+            | Kind::Number { .. }
+            | Kind::Param(_) => {}
+        }
+        holds_tokens = true;
+        previous = Some(token);
+    }
+    if holds_tokens {
+        statements.push(part(text, start, text.len())?);
+    }
+    Ok(statements)
+}
+
+fn part(text: &str, start: usize, end: usize) -> Result<&str, Refusal> {
+    text.get(start..end).map(str::trim).ok_or_else(|| Refusal::internal(Stage::Parse))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_batch_is_cut_at_semicolons_outside_quotes_comments_and_parentheses() {
+        let text = "/* a; */ SELECT ';', $x$;$x$, \"a;b\" -- ;\n; ; /* only a comment */; UPDATE t SET a = E'\\';' ;";
+        let parts = split(text).unwrap();
+        assert_eq!(
+            parts,
+            ["/* a; */ SELECT ';', $x$;$x$, \"a;b\" -- ;", "UPDATE t SET a = E'\\';'"]
+        );
+    }
+
+    #[test]
+    fn a_function_body_in_sql_stays_whole() {
+        let text = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SELECT 3";
+        assert_eq!(split(text).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_end_of_a_transaction_is_no_end_of_a_body() {
+        assert_eq!(split("BEGIN; SELECT 1; END; SELECT 2").unwrap().len(), 4);
+    }
+
+    #[test]
+    fn what_is_not_closed_is_refused() {
+        assert!(split("SELECT 'a").is_err());
+        assert!(split("SELECT /* a").is_err());
+        assert!(split("SELECT $x$ a").is_err());
+    }
+}
