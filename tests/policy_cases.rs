@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use pgpurpose::catalog::{RelationName, TypeClass};
+use pgpurpose::catalog::{CatalogBuilder, RelationName, TypeClass};
 use pgpurpose::policy::{
     AccessReport, AccessRequest, Action, ColumnAccess, Decision, PolicySet, RelationAccess, RelationObligation, Shape,
     Use, Verb, decide,
@@ -395,4 +395,37 @@ fn a_refusal_has_message_detail_and_hint() {
             "reason": "column `public.customers.address` is not open to role `support_agent` for purpose `support`; column `public.customers.health_note` is not open to role `support_agent` for purpose `support`",
         })
     );
+}
+
+#[test]
+fn the_sample_policy_agrees_with_the_sample_shop() {
+    let mut builder = CatalogBuilder::new();
+    let mut table = |name: &str, columns: &[(&str, &str)]| {
+        builder.table(name.parse().unwrap(), columns, &[]);
+    };
+    table("public.customers", &[
+        ("id", "bigint"), ("full_name", "text"), ("email", "text"), ("phone", "text"), ("id_number", "text"),
+        ("date_of_birth", "date"), ("address", "text"), ("city", "text"), ("postal_code", "text"),
+        ("health_note", "text"), ("created_at", "timestamp with time zone"),
+    ]);
+    table("public.orders", &[
+        ("order_id", "bigint"), ("customer_id", "bigint"), ("total", "numeric(10,2)"), ("status", "text"),
+        ("created_at", "timestamp with time zone"),
+    ]);
+    table("public.order_items", &[
+        ("order_id", "bigint"), ("line", "integer"), ("product_id", "bigint"), ("quantity", "integer"),
+        ("price", "numeric(10,2)"),
+    ]);
+    table("public.products", &[("product_id", "bigint"), ("name", "text"), ("price", "numeric(10,2)")]);
+    table("public.tickets", &[
+        ("ticket_id", "bigint"), ("customer_id", "bigint"), ("subject", "text"), ("body", "text"), ("status", "text"),
+        ("created_at", "timestamp with time zone"),
+    ]);
+    table("public.staff", &[("staff_id", "bigint"), ("full_name", "text"), ("email", "text"), ("position", "text")]);
+    table("privacy.consents", &[
+        ("subject_id", "bigint"), ("purpose", "text"), ("granted", "boolean"),
+        ("granted_at", "timestamp with time zone"), ("withdrawn_at", "timestamp with time zone"), ("evidence", "text"),
+    ]);
+    let set = PolicySet::from_sources(&[("shop.toml".into(), shop())]).unwrap();
+    assert_eq!(set.check_against(&builder.build()), []);
 }
