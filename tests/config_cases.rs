@@ -154,10 +154,7 @@ sync = \"allways\"
 
 #[test]
 fn what_is_missing_altogether_is_told() {
-    told(
-        "",
-        &[(1, "`[upstream]` is missing"), (1, "`[policy]` is missing"), (1, "write `method = \"relay\"`")],
-    );
+    told("", &[(1, "`[upstream]` is missing"), (1, "`[policy]` is missing"), (1, "write `method = \"relay\"`")]);
 }
 
 const REST: &str = "\n[policy]\nfiles = [\"policies/*.toml\"]\n";
@@ -168,7 +165,10 @@ fn methods_that_are_not_carried_out_are_refused() {
         let text = format!("[upstream]\naddress = \"db:5432\"\n[auth]\nmethod = \"{method}\"{REST}");
         told(&text, &[(4, "is not carried out by this version: write `method = \"relay\"`")]);
     }
-    told(&format!("[upstream]\naddress = \"db:5432\"\n[auth]\nmethod = \"relai\"{REST}"), &[(4, "did you mean `relay`?")]);
+    told(
+        &format!("[upstream]\naddress = \"db:5432\"\n[auth]\nmethod = \"relai\"{REST}"),
+        &[(4, "did you mean `relay`?")],
+    );
 }
 
 #[test]

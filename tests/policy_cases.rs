@@ -324,12 +324,8 @@ roles = ["r"]
 purposes = ["p"]
 "#;
     let set = PolicySet::from_sources(&[("p.toml".into(), text.into())]).unwrap();
-    let told: Vec<String> = set
-        .warnings()
-        .iter()
-        .chain(&set.overdue(jiff::civil::date(2026, 11, 22)))
-        .map(ToString::to_string)
-        .collect();
+    let told: Vec<String> =
+        set.warnings().iter().chain(&set.overdue(jiff::civil::date(2026, 11, 22))).map(ToString::to_string).collect();
     let wanted = [
         "p.toml:3: warning: `record_subjects` is not carried out by this version: every access to `public.t` is refused until the key is taken out",
         "p.toml:3: warning: `retain` is not carried out by this version: every access to `public.t` is refused until the key is taken out",
@@ -347,13 +343,22 @@ purposes = ["p"]
 #[test]
 fn faults_of_several_files_name_each_its_own() {
     let sources = [
-        ("a.toml".to_owned(), "version = 1\nunlisted_tables = \"allow\"\n[tables.\"public.t\"]\nopen = true\n".to_owned()),
-        ("b.toml".to_owned(), "version = 1\nunlisted_tables = \"deny\"\n\n[tables.\"public.t\"]\nopen = true\n".to_owned()),
+        (
+            "a.toml".to_owned(),
+            "version = 1\nunlisted_tables = \"allow\"\n[tables.\"public.t\"]\nopen = true\n".to_owned(),
+        ),
+        (
+            "b.toml".to_owned(),
+            "version = 1\nunlisted_tables = \"deny\"\n\n[tables.\"public.t\"]\nopen = true\n".to_owned(),
+        ),
     ];
     let told: Vec<String> = PolicySet::from_sources(&sources).unwrap_err().iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
-        ["b.toml:2: `unlisted_tables` is `allow` at a.toml:2", "b.toml:4: table `public.t` is already given at a.toml:3"]
+        [
+            "b.toml:2: `unlisted_tables` is `allow` at a.toml:2",
+            "b.toml:4: table `public.t` is already given at a.toml:3"
+        ]
     );
     assert_eq!(PolicySet::from_sources(&[]).unwrap_err()[0].message, "there is no policy file");
 }
@@ -403,29 +408,66 @@ fn the_sample_policy_agrees_with_the_sample_shop() {
     let mut table = |name: &str, columns: &[(&str, &str)]| {
         builder.table(name.parse().unwrap(), columns, &[]);
     };
-    table("public.customers", &[
-        ("id", "bigint"), ("full_name", "text"), ("email", "text"), ("phone", "text"), ("id_number", "text"),
-        ("date_of_birth", "date"), ("address", "text"), ("city", "text"), ("postal_code", "text"),
-        ("health_note", "text"), ("created_at", "timestamp with time zone"),
-    ]);
-    table("public.orders", &[
-        ("order_id", "bigint"), ("customer_id", "bigint"), ("total", "numeric(10,2)"), ("status", "text"),
-        ("created_at", "timestamp with time zone"),
-    ]);
-    table("public.order_items", &[
-        ("order_id", "bigint"), ("line", "integer"), ("product_id", "bigint"), ("quantity", "integer"),
-        ("price", "numeric(10,2)"),
-    ]);
+    table(
+        "public.customers",
+        &[
+            ("id", "bigint"),
+            ("full_name", "text"),
+            ("email", "text"),
+            ("phone", "text"),
+            ("id_number", "text"),
+            ("date_of_birth", "date"),
+            ("address", "text"),
+            ("city", "text"),
+            ("postal_code", "text"),
+            ("health_note", "text"),
+            ("created_at", "timestamp with time zone"),
+        ],
+    );
+    table(
+        "public.orders",
+        &[
+            ("order_id", "bigint"),
+            ("customer_id", "bigint"),
+            ("total", "numeric(10,2)"),
+            ("status", "text"),
+            ("created_at", "timestamp with time zone"),
+        ],
+    );
+    table(
+        "public.order_items",
+        &[
+            ("order_id", "bigint"),
+            ("line", "integer"),
+            ("product_id", "bigint"),
+            ("quantity", "integer"),
+            ("price", "numeric(10,2)"),
+        ],
+    );
     table("public.products", &[("product_id", "bigint"), ("name", "text"), ("price", "numeric(10,2)")]);
-    table("public.tickets", &[
-        ("ticket_id", "bigint"), ("customer_id", "bigint"), ("subject", "text"), ("body", "text"), ("status", "text"),
-        ("created_at", "timestamp with time zone"),
-    ]);
+    table(
+        "public.tickets",
+        &[
+            ("ticket_id", "bigint"),
+            ("customer_id", "bigint"),
+            ("subject", "text"),
+            ("body", "text"),
+            ("status", "text"),
+            ("created_at", "timestamp with time zone"),
+        ],
+    );
     table("public.staff", &[("staff_id", "bigint"), ("full_name", "text"), ("email", "text"), ("position", "text")]);
-    table("privacy.consents", &[
-        ("subject_id", "bigint"), ("purpose", "text"), ("granted", "boolean"),
-        ("granted_at", "timestamp with time zone"), ("withdrawn_at", "timestamp with time zone"), ("evidence", "text"),
-    ]);
+    table(
+        "privacy.consents",
+        &[
+            ("subject_id", "bigint"),
+            ("purpose", "text"),
+            ("granted", "boolean"),
+            ("granted_at", "timestamp with time zone"),
+            ("withdrawn_at", "timestamp with time zone"),
+            ("evidence", "text"),
+        ],
+    );
     let set = PolicySet::from_sources(&[("shop.toml".into(), shop())]).unwrap();
     assert_eq!(set.check_against(&builder.build()), []);
 }

@@ -250,7 +250,8 @@ impl<'a> Node<'a> {
 
     /// Says what the value should have been.
     pub fn wrong<T>(self, expected: &str, document: &mut Document) -> Option<T> {
-        document.fault(&self.place, format!("`{}` must be {expected}, and is a TOML {}", self.name, self.value.type_str()));
+        document
+            .fault(&self.place, format!("`{}` must be {expected}, and is a TOML {}", self.name, self.value.type_str()));
         None
     }
 }

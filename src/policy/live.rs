@@ -25,7 +25,10 @@ impl PolicySet {
                     }
                     for column in &relation.columns {
                         if !table.columns.contains_key(&column.name) {
-                            let message = format!("column `{}` has no category, and so is denied", column_name(name, &column.name));
+                            let message = format!(
+                                "column `{}` has no category, and so is denied",
+                                column_name(name, &column.name)
+                            );
                             faults.push(Fault::warning(&table.place, message));
                         }
                     }
@@ -91,7 +94,10 @@ impl PolicySet {
         for (schema, name) in &self.functions {
             if !catalog.functions(name).iter().any(|function| function.schema == *schema) {
                 let place = Place::default();
-                faults.push(Fault::error(&place, format!("`[functions] allow`: the database has no function `{schema}.{name}`")));
+                faults.push(Fault::error(
+                    &place,
+                    format!("`[functions] allow`: the database has no function `{schema}.{name}`"),
+                ));
             }
         }
     }
@@ -117,13 +123,19 @@ impl PolicySet {
             let listed = self.tables.get(name).map(|table| table.place.clone());
             let message = if let Some(parent) = lineage.ancestors.iter().find(governed) {
                 match governance {
-                    Governance::Open => format!("`{name}` is `open` and part of `{parent}`, which is governed: its rows are open"),
+                    Governance::Open => {
+                        format!("`{name}` is `open` and part of `{parent}`, which is governed: its rows are open")
+                    }
                     Governance::Governed | Governance::UnlistedDeny | Governance::UnlistedAllow => continue,
                 }
             } else if let Some(reached) = lineage.reaches.iter().find(governed) {
-                format!("{kind} `{name}` reaches `{reached}`, which is governed: it is refused until it is listed with columns")
+                format!(
+                    "{kind} `{name}` reaches `{reached}`, which is governed: it is refused until it is listed with columns"
+                )
             } else if lineage.opaque {
-                format!("{kind} `{name}` calls a function, and what that reads is not known: it is refused until it is listed with columns")
+                format!(
+                    "{kind} `{name}` calls a function, and what that reads is not known: it is refused until it is listed with columns"
+                )
             } else if governance == Governance::UnlistedDeny
                 && !lineage.ancestors.iter().any(|parent| self.governance(parent) == Governance::Open)
             {
@@ -246,7 +258,10 @@ mask = { contact = "email", birth = "first(1)", "public.customers.id" = "year", 
             reaches: Vec::new(),
             opaque: false,
         };
-        builder.add_relation(Relation { parents: vec![customers], ..relation(900, "customers_2024", RelationKind::Table) });
+        builder.add_relation(Relation {
+            parents: vec![customers],
+            ..relation(900, "customers_2024", RelationKind::Table)
+        });
         builder.add_relation(Relation { reaches: vec![900], ..relation(901, "over_partition", RelationKind::View) });
         builder.add_relation(Relation { opaque: true, ..relation(902, "calls", RelationKind::View) });
         builder.add_relation(Relation { reaches: vec![902], ..relation(903, "over_calls", RelationKind::View) });

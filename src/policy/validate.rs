@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{Basis, Category, ConsentSource, PolicyTest, Purpose, Role, column_name};
-use super::source::{WrittenCategory, WrittenConsent, WrittenPurpose, WrittenRole, WrittenTest, Written};
+use super::source::{Written, WrittenCategory, WrittenConsent, WrittenPurpose, WrittenRole, WrittenTest};
 use super::{Mask, PolicySet, Verdict, condition, rules, tables};
 use crate::catalog::{RelationName, split_dotted};
 use crate::config::document::{alike, quoted};
@@ -67,10 +67,8 @@ fn unlisted(written: &[Located<String>], faults: &mut Vec<Fault>) -> bool {
             ));
         }
         match first {
-            Some(first) if first.value != value.value => faults.push(Fault::error(
-                &value.place,
-                format!("`unlisted_tables` is `{}` at {}", first.value, first.place),
-            )),
+            Some(first) if first.value != value.value => faults
+                .push(Fault::error(&value.place, format!("`unlisted_tables` is `{}` at {}", first.value, first.place))),
             Some(_) => {}
             None => first = Some(value),
         }
@@ -257,7 +255,10 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
             match logins.get(&login.value) {
                 Some((other, place)) if *other != name.value => faults.push(Fault::error(
                     &login.place,
-                    format!("login `{}` is in role `{}` and already in role `{other}` at {place}", login.value, name.value),
+                    format!(
+                        "login `{}` is in role `{}` and already in role `{other}` at {place}",
+                        login.value, name.value
+                    ),
                 )),
                 Some((_, place)) => twice("login", &login.value, &login.place, &place.clone(), faults),
                 None => {
@@ -285,8 +286,7 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
         if let (Some(place), true) = (unrestricted_place, role.ddl) {
             faults.push(Fault::warning(&place, "an unrestricted role needs no `ddl`"));
         }
-        let recipient =
-            spoken(role.recipient, "`recipient`", faults).unwrap_or_else(|| "internal".to_owned());
+        let recipient = spoken(role.recipient, "`recipient`", faults).unwrap_or_else(|| "internal".to_owned());
         let operator_contract = spoken(role.operator_contract, "`operator_contract`", faults);
         if recipient != "internal" && operator_contract.is_none() {
             faults.push(Fault::error(
