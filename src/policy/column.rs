@@ -46,7 +46,13 @@ enum Cause {
 
 impl Hidden {
     /// The reason for the client.
-    pub(super) fn reason(&self, whom: &Whom<'_>, relation: &RelationName, listing: &RelationName, column: &str) -> Reason {
+    pub(super) fn reason(
+        &self,
+        whom: &Whom<'_>,
+        relation: &RelationName,
+        listing: &RelationName,
+        column: &str,
+    ) -> Reason {
         let name = column_name(relation, column);
         let mut reason = Reason::about(relation, whom.not_open(&format!("column `{name}`"))).column(column);
         reason.rule.clone_from(&self.rule);
@@ -120,10 +126,12 @@ fn level<'a>(
         if rule.deny.iter().any(|target| target.is(listing, column, category)) {
             return hidden(Cause::Denied, Some(rule.name.clone()));
         }
+        // Within one rule, a mask for the column itself is meant instead of its category's.
+        let own = rule.mask.iter().any(|(target, _)| target.is_column() && target.is(listing, column, category));
         masks.extend(
             rule.mask
                 .iter()
-                .filter(|(target, _)| target.is(listing, column, category))
+                .filter(|(target, _)| target.is(listing, column, category) && target.is_column() == own)
                 .map(|(_, mask)| (mask.clone(), rule.name.clone())),
         );
         if rule.read.iter().any(|target| target.is(listing, column, category)) {
@@ -137,9 +145,7 @@ fn level<'a>(
     let misfit = masks.iter().find(|(mask, _)| class.is_some_and(|class| !mask.fits(class)));
     let sight = if let Some((mask, rule)) = misfit {
         Sight::Hidden(Hidden { rule: Some(rule.clone()), ancestor: None, cause: Cause::Misfit(mask.clone()) })
-    } else if let Some((mask, rule)) =
-        masks.into_iter().reduce(|(a, rule), (b, other)| meet((a, rule), (b, other)))
-    {
+    } else if let Some((mask, rule)) = masks.into_iter().reduce(|(a, rule), (b, other)| meet((a, rule), (b, other))) {
         Sight::Masked { mask, rule, lookup }
     } else if let Some(rule) = read {
         Sight::Plain { rule }
