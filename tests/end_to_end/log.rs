@@ -67,7 +67,8 @@ with psycopg.connect("", autocommit=True, prepare_threshold=0) as c:
         let records = proxy.accesses_of("log-prepared");
         let log = proxy.access_log();
         let ran = |record: &&serde_json::Value| {
-            log.iter().any(|other| other["event"] == "outcome" && other["of"] == record["seq"] && other["rows"].is_number())
+            log.iter()
+                .any(|other| other["event"] == "outcome" && other["of"] == record["seq"] && other["rows"].is_number())
         };
         assert_eq!(records.iter().filter(ran).count(), 3, "one for each execution: {records:#?}");
         let text = serde_json::to_string(&records).unwrap();

@@ -20,8 +20,12 @@ impl Resolver<'_> {
         if *uses_odbc_syntax || null_treatment.is_some() || !matches!(parameters, FunctionArguments::None) {
             return Err(unsupported("a function call of another database"));
         }
-        if matches!(args, FunctionArguments::Subquery(_)) {
-            return Err(unsupported("a subquery as the arguments of a function"));
+        if let FunctionArguments::Subquery(query) = args {
+            let bare = within_group.is_empty() && filter.is_none() && over.is_none();
+            if !bare || !is_array_constructor(name) {
+                return Err(unsupported("a subquery as the arguments of a function"));
+            }
+            return self.query(query).map(drop);
         }
         let aggregate = match keyword(name) {
             Some(keyword) => {
@@ -240,6 +244,14 @@ fn keyword(name: &ObjectName) -> Option<String> {
         _ => None,
     }
     .filter(|name| builtins::is_grammar_function(name) || builtins::is_value_keyword(name))
+}
+
+/// `ARRAY(SELECT ...)`: parsed as a call, and the only one of that form that PostgreSQL has.
+fn is_array_constructor(name: &ObjectName) -> bool {
+    match name.0.as_slice() {
+        [part] => part.as_ident().is_some_and(|ident| ident.quote_style.is_none() && name_of(ident) == "array"),
+        _ => false,
+    }
 }
 
 fn arguments_of(args: &FunctionArguments) -> &[FunctionArg] {
