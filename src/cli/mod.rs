@@ -1,9 +1,11 @@
 //! The commands, as a person types them.
 
+mod assumed;
 mod audit;
 pub mod cluster;
 pub mod demo;
 mod output;
+mod verdict;
 
 use std::process::ExitCode;
 
