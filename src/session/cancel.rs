@@ -24,6 +24,7 @@ pub struct CancelKey {
     pub pid: u32,
     /// What it gets as secret.
     pub secret: Vec<u8>,
+    pub(super) target: CancelTarget,
     cancels: Arc<Cancels>,
 }
 
@@ -37,8 +38,8 @@ impl Cancels {
             // Positive, as process ids are: some drivers read it signed.
             let pid = random.next_u32() & 0x7fff_ffff;
             if let dashmap::Entry::Vacant(free) = self.0.entry(pid) {
-                free.insert(Entry { secret: secret.clone(), target });
-                return CancelKey { pid, secret, cancels: Arc::clone(self) };
+                free.insert(Entry { secret: secret.clone(), target: target.clone() });
+                return CancelKey { pid, secret, target, cancels: Arc::clone(self) };
             }
         }
     }

@@ -15,6 +15,10 @@ const MESSAGE_KEPT: &[&str] = &[
 /// SQLSTATEs whose message names something that was not found.
 const NAMES: &[&str] = &["3D000", "3F000", "42601", "42602", "42703", "42704", "42883", "42P01"];
 
+/// Source files whose messages are somebody else's words: procedural languages and foreign servers.
+const FOREIGN_TEXT: &[&[u8]] =
+    &[b"pl_exec.c", b"plpy_elog.c", b"plpy_spi.c", b"plperl.c", b"pltcl.c", b"connection.c", b"dblink.c"];
+
 /// Source files of PostgreSQL whose notices name transactions, settings and relations only.
 const SERVER_NOTICES: &[&[u8]] = &[b"xact.c", b"guc.c", b"tablecmds.c", b"parse_utilcmd.c", b"namespace.c", b"portalcmds.c"];
 
@@ -96,8 +100,8 @@ pub(super) fn clean(fields: &mut ErrorFields, rewritten: bool) {
 }
 
 fn message_is_safe(fields: &ErrorFields, sqlstate: &str) -> bool {
-    // RAISE takes any SQLSTATE and any text: PL/pgSQL's source file gives it away.
-    let raised = !matches!(fields.get(b'F'), Some(file) if file != b"pl_exec.c");
+    // RAISE takes any SQLSTATE and any text, and so do other languages and remote servers: the source file tells.
+    let raised = fields.get(b'F').is_none_or(|file| FOREIGN_TEXT.contains(&file));
     // A name that is not found while a statement is parsed is the client's own, and comes with its position; one
     // without may be a value that was cast to `regclass` or `regrole`.
     let value_as_name = NAMES.contains(&sqlstate) && fields.get(b'P').is_none();

@@ -12,46 +12,19 @@ use super::cache::{Cache, ScopeKey, Table};
 use crate::catalog::Catalog;
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, PolicySet, Role};
-use crate::sql::{Context, Enforced, Refused};
+use crate::sql::{Context, Enforced, Redacted, Refused, redact};
 
 /// Both parsers recurse (design, settled choices).
 const STACK: usize = 64 * 1024 * 1024;
 
-/// How a statement is written in the access log.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Logged {
-    /// The text with each literal replaced by `$n`.
-    pub statement: String,
-    /// The same for all statements that differ in literals only.
-    pub fingerprint: String,
-}
-
 /// A function that decides one statement.
 pub type Enforce = dyn Fn(&str, &Context<'_>) -> Result<Enforced, Box<Refused>> + Send + Sync;
-
-/// The functions that statements go through, as values.
-pub struct Pipeline {
-    /// A batch into its statements.
-    pub split: fn(&str) -> Result<Vec<&str>, Refusal>,
-    /// The purpose in the leading comment of a statement.
-    pub stated_purpose: fn(&str) -> Result<Option<String>, Refusal>,
-    /// The decision.
-    pub enforce: Box<Enforce>,
-    /// The text for the log.
-    pub logged: fn(&str) -> Logged,
-}
-
-impl fmt::Debug for Pipeline {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pipeline").finish_non_exhaustive()
-    }
-}
 
 /// A statement that was decided, with what the log says about it.
 #[derive(Debug)]
 pub(super) struct Decision {
     pub(super) enforced: Arc<Enforced>,
-    pub(super) logged: Logged,
+    pub(super) logged: Redacted,
 }
 
 /// A statement that was refused, with what the log says about it.
@@ -59,7 +32,7 @@ pub(super) struct Decision {
 pub(super) struct Rejected {
     pub(super) refusal: Refusal,
     pub(super) report: AccessReport,
-    pub(super) logged: Logged,
+    pub(super) logged: Redacted,
 }
 
 /// On whose behalf, why and under which snapshots: all that a decision depends on but the text.
@@ -101,7 +74,6 @@ struct Job {
 
 /// The threads and the cache.
 pub struct Enforcer {
-    pipeline: Arc<Pipeline>,
     jobs: Sender<Job>,
     cache: Cache,
 }
@@ -117,23 +89,18 @@ impl Enforcer {
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub fn new(pipeline: Pipeline, threads: usize) -> io::Result<Self> {
-        let pipeline = Arc::new(pipeline);
+    pub fn new(enforce: Box<Enforce>, threads: usize) -> io::Result<Self> {
+        let enforce: Arc<Enforce> = Arc::from(enforce);
         let (jobs, inbox) = channel::<Job>();
         let inbox = Arc::new(Mutex::new(inbox));
         for number in 0..threads.max(1) {
-            let (inbox, pipeline) = (Arc::clone(&inbox), Arc::clone(&pipeline));
+            let (inbox, enforce) = (Arc::clone(&inbox), Arc::clone(&enforce));
             thread::Builder::new()
                 .name(format!("decide-{number}"))
                 .stack_size(STACK)
-                .spawn(move || work(&inbox, &pipeline))?;
+                .spawn(move || work(&inbox, &*enforce))?;
         }
-        Ok(Self { pipeline, jobs, cache: Cache::default() })
-    }
-
-    /// The functions.
-    pub(super) fn pipeline(&self) -> &Pipeline {
-        &self.pipeline
+        Ok(Self { jobs, cache: Cache::default() })
     }
 
     /// A scope; its decisions are shared with every equal one.
@@ -177,37 +144,37 @@ impl Enforcer {
                 Ok(decision)
             }
             Some(Err(rejected)) => Err(rejected),
-            None => Err(reject(Refusal::internal(Stage::Session), Logged::default())),
+            None => Err(reject(Refusal::internal(Stage::Session), redact(text))),
         }
     }
 }
 
 /// A refusal with the report that says no more than it.
-pub(super) fn reject(refusal: Refusal, logged: Logged) -> Box<Rejected> {
+pub(super) fn reject(refusal: Refusal, logged: Redacted) -> Box<Rejected> {
     let report = AccessReport::deny(refusal.message.clone());
     Box::new(Rejected { refusal, report, logged })
 }
 
-fn work(inbox: &Mutex<Receiver<Job>>, pipeline: &Pipeline) {
+fn work(inbox: &Mutex<Receiver<Job>>, enforce: &Enforce) {
     loop {
         let job = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { text, scope, answer }) = job else { return };
-        let decided = catch_unwind(AssertUnwindSafe(|| decide(pipeline, &text, &scope)));
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(enforce, &text, &scope)));
         let decided = decided.unwrap_or_else(|_| {
             tracing::error!("a decision panicked; the statement was refused");
-            Err(reject(Refusal::internal(Stage::Session), Logged::default()))
+            Err(reject(Refusal::internal(Stage::Session), redact("")))
         });
         // The session may be gone.
         let _ = answer.send(decided);
     }
 }
 
-fn decide(pipeline: &Pipeline, text: &str, scope: &Scope) -> Answer {
-    let logged = (pipeline.logged)(text);
+fn decide(enforce: &Enforce, text: &str, scope: &Scope) -> Answer {
+    let logged = redact(text);
     let decided = if scope.role.unrestricted.is_some() {
         crate::sql::relay_unrestricted(text, &scope.role)
     } else {
-        (pipeline.enforce)(
+        enforce(
             text,
             &Context {
                 catalog: &scope.catalog,

@@ -58,6 +58,11 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// Whether the statement is relayed as it is.
+    pub fn is_unrestricted(&self) -> bool {
+        self.unrestricted
+    }
+
     /// Whether a field of a RowDescription may come back: `table` and `column` are its table oid and attribute
     /// number, both 0 for an expression.
     pub fn permits(&self, table: Oid, column: i16) -> bool {

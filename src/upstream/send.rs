@@ -198,6 +198,11 @@ impl Upstream {
         self.link.out.len()
     }
 
+    /// Forgets what waits: the database takes no more.
+    pub fn abandon_output(&mut self) {
+        self.link.out.clear();
+    }
+
     /// What the database sent and nobody handled yet.
     pub fn input(&self) -> &[u8] {
         self.link.input()
