@@ -98,7 +98,7 @@ fn purpose(text: &str, question: &Question<'_>) -> Result<String, Refusal> {
     }
 }
 
-fn refused(refusal: Refusal) -> Judged {
+pub(super) fn refused(refusal: Refusal) -> Judged {
     Judged::Refused { report: AccessReport::deny(refusal.message.clone()), refusal }
 }
 
