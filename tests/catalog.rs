@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pgpurpose::catalog::{
-    Catalog, CatalogStore, Function, FunctionKind, Relation, RelationKind, RelationName, TypeClass, Volatility, builtin,
-    connect_plain,
+    Catalog, CatalogStore, Function, FunctionKind, Relation, RelationKind, RelationName, TypeClass, Volatility,
+    builtin, connect_plain,
 };
 use pgpurpose::cli::cluster::Cluster;
 use support::{direct, own_cluster, shop};
@@ -24,7 +24,8 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn load(cluster: &Cluster, database: &str, user: &str) -> Arc<Catalog> {
-    runtime().block_on(async { CatalogStore::open(connect_plain(config(cluster, database, user))).await.unwrap().current() })
+    runtime()
+        .block_on(async { CatalogStore::open(connect_plain(config(cluster, database, user))).await.unwrap().current() })
 }
 
 #[track_caller]
@@ -175,7 +176,10 @@ fn views_and_rules_say_what_they_reach_and_what_cannot_be_looked_into() {
 fn functions_say_what_they_are() {
     let (_cluster, catalog) = zoo();
     let lower = catalog.functions("lower").iter().find(|function| function.arguments == [builtin::TEXT]).unwrap();
-    assert_eq!((lower.schema.as_str(), lower.language.as_str(), lower.volatility), ("pg_catalog", "internal", Volatility::Immutable));
+    assert_eq!(
+        (lower.schema.as_str(), lower.language.as_str(), lower.volatility),
+        ("pg_catalog", "internal", Volatility::Immutable)
+    );
     assert_eq!((lower.returns, lower.returns_set, lower.columns.as_slice()), (builtin::TEXT, false, &[][..]));
     let peek = function(&catalog, "public", "peek");
     assert!(peek.security_definer && peek.returns_set && !peek.leakproof);
@@ -265,8 +269,17 @@ fn the_sample_shop_loads_by_the_proxys_own_login() {
         assert_eq!(
             customers.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(),
             [
-                "id", "full_name", "email", "phone", "id_number", "date_of_birth", "address", "city", "postal_code",
-                "health_note", "created_at"
+                "id",
+                "full_name",
+                "email",
+                "phone",
+                "id_number",
+                "date_of_birth",
+                "address",
+                "city",
+                "postal_code",
+                "health_note",
+                "created_at"
             ]
         );
         assert_eq!(relation(&catalog, "privacy.consents").primary_key, [1, 2]);

@@ -80,7 +80,7 @@ pub(super) fn govern(
 pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Result<Governed, Box<Refused>> {
     let request = resolve::request(&resolved, context);
     let decision = decide(context.policies, &request);
-    let report = report_of(&request, &decision);
+    let report = AccessReport::of(&request, &decision);
     match decision {
         Decision::Denial(denial) => Err(Box::new(Refused { refusal: denied(&denial, &request), report })),
         Decision::Permit(permit) => {
@@ -106,8 +106,8 @@ fn denied(denial: &Denial, request: &AccessRequest) -> Refusal {
         );
     };
     let mut refusal = Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, reason.message.clone());
-    refusal.detail =
-        Some(reason.rule.as_ref().map_or_else(|| "no rule opens it".to_owned(), |rule| format!("rule `{rule}`")));
+    refusal.detail = reason.detail.clone().or_else(|| reason.rule.as_ref().map(|rule| format!("rule `{rule}`")));
+    refusal.detail.get_or_insert_with(|| "no rule opens it".to_owned());
     refusal.hint.clone_from(&reason.hint);
     refusal
 }
@@ -135,8 +135,4 @@ pub fn relay_unrestricted(text: &str, role: &Role) -> Result<Enforced, Box<Refus
         return Err(refused(Refusal::internal(Stage::Decide)));
     }
     Ok(observed(text, Effect::None, AccessReport::allow()))
-}
-
-fn report_of(_request: &AccessRequest, _decision: &Decision) -> AccessReport {
-    AccessReport::allow()
 }

@@ -1,13 +1,13 @@
 //! Text to AST.
 
-use sqlparser::ast::Statement;
+use sqlparser::ast::{Expr, Statement};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token as Out;
 
 use super::dialect::Postgres;
 use super::facts::Facts;
 use super::lex::{self, Token, lex};
-use super::utility::Utility;
+use super::utility::{self, Utility};
 use super::{limits, render, tokens, witness};
 use crate::error::{Refusal, Stage};
 
@@ -71,9 +71,20 @@ pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
     if tokens.is_empty() {
         return Ok(Parsed { kind: Kind::Empty, facts: Facts::default() });
     }
-    let statement = statement(&tokens)?;
-    let facts = witness::gate(text, &render::render(&statement))?;
-    Ok(Parsed { kind: Kind::Statement(Box::new(statement)), facts })
+    let (kind, rendered) = match utility::read(&tokens) {
+        Some(utility) => {
+            let utility = utility?;
+            let rendered = utility::render_utility(&utility);
+            (Kind::Utility(utility), rendered)
+        }
+        None => {
+            let statement = statement(&tokens)?;
+            let rendered = render::render(&statement);
+            (Kind::Statement(Box::new(statement)), rendered)
+        }
+    };
+    let facts = witness::gate(text, &rendered)?;
+    Ok(Parsed { kind, facts })
 }
 
 /// A statement that reads or writes rows, of its own tokens.
@@ -95,6 +106,20 @@ pub(super) fn statement(tokens: &[Token]) -> Result<Statement, Refusal> {
         }
         _ => Err(Refusal::unsupported(Stage::Parse, "statements of this kind are not carried out")),
     }
+}
+
+/// An expression, of its own tokens.
+///
+/// # Errors
+/// 42601 where it is not understood.
+pub(super) fn expression(tokens: &[Token]) -> Result<Expr, Refusal> {
+    let dialect = Postgres::new();
+    let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION).with_tokens(tokens::stream(tokens)?);
+    let expr = parser.parse_expr().map_err(|_| not_understood(&parser))?;
+    if parser.peek_token_ref().token != Out::EOF {
+        return Err(not_understood(&parser));
+    }
+    Ok(expr)
 }
 
 /// Refuses kinds of statement that are not parsed at all, by their name.

@@ -7,7 +7,7 @@ use super::enforce::{Governed, govern, plain};
 use super::enforced::refused;
 use super::parse::{Kind, Parsed};
 use super::utility::{
-    CopyDirection, CopySource, CopyStatement, Discard, Explained, SetValue, Utility,
+    CopyDirection, CopySource, CopyStatement, Discard, Explained, SetValue, Utility, render_utility,
 };
 use super::{Context, Effect, Enforced, Facts, Refused, resolve, settings};
 use crate::error::{Refusal, SqlState, Stage};
@@ -61,6 +61,7 @@ fn utility_effect(utility: &Utility) -> Effect {
         },
         Utility::Explain { .. }
         | Utility::SetTransaction { .. }
+        | Utility::SetConstraints { .. }
         | Utility::Show(_)
         | Utility::Listen(_)
         | Utility::Unlisten(_)
@@ -83,6 +84,7 @@ pub(super) fn enforce(
         | Utility::Release(_)
         | Utility::RollbackTo(_)
         | Utility::SetTransaction { .. }
+        | Utility::SetConstraints { .. }
         | Utility::Discard(_)
         | Utility::Fetch { .. }
         | Utility::Close(_)
@@ -162,12 +164,12 @@ fn explain(
 
 /// COPY: out of a table is a query over it, into a table is a write.
 fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
-    let CopyStatement { source, direction, options, filter } = copy;
+    let CopyStatement { source, direction, legacy, options, filter } = copy;
     match (source, direction) {
         (CopySource::Query(query), CopyDirection::ToStdout) => {
             let mut governed = govern(*query, facts, Facts::default(), context)?;
             let source = CopySource::Query(take(&mut governed));
-            governed.finish(render_utility(&Utility::Copy(CopyStatement { source, direction, options, filter })), effect)
+            governed.finish(render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })), effect)
         }
         (CopySource::Query(_), CopyDirection::FromStdin) => Err(refused(resolve::unsupported("COPY into a query"))),
         (CopySource::Table { schema, name, columns }, CopyDirection::ToStdout) => {
@@ -175,7 +177,7 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
                 resolve::copy_out(schema, name, &columns, facts, context).map_err(refused)?;
             let mut governed = super::enforce::govern_resolved(resolved, context)?;
             let source = CopySource::Query(take(&mut governed));
-            governed.finish(render_utility(&Utility::Copy(CopyStatement { source, direction, options, filter })), effect)
+            governed.finish(render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })), effect)
         }
         (CopySource::Table { schema, name, columns }, CopyDirection::FromStdin) => {
             if filter.is_some() {
@@ -185,7 +187,7 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
                 resolve::copy_in(schema, name, &columns, facts, context).map_err(refused)?;
             let governed = super::enforce::govern_resolved(resolved, context)?;
             let source = CopySource::Table { schema: Some(target.schema), name: target.name, columns };
-            governed.finish(render_utility(&Utility::Copy(CopyStatement { source, direction, options, filter })), effect)
+            governed.finish(render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })), effect)
         }
     }
 }
@@ -220,8 +222,4 @@ fn texts(values: &[SetValue]) -> Vec<String> {
             SetValue::Text(text) | SetValue::Number(text) | SetValue::Interval { value: text, .. } => text.clone(),
         })
         .collect()
-}
-
-fn render_utility(_utility: &Utility) -> String {
-    String::new()
 }

@@ -19,8 +19,9 @@ pub(super) enum Tree {
     Flag(bool),
 }
 
-/// Fields that say where in the text something stands.
-const LOCATIONS: [&str; 11] = [
+/// Fields that say where in the text something stands, and one that only steers how statements are counted.
+const LOCATIONS: [&str; 12] = [
+    "jumble_args",
     "location",
     "stmt_location",
     "stmt_len",

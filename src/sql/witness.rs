@@ -73,8 +73,9 @@ fn collect(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
                 "IntoClause" => return Err(Refusal::unsupported(Stage::Witness, "a table cannot be made from a query here")),
                 _ => {}
             }
-            // The names after FOR UPDATE OF are those of FROM once more.
-            fields.iter().filter(|(field, _)| *field != "locked_rels").try_for_each(|(_, child)| collect(child, facts))
+            // The names after FOR UPDATE OF are those of FROM once more; constraints have names like tables.
+            let skipped = |field: &str| field == "locked_rels" || (*name == "ConstraintsSetStmt" && field == "constraints");
+            fields.iter().filter(|(field, _)| !skipped(field)).try_for_each(|(_, child)| collect(child, facts))
         }
     }
 }

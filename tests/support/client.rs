@@ -81,6 +81,7 @@ impl Proxy {
             .env("PGAPPNAME", who.application)
             .env("PGCONNECT_TIMEOUT", "10")
             .env("PGCLIENTENCODING", "UTF8")
+            .env("PGTZ", "UTC")
             .stdin(Stdio::null());
         if !who.options.is_empty() {
             command.env("PGOPTIONS", who.options);
@@ -121,12 +122,12 @@ impl Proxy {
     }
 }
 
-/// The interpreter named by `PGPURPOSE_PYTHON`, else `python3`, if it has psycopg 3.
+/// The interpreter named by `PGPURPOSE_TEST_PYTHON`, else `python3`, if it has psycopg 3.
 fn python_with_psycopg() -> Option<&'static str> {
     static PYTHON: OnceLock<Option<String>> = OnceLock::new();
     PYTHON
         .get_or_init(|| {
-            let python = std::env::var("PGPURPOSE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+            let python = std::env::var("PGPURPOSE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
             let found = Command::new(&python)
                 .args(["-c", "import psycopg; assert psycopg.__version__ >= '3'"])
                 .stderr(Stdio::null())

@@ -10,9 +10,26 @@ use std::time::{Duration, Instant};
 use pgpurpose::cli::cluster::Cluster;
 use tempfile::TempDir;
 
+/// Ends the proxy with the test, also with one that is killed: its standard input is a pipe that closes then. Shared proxies
+/// stand in statics, which are never dropped.
+const SUPERVISOR: &str = r#"
+    pid_file=$1; shift
+    exec 3<&0
+    "$@" </dev/null 3<&- &
+    proxy=$!
+    echo "$proxy" >"$pid_file.new" && mv "$pid_file.new" "$pid_file"
+    (while read -r _; do :; done <&3; kill -9 "$proxy") >/dev/null 2>&1 &
+    watcher=$!
+    exec 3<&- </dev/null
+    wait "$proxy"; status=$?
+    kill "$watcher"
+    exit "$status"
+"#;
+
 /// A running proxy. Dropped, it is killed.
 pub struct Proxy {
-    child: Child,
+    supervisor: Child,
+    pid: u32,
     folder: TempDir,
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
@@ -61,16 +78,19 @@ impl Proxy {
         );
         fs::write(at("pgpurpose.toml"), config).unwrap();
         let log = File::create(at("proxy.log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
-            .args(["serve", "--config"])
+        let supervisor = Command::new("sh")
+            .args(["-c", SUPERVISOR, "supervisor"])
+            .arg(at("pid"))
+            .args([env!("CARGO_BIN_EXE_pgpurpose"), "serve", "--config"])
             .arg(at("pgpurpose.toml"))
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut proxy = Self { child, folder, port, admin_port };
+        let mut proxy = Self { supervisor, pid: 0, folder, port, admin_port };
         proxy.wait_until_ready();
+        proxy.pid = fs::read_to_string(proxy.folder.path().join("pid")).unwrap().trim().parse().unwrap();
         proxy
     }
 
@@ -80,7 +100,7 @@ impl Proxy {
             if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
                 return;
             }
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.supervisor.try_wait().unwrap() {
                 panic!("the proxy ended with {status}:\n{}", self.output());
             }
             thread::sleep(Duration::from_millis(20));
@@ -100,13 +120,13 @@ impl Proxy {
 
     /// Its process number.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
     }
 
     /// `kill -9`.
     pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        kill_9(self.pid);
+        self.supervisor.wait().unwrap();
     }
 
     /// Every record of the access log.
@@ -135,9 +155,14 @@ impl Drop for Proxy {
         if thread::panicking() {
             eprintln!("--- what the proxy said ---\n{}", self.output());
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        drop(self.supervisor.stdin.take());
+        let _ = self.supervisor.wait();
     }
+}
+
+/// `kill -9`.
+pub fn kill_9(pid: u32) {
+    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
 }
 
 fn free_port() -> u16 {

@@ -6,7 +6,8 @@ use tokio_postgres::{Error, Row};
 
 use super::FIRST_USER_OID;
 use crate::catalog::{
-    Column, Function, FunctionKind, Oid, Relation, RelationKind, RelationName, Type, TypeClass, Volatility, builtin as t,
+    Column, Function, FunctionKind, Oid, Relation, RelationKind, RelationName, Type, TypeClass, Volatility,
+    builtin as t,
 };
 
 /// By oid: the type, and the relation that describes its row, 0 where it has none.
@@ -53,7 +54,8 @@ pub(super) fn types(rows: &[Row]) -> Result<Types, Error> {
             let base = follow(&raw, ty);
             let element = (ty.element != 0).then_some(ty.element);
             let class = class(base);
-            let ty = Type { oid: ty.oid, schema: ty.schema.clone(), name: ty.name.clone(), class, base: base.oid, element };
+            let ty =
+                Type { oid: ty.oid, schema: ty.schema.clone(), name: ty.name.clone(), class, base: base.oid, element };
             (ty.oid, (ty, base.relation))
         })
         .collect())

@@ -46,9 +46,15 @@ impl PgBin {
     }
 
     fn at(folder: &Path) -> Option<Self> {
-        let whole = ["initdb", "postgres", "pg_ctl"].iter().all(|program| folder.join(program).is_file());
-        // Links are followed, because PostgreSQL finds its libraries from where its program really lies.
-        whole.then(|| Self { folder: fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()) })
+        let whole =
+            |folder: &Path| ["initdb", "postgres", "pg_ctl"].iter().all(|program| folder.join(program).is_file());
+        if !whole(folder) {
+            return None;
+        }
+        // Links are followed to where the programs really lie: the others (psql, pgbench) of the same version are there.
+        let real = fs::canonicalize(folder.join("postgres")).ok();
+        let real = real.as_deref().and_then(Path::parent).filter(|folder| whole(folder));
+        Some(Self { folder: real.unwrap_or(folder).to_owned() })
     }
 }
 

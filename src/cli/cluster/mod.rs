@@ -44,10 +44,14 @@ pub enum ClusterError {
         folder: PathBuf,
     },
     /// Root, and nobody to run as.
-    #[error("PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody`; run this as another user")]
+    #[error(
+        "PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody`; run this as another user"
+    )]
     NoUser,
     /// No temporary folder.
-    #[error("no temporary folder can be written with a path short enough for a Unix socket; set TMPDIR, or name a folder with --dir")]
+    #[error(
+        "no temporary folder can be written with a path short enough for a Unix socket; set TMPDIR, or name a folder with --dir"
+    )]
     NoTemporaryFolder,
     /// A folder could not be made or read.
     #[error("`{}`: {source}", folder.display())]
@@ -114,6 +118,8 @@ pub struct ClusterOptions {
     pub settings: Vec<(String, String)>,
     /// Contents of pg_hba.conf; `trust` for every connection where it is not given.
     pub hba: Option<String>,
+    /// Data that [`Cluster::save`] wrote, to start from instead of nothing.
+    pub template: Option<PathBuf>,
 }
 
 /// A running cluster. Dropped, it stops; a temporary one is removed.
@@ -157,7 +163,10 @@ impl Cluster {
         place::stop_left_over(&data, &bin, &user);
         let fresh = !data.join("PG_VERSION").exists();
         if fresh {
-            init(&bin, &user, &data)?;
+            match &options.template {
+                Some(template) => copy(template, &data)?,
+                None => init(&bin, &user, &data)?,
+            }
         }
         if let Some(hba) = &options.hba {
             let path = data.join("pg_hba.conf");
@@ -246,6 +255,18 @@ impl Cluster {
         run(command, Some(sql.as_bytes()))
     }
 
+    /// Shuts the server down in order and copies its data to a folder that does not exist yet. What is copied keeps its
+    /// owner: only the same user, or root, can start from it.
+    ///
+    /// # Errors
+    /// What the programs say.
+    pub fn save(self, to: &Path) -> Result<(), ClusterError> {
+        let mut stop = self.user.command(self.bin.program("pg_ctl"));
+        stop.args(["stop", "-s", "-w", "-m", "fast", "-D"]).arg(self.place.data());
+        run(stop, None)?;
+        copy(&self.place.data(), to)
+    }
+
     fn wait_until_ready(&self) -> Result<(), ClusterError> {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
@@ -288,9 +309,13 @@ impl Drop for Cluster {
 
 fn init(bin: &PgBin, user: &ServerUser, data: &Path) -> Result<(), ClusterError> {
     let mut command = user.command(bin.program("initdb"));
-    command
-        .args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--no-locale", "-U", SUPERUSER, "-D"])
-        .arg(data);
+    command.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--no-locale", "-U", SUPERUSER, "-D"]).arg(data);
+    run(command, None).map(drop)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), ClusterError> {
+    let mut command = Command::new("cp");
+    command.arg("-Rp").arg(from).arg(to);
     run(command, None).map(drop)
 }
 
@@ -341,7 +366,10 @@ fn free_port() -> Result<u16, ClusterError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
-        .map_err(|error| ClusterError::Program { program: "binding a free port".to_owned(), message: error.to_string() })
+        .map_err(|error| ClusterError::Program {
+            program: "binding a free port".to_owned(),
+            message: error.to_string(),
+        })
 }
 
 /// Runs a program to its end; gives what it printed.

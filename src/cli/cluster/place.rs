@@ -36,11 +36,8 @@ impl Place {
     pub(super) fn temporary(user: &ServerUser) -> Result<Self, ClusterError> {
         let parents = [env::temp_dir(), PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
         let fits = |parent: &&PathBuf| parent.as_os_str().len() + PREFIX.len() + 8 < LONGEST_PLACE;
-        let parent = parents
-            .iter()
-            .filter(fits)
-            .find(|parent| user.can_write(parent))
-            .ok_or(ClusterError::NoTemporaryFolder)?;
+        let parent =
+            parents.iter().filter(fits).find(|parent| user.can_write(parent)).ok_or(ClusterError::NoTemporaryFolder)?;
         let folder = tempfile::Builder::new()
             .prefix(PREFIX)
             .permissions(fs::Permissions::from_mode(0o700))
@@ -61,10 +58,8 @@ impl Place {
         if root.as_os_str().len() > LONGEST_PLACE {
             return Err(ClusterError::PathTooLong { folder: root, longest: LONGEST_PLACE });
         }
-        let foreign = fs::read_dir(&root)
-            .map_err(failed)?
-            .filter_map(Result::ok)
-            .any(|entry| entry.file_name() != LOCK);
+        let foreign =
+            fs::read_dir(&root).map_err(failed)?.filter_map(Result::ok).any(|entry| entry.file_name() != LOCK);
         if foreign && !root.join(LOCK).exists() {
             return Err(ClusterError::NotOurs { folder: root });
         }

@@ -49,7 +49,8 @@ fn a_killed_supervisor_is_made_good_at_the_next_start() {
 
 #[test]
 fn a_kept_folder_keeps_its_data_and_cannot_be_used_twice() {
-    let parent = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+    let parent =
+        tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
     let options = ClusterOptions { dir: Some(parent.path().join("kept")), ..ClusterOptions::default() };
     let first = Cluster::start(&options).unwrap();
     first.run_sql("postgres", "CREATE TABLE kept AS SELECT 7 AS n").unwrap();
@@ -74,4 +75,43 @@ fn a_server_that_cannot_start_says_why() {
         ClusterOptions { settings: vec![("max_connections".into(), "many".into())], ..ClusterOptions::default() };
     let error = Cluster::start(&options).unwrap_err().to_string();
     assert!(error.contains("max_connections"), "{error}");
+}
+
+/// Not a test by itself: the process that the next test kills.
+#[test]
+#[ignore = "started by another test"]
+fn an_owner() {
+    let cluster = start();
+    let line = format!("{} {}", cluster.postmaster_pid().unwrap(), cluster.root().display());
+    fs::write(std::env::var_os("PGPURPOSE_TEST_OWNER").unwrap(), line).unwrap();
+    thread::sleep(PATIENCE);
+}
+
+#[test]
+fn a_killed_owner_takes_its_server_and_its_folder_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("line");
+    let mut owner = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "cli::cluster::tests::an_owner"])
+        .env("PGPURPOSE_TEST_OWNER", &file)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let (pid, root) = loop {
+        assert!(started.elapsed() < PATIENCE, "the owner says nothing");
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        if let Some((pid, root)) = text.split_once(' ') {
+            break (pid.parse().unwrap(), PathBuf::from(root));
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    assert!(gone(pid), "the server outlives its owner");
+    let killed = Instant::now();
+    while root.exists() {
+        assert!(killed.elapsed() < Duration::from_secs(10), "its folder is still there");
+        thread::sleep(Duration::from_millis(20));
+    }
 }

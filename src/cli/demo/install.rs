@@ -58,7 +58,8 @@ fn ask(out: &mut impl Write) -> Result<bool, DemoError> {
 
 fn apt_get(prefix: &[PathBuf], apt: &Path, arguments: &[&str]) -> Result<bool, DemoError> {
     // `env` behind `sudo`, because sudo drops the variables that it is not told to keep.
-    let mut words = prefix.iter().map(PathBuf::as_path).chain([Path::new("env"), Path::new("DEBIAN_FRONTEND=noninteractive"), apt]);
+    let mut words =
+        prefix.iter().map(PathBuf::as_path).chain([Path::new("env"), Path::new("DEBIAN_FRONTEND=noninteractive"), apt]);
     let Some(program) = words.next() else { return Ok(false) };
     let status = Command::new(program).args(words).args(arguments).stdin(Stdio::null()).status()?;
     Ok(status.success())
@@ -96,7 +97,10 @@ mod tests {
     fn each_system_is_told_its_own_line() {
         assert_eq!(line_for("macos", ""), "brew install postgresql@17");
         assert_eq!(line_for("linux", "ID=alpine\n"), "sudo apk add postgresql");
-        assert_eq!(line_for("linux", "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"), "sudo dnf install postgresql-server");
+        assert_eq!(
+            line_for("linux", "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"),
+            "sudo dnf install postgresql-server"
+        );
         assert_eq!(line_for("linux", "ID=ubuntu\nID_LIKE=debian\n"), "sudo apt-get install -y postgresql");
         assert!(line_for("linux", "").contains("postgresql.org"));
     }

@@ -58,7 +58,9 @@ pub enum DemoError {
         source: io::Error,
     },
     /// No PostgreSQL, and none was installed.
-    #[error("PostgreSQL is needed and not installed; install it with\n\n    {line}\n\nor name the folder of its programs with --pg-bin")]
+    #[error(
+        "PostgreSQL is needed and not installed; install it with\n\n    {line}\n\nor name the folder of its programs with --pg-bin"
+    )]
     Missing {
         /// What to type.
         line: String,
@@ -113,14 +115,16 @@ pub fn run(args: &DemoArgs, serve: impl FnOnce(ProxyStart) -> Result<(), String>
 
     let begun = Instant::now();
     step(&mut out, "starting a throwaway cluster")?;
-    let options = ClusterOptions {
-        pg_bin: Some(bin.folder().to_owned()),
-        dir: args.dir.clone(),
-        ..ClusterOptions::default()
-    };
+    let options =
+        ClusterOptions { pg_bin: Some(bin.folder().to_owned()), dir: args.dir.clone(), ..ClusterOptions::default() };
     let cluster = Cluster::start(&options)?;
     done(&mut out, begun)?;
-    writeln!(out, "  in {}, {}", cluster.root().display(), if args.dir.is_some() { "which is kept" } else { "which goes away with this process" })?;
+    writeln!(
+        out,
+        "  in {}, {}",
+        cluster.root().display(),
+        if args.dir.is_some() { "which is kept" } else { "which goes away with this process" }
+    )?;
 
     let begun = Instant::now();
     if has_shop(&cluster)? {

@@ -7,12 +7,27 @@ use std::path::PathBuf;
 use super::{DemoArgs, SHOP_DATABASE};
 use crate::cli::cluster::{Cluster, SUPERUSER};
 
-/// Who can be tried, and what each is to see.
-const PEOPLE: &[(&str, &str, &str)] = &[
-    ("support_agent", "support", "contact details masked, enough to answer a customer"),
-    ("marketing", "marketing", "only customers whose consent is live"),
-    ("analyst", "analytics", "no person at all"),
-    ("migrator", "unrestricted", "everything, with a reason, and every statement logged"),
+/// Who can be tried: login, purpose where it is not the login's default, and what is to be seen.
+const PEOPLE: &[(&str, Option<&str>, &str)] = &[
+    ("support_agent", None, "support: contact details are masked, health notes do not exist"),
+    ("support_agent", Some("billing"), "billing: the same person, for another purpose: names and addresses"),
+    ("marketing", None, "marketing: only customers whose consent is live"),
+    ("marketing", Some("marketing.sms"), "text messages: only those who agreed to that too"),
+    ("analyst", None, "analytics: no person at all, only groups of ten or more"),
+    ("migrator", None, "unrestricted: everything, for a stated reason; every statement is logged"),
+];
+
+/// What to type there.
+const TRY: &[(&str, &str)] = &[
+    ("SELECT * FROM customers LIMIT 3;", "the same question, another answer for each of them"),
+    ("SELECT id, health_note FROM customers;", "refused: the message says why, and the session goes on"),
+    (
+        "SELECT id, full_name FROM customers WHERE id_number = '7110185001781';",
+        "support finds a caller by a number it does not see",
+    ),
+    ("SELECT city, count(*) FROM customers GROUP BY city;", "what analysts are for"),
+    ("SHOW pgpurpose.purpose;", "the purpose in force"),
+    ("\\d customers", "what clients need to work is answered"),
 ];
 
 /// Everything the screen names.
@@ -43,21 +58,17 @@ impl Screen {
     pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let (on, off) = self.bold;
         // An address that stands for all of them is not one to connect to.
-        let host = if self.listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { self.listen.ip().to_string() };
+        let host =
+            if self.listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { self.listen.ip().to_string() };
         let psql = format!("{} -h {host} -p {}", self.psql, self.listen.port());
-        writeln!(out, "\nThe same question, another answer for each purpose. In another terminal:\n")?;
+        writeln!(out, "\nIn another terminal, one of these:\n")?;
         for (login, purpose, sees) in PEOPLE {
-            writeln!(out, "  {on}{psql} -U {login} {SHOP_DATABASE}{off}")?;
-            writeln!(out, "      {purpose}: {sees}")?;
+            // The database's name may carry the purpose: no application has to be changed for that.
+            let purpose = purpose.map(|purpose| format!("@{purpose}")).unwrap_or_default();
+            writeln!(out, "  {on}{psql} -U {login} {SHOP_DATABASE}{purpose}{off}\n      {sees}")?;
         }
-        writeln!(out, "\nWhat to try, as each of them:\n")?;
-        for (sql, says) in [
-            ("SELECT * FROM customers LIMIT 3;", "three purposes, three truths"),
-            ("SELECT id, health_note FROM customers;", "refused: the message says why, the session goes on"),
-            ("SELECT count(*) FROM customers;", "marketing counts those who agreed, support counts all"),
-            ("SHOW pgpurpose.purpose;", "the purpose that is in force"),
-            ("\\d customers", "what clients need to work is answered"),
-        ] {
+        writeln!(out, "\nand there:\n")?;
+        for (sql, says) in TRY {
             writeln!(out, "  {on}{sql}{off}\n      {says}")?;
         }
         writeln!(out, "\nWithdraw every consent, behind the proxy's back, and ask again as marketing:\n")?;

@@ -23,19 +23,26 @@ fn the_shop_holds_what_it_says_and_nobody_real() {
         "0"
     );
     let numbers = ask(&cluster, "SELECT id_number FROM customers");
-    assert!(numbers.lines().all(|number| luhn(number)), "a check digit is wrong");
+    assert!(numbers.lines().all(luhn), "a check digit is wrong");
     for purpose in ["marketing", "marketing.sms"] {
-        let withdrawn =
-            format!("SELECT count(*) > 100 FROM privacy.consents WHERE purpose = '{purpose}' AND withdrawn_at IS NOT NULL");
+        let withdrawn = format!(
+            "SELECT count(*) > 100 FROM privacy.consents WHERE purpose = '{purpose}' AND withdrawn_at IS NOT NULL"
+        );
         assert_eq!(ask(&cluster, &withdrawn), "t");
     }
     // The proxy's own login reads no data.
     assert_eq!(
-        ask(&cluster, "SELECT rolsuper OR has_table_privilege('pgpurpose', 'customers', 'SELECT') FROM pg_roles WHERE rolname = 'pgpurpose'"),
+        ask(
+            &cluster,
+            "SELECT rolsuper OR has_table_privilege('pgpurpose', 'customers', 'SELECT') FROM pg_roles WHERE rolname = 'pgpurpose'"
+        ),
         "f"
     );
     // The same text gives the same rows everywhere.
-    assert_eq!(ask(&cluster, "SELECT full_name, id_number FROM customers WHERE id = 1"), "Zaheer Moodley|7110185001781");
+    assert_eq!(
+        ask(&cluster, "SELECT full_name, id_number FROM customers WHERE id = 1"),
+        "Zaheer Moodley|7110185001781"
+    );
 }
 
 /// Luhn's formula from the right, as every checker of identity numbers computes it.
@@ -47,7 +54,7 @@ fn luhn(number: &str) -> bool {
         .enumerate()
         .map(|(at, digit)| if at % 2 == 0 { digit } else { digit * 2 / 10 + digit * 2 % 10 })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 #[test]
@@ -77,4 +84,48 @@ fn an_address_in_use_is_said_before_anything_is_started() {
     };
     let error = run(&args, |_| Ok(())).unwrap_err().to_string();
     assert!(error.contains("--listen"), "{error}");
+}
+
+#[test]
+fn a_run_prepares_everything_for_the_proxy_and_removes_it_after() {
+    let args = DemoArgs {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        admin: "127.0.0.1:0".parse().unwrap(),
+        dir: None,
+        pg_bin: None,
+        yes: false,
+    };
+    let mut seen = None;
+    run(&args, |start| {
+        let config: toml::Table = fs::read_to_string(&start.config).unwrap().parse().unwrap();
+        let files = config["policy"]["files"].as_array().unwrap();
+        assert_eq!(fs::read_to_string(files[0].as_str().unwrap()).unwrap(), SHOP_POLICY);
+        let key = config["policy"]["token_key"].as_str().unwrap().strip_prefix("file:").unwrap().to_owned();
+        let hex = fs::read_to_string(key).unwrap();
+        assert!(hex.len() == 64 && hex.chars().all(|c| c.is_ascii_hexdigit()));
+        seen = start.config.parent().map(Path::to_owned);
+        Ok(())
+    })
+    .unwrap();
+    assert!(!seen.unwrap().exists());
+}
+
+#[test]
+fn the_screen_names_each_login_with_a_line_that_can_be_typed() {
+    let cluster = Cluster::start(&ClusterOptions::default()).unwrap();
+    let args = DemoArgs {
+        listen: "0.0.0.0:7000".parse().unwrap(),
+        admin: "127.0.0.1:9432".parse().unwrap(),
+        dir: None,
+        pg_bin: None,
+        yes: false,
+    };
+    let mut text = Vec::new();
+    screen::Screen::new(&args, &cluster, false).print(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    for line in
+        ["-h 127.0.0.1 -p 7000 -U support_agent shop\n", "-U marketing shop@marketing.sms\n", "http://127.0.0.1:9432"]
+    {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
 }

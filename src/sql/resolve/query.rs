@@ -7,7 +7,7 @@ use sqlparser::ast::{
 
 use super::names::{name_of, parts_of, quoted_name};
 use super::scope::{Columns, Meaning, Scope, VisibleColumn};
-use super::{Fail, Resolver, unsupported};
+use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::Use;
 
 impl Resolver<'_> {
@@ -57,11 +57,7 @@ impl Resolver<'_> {
             }
         }
         for lock in locks.iter() {
-            refuse_lock_of_schema(lock)?;
-        }
-        if !locks.is_empty() {
-            // Which FROM items a lock reaches depends on names and views: all of this query's count.
-            self.occurrences.iter_mut().skip(first).for_each(|occurrence| occurrence.locked = true);
+            self.lock(lock, first)?;
         }
         self.ctes.truncate(outer_ctes);
         Ok(columns)
@@ -289,7 +285,7 @@ impl Resolver<'_> {
     pub(super) fn qualified_star(
         &self,
         parts: &[String],
-    ) -> Result<(Columns, Option<super::OccurrenceId>, String), Fail> {
+    ) -> Result<(Columns, Option<OccurrenceId>, String), Fail> {
         let (schema, table) = match parts {
             [table] => (None, table),
             [schema, table] => (Some(schema), table),
@@ -353,17 +349,28 @@ impl Resolver<'_> {
         }
     }
 
+    /// FOR UPDATE and the like reach the FROM items they name by what they are called, or all of the query's. The derived
+    /// table has that name, and PostgreSQL locks what is inside it.
+    fn lock(&mut self, lock: &LockClause, first: OccurrenceId) -> Result<(), Fail> {
+        let only = match &lock.of {
+            None => None,
+            Some(of) => match parts_of(of)?.as_slice() {
+                [name] => Some(name.clone()),
+                _ => return Err(unsupported("FOR UPDATE OF with a schema")),
+            },
+        };
+        let named = |alias: &str| only.as_ref().is_none_or(|only| only == alias);
+        // An item that is named may be a subquery: then whatever it holds is locked, so all of the query's count.
+        let direct = self.occurrences.iter().skip(first).any(|occurrence| named(&occurrence.alias));
+        for occurrence in self.occurrences.iter_mut().skip(first) {
+            occurrence.locked |= !direct || named(&occurrence.alias);
+        }
+        Ok(())
+    }
+
     /// An expression that sees no FROM item of its own level: LIMIT, OFFSET, arguments.
     pub(super) fn detached(&mut self, expr: &mut Expr) -> Result<(), Fail> {
         self.expr(expr, Use::Filter)
-    }
-}
-
-/// A lock names FROM items by what they are called, and the derived table has that name.
-fn refuse_lock_of_schema(lock: &LockClause) -> Result<(), Fail> {
-    match &lock.of {
-        Some(of) if of.0.len() != 1 => Err(unsupported("FOR UPDATE OF with a schema")),
-        Some(_) | None => Ok(()),
     }
 }
 

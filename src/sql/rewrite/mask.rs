@@ -24,7 +24,7 @@ pub(super) fn sql(mask: &Mask, column: &Column, value: &str, purpose: &str) -> O
         Mask::Email => format!(
             "CASE WHEN {value} IS NULL THEN NULL ELSE pg_catalog.concat(pg_catalog.left({text}, 1), '***@', \
              pg_catalog.left(pg_catalog.split_part({text}, '@', 2), 1), '***', \
-             pg_catalog.substring({text}, '@.*([.][^.@]+)$')) END"
+             (pg_catalog.regexp_match({text}, '@.*([.][^.@]+)$'))[1]) END"
         ),
         Mask::Year => calendar(column, value, "year")?,
         Mask::Month => calendar(column, value, "month")?,

@@ -2,7 +2,16 @@
 //!
 //! The witness holds them to PostgreSQL's tree as it does every other statement.
 
+mod copy;
+mod cursor;
+mod read;
+mod set;
+mod write;
+
 use sqlparser::ast::Statement;
+
+pub(super) use read::read;
+pub use write::render_utility;
 
 /// A name as PostgreSQL has it after its lexer: folded unless quoted, cut at 63 bytes.
 pub type Name = String;
@@ -50,6 +59,13 @@ pub enum Utility {
         name: Name,
         /// The values; `None` is DEFAULT.
         values: Option<Vec<SetValue>>,
+    },
+    /// SET CONSTRAINTS.
+    SetConstraints {
+        /// Schema and name of each; empty is ALL.
+        constraints: Vec<(Option<Name>, Name)>,
+        /// DEFERRED, else IMMEDIATE.
+        deferred: bool,
     },
     /// RESET name; `None` is ALL.
     Reset(Option<Name>),
@@ -110,7 +126,7 @@ pub enum Utility {
     Deallocate(Option<Name>),
     /// EXPLAIN (options) statement.
     Explain {
-        /// Options, with their values as SQL text.
+        /// Options.
         options: Vec<ExplainOption>,
         /// SELECT, INSERT, UPDATE, DELETE, VALUES, MERGE, or a utility that holds one of them.
         statement: Explained,
@@ -217,7 +233,9 @@ pub struct CopyStatement {
     pub source: CopySource,
     /// Which way; files and programs are refused by the parser.
     pub direction: CopyDirection,
-    /// Options, with their values as SQL text.
+    /// Whether the options are written without parentheses, as before PostgreSQL 9.0.
+    pub legacy: bool,
+    /// Options.
     pub options: Vec<CopyOption>,
     /// WHERE of COPY FROM.
     pub filter: Option<Box<sqlparser::ast::Expr>>,
@@ -264,6 +282,10 @@ pub enum CopyValue {
     Text(String),
     /// A number, with its sign.
     Number(String),
+    /// A flag of the older syntax.
+    Flag,
+    /// DEFAULT.
+    Default,
     /// `*`.
     Star,
     /// Names of columns.
