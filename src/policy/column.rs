@@ -120,10 +120,12 @@ fn level<'a>(
         if rule.deny.iter().any(|target| target.is(listing, column, category)) {
             return hidden(Cause::Denied, Some(rule.name.clone()));
         }
+        // Within one rule, a mask for the column itself is meant instead of its category's.
+        let own = rule.mask.iter().any(|(target, _)| target.is_column() && target.is(listing, column, category));
         masks.extend(
             rule.mask
                 .iter()
-                .filter(|(target, _)| target.is(listing, column, category))
+                .filter(|(target, _)| target.is(listing, column, category) && target.is_column() == own)
                 .map(|(_, mask)| (mask.clone(), rule.name.clone())),
         );
         if rule.read.iter().any(|target| target.is(listing, column, category)) {

@@ -207,6 +207,12 @@ impl Target {
     }
 }
 
+impl Target {
+    pub(super) fn is_column(&self) -> bool {
+        matches!(self, Self::Column(..))
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

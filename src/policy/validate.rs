@@ -178,7 +178,7 @@ fn purposes(written: Vec<WrittenPurpose>, faults: &mut Vec<Fault>) -> BTreeMap<S
         }
         let place = name.place;
         // Any basis stands in for a faulty one: the set is not used then.
-        let basis = basis.unwrap_or(Basis::Consent);
+        let basis = basis.unwrap_or(Basis::LegitimateInterest);
         let (description, expires, review) = (purpose.description, purpose.expires, purpose.review);
         let min_group = purpose.min_group;
         purposes.insert(
@@ -195,25 +195,27 @@ fn consent(written: Vec<WrittenConsent>, faults: &mut Vec<Fault>) -> Option<Cons
         if let Some(before) = &source {
             twice("section", "consent", &consent.place, &before.place, faults);
         }
-        // What is missing was noted when the file was read.
-        let (Some(table), Some(subject), Some(purpose), Some(active)) =
-            (consent.table, consent.subject, consent.purpose, consent.active)
-        else {
-            continue;
-        };
-        let relation = table.value.parse::<RelationName>();
-        if relation.is_err() {
-            faults.push(Fault::error(&table.place, format!("`{}` must be written as schema.table", table.value)));
-        }
-        if let Err(why) = condition::check(&active.value) {
+        let relation = consent.table.and_then(|table| {
+            let relation = table.value.parse::<RelationName>();
+            if relation.is_err() {
+                faults.push(Fault::error(&table.place, format!("`{}` must be written as schema.table", table.value)));
+            }
+            relation.ok()
+        });
+        if let Some(active) = &consent.active
+            && let Err(why) = condition::check(&active.value)
+        {
             faults.push(Fault::error(&active.place, format!("`active` is not a plain SQL condition: {why}")));
         }
-        for column in [&subject, &purpose] {
+        for column in [&consent.subject, &consent.purpose].into_iter().flatten() {
             if column.value.trim().is_empty() {
                 faults.push(Fault::error(&column.place, "the column's name is empty"));
             }
         }
-        if let Ok(table) = relation {
+        // What is missing was noted when the file was read.
+        if let (Some(table), Some(subject), Some(purpose), Some(active)) =
+            (relation, consent.subject, consent.purpose, consent.active)
+        {
             source = Some(ConsentSource {
                 table,
                 subject: subject.value,

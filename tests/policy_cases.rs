@@ -1,0 +1,292 @@
+//! Decisions and faults as data: `tests/cases/decide/*.toml` and `tests/cases/faults/*.toml`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use pgpurpose::catalog::{RelationName, TypeClass};
+use pgpurpose::policy::{
+    AccessReport, AccessRequest, Action, ColumnAccess, Decision, PolicySet, RelationAccess, RelationObligation, Shape,
+    Use, Verb, decide,
+};
+use serde::Deserialize;
+
+/// One file of decisions.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cases {
+    /// The policy; without it the sample shop's.
+    policy: Option<String>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    login: String,
+    purpose: String,
+    #[serde(default = "today")]
+    today: String,
+    #[serde(default)]
+    grouped: bool,
+    #[serde(default)]
+    relations: Vec<Relation>,
+    /// allow, mask, deny.
+    verdict: String,
+    /// Each must appear in some reason (message, detail or hint).
+    #[serde(default)]
+    reasons: Vec<String>,
+    /// `relation: column=action`, as the report tells it.
+    #[serde(default)]
+    columns: Vec<String>,
+    /// `relation: filter` of each relation that has one.
+    #[serde(default)]
+    filters: Vec<String>,
+    /// Columns on which a lookup of the raw value is open.
+    #[serde(default)]
+    lookups: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Relation {
+    name: String,
+    #[serde(default = "select")]
+    verb: String,
+    #[serde(default)]
+    star: bool,
+    #[serde(default)]
+    whole_row_write: bool,
+    #[serde(default)]
+    ancestors: Vec<String>,
+    #[serde(default)]
+    reaches: Vec<String>,
+    #[serde(default)]
+    opaque: bool,
+    /// `name:class:use,use`; the class may be left out (text).
+    #[serde(default)]
+    columns: Vec<String>,
+}
+
+fn today() -> String {
+    "2026-11-22".into()
+}
+
+fn select() -> String {
+    "select".into()
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(folder);
+    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "no cases in {}", folder.display());
+    files
+}
+
+fn shop() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/shop.toml")).unwrap()
+}
+
+fn class(text: &str) -> TypeClass {
+    match text {
+        "text" => TypeClass::Text,
+        "integer" => TypeClass::Integer,
+        "numeric" => TypeClass::Numeric,
+        "date" => TypeClass::Date,
+        "timestamptz" => TypeClass::TimestampTz,
+        "bool" => TypeClass::Bool,
+        "other" => TypeClass::Other,
+        other => panic!("no class `{other}` in cases"),
+    }
+}
+
+fn used(text: &str) -> Use {
+    match text {
+        "output" => Use::Output,
+        "filter" => Use::Filter,
+        "join" => Use::Join,
+        "group" => Use::Group,
+        "order" => Use::Order,
+        "aggregate" => Use::Aggregate,
+        "lookup" => Use::Lookup,
+        "write" => Use::Write,
+        "star" => Use::Star,
+        "target" => Use::Target,
+        other => panic!("no use `{other}`"),
+    }
+}
+
+fn column(text: &str) -> ColumnAccess {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (name, kind, uses) = match parts.as_slice() {
+        [name, uses] => (*name, "text", *uses),
+        [name, kind, uses] => (*name, *kind, *uses),
+        _ => panic!("column `{text}`"),
+    };
+    ColumnAccess { name: name.into(), class: class(kind), uses: uses.split(',').map(used).collect::<BTreeSet<_>>() }
+}
+
+fn names(list: &[String]) -> Vec<RelationName> {
+    list.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+fn request(case: &Case) -> AccessRequest {
+    AccessRequest {
+        login: case.login.clone(),
+        purpose: case.purpose.clone(),
+        today: case.today.parse().unwrap(),
+        relations: case
+            .relations
+            .iter()
+            .map(|relation| RelationAccess {
+                relation: relation.name.parse().unwrap(),
+                ancestors: names(&relation.ancestors),
+                reaches: names(&relation.reaches),
+                opaque: relation.opaque,
+                verb: match relation.verb.as_str() {
+                    "select" => Verb::Select,
+                    "insert" => Verb::Insert,
+                    "update" => Verb::Update,
+                    "delete" => Verb::Delete,
+                    other => panic!("no verb `{other}`"),
+                },
+                star: relation.star,
+                columns: relation.columns.iter().map(|text| column(text)).collect(),
+                whole_row_write: relation.whole_row_write,
+            })
+            .collect(),
+        shape: Shape { grouped: case.grouped },
+    }
+}
+
+#[test]
+fn every_decision_is_as_its_case_says() {
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for file in files("decide") {
+        let cases: Cases = toml::from_str(&std::fs::read_to_string(&file).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let text = cases.policy.unwrap_or_else(shop);
+        let set = PolicySet::from_sources(&[("policy.toml".into(), text)])
+            .unwrap_or_else(|faults| panic!("{}: {faults:#?}", file.display()));
+        for case in &cases.cases {
+            count += 1;
+            let request = request(case);
+            let decision = decide(&set, &request);
+            let report = AccessReport::of(&request, &decision);
+            let mut told = Vec::new();
+            let verdict = serde_json::to_value(report.verdict).unwrap();
+            if verdict != case.verdict.as_str() {
+                told.push(format!("verdict {verdict}, wanted {}", case.verdict));
+            }
+            let reasons = match &decision {
+                Decision::Permit(_) => Vec::new(),
+                Decision::Denial(denial) => denial
+                    .reasons
+                    .iter()
+                    .map(|reason| {
+                        let detail = reason.detail.clone().unwrap_or_default();
+                        format!("{} | {detail} | {}", reason.message, reason.hint.clone().unwrap_or_default())
+                    })
+                    .collect(),
+            };
+            for wanted in &case.reasons {
+                if !reasons.iter().any(|reason| reason.contains(wanted.as_str())) {
+                    told.push(format!("no reason says `{wanted}`"));
+                }
+            }
+            let columns: Vec<String> = report
+                .relations
+                .iter()
+                .flat_map(|relation| {
+                    relation.columns.iter().map(move |column| {
+                        let mask = column.mask.as_ref().map(|mask| format!(" {mask}")).unwrap_or_default();
+                        format!("{}: {}={}{mask}", relation.name, column.name, column.action)
+                    })
+                })
+                .collect();
+            for wanted in &case.columns {
+                if !columns.contains(wanted) {
+                    told.push(format!("no column `{wanted}` in {columns:?}"));
+                }
+            }
+            let filters: Vec<String> = report
+                .relations
+                .iter()
+                .filter_map(|relation| Some(format!("{}: {}", relation.name, relation.filter.as_ref()?)))
+                .collect();
+            if case.verdict != "deny" && filters != case.filters {
+                told.push(format!("filters {filters:?}, wanted {:?}", case.filters));
+            }
+            let lookups: Vec<String> = match &decision {
+                Decision::Denial(_) => Vec::new(),
+                Decision::Permit(permit) => permit
+                    .relations()
+                    .iter()
+                    .flat_map(|relation| match relation {
+                        RelationObligation::Open { .. } => Vec::new(),
+                        RelationObligation::Governed { columns, .. } => columns
+                            .iter()
+                            .filter(|(_, column)| matches!(column.action, Action::Mask { lookup: true, .. }))
+                            .map(|(name, _)| name.clone())
+                            .collect(),
+                    })
+                    .collect(),
+            };
+            if lookups != case.lookups {
+                told.push(format!("lookups {lookups:?}, wanted {:?}", case.lookups));
+            }
+            if !told.is_empty() {
+                failures.push(format!(
+                    "{}: {}: {}\n  reasons: {reasons:#?}",
+                    file.file_name().unwrap().to_string_lossy(),
+                    case.name,
+                    told.join("; ")
+                ));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} of {count} cases failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// One file of faulty policies. A fault is expected on each line that ends in `#! TEXT`, and its message must hold TEXT;
+/// several are separated by ` && `. A line `#! TEXT` at the very beginning stands for itself.
+#[test]
+fn every_fault_is_told_with_its_line_and_all_at_once() {
+    for file in files("faults") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let mut wanted: Vec<(usize, String)> = Vec::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            if let Some((_, told)) = line.split_once("#! ") {
+                wanted.extend(told.split(" && ").map(|told| (number, told.trim().to_owned())));
+            }
+        }
+        let faults = match PolicySet::from_sources(&[(name.clone(), text)]) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults,
+        };
+        let mut left: Vec<String> = Vec::new();
+        for fault in &faults {
+            assert_eq!(fault.file, name);
+            match wanted.iter().position(|(line, told)| *line == fault.line && fault.message.contains(told.as_str())) {
+                Some(at) => {
+                    wanted.remove(at);
+                }
+                None => left.push(fault.to_string()),
+            }
+        }
+        assert!(wanted.is_empty() && left.is_empty(), "{name}: not told: {wanted:#?}\nnot expected: {left:#?}");
+    }
+}
+
+#[test]
+fn the_sample_policy_loads_without_a_fault_or_warning() {
+    let set = PolicySet::from_sources(&[("shop.toml".into(), shop())]).unwrap();
+    assert!(set.warnings().is_empty(), "{:#?}", set.warnings());
+    assert!(set.tests().len() >= 15);
+    assert!(set.hash().starts_with("sha256:"));
+}
