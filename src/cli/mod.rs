@@ -1,9 +1,16 @@
 //! The commands, as a person types them.
 
+mod assumed;
 mod audit;
+mod check;
 pub mod cluster;
+mod database;
 pub mod demo;
+mod explain;
 mod output;
+mod serve;
+mod setup;
+mod verdict;
 
 use std::process::ExitCode;
 
@@ -45,6 +52,21 @@ enum Verb {
     /// Try it: a throwaway PostgreSQL with a sample shop, and the proxy before it
     #[command(after_help = "Example:\n  pgpurpose demo\n  pgpurpose demo --listen 127.0.0.1:7000 --dir /tmp/shop")]
     Demo(demo::DemoArgs),
+    /// The proxy
+    #[command(
+        after_help = "SIGHUP loads the policies again, all of them or none; SIGTERM and SIGINT end every session and the proxy.\n\nExamples:\n  pgpurpose serve --config pgpurpose.toml\n  pgpurpose serve --upstream 127.0.0.1:5432 --policy 'policies/*.toml' --audit /var/log/pgpurpose"
+    )]
+    Serve(serve::ServeArgs),
+    /// Check configuration and policies, and run the policies' own tests
+    #[command(
+        after_help = "Ends with 1 where a test fails or the policies do not fit the database, with 2 where a file is wrong. Where the\ndatabase cannot be reached, the tests run against a catalog made of the policies' own tables: every column is text,\nor another type that its masks fit.\n\nExamples:\n  pgpurpose check --config pgpurpose.toml --live\n  pgpurpose check --policy 'policies/*.toml' --offline"
+    )]
+    Check(check::CheckArgs),
+    /// Say what a statement would get, and why, without running it
+    #[command(
+        after_help = "Examples:\n  pgpurpose explain --config pgpurpose.toml --login support_agent 'SELECT * FROM customers'\n  pgpurpose explain --policy policies/shop.toml --login analyst --purpose analytics --json 'SELECT city FROM customers'\n  pgpurpose explain --config pgpurpose.toml --login support_agent --file statements.jsonl"
+    )]
+    Explain(explain::ExplainArgs),
     /// Read the access log, and prove that nothing in it was changed
     Audit(audit::AuditArgs),
 }
@@ -59,13 +81,13 @@ pub fn main() -> ExitCode {
 
 fn run(verb: Verb, output: &mut Output) -> Ending {
     match verb {
-        Verb::Demo(arguments) => {
-            let ended = demo::run(&arguments, |_| Err("the proxy is not part of this build yet".to_owned()));
-            match ended {
-                Ok(()) => Ending::Fine,
-                Err(error) => output.wrong(&error),
-            }
-        }
+        Verb::Demo(arguments) => match serve::demo(&arguments) {
+            Ok(()) => Ending::Fine,
+            Err(error) => output.wrong(&error),
+        },
+        Verb::Serve(arguments) => serve::run(&arguments, output),
+        Verb::Check(arguments) => check::run(&arguments, output),
+        Verb::Explain(arguments) => explain::run(&arguments, output),
         Verb::Audit(arguments) => audit::run(&arguments, output),
     }
 }

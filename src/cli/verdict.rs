@@ -11,8 +11,7 @@ use crate::sql::{self, Context};
 /// Who asks, why, and under which snapshots.
 pub(super) struct Question<'a> {
     pub(super) policies: &'a PolicySet,
-    /// `None`: nothing is known of the database, so that only parse and witness can be answered.
-    pub(super) catalog: Option<&'a Catalog>,
+    pub(super) catalog: &'a Catalog,
     pub(super) role: &'a Role,
     pub(super) login: &'a str,
     pub(super) purpose: Option<&'a str>,
@@ -26,12 +25,7 @@ pub(super) enum Judged {
     Runs { text: String, report: AccessReport },
     /// It would be refused.
     Refused { refusal: Refusal, report: AccessReport },
-    /// Both parsers agree; nothing more can be said without a catalog.
-    Understood,
 }
-
-/// PostgreSQL 15: what is assumed where no server says its version.
-const SERVER_VERSION: u32 = 150_000;
 
 /// Judges one message of simple query; where it holds several statements, each in its turn until one is refused, as a
 /// session does. Call it on a thread with a large stack.
@@ -55,12 +49,6 @@ pub(super) fn judge(text: &str, question: &Question<'_>) -> Judged {
 }
 
 fn judge_one(text: &str, question: &Question<'_>) -> Judged {
-    let Some(catalog) = question.catalog else {
-        return match sql::parse(text, SERVER_VERSION) {
-            Ok(_) => Judged::Understood,
-            Err(refusal) => refused(refusal),
-        };
-    };
     if question.role.unrestricted.is_some() {
         return match sql::relay_unrestricted(text, question.role) {
             Ok(enforced) => Judged::Runs { text: enforced.text().to_owned(), report: enforced.report().clone() },
@@ -73,7 +61,7 @@ fn judge_one(text: &str, question: &Question<'_>) -> Judged {
     };
     let search_path = [question.login.to_owned(), "public".to_owned()];
     let context = Context {
-        catalog,
+        catalog: question.catalog,
         policies: question.policies,
         login: question.login,
         purpose: &purpose,
@@ -92,7 +80,7 @@ fn purpose(text: &str, question: &Question<'_>) -> Result<String, Refusal> {
     let no_purpose = || {
         Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, format!("role `{}` has no purpose", question.role.name))
     };
-    let stated = sql::stated_purpose(text);
+    let stated = sql::stated_purpose(text)?;
     let purpose = stated
         .as_deref()
         .or(question.purpose)
@@ -110,7 +98,7 @@ fn purpose(text: &str, question: &Question<'_>) -> Result<String, Refusal> {
     }
 }
 
-fn refused(refusal: Refusal) -> Judged {
+pub(super) fn refused(refusal: Refusal) -> Judged {
     Judged::Refused { report: AccessReport::deny(refusal.message.clone()), refusal }
 }
 
@@ -124,23 +112,21 @@ impl Judged {
                 Self::Runs { text: format!("{a}; {b}"), report }
             }
             (refused @ Self::Refused { .. }, _) | (_, refused @ Self::Refused { .. }) => refused,
-            (Self::Understood, _) | (_, Self::Understood) => Self::Understood,
         }
     }
 
-    /// `None` where only parse and witness were asked.
-    pub(super) fn verdict(&self) -> Option<Verdict> {
+    /// Allow, mask or deny.
+    pub(super) fn verdict(&self) -> Verdict {
         match self {
-            Self::Runs { report, .. } => Some(report.verdict),
-            Self::Refused { .. } => Some(Verdict::Deny),
-            Self::Understood => None,
+            Self::Runs { report, .. } => report.verdict,
+            Self::Refused { .. } => Verdict::Deny,
         }
     }
 
     /// All words that say why not.
     pub(super) fn reasons(&self) -> String {
         match self {
-            Self::Runs { .. } | Self::Understood => String::new(),
+            Self::Runs { .. } => String::new(),
             Self::Refused { refusal, report } => {
                 [Some(&refusal.message), refusal.detail.as_ref(), refusal.hint.as_ref(), report.reason.as_ref()]
                     .into_iter()
@@ -163,7 +149,6 @@ impl Judged {
                 "message": refusal.message, "detail": refusal.detail, "hint": refusal.hint,
                 "relations": report.relations, "reason": report.reason,
             }),
-            Self::Understood => json!({ "verdict": null, "stage": null, "reached": Stage::Witness }),
         }
     }
 }

@@ -25,6 +25,7 @@ mod column;
 mod condition;
 mod decide;
 mod govern;
+mod listing;
 mod live;
 mod mask;
 mod model;
@@ -40,6 +41,7 @@ mod validate;
 pub use crate::config::{Fault, Severity};
 pub use decide::decide;
 pub use govern::Lineage;
+pub use listing::{ListedColumn, ListedConsent};
 pub use mask::Mask;
 pub use model::{Basis, Governance, PolicyTest, Purpose, Role};
 pub use permit::{

@@ -13,6 +13,7 @@ use crate::audit::{Event, SessionFacts};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
 use crate::session::{Login, Shared};
+use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 use crate::wire::backend::{self, Status};
 use crate::wire::startup::Startup;
@@ -42,6 +43,7 @@ pub(super) async fn login(
                 NoSession::Refused(refusal) => (refusal.sqlstate.as_str(), refusal.message.as_str()),
                 NoSession::Told(fields) => (fields.sqlstate().unwrap_or("XX000"), "the database refused the login"),
             };
+            shared.metrics.logins_refused.bump();
             let event = Event::LoginRefused { session: Cow::Borrowed(&facts), sqlstate, reason };
             if let Ok(record) = event.record() {
                 shared.audit.note(record);
@@ -82,7 +84,7 @@ async fn try_login(
     let purpose = purpose_of(&wanted, &role, &policies).map_err(NoSession::Refused)?;
     facts.purpose = Some(purpose.clone());
 
-    let (mut upstream, greeting) = reach(client, &wanted, &purpose, &role, &policies, options, pool).await?;
+    let (mut upstream, greeting) = reach(client, &wanted, &purpose, &role, &policies, options, &shared.metrics, pool).await?;
     let search_path = search_path(&mut upstream).await.map_err(|_| gone())?;
     let (pid, secret) = greeting.key.clone().unwrap_or_default();
     let key = shared.cancels.register(upstream.cancel_target(pid, &secret), takes_long_key(startup));
@@ -111,6 +113,7 @@ async fn try_login(
 }
 
 /// Connects and logs in at the first server that accepts writes.
+#[allow(clippy::too_many_arguments)]
 async fn reach(
     client: &mut Link,
     wanted: &Wanted,
@@ -118,12 +121,14 @@ async fn reach(
     role: &Role,
     policies: &PolicySet,
     options: &Options,
+    metrics: &Metrics,
     pool: &Pool,
 ) -> Result<(Upstream, Greeting), NoSession> {
     let mut tries = options.upstream.count();
     loop {
         tries = tries.saturating_sub(1);
         let (index, mut upstream) = options.upstream.connect(pool.clone()).await.map_err(|error| {
+            metrics.upstream_errors.bump();
             tracing::error!(%error, "no database can be reached");
             NoSession::Refused(Refusal::new(Stage::Session, SqlState::CANNOT_CONNECT, "the database cannot be reached"))
         })?;

@@ -8,7 +8,7 @@ use super::names::{Portal, Prepared, Undo};
 use super::state::{Session, today};
 use crate::audit::Audited;
 use crate::error::{Refusal, SqlState, Stage};
-use crate::policy::{PolicySet, Reason, Role};
+use crate::policy::{PolicySet, Reason, Role, Verdict};
 use crate::sql::{self, Effect};
 use crate::upstream::{Decided, REFUSED_STATEMENT};
 
@@ -44,7 +44,7 @@ impl Session {
     /// The scope in force for a statement that states this purpose, or none.
     pub(super) fn scope_for(&mut self, stated: Option<&str>) -> Result<Arc<Scope>, Refusal> {
         let policies = self.shared.policies.load_full();
-        let catalog = self.shared.catalog.load_full();
+        let catalog = self.shared.catalog.current();
         let today = today();
         if stated.is_none()
             && let Some(scope) = &self.scope
@@ -120,6 +120,7 @@ impl Session {
     }
 
     async fn log_refused(&mut self, scope: &Scope, rejected: Rejected) -> Refusal {
+        self.shared.metrics.statements_denied.bump();
         match self.journal.refused(scope, &rejected).await {
             Ok(_) => rejected.refusal,
             Err(error) => {
@@ -194,6 +195,15 @@ impl Session {
         }
         let message = format!("cursor `{name}` was opened for another purpose, search path or policy than are in force now");
         Err(Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, message).hint("open it again"))
+    }
+
+    /// Counts a run by its verdict.
+    pub(super) fn count(&self, decision: &Decision) {
+        match decision.enforced.report().verdict {
+            Verdict::Allow => self.shared.metrics.statements_allowed.bump(),
+            Verdict::Mask => self.shared.metrics.statements_masked.bump(),
+            Verdict::Deny => self.shared.metrics.statements_denied.bump(),
+        }
     }
 
     /// Takes a statement's effect on names and settings for granted, because what follows in the same batch or

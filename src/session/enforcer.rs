@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use std::{fmt, io, thread};
 
 use jiff::civil::Date;
@@ -13,6 +14,7 @@ use crate::catalog::Catalog;
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, PolicySet, Role};
 use crate::sql::{Context, Enforced, Redacted, Refused, redact};
+use crate::telemetry::Metrics;
 
 /// Both parsers recurse (design, settled choices).
 const STACK: usize = 64 * 1024 * 1024;
@@ -73,7 +75,8 @@ struct Job {
 }
 
 /// The threads and the cache.
-pub struct Enforcer {
+pub(super) struct Enforcer {
+    metrics: Arc<Metrics>,
     jobs: Sender<Job>,
     cache: Cache,
 }
@@ -89,7 +92,7 @@ impl Enforcer {
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub fn new(enforce: Box<Enforce>, threads: usize) -> io::Result<Self> {
+    pub(super) fn new(enforce: Box<Enforce>, threads: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
         let enforce: Arc<Enforce> = Arc::from(enforce);
         let (jobs, inbox) = channel::<Job>();
         let inbox = Arc::new(Mutex::new(inbox));
@@ -100,7 +103,7 @@ impl Enforcer {
                 .stack_size(STACK)
                 .spawn(move || work(&inbox, &*enforce))?;
         }
-        Ok(Self { jobs, cache: Cache::default() })
+        Ok(Self { metrics, jobs, cache: Cache::default() })
     }
 
     /// A scope; its decisions are shared with every equal one.
@@ -131,12 +134,16 @@ impl Enforcer {
     /// Decides a statement, or finds the decision.
     pub(super) async fn decide(&self, text: &str, scope: &Arc<Scope>) -> Result<Arc<Decision>, Box<Rejected>> {
         if let Some(decision) = scope.table.get(text) {
+            self.metrics.cache_hits.bump();
             return Ok(decision);
         }
+        self.metrics.cache_misses.bump();
+        let started = Instant::now();
         let (answer, decided) = oneshot::channel();
         let job = Job { text: text.to_owned(), scope: Arc::clone(scope), answer };
         let sent = self.jobs.send(job).is_ok();
         let answer = if sent { decided.await.ok() } else { None };
+        self.metrics.decide.observe(started.elapsed());
         match answer {
             Some(Ok(decision)) => {
                 let decision = Arc::new(decision);

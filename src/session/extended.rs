@@ -168,6 +168,7 @@ impl Session {
             Some(token) => token,
             None => self.journal.access(&prepared.scope, &decision, &reported).await.map_err(unlogged)?,
         };
+        self.count(&reported);
         let undo = self.expect_effect(&judged);
         self.upstream.execute(&token, portal, rows);
         self.push_run(Some(token.seq()), Some(decision), Some(reported), undo);

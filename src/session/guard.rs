@@ -31,6 +31,7 @@ impl Session {
 
     /// Logs what must never happen, and ends the session before anything of it reaches the client.
     pub(super) fn incident(&self, seq: Option<u64>, what: &str) -> End {
+        self.shared.metrics.incidents.bump();
         self.journal.incident(seq, what);
         End::Fatal(
             Refusal::new(

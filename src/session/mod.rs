@@ -20,5 +20,5 @@ mod state;
 
 pub use cancel::{CancelKey, Cancels};
 pub use enforcer::Enforce;
-pub use shared::{Parts, Reload, STATEMENT_LIMIT, Shared};
+pub use shared::{Parts, STATEMENT_LIMIT, Shared};
 pub use state::{Login, Session, stopped};

@@ -275,6 +275,7 @@ impl Session {
     }
 
     fn finished(&self, run: &Run, rows: Option<u64>, failed: Option<&str>) {
+        self.shared.metrics.upstream.observe(run.started.elapsed());
         if let Some(seq) = run.seq {
             self.journal.outcome(seq, run.started, rows, failed);
         }

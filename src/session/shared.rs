@@ -1,37 +1,30 @@
 //! What all sessions share.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
 
 use super::cancel::Cancels;
 use super::enforcer::{Enforce, Enforcer};
 use crate::audit::AuditLog;
-use crate::catalog::Catalog;
+use crate::catalog::CatalogStore;
 use crate::policy::PolicySet;
-
-/// An unknown name makes the catalog be read again at most so often.
-const RELOAD_EVERY: Duration = Duration::from_secs(1);
+use crate::telemetry::Metrics;
 
 /// The longest statement that is taken where nothing else is said.
 pub const STATEMENT_LIMIT: usize = 1024 * 1024;
 
-/// Reads the catalog again; the argument is the epoch that the new snapshot must have. The error is for the operator.
-pub type Reload = Box<dyn Fn(u64) -> Pin<Box<dyn Future<Output = Result<Catalog, String>> + Send>> + Send + Sync>;
-
 /// What all sessions share. Policies and catalog are replaced whole; a session sees a new one with its next statement.
 pub struct Shared {
-    /// The policies in force.
+    /// The policies in force: store another set to replace them.
     pub policies: ArcSwap<PolicySet>,
-    /// The newest snapshot of the catalog.
-    pub catalog: ArcSwap<Catalog>,
+    /// Keeps the newest snapshot of the catalog.
+    pub catalog: Arc<CatalogStore>,
     /// The access log.
     pub audit: AuditLog,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
     /// Observe mode.
     pub observe: bool,
     /// The longest statement that is taken, in bytes.
@@ -39,8 +32,6 @@ pub struct Shared {
     /// Cancel keys of all sessions.
     pub cancels: Arc<Cancels>,
     pub(super) enforcer: Enforcer,
-    reload: Reload,
-    reloaded: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for Shared {
@@ -54,13 +45,13 @@ pub struct Parts {
     /// The policies.
     pub policies: Arc<PolicySet>,
     /// The catalog.
-    pub catalog: Arc<Catalog>,
+    pub catalog: Arc<CatalogStore>,
     /// The access log.
     pub audit: AuditLog,
-    /// The decision: `sql::enforce`.
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The decision: [`sql::enforce`](crate::sql::enforce), or a test's own.
     pub enforce: Box<Enforce>,
-    /// Reads the catalog again.
-    pub reload: Reload,
     /// Observe mode.
     pub observe: bool,
 }
@@ -74,49 +65,34 @@ impl Shared {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
             policies: ArcSwap::new(parts.policies),
-            catalog: ArcSwap::new(parts.catalog),
+            catalog: parts.catalog,
             audit: parts.audit,
+            enforcer: Enforcer::new(parts.enforce, threads, Arc::clone(&parts.metrics))?,
+            metrics: parts.metrics,
             observe: parts.observe,
             statement_limit: STATEMENT_LIMIT,
             cancels: Arc::new(Cancels::default()),
-            enforcer: Enforcer::new(parts.enforce, threads)?,
-            reload: parts.reload,
-            reloaded: Mutex::new(None),
         })
     }
 
-    /// Reads the catalog again unless that was done just now; whether it is newer than `seen`.
-    pub async fn refresh(&self, seen: u64) -> bool {
-        self.reload_unless(seen, Some(RELOAD_EVERY)).await
-    }
-
-    /// Reads the catalog again, because DDL passed.
-    pub async fn changed(&self) {
-        let seen = self.catalog.load().epoch();
-        self.reload_unless(seen, None).await;
-    }
-
-    async fn reload_unless(&self, seen: u64, every: Option<Duration>) -> bool {
-        let mut reloaded = self.reloaded.lock().await;
-        let epoch = self.catalog.load().epoch();
-        if epoch > seen {
+    /// Reads the catalog again because a name is not known; whether it is newer than `seen` then.
+    pub(super) async fn refresh(&self, seen: u64) -> bool {
+        if self.catalog.current().epoch() > seen {
             return true;
         }
-        if let (Some(last), Some(every)) = (*reloaded, every)
-            && last.elapsed() < every
-        {
-            return false;
-        }
-        *reloaded = Some(Instant::now());
-        match (self.reload)(epoch.saturating_add(1)).await {
-            Ok(catalog) => {
-                self.catalog.store(Arc::new(catalog));
-                true
-            }
+        match self.catalog.reload_for_unknown_name().await {
+            Ok(catalog) => catalog.epoch() > seen,
             Err(error) => {
                 tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
                 false
             }
+        }
+    }
+
+    /// Reads the catalog again, because DDL passed.
+    pub(super) async fn changed(&self) {
+        if let Err(error) = self.catalog.reload().await {
+            tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
         }
     }
 }

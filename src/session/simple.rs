@@ -75,6 +75,7 @@ impl Session {
         }
         let mut runs = VecDeque::new();
         let mut logged = Vec::new();
+        let waiting = Instant::now();
         for step in &*steps {
             let reported = match &step.source {
                 Source::Itself => &step.judged.decision,
@@ -91,6 +92,10 @@ impl Session {
                 return Err(error.refusal());
             }
         };
+        self.shared.metrics.log_append.observe(waiting.elapsed());
+        for reported in &runs {
+            self.count(reported);
+        }
         if audited.is_empty() {
             self.upstream.control(Control::EmptyQuery);
         } else {

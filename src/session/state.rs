@@ -158,6 +158,9 @@ impl Session {
 
     /// Serves the session to its end. `shutdown` turns true when the proxy is stopped.
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        let shared = Arc::clone(&self.shared);
+        shared.metrics.sessions_opened.bump();
+        shared.metrics.sessions.up();
         let end = loop {
             if let Err(end) = self.step().await {
                 break end;
@@ -173,6 +176,7 @@ impl Session {
             }
         };
         self.finish(end).await;
+        shared.metrics.sessions.down();
     }
 
     async fn step(&mut self) -> Result<(), End> {
@@ -230,6 +234,7 @@ impl Session {
             End::Terminated | End::Told => {}
             End::ClientGone => reason = Some("the client's connection ended".to_owned()),
             End::DatabaseGone => {
+                self.shared.metrics.upstream_errors.bump();
                 let refusal = Refusal::new(
                     Stage::Session,
                     SqlState::CONNECTION_FAILURE,

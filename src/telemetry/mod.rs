@@ -7,4 +7,4 @@ mod metrics;
 mod own_log;
 
 pub use metrics::{Counter, Gauge, Histogram, Metrics};
-pub use own_log::{Format, start};
+pub use own_log::{Format, start, start_at};

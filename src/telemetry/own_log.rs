@@ -22,10 +22,16 @@ const LEVELS: &str = "PGPURPOSE_LOG";
 /// # Errors
 /// `PGPURPOSE_LOG` is not understood, or somebody else has begun before.
 pub fn start(format: Format) -> Result<(), String> {
-    let filter = match std::env::var(LEVELS) {
-        Ok(levels) => EnvFilter::try_new(&levels).map_err(|error| format!("`{LEVELS}`: {error}"))?,
-        Err(_) => EnvFilter::new("info"),
-    };
+    start_at("info", format)
+}
+
+/// [`start`], with another level than `info` where `PGPURPOSE_LOG` says nothing.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_at(level: &str, format: Format) -> Result<(), String> {
+    let levels = std::env::var(LEVELS).unwrap_or_else(|_| level.to_owned());
+    let filter = EnvFilter::try_new(&levels).map_err(|error| format!("`{LEVELS}`: {error}"))?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     match format {
         Format::Text => subscriber.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),

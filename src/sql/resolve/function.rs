@@ -21,16 +21,11 @@ impl Resolver<'_> {
             return Err(unsupported("a function call of another database"));
         }
         if let FunctionArguments::Subquery(query) = args {
-            // ARRAY(SELECT ..) is no call, though sqlparser reads it as one.
-            let array = matches!(name.0.as_slice(), [part] if part.as_ident().is_some_and(|ident| {
-                ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("array")
-            }));
-            let alone = within_group.is_empty() && filter.is_none() && over.is_none();
-            return if array && alone {
-                self.query(query).map(drop)
-            } else {
-                Err(unsupported("a subquery as the arguments of a function"))
-            };
+            let bare = within_group.is_empty() && filter.is_none() && over.is_none();
+            if !bare || !is_array_constructor(name) {
+                return Err(unsupported("a subquery as the arguments of a function"));
+            }
+            return self.query(query).map(drop);
         }
         let aggregate = match keyword(name, args) {
             Some(keyword) => {
@@ -255,6 +250,14 @@ fn keyword(name: &ObjectName, args: &FunctionArguments) -> Option<String> {
     }
     .filter(|name| builtins::is_grammar_function(name) || builtins::is_value_keyword(name))
     .filter(|name| !(called && name == "current_schema"))
+}
+
+/// `ARRAY(SELECT ...)`: parsed as a call, and the only one of that form that PostgreSQL has.
+fn is_array_constructor(name: &ObjectName) -> bool {
+    match name.0.as_slice() {
+        [part] => part.as_ident().is_some_and(|ident| ident.quote_style.is_none() && name_of(ident) == "array"),
+        _ => false,
+    }
 }
 
 fn arguments_of(args: &FunctionArguments) -> &[FunctionArg] {
