@@ -273,7 +273,7 @@ fn keys(config: &Config, policies: &PolicySet, options: &mut Options) -> Result<
     let secret = source.read().map_err(plain)?;
     let key = TokenKey::from_hex(secret.expose()).map_err(plain)?;
     let names: Vec<String> = policies.purposes().map(|purpose| purpose.name.clone()).collect();
-    options.extra_settings = names.iter().flat_map(|purpose| key.settings(purpose)).collect();
+    options.token_key = Some(key);
     Ok(names)
 }
 
