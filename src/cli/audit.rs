@@ -234,13 +234,27 @@ fn describe(entry: &Entry, output: &Output) -> String {
             format!("{seq:>8}   of {}: {}{state}, {} rows, {ms} ms", number("of"), text("status"), number("rows"))
         }
         other => {
-            let details: Vec<String> =
-                ["client", "database", "application", "from", "to", "refused", "policy", "what", "error", "kept", "sync", "reason"]
-                    .into_iter()
-                    .filter_map(|field| Some((field, entry.field(field)?)))
-                    .filter(|(_, value)| !value.is_null())
-                    .map(|(field, value)| format!("{field}={}", printable(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))))
-                    .collect();
+            let details: Vec<String> = [
+                "client",
+                "database",
+                "application",
+                "from",
+                "to",
+                "refused",
+                "policy",
+                "what",
+                "error",
+                "kept",
+                "sync",
+                "reason",
+            ]
+            .into_iter()
+            .filter_map(|field| Some((field, entry.field(field)?)))
+            .filter(|(_, value)| !value.is_null())
+            .map(|(field, value)| {
+                format!("{field}={}", printable(&value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+            })
+            .collect();
             let who = entry.text("login").map(|login| format!(" {}", printable(login))).unwrap_or_default();
             format!("{seq:>8} {time} {}{who} {}", output.styled(Style::Heading, printable(other)), details.join(" "))
         }
@@ -248,11 +262,12 @@ fn describe(entry: &Entry, output: &Output) -> String {
 }
 
 fn prove(directory: &PathBuf, last: Option<&str>, json: bool, output: &mut Output) -> io::Result<Ending> {
-    let expected = match last.map(|last| last.split_once(':').and_then(|(seq, hash)| Some((seq.parse::<u64>().ok()?, hash)))) {
-        None => None,
-        Some(Some(expected)) => Some(expected),
-        Some(None) => return Ok(output.wrong("--last takes a number and a hash: `17:5d41…`")),
-    };
+    let expected =
+        match last.map(|last| last.split_once(':').and_then(|(seq, hash)| Some((seq.parse::<u64>().ok()?, hash)))) {
+            None => None,
+            Some(Some(expected)) => Some(expected),
+            Some(None) => return Ok(output.wrong("--last takes a number and a hash: `17:5d41…`")),
+        };
     let found = verify(directory)?;
     let mut breaks: Vec<String> = found.breaks.iter().map(ToString::to_string).collect();
     if let Some((seq, hash)) = expected {
