@@ -268,3 +268,10 @@ async fn the_log_is_read_searched_and_proved_by_command() {
     let (status, said, _) = audit("verify", &["--json"]);
     assert_eq!((status, &serde_json::from_str::<serde_json::Value>(&said).unwrap()["holds"]), (1, &false.into()));
 }
+
+#[test]
+fn policies_alone_are_checked_without_a_configuration() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/shop.toml").display().to_string();
+    let (status, said, told) = run(&["check", "--offline", "--policy", &file]);
+    assert_eq!(status, 0, "{said}{told}");
+}

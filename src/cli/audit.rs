@@ -1,7 +1,7 @@
 //! `pgpurpose audit`: reads the access log. Nothing here writes to it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -169,7 +169,7 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
     done.unwrap_or_else(|error| output.wrong(format_args!("`{}` cannot be read: {error}", directory.display())))
 }
 
-fn tail(directory: &PathBuf, lines: usize, follow: bool, json: bool, output: &mut Output) -> io::Result<Ending> {
+fn tail(directory: &Path, lines: usize, follow: bool, json: bool, output: &mut Output) -> io::Result<Ending> {
     let mut follower = Follower::at_end(directory)?;
     for entry in last(directory, lines, u64::MAX, |_| true)? {
         show(&entry, json, output);
@@ -183,7 +183,7 @@ fn tail(directory: &PathBuf, lines: usize, follow: bool, json: bool, output: &mu
     Ok(Ending::Fine)
 }
 
-fn search(directory: &PathBuf, filter: Filter, json: bool, output: &mut Output) -> io::Result<Ending> {
+fn search(directory: &Path, filter: Filter, json: bool, output: &mut Output) -> io::Result<Ending> {
     let mut search = Search::new(filter);
     let mut found = 0_u64;
     scan(directory, |entry| {
@@ -261,7 +261,7 @@ fn describe(entry: &Entry, output: &Output) -> String {
     }
 }
 
-fn prove(directory: &PathBuf, last: Option<&str>, json: bool, output: &mut Output) -> io::Result<Ending> {
+fn prove(directory: &Path, last: Option<&str>, json: bool, output: &mut Output) -> io::Result<Ending> {
     let expected =
         match last.map(|last| last.split_once(':').and_then(|(seq, hash)| Some((seq.parse::<u64>().ok()?, hash)))) {
             None => None,

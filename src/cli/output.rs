@@ -30,11 +30,6 @@ impl Output {
         Self { results: Box::new(io::stdout()), remarks: Box::new(io::stderr()), colours, closed: false }
     }
 
-    #[cfg(test)]
-    pub(super) fn to(results: impl Write + 'static, remarks: impl Write + 'static) -> Self {
-        Self { results: Box::new(results), remarks: Box::new(remarks), colours: false, closed: false }
-    }
-
     /// A line of the result.
     pub(super) fn line(&mut self, line: impl Display) {
         if !self.closed {
