@@ -235,7 +235,8 @@ impl Proxy {
         };
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         let now = self.shared.policies.load();
-        let event = Event::Policy { policy: now.hash(), before, mode: mode(&self.config), files: &files, faults: &faults };
+        let event =
+            Event::Policy { policy: now.hash(), before, mode: mode(&self.config), files: &files, faults: &faults };
         self.shared.audit.append(event.record().map_err(plain)?).await.map(drop).map_err(plain)
     }
 }
