@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use pgpurpose::catalog::{RelationName, TypeClass};
+use pgpurpose::catalog::{CatalogBuilder, RelationName, TypeClass};
 use pgpurpose::policy::{
     AccessReport, AccessRequest, Action, ColumnAccess, Decision, PolicySet, RelationAccess, RelationObligation, Shape,
     Use, Verb, decide,
@@ -289,4 +289,185 @@ fn the_sample_policy_loads_without_a_fault_or_warning() {
     assert!(set.warnings().is_empty(), "{:#?}", set.warnings());
     assert!(set.tests().len() >= 15);
     assert!(set.hash().starts_with("sha256:"));
+}
+
+#[test]
+fn what_is_worth_a_look_is_a_warning() {
+    let text = r#"
+version = 1
+[tables."public.t"]
+retain = { p = "5 years after closed_at" }
+record_subjects = true
+columns = { a = "helth", b = "b" }
+[categories.health]
+special = true
+[purposes.p]
+basis = "contract"
+review = 2026-01-01
+[purposes.q]
+basis = "contract"
+expires = 2026-01-01
+[roles.r]
+logins = ["r"]
+purposes = ["p"]
+recipient = "Mailer Inc"
+operator_contract = "2024/7"
+operator_expires = 2026-06-01
+[[rules]]
+name = "never"
+roles = ["r"]
+purposes = ["q"]
+read = ["b"]
+[[rules]]
+name = "nothing"
+roles = ["r"]
+purposes = ["p"]
+"#;
+    let set = PolicySet::from_sources(&[("p.toml".into(), text.into())]).unwrap();
+    let told: Vec<String> =
+        set.warnings().iter().chain(&set.overdue(jiff::civil::date(2026, 11, 22))).map(ToString::to_string).collect();
+    let wanted = [
+        "p.toml:3: warning: `record_subjects` is not carried out by this version: every access to `public.t` is refused until the key is taken out",
+        "p.toml:3: warning: `retain` is not carried out by this version: every access to `public.t` is refused until the key is taken out",
+        "p.toml:3: warning: column `public.t.a` has the category `helth`, which nothing describes: is it `health`?",
+        "p.toml:21: warning: rule `never` never matches: none of its roles may use any of its purposes",
+        "p.toml:26: warning: rule `nothing` opens and denies nothing",
+        "p.toml:9: warning: purpose `p` should have been reviewed by 2026-01-01",
+        "p.toml:12: warning: purpose `q` expired on 2026-01-01, and is refused",
+        "p.toml:15: warning: the contract with `Mailer Inc` ended on 2026-06-01: role `r` is refused",
+    ];
+    assert_eq!(told, wanted);
+    assert!(set.overdue(jiff::civil::date(2025, 12, 31)).is_empty());
+}
+
+#[test]
+fn faults_of_several_files_name_each_its_own() {
+    let sources = [
+        (
+            "a.toml".to_owned(),
+            "version = 1\nunlisted_tables = \"allow\"\n[tables.\"public.t\"]\nopen = true\n".to_owned(),
+        ),
+        (
+            "b.toml".to_owned(),
+            "version = 1\nunlisted_tables = \"deny\"\n\n[tables.\"public.t\"]\nopen = true\n".to_owned(),
+        ),
+    ];
+    let told: Vec<String> = PolicySet::from_sources(&sources).unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "b.toml:2: `unlisted_tables` is `allow` at a.toml:2",
+            "b.toml:4: table `public.t` is already given at a.toml:3"
+        ]
+    );
+    assert_eq!(PolicySet::from_sources(&[]).unwrap_err()[0].message, "there is no policy file");
+}
+
+#[test]
+fn a_refusal_has_message_detail_and_hint() {
+    let set = PolicySet::from_sources(&[("shop.toml".into(), shop())]).unwrap();
+    let cases: Cases = toml::from_str(
+        "[[cases]]\nname = \"x\"\nlogin = \"support_agent\"\npurpose = \"support\"\nverdict = \"deny\"\n\
+         [[cases.relations]]\nname = \"public.customers\"\ncolumns = [\"address:output\", \"health_note:filter\"]\n",
+    )
+    .unwrap();
+    let request = request(&cases.cases[0]);
+    let decision = decide(&set, &request);
+    let Decision::Denial(denial) = &decision else { panic!("permitted") };
+    let refusal = denial.refusal();
+    assert_eq!(refusal.sqlstate.as_str(), "42501");
+    assert_eq!(
+        refusal.message,
+        "column `public.customers.address` is not open to role `support_agent` for purpose `support`"
+    );
+    assert_eq!(
+        refusal.detail.as_deref(),
+        Some(
+            "no rule opens it; also: column `public.customers.health_note` is not open to role `support_agent` for \
+             purpose `support`"
+        )
+    );
+    assert!(refusal.hint.is_some());
+    let report = serde_json::to_value(AccessReport::of(&request, &decision)).unwrap();
+    assert_eq!(
+        report,
+        serde_json::json!({
+            "verdict": "deny",
+            "relations": [{"name": "public.customers", "filter": null, "columns": [
+                {"name": "address", "use": ["output"], "action": "deny", "mask": null, "rule": null},
+                {"name": "health_note", "use": ["filter"], "action": "deny", "mask": null, "rule": "support never sees health notes"},
+            ]}],
+            "reason": "column `public.customers.address` is not open to role `support_agent` for purpose `support`; column `public.customers.health_note` is not open to role `support_agent` for purpose `support`",
+        })
+    );
+}
+
+#[test]
+fn the_sample_policy_agrees_with_the_sample_shop() {
+    let mut builder = CatalogBuilder::new();
+    let mut table = |name: &str, columns: &[(&str, &str)]| {
+        builder.table(name.parse().unwrap(), columns, &[]);
+    };
+    table(
+        "public.customers",
+        &[
+            ("id", "bigint"),
+            ("full_name", "text"),
+            ("email", "text"),
+            ("phone", "text"),
+            ("id_number", "text"),
+            ("date_of_birth", "date"),
+            ("address", "text"),
+            ("city", "text"),
+            ("postal_code", "text"),
+            ("health_note", "text"),
+            ("created_at", "timestamp with time zone"),
+        ],
+    );
+    table(
+        "public.orders",
+        &[
+            ("order_id", "bigint"),
+            ("customer_id", "bigint"),
+            ("total", "numeric(10,2)"),
+            ("status", "text"),
+            ("created_at", "timestamp with time zone"),
+        ],
+    );
+    table(
+        "public.order_items",
+        &[
+            ("order_id", "bigint"),
+            ("line", "integer"),
+            ("product_id", "bigint"),
+            ("quantity", "integer"),
+            ("price", "numeric(10,2)"),
+        ],
+    );
+    table("public.products", &[("product_id", "bigint"), ("name", "text"), ("price", "numeric(10,2)")]);
+    table(
+        "public.tickets",
+        &[
+            ("ticket_id", "bigint"),
+            ("customer_id", "bigint"),
+            ("subject", "text"),
+            ("body", "text"),
+            ("status", "text"),
+            ("created_at", "timestamp with time zone"),
+        ],
+    );
+    table("public.staff", &[("staff_id", "bigint"), ("full_name", "text"), ("email", "text"), ("position", "text")]);
+    table(
+        "privacy.consents",
+        &[
+            ("subject_id", "bigint"),
+            ("purpose", "text"),
+            ("granted", "boolean"),
+            ("granted_at", "timestamp with time zone"),
+            ("withdrawn_at", "timestamp with time zone"),
+            ("evidence", "text"),
+        ],
+    );
+    let set = PolicySet::from_sources(&[("shop.toml".into(), shop())]).unwrap();
+    assert_eq!(set.check_against(&builder.build()), []);
 }

@@ -1,20 +1,17 @@
 //! Raw messages through the proxy to a real database: pipelines, refusals, limits, start-up, TLS, cancel, shutdown.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+mod raw;
+
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use pgpurpose::audit::{AuditLog, Sync};
-use pgpurpose::catalog::{CatalogBuilder, CatalogStore};
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
-use pgpurpose::policy::PolicySet;
-use pgpurpose::server::{ListenTls, Options, Server};
-use pgpurpose::session::{Parts, Shared};
-use pgpurpose::telemetry::Metrics;
-use pgpurpose::upstream::{Servers, UpstreamTls};
-use tempfile::TempDir;
+use pgpurpose::server::{ListenTls, Options};
+use raw::{
+    Message, Proxy, batch, bind, cluster, describe, execute, field, message, no_catalog, parse, query, servers, shown,
+    socket, sync,
+};
 
 const POLICY: &str = r#"
 version = 1
@@ -31,180 +28,13 @@ logins = ["postgres", "scram"]
 unrestricted = "tests of the protocol"
 "#;
 
-struct Proxy {
-    server: Option<Server>,
-    port: u16,
-    log: TempDir,
-}
-
-fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        let hba = "local all scram scram-sha-256\nhost all scram 127.0.0.1/32 scram-sha-256\n\
-                   local all all trust\nhost all all 127.0.0.1/32 trust\n";
-        let options = ClusterOptions { tcp: true, hba: Some(hba.into()), ..ClusterOptions::default() };
-        let cluster = Cluster::start(&options).expect("a cluster starts");
-        cluster.run_sql("postgres", "CREATE ROLE support LOGIN").unwrap();
-        cluster.run_sql("postgres", "CREATE ROLE scram LOGIN SUPERUSER PASSWORD 'geheim'").unwrap();
-        cluster
-    })
-}
-
-fn servers(address: &str) -> Servers {
-    Servers::new(vec![address.parse().unwrap()], UpstreamTls::disabled())
-}
-
-fn socket() -> String {
-    format!("{}:{}", cluster().socket_dir().display(), cluster().port())
-}
-
 fn start(options: Options) -> Proxy {
-    let log = tempfile::tempdir().unwrap();
-    let shared = Shared::new(Parts {
-        policies: Arc::new(PolicySet::from_sources(&[("test.toml".into(), POLICY.into())]).unwrap()),
-        catalog: Arc::new(CatalogStore::fixed(CatalogBuilder::new().build())),
-        audit: AuditLog::open(log.path(), Sync::Written).unwrap(),
-        metrics: Arc::new(Metrics::default()),
-        enforce: Box::new(pgpurpose::sql::enforce),
-        observe: false,
-    })
-    .unwrap();
-    let server = Server::start(options, Arc::new(shared)).unwrap();
-    let port = server.addresses()[0].port();
-    Proxy { server: Some(server), port, log }
+    raw::start(options, POLICY, no_catalog())
 }
 
 fn proxy() -> &'static Proxy {
     static PROXY: OnceLock<Proxy> = OnceLock::new();
     PROXY.get_or_init(|| start(Options::new("127.0.0.1:0", servers(&socket()))))
-}
-
-impl Proxy {
-    fn connect(&self) -> Client {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        Client { stream }
-    }
-
-    fn login(&self, user: &str, more: &[(&str, &str)]) -> Client {
-        let mut client = self.connect();
-        let mut parameters = vec![("user", user), ("database", "postgres")];
-        parameters.extend_from_slice(more);
-        client.startup(3, 0, &parameters);
-        client.until_ready();
-        client
-    }
-}
-
-struct Client {
-    stream: TcpStream,
-}
-
-/// Tag and body.
-type Message = (u8, Vec<u8>);
-
-impl Client {
-    fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
-    }
-
-    fn startup(&mut self, major: u16, minor: u16, parameters: &[(&str, &str)]) {
-        let mut body = major.to_be_bytes().to_vec();
-        body.extend(minor.to_be_bytes());
-        for (name, value) in parameters {
-            body.extend(format!("{name}\0{value}\0").bytes());
-        }
-        body.push(0);
-        self.send(&(body.len() as u32 + 4).to_be_bytes());
-        self.send(&body);
-    }
-
-    fn receive(&mut self) -> Option<Message> {
-        let mut header = [0; 5];
-        self.stream.read_exact(&mut header).ok()?;
-        let mut body = vec![0; u32::from_be_bytes(header[1..].try_into().unwrap()) as usize - 4];
-        self.stream.read_exact(&mut body).ok()?;
-        Some((header[0], body))
-    }
-
-    fn until_ready(&mut self) -> Vec<Message> {
-        let mut messages = Vec::new();
-        loop {
-            let Some(message) = self.receive() else { panic!("the connection ended after {}", shown(&messages)) };
-            let ready = message.0 == b'Z';
-            messages.push(message);
-            if ready {
-                return messages;
-            }
-        }
-    }
-
-    fn until_closed(&mut self) -> Vec<Message> {
-        std::iter::from_fn(|| self.receive()).collect()
-    }
-
-    fn query(&mut self, sql: &str) -> String {
-        self.send(&query(sql));
-        shown(&self.until_ready())
-    }
-}
-
-fn message(tag: u8, body: &[u8]) -> Vec<u8> {
-    let mut out = vec![tag];
-    out.extend((body.len() as u32 + 4).to_be_bytes());
-    out.extend(body);
-    out
-}
-
-fn query(sql: &str) -> Vec<u8> {
-    message(b'Q', format!("{sql}\0").as_bytes())
-}
-
-fn parse(name: &str, sql: &str) -> Vec<u8> {
-    message(b'P', format!("{name}\0{sql}\0\0\0").as_bytes())
-}
-
-fn bind(portal: &str, statement: &str) -> Vec<u8> {
-    message(b'B', format!("{portal}\0{statement}\0\0\0\0\0\0\0").as_bytes())
-}
-
-fn describe(kind: char, name: &str) -> Vec<u8> {
-    message(b'D', format!("{kind}{name}\0").as_bytes())
-}
-
-fn execute(portal: &str, rows: u32) -> Vec<u8> {
-    let mut body = format!("{portal}\0").into_bytes();
-    body.extend(rows.to_be_bytes());
-    message(b'E', &body)
-}
-
-fn sync() -> Vec<u8> {
-    message(b'S', b"")
-}
-
-/// A run of messages as text: tags, with the status of Z, the SQLSTATE of E and the tag of C.
-fn shown(messages: &[Message]) -> String {
-    let mut out = Vec::new();
-    for (tag, body) in messages {
-        out.push(match tag {
-            b'Z' => format!("Z{}", char::from(body[0])),
-            b'E' => format!("E{}", field(body, b'C')),
-            b'C' => format!("C({})", String::from_utf8_lossy(&body[..body.len() - 1])),
-            tag => char::from(*tag).to_string(),
-        });
-    }
-    out.join(" ")
-}
-
-fn field(body: &[u8], code: u8) -> String {
-    body.split(|byte| *byte == 0)
-        .find(|field| field.first() == Some(&code))
-        .map(|field| String::from_utf8_lossy(&field[1..]).into_owned())
-        .unwrap_or_default()
-}
-
-fn batch(parts: &[Vec<u8>]) -> Vec<u8> {
-    parts.concat()
 }
 
 #[test]
@@ -329,55 +159,6 @@ fn a_statement_that_is_too_long_is_skipped_and_the_session_goes_on() {
     client.send(&batch(&[parse("", &long), bind("", ""), sync(), query("SELECT 1")]));
     assert_eq!(shown(&client.until_ready()), "E54000 ZI");
     assert_eq!(shown(&client.until_ready()), "T D C(SELECT 1) ZI");
-}
-
-#[test]
-fn a_large_value_goes_both_ways_without_being_held() {
-    // The server runs in this process: what the client holds counts too, so it sends and drops as it goes.
-    let proxy = proxy();
-    let mut client = proxy.login("postgres", &[]);
-    client.send(&parse("big", "SELECT length($1::text), $1::text"));
-    let size = 200_000_000_usize;
-    let before = resident();
-    let mut head = b"\0big\0\0\0\0\x01".to_vec();
-    head.extend((size as u32).to_be_bytes());
-    let total = head.len() + size + 2;
-    let mut start = vec![b'B'];
-    start.extend((total as u32 + 4).to_be_bytes());
-    start.extend(head);
-    client.send(&start);
-    let chunk = vec![b'a'; 1 << 20];
-    let mut left = size;
-    let mut most = 0;
-    while left > 0 {
-        let part = left.min(chunk.len());
-        client.send(&chunk[..part]);
-        left -= part;
-        most = most.max(resident());
-    }
-    client.send(&[0, 0]);
-    client.send(&batch(&[execute("", 0), sync()]));
-    let mut received = 0_usize;
-    let mut buffer = vec![0; 1 << 16];
-    let mut last = Vec::new();
-    while !last.ends_with(b"Z\0\0\0\x05I") {
-        let count = client.stream.read(&mut buffer).unwrap();
-        assert!(count > 0);
-        received += count;
-        last.drain(..last.len().saturating_sub(6));
-        last.extend_from_slice(&buffer[..count]);
-        most = most.max(resident());
-    }
-    assert!(received > size);
-    let grown = most.saturating_sub(before);
-    assert!(grown < 16 << 20, "the proxy grew by {grown} bytes");
-}
-
-/// Resident bytes of this process.
-fn resident() -> usize {
-    let pages: usize =
-        std::fs::read_to_string("/proc/self/statm").unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    pages * 4096
 }
 
 #[test]

@@ -118,8 +118,14 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_written_back() {
-        for text in ["127.0.0.1:6432", "localhost:1", "db-1.example.co.za:5432", "[::1]:5432", "/run/postgresql", "/tmp/a b:5433"]
-        {
+        for text in [
+            "127.0.0.1:6432",
+            "localhost:1",
+            "db-1.example.co.za:5432",
+            "[::1]:5432",
+            "/run/postgresql",
+            "/tmp/a b:5433",
+        ] {
             assert_eq!(text.parse::<UpstreamAddress>().unwrap().to_string(), text);
         }
         assert_eq!(
@@ -130,7 +136,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", "host", ":5432", "host:", "host:70000", "::1:5432", "a b:1", "[x]:1", "http://x:1", "run/postgresql"] {
+        for text in
+            ["", "host", ":5432", "host:", "host:70000", "::1:5432", "a b:1", "[x]:1", "http://x:1", "run/postgresql"]
+        {
             assert!(text.parse::<UpstreamAddress>().is_err(), "{text}");
         }
         assert!("/run/x:port".parse::<UpstreamAddress>().is_err());

@@ -75,7 +75,7 @@ impl Document {
             })
             .collect();
         // In the order of the file, so that faults come in that order too.
-        entries.sort_by(|(a, _), (b, _)| a.place.line.cmp(&b.place.line));
+        entries.sort_by_key(|(key, _)| key.place.line);
         Section { name, place, entries, known: Vec::new() }
     }
 }
@@ -250,7 +250,8 @@ impl<'a> Node<'a> {
 
     /// Says what the value should have been.
     pub fn wrong<T>(self, expected: &str, document: &mut Document) -> Option<T> {
-        document.fault(&self.place, format!("`{}` must be {expected}, and is a TOML {}", self.name, self.value.type_str()));
+        document
+            .fault(&self.place, format!("`{}` must be {expected}, and is a TOML {}", self.name, self.value.type_str()));
         None
     }
 }

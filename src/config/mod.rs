@@ -10,6 +10,4 @@ mod server;
 pub use address::{HostPort, UpstreamAddress};
 pub use fault::{Fault, Located, Place, Severity};
 pub use secret::{Key, Secret, SecretSource};
-pub use server::{
-    Admin, Audit, AuthMethod, Config, Listen, Mode, Policy, ServerTls, AuditSync, Upstream, UpstreamTls,
-};
+pub use server::{Admin, Audit, AuditSync, AuthMethod, Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls};

@@ -7,7 +7,8 @@ use super::document::{Document, Section, alike, quoted};
 use super::fault::{Fault, Located, Place};
 use super::secret::SecretSource;
 use super::server::{
-    Admin, Audit, AuthMethod, Config, Listen, Mode, Policy, ServerTls, AuditSync, Upstream, UpstreamTls, default, pattern,
+    Admin, Audit, AuditSync, AuthMethod, Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls, default,
+    pattern,
 };
 
 impl Config {
@@ -110,12 +111,7 @@ fn path(section: &mut Section<'_>, key: &'static str, base: &Path, document: &mu
     Some(base.join(text.value))
 }
 
-fn secret(
-    section: &mut Section<'_>,
-    key: &'static str,
-    base: &Path,
-    document: &mut Document,
-) -> Option<SecretSource> {
+fn secret(section: &mut Section<'_>, key: &'static str, base: &Path, document: &mut Document) -> Option<SecretSource> {
     let text = section.string(key, document)?;
     match SecretSource::parse(&text.value, base) {
         Ok(source) => Some(source),
@@ -206,11 +202,8 @@ fn auth(
         Some(mut section) => {
             let text = section.string("method", document);
             let place = text.as_ref().map_or(section.place.clone(), |text| text.place.clone());
-            let words = [
-                ("passthrough", AuthMethod::Passthrough),
-                ("scram", AuthMethod::Scram),
-                ("relay", AuthMethod::Relay),
-            ];
+            let words =
+                [("passthrough", AuthMethod::Passthrough), ("scram", AuthMethod::Scram), ("relay", AuthMethod::Relay)];
             let before = document.faults.len();
             let method = word("method", text, &words, AuthMethod::Passthrough, document);
             section.finish(document);
@@ -228,7 +221,9 @@ fn auth(
         };
         document.fault(
             &place,
-            format!("`method = \"{name}\"` is not carried out by this version: write `method = \"relay\"` under `[auth]`"),
+            format!(
+                "`method = \"{name}\"` is not carried out by this version: write `method = \"relay\"` under `[auth]`"
+            ),
         );
         return None;
     }

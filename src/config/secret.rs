@@ -65,7 +65,9 @@ impl SecretSource {
         match text.split_once(':') {
             Some(("env", name)) if !name.is_empty() && !name.contains(['=', '\0']) => Ok(Self::Env(name.to_owned())),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(base.join(path))),
-            Some(_) | None => Err("a secret does not stand in the configuration: write `env:NAME` or `file:PATH`".to_owned()),
+            Some(_) | None => {
+                Err("a secret does not stand in the configuration: write `env:NAME` or `file:PATH`".to_owned())
+            }
         }
     }
 

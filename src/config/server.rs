@@ -175,11 +175,13 @@ impl Policy {
     pub fn matching(&self) -> Result<Vec<PathBuf>, String> {
         let mut files: Vec<PathBuf> = Vec::new();
         for pattern in &self.files {
-            let paths = glob::glob(pattern).map_err(|error| format!("`{pattern}` is not a pattern of files: {error}"))?;
+            let paths =
+                glob::glob(pattern).map_err(|error| format!("`{pattern}` is not a pattern of files: {error}"))?;
             let before = files.len();
             let mut seen = 0_usize;
             for path in paths {
-                let path = path.map_err(|error| format!("cannot read `{}`: {}", error.path().display(), error.error()))?;
+                let path =
+                    path.map_err(|error| format!("cannot read `{}`: {}", error.path().display(), error.error()))?;
                 seen += 1;
                 if !files.contains(&path) {
                     files.push(path);

@@ -46,7 +46,13 @@ enum Cause {
 
 impl Hidden {
     /// The reason for the client.
-    pub(super) fn reason(&self, whom: &Whom<'_>, relation: &RelationName, listing: &RelationName, column: &str) -> Reason {
+    pub(super) fn reason(
+        &self,
+        whom: &Whom<'_>,
+        relation: &RelationName,
+        listing: &RelationName,
+        column: &str,
+    ) -> Reason {
         let name = column_name(relation, column);
         let mut reason = Reason::about(relation, whom.not_open(&format!("column `{name}`"))).column(column);
         reason.rule.clone_from(&self.rule);
@@ -139,9 +145,7 @@ fn level<'a>(
     let misfit = masks.iter().find(|(mask, _)| class.is_some_and(|class| !mask.fits(class)));
     let sight = if let Some((mask, rule)) = misfit {
         Sight::Hidden(Hidden { rule: Some(rule.clone()), ancestor: None, cause: Cause::Misfit(mask.clone()) })
-    } else if let Some((mask, rule)) =
-        masks.into_iter().reduce(|(a, rule), (b, other)| meet((a, rule), (b, other)))
-    {
+    } else if let Some((mask, rule)) = masks.into_iter().reduce(|(a, rule), (b, other)| meet((a, rule), (b, other))) {
         Sight::Masked { mask, rule, lookup }
     } else if let Some(rule) = read {
         Sight::Plain { rule }

@@ -5,9 +5,26 @@
 //! as a whole.
 
 /// Words that make it more than a condition over the row.
-const NOT_A_CONDITION: &[&str] =
-    &["select", "from", "where", "with", "values", "table", "union", "intersect", "except", "into", "insert", "update",
-      "delete", "merge", "returning", "execute", "limit", "offset"];
+const NOT_A_CONDITION: &[&str] = &[
+    "select",
+    "from",
+    "where",
+    "with",
+    "values",
+    "table",
+    "union",
+    "intersect",
+    "except",
+    "into",
+    "insert",
+    "update",
+    "delete",
+    "merge",
+    "returning",
+    "execute",
+    "limit",
+    "offset",
+];
 
 /// Checks `granted AND withdrawn_at IS NULL`.
 ///

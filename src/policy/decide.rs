@@ -61,6 +61,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
+    #[allow(clippy::result_large_err)] // a refusal is rare and is told in full
     fn of(policies: &'a PolicySet, request: &AccessRequest) -> Result<Self, Reason> {
         let role: &'a Role = policies.role_of(&request.login).ok_or_else(|| {
             Reason::plain(format!("login `{}` is in no role", request.login))
@@ -72,9 +73,8 @@ impl<'a> Session<'a> {
         }
         policies.check_purpose(role, &request.purpose, request.today)?;
         let lineage = policies.lineage(&request.purpose);
-        let purpose = lineage
-            .first()
-            .ok_or_else(|| Reason::plain(format!("there is no purpose `{}`", request.purpose)))?;
+        let purpose =
+            lineage.first().ok_or_else(|| Reason::plain(format!("there is no purpose `{}`", request.purpose)))?;
         let whom = Whom { role: &role.name, purpose: &purpose.name };
         let min_group = lineage.iter().filter_map(|purpose| purpose.min_group).max();
         let consent = lineage
@@ -159,9 +159,7 @@ impl<'a> Session<'a> {
         if self.consent.is_empty() {
             return None;
         }
-        let not_open = || {
-            Reason::about(&access.relation, self.whom.not_open(&format!("table `{}`", access.relation)))
-        };
+        let not_open = || Reason::about(&access.relation, self.whom.not_open(&format!("table `{}`", access.relation)));
         if table.subject.is_none() {
             reasons.push(
                 not_open()
@@ -177,7 +175,9 @@ impl<'a> Session<'a> {
             );
         }
         let Some(source) = &self.policies.consent else {
-            reasons.push(not_open().detail("the purpose rests on consent, and the policy does not say where consents are kept"));
+            reasons.push(
+                not_open().detail("the purpose rests on consent, and the policy does not say where consents are kept"),
+            );
             return None;
         };
         Some(ConsentFilter {
@@ -217,15 +217,17 @@ impl Listing<'_> {
                     let reason = hidden.reason(whom, relation, self.name, &column.name);
                     (reason.detail.unwrap_or_default(), reason.rule)
                 }
-                Sight::Hidden(_) | Sight::Masked { .. } | Sight::Plain { .. } => ("no rule opens it for writing".to_owned(), None),
+                Sight::Hidden(_) | Sight::Masked { .. } | Sight::Plain { .. } => {
+                    ("no rule opens it for writing".to_owned(), None)
+                }
             };
-            let message = format!(
-                "column `{written}` may not be set by role `{}` for purpose `{}`",
-                whom.role, whom.purpose
-            );
+            let message =
+                format!("column `{written}` may not be set by role `{}` for purpose `{}`", whom.role, whom.purpose);
             let mut reason = Reason::about(relation, message).column(&column.name).detail(detail);
             reason.rule = rule;
-            reasons.push(reason.hint("leave the column out, or name it under `write` in a rule for this role and purpose"));
+            reasons.push(
+                reason.hint("leave the column out, or name it under `write` in a rule for this role and purpose"),
+            );
         }
         let star_only = column.uses.len() == 1 && column.uses.contains(&Use::Star);
         let write_only = column.uses.len() == 1 && column.uses.contains(&Use::Write);
@@ -249,15 +251,23 @@ impl Listing<'_> {
                 None
             }
             Sight::Masked { mask, rule, .. } if direct => {
-                let message = format!("column `{written}` is masked for role `{}` and purpose `{}`, and a write reads its target unmasked", whom.role, whom.purpose);
-                let mut reason = Reason::about(relation, message).column(&column.name).detail(format!("rule `{rule}` masks it as `{mask}`"));
+                let message = format!(
+                    "column `{written}` is masked for role `{}` and purpose `{}`, and a write reads its target unmasked",
+                    whom.role, whom.purpose
+                );
+                let mut reason = Reason::about(relation, message)
+                    .column(&column.name)
+                    .detail(format!("rule `{rule}` masks it as `{mask}`"));
                 reason.rule = Some(rule);
                 reasons.push(reason.hint("leave the column out of the condition, of the values and of RETURNING"));
                 None
             }
             Sight::Masked { mask, rule, lookup } => Some(ColumnObligation {
                 // Where groups must be large, testing one person's value has no place.
-                action: Action::Mask { mask, lookup: lookup && column.uses.contains(&Use::Lookup) && self.session.min_group.is_none() },
+                action: Action::Mask {
+                    mask,
+                    lookup: lookup && column.uses.contains(&Use::Lookup) && self.session.min_group.is_none(),
+                },
                 rule: Some(rule),
             }),
             Sight::Plain { rule } => Some(ColumnObligation { action: Action::Read, rule: Some(rule) }),
@@ -275,14 +285,14 @@ impl Listing<'_> {
                     .detail(format!("the policy states `{key}` for it, which this version does not carry out")),
             );
         }
-        let any = |test: fn(&Standing) -> bool| self.table.columns.keys().any(|column| test(&self.standing(column, None)));
+        let any =
+            |test: fn(&Standing) -> bool| self.table.columns.keys().any(|column| test(&self.standing(column, None)));
         let seen = |standing: &Standing| !matches!(standing.sight, Sight::Hidden(_));
         let set = |standing: &Standing| standing.write.is_some();
         // Rows are counted and joined without naming a column: that too needs something to be open.
         let nothing_seen = !any(seen);
-        let only_omitted = self.access.star
-            && !columns.is_empty()
-            && columns.values().all(|column| column.action == Action::Omit);
+        let only_omitted =
+            self.access.star && !columns.is_empty() && columns.values().all(|column| column.action == Action::Omit);
         if self.access.verb == Verb::Select && (nothing_seen || only_omitted) {
             reasons.push(
                 Reason::about(relation, whom.not_open(&format!("table `{relation}`")))
@@ -294,9 +304,10 @@ impl Listing<'_> {
             (Verb::Delete, _) => (!self.deletable(), "no rule names it under `delete`"),
             (Verb::Insert | Verb::Update, _) => (!any(set), "no rule opens any column of it for writing"),
             // FOR UPDATE and FOR SHARE: PostgreSQL too asks for the right to change some column.
-            (Verb::Select, true) => {
-                (!any(set) && !self.deletable(), "rows are locked only by who may change them, and no rule opens a column of it for writing")
-            }
+            (Verb::Select, true) => (
+                !any(set) && !self.deletable(),
+                "rows are locked only by who may change them, and no rule opens a column of it for writing",
+            ),
             (Verb::Select, false) => (false, ""),
         };
         if refused {

@@ -26,7 +26,10 @@ pub(super) fn governed<'a>(policies: &'a PolicySet, access: &RelationAccess, who
     }
     let own = policies.governance(name);
     if own != Governance::Open {
-        let above = access.ancestors.iter().find_map(|ancestor| Some((ancestor, listing(ancestor)?)).filter(|(_, table)| !table.open));
+        let above = access
+            .ancestors
+            .iter()
+            .find_map(|ancestor| Some((ancestor, listing(ancestor)?)).filter(|(_, table)| !table.open));
         if let Some((ancestor, table)) = above {
             return Governed::By(ancestor.clone(), table);
         }
@@ -40,10 +43,10 @@ pub(super) fn governed<'a>(policies: &'a PolicySet, access: &RelationAccess, who
         }
     }
     let hint = format!("list it under `[tables.\"{name}\"]` with its own columns");
-    let keeps_consents = |relation: &RelationName| policies.consent.as_ref().is_some_and(|consent| consent.table == *relation);
-    let protected = |relation: &&RelationName| {
-        policies.governance(relation) == Governance::Governed || keeps_consents(relation)
-    };
+    let keeps_consents =
+        |relation: &RelationName| policies.consent.as_ref().is_some_and(|consent| consent.table == *relation);
+    let protected =
+        |relation: &&RelationName| policies.governance(relation) == Governance::Governed || keeps_consents(relation);
     if let Some(reached) = access.reaches.iter().find(protected) {
         return Governed::Refused(
             Reason::about(name, whom.not_open(&format!("relation `{name}`")))
@@ -103,7 +106,9 @@ impl Lineage {
             };
             opaque |= relation.opaque;
             for &reached in &relation.reaches {
-                for near in std::iter::once(reached).chain(catalog.ancestors(reached)).chain(catalog.descendants(reached)) {
+                for near in
+                    std::iter::once(reached).chain(catalog.ancestors(reached)).chain(catalog.descendants(reached))
+                {
                     if near != oid && !found.contains(&near) {
                         found.push(near);
                         queue.push(near);

@@ -69,7 +69,7 @@ fn common_band(a: u64, b: u64) -> Mask {
     while y != 0 {
         (x, y) = (y, x % y);
     }
-    let multiple = if x == 0 { None } else { (a / x).checked_mul(b) };
+    let multiple = a.checked_div(x).and_then(|part| part.checked_mul(b));
     match multiple {
         Some(width) if width <= MAX_BAND => Mask::Band(width),
         Some(_) | None => Mask::Null,

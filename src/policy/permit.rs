@@ -55,6 +55,7 @@ impl Permit {
 
 /// What must be done to one occurrence of a relation.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // a statement has few of them
 pub enum RelationObligation {
     /// No personal information: forwarded as it is, by its full name.
     Open {

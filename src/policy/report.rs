@@ -97,7 +97,8 @@ impl RelationReport {
             .map(|column| {
                 let (action, mask, rule) = match obligation {
                     Some(RelationObligation::Open { .. }) => {
-                        let only_set = column.uses.iter().all(|used| *used == Use::Write) && access.verb != Verb::Select;
+                        let only_set =
+                            column.uses.iter().all(|used| *used == Use::Write) && access.verb != Verb::Select;
                         (if only_set { "write" } else { "read" }, None, None)
                     }
                     Some(RelationObligation::Governed { columns, .. }) if columns.contains_key(&column.name) => {
@@ -116,7 +117,13 @@ impl RelationReport {
                         ("deny", None, reasons.iter().find(named).and_then(|reason| reason.rule.clone()))
                     }
                 };
-                ColumnReport { name: column.name.clone(), uses: column.uses.iter().copied().collect(), action, mask, rule }
+                ColumnReport {
+                    name: column.name.clone(),
+                    uses: column.uses.iter().copied().collect(),
+                    action,
+                    mask,
+                    rule,
+                }
             })
             .collect();
         let filter = (!filter.is_empty()).then(|| filter.join(", "));

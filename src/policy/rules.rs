@@ -92,7 +92,31 @@ pub(super) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, faults: &mut
         if says_nothing {
             faults.push(Fault::warning(&rule.place, format!("rule `{name}` opens and denies nothing")));
         }
-        set.rules.push(Rule { name, roles, purposes, read, mask, lookup, write, deny, delete, ground, place: rule.place });
+        // A rule for a parent also bounds its children, so the purpose itself need not be the role's.
+        let usable = roles
+            .iter()
+            .filter_map(|role| set.roles.get(role))
+            .flat_map(|role| &role.purposes)
+            .any(|own| set.lineage(own).iter().any(|ancestor| purposes.contains(&ancestor.name)));
+        if !usable {
+            faults.push(Fault::warning(
+                &rule.place,
+                format!("rule `{name}` never matches: none of its roles may use any of its purposes"),
+            ));
+        }
+        set.rules.push(Rule {
+            name,
+            roles,
+            purposes,
+            read,
+            mask,
+            lookup,
+            write,
+            deny,
+            delete,
+            ground,
+            place: rule.place,
+        });
     }
 }
 

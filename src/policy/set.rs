@@ -83,6 +83,31 @@ impl PolicySet {
         &self.warnings
     }
 
+    /// What has run out, or should have been looked at, by that day: purposes and contracts.
+    pub fn overdue(&self, today: Date) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for purpose in self.purposes.values() {
+            if let Some(expires) = purpose.expires.filter(|expires| today > *expires) {
+                let message = format!("purpose `{}` expired on {expires}, and is refused", purpose.name);
+                faults.push(Fault::warning(&purpose.place, message));
+            }
+            if let Some(review) = purpose.review.filter(|review| today > *review) {
+                let message = format!("purpose `{}` should have been reviewed by {review}", purpose.name);
+                faults.push(Fault::warning(&purpose.place, message));
+            }
+        }
+        for role in self.roles.values() {
+            if let Some(expires) = role.operator_expires.filter(|expires| today > *expires) {
+                let message = format!(
+                    "the contract with `{}` ended on {expires}: role `{}` is refused",
+                    role.recipient, role.name
+                );
+                faults.push(Fault::warning(&role.place, message));
+            }
+        }
+        faults
+    }
+
     /// The role of a PostgreSQL login.
     pub fn role_of(&self, login: &str) -> Option<&Role> {
         self.roles.get(self.logins.get(login)?)
@@ -118,6 +143,7 @@ impl PolicySet {
     ///
     /// # Errors
     /// The reason, in words safe to show.
+    #[allow(clippy::result_large_err)] // a refusal is rare and is told in full
     pub fn check_role(&self, role: &Role, today: Date) -> Result<(), Reason> {
         match role.operator_expires {
             Some(expires) if today > expires => Err(Reason::plain(format!(
@@ -134,6 +160,7 @@ impl PolicySet {
     /// # Errors
     /// Unknown purpose, not among the role's, it or an ancestor past its expiry, the operator's contract past its
     /// expiry.
+    #[allow(clippy::result_large_err)]
     pub fn check_purpose(&self, role: &Role, purpose: &str, today: Date) -> Result<(), Reason> {
         self.check_role(role, today)?;
         let allowed = role.purposes.join("`, `");

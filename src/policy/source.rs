@@ -144,11 +144,7 @@ fn top_level(document: &mut Document, mut top: Section<'_>, into: &mut Written) 
 }
 
 /// The sections `[key.NAME]`.
-fn named<'a>(
-    top: &mut Section<'a>,
-    key: &'static str,
-    document: &mut Document,
-) -> Vec<(Located<String>, Section<'a>)> {
+fn named<'a>(top: &mut Section<'a>, key: &'static str, document: &mut Document) -> Vec<(Located<String>, Section<'a>)> {
     let Some(mut sections) = top.section(key, document) else { return Vec::new() };
     sections
         .rest()
@@ -270,9 +266,7 @@ fn rule(document: &mut Document, mut section: Section<'_>) -> WrittenRule {
     let mask = match section.take("mask") {
         None => Vec::new(),
         // `mask = ["national_id"]`: each with its category's own mask.
-        Some(node) if node.is_array() => {
-            node.strings(document).into_iter().map(|target| (target, None)).collect()
-        }
+        Some(node) if node.is_array() => node.strings(document).into_iter().map(|target| (target, None)).collect(),
         Some(node) => node
             .section(document)
             .map(|mut targets| targets.rest())

@@ -68,8 +68,7 @@ pub(super) fn tables(written: Vec<WrittenTable>, faults: &mut Vec<Fault>) -> BTr
         }
         tables.insert(name, Table { open: table.open, subject: None, columns, star_refused, pending, place });
     }
-    let paths: Vec<_> =
-        subjects.keys().map(|name| (name.clone(), path(name, &subjects, &tables, faults))).collect();
+    let paths: Vec<_> = subjects.keys().map(|name| (name.clone(), path(name, &subjects, &tables, faults))).collect();
     for (name, path) in paths {
         if let Some(table) = tables.get_mut(&name) {
             table.subject = path;
@@ -79,7 +78,9 @@ pub(super) fn tables(written: Vec<WrittenTable>, faults: &mut Vec<Fault>) -> BTr
 }
 
 fn not_yet(place: &Place, table: &RelationName, key: &str) -> Fault {
-    let message = format!("`{key}` is not carried out by this version: every access to `{table}` is refused until the key is taken out");
+    let message = format!(
+        "`{key}` is not carried out by this version: every access to `{table}` is refused until the key is taken out"
+    );
     Fault::warning(place, message)
 }
 
@@ -89,7 +90,10 @@ fn columns(written: Vec<(Located<String>, Located<String>)>, faults: &mut Vec<Fa
         if category.value.trim().is_empty() || category.value.contains(['.', '"']) {
             faults.push(Fault::error(
                 &category.place,
-                format!("column `{}` has the category `{}`: a category is a name without dots", column.value, category.value),
+                format!(
+                    "column `{}` has the category `{}`: a category is a name without dots",
+                    column.value, category.value
+                ),
             ));
         }
         columns.insert(column.value, category.value);
@@ -125,18 +129,36 @@ fn path(
         let Some(references) = &subject.references else { break subject.column.value.clone() };
         let target = references.value.parse::<Target>();
         let Ok(Target::Column(relation, column)) = target else {
-            note(start, &at, faults, &references.place, format!("`{}` must be written as schema.table.column", references.value));
+            note(
+                start,
+                &at,
+                faults,
+                &references.place,
+                format!("`{}` must be written as schema.table.column", references.value),
+            );
             return None;
         };
         if seen.contains(&relation) {
             // Told once, for the table that begins the circle.
-            note(start, &at, faults, &references.place, format!("the subject of `{start}` leads back to `{relation}`: no row has a subject that way"));
+            note(
+                start,
+                &at,
+                faults,
+                &references.place,
+                format!("the subject of `{start}` leads back to `{relation}`: no row has a subject that way"),
+            );
             return None;
         }
         match tables.get(&relation) {
             Some(_) if subjects.contains_key(&relation) => {}
             Some(_) => {
-                note(start, &at, faults, &references.place, format!("table `{relation}` has no `subject` of its own to lead on to"));
+                note(
+                    start,
+                    &at,
+                    faults,
+                    &references.place,
+                    format!("table `{relation}` has no `subject` of its own to lead on to"),
+                );
                 return None;
             }
             None => {

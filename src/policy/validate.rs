@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{Basis, Category, ConsentSource, PolicyTest, Purpose, Role};
-use super::source::{WrittenCategory, WrittenConsent, WrittenPurpose, WrittenRole, WrittenTest, Written};
+use super::model::{Basis, Category, ConsentSource, PolicyTest, Purpose, Role, column_name};
+use super::source::{Written, WrittenCategory, WrittenConsent, WrittenPurpose, WrittenRole, WrittenTest};
 use super::{Mask, PolicySet, Verdict, condition, rules, tables};
 use crate::catalog::{RelationName, split_dotted};
 use crate::config::document::{alike, quoted};
@@ -36,9 +36,21 @@ pub(super) fn validate(written: Written) -> (PolicySet, Vec<Fault>) {
     }
     roles(written.roles, &mut set, &mut faults);
     set.functions = functions(written.functions, &mut faults);
+    let described: BTreeSet<String> = set.categories.keys().cloned().collect();
     // A category exists where it is described or where a column has it.
-    for category in set.tables.values().flat_map(|table| table.columns.values()) {
-        set.categories.entry(category.clone()).or_default();
+    for (name, table) in &set.tables {
+        for (column, category) in &table.columns {
+            if !described.contains(category)
+                && let Some(near) = described.iter().find(|near| alike(near, category))
+            {
+                let message = format!(
+                    "column `{}` has the category `{category}`, which nothing describes: is it `{near}`?",
+                    column_name(name, column)
+                );
+                faults.push(Fault::warning(&table.place, message));
+            }
+            set.categories.entry(category.clone()).or_default();
+        }
     }
     rules::rules(written.rules, &mut set, &mut faults);
     tests(written.tests, &mut set, &mut faults);
@@ -55,10 +67,8 @@ fn unlisted(written: &[Located<String>], faults: &mut Vec<Fault>) -> bool {
             ));
         }
         match first {
-            Some(first) if first.value != value.value => faults.push(Fault::error(
-                &value.place,
-                format!("`unlisted_tables` is `{}` at {}", first.value, first.place),
-            )),
+            Some(first) if first.value != value.value => faults
+                .push(Fault::error(&value.place, format!("`unlisted_tables` is `{}` at {}", first.value, first.place))),
             Some(_) => {}
             None => first = Some(value),
         }
@@ -143,11 +153,11 @@ fn purposes(written: Vec<WrittenPurpose>, faults: &mut Vec<Fault>) -> BTreeMap<S
     let mut purposes = BTreeMap::new();
     for purpose in written {
         let name = purpose.name;
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-' | '.');
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if !name.value.chars().all(plain) || name.value.split('.').any(str::is_empty) {
             faults.push(Fault::error(
                 &name.place,
-                format!("purpose `{}`: a name has small letters, digits, `_`, `-`, and dots between them", name.value),
+                format!("purpose `{}`: a name has letters, digits, `_`, `-`, and dots between them", name.value),
             ));
         }
         let parent = name.value.rsplit_once('.').map(|(parent, _)| parent.to_owned());
@@ -245,7 +255,10 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
             match logins.get(&login.value) {
                 Some((other, place)) if *other != name.value => faults.push(Fault::error(
                     &login.place,
-                    format!("login `{}` is in role `{}` and already in role `{other}` at {place}", login.value, name.value),
+                    format!(
+                        "login `{}` is in role `{}` and already in role `{other}` at {place}",
+                        login.value, name.value
+                    ),
                 )),
                 Some((_, place)) => twice("login", &login.value, &login.place, &place.clone(), faults),
                 None => {
@@ -273,8 +286,7 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
         if let (Some(place), true) = (unrestricted_place, role.ddl) {
             faults.push(Fault::warning(&place, "an unrestricted role needs no `ddl`"));
         }
-        let recipient =
-            spoken(role.recipient, "`recipient`", faults).unwrap_or_else(|| "internal".to_owned());
+        let recipient = spoken(role.recipient, "`recipient`", faults).unwrap_or_else(|| "internal".to_owned());
         let operator_contract = spoken(role.operator_contract, "`operator_contract`", faults);
         if recipient != "internal" && operator_contract.is_none() {
             faults.push(Fault::error(

@@ -12,7 +12,7 @@ use super::startup::{NoSession, takes_long_key};
 use crate::audit::{Event, SessionFacts};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
-use crate::session::{Login, Shared};
+use crate::session::{Login, Shared, refusal_of};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 use crate::wire::backend::{self, Status};
@@ -165,12 +165,9 @@ fn purpose_of(wanted: &Wanted, role: &Role, policies: &PolicySet) -> Result<Stri
             .hint("name its purposes in the policy"));
     };
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    policies.check_purpose(role, purpose, today).map_err(|reason| {
-        let mut refusal = Refusal::new(Stage::Decide, SqlState::INVALID_AUTHORIZATION, reason.message);
-        refusal.detail = reason.rule.map(|rule| format!("rule `{rule}`"));
-        refusal.hint = reason.hint;
-        refusal
-    })?;
+    policies
+        .check_purpose(role, purpose, today)
+        .map_err(|reason| refusal_of(reason, SqlState::INVALID_AUTHORIZATION))?;
     Ok(purpose.clone())
 }
 

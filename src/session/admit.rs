@@ -292,9 +292,9 @@ pub(super) fn check_purpose(policies: &PolicySet, role: &Role, purpose: &str) ->
 }
 
 /// A reason of the policy as a refusal.
-pub(super) fn refusal_of(reason: Reason, sqlstate: SqlState) -> Refusal {
+pub fn refusal_of(reason: Reason, sqlstate: SqlState) -> Refusal {
     let mut refusal = Refusal::new(Stage::Decide, sqlstate, reason.message);
-    refusal.detail = reason.rule.map(|rule| format!("rule `{rule}`"));
+    refusal.detail = reason.detail.or_else(|| reason.rule.map(|rule| format!("rule `{rule}`")));
     refusal.hint = reason.hint;
     refusal
 }

@@ -18,6 +18,7 @@ mod shared;
 mod simple;
 mod state;
 
+pub use admit::refusal_of;
 pub use cancel::{CancelKey, Cancels};
 pub use enforcer::Enforce;
 pub use shared::{Parts, STATEMENT_LIMIT, Shared};

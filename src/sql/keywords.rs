@@ -19,6 +19,19 @@ pub(super) fn category(word: &str) -> Option<Category> {
     KEYWORDS.get(at).map(|(_, category)| *category)
 }
 
+/// Whether a word in lower case may be a column's label only behind AS.
+pub(super) fn wants_as(word: &str) -> bool {
+    WANT_AS.binary_search(&word).is_ok()
+}
+
+#[rustfmt::skip]
+const WANT_AS: &[&str] = &[
+    "array", "as", "char", "character", "create", "day", "except", "fetch", "filter", "for", "from", "grant", "group",
+    "having", "hour", "intersect", "into", "isnull", "limit", "minute", "month", "notnull", "offset", "on", "order",
+    "over", "overlaps", "precision", "returning", "second", "to", "union", "varying", "where", "window", "with",
+    "within", "without", "year",
+];
+
 use Category::{ColumnName as C, Reserved as R, TypeOrFunction as T, Unreserved as U};
 
 #[rustfmt::skip]
@@ -105,6 +118,7 @@ mod tests {
     #[test]
     fn the_list_is_sorted_so_that_every_word_is_found() {
         assert!(KEYWORDS.windows(2).all(|pair| matches!(pair, [a, b] if a.0 < b.0)));
+        assert!(WANT_AS.is_sorted() && wants_as("from"));
         assert_eq!(category("select"), Some(R));
         assert_eq!(category("between"), Some(C));
         assert_eq!(category("customers"), None);

@@ -69,8 +69,20 @@ impl Token {
 /// # Errors
 /// 42601 for what PostgreSQL's lexer refuses, 54001 for comments nested too deep.
 pub(super) fn lex(text: &str) -> Result<Vec<Token>, Refusal> {
-    let mut lexer = Lexer { text, at: 0, tokens: Vec::with_capacity(text.len() / 4 + 1) };
-    while lexer.next_token()? {}
+    lex_with(text, |_| Ok(()))
+}
+
+/// The same, where `check` may refuse each token as it comes.
+///
+/// # Errors
+/// As [`lex`], and what `check` refuses.
+pub(super) fn lex_with(text: &str, mut check: impl FnMut(&Kind) -> Result<(), Refusal>) -> Result<Vec<Token>, Refusal> {
+    let mut lexer = Lexer { text, at: 0, tokens: Vec::new() };
+    while lexer.next_token()? {
+        if let Some(token) = lexer.tokens.last() {
+            check(&token.kind)?;
+        }
+    }
     Ok(lexer.tokens)
 }
 

@@ -6,9 +6,11 @@ use sqlparser::tokenizer::Token as Out;
 
 use super::dialect::Postgres;
 use super::facts::Facts;
-use super::lex::{self, Token, lex};
+use super::lex::{self, Token, lex_with};
+use super::limits::{self, Limits};
+use super::tokens::{self, Tokens};
 use super::utility::{self, Utility};
-use super::{limits, render, tokens, witness};
+use super::{render, witness};
 use crate::error::{Refusal, Stage};
 
 /// One statement on whose meaning both parsers agree.
@@ -55,12 +57,12 @@ const NEWER_NUMBERS: u32 = 160_000;
 /// 54001 for a text over a limit, 42601 and 0A000 for what is not understood.
 pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
     limits::size(text)?;
-    let mut tokens = lex(text)?;
+    let mut limits = Limits::default();
+    let mut tokens = lex_with(text, |token| limits.count(token))?;
     tokens.retain(|token| token.kind != lex::Kind::Comment);
     while tokens.last().is_some_and(|token| token.is_symbol(";")) {
         tokens.pop();
     }
-    limits::depth(&tokens)?;
     if server_version < NEWER_NUMBERS && tokens.iter().any(|t| matches!(t.kind, lex::Kind::Number { newer: true, .. })) {
         return Err(Refusal::syntax(Stage::Parse, "a number is written in a form that this server does not read")
             .hint("write it in plain decimal digits"));
@@ -93,9 +95,9 @@ pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
 /// 42601 where it is not understood, 0A000 where it is of another kind.
 pub(super) fn statement(tokens: &[Token]) -> Result<Statement, Refusal> {
     kind(tokens)?;
-    let dialect = Postgres::new();
-    let mut parser =
-        Parser::new(&dialect).with_recursion_limit(RECURSION).with_tokens(tokens::stream(tokens)?);
+    let Tokens { tokens, queries } = tokens::stream(tokens)?;
+    let dialect = Postgres::new(queries, tokens.len());
+    let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION).with_tokens(tokens);
     let statement = parser.parse_statement().map_err(|_| not_understood(&parser))?;
     if parser.peek_token_ref().token != Out::EOF {
         return Err(not_understood(&parser));
@@ -113,8 +115,9 @@ pub(super) fn statement(tokens: &[Token]) -> Result<Statement, Refusal> {
 /// # Errors
 /// 42601 where it is not understood.
 pub(super) fn expression(tokens: &[Token]) -> Result<Expr, Refusal> {
-    let dialect = Postgres::new();
-    let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION).with_tokens(tokens::stream(tokens)?);
+    let Tokens { tokens, queries } = tokens::stream(tokens)?;
+    let dialect = Postgres::new(queries, tokens.len());
+    let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION).with_tokens(tokens);
     let expr = parser.parse_expr().map_err(|_| not_understood(&parser))?;
     if parser.peek_token_ref().token != Out::EOF {
         return Err(not_understood(&parser));

@@ -1,16 +1,17 @@
 //! AST to text, such that PostgreSQL reads the tree that was meant.
 //!
 //! sqlparser's own rendering is used, after the parts that it writes wrongly have been put in a form that it copies
-//! as it stands: names, strings, signs, and our markers.
+//! as it stands: names, strings, signs, and our markers. A name without quotes is copied as it stands.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Ident, Insert, ObjectName, ObjectNamePart, Statement, TableObject, UnaryOperator, Value, ValueWithSpan, VisitMut,
-    VisitorMut,
+    Assignment, AssignmentTarget, ConflictTarget, Expr, FunctionArg, FunctionArgExpr, Ident, Insert, Join,
+    JoinConstraint, JoinOperator, LockClause, NamedWindowExpr, ObjectName, ObjectNamePart, OnConflictAction, OnInsert, Query, Select,
+    Statement, TableFactor, TableObject, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WindowSpec, WindowType,
 };
 
-use super::marker;
+use super::marker::{self, Overriding};
 use crate::catalog::{quote_ident, quote_literal};
 
 /// The text of a statement.
@@ -26,14 +27,38 @@ pub fn render_expr(expr: &Expr) -> String {
 fn text_of<T: VisitMut + Clone + ToString>(node: &T) -> String {
     let mut node = node.clone();
     let _: ControlFlow<()> = node.visit(&mut Writer);
-    node.to_string()
+    unmark(node.to_string())
 }
 
-/// Puts text in the place of nodes. A name without quotes is copied as it stands.
+/// Signs that stand where sqlparser writes words in the wrong place. They hold a NUL, which no name or string can.
+const KEY_LOCK: &str = "\0key";
+const USING_AS: &str = ", \0as ";
+const USING_END: &str = "\0)";
+
+/// Puts right what could not be put right in the AST.
+fn unmark(text: String) -> String {
+    if !text.contains('\0') {
+        return text;
+    }
+    text.replace(&format!("FOR UPDATE OF {KEY_LOCK} OF "), "FOR NO KEY UPDATE OF ")
+        .replace(&format!("FOR SHARE OF {KEY_LOCK} OF "), "FOR KEY SHARE OF ")
+        .replace(&format!("FOR UPDATE OF {KEY_LOCK}"), "FOR NO KEY UPDATE")
+        .replace(&format!("FOR SHARE OF {KEY_LOCK}"), "FOR KEY SHARE")
+        .replace(&format!("VALUES ({})", marker::DEFAULT_VALUES), "DEFAULT VALUES")
+        .replace(marker::WORDS, "")
+        .replace(USING_AS, ") AS ")
+        .replace(USING_END, "")
+}
+
+/// Puts text in the place of nodes, innermost first.
 struct Writer;
 
 fn raw(text: String) -> Ident {
     Ident::new(text)
+}
+
+fn raw_name(text: String) -> ObjectName {
+    ObjectName(vec![ObjectNamePart::Identifier(raw(text))])
 }
 
 impl VisitorMut for Writer {
@@ -42,13 +67,19 @@ impl VisitorMut for Writer {
     fn post_visit_ident(&mut self, ident: &mut Ident) -> ControlFlow<()> {
         if ident.quote_style.take().is_some() {
             ident.value = quote_ident(&ident.value);
+        } else if marker::is_star(ident) {
+            ident.value = "*".to_owned();
+        } else if marker::is_no_alias(ident) || ident.value == marker::NO_BOUND {
+            ident.value = String::new();
+        } else if ident.value == marker::ROWS_FROM {
+            ident.value = "ROWS FROM".to_owned();
         }
         ControlFlow::Continue(())
     }
 
     fn post_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
         let text = match &value.value {
-            Value::SingleQuotedString(text) => quote_literal(text),
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => quote_literal(text),
             Value::NationalStringLiteral(text) => format!("N'{}'", text.replace('\'', "''")),
             Value::SingleQuotedByteStringLiteral(digits) => format!("B'{digits}'"),
             Value::HexStringLiteral(digits) => format!("X'{digits}'"),
@@ -61,30 +92,83 @@ impl VisitorMut for Writer {
     fn post_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
         if marker::is_only(relation) {
             relation.0.remove(0);
-            let rest = relation.to_string();
-            *relation = ObjectName::from(vec![raw(format!("ONLY {rest}"))]);
+            *relation = raw_name(format!("ONLY {relation}"));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::NestedJoin { table_with_joins, .. } = table {
+            table_with_joins.joins.iter_mut().for_each(join);
         }
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
-            // `- - 1` must not become a comment, nor `- -` an operator of two signs.
-            Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner }
-                if matches!(**inner, Expr::UnaryOp { .. } | Expr::Prefixed { .. }) =>
-            {
-                nest(inner);
+            // `- - 1` must not become a comment, nor `- @` an operator of two signs.
+            Expr::UnaryOp { op, expr: inner } if *op != UnaryOperator::Not && starts_with_sign(inner) => nest(inner),
+            Expr::Prefixed { value, .. } if starts_with_sign(value) => nest(value),
+            Expr::Function(function) => {
+                if let Some(WindowType::WindowSpec(spec)) = &mut function.over {
+                    frame(spec);
+                }
+            }
+            Expr::GroupingSets(sets) => {
+                let sets: Vec<String> = sets.iter().map(|set| grouping_set(set)).collect();
+                *expr = Expr::Identifier(raw(format!("{GROUPING_SETS}{})", sets.join(", "))));
             }
             _ => {}
         }
         ControlFlow::Continue(())
     }
 
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        for window in &mut select.named_window {
+            if let NamedWindowExpr::WindowSpec(spec) = &mut window.1 {
+                frame(spec);
+            }
+        }
+        select.from.iter_mut().for_each(|table| table.joins.iter_mut().for_each(join));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        query.locks.iter_mut().for_each(lock);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<()> {
-        if let Statement::Insert(insert) = statement {
-            overriding(insert);
+        match statement {
+            Statement::Insert(statement) => insert(statement),
+            Statement::Update(update) => {
+                assignments(&mut update.assignments);
+                update.table.joins.iter_mut().for_each(join);
+            }
+            _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+const GROUPING_SETS: &str = "GROUPING SETS (";
+
+/// One of GROUPING SETS: in parentheses, but for sets of sets.
+fn grouping_set(set: &[Expr]) -> String {
+    match set {
+        [one @ (Expr::Cube(_) | Expr::Rollup(_))] => one.to_string(),
+        [Expr::Identifier(one)] if one.value.starts_with(GROUPING_SETS) => one.value.clone(),
+        set => format!("({})", set.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn starts_with_sign(expr: &Expr) -> bool {
+    match expr {
+        Expr::UnaryOp { .. } | Expr::Prefixed { .. } => true,
+        Expr::BinaryOp { left, .. } => starts_with_sign(left),
+        Expr::Cast { expr, .. } | Expr::Collate { expr, .. } => starts_with_sign(expr),
+        Expr::CompoundFieldAccess { root, access_chain: _ } => starts_with_sign(root),
+        _ => false,
     }
 }
 
@@ -93,27 +177,134 @@ fn nest(expr: &mut Expr) {
     *expr = Expr::Nested(Box::new(inner));
 }
 
-/// OVERRIDING stands behind the columns: all of it is written as one name.
-fn overriding(insert: &mut Insert) {
-    let Some(marked) = insert.partitioned.take() else { return };
-    let clause = match marked.as_slice() {
-        [Expr::Identifier(ident)] if ident.value == marker::OVERRIDING_USER => "OVERRIDING USER VALUE",
-        [Expr::Identifier(ident)] if ident.value == marker::OVERRIDING_SYSTEM => "OVERRIDING SYSTEM VALUE",
-        _ => {
-            insert.partitioned = Some(marked);
-            return;
+/// Subscripts as they are written.
+fn target(name: &mut ObjectName) {
+    if !name.0.iter().any(|part| matches!(part, ObjectNamePart::Function(_))) {
+        return;
+    }
+    let mut text = String::new();
+    for part in &name.0 {
+        match part {
+            ObjectNamePart::Identifier(ident) => {
+                if !text.is_empty() {
+                    text.push('.');
+                }
+                text.push_str(&ident.value);
+            }
+            ObjectNamePart::Function(function) => {
+                let bounds: Vec<String> = function.args.iter().map(ToString::to_string).collect();
+                text.push_str(&format!("[{}]", bounds.join(":")));
+            }
         }
-    };
-    let mut text = insert.table.to_string();
+    }
+    *name = raw_name(text);
+}
+
+fn assignments(assignments: &mut [Assignment]) {
+    for assignment in assignments {
+        match &mut assignment.target {
+            AssignmentTarget::ColumnName(name) => target(name),
+            AssignmentTarget::Tuple(names) => names.iter_mut().for_each(target),
+        }
+    }
+}
+
+/// What an INSERT writes in other places than sqlparser has for it.
+fn insert(insert: &mut Insert) {
+    insert.columns.iter_mut().for_each(target);
+    if let Some(OnInsert::OnConflict(conflict)) = &mut insert.on {
+        if let OnConflictAction::DoUpdate(update) = &mut conflict.action {
+            assignments(&mut update.assignments);
+        }
+        if let Some(ConflictTarget::OnConstraint(name)) = &conflict.conflict_target
+            && marker::is_conflict_target(name)
+        {
+            conflict.conflict_target = Some(ConflictTarget::Columns(vec![raw(conflict_target(name))]));
+        }
+    }
+    let TableObject::TableName(name) = &mut insert.table else { return };
+    let Some(overriding) = marker::overriding(name) else { return };
+    name.0.remove(0);
+    let mut text = name.to_string();
     if let Some(alias) = insert.table_alias.take() {
-        text.push_str(" AS ");
-        text.push_str(&alias.alias.to_string());
+        text.push_str(&format!(" AS {}", alias.alias));
     }
     if !insert.columns.is_empty() {
         let columns: Vec<String> = insert.columns.drain(..).map(|column| column.to_string()).collect();
         text.push_str(&format!(" ({})", columns.join(", ")));
     }
-    text.push(' ');
-    text.push_str(clause);
-    insert.table = TableObject::TableName(ObjectName(vec![ObjectNamePart::Identifier(raw(text))]));
+    text.push_str(match overriding {
+        Overriding::User => " OVERRIDING USER VALUE",
+        Overriding::System => " OVERRIDING SYSTEM VALUE",
+    });
+    *name = raw_name(text);
 }
+
+/// `a, lower(b)) WHERE (c > 1`: sqlparser writes the outer parentheses.
+fn conflict_target(name: &ObjectName) -> String {
+    let mut elements = Vec::new();
+    let mut filter = String::new();
+    for part in &name.0 {
+        let ObjectNamePart::Function(function) = part else { continue };
+        for arg in &function.args {
+            match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(call))) if marker::is_conflict_where(&call.name) => {
+                    let condition = call.args.to_string();
+                    let condition = condition.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(&condition);
+                    filter = format!(") WHERE ({condition}");
+                }
+                other => elements.push(other.to_string()),
+            }
+        }
+    }
+    format!("{}{filter}", elements.join(", "))
+}
+
+/// EXCLUDE stands behind the frame.
+fn frame(spec: &mut WindowSpec) {
+    let exclude = match spec.partition_by.first() {
+        Some(Expr::Identifier(ident)) => match ident.value.as_str() {
+            marker::EXCLUDE_TIES => "EXCLUDE TIES",
+            marker::EXCLUDE_GROUP => "EXCLUDE GROUP",
+            marker::EXCLUDE_ROW => "EXCLUDE CURRENT ROW",
+            _ => return,
+        },
+        _ => return,
+    };
+    spec.partition_by.remove(0);
+    let text = format!("{spec} {exclude}");
+    *spec = WindowSpec { window_name: Some(raw(text)), partition_by: Vec::new(), order_by: Vec::new(), window_frame: None };
+}
+
+fn lock(lock: &mut LockClause) {
+    let Some(of) = &lock.of else { return };
+    let sign = match of.0.first().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.as_str()) {
+        Some(marker::KEY_LOCK_OF) => KEY_LOCK,
+        Some(marker::LOCK_OF) => "",
+        _ => return,
+    };
+    let names: Vec<String> = marker::locked(of).map(|ident| ident.value.clone()).collect();
+    let of = if names.is_empty() { "" } else { " OF " };
+    let text = format!("{sign}{}{}", if sign.is_empty() { "" } else { of }, names.join(", "));
+    lock.of = Some(raw_name(text));
+}
+
+fn join(join: &mut Join) {
+    let (JoinOperator::Join(constraint)
+    | JoinOperator::Inner(constraint)
+    | JoinOperator::Left(constraint)
+    | JoinOperator::LeftOuter(constraint)
+    | JoinOperator::Right(constraint)
+    | JoinOperator::RightOuter(constraint)
+    | JoinOperator::FullOuter(constraint)) = &mut join.join_operator
+    else {
+        return;
+    };
+    let JoinConstraint::Using(names) = constraint else { return };
+    let alias = names.last().and_then(marker::using_alias).map(|alias| alias.value.clone());
+    if let (Some(alias), Some(last)) = (alias, names.last_mut()) {
+        // The sign begins with the comma that sqlparser writes.
+        *last = raw_name(format!("\0as {alias}\0"));
+    }
+}
+

@@ -63,7 +63,7 @@ pub(super) fn may_set(name: &str, values: Option<&[SetValue]>) -> Result<(), Ref
         "escape_string_warning" => Ok(()),
         // No row-level security of the database's is switched off by it: it makes such queries fail.
         "row_security" => Ok(()),
-        other if ALLOWED.split_ascii_whitespace().any(|allowed| allowed == other) => Ok(()),
+        other if is_harmless(other) => Ok(()),
         _ => Err(Refusal::new(
             Stage::Resolve,
             SqlState::INSUFFICIENT_PRIVILEGE,
@@ -71,6 +71,11 @@ pub(super) fn may_set(name: &str, values: Option<&[SetValue]>) -> Result<(), Ref
         )
         .detail("it is not among the settings that leave what is seen unchanged")),
     }
+}
+
+/// Whether a setting may be changed to any value, lower case name.
+pub(super) fn is_harmless(name: &str) -> bool {
+    ALLOWED.split_ascii_whitespace().any(|allowed| allowed == name)
 }
 
 fn value_refused(name: &str, why: &str) -> Refusal {

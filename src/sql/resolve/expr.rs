@@ -133,6 +133,7 @@ impl Resolver<'_> {
             Expr::Named { .. } => Err(unsupported("an expression of another database")),
             Expr::Prefixed { prefix, value } if marker::is_variadic(prefix) => self.expr(value, usage),
             Expr::Prefixed { prefix, .. } if marker::is_current_of(prefix) => Err(unsupported("WHERE CURRENT OF")),
+            Expr::Prefixed { prefix, value } if marker::is_operator(prefix) => self.expr(value, usage),
             Expr::Prefixed { .. } => Err(unsupported("an expression of another database")),
             Expr::JsonAccess { .. } => Err(unsupported("path access with a colon")),
             Expr::InUnnest { .. }

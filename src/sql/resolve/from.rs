@@ -170,6 +170,12 @@ impl Resolver<'_> {
                 match alias {
                     None => Ok(sources),
                     Some(alias) => {
+                        if !alias.columns.is_empty() {
+                            // Its names go by position, so that every column must stand where it stood.
+                            for source in &sources {
+                                self.mark_row(&source.columns, source.occurrence);
+                            }
+                        }
                         let merged = self.scopes.last().map(|scope| scope.merged.clone()).unwrap_or_default();
                         Ok(vec![source_of(Some(alias), None, all_columns(&sources, &merged), None)?])
                     }
@@ -185,6 +191,7 @@ impl Resolver<'_> {
                 for expr in array_exprs.iter_mut() {
                     self.expr(expr, Use::Output)?;
                 }
+                // PostgreSQL reads `unnest` of several arrays by this very name, without a schema.
                 self.saw_function(&["unnest".to_owned()]);
                 let mut columns: Vec<_> =
                     array_exprs.iter().map(|_| VisibleColumn::computed("unnest")).collect();
@@ -367,12 +374,23 @@ impl Resolver<'_> {
         if !args.iter().all(constant) {
             self.expose_all();
         }
-        let parts = self.function_name(name, args)?;
+        let several_arrays = args.len() > 1 && parts_of(name)? == ["unnest"];
+        let parts = if several_arrays {
+            // PostgreSQL itself makes one call of each array, by this very name without a schema.
+            self.saw_function(&["unnest".to_owned()]);
+            vec!["unnest".to_owned()]
+        } else {
+            self.function_name(name, args)?
+        };
         for arg in args.iter_mut() {
             self.function_argument(arg, Use::Output)?;
         }
         let called = parts.last().cloned().unwrap_or_default();
-        let mut columns = self.function_columns(&parts);
+        let mut columns = if several_arrays {
+            Some(args.iter().map(|_| VisibleColumn::computed("unnest")).collect())
+        } else {
+            self.function_columns(&parts)
+        };
         if let (Some(alias), Some([column])) = (alias, columns.as_deref_mut()) {
             // One scalar column takes the alias as its name.
             if column.name == called {

@@ -11,7 +11,7 @@ use super::scope::{Columns, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::Use;
-use crate::sql::builtins;
+use crate::sql::{builtins, settings};
 
 impl Resolver<'_> {
     /// A call in an expression.
@@ -27,7 +27,7 @@ impl Resolver<'_> {
             }
             return self.query(query).map(drop);
         }
-        let aggregate = match keyword(name) {
+        let aggregate = match keyword(name, args) {
             Some(keyword) => {
                 if !builtins::is_grammar_function(&keyword) {
                     return Err(not_open(&keyword));
@@ -103,6 +103,10 @@ impl Resolver<'_> {
                 FunctionArgExpr::Wildcard => Ok(()),
                 FunctionArgExpr::WildcardWithOptions(_) => Err(unsupported("a star with options")),
             },
+            // sqlparser reads the name of `name => value` as an expression; it is no column.
+            FunctionArg::ExprNamed { name: Expr::Identifier(_), arg: FunctionArgExpr::Expr(expr), operator: _ } => {
+                self.expr(expr, usage)
+            }
             FunctionArg::ExprNamed { .. } => Err(unsupported("an argument that is named by an expression")),
         }
     }
@@ -237,13 +241,15 @@ pub(super) fn is_value_keyword(ident: &Ident) -> bool {
     ident.quote_style.is_none() && builtins::is_value_keyword(&name_of(ident))
 }
 
-/// The name of a call that the grammar itself knows: one part, not quoted.
-fn keyword(name: &ObjectName) -> Option<String> {
+/// The name of a call that the grammar itself knows: one part, not quoted. `current_schema()` is a plain call.
+fn keyword(name: &ObjectName, args: &FunctionArguments) -> Option<String> {
+    let called = matches!(args, FunctionArguments::List(_));
     match name.0.as_slice() {
         [part] => part.as_ident().filter(|ident| ident.quote_style.is_none()).map(name_of),
         _ => None,
     }
     .filter(|name| builtins::is_grammar_function(name) || builtins::is_value_keyword(name))
+    .filter(|name| !(called && name == "current_schema"))
 }
 
 /// `ARRAY(SELECT ...)`: parsed as a call, and the only one of that form that PostgreSQL has.
@@ -261,25 +267,28 @@ fn arguments_of(args: &FunctionArguments) -> &[FunctionArg] {
     }
 }
 
-/// Functions that are harmless for some arguments only.
+/// Functions that are harmless for some arguments only: settings, by their names as plain strings.
 fn check_arguments(function: &str, args: &[FunctionArg]) -> Result<(), Fail> {
-    if function != "current_setting" {
+    let holds = match function {
+        "current_setting" => plain_string(args.first()).is_some_and(|name| !name.starts_with(settings::OWN)),
+        "set_config" => plain_string(args.first()).is_some_and(|name| settings::is_harmless(&name)),
+        _ => return Ok(()),
+    };
+    if holds {
         return Ok(());
     }
-    let setting = match args.first() {
-        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) => match &value.value {
-            Value::SingleQuotedString(setting) => Some(setting.trim().to_ascii_lowercase()),
-            _ => None,
-        },
+    Err(Refusal::new(
+        Stage::Resolve,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        format!("function `{function}` is open for the names of some settings of PostgreSQL's, written as plain strings"),
+    ))
+}
+
+fn plain_string(arg: Option<&FunctionArg>) -> Option<String> {
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) = arg else { return None };
+    match &value.value {
+        Value::SingleQuotedString(text) => Some(text.to_ascii_lowercase()),
         _ => None,
-    };
-    match setting {
-        Some(setting) if !setting.starts_with("pgpurpose.") && !setting.contains('\\') => Ok(()),
-        _ => Err(Refusal::new(
-            Stage::Resolve,
-            SqlState::INSUFFICIENT_PRIVILEGE,
-            "function `current_setting` is open for the name of a setting of PostgreSQL's, written as a plain string",
-        )),
     }
 }
 

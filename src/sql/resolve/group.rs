@@ -53,10 +53,15 @@ impl Resolver<'_> {
 
     /// PostgreSQL lets a row's other columns be output where its primary key is grouped by; a derived table has no
     /// key, so the rewrite adds those columns, which changes no group. Marks where.
-    pub(super) fn add_functional_dependencies(&mut self, group_by: &mut GroupByExpr, before: usize) -> Result<(), Fail> {
+    pub(super) fn add_functional_dependencies(
+        &mut self,
+        group_by: &mut GroupByExpr,
+        projection: &[SelectItem],
+        before: usize,
+    ) -> Result<(), Fail> {
         let GroupByExpr::Expressions(keys, _) = group_by else { return Ok(()) };
         let mut grouped: Vec<(OccurrenceId, String)> = Vec::new();
-        for key in keys.iter() {
+        for key in keys.iter().map(|key| by_position(key, projection)) {
             let parts: Vec<String> = match key {
                 Expr::Identifier(ident) => vec![name_of(ident)],
                 Expr::CompoundIdentifier(idents) => idents.iter().map(name_of).collect(),
@@ -112,6 +117,25 @@ impl Resolver<'_> {
             })
             && (!keys.is_empty() || select.projection.iter().any(has_aggregate))
             && order_by_holds
+    }
+}
+
+/// `GROUP BY 1` is the first of the select list, as far as no star stands before it.
+fn by_position<'a>(key: &'a Expr, projection: &'a [SelectItem]) -> &'a Expr {
+    let Expr::Value(value) = key else { return key };
+    let sqlparser::ast::Value::Number(digits, _) = &value.value else { return key };
+    let Ok(position) = digits.parse::<usize>() else { return key };
+    let items: Option<Vec<&Expr>> = projection
+        .iter()
+        .take(position)
+        .map(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+            SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => None,
+        })
+        .collect();
+    match items {
+        Some(items) if items.len() == position => items.last().copied().unwrap_or(key),
+        _ => key,
     }
 }
 

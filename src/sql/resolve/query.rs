@@ -198,7 +198,7 @@ impl Resolver<'_> {
                 self.sort_key(&mut key.expr, &outputs, Use::Order)?;
             }
         }
-        self.add_functional_dependencies(&mut select.group_by, before)?;
+        self.add_functional_dependencies(&mut select.group_by, &select.projection, before)?;
         Ok(columns)
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Fail, Resolver};
+use super::names::SYSTEM_COLUMNS;
+use super::{Fail, Resolver, unsupported};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::Use;
 
@@ -103,6 +104,9 @@ impl Resolver<'_> {
         if unknown {
             return Ok(Meaning::Unknown);
         }
+        if SYSTEM_COLUMNS.contains(&name) {
+            return Err(unsupported(&format!("the system column `{name}` of a table")));
+        }
         Err(Refusal::new(Stage::Resolve, SqlState::UNDEFINED_COLUMN, format!("column `{name}` does not exist")))
     }
 
@@ -114,6 +118,9 @@ impl Resolver<'_> {
                 // `t.f` calls the function `f` where `t` has no such column and a row type fits.
                 self.check_field(column)?;
                 Ok(Meaning::Unknown)
+            }
+            (None, Some(_)) if SYSTEM_COLUMNS.contains(&column) => {
+                Err(unsupported(&format!("the system column `{column}` of a table")))
             }
             (None, Some(_)) => Err(Refusal::new(
                 Stage::Resolve,
