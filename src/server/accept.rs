@@ -40,6 +40,9 @@ pub struct Options {
     pub login_timeout: Duration,
     /// The database.
     pub upstream: Servers,
+    /// The name of the database that the catalog is of: decisions about another would be made by the wrong tables. Only
+    /// unrestricted roles may connect to another; `None` where nothing was said.
+    pub database: Option<String>,
     /// Settings that every session upstream begins with, such as keys of pseudonyms: their values are never logged.
     pub extra_settings: Vec<(String, String)>,
 }
@@ -54,6 +57,7 @@ impl Options {
             max_connections: 1000,
             login_timeout: Duration::from_secs(60),
             upstream,
+            database: None,
             extra_settings: Vec::new(),
         }
     }
