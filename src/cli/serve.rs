@@ -110,6 +110,7 @@ impl Proxy {
         let mut options = options(&config)?;
         let keyed = keys(&config, &policies, &mut options)?;
         let database = Database::find(&config, &policies, database).await.map_err(plain)?;
+        options.database = Some(database.name.clone());
         let catalog = Arc::new(database.catalog().await.map_err(plain)?);
         let metrics = Arc::new(Metrics::default());
         let sync = match config.audit.sync {

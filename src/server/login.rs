@@ -84,6 +84,7 @@ async fn try_login(
     let role = policies.role_of(&wanted.login).cloned().ok_or_else(|| no_role(&wanted.login)).map_err(NoSession::Refused)?;
     facts.role = Some(role.name.clone());
     facts.recipient = Some(role.recipient.clone());
+    may_use_database(&wanted, &role, options).map_err(NoSession::Refused)?;
     let purpose = purpose_of(&wanted, &role, &policies, shared.observe).map_err(NoSession::Refused)?;
     facts.purpose = Some(purpose.clone());
 
@@ -113,6 +114,18 @@ async fn try_login(
     backend::put_key_data(&mut client.out, key.pid, &key.secret);
     backend::ready(&mut client.out, Status::Idle);
     Ok(Ready { upstream, role: Arc::new(role), policies, purpose, search_path, key })
+}
+
+/// The catalog is of one database: in another the same names mean other tables.
+fn may_use_database(wanted: &Wanted, role: &Role, options: &Options) -> Result<(), Refusal> {
+    match &options.database {
+        Some(known) if *known != wanted.database && role.unrestricted.is_none() => {
+            let message = format!("no policy is about database `{}`", wanted.database);
+            Err(Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message)
+                .hint(format!("connect to database `{known}`")))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Connects and logs in at the first server that accepts writes.
