@@ -24,6 +24,24 @@
 //! catalog   wire
 //! error     config    telemetry
 //! ```
+//!
+//! # What does not compile
+//!
+//! A permit that no decision gave, a text that no decision shaped, a statement that is not in the log:
+//!
+//! ```compile_fail,E0451
+//! let permit = pgpurpose::policy::Permit { relations: Vec::new() };
+//! ```
+//!
+//! ```compile_fail,E0451
+//! fn forge(honest: pgpurpose::sql::Enforced) -> pgpurpose::sql::Enforced {
+//!     pgpurpose::sql::Enforced { text: "SELECT 1".into(), ..honest }
+//! }
+//! ```
+//!
+//! ```compile_fail,E0451
+//! let audited = pgpurpose::audit::Audited { what: "SELECT 1", seq: 1 };
+//! ```
 
 pub mod audit;
 pub mod catalog;

@@ -39,7 +39,7 @@ const BUILTIN_TYPES: &[(&str, &str, Oid, TypeClass)] = &[
     ("jsonb", "jsonb", t::JSONB, TypeClass::Jsonb),
 ];
 
-/// Types whose comparison operators with themselves are leakproof in PostgreSQL 15.
+/// Types whose comparison operators with themselves are leakproof in PostgreSQL 15; the integers' with each other are too.
 const LEAKPROOF_COMPARED: &[Oid] = &[
     t::BOOL, t::INT2, t::INT4, t::INT8, t::TEXT, t::BPCHAR, t::DATE, t::TIMESTAMP, t::TIMESTAMPTZ, t::UUID, t::FLOAT4,
     t::FLOAT8, t::NAME, t::OID,
@@ -55,9 +55,11 @@ impl CatalogBuilder {
         for &(_, name, oid, class) in BUILTIN_TYPES {
             builder.add_type(Type { oid, schema: "pg_catalog".into(), name: name.into(), class, base: oid, element: None });
         }
-        for &oid in LEAKPROOF_COMPARED {
+        let integers = [t::INT2, t::INT4, t::INT8];
+        let mixed = integers.iter().flat_map(|&left| integers.iter().map(move |&right| (left, right)));
+        for (left, right) in mixed.chain(LEAKPROOF_COMPARED.iter().map(|&oid| (oid, oid))) {
             for operator in ["=", "<>", "<", "<=", ">", ">="] {
-                builder.catalog.leakproof_operators.insert((operator.into(), oid, oid));
+                builder.catalog.leakproof_operators.insert((operator.into(), left, right));
             }
         }
         builder

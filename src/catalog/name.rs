@@ -48,7 +48,7 @@ impl FromStr for RelationName {
 ///
 /// # Errors
 /// An empty part, or a quote that is not closed.
-pub(super) fn split_dotted(text: &str) -> Result<Vec<String>, String> {
+pub fn split_dotted(text: &str) -> Result<Vec<String>, String> {
     let mut parts = Vec::new();
     let mut part = String::new();
     let mut chars = text.chars().peekable();

@@ -43,7 +43,7 @@ pub enum RelationKind {
 }
 
 /// One relation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relation {
     /// `pg_class.oid`.
     pub oid: Oid,
@@ -67,6 +67,11 @@ pub struct Relation {
 }
 
 impl Relation {
+    /// Whether rows can be copied into it.
+    pub fn is_writable(&self) -> bool {
+        matches!(self.kind, RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable)
+    }
+
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
@@ -151,6 +156,16 @@ impl Catalog {
         self.epoch
     }
 
+    /// Whether the other snapshot says the same, whatever its epoch.
+    pub fn same_contents(&self, other: &Self) -> bool {
+        self.server_version == other.server_version
+            && self.schemas == other.schemas
+            && self.relations == other.relations
+            && self.types == other.types
+            && self.functions == other.functions
+            && self.leakproof_operators == other.leakproof_operators
+    }
+
     /// `server_version_num`.
     pub fn server_version(&self) -> u32 {
         self.server_version
@@ -194,6 +209,11 @@ impl Catalog {
     /// The type of that schema and name.
     pub fn type_by_name(&self, schema: &str, name: &str) -> Option<&Type> {
         self.types.values().find(|ty| ty.name == name && ty.schema == schema)
+    }
+
+    /// Whether values of the type are rows, or could be: a composite type, `record`, or a type that is not known.
+    pub fn is_row_type(&self, oid: Oid) -> bool {
+        self.types.get(&oid).is_none_or(|ty| ty.class == TypeClass::Composite || ty.name == "record")
     }
 
     /// Every function of that name, in every schema.

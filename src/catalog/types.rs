@@ -4,6 +4,7 @@
 pub type Oid = u32;
 
 /// Well-known type oids (PostgreSQL's `pg_type.dat`; they never change).
+#[allow(missing_docs)]
 pub mod builtin {
     use super::Oid;
     pub const BOOL: Oid = 16;

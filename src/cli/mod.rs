@@ -1,1 +1,93 @@
-//! cli
+//! The commands, as a person types them.
+
+mod assumed;
+mod audit;
+mod check;
+pub mod cluster;
+mod database;
+pub mod demo;
+mod explain;
+mod output;
+mod serve;
+mod setup;
+mod verdict;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use output::Output;
+
+/// How a command ended, as the shell sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// 0
+    Fine,
+    /// 1: a check or test failed, or a log does not verify.
+    Failed,
+    /// 2: wrong usage or configuration.
+    Wrong,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        Self::from(match ending {
+            Ending::Fine => 0,
+            Ending::Failed => 1,
+            Ending::Wrong => 2,
+        })
+    }
+}
+
+/// A PostgreSQL proxy that decides by purpose which columns of which rows a role may read or write
+#[derive(Debug, Parser)]
+#[command(name = "pgpurpose", version, arg_required_else_help = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Try it: a throwaway PostgreSQL with a sample shop, and the proxy before it
+    #[command(after_help = "Example:\n  pgpurpose demo\n  pgpurpose demo --listen 127.0.0.1:7000 --dir /tmp/shop")]
+    Demo(demo::DemoArgs),
+    /// The proxy
+    #[command(
+        after_help = "SIGHUP loads the policies again, all of them or none; SIGTERM and SIGINT end every session and the proxy.\n\nExamples:\n  pgpurpose serve --config pgpurpose.toml\n  pgpurpose serve --upstream 127.0.0.1:5432 --policy 'policies/*.toml' --audit /var/log/pgpurpose"
+    )]
+    Serve(serve::ServeArgs),
+    /// Check configuration and policies, and run the policies' own tests
+    #[command(
+        after_help = "Ends with 1 where a test fails or the policies do not fit the database, with 2 where a file is wrong. Where the\ndatabase cannot be reached, the tests run against a catalog made of the policies' own tables: every column is text,\nor another type that its masks fit.\n\nExamples:\n  pgpurpose check --config pgpurpose.toml --live\n  pgpurpose check --policy 'policies/*.toml' --offline"
+    )]
+    Check(check::CheckArgs),
+    /// Say what a statement would get, and why, without running it
+    #[command(
+        after_help = "Examples:\n  pgpurpose explain --config pgpurpose.toml --login support_agent 'SELECT * FROM customers'\n  pgpurpose explain --policy policies/shop.toml --login analyst --purpose analytics --json 'SELECT city FROM customers'\n  pgpurpose explain --config pgpurpose.toml --login support_agent --file statements.jsonl"
+    )]
+    Explain(explain::ExplainArgs),
+    /// Read the access log, and prove that nothing in it was changed
+    Audit(audit::AuditArgs),
+}
+
+/// Runs the command that the process was called with.
+pub fn main() -> ExitCode {
+    // clap itself ends with 2 on wrong usage and with 0 after --help.
+    let arguments = Arguments::parse();
+    let mut output = Output::of_process();
+    run(arguments.verb, &mut output).into()
+}
+
+fn run(verb: Verb, output: &mut Output) -> Ending {
+    match verb {
+        Verb::Demo(arguments) => match serve::demo(&arguments) {
+            Ok(()) => Ending::Fine,
+            Err(error) => output.wrong(&error),
+        },
+        Verb::Serve(arguments) => serve::run(&arguments, output),
+        Verb::Check(arguments) => check::run(&arguments, output),
+        Verb::Explain(arguments) => explain::run(&arguments, output),
+        Verb::Audit(arguments) => audit::run(&arguments, output),
+    }
+}

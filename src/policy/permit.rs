@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Mask;
+use super::{Mask, RelationReport};
 use crate::catalog::RelationName;
+use crate::error::{Refusal, SqlState, Stage};
 
 /// The outcome of [`decide`](super::decide).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,7 @@ impl Permit {
 
 /// What must be done to one occurrence of a relation.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // a statement has few of them
 pub enum RelationObligation {
     /// No personal information: forwarded as it is, by its full name.
     Open {
@@ -140,6 +142,40 @@ pub enum SubjectPath {
 pub struct Denial {
     /// Each reason, the most telling first.
     pub reasons: Vec<Reason>,
+    /// What would have been done to each relation, for the log and `explain`.
+    pub(super) relations: Vec<RelationReport>,
+}
+
+impl Denial {
+    /// A denial for a reason that is not about the relations.
+    pub fn new(reason: Reason) -> Self {
+        Self { reasons: vec![reason], relations: Vec::new() }
+    }
+
+    /// Every reason in one line, the first ten of them.
+    pub fn summary(&self) -> String {
+        const TOLD: usize = 10;
+        let mut messages: Vec<String> = self.reasons.iter().take(TOLD).map(|reason| reason.message.clone()).collect();
+        if let more @ 1.. = self.reasons.len().saturating_sub(TOLD) {
+            messages.push(format!("and {more} more"));
+        }
+        messages.join("; ")
+    }
+
+    /// The refusal for the client: message, DETAIL and HINT of the first reason, and the other messages in DETAIL.
+    pub fn refusal(&self) -> Refusal {
+        let Some(first) = self.reasons.first() else { return Refusal::internal(Stage::Decide) };
+        let mut refusal = Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, first.message.clone());
+        let mut detail = first.detail.clone();
+        if self.reasons.len() > 1 {
+            let others = Self { reasons: self.reasons.iter().skip(1).cloned().collect(), relations: Vec::new() };
+            let also = format!("also: {}", others.summary());
+            detail = Some(detail.map_or(also.clone(), |detail| format!("{detail}; {also}")));
+        }
+        refusal.detail = detail;
+        refusal.hint.clone_from(&first.hint);
+        refusal
+    }
 }
 
 /// One reason for a denial, in words that are safe to show.
@@ -153,6 +189,41 @@ pub struct Reason {
     pub message: String,
     /// The rule that denies, if one does.
     pub rule: Option<String>,
+    /// Which rule it was and what it says, or that there is none.
+    pub detail: Option<String>,
     /// What would help.
     pub hint: Option<String>,
+}
+
+impl Reason {
+    /// A reason that is about no relation.
+    pub fn plain(message: impl Into<String>) -> Self {
+        Self { relation: None, column: None, message: message.into(), rule: None, detail: None, hint: None }
+    }
+
+    /// A reason about a relation.
+    pub fn about(relation: &RelationName, message: impl Into<String>) -> Self {
+        Self { relation: Some(relation.clone()), ..Self::plain(message) }
+    }
+
+    /// Names the column.
+    #[must_use]
+    pub fn column(mut self, column: &str) -> Self {
+        self.column = Some(column.to_owned());
+        self
+    }
+
+    /// Says which rule, or that there is none.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Says what would help.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
 }

@@ -1,8 +1,10 @@
 //! What was asked and decided, in the words of the access log (contract: the `relations` of an `access` record).
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use super::{Use, Verdict};
+use super::{AccessRequest, Action, Decision, Reason, RelationAccess, RelationObligation, Use, Verb, Verdict};
 
 /// The part of an `access` record that the decision fills in. Holds names only, no literal and no value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,5 +53,114 @@ impl AccessReport {
     /// For a statement that was refused before its relations were known.
     pub fn deny(reason: impl Into<String>) -> Self {
         Self { verdict: Verdict::Deny, relations: Vec::new(), reason: Some(reason.into()) }
+    }
+
+    /// What was asked and decided.
+    pub fn of(request: &AccessRequest, decision: &Decision) -> Self {
+        match decision {
+            Decision::Permit(permit) => Self {
+                verdict: permit.verdict(),
+                relations: merged(
+                    request
+                        .relations
+                        .iter()
+                        .zip(permit.relations())
+                        .map(|(access, obligation)| RelationReport::of(access, Some(obligation), &[])),
+                ),
+                reason: None,
+            },
+            Decision::Denial(denial) => Self {
+                verdict: Verdict::Deny,
+                relations: merged(denial.relations.iter().cloned()),
+                reason: Some(denial.summary()),
+            },
+        }
+    }
+}
+
+impl RelationReport {
+    /// Of a statement that was refused before its columns were looked at.
+    pub(super) fn refused(access: &RelationAccess) -> Self {
+        Self::of(access, None, &[])
+    }
+
+    /// One occurrence. A column without an obligation is denied, and so is every column where there is none at all.
+    pub(super) fn of(access: &RelationAccess, obligation: Option<&RelationObligation>, reasons: &[Reason]) -> Self {
+        let mut filter = Vec::new();
+        if let Some(RelationObligation::Governed { consent, min_group, .. }) = obligation {
+            filter.extend(consent.as_ref().map(|consent| format!("consent({})", consent.purposes.join(", "))));
+            filter.extend(min_group.map(|least| format!("min_group({least})")));
+        }
+        let columns = access
+            .columns
+            .iter()
+            .map(|column| {
+                let (action, mask, rule) = match obligation {
+                    Some(RelationObligation::Open { .. }) => {
+                        let only_set =
+                            column.uses.iter().all(|used| *used == Use::Write) && access.verb != Verb::Select;
+                        (if only_set { "write" } else { "read" }, None, None)
+                    }
+                    Some(RelationObligation::Governed { columns, .. }) if columns.contains_key(&column.name) => {
+                        let obligation = columns.get(&column.name);
+                        let rule = obligation.and_then(|obligation| obligation.rule.clone());
+                        match obligation.map(|obligation| &obligation.action) {
+                            Some(Action::Read) => ("read", None, rule),
+                            Some(Action::Mask { mask, .. }) => ("mask", Some(mask.to_string()), rule),
+                            Some(Action::Omit) => ("omit", None, rule),
+                            Some(Action::Write) => ("write", None, rule),
+                            None => ("deny", None, rule),
+                        }
+                    }
+                    Some(RelationObligation::Governed { .. }) | None => {
+                        let named = |reason: &&Reason| reason.column.as_deref() == Some(column.name.as_str());
+                        ("deny", None, reasons.iter().find(named).and_then(|reason| reason.rule.clone()))
+                    }
+                };
+                ColumnReport {
+                    name: column.name.clone(),
+                    uses: column.uses.iter().copied().collect(),
+                    action,
+                    mask,
+                    rule,
+                }
+            })
+            .collect();
+        let filter = (!filter.is_empty()).then(|| filter.join(", "));
+        Self { name: access.relation.to_string(), filter, columns }
+    }
+}
+
+/// One entry for each relation and column, in the order in which they first stand; the stricter action is kept.
+fn merged(reports: impl Iterator<Item = RelationReport>) -> Vec<RelationReport> {
+    let mut relations: Vec<RelationReport> = Vec::new();
+    for report in reports {
+        let Some(relation) = relations.iter_mut().find(|relation| relation.name == report.name) else {
+            relations.push(report);
+            continue;
+        };
+        relation.filter = relation.filter.take().or(report.filter);
+        for column in report.columns {
+            let Some(known) = relation.columns.iter_mut().find(|known| known.name == column.name) else {
+                relation.columns.push(column);
+                continue;
+            };
+            let uses: BTreeSet<Use> = known.uses.iter().chain(&column.uses).copied().collect();
+            if strictness(column.action) > strictness(known.action) {
+                *known = column;
+            }
+            known.uses = uses.into_iter().collect();
+        }
+    }
+    relations
+}
+
+fn strictness(action: &str) -> u8 {
+    match action {
+        "read" => 0,
+        "write" => 1,
+        "mask" => 2,
+        "omit" => 3,
+        _ => 4,
     }
 }

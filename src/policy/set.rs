@@ -1,80 +1,34 @@
-//! The validated policy set. (Interface first: fields and loading are being written.)
+//! The validated policy set: what the policies say, ready to be asked.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use jiff::civil::Date;
+
+use super::model::{Category, ConsentSource, Governance, PolicyTest, Purpose, Role, Rule, Table};
+use super::{Mask, Reason, source, validate};
 use crate::catalog::RelationName;
+use crate::config::{Fault, Place};
 
 /// All policies, merged and validated; immutable.
-#[derive(Debug, Default)]
+///
+/// The default is the empty policy: it knows no login, and so denies everything.
+#[derive(Debug, Clone, Default)]
 pub struct PolicySet {
-    hash: String,
-}
-
-/// A fault in a policy file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// The file, as it was named.
-    pub file: String,
-    /// Line, from 1; 0 where the fault has no place.
-    pub line: usize,
-    /// What is wrong and what would help.
-    pub message: String,
-}
-
-/// A role: logins, purposes, recipient.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Role {
-    /// Its name in the policy.
-    pub name: String,
-    /// PostgreSQL logins.
-    pub logins: Vec<String>,
-    /// Purposes it may declare; the first is the default.
-    pub purposes: Vec<String>,
-    /// `internal`, or the third party's name.
-    pub recipient: String,
-    /// The reason why this role is relayed as it is.
-    pub unrestricted: Option<String>,
-}
-
-/// A purpose.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Purpose {
-    /// Its name; a dotted name is a child.
-    pub name: String,
-    /// What it is for.
-    pub description: Option<String>,
-}
-
-/// One of the policies' own `[[tests]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyTest {
-    /// The file it stands in, and the line.
-    pub file: String,
-    /// Line of the test.
-    pub line: usize,
-    /// The login.
-    pub login: String,
-    /// The purpose; the role's default where it is not given.
-    pub purpose: Option<String>,
-    /// The statement.
-    pub sql: String,
-    /// What must come out.
-    pub expect: super::Verdict,
-    /// What must appear in the reason.
-    pub reason: Option<String>,
-}
-
-/// How the policies treat a relation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Governance {
-    /// Listed with columns.
-    Governed,
-    /// Listed as open.
-    Open,
-    /// Not listed, and unlisted tables are denied.
-    UnlistedDeny,
-    /// Not listed, and unlisted tables are open.
-    UnlistedAllow,
+    pub(super) hash: String,
+    pub(super) unlisted_allowed: bool,
+    pub(super) tables: BTreeMap<RelationName, Table>,
+    pub(super) categories: BTreeMap<String, Category>,
+    pub(super) purposes: BTreeMap<String, Purpose>,
+    pub(super) consent: Option<ConsentSource>,
+    pub(super) roles: BTreeMap<String, Role>,
+    /// Role of each login.
+    pub(super) logins: BTreeMap<String, String>,
+    pub(super) rules: Vec<Rule>,
+    /// (schema, name).
+    pub(super) functions: BTreeSet<(String, String)>,
+    pub(super) tests: Vec<PolicyTest>,
+    pub(super) warnings: Vec<Fault>,
 }
 
 impl PolicySet {
@@ -82,63 +36,196 @@ impl PolicySet {
     ///
     /// # Errors
     /// Every fault that was found, not only the first.
-    pub fn load(_files: &[PathBuf]) -> Result<Self, Vec<Fault>> {
-        Ok(Self::default())
+    pub fn load(files: &[PathBuf]) -> Result<Self, Vec<Fault>> {
+        let mut sources = Vec::new();
+        let mut faults = Vec::new();
+        for file in files {
+            let name = file.display().to_string();
+            match std::fs::read_to_string(file) {
+                Ok(text) => sources.push((name, text)),
+                Err(error) => faults.push(Fault::error(&Place::file(&name), format!("cannot be read: {error}"))),
+            }
+        }
+        if faults.is_empty() { Self::from_sources(&sources) } else { Err(faults) }
     }
 
     /// The same from `(file name, text)` pairs.
     ///
     /// # Errors
     /// Every fault that was found.
-    pub fn from_sources(_sources: &[(String, String)]) -> Result<Self, Vec<Fault>> {
-        Ok(Self::default())
+    pub fn from_sources(sources: &[(String, String)]) -> Result<Self, Vec<Fault>> {
+        let mut written = source::Written::default();
+        let mut faults = Vec::new();
+        if sources.is_empty() {
+            faults.push(Fault::error(&Place::default(), "there is no policy file"));
+        }
+        for (file, text) in sources {
+            faults.extend(source::read(file, text, &mut written));
+        }
+        let (mut set, found) = validate::validate(written);
+        faults.extend(found);
+        let (errors, warnings): (Vec<_>, Vec<_>) = faults.into_iter().partition(Fault::is_error);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        set.warnings = warnings;
+        set.hash = hash(sources);
+        Ok(set)
     }
 
-    /// `sha256:…` over the sources.
+    /// `sha256:…` over the sources; neither their names nor their order matter.
     pub fn hash(&self) -> &str {
         &self.hash
     }
 
+    /// What is worth a look in the files, though they are in force.
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
+    }
+
+    /// What has run out, or should have been looked at, by that day: purposes and contracts.
+    pub fn overdue(&self, today: Date) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for purpose in self.purposes.values() {
+            if let Some(expires) = purpose.expires.filter(|expires| today > *expires) {
+                let message = format!("purpose `{}` expired on {expires}, and is refused", purpose.name);
+                faults.push(Fault::warning(&purpose.place, message));
+            }
+            if let Some(review) = purpose.review.filter(|review| today > *review) {
+                let message = format!("purpose `{}` should have been reviewed by {review}", purpose.name);
+                faults.push(Fault::warning(&purpose.place, message));
+            }
+        }
+        for role in self.roles.values() {
+            if let Some(expires) = role.operator_expires.filter(|expires| today > *expires) {
+                let message = format!(
+                    "the contract with `{}` ended on {expires}: role `{}` is refused",
+                    role.recipient, role.name
+                );
+                faults.push(Fault::warning(&role.place, message));
+            }
+        }
+        faults
+    }
+
     /// The role of a PostgreSQL login.
-    pub fn role_of(&self, _login: &str) -> Option<&Role> {
-        None
+    pub fn role_of(&self, login: &str) -> Option<&Role> {
+        self.roles.get(self.logins.get(login)?)
+    }
+
+    /// Every role.
+    pub fn roles(&self) -> impl Iterator<Item = &Role> {
+        self.roles.values()
     }
 
     /// The purpose of that name.
-    pub fn purpose(&self, _name: &str) -> Option<&Purpose> {
-        None
+    pub fn purpose(&self, name: &str) -> Option<&Purpose> {
+        self.purposes.get(name)
+    }
+
+    /// Every purpose.
+    pub fn purposes(&self) -> impl Iterator<Item = &Purpose> {
+        self.purposes.values()
+    }
+
+    /// The purpose and its ancestors, itself first; empty where it is unknown.
+    pub fn lineage(&self, purpose: &str) -> Vec<&Purpose> {
+        let mut chain = Vec::new();
+        let mut next = self.purposes.get(purpose);
+        while let Some(purpose) = next {
+            chain.push(purpose);
+            next = purpose.parent.as_ref().and_then(|parent| self.purposes.get(parent));
+        }
+        chain
+    }
+
+    /// Whether the role may be used at all today: the contract with a third party may have ended (POPIA s21).
+    ///
+    /// # Errors
+    /// The reason, in words safe to show.
+    #[allow(clippy::result_large_err)] // a refusal is rare and is told in full
+    pub fn check_role(&self, role: &Role, today: Date) -> Result<(), Reason> {
+        match role.operator_expires {
+            Some(expires) if today > expires => Err(Reason::plain(format!(
+                "the contract with `{}` for role `{}` ended on {expires}",
+                role.recipient, role.name
+            ))
+            .hint("a renewed contract is stated with `operator_contract` and `operator_expires` in the policy")),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Whether the role may use the purpose today; the error says why not, in words safe to show.
     ///
     /// # Errors
-    /// Unknown purpose, not among the role's, past its expiry, the operator's contract past its expiry ...
-    pub fn check_purpose(&self, _role: &Role, _purpose: &str, _today: jiff::civil::Date) -> Result<(), super::Reason> {
+    /// Unknown purpose, not among the role's, it or an ancestor past its expiry, the operator's contract past its
+    /// expiry.
+    #[allow(clippy::result_large_err)]
+    pub fn check_purpose(&self, role: &Role, purpose: &str, today: Date) -> Result<(), Reason> {
+        self.check_role(role, today)?;
+        let allowed = role.purposes.join("`, `");
+        let hint = if role.purposes.is_empty() {
+            format!("role `{}` has no purposes", role.name)
+        } else {
+            format!("role `{}` may use: `{allowed}`", role.name)
+        };
+        let chain = self.lineage(purpose);
+        if chain.is_empty() {
+            return Err(Reason::plain(format!("there is no purpose `{purpose}`")).hint(hint));
+        }
+        if !role.purposes.iter().any(|name| name == purpose) {
+            return Err(Reason::plain(format!("role `{}` may not use purpose `{purpose}`", role.name)).hint(hint));
+        }
+        for ancestor in chain {
+            match ancestor.expires {
+                Some(expires) if today > expires => {
+                    return Err(Reason::plain(format!("purpose `{}` expired on {expires}", ancestor.name))
+                        .hint("a purpose that is reviewed and goes on needs a later `expires` in the policy"));
+                }
+                Some(_) | None => {}
+            }
+        }
         Ok(())
     }
 
-    /// How a relation of exactly this name is treated.
-    pub fn governance(&self, _relation: &RelationName) -> Governance {
-        Governance::UnlistedDeny
+    /// How a relation of exactly this name is treated. The table of consents is never open by being unlisted.
+    pub fn governance(&self, relation: &RelationName) -> Governance {
+        let keeps_consents = self.consent.as_ref().is_some_and(|consent| consent.table == *relation);
+        match self.tables.get(relation) {
+            Some(table) if table.open => Governance::Open,
+            Some(_) => Governance::Governed,
+            None if self.unlisted_allowed && !keeps_consents => Governance::UnlistedAllow,
+            None => Governance::UnlistedDeny,
+        }
     }
 
     /// Whether a function that is not on the reviewed list of built-ins is named in `[functions] allow`.
-    pub fn allows_function(&self, _schema: &str, _name: &str) -> bool {
-        false
+    pub fn allows_function(&self, schema: &str, name: &str) -> bool {
+        self.functions.iter().any(|(a, b)| a == schema && b == name)
     }
 
     /// The policies' own tests.
     pub fn tests(&self) -> &[PolicyTest] {
-        &[]
+        &self.tests
     }
 
     /// Whether any mask is `token`, so that a token key is needed.
     pub fn needs_token_key(&self) -> bool {
-        false
+        self.rules.iter().flat_map(|rule| &rule.mask).any(|(_, mask)| *mask == Mask::Token)
     }
 
     /// Names of all tables that are listed, for comparison with the catalog.
     pub fn listed_tables(&self) -> Vec<RelationName> {
-        Vec::new()
+        self.tables.keys().cloned().collect()
     }
+}
+
+fn hash(sources: &[(String, String)]) -> String {
+    use ring::digest::{SHA256, digest};
+    let mut parts: Vec<Vec<u8>> =
+        sources.iter().map(|(_, text)| digest(&SHA256, text.as_bytes()).as_ref().to_vec()).collect();
+    parts.sort();
+    let whole = digest(&SHA256, &parts.concat());
+    let hex: String = whole.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
 }

@@ -1,1 +1,15 @@
-//! server
+//! Listeners, start-up of a connection, and the way to a session.
+//!
+//! One `current_thread` runtime for each worker, each with its own listening sockets (SO_REUSEPORT): a session never
+//! leaves its thread.
+
+mod accept;
+pub mod admin;
+mod login;
+mod parameters;
+mod relay_auth;
+mod startup;
+mod tls;
+
+pub use accept::{Options, Server, ServerError};
+pub use tls::{ListenTls, ListenTlsError};

@@ -1,1 +1,25 @@
-//! session
+//! One client's session after login: statements decided, logged and forwarded in one direction, answers checked and
+//! relayed in the other, both in one task.
+
+mod admit;
+mod cache;
+mod cancel;
+mod clean;
+mod client;
+mod enforcer;
+mod extended;
+mod guard;
+mod journal;
+mod names;
+mod pending;
+mod relay;
+mod settings;
+mod shared;
+mod simple;
+mod state;
+
+pub use admit::refusal_of;
+pub use cancel::{CancelKey, Cancels};
+pub use enforcer::Enforce;
+pub use shared::{Parts, STATEMENT_LIMIT, Shared};
+pub use state::{Login, Session, stopped};

@@ -1,18 +1,129 @@
 //! The one path from text to what may run.
 
-use super::{Context, Effect, Enforced, Guard, Refused};
-use crate::error::{Refusal, Stage};
-use crate::policy::{AccessReport, Role};
+use sqlparser::ast::Statement;
+
+use super::enforced::refused;
+use super::parse::{Kind, Parsed};
+use super::resolve::{self, Resolved};
+use super::{Context, Effect, Enforced, Facts, Guard, Refused, parse, render, rewrite, steer, witness};
+use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::{AccessReport, AccessRequest, Decision, Denial, Role, decide};
 
 /// Decides one statement and gives the text that may run instead of it.
 ///
-/// Pure: no I/O, no clock. Call it on a thread with a large stack (64 MB): both parsers recurse.
+/// Pure: no I/O, no clock. Call it on a thread with a large stack ([`super::on_parser_stack`]): both parsers recurse.
+///
+/// In observe mode the client's own text runs, and the report says what would have been; a statement that would have
+/// been refused is not.
 ///
 /// # Errors
 /// [`Refused`] with the refusal for the client and the report for the log.
-pub fn enforce(_text: &str, _context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
-    let refusal = Refusal::unsupported(Stage::Resolve, "statements are not decided yet");
-    Err(Box::new(Refused { report: AccessReport::deny(refusal.message.clone()), refusal }))
+pub fn enforce(text: &str, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
+    let parsed = match parse(text, context.catalog.server_version()) {
+        Ok(parsed) => parsed,
+        Err(refusal) => return observed_or(text, context, Effect::None, refused(refusal)),
+    };
+    let effect = steer::effect(&parsed);
+    match decided(parsed, context) {
+        Ok(enforced) if context.observe => Ok(observed(text, effect, enforced.report)),
+        Ok(enforced) => Ok(enforced),
+        Err(refused) => observed_or(text, context, effect, refused),
+    }
+}
+
+fn decided(parsed: Parsed, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
+    let effect = steer::effect(&parsed);
+    let Parsed { kind, facts, .. } = parsed;
+    match kind {
+        Kind::Empty => Ok(plain(String::new(), effect)),
+        Kind::Statement(statement) => {
+            let governed = govern(*statement, &facts, Facts::default(), context)?;
+            let text = render(&governed.statement);
+            governed.finish(text, effect)
+        }
+        Kind::Utility(utility) => steer::enforce(utility, &facts, effect, context),
+    }
+}
+
+/// A statement with its obligations carried out, before it is text.
+pub(super) struct Governed {
+    /// The AST that may run.
+    pub(super) statement: Statement,
+    /// What the text must refer to.
+    pub(super) expected: Facts,
+    report: AccessReport,
+    guard: Guard,
+}
+
+impl Governed {
+    /// Holds the finished text to what the rewrite meant.
+    pub(super) fn finish(self, text: String, effect: Effect) -> Result<Enforced, Box<Refused>> {
+        match witness::check_rewrite(&text, &self.expected) {
+            Ok(()) => Ok(Enforced { text, report: self.report, guard: self.guard, effect }),
+            Err(refusal) => Err(refused(refusal)),
+        }
+    }
+}
+
+/// Resolves, decides and rewrites one statement. `extra` is what the text around it refers to.
+pub(super) fn govern(
+    statement: Statement,
+    facts: &Facts,
+    extra: Facts,
+    context: &Context<'_>,
+) -> Result<Governed, Box<Refused>> {
+    let resolved = resolve::resolve(statement, facts, extra, context).map_err(refused)?;
+    govern_resolved(resolved, context)
+}
+
+/// Decides and rewrites what is resolved.
+pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Result<Governed, Box<Refused>> {
+    let request = resolve::request(&resolved, context);
+    let decision = decide(context.policies, &request);
+    let report = AccessReport::of(&request, &decision);
+    match decision {
+        Decision::Denial(denial) => Err(Box::new(Refused { refusal: denied(&denial, &request), report })),
+        Decision::Permit(permit) => {
+            let rewritten = rewrite::rewrite(resolved, &permit, context)
+                .map_err(|refusal| Box::new(Refused { report: AccessReport::deny(refusal.message.clone()), refusal }))?;
+            Ok(Governed { statement: rewritten.statement, expected: rewritten.expected, report, guard: rewritten.guard })
+        }
+    }
+}
+
+/// A statement that refers to nothing.
+pub(super) fn plain(text: String, effect: Effect) -> Enforced {
+    Enforced { text, report: AccessReport::allow(), guard: Guard::default(), effect }
+}
+
+/// What the client is told of a denial: its first reason.
+fn denied(denial: &Denial, request: &AccessRequest) -> Refusal {
+    let Some(reason) = denial.reasons.first() else {
+        return Refusal::new(
+            Stage::Decide,
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            format!("the statement is not open for purpose `{}`", request.purpose),
+        );
+    };
+    let mut refusal = Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, reason.message.clone());
+    refusal.detail = reason.detail.clone().or_else(|| reason.rule.as_ref().map(|rule| format!("rule `{rule}`")));
+    refusal.detail.get_or_insert_with(|| "no rule opens it".to_owned());
+    refusal.hint.clone_from(&reason.hint);
+    refusal
+}
+
+fn observed_or(
+    text: &str,
+    context: &Context<'_>,
+    effect: Effect,
+    refused: Box<Refused>,
+) -> Result<Enforced, Box<Refused>> {
+    if context.observe { Ok(observed(text, effect, refused.report)) } else { Err(refused) }
+}
+
+/// Observe mode changes nothing: the client's own text, with nothing guarded.
+fn observed(text: &str, effect: Effect, report: AccessReport) -> Enforced {
+    Enforced { text: text.to_owned(), report, guard: Guard { unrestricted: true, ..Guard::default() }, effect }
 }
 
 /// A statement of an unrestricted role: forwarded as it is, and logged.
@@ -21,13 +132,7 @@ pub fn enforce(_text: &str, _context: &Context<'_>) -> Result<Enforced, Box<Refu
 /// Refused where the role is not unrestricted.
 pub fn relay_unrestricted(text: &str, role: &Role) -> Result<Enforced, Box<Refused>> {
     if role.unrestricted.is_none() {
-        let refusal = Refusal::internal(Stage::Decide);
-        return Err(Box::new(Refused { report: AccessReport::deny(refusal.message.clone()), refusal }));
+        return Err(refused(Refusal::internal(Stage::Decide)));
     }
-    Ok(Enforced {
-        text: text.to_owned(),
-        report: AccessReport::allow(),
-        guard: Guard { unrestricted: true, ..Guard::default() },
-        effect: Effect::None,
-    })
+    Ok(observed(text, Effect::None, AccessReport::allow()))
 }

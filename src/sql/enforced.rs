@@ -58,6 +58,11 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// Whether the statement is relayed as it is.
+    pub fn is_unrestricted(&self) -> bool {
+        self.unrestricted
+    }
+
     /// Whether a field of a RowDescription may come back: `table` and `column` are its table oid and attribute
     /// number, both 0 for an expression.
     pub fn permits(&self, table: Oid, column: i16) -> bool {
@@ -128,4 +133,9 @@ pub enum Effect {
     CopyIn,
     /// COPY ... TO STDOUT.
     CopyOut,
+}
+
+/// A refusal with a report that holds its message.
+pub(super) fn refused(refusal: Refusal) -> Box<Refused> {
+    Box::new(Refused { report: AccessReport::deny(refusal.message.clone()), refusal })
 }

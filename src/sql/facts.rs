@@ -58,6 +58,19 @@ impl Facts {
         insert(&mut self.columns, parts);
     }
 
+    /// Adds all that another holds.
+    pub fn extend(&mut self, other: &Self) {
+        for relation in &other.relations {
+            insert(&mut self.relations, relation.clone());
+        }
+        for function in &other.functions {
+            insert(&mut self.functions, function.clone());
+        }
+        for column in &other.columns {
+            insert(&mut self.columns, column.clone());
+        }
+    }
+
     /// Table references, sorted.
     pub fn relations(&self) -> &[(Option<String>, String)] {
         &self.relations

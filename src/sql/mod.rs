@@ -2,6 +2,7 @@
 //!
 //! [`enforce`] is the one path: simple query, Parse, SQL-level PREPARE, DECLARE, EXPLAIN and COPY all go through it.
 
+mod builtins;
 mod dialect;
 mod enforce;
 mod enforced;
@@ -13,10 +14,16 @@ pub mod marker;
 mod parse;
 mod redact;
 mod render;
+mod resolve;
+mod rewrite;
 mod seen;
+mod settings;
 mod split;
 mod stack;
 mod stated;
+mod steer;
+mod system;
+mod token;
 mod tokens;
 mod tree;
 mod unicode;
@@ -36,6 +43,7 @@ pub use seen::{column_parts, is_grammar_function, is_substring_call};
 pub use split::split;
 pub use stack::on_parser_stack;
 pub use stated::stated_purpose;
+pub use token::TokenKey;
 
 /// On whose behalf, why, and under which snapshots a statement is decided.
 #[derive(Debug, Clone, Copy)]

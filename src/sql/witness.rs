@@ -29,6 +29,14 @@ pub fn check_rewrite(text: &str, expected: &Facts) -> Result<(), Refusal> {
     facts(&tree(text)?)?.agrees(expected)
 }
 
+/// What a text of our own refers to.
+///
+/// # Errors
+/// 42601 where it is not exactly one statement of PostgreSQL's.
+pub(super) fn facts_of(text: &str) -> Result<Facts, Refusal> {
+    facts(&tree(text)?)
+}
+
 fn two_ways() -> Refusal {
     Refusal::syntax(Stage::Witness, "the statement can be read in two ways")
         .hint("write the expression in a plainer form, with spaces around operators and without comments inside")

@@ -1,1 +1,10 @@
-//! telemetry
+//! What the operator sees of the proxy itself: its own log on stderr, and counters.
+//!
+//! Neither holds a literal of a statement, a value of the database or a secret; the counters have no labels that a
+//! client could choose.
+
+mod metrics;
+mod own_log;
+
+pub use metrics::{Counter, Gauge, Histogram, Metrics};
+pub use own_log::{Format, start, start_at};

@@ -1,1 +1,15 @@
-//! upstream
+//! The database's side: where it is, how it is reached, and what may be sent to it.
+//!
+//! [`Upstream`] keeps its write buffer to itself: bytes get into it as [`Audited`](crate::audit::Audited) statements or
+//! as one of the closed set of [`Control`] messages, so that forwarding what was not decided or not logged does not
+//! compile.
+
+mod address;
+mod connect;
+mod send;
+mod tls;
+
+pub use address::{Address, ParseAddressError};
+pub use connect::{CancelTarget, ConnectError, Servers, cancel};
+pub use send::{Control, Decided, REFUSED_STATEMENT, Upstream};
+pub use tls::{TlsError, TlsMode, UpstreamTls};

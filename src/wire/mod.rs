@@ -1,1 +1,17 @@
-//! wire
+//! Frames of PostgreSQL's protocol: read by bounds-checked readers, each held to its own frame, and written.
+//!
+//! A message is five bytes of header (tag, length) and a body. What the proxy needs by field is decoded here; every
+//! other body passes as bytes. Source: "Frontend/Backend Protocol" in PostgreSQL's documentation.
+
+pub mod backend;
+mod fields;
+mod frame;
+pub mod frontend;
+mod link;
+mod pool;
+pub mod startup;
+
+pub use fields::ErrorFields;
+pub use frame::{HEADER, Header, MAX_BODY, Reader, WireError, frame, put_cstr};
+pub use link::{Io, Link, Prefixed};
+pub use pool::{CHUNK, Pool};

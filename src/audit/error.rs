@@ -1,0 +1,46 @@
+//! Why nothing was appended.
+
+use crate::error::{Refusal, SqlState, Stage};
+
+/// The record does not stand in the log, so what it is about must not happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuditError {
+    /// The file or folder cannot be opened, written or synced.
+    #[error("the access log in `{directory}` cannot be written: {reason}")]
+    Unwritable {
+        /// The folder of the log.
+        directory: String,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// Another process holds the folder.
+    #[error("the access log in `{directory}` is in use by another process")]
+    InUse {
+        /// The folder of the log.
+        directory: String,
+    },
+    /// The record's verdict is deny, and it was to be forwarded.
+    #[error("a denied statement was to be forwarded")]
+    Denied,
+    /// The record cannot be written as JSON.
+    #[error("the record cannot be written as JSON")]
+    Encode,
+    /// The log was closed.
+    #[error("the access log is closed")]
+    Closed,
+}
+
+impl AuditError {
+    /// What the client is told: that nothing was forwarded, and nothing of the machine.
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::Unwritable { .. } | Self::InUse { .. } | Self::Closed => Refusal::new(
+                Stage::Audit,
+                SqlState::IO_ERROR,
+                "the access log cannot be written, so the statement was not forwarded",
+            )
+            .hint("the operator's log names the cause; service returns when the access log can be written again"),
+            Self::Denied | Self::Encode => Refusal::internal(Stage::Audit),
+        }
+    }
+}

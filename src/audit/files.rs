@@ -1,0 +1,192 @@
+//! The files of a log: names, order, and where the last one ends.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::chain::{self, Hash, Link, Sealed};
+
+/// One file of a log: `access-<number of its first record>-<day it was begun>.jsonl`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LogFile {
+    pub(super) first_seq: u64,
+    pub(super) path: PathBuf,
+    pub(super) day: Date,
+}
+
+impl LogFile {
+    pub(super) fn new(directory: &Path, first_seq: u64, day: Date) -> Self {
+        let path = directory.join(format!("access-{first_seq:012}-{}.jsonl", day.strftime("%Y%m%d")));
+        Self { first_seq, path, day }
+    }
+
+    fn parse(path: PathBuf) -> Option<Self> {
+        let (first_seq, day) =
+            path.file_name()?.to_str()?.strip_prefix("access-")?.strip_suffix(".jsonl")?.split_once('-')?;
+        Some(Self { first_seq: first_seq.parse().ok()?, day: Date::strptime("%Y%m%d", day).ok()?, path })
+    }
+
+    /// The name without the folder.
+    pub(super) fn name(&self) -> String {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+}
+
+/// The files of the log, oldest first, and the names of those that begin and end as one but are none.
+pub(super) fn list(directory: &Path) -> io::Result<(Vec<LogFile>, Vec<String>)> {
+    let (mut files, mut strange) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.starts_with("access-") && name.ends_with(".jsonl") {
+            match LogFile::parse(path) {
+                Some(file) => files.push(file),
+                None => strange.push(name),
+            }
+        }
+    }
+    files.sort_by(|a, b| (a.first_seq, &a.path).cmp(&(b.first_seq, &b.path)));
+    strange.sort();
+    Ok((files, strange))
+}
+
+/// Makes the folder, for its owner only.
+pub(super) fn make_directory(directory: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+/// Takes the folder's lock, which ends with the process; `None` where another holds it.
+pub(super) fn lock(directory: &Path) -> io::Result<Option<File>> {
+    let path = directory.join(".lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Opens a file for appending; a new one is made durable in its folder.
+pub(super) fn open_append(file: &LogFile, new: bool) -> io::Result<File> {
+    let opened = OpenOptions::new().read(true).append(true).create_new(new).mode(0o600).open(&file.path)?;
+    if new {
+        sync_directory(&file.path)?;
+    }
+    Ok(opened)
+}
+
+fn sync_directory(inside: &Path) -> io::Result<()> {
+    inside.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// Whether the path still leads to this open file.
+pub(super) fn still_there(file: &File, path: &Path) -> io::Result<()> {
+    let (open, named) = (file.metadata()?, fs::metadata(path)?);
+    if (open.dev(), open.ino()) == (named.dev(), named.ino()) {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::NotFound, "another file has taken the place of the log"))
+    }
+}
+
+/// The bytes after a file's last whole record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TornEnd {
+    pub(super) file: String,
+    pub(super) kept: String,
+    pub(super) bytes: u64,
+    pub(super) sha256: Hash,
+}
+
+/// What the end of a file holds.
+#[derive(Debug, PartialEq, Eq)]
+struct End {
+    /// The last whole record; `None` where there is none.
+    last: Option<Sealed>,
+    /// Bytes up to and including it.
+    whole: u64,
+}
+
+/// Finds the last line that is a whole record, reading backwards in steps that double.
+fn find_end(file: &mut File) -> io::Result<End> {
+    let length = file.metadata()?.len();
+    let mut window: u64 = 64 << 10;
+    loop {
+        let from = length.saturating_sub(window);
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        file.take(length - from).read_to_end(&mut bytes)?;
+        // Where the window begins within a line, that line is not looked at.
+        let skip = if from == 0 { Some(0) } else { bytes.iter().position(|&byte| byte == b'\n').map(|at| at + 1) };
+        if let Some(skip) = skip
+            && let Some(end) = last_whole(bytes.get(skip..).unwrap_or_default(), from + skip as u64)
+        {
+            return Ok(end);
+        }
+        if from == 0 {
+            return Ok(End { last: None, whole: 0 });
+        }
+        window = window.saturating_mul(2);
+    }
+}
+
+fn last_whole(bytes: &[u8], offset: u64) -> Option<End> {
+    let mut end = bytes.len();
+    while let Some(newline) = bytes.get(..end).and_then(|bytes| bytes.iter().rposition(|&byte| byte == b'\n')) {
+        let line = bytes.get(..newline).unwrap_or_default();
+        let start = line.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        if let Ok(sealed) = chain::open(line.get(start..).unwrap_or_default()) {
+            return Some(End { last: Some(sealed), whole: offset + newline as u64 + 1 });
+        }
+        end = newline;
+    }
+    None
+}
+
+/// The end of the log in this folder, once what is torn was put aside.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    /// What the next record follows.
+    pub(super) link: Link,
+    /// The file that may be continued.
+    pub(super) last: Option<LogFile>,
+    /// What was put aside.
+    pub(super) torn: Vec<TornEnd>,
+}
+
+/// Finds where the log in this folder ends; bytes behind the last whole record are moved to a file `torn-…` beside it.
+pub(super) fn recover(directory: &Path, now: Timestamp) -> io::Result<Recovered> {
+    let (files, _) = list(directory)?;
+    let mut torn = Vec::new();
+    for file in files.into_iter().rev() {
+        let mut opened = OpenOptions::new().read(true).write(true).open(&file.path)?;
+        let end = find_end(&mut opened)?;
+        if opened.metadata()?.len() > end.whole {
+            torn.push(put_aside(directory, &file, &mut opened, end.whole, now)?);
+        }
+        if let Some(Sealed { seq, hash, .. }) = end.last {
+            return Ok(Recovered { link: Link { seq, hash }, last: Some(file), torn });
+        }
+        // Nothing whole in it: begun, and stopped before its first record. Gone, so that its name is free.
+        fs::remove_file(&file.path)?;
+    }
+    Ok(Recovered { link: Link::START, last: None, torn })
+}
+
+fn put_aside(directory: &Path, file: &LogFile, opened: &mut File, whole: u64, now: Timestamp) -> io::Result<TornEnd> {
+    opened.seek(SeekFrom::Start(whole))?;
+    let mut bytes = Vec::new();
+    opened.read_to_end(&mut bytes)?;
+    let kept = format!("torn-{}-{}.bin", now.strftime("%Y%m%dT%H%M%S%6f"), whole);
+    let mut aside = OpenOptions::new().write(true).create_new(true).mode(0o600).open(directory.join(&kept))?;
+    aside.write_all(&bytes)?;
+    aside.sync_all()?;
+    opened.set_len(whole)?;
+    opened.sync_all()?;
+    sync_directory(&file.path)?;
+    Ok(TornEnd { file: file.name(), kept, bytes: bytes.len() as u64, sha256: Hash::of(&bytes) })
+}

@@ -1,0 +1,340 @@
+//! The one thread that writes.
+//!
+//! All records that wait are written in one write and synced once; then all are answered. When that fails, all that
+//! wait are refused, the file is cut back to its last good end, and the next append (or the next second) tries again.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use tokio::sync::oneshot;
+
+use super::AuditError;
+use super::chain::{Link, seal};
+use super::files::{self, LogFile, TornEnd};
+use super::log::{LogOptions, Sync};
+use super::record::{Body, Event};
+use super::status::StatusCell;
+
+/// Records that stand or fall together, and who waits for them.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) bodies: Vec<Body>,
+    /// Gets the number of the first; `None` where nobody waits.
+    pub(super) answer: Option<oneshot::Sender<Result<u64, AuditError>>>,
+}
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub(super) enum Message {
+    Append(Job),
+    Stop(Job),
+}
+
+/// Bytes after which no further job joins a batch.
+const BATCH_BYTES: usize = 4 << 20;
+/// How often the writer looks after the file by itself.
+const TEND: Duration = Duration::from_secs(1);
+
+/// The file that is being written.
+#[derive(Debug)]
+struct Open {
+    file: File,
+    named: LogFile,
+    length: u64,
+    /// A sync failed.
+    doubtful: bool,
+    /// Held while the file is.
+    _lock: File,
+}
+
+/// Where a file and its chain stood.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    link: Link,
+    length: u64,
+}
+
+/// Why and since when nothing can be written.
+#[derive(Debug)]
+struct Trouble {
+    error: String,
+    since: Timestamp,
+    refused: u64,
+}
+
+pub(super) struct Writer {
+    options: LogOptions,
+    status: Arc<StatusCell>,
+    inbox: Receiver<Message>,
+    open: Option<Open>,
+    /// The last record written; `None` until the log was opened once.
+    link: Option<Link>,
+    /// Where the file stood when it was last synced.
+    synced: Option<Mark>,
+    trouble: Option<Trouble>,
+}
+
+impl Writer {
+    /// Opens the log, writes `start`, and leaves the rest to a thread of its own.
+    pub(super) fn start(
+        options: LogOptions,
+        status: Arc<StatusCell>,
+        inbox: Receiver<Message>,
+    ) -> Result<(), AuditError> {
+        let mut writer = Self { options, status, inbox, open: None, link: None, synced: None, trouble: None };
+        files::make_directory(&writer.options.directory).map_err(|error| writer.unwritable(&error.to_string()))?;
+        writer.reopen()?;
+        let sync = writer.options.sync.to_string();
+        let start = Event::Start { version: env!("CARGO_PKG_VERSION"), sync: &sync }.record()?;
+        writer.write(&[&[start.body]], true).map_err(|error| writer.unwritable(&error.to_string()))?;
+        let directory = writer.options.directory.display().to_string();
+        thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || writer.run())
+            .map(|_| ())
+            .map_err(|error| AuditError::Unwritable { directory, reason: error.to_string() })
+    }
+
+    fn run(mut self) {
+        loop {
+            let first = match self.inbox.recv_timeout(TEND) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.tend();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    if let Ok(stop) = (Event::Stop { reason: "dropped" }).record() {
+                        self.commit(vec![Job { bodies: vec![stop.body], answer: None }], true);
+                    }
+                    return;
+                }
+            };
+            let (jobs, stop) = self.gather(first);
+            self.commit(jobs, stop);
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// All jobs that wait, up to a bound; and whether the last of them ends the log.
+    fn gather(&self, first: Message) -> (Vec<Job>, bool) {
+        let (mut jobs, mut bytes, mut next) = (Vec::new(), 0, Some(first));
+        while let Some(message) = next {
+            let (job, stop) = match message {
+                Message::Append(job) => (job, false),
+                Message::Stop(job) => (job, true),
+            };
+            bytes += job.bodies.iter().map(|body| body.fields.len()).sum::<usize>();
+            jobs.push(job);
+            if stop {
+                return (jobs, true);
+            }
+            next = if bytes < BATCH_BYTES { self.inbox.try_recv().ok() } else { None };
+        }
+        (jobs, false)
+    }
+
+    /// Writes the jobs and answers them.
+    fn commit(&mut self, jobs: Vec<Job>, stop: bool) {
+        let waited = stop || jobs.iter().any(|job| job.answer.is_some());
+        let bodies: Vec<&[Body]> = jobs.iter().map(|job| job.bodies.as_slice()).collect();
+        let written = self.ready().and_then(|()| {
+            self.write(&bodies, waited).map_err(|error| {
+                self.fail(&error);
+                self.unwritable(&error.to_string())
+            })
+        });
+        if stop {
+            // Before the answer: who waited for the end may open the log again.
+            self.open = None;
+        }
+        match written {
+            Ok(mut seq) => {
+                for job in jobs {
+                    let first = seq;
+                    seq += job.bodies.len() as u64;
+                    if let Some(answer) = job.answer {
+                        // A session that went away does not wait any more.
+                        let _ = answer.send(Ok(first));
+                    }
+                }
+            }
+            Err(error) => {
+                let records = jobs.iter().map(|job| job.bodies.len() as u64).sum();
+                self.status.refused(records);
+                if let Some(trouble) = &mut self.trouble {
+                    trouble.refused += records;
+                }
+                for answer in jobs.into_iter().filter_map(|job| job.answer) {
+                    let _ = answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Looks after the file while nobody writes, so that readiness tells the truth.
+    fn tend(&mut self) {
+        if let Some(open) = &self.open
+            && let Err(error) = files::still_there(&open.file, &open.named.path)
+        {
+            self.fail(&error);
+        }
+        if self.open.is_none() {
+            // What went wrong stands in the status.
+            let _ = self.ready();
+        }
+    }
+
+    /// Makes sure that a file is open, a new one where the old one is full or of another day.
+    fn ready(&mut self) -> Result<(), AuditError> {
+        if self.open.is_none() {
+            self.reopen()?;
+        }
+        let today = today();
+        let full = |open: &Open| open.length >= self.options.rotate_bytes || open.named.day != today;
+        if self.open.as_ref().is_some_and(|open| open.length > 0 && full(open)) {
+            self.rotate(today).map_err(|error| {
+                self.fail(&error);
+                self.unwritable(&error.to_string())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn rotate(&mut self, today: Date) -> io::Result<()> {
+        let (Some(open), Some(link)) = (&mut self.open, self.link) else { return Ok(()) };
+        open.file.sync_data().inspect_err(|_| open.doubtful = true)?;
+        let named = LogFile::new(&self.options.directory, link.seq + 1, today);
+        open.file = files::open_append(&named, true)?;
+        open.named = named;
+        open.length = 0;
+        self.synced = Some(Mark { link, length: 0 });
+        Ok(())
+    }
+
+    /// Opens the log where it ends, and says in it what was torn and that it could not be written for a while.
+    fn reopen(&mut self) -> Result<(), AuditError> {
+        self.try_reopen().inspect_err(|error| {
+            let error = match error {
+                AuditError::Unwritable { reason, .. } => reason.clone(),
+                other => other.to_string(),
+            };
+            self.in_trouble(error);
+        })
+    }
+
+    fn try_reopen(&mut self) -> Result<(), AuditError> {
+        self.open = None;
+        let failed = |writer: &Self, error: &io::Error| writer.unwritable(&error.to_string());
+        let lock = files::lock(&self.options.directory).map_err(|error| failed(self, &error))?;
+        let lock = lock.ok_or_else(|| AuditError::InUse { directory: self.options.directory.display().to_string() })?;
+        let now = Timestamp::now();
+        let recovered = files::recover(&self.options.directory, now).map_err(|error| failed(self, &error))?;
+        // Records that were refused, and stand in the file all the same, stay. A folder that was emptied or put
+        // back is continued after what was written last: `verify` then shows the gap.
+        let link = match self.link {
+            Some(link) if link.seq >= recovered.link.seq => link,
+            Some(_) | None => recovered.link,
+        };
+        let last = recovered.last.filter(|_| link == recovered.link);
+        let (named, new) = match last {
+            Some(named) => (named, false),
+            None => (LogFile::new(&self.options.directory, link.seq + 1, today()), true),
+        };
+        let file = files::open_append(&named, new).map_err(|error| failed(self, &error))?;
+        let length = file.metadata().map_err(|error| failed(self, &error))?.len();
+        self.open = Some(Open { file, named, length, doubtful: false, _lock: lock });
+        self.link = Some(link);
+        self.synced = Some(Mark { link, length });
+        self.tell(&recovered.torn)
+    }
+
+    /// The first records after opening: what was torn, and that the log was in trouble. Their write is the proof that
+    /// it is not any more.
+    fn tell(&mut self, torn: &[TornEnd]) -> Result<(), AuditError> {
+        let mut bodies = Vec::new();
+        for TornEnd { file, kept, bytes, sha256 } in torn {
+            let sha256 = sha256.to_string();
+            bodies.push(Event::Torn { file, kept, bytes: *bytes, sha256: &sha256 }.record()?.body);
+        }
+        if let Some(Trouble { error, since, refused }) = &self.trouble {
+            let since = format!("{since:.6}");
+            bodies.push(Event::Recovered { error, since: &since, refused: *refused }.record()?.body);
+        }
+        if !bodies.is_empty() {
+            self.write(&[&bodies], true).map_err(|error| {
+                self.cut_back();
+                self.unwritable(&error.to_string())
+            })?;
+        }
+        self.trouble = None;
+        self.status.trouble(None);
+        if let Some(link) = self.link {
+            self.status.reached(link.seq);
+        }
+        Ok(())
+    }
+
+    /// Writes the records in one go; gives the number of the first. Nothing is answered yet.
+    fn write(&mut self, jobs: &[&[Body]], waited: bool) -> io::Result<u64> {
+        let (Some(open), Some(before)) = (&mut self.open, self.link) else {
+            return Err(io::Error::other("the log is not open"));
+        };
+        let (mut link, mut bytes, now) = (before, Vec::new(), Timestamp::now());
+        for body in jobs.iter().flat_map(|bodies| bodies.iter()) {
+            link = seal(link, now, body, &mut bytes);
+        }
+        open.file.write_all(&bytes)?;
+        if waited && self.options.sync == Sync::Always {
+            // After a failed sync nobody knows what the disk holds of what was written since the last one.
+            open.file.sync_data().inspect_err(|_| open.doubtful = true)?;
+        }
+        files::still_there(&open.file, &open.named.path)?;
+        open.length += bytes.len() as u64;
+        self.link = Some(link);
+        if waited || self.options.sync == Sync::Written {
+            self.synced = Some(Mark { link, length: open.length });
+        }
+        self.status.reached(link.seq);
+        Ok(before.seq + 1)
+    }
+
+    /// Notes the trouble and lets go of the file.
+    fn fail(&mut self, error: &io::Error) {
+        self.cut_back();
+        self.in_trouble(error.to_string());
+    }
+
+    /// Cuts the file back to what was written before, as far as the file still obeys; what cannot be cut is found again
+    /// as records that nobody was promised, or as a torn end.
+    fn cut_back(&mut self) {
+        let (Some(open), Some(written), Some(synced)) = (self.open.take(), self.link, self.synced) else { return };
+        let mark = if open.doubtful { synced } else { Mark { link: written, length: open.length } };
+        if open.file.set_len(mark.length).is_ok() && open.file.sync_all().is_ok() {
+            self.link = Some(mark.link);
+        }
+    }
+
+    fn in_trouble(&mut self, error: String) {
+        tracing::error!(directory = %self.options.directory.display(), %error, "the access log cannot be written; statements are refused");
+        self.status.trouble(Some(error.clone()));
+        self.trouble.get_or_insert_with(|| Trouble { error, since: Timestamp::now(), refused: 0 });
+    }
+
+    fn unwritable(&self, reason: &str) -> AuditError {
+        AuditError::Unwritable { directory: self.options.directory.display().to_string(), reason: reason.to_owned() }
+    }
+}
+
+fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
+}

@@ -1,0 +1,99 @@
+//! Reads a snapshot from a server's system catalogs (PostgreSQL 13 and later).
+//!
+//! In: a connection of the proxy's own login; no right beyond connecting is needed. Out: a [`Catalog`] of the database
+//! that the connection is to. Everything is read in one transaction that sees one moment.
+
+mod queries;
+mod rows;
+
+use tokio_postgres::{Client, IsolationLevel};
+
+use super::{Catalog, CatalogBuilder, Oid};
+
+/// Objects below this number were made by `initdb` (`FirstNormalObjectId` in PostgreSQL's `access/transam.h`).
+const FIRST_USER_OID: Oid = 16384;
+
+/// The snapshot could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The proxy's own connection could not be made.
+    #[error("the catalog's connection failed: {0}")]
+    Connect(String),
+    /// The database refused a query, or the connection broke.
+    #[error("the catalog could not be read: {}", describe(.0))]
+    Query(#[from] tokio_postgres::Error),
+    /// A server that the queries are not written for.
+    #[error("PostgreSQL {0} is too old: 13 is the oldest that is supported")]
+    TooOld(u32),
+    /// It took too long.
+    #[error("the catalog was not read within {0} seconds")]
+    Timeout(u64),
+}
+
+/// The driver says only `db error` by itself.
+fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{} ({})", db.message(), db.code().code()),
+        None => error.to_string(),
+    }
+}
+
+/// Reads the snapshot. `epoch` is given to it as it is.
+///
+/// The connection's `search_path` is set for the time of the transaction only.
+///
+/// # Errors
+/// [`LoadError::Query`] or [`LoadError::TooOld`].
+pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, LoadError> {
+    let transaction =
+        client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
+    // With nothing in the path `format_type` qualifies every type that is not built in.
+    transaction.batch_execute("SET LOCAL search_path = ''").await?;
+    let version: i32 =
+        transaction.query_one("SELECT current_setting('server_version_num')::int4", &[]).await?.try_get(0)?;
+    let version = u32::try_from(version).unwrap_or_default();
+    if version < 130_000 {
+        return Err(LoadError::TooOld(version / 10_000));
+    }
+    // Sent one behind the other without waiting for answers.
+    let (schemas, types, relations, columns, keys) = futures_util::try_join!(
+        transaction.query(queries::SCHEMAS, &[]),
+        transaction.query(queries::TYPES, &[]),
+        transaction.query(queries::RELATIONS, &[]),
+        transaction.query(queries::COLUMNS, &[]),
+        transaction.query(queries::PRIMARY_KEYS, &[]),
+    )?;
+    let (inherits, reaches, calls, functions, operators) = futures_util::try_join!(
+        transaction.query(queries::INHERITS, &[]),
+        transaction.query(queries::RULE_RELATIONS, &[]),
+        transaction.query(queries::RULE_FUNCTIONS, &[]),
+        transaction.query(queries::FUNCTIONS, &[]),
+        transaction.query(queries::LEAKPROOF_OPERATORS, &[]),
+    )?;
+    transaction.commit().await?;
+
+    let mut builder = CatalogBuilder::empty(epoch, version);
+    for row in &schemas {
+        builder.add_schema(row.try_get::<_, String>(0)?);
+    }
+    let types = rows::types(&types)?;
+    let relations = rows::Relations::read(&relations)?
+        .columns(&columns, &types)?
+        .primary_keys(&keys)?
+        .inheritance(&inherits)?
+        .rules(&reaches, &calls)?
+        .finish();
+    for function in rows::functions(&functions, &types, &relations)? {
+        builder.add_function(function);
+    }
+    for row in &operators {
+        builder.add_leakproof_operator(row.try_get::<_, String>(0)?, row.try_get(1)?, row.try_get(2)?);
+    }
+    for (ty, _) in types.into_values() {
+        builder.add_type(ty);
+    }
+    for relation in relations.into_values() {
+        builder.add_relation(relation);
+    }
+    Ok(builder.build())
+}

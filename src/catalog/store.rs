@@ -1,0 +1,166 @@
+//! Keeps the current snapshot of one database and replaces it when the database has changed.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::{Client, NoTls};
+
+use super::{Catalog, LoadError, load_catalog};
+
+/// How long one load may take.
+const LONGEST_LOAD: Duration = Duration::from_secs(30);
+/// How often unknown names may cause a load: they are the client's to send.
+const UNKNOWN_NAME_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Makes the proxy's own connection. The connection's task is running when the client is given out.
+pub type Connect =
+    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Client, LoadError>> + Send>> + Send + Sync + 'static>;
+
+/// Connects without TLS, over TCP or a Unix socket.
+pub fn connect_plain(config: tokio_postgres::Config) -> Connect {
+    Box::new(move || {
+        let config = config.clone();
+        Box::pin(async move {
+            let (client, connection) =
+                config.connect(NoTls).await.map_err(|error| LoadError::Connect(error.to_string()))?;
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::warn!(%error, "the catalog's connection ended");
+                }
+            });
+            Ok(client)
+        })
+    })
+}
+
+/// The current snapshot of one database.
+pub struct CatalogStore {
+    current: ArcSwap<Catalog>,
+    connect: Connect,
+    /// Number of loads that were asked for.
+    asked: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    client: Option<Client>,
+    /// Every load that was asked for up to this number has been answered.
+    answered: u64,
+    loaded_at: Instant,
+}
+
+impl std::fmt::Debug for CatalogStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CatalogStore").field("epoch", &self.current.load().epoch()).finish_non_exhaustive()
+    }
+}
+
+impl CatalogStore {
+    /// Connects and reads the first snapshot, which has epoch 1.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn open(connect: Connect) -> Result<Self, LoadError> {
+        let mut client = None;
+        let catalog = load_on(&connect, &mut client, 1).await?;
+        let state = State { client, answered: 0, loaded_at: Instant::now() };
+        Ok(Self {
+            current: ArcSwap::from_pointee(catalog),
+            connect,
+            asked: AtomicU64::new(0),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// A store whose snapshot is given and never changes: for tests and for `explain` without a database.
+    pub fn fixed(catalog: Catalog) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(catalog),
+            connect: Box::new(|| Box::pin(async { Err(LoadError::Connect("there is no database".to_owned())) })),
+            asked: AtomicU64::new(0),
+            state: Mutex::new(State { client: None, answered: 0, loaded_at: Instant::now() }),
+        }
+    }
+
+    /// The current snapshot.
+    pub fn current(&self) -> Arc<Catalog> {
+        self.current.load_full()
+    }
+
+    /// Reads the catalog again: after DDL has passed. What it gives was read after this was called. Calls that come while a
+    /// load runs share the next one. The epoch grows only when something has changed.
+    ///
+    /// # Errors
+    /// [`LoadError`]; the snapshot stays as it was.
+    pub async fn reload(&self) -> Result<Arc<Catalog>, LoadError> {
+        let ticket = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut state = self.state.lock().await;
+        if state.answered >= ticket {
+            return Ok(self.current());
+        }
+        self.load_locked(&mut state).await
+    }
+
+    /// Reads the catalog again because a name is not known, unless that was done a moment ago: then the snapshot that
+    /// is there is given.
+    ///
+    /// # Errors
+    /// [`LoadError`]; the snapshot stays as it was.
+    pub async fn reload_for_unknown_name(&self) -> Result<Arc<Catalog>, LoadError> {
+        let mut state = self.state.lock().await;
+        if state.loaded_at.elapsed() < UNKNOWN_NAME_INTERVAL {
+            return Ok(self.current());
+        }
+        self.load_locked(&mut state).await
+    }
+
+    /// Reads the catalog again and again, for DDL that does not pass through the proxy. Never ends by itself.
+    pub async fn keep_fresh(&self, every: Duration) {
+        loop {
+            tokio::time::sleep(every).await;
+            if let Err(error) = self.reload().await {
+                tracing::warn!(%error, "the catalog was not refreshed");
+            }
+        }
+    }
+
+    async fn load_locked(&self, state: &mut State) -> Result<Arc<Catalog>, LoadError> {
+        let covers = self.asked.load(Ordering::SeqCst);
+        let current = self.current();
+        let loaded = load_on(&self.connect, &mut state.client, current.epoch() + 1).await;
+        // A failing database is not asked more often than a healthy one.
+        state.loaded_at = Instant::now();
+        let loaded = loaded?;
+        if !loaded.same_contents(&current) {
+            tracing::info!(epoch = loaded.epoch(), "the catalog has changed");
+            self.current.store(Arc::new(loaded));
+        }
+        state.answered = covers;
+        Ok(self.current())
+    }
+}
+
+/// Loads over the connection that is there, or over a new one where there is none or it has broken.
+async fn load_on(connect: &Connect, client: &mut Option<Client>, epoch: u64) -> Result<Catalog, LoadError> {
+    let load = async {
+        if let Some(open) = client.as_mut().filter(|client| !client.is_closed()) {
+            match load_catalog(open, epoch).await {
+                Err(LoadError::Query(error)) if error.is_closed() => {}
+                other => return other,
+            }
+        }
+        let fresh = client.insert(connect().await?);
+        load_catalog(fresh, epoch).await
+    };
+    let result = timeout(LONGEST_LOAD, load).await.unwrap_or(Err(LoadError::Timeout(LONGEST_LOAD.as_secs())));
+    if result.is_err() {
+        *client = None;
+    }
+    result
+}

@@ -1,0 +1,107 @@
+//! `pgpurpose check`: is the configuration right, do the policies do what their tests say, do they fit the database.
+
+mod live;
+mod own_tests;
+
+use clap::Args;
+
+use super::Ending;
+use super::database::Database;
+use super::explain::{Known, known};
+use super::output::{Output, Style, printable};
+use super::setup::{self, Source};
+use crate::config::{AuthMethod, Config, Fault, Place};
+use crate::policy::PolicySet;
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    source: Source,
+    /// Compare with the database's catalog too; the database must be there
+    #[arg(long)]
+    live: bool,
+    /// The database [default: found by the policies' tables]
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+    /// Do not ask the database: run the policies' tests against a catalog that is assumed
+    #[arg(long, conflicts_with_all = ["live", "database"])]
+    offline: bool,
+}
+
+pub(super) fn run(arguments: &CheckArgs, output: &mut Output) -> Ending {
+    let config = match arguments.source.load() {
+        Ok(config) => config,
+        Err(faults) => {
+            setup::tell(&faults, output);
+            return Ending::Wrong;
+        }
+    };
+    let policies = match setup::policies(&config) {
+        Ok(policies) => policies,
+        Err(faults) => {
+            setup::tell(&faults, output);
+            return Ending::Wrong;
+        }
+    };
+    setup::tell(policies.warnings(), output);
+    let faults = configuration(&config, &policies);
+    setup::tell(&faults, output);
+    if faults.iter().any(Fault::is_error) {
+        return Ending::Wrong;
+    }
+    let (known, findings) = match gather(arguments, &config, &policies, output) {
+        Ok(gathered) => gathered,
+        Err(error) => return output.wrong(error),
+    };
+    let fits = tell(&findings, output);
+    let passed = own_tests::run(&policies, &known, output);
+    output.line(format_args!("policy {}", policies.hash()));
+    if fits && passed { Ending::Fine } else { Ending::Failed }
+}
+
+/// What one file alone cannot tell.
+fn configuration(config: &Config, policies: &PolicySet) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = setup::fits(config, policies).err().into_iter().collect();
+    if let Some(Err(error)) = config.policy.token_key.as_ref().map(crate::config::SecretSource::read_key) {
+        // The key need not be on the machine where policies are checked.
+        faults.push(Fault::warning(&Place::default(), error));
+    }
+    match config.auth {
+        AuthMethod::Relay => {}
+        AuthMethod::Passthrough | AuthMethod::Scram => {
+            faults.push(Fault::warning(&Place::default(), "`serve` carries out `method = \"relay\"` only, as yet"));
+        }
+    }
+    faults
+}
+
+fn gather(
+    arguments: &CheckArgs,
+    config: &Config,
+    policies: &PolicySet,
+    output: &mut Output,
+) -> Result<(Known, Vec<live::Finding>), String> {
+    if !arguments.live {
+        let known = known(config, policies, arguments.database.as_deref(), arguments.offline, output)?;
+        return Ok((known, Vec::new()));
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let database = Database::find(config, policies, arguments.database.as_deref()).await?;
+        let catalog = database.catalog().await?.current();
+        let mut findings = live::compare(policies, &catalog);
+        findings.extend(live::functions(policies, &database.client().await?).await?);
+        Ok((Known { catalog: catalog.as_ref().clone(), database: Some(database.name) }, findings))
+    })
+}
+
+/// Whether nothing that was found is an error.
+fn tell(findings: &[live::Finding], output: &mut Output) -> bool {
+    for finding in findings {
+        let (style, kind) = if finding.wrong { (Style::Bad, "error") } else { (Style::Middling, "note") };
+        let line = format!("{}: {}", output.styled(style, kind), printable(&finding.text));
+        output.line(line);
+    }
+    !findings.iter().any(|finding| finding.wrong)
+}

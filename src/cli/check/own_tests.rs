@@ -1,0 +1,67 @@
+//! Runs the policies' own `[[tests]]`.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::super::explain::Known;
+use super::super::output::{Output, Style, printable};
+use super::super::verdict::{Question, judge, refused};
+use crate::policy::{PolicySet, PolicyTest, Verdict};
+use crate::sql::on_parser_stack;
+
+/// Whether all of them pass.
+pub(super) fn run(policies: &PolicySet, known: &Known, output: &mut Output) -> bool {
+    let mut failed = 0;
+    for test in policies.tests() {
+        if let Err(why) = passes(test, policies, known) {
+            failed += 1;
+            let name = test.name.as_deref().unwrap_or(&test.sql);
+            let line = format!("{}: {}:{}: {}: {}", output.styled(Style::Bad, "failed"), test.file, test.line, printable(name), printable(&why));
+            output.line(line);
+        }
+    }
+    let place = known.database.as_ref().map_or_else(
+        || "an assumed catalog".to_owned(),
+        |database| format!("the catalog of `{database}`"),
+    );
+    let count = policies.tests().len();
+    let line = match (count, failed) {
+        (0, _) => "the policies have no tests".to_owned(),
+        (_, 0) => format!("{}: {count} tests against {place}", output.styled(Style::Good, "passed")),
+        (_, _) => format!("{}: {failed} of {count} tests against {place}", output.styled(Style::Bad, "failed")),
+    };
+    output.line(line);
+    failed == 0
+}
+
+fn passes(test: &PolicyTest, policies: &PolicySet, known: &Known) -> Result<(), String> {
+    let role = policies.role_of(&test.login).ok_or_else(|| format!("no role has the login `{}`", test.login))?;
+    let question = Question {
+        policies,
+        catalog: &known.catalog,
+        role,
+        login: &test.login,
+        purpose: test.purpose.as_deref(),
+        today: Timestamp::now().to_zoned(TimeZone::UTC).date(),
+    };
+    let judged = on_parser_stack(|| judge(&test.sql, &question)).unwrap_or_else(refused);
+    let reasons = judged.reasons();
+    if judged.verdict() != test.expect {
+        let because = if reasons.is_empty() { String::new() } else { format!(" ({reasons})") };
+        return Err(format!("expected {}, got {}{because}", name(test.expect), name(judged.verdict())));
+    }
+    match &test.reason {
+        Some(reason) if !reasons.contains(reason.as_str()) => {
+            Err(format!("`{reason}` is not in the reason: {}", if reasons.is_empty() { "there is none" } else { &reasons }))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allow",
+        Verdict::Mask => "mask",
+        Verdict::Deny => "deny",
+    }
+}

@@ -1,0 +1,147 @@
+//! The proxy's own connection: for the catalog, and to see whether the database is there.
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, Config as Connection, NoTls};
+
+use crate::catalog::{CatalogStore, RelationName, connect_plain};
+use crate::config::{Config, UpstreamAddress, UpstreamTls};
+use crate::policy::PolicySet;
+
+/// How long the database may take to answer a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One database of a server that was reached.
+#[derive(Debug, Clone)]
+pub(super) struct Database {
+    /// Its name.
+    pub(super) name: String,
+    connection: Connection,
+}
+
+impl Database {
+    /// The first server that answers, and there the database that the policies are about: the one that is named, else
+    /// the only one, else the one that has most of their tables.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub(super) async fn find(config: &Config, policies: &PolicySet, name: Option<&str>) -> Result<Self, String> {
+        match config.upstream.tls {
+            UpstreamTls::Disable | UpstreamTls::Prefer => {}
+            UpstreamTls::Require | UpstreamTls::VerifyFull => {
+                return Err("the catalog cannot be read over TLS yet: use a Unix socket or a loopback address, and \
+                            `tls = \"disable\"`"
+                    .to_owned());
+            }
+        }
+        let mut last = "no address of a database is configured".to_owned();
+        for address in &config.upstream.addresses {
+            let connection = connection(config, address)?;
+            match Self::on(&connection, policies, name).await {
+                Ok(database) => return Ok(database),
+                Err(error) => last = format!("the database at {address}: {error}"),
+            }
+        }
+        Err(last)
+    }
+
+    async fn on(connection: &Connection, policies: &PolicySet, name: Option<&str>) -> Result<Self, String> {
+        let named = |name: &str| {
+            let mut connection = connection.clone();
+            connection.dbname(name);
+            Self { name: name.to_owned(), connection }
+        };
+        if let Some(name) = name {
+            let database = named(name);
+            database.client().await?;
+            return Ok(database);
+        }
+        let first = match named("postgres").client().await {
+            Ok(client) => client,
+            Err(first) => named("template1").client().await.map_err(|_| first)?,
+        };
+        let rows = first.query(DATABASES, &[]).await.map_err(|error| described(&error))?;
+        let mut names: Vec<String> = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();
+        if names.len() > 1 {
+            names.retain(|name| name != "postgres");
+        }
+        if let [only] = names.as_slice() {
+            return Ok(named(only));
+        }
+        let mut counted = Vec::new();
+        for name in names {
+            let database = named(&name);
+            if let Ok(count) = database.count(&policies.listed_tables()).await {
+                counted.push((count, database));
+            }
+        }
+        let most = counted.iter().map(|(count, _)| *count).max().unwrap_or(0);
+        let mut best = counted.into_iter().filter(|(count, _)| *count == most && most > 0);
+        match (best.next(), best.next()) {
+            (Some((_, database)), None) => Ok(database),
+            (Some((_, one)), Some((_, other))) => {
+                Err(format!("both `{}` and `{}` have the policies' tables: name one with --database", one.name, other.name))
+            }
+            (None, _) => Err("no database has any of the policies' tables: name one with --database".to_owned()),
+        }
+    }
+
+    /// How many of these tables it has.
+    async fn count(&self, tables: &[RelationName]) -> Result<i64, String> {
+        let client = self.client().await?;
+        let (schemas, names): (Vec<&str>, Vec<&str>) =
+            tables.iter().map(|table| (table.schema.as_str(), table.name.as_str())).unzip();
+        let row = client.query_one(COUNT, &[&schemas, &names]).await.map_err(|error| described(&error))?;
+        row.try_get(0).map_err(|error| described(&error))
+    }
+
+    /// A connection of its own.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub(super) async fn client(&self) -> Result<Client, String> {
+        let (client, connection) = self.connection.connect(NoTls).await.map_err(|error| described(&error))?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the proxy's own connection ended");
+            }
+        });
+        Ok(client)
+    }
+
+    /// Reads the catalog.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub(super) async fn catalog(&self) -> Result<CatalogStore, String> {
+        CatalogStore::open(connect_plain(self.connection.clone())).await.map_err(|error| error.to_string())
+    }
+}
+
+const DATABASES: &str = "SELECT datname FROM pg_catalog.pg_database \
+    WHERE datallowconn AND NOT datistemplate AND pg_catalog.has_database_privilege(datname, 'CONNECT') ORDER BY datname";
+const COUNT: &str = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_class AS c \
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+    WHERE (n.nspname::text, c.relname::text) IN (SELECT * FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])))";
+
+fn connection(config: &Config, address: &UpstreamAddress) -> Result<Connection, String> {
+    let mut connection = Connection::new();
+    match address {
+        UpstreamAddress::Tcp(tcp) => connection.host(&tcp.host).port(tcp.port),
+        UpstreamAddress::Unix { directory, port } => connection.host_path(directory).port(*port),
+    };
+    connection.user(&config.upstream.catalog_login).application_name("pgpurpose").connect_timeout(CONNECT_TIMEOUT);
+    if let Some(source) = &config.upstream.catalog_password {
+        connection.password(source.read()?.expose());
+    }
+    Ok(connection)
+}
+
+/// The driver's own words for an error of the database are `db error`.
+fn described(error: &tokio_postgres::Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        return format!("{} ({})", db.message(), db.code().code());
+    }
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{error}{cause}")
+}

@@ -1,0 +1,226 @@
+//! `pgpurpose demo`: a throwaway PostgreSQL with a sample South African shop, the proxy before it.
+//!
+//! In: nothing. Out: a proxy that answers, and a screen that says what to type. Whatever ends this process, the
+//! PostgreSQL it started ends with it.
+
+mod install;
+mod screen;
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rand::Rng;
+
+use super::cluster::{Cluster, ClusterError, ClusterOptions, find_postgres};
+
+/// The sample shop: tables, data, logins and their rights. For an empty database.
+pub const SHOP_SQL: &str = include_str!("shop.sql");
+/// The sample shop's policy.
+pub const SHOP_POLICY: &str = include_str!("../../../policies/shop.toml");
+/// The sample shop's database.
+pub const SHOP_DATABASE: &str = "shop";
+
+/// What `pgpurpose demo` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DemoArgs {
+    /// Where the proxy listens
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:6432")]
+    pub listen: SocketAddr,
+    /// Where the console, the metrics and the health checks listen
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9432")]
+    pub admin: SocketAddr,
+    /// Keep the data, the policy and the access log in this folder
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// The folder of PostgreSQL's programs [default: looked for]
+    #[arg(long, value_name = "DIR")]
+    pub pg_bin: Option<PathBuf>,
+    /// Install PostgreSQL without asking where it is missing
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Why the demo did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// Somebody else listens there.
+    #[error("`{address}` cannot be listened on: {source}; choose another address with {option}")]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// The option that names it.
+        option: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No PostgreSQL, and none was installed.
+    #[error(
+        "PostgreSQL is needed and not installed; install it with\n\n    {line}\n\nor name the folder of its programs with --pg-bin"
+    )]
+    Missing {
+        /// What to type.
+        line: String,
+    },
+    /// The package could not be installed.
+    #[error("PostgreSQL could not be installed; what apt-get said stands above. Try `{line}` yourself")]
+    Install {
+        /// What to type.
+        line: String,
+    },
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A file or the screen.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The proxy.
+    #[error("{0}")]
+    Proxy(String),
+}
+
+/// What the proxy is started with: its configuration file, and what is to be called once it takes connections.
+pub struct ProxyStart {
+    /// A file as `serve --config` takes it.
+    pub config: PathBuf,
+    /// Prints what to type.
+    pub when_ready: Box<dyn FnOnce() + Send>,
+}
+
+/// Sets everything up, starts the proxy with `serve` and returns when that does.
+///
+/// `serve` runs the proxy until it is told to stop (Ctrl-C, SIGTERM).
+///
+/// # Errors
+/// [`DemoError`].
+pub fn run(args: &DemoArgs, serve: impl FnOnce(ProxyStart) -> Result<(), String>) -> Result<(), DemoError> {
+    let mut out = io::stdout();
+    for (option, address) in [("--listen", args.listen), ("--admin", args.admin)] {
+        // Only asked, so that nobody waits for a cluster that then cannot be used.
+        TcpListener::bind(address).map_err(|source| DemoError::Address { address, option, source })?;
+    }
+    let bin = match find_postgres(args.pg_bin.as_deref()) {
+        Err(ClusterError::NotFound) => {
+            install::install_postgres(args.yes, &mut out)?;
+            find_postgres(None)?
+        }
+        other => other?,
+    };
+    let version = bin.version().unwrap_or_else(|| "PostgreSQL".to_owned());
+    let version = version.trim_start_matches("postgres (PostgreSQL) ");
+    writeln!(out, "PostgreSQL {version} from {}", bin.folder().display())?;
+
+    let begun = Instant::now();
+    step(&mut out, "starting a throwaway cluster")?;
+    let options =
+        ClusterOptions { pg_bin: Some(bin.folder().to_owned()), dir: args.dir.clone(), ..ClusterOptions::default() };
+    let cluster = Cluster::start(&options)?;
+    done(&mut out, begun)?;
+    writeln!(
+        out,
+        "  in {}, {}",
+        cluster.root().display(),
+        if args.dir.is_some() { "which is kept" } else { "which goes away with this process" }
+    )?;
+
+    let begun = Instant::now();
+    if has_shop(&cluster)? {
+        writeln!(out, "the sample shop is there already")?;
+    } else {
+        step(&mut out, "loading the sample shop: 10,000 customers, 50,000 orders")?;
+        load_shop(&cluster)?;
+        done(&mut out, begun)?;
+    }
+
+    let config = write_files(args, &cluster)?;
+    step(&mut out, &format!("starting the proxy on {}", args.listen))?;
+    let screen = screen::Screen::new(args, &cluster, io::stdout().is_terminal());
+    let when_ready = Box::new(move || {
+        let mut out = io::stdout();
+        // The screen is not the proxy: a closed pipe must not end it.
+        let _ = done(&mut out, Instant::now()).and_then(|()| screen.print(&mut out));
+    });
+    let ended = serve(ProxyStart { config, when_ready }).map_err(DemoError::Proxy);
+    drop(cluster);
+    ended
+}
+
+/// Whether the shop was loaded to its end: all of it is one transaction.
+fn has_shop(cluster: &Cluster) -> Result<bool, ClusterError> {
+    if !has_database(cluster)? {
+        return Ok(false);
+    }
+    Ok(cluster.run_sql(SHOP_DATABASE, "SELECT to_regclass('public.customers') IS NOT NULL")?.trim() == "t")
+}
+
+fn has_database(cluster: &Cluster) -> Result<bool, ClusterError> {
+    let there = cluster.run_sql("postgres", "SELECT 'there' FROM pg_database WHERE datname = 'shop'")?;
+    Ok(!there.is_empty())
+}
+
+/// Makes the database, where it is not there, and fills it.
+///
+/// # Errors
+/// What `psql` says.
+pub fn load_shop(cluster: &Cluster) -> Result<(), ClusterError> {
+    if !has_database(cluster)? {
+        cluster.run_statements("postgres", "CREATE DATABASE shop")?;
+    }
+    cluster.run_statements(SHOP_DATABASE, SHOP_SQL).map(drop)
+}
+
+/// Writes the policy, the root of the pseudonyms' keys and the configuration. Files that a kept folder holds already
+/// stay, except for the configuration, which names this run's addresses.
+fn write_files(args: &DemoArgs, cluster: &Cluster) -> Result<PathBuf, DemoError> {
+    let root = cluster.root();
+    let policy = root.join("shop.toml");
+    if !policy.exists() {
+        fs::write(&policy, SHOP_POLICY)?;
+    }
+    let key = root.join("token.key");
+    if !key.exists() {
+        let bytes: [u8; 32] = rand::rng().random();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key)?.write_all(hex.as_bytes())?;
+    }
+    fs::create_dir_all(root.join("audit"))?;
+    let config = root.join("pgpurpose.toml");
+    fs::write(&config, config_text(args, root, &cluster.socket_dir(), cluster.port()))?;
+    Ok(config)
+}
+
+fn config_text(args: &DemoArgs, root: &Path, socket: &Path, port: u16) -> String {
+    let text = |value: String| toml::Value::String(value).to_string();
+    let path = |name: &str| text(root.join(name).display().to_string());
+    format!(
+        "[listen]\naddress = {listen}\n\n\
+         [upstream]\naddress = {upstream}\ntls = \"disable\"\ncatalog_login = \"pgpurpose\"\n\n\
+         [auth]\nmethod = \"relay\"\n\n\
+         [policy]\nfiles = [{policy}]\ntoken_key = {key}\n\n\
+         [audit]\ndirectory = {audit}\n\n\
+         [admin]\naddress = {admin}\n",
+        listen = text(args.listen.to_string()),
+        upstream = text(format!("{}:{port}", socket.display())),
+        policy = path("shop.toml"),
+        key = text(format!("file:{}", root.join("token.key").display())),
+        audit = path("audit"),
+        admin = text(args.admin.to_string()),
+    )
+}
+
+fn step(out: &mut impl Write, what: &str) -> io::Result<()> {
+    write!(out, "{what} ... ")?;
+    out.flush()
+}
+
+fn done(out: &mut impl Write, begun: Instant) -> io::Result<()> {
+    let seconds = begun.elapsed().as_secs_f64();
+    if seconds < 0.05 { writeln!(out, "ready") } else { writeln!(out, "ready after {seconds:.1} s") }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;

@@ -1,0 +1,86 @@
+//! What the demo prints once the proxy answers.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::{DemoArgs, SHOP_DATABASE};
+use crate::cli::cluster::{Cluster, SUPERUSER};
+
+/// Who can be tried: login, purpose where it is not the login's default, and what is to be seen.
+const PEOPLE: &[(&str, Option<&str>, &str)] = &[
+    ("support_agent", None, "support: contact details are masked, health notes do not exist"),
+    ("support_agent", Some("billing"), "billing: the same person, for another purpose: names and addresses"),
+    ("marketing", None, "marketing: only customers whose consent is live"),
+    ("marketing", Some("marketing.sms"), "text messages: only those who agreed to that too"),
+    ("analyst", None, "analytics: no person at all, only groups of ten or more"),
+    ("migrator", None, "unrestricted: everything, for a stated reason; every statement is logged"),
+];
+
+/// What to type there.
+const TRY: &[(&str, &str)] = &[
+    ("SELECT * FROM customers LIMIT 3;", "the same question, another answer for each of them"),
+    ("SELECT id, health_note FROM customers;", "refused: the message says why, and the session goes on"),
+    (
+        "SELECT id, full_name FROM customers WHERE id_number = '7110185001781';",
+        "support finds a caller by a number it does not see",
+    ),
+    ("SELECT city, count(*) FROM customers GROUP BY city;", "what analysts are for"),
+    ("SHOW pgpurpose.purpose;", "the purpose in force"),
+    ("\\d customers", "what clients need to work is answered"),
+];
+
+/// Everything the screen names.
+pub(super) struct Screen {
+    listen: SocketAddr,
+    admin: SocketAddr,
+    psql: String,
+    socket: PathBuf,
+    log: PathBuf,
+    bold: (&'static str, &'static str),
+}
+
+impl Screen {
+    pub(super) fn new(args: &DemoArgs, cluster: &Cluster, terminal: bool) -> Self {
+        let own = cluster.bin().program("psql");
+        let on_path = std::env::var_os("PATH")
+            .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("psql").is_file()));
+        Self {
+            listen: args.listen,
+            admin: args.admin,
+            psql: if on_path { "psql".to_owned() } else { own.display().to_string() },
+            socket: cluster.socket_dir(),
+            log: cluster.root().join("audit"),
+            bold: if terminal { ("\x1b[1m", "\x1b[0m") } else { ("", "") },
+        }
+    }
+
+    pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let (on, off) = self.bold;
+        // An address that stands for all of them is not one to connect to.
+        let host =
+            if self.listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { self.listen.ip().to_string() };
+        let psql = format!("{} -h {host} -p {}", self.psql, self.listen.port());
+        writeln!(out, "\nIn another terminal, one of these:\n")?;
+        for (login, purpose, sees) in PEOPLE {
+            // The database's name may carry the purpose: no application has to be changed for that.
+            let purpose = purpose.map(|purpose| format!("@{purpose}")).unwrap_or_default();
+            writeln!(out, "  {on}{psql} -U {login} {SHOP_DATABASE}{purpose}{off}\n      {sees}")?;
+        }
+        writeln!(out, "\nand there:\n")?;
+        for (sql, says) in TRY {
+            writeln!(out, "  {on}{sql}{off}\n      {says}")?;
+        }
+        writeln!(out, "\nWithdraw every consent, behind the proxy's back, and ask again as marketing:\n")?;
+        writeln!(
+            out,
+            "  {on}{} -h {} -U {SUPERUSER} {SHOP_DATABASE} -c 'UPDATE privacy.consents SET withdrawn_at = now()'{off}",
+            self.psql,
+            self.socket.display()
+        )?;
+        writeln!(out, "\nEvery statement is in the access log before it reaches the database:\n")?;
+        writeln!(out, "  {on}tail -f {}/access-*.jsonl{off}", self.log.display())?;
+        writeln!(out, "\nConsole: http://{}   Ctrl-C ends everything.\n", self.admin)?;
+        out.flush()
+    }
+}

@@ -1,0 +1,87 @@
+//! What a command says: results to stdout, everything else to stderr.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use super::Ending;
+
+/// Where a command writes.
+pub(super) struct Output {
+    results: Box<dyn Write>,
+    remarks: Box<dyn Write>,
+    colours: bool,
+    /// Nobody reads the results any more (`… | head`).
+    closed: bool,
+}
+
+/// How a piece of text is set off on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Good,
+    Bad,
+    Middling,
+    Heading,
+}
+
+impl Output {
+    /// The process's own streams.
+    pub(super) fn of_process() -> Self {
+        let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { results: Box::new(io::stdout()), remarks: Box::new(io::stderr()), colours, closed: false }
+    }
+
+    #[cfg(test)]
+    pub(super) fn to(results: impl Write + 'static, remarks: impl Write + 'static) -> Self {
+        Self { results: Box::new(results), remarks: Box::new(remarks), colours: false, closed: false }
+    }
+
+    /// A line of the result.
+    pub(super) fn line(&mut self, line: impl Display) {
+        if !self.closed {
+            self.closed = writeln!(self.results, "{line}").and_then(|()| self.results.flush()).is_err();
+        }
+    }
+
+    /// Whether nobody reads the result any more: then long work may stop.
+    pub(super) fn closed(&self) -> bool {
+        self.closed
+    }
+
+    /// A line for the person that is no result: progress, what was assumed.
+    pub(super) fn remark(&mut self, remark: impl Display) {
+        // There is nowhere left to complain to.
+        let _ = writeln!(self.remarks, "{remark}");
+    }
+
+    /// Says what is wrong with usage or configuration.
+    pub(super) fn wrong(&mut self, error: impl Display) -> Ending {
+        self.remark(format_args!("pgpurpose: {error}"));
+        Ending::Wrong
+    }
+
+    /// Sets text off, where that can be seen.
+    pub(super) fn styled(&self, style: Style, text: impl Display) -> String {
+        if !self.colours {
+            return text.to_string();
+        }
+        let code = match style {
+            Style::Good => "32",
+            Style::Bad => "31;1",
+            Style::Middling => "33",
+            Style::Heading => "1",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// Text that somebody else chose, fit for a terminal: what a terminal takes as a command is shown as an escape.
+pub(super) fn printable(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hidden(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}

@@ -1,0 +1,289 @@
+//! `pgpurpose serve`: the proxy.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Ending;
+use super::database::Database;
+use super::output::Output;
+use super::setup::{self, Source};
+use crate::audit::{AuditLog, Event, Sync};
+use crate::config::{AuditSync, AuthMethod, Config, Fault, HostPort, Mode, UpstreamTls};
+use crate::policy::PolicySet;
+use crate::server::admin::{self, Admin, Running};
+use crate::server::{ListenTls, Options, Server};
+use crate::session::{Parts, Shared};
+use crate::sql::{TokenKey, enforce};
+use crate::telemetry::{self, Metrics};
+use crate::upstream;
+
+/// How often the catalog is read again for changes that did not pass through the proxy.
+const CATALOG_EVERY: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    source: Source,
+    /// Where to listen, instead of what the configuration says
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<HostPort>,
+    /// The folder of the access log, instead of what the configuration says
+    #[arg(long, value_name = "DIR")]
+    audit: Option<PathBuf>,
+    /// The database that the policies are about [default: found by their tables]
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+    /// The proxy's own log as JSON
+    #[arg(long)]
+    log_json: bool,
+}
+
+pub(super) fn run(arguments: &ServeArgs, output: &mut Output) -> Ending {
+    let mut config = match arguments.source.load() {
+        Ok(config) => config,
+        Err(faults) => {
+            setup::tell(&faults, output);
+            return Ending::Wrong;
+        }
+    };
+    if let Some(listen) = &arguments.listen {
+        config.listen.addresses = vec![listen.clone()];
+    }
+    if let Some(directory) = &arguments.audit {
+        config.audit.directory.clone_from(directory);
+    }
+    let format = if arguments.log_json { telemetry::Format::Json } else { telemetry::Format::Text };
+    if let Err(error) = telemetry::start(format) {
+        return output.wrong(error);
+    }
+    let listening = config.listen.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let ready = move |database: &str| tracing::info!(listening, database, "ready");
+    match serve(config, arguments.database.as_deref(), ready) {
+        Ok(()) => Ending::Fine,
+        Err(faults) => {
+            setup::tell(&faults, output);
+            Ending::Wrong
+        }
+    }
+}
+
+/// Runs the proxy until SIGTERM or SIGINT; `ready` is called with the database's name once clients can connect. SIGHUP
+/// loads the policies again, all of them or none.
+///
+/// # Errors
+/// What keeps the proxy from starting.
+pub(super) fn serve(config: Config, database: Option<&str>, ready: impl FnOnce(&str)) -> Result<(), Vec<Fault>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(plain)?;
+    runtime.block_on(Proxy::run(config, database, ready))
+}
+
+/// A fault that is in no file.
+fn plain(error: impl std::fmt::Display) -> Vec<Fault> {
+    vec![Fault::error(&crate::config::Place::default(), error.to_string())]
+}
+
+struct Proxy {
+    config: Config,
+    shared: Arc<Shared>,
+    /// Purposes whose pseudonyms' keys every session upstream was given.
+    keyed: Vec<String>,
+}
+
+impl Proxy {
+    async fn run(config: Config, database: Option<&str>, ready: impl FnOnce(&str)) -> Result<(), Vec<Fault>> {
+        let policies = setup::policies(&config)?;
+        setup::fits(&config, &policies).map_err(|fault| vec![fault])?;
+        for warning in policies.warnings() {
+            tracing::warn!("{warning}");
+        }
+        match config.auth {
+            AuthMethod::Relay => {}
+            AuthMethod::Passthrough | AuthMethod::Scram => {
+                return Err(plain("only `method = \"relay\"` is carried out yet in `[auth]`"));
+            }
+        }
+        let mut options = options(&config)?;
+        let keyed = keys(&config, &policies, &mut options)?;
+        let database = Database::find(&config, &policies, database).await.map_err(plain)?;
+        let catalog = Arc::new(database.catalog().await.map_err(plain)?);
+        let metrics = Arc::new(Metrics::default());
+        let sync = match config.audit.sync {
+            AuditSync::Always => Sync::Always,
+            AuditSync::Written => Sync::Written,
+        };
+        let audit = AuditLog::open(&config.audit.directory, sync).map_err(plain)?.with_metrics(Arc::clone(&metrics));
+        let observe = config.policy.mode == Mode::Observe;
+        let parts = Parts {
+            policies: Arc::new(policies),
+            catalog: Arc::clone(&catalog),
+            audit: audit.clone(),
+            metrics: Arc::clone(&metrics),
+            enforce: Box::new(enforce),
+            observe,
+        };
+        let shared = Arc::new(Shared::new(parts).map_err(plain)?);
+        let proxy = Self { config, shared, keyed };
+        proxy.log_policies(None, &[]).await?;
+        proxy.start_admin(&database).await?;
+        // Before anybody can connect: a signal that comes early is not lost.
+        let (mut stop, mut interrupt, mut reload) = (
+            signal(SignalKind::terminate()).map_err(plain)?,
+            signal(SignalKind::interrupt()).map_err(plain)?,
+            signal(SignalKind::hangup()).map_err(plain)?,
+        );
+        let server = Server::start(options, Arc::clone(&proxy.shared)).map_err(plain)?;
+        let fresh = tokio::spawn(async move { catalog.keep_fresh(CATALOG_EVERY).await });
+        ready(&database.name);
+        let reason = loop {
+            tokio::select! {
+                _ = stop.recv() => break "SIGTERM",
+                _ = interrupt.recv() => break "SIGINT",
+                _ = reload.recv() => proxy.reload().await,
+            }
+        };
+        tracing::info!(reason, "stopping");
+        fresh.abort();
+        if tokio::task::spawn_blocking(move || server.stop()).await.is_err() {
+            tracing::error!("the listeners did not stop in order");
+        }
+        if let Err(error) = audit.close(reason).await {
+            tracing::error!(%error, "the end of the access log was not written");
+        }
+        Ok(())
+    }
+
+    async fn start_admin(&self, database: &Database) -> Result<(), Vec<Fault>> {
+        let Some(address) = &self.config.admin.address else { return Ok(()) };
+        let listener = TcpListener::bind((address.host.as_str(), address.port))
+            .await
+            .map_err(|error| plain(format!("cannot listen on `{address}` for the console: {error}")))?;
+        let (shared, database) = (Arc::clone(&self.shared), database.clone());
+        let mode = mode(&self.config).to_owned();
+        let admin = Admin {
+            metrics: Arc::clone(&self.shared.metrics),
+            log: self.shared.audit.clone(),
+            running: Box::new(move || Running {
+                policy: shared.policies.load().hash().to_owned(),
+                mode: mode.clone(),
+                catalog: Some(shared.catalog.current().epoch()),
+            }),
+            upstream: Box::new(move || {
+                let database = database.clone();
+                Box::pin(async move {
+                    let client = database.client().await?;
+                    client.simple_query("").await.map(drop).map_err(|error| error.to_string())
+                })
+            }),
+        };
+        tokio::spawn(admin::serve(listener, Arc::new(admin)));
+        Ok(())
+    }
+
+    /// Loads the policies again: all of them, or the ones before stay.
+    async fn reload(&self) {
+        let before = self.shared.policies.load_full();
+        let outcome = match self.load_again().await {
+            Ok(policies) => {
+                tracing::info!(policy = policies.hash(), "policies loaded");
+                self.shared.policies.store(Arc::new(policies));
+                self.shared.metrics.policy_reloads.bump();
+                self.log_policies(Some(before.hash()), &[]).await
+            }
+            Err(faults) => {
+                self.shared.metrics.policy_reload_failures.bump();
+                for fault in &faults {
+                    tracing::error!("{fault}");
+                }
+                tracing::error!(policy = before.hash(), "the policies were not loaded; the ones before stay in force");
+                self.log_policies(Some(before.hash()), &faults).await
+            }
+        };
+        if let Err(faults) = outcome {
+            for fault in faults {
+                tracing::error!("the access log does not hold this load: {fault}");
+            }
+        }
+    }
+
+    async fn load_again(&self) -> Result<PolicySet, Vec<Fault>> {
+        let config = self.config.clone();
+        let policies = tokio::task::spawn_blocking(move || {
+            let policies = setup::policies(&config)?;
+            setup::fits(&config, &policies).map(|()| policies).map_err(|fault| vec![fault])
+        })
+        .await
+        .map_err(plain)??;
+        let unkeyed = policies.purposes().find(|purpose| !self.keyed.contains(&purpose.name));
+        match unkeyed.filter(|_| policies.needs_token_key()) {
+            Some(purpose) => Err(plain(format!(
+                "purpose `{}` is new, and its pseudonyms' key reaches sessions only after a restart",
+                purpose.name
+            ))),
+            None => Ok(policies),
+        }
+    }
+
+    async fn log_policies(&self, before: Option<&str>, faults: &[Fault]) -> Result<(), Vec<Fault>> {
+        let files: Vec<String> = match self.config.policy.matching() {
+            Ok(files) => files.iter().map(|file| file.display().to_string()).collect(),
+            Err(_) => Vec::new(),
+        };
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let now = self.shared.policies.load();
+        let event = Event::Policy { policy: now.hash(), before, mode: mode(&self.config), files: &files, faults: &faults };
+        self.shared.audit.append(event.record().map_err(plain)?).await.map(drop).map_err(plain)
+    }
+}
+
+fn mode(config: &Config) -> &'static str {
+    match config.policy.mode {
+        Mode::Enforce => "enforce",
+        Mode::Observe => "observe",
+    }
+}
+
+fn options(config: &Config) -> Result<Options, Vec<Fault>> {
+    let mode = match config.upstream.tls {
+        UpstreamTls::Disable => upstream::TlsMode::Disable,
+        UpstreamTls::Prefer => upstream::TlsMode::Prefer,
+        UpstreamTls::Require => upstream::TlsMode::Require,
+        UpstreamTls::VerifyFull => upstream::TlsMode::VerifyFull,
+    };
+    let tls = upstream::UpstreamTls::new(mode, config.upstream.tls_ca.as_deref()).map_err(plain)?;
+    let addresses: Result<Vec<upstream::Address>, _> =
+        config.upstream.addresses.iter().map(|address| address.to_string().parse()).collect();
+    let mut options = Options::new("", upstream::Servers::new(addresses.map_err(plain)?, tls));
+    options.listen = config.listen.addresses.iter().map(ToString::to_string).collect();
+    options.max_connections = config.listen.max_connections.try_into().unwrap_or(usize::MAX);
+    if let Some(tls) = &config.listen.tls {
+        let made = ListenTls::new(&tls.certificate, &tls.key, tls.client_ca.as_deref(), config.listen.require_tls);
+        options.tls = Some(made.map_err(plain)?);
+    }
+    Ok(options)
+}
+
+/// Gives every session upstream the keys of all purposes' pseudonyms; gives the names of these purposes.
+fn keys(config: &Config, policies: &PolicySet, options: &mut Options) -> Result<Vec<String>, Vec<Fault>> {
+    let Some(source) = &config.policy.token_key else { return Ok(Vec::new()) };
+    let secret = source.read().map_err(plain)?;
+    let key = TokenKey::from_hex(secret.expose()).map_err(plain)?;
+    let names: Vec<String> = policies.purposes().map(|purpose| purpose.name.clone()).collect();
+    options.extra_settings = names.iter().flat_map(|purpose| key.settings(purpose)).collect();
+    Ok(names)
+}
+
+/// `pgpurpose demo`: its own screen in the place of a log line.
+pub(super) fn demo(arguments: &super::demo::DemoArgs) -> Result<(), super::demo::DemoError> {
+    super::demo::run(arguments, |start| {
+        let written = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let config = Config::load(&start.config).map_err(written)?;
+        // The screen is for a person: only what is wrong is told beside it.
+        telemetry::start_at("warn", telemetry::Format::Text)?;
+        serve(config, Some(super::demo::SHOP_DATABASE), |_| (start.when_ready)()).map_err(written)
+    })
+}

@@ -1,0 +1,276 @@
+//! Reads a configuration file: every fault is told, with file and line.
+
+use std::path::{Path, PathBuf};
+
+use super::address::{HostPort, UpstreamAddress};
+use super::document::{Document, Section, alike, quoted};
+use super::fault::{Fault, Located, Place};
+use super::secret::SecretSource;
+use super::server::{
+    Admin, Audit, AuditSync, AuthMethod, Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls, default,
+    pattern,
+};
+
+impl Config {
+    /// Reads and validates a file.
+    ///
+    /// # Errors
+    /// Every fault that was found, not only the first.
+    pub fn load(file: &Path) -> Result<Self, Vec<Fault>> {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| vec![Fault::error(&Place::file(&name), format!("cannot be read: {error}"))])?;
+        Self::from_text(&name, &text, file.parent().unwrap_or(Path::new("")))
+    }
+
+    /// The same from a text; relative paths in it begin at `base`.
+    ///
+    /// # Errors
+    /// Every fault that was found.
+    pub fn from_text(file: &str, text: &str, base: &Path) -> Result<Self, Vec<Fault>> {
+        let (config, faults) = Document::read(file, text, |document, top| read(document, top, base));
+        match config.flatten() {
+            Some(config) if faults.is_empty() => Ok(config),
+            Some(_) => Err(faults),
+            None if faults.is_empty() => Err(vec![Fault::error(&Place::file(file), "cannot be used")]),
+            None => Err(faults),
+        }
+    }
+}
+
+/// `None` only where a fault was noted.
+fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Config> {
+    let section = top.section("listen", document);
+    let listen = listen(document, section, base);
+    let upstream = top.section("upstream", document);
+    if upstream.is_none() {
+        document.fault(&top.place.clone(), "`[upstream]` is missing: it says where the database is");
+    }
+    let upstream = upstream.and_then(|section| upstream_of(document, section, base));
+    let section = top.section("auth", document);
+    let auth = auth(document, section, &top.place.clone(), upstream.as_ref());
+    let policy = top.section("policy", document);
+    if policy.is_none() {
+        document.fault(&top.place.clone(), "`[policy]` is missing: it says which policies are in force");
+    }
+    let policy = policy.and_then(|section| policy_of(document, section, base));
+    let section = top.section("audit", document);
+    let audit = audit(document, section, base);
+    let admin = match top.section("admin", document) {
+        None => Admin { address: Some(HostPort { host: default::LISTEN.to_owned(), port: default::ADMIN_PORT }) },
+        Some(mut section) => {
+            let address = section.string("address", document).and_then(|text| parsed(&text, document));
+            section.finish(document);
+            let address =
+                address.or_else(|| Some(HostPort { host: default::LISTEN.to_owned(), port: default::ADMIN_PORT }));
+            Admin { address }
+        }
+    };
+    top.finish(document);
+    Some(Config { listen, upstream: upstream?, auth: auth?, policy: policy?, audit, admin })
+}
+
+/// Reads a text as a value whose error says what is wrong.
+fn parsed<T: std::str::FromStr<Err = String>>(text: &Located<String>, document: &mut Document) -> Option<T> {
+    match text.value.parse() {
+        Ok(value) => Some(value),
+        Err(message) => {
+            document.fault(&text.place, message);
+            None
+        }
+    }
+}
+
+/// Reads one of a few words.
+fn word<T: Copy>(
+    key: &str,
+    text: Option<Located<String>>,
+    words: &[(&str, T)],
+    otherwise: T,
+    document: &mut Document,
+) -> T {
+    let Some(text) = text else { return otherwise };
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
+        return *value;
+    }
+    let known = quoted(words.iter().map(|(word, _)| *word));
+    let message = match words.iter().find(|(word, _)| alike(word, &text.value)) {
+        Some((near, _)) => format!("`{key}` is one of {known}: did you mean `{near}`?"),
+        None => format!("`{key}` is one of {known}, and not `{}`", text.value),
+    };
+    document.fault(&text.place, message);
+    otherwise
+}
+
+fn path(section: &mut Section<'_>, key: &'static str, base: &Path, document: &mut Document) -> Option<PathBuf> {
+    let text = section.string(key, document)?;
+    if text.value.is_empty() {
+        document.fault(&text.place, format!("`{key}` is empty"));
+        return None;
+    }
+    Some(base.join(text.value))
+}
+
+fn secret(section: &mut Section<'_>, key: &'static str, base: &Path, document: &mut Document) -> Option<SecretSource> {
+    let text = section.string(key, document)?;
+    match SecretSource::parse(&text.value, base) {
+        Ok(source) => Some(source),
+        Err(message) => {
+            document.fault(&text.place, format!("`{key}`: {message}"));
+            None
+        }
+    }
+}
+
+/// One address or a list of them.
+fn addresses<T: std::str::FromStr<Err = String>>(section: &mut Section<'_>, document: &mut Document) -> Option<Vec<T>> {
+    let node = section.take("address")?;
+    let place = node.place.clone();
+    let texts = node.one_or_more(document);
+    if texts.is_empty() {
+        document.fault(&place, "`address` names nothing");
+    }
+    Some(texts.iter().filter_map(|text| parsed(text, document)).collect())
+}
+
+fn listen(document: &mut Document, section: Option<Section<'_>>, base: &Path) -> Listen {
+    let here = || vec![HostPort { host: default::LISTEN.to_owned(), port: default::LISTEN_PORT }];
+    let mut listen =
+        Listen { addresses: here(), tls: None, require_tls: false, max_connections: default::MAX_CONNECTIONS };
+    let Some(mut section) = section else { return listen };
+    if let Some(addresses) = addresses(&mut section, document) {
+        listen.addresses = addresses;
+    }
+    let certificate = path(&mut section, "tls_cert", base, document);
+    let key = path(&mut section, "tls_key", base, document);
+    let client_ca = path(&mut section, "tls_client_ca", base, document);
+    let require = section.boolean("require_tls", document);
+    if certificate.is_some() != key.is_some() {
+        document.fault(&section.place, "`tls_cert` and `tls_key` go together");
+    }
+    if client_ca.is_some() && certificate.is_none() {
+        document.fault(&section.place, "`tls_client_ca` needs `tls_cert` and `tls_key`");
+    }
+    if let Some(require) = require {
+        listen.require_tls = require.value;
+        if require.value && certificate.is_none() {
+            document.fault(&require.place, "`require_tls` needs `tls_cert` and `tls_key`");
+        }
+    }
+    listen.tls = certificate.zip(key).map(|(certificate, key)| ServerTls { certificate, key, client_ca });
+    if let Some(max) = section.integer("max_connections", 1..=1_000_000, document) {
+        listen.max_connections = max.value;
+    }
+    section.finish(document);
+    listen
+}
+
+fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -> Option<Upstream> {
+    let addresses = addresses(&mut section, document);
+    if addresses.is_none() {
+        document.fault(&section.place, "`[upstream]` needs an `address`");
+    }
+    let words = [
+        ("disable", UpstreamTls::Disable),
+        ("prefer", UpstreamTls::Prefer),
+        ("require", UpstreamTls::Require),
+        ("verify-full", UpstreamTls::VerifyFull),
+    ];
+    let tls = word("tls", section.string("tls", document), &words, UpstreamTls::Disable, document);
+    let tls_ca = path(&mut section, "tls_ca", base, document);
+    let login = section.string("catalog_login", document);
+    let catalog_password = secret(&mut section, "catalog_password", base, document);
+    if let Some(login) = login.as_ref().filter(|login| login.value.is_empty()) {
+        document.fault(&login.place, "`catalog_login` is empty");
+    }
+    section.finish(document);
+    let catalog_login = login.map_or_else(|| default::CATALOG_LOGIN.to_owned(), |login| login.value);
+    Some(Upstream { addresses: addresses?, tls, tls_ca, catalog_login, catalog_password })
+}
+
+/// The methods that are carried out.
+const CARRIED_OUT: &[AuthMethod] = &[AuthMethod::Relay];
+
+fn auth(
+    document: &mut Document,
+    section: Option<Section<'_>>,
+    top: &Place,
+    upstream: Option<&Upstream>,
+) -> Option<AuthMethod> {
+    let (method, place) = match section {
+        None => (AuthMethod::Passthrough, top.clone()),
+        Some(mut section) => {
+            let text = section.string("method", document);
+            let place = text.as_ref().map_or(section.place.clone(), |text| text.place.clone());
+            let words =
+                [("passthrough", AuthMethod::Passthrough), ("scram", AuthMethod::Scram), ("relay", AuthMethod::Relay)];
+            let before = document.faults.len();
+            let method = word("method", text, &words, AuthMethod::Passthrough, document);
+            section.finish(document);
+            if document.faults.len() > before {
+                return None;
+            }
+            (method, place)
+        }
+    };
+    if !CARRIED_OUT.contains(&method) {
+        let name = match method {
+            AuthMethod::Passthrough => "passthrough",
+            AuthMethod::Scram => "scram",
+            AuthMethod::Relay => "relay",
+        };
+        document.fault(
+            &place,
+            format!(
+                "`method = \"{name}\"` is not carried out by this version: write `method = \"relay\"` under `[auth]`"
+            ),
+        );
+        return None;
+    }
+    if method == AuthMethod::Relay
+        && let Some(upstream) = upstream
+        && upstream.tls != UpstreamTls::Disable
+        && upstream.addresses.iter().any(|address| matches!(address, UpstreamAddress::Tcp(_)))
+    {
+        document.fault(
+            &place,
+            "`relay` works over a Unix socket or plain TCP only (`tls = \"disable\"`): over TLS the login is bound to the \
+             certificate of the connection (channel binding), and a relayed one fails",
+        );
+        return None;
+    }
+    Some(method)
+}
+
+fn policy_of(document: &mut Document, mut section: Section<'_>, base: &Path) -> Option<Policy> {
+    let files = section.take("files");
+    let place = files.as_ref().map_or(section.place.clone(), |node| node.place.clone());
+    let files: Vec<String> =
+        files.map(|node| node.one_or_more(document)).unwrap_or_default().into_iter().map(|text| text.value).collect();
+    if files.is_empty() {
+        document.fault(&place, "`files` names no policy file");
+    }
+    let words = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+    let mode = word("mode", section.string("mode", document), &words, Mode::Enforce, document);
+    let token_key = secret(&mut section, "token_key", base, document);
+    section.finish(document);
+    let policy = Policy { files: files.iter().map(|file| pattern(base, file)).collect(), mode, token_key };
+    if !files.is_empty()
+        && let Err(message) = policy.matching()
+    {
+        document.fault(&place, message);
+    }
+    Some(policy)
+}
+
+fn audit(document: &mut Document, section: Option<Section<'_>>, base: &Path) -> Audit {
+    let mut audit = Audit { directory: base.join(default::AUDIT), sync: AuditSync::Always };
+    let Some(mut section) = section else { return audit };
+    if let Some(directory) = path(&mut section, "directory", base, document) {
+        audit.directory = directory;
+    }
+    let words = [("always", AuditSync::Always), ("written", AuditSync::Written)];
+    audit.sync = word("sync", section.string("sync", document), &words, AuditSync::Always, document);
+    section.finish(document);
+    audit
+}

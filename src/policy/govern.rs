@@ -1,0 +1,129 @@
+//! Which listing governs one occurrence of a relation: its own, an ancestor's, or none.
+
+use super::model::{Governance, Table};
+use super::{PolicySet, Reason, RelationAccess};
+use crate::catalog::{Catalog, Oid, RelationName};
+
+/// What governs a relation.
+#[derive(Debug)]
+pub(super) enum Governed<'a> {
+    /// The listing of that name, which is the relation's own or an ancestor's.
+    By(RelationName, &'a Table),
+    /// No personal information.
+    Open,
+    /// It may not be used; the reason says why.
+    Refused(Reason),
+}
+
+/// The listing for a relation. A listed relation is governed by its own listing. One that is not listed is governed by its nearest
+/// governed ancestor, else it is what its nearest listed ancestor is, else what `unlisted_tables` says. One that would
+/// be open and yet brings rows of governed relations along, or may, is refused.
+pub(super) fn governed<'a>(policies: &'a PolicySet, access: &RelationAccess, whom: &Whom<'_>) -> Governed<'a> {
+    let name = &access.relation;
+    let listing = |relation: &RelationName| policies.tables.get(relation);
+    if let Some(table) = listing(name).filter(|table| !table.open) {
+        return Governed::By(name.clone(), table);
+    }
+    let own = policies.governance(name);
+    if own != Governance::Open {
+        let above = access
+            .ancestors
+            .iter()
+            .find_map(|ancestor| Some((ancestor, listing(ancestor)?)).filter(|(_, table)| !table.open));
+        if let Some((ancestor, table)) = above {
+            return Governed::By(ancestor.clone(), table);
+        }
+        let open_above = access.ancestors.iter().any(|ancestor| policies.governance(ancestor) == Governance::Open);
+        if own != Governance::UnlistedAllow && !open_above {
+            return Governed::Refused(
+                Reason::about(name, whom.not_open(&format!("table `{name}`")))
+                    .detail("no policy names it")
+                    .hint(format!("list it under `[tables.\"{name}\"]`, with its columns or as `open`")),
+            );
+        }
+    }
+    let hint = format!("list it under `[tables.\"{name}\"]` with its own columns");
+    let keeps_consents =
+        |relation: &RelationName| policies.consent.as_ref().is_some_and(|consent| consent.table == *relation);
+    let protected =
+        |relation: &&RelationName| policies.governance(relation) == Governance::Governed || keeps_consents(relation);
+    if let Some(reached) = access.reaches.iter().find(protected) {
+        return Governed::Refused(
+            Reason::about(name, whom.not_open(&format!("relation `{name}`")))
+                .detail(format!("it brings along rows of `{reached}`, which a policy governs"))
+                .hint(hint),
+        );
+    }
+    if access.opaque {
+        return Governed::Refused(
+            Reason::about(name, whom.not_open(&format!("relation `{name}`")))
+                .detail("its definition calls a function, and what that reads is not known")
+                .hint(hint),
+        );
+    }
+    Governed::Open
+}
+
+/// On whose behalf and why, for messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whom<'a> {
+    pub(super) role: &'a str,
+    pub(super) purpose: &'a str,
+}
+
+impl Whom<'_> {
+    /// `column `x` is not open to role `r` for purpose `p``.
+    pub(super) fn not_open(&self, what: &str) -> String {
+        format!("{what} is not open to role `{}` for purpose `{}`", self.role, self.purpose)
+    }
+}
+
+/// What a relation is made of and part of, by name: the three fields of [`RelationAccess`] that the catalog knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lineage {
+    /// Partition and inheritance parents, nearest first.
+    pub ancestors: Vec<RelationName>,
+    /// Descendants, what a view's definition names, and the ancestors and descendants of those: a view over one partition reaches
+    /// the listing of the whole.
+    pub reaches: Vec<RelationName>,
+    /// Some definition on the way calls a function that is not built in, or is not known.
+    pub opaque: bool,
+}
+
+impl Lineage {
+    /// Reads it from the snapshot.
+    pub fn of(catalog: &Catalog, oid: Oid) -> Self {
+        let mut opaque = false;
+        let mut found: Vec<Oid> = Vec::new();
+        // Descendants come along with the relation itself; its own ancestors do not.
+        let mut queue = vec![oid];
+        queue.extend(catalog.descendants(oid));
+        found.extend(catalog.descendants(oid));
+        while let Some(at) = queue.pop() {
+            let Some(relation) = catalog.relation_by_oid(at) else {
+                opaque = true;
+                continue;
+            };
+            opaque |= relation.opaque;
+            for &reached in &relation.reaches {
+                for near in
+                    std::iter::once(reached).chain(catalog.ancestors(reached)).chain(catalog.descendants(reached))
+                {
+                    if near != oid && !found.contains(&near) {
+                        found.push(near);
+                        queue.push(near);
+                    }
+                }
+            }
+        }
+        let name = |oid: Oid| catalog.relation_by_oid(oid).map(|relation| relation.name.clone());
+        let ancestors = catalog.ancestors(oid);
+        // A relation that the snapshot lacks cannot be judged.
+        opaque |= ancestors.iter().chain(&found).any(|&oid| name(oid).is_none());
+        Self {
+            ancestors: ancestors.into_iter().filter_map(name).collect(),
+            reaches: found.into_iter().filter_map(name).collect(),
+            opaque,
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! Compares all that the files say with itself and makes the [`PolicySet`]. Every fault is noted, none ends the search.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::model::{Basis, Category, ConsentSource, PolicyTest, Purpose, Role, column_name};
+use super::source::{Written, WrittenCategory, WrittenConsent, WrittenPurpose, WrittenRole, WrittenTest};
+use super::{Mask, PolicySet, Verdict, condition, rules, tables};
+use crate::catalog::{RelationName, split_dotted};
+use crate::config::document::{alike, quoted};
+use crate::config::{Fault, Located, Place};
+
+/// The set, and every fault; where one of them is an error, the set is of no use.
+pub(super) fn validate(written: Written) -> (PolicySet, Vec<Fault>) {
+    let mut set = PolicySet::default();
+    let mut faults = Vec::new();
+    set.unlisted_allowed = unlisted(&written.unlisted_tables, &mut faults);
+    set.categories = categories(written.categories, &mut faults);
+    set.purposes = purposes(written.purposes, &mut faults);
+    set.consent = consent(written.consent, &mut faults);
+    set.tables = tables::tables(written.tables, &mut faults);
+    if let Some(consent) = &set.consent
+        && set.tables.get(&consent.table).is_some_and(|table| table.open)
+    {
+        faults.push(Fault::error(
+            &consent.place,
+            format!("`{}` holds the consents and cannot be `open`: anybody could write a consent", consent.table),
+        ));
+    }
+    if set.consent.is_none() {
+        for purpose in set.purposes.values().filter(|purpose| purpose.basis == Basis::Consent) {
+            faults.push(Fault::error(
+                &purpose.place,
+                format!("purpose `{}` rests on consent, and no `[consent]` says where consents are kept", purpose.name),
+            ));
+        }
+    }
+    roles(written.roles, &mut set, &mut faults);
+    set.functions = functions(written.functions, &mut faults);
+    let described: BTreeSet<String> = set.categories.keys().cloned().collect();
+    // A category exists where it is described or where a column has it.
+    for (name, table) in &set.tables {
+        for (column, category) in &table.columns {
+            if !described.contains(category)
+                && let Some(near) = described.iter().find(|near| alike(near, category))
+            {
+                let message = format!(
+                    "column `{}` has the category `{category}`, which nothing describes: is it `{near}`?",
+                    column_name(name, column)
+                );
+                faults.push(Fault::warning(&table.place, message));
+            }
+            set.categories.entry(category.clone()).or_default();
+        }
+    }
+    rules::rules(written.rules, &mut set, &mut faults);
+    tests(written.tests, &mut set, &mut faults);
+    (set, faults)
+}
+
+fn unlisted(written: &[Located<String>], faults: &mut Vec<Fault>) -> bool {
+    let mut first: Option<&Located<String>> = None;
+    for value in written {
+        if !["allow", "deny"].contains(&value.value.as_str()) {
+            faults.push(Fault::error(
+                &value.place,
+                format!("`unlisted_tables` is `deny` or `allow`, and not `{}`", value.value),
+            ));
+        }
+        match first {
+            Some(first) if first.value != value.value => faults
+                .push(Fault::error(&value.place, format!("`unlisted_tables` is `{}` at {}", first.value, first.place))),
+            Some(_) => {}
+            None => first = Some(value),
+        }
+    }
+    first.is_some_and(|value| value.value == "allow")
+}
+
+/// Notes a name that was given before.
+pub(super) fn twice(what: &str, name: &str, place: &Place, before: &Place, faults: &mut Vec<Fault>) {
+    faults.push(Fault::error(place, format!("{what} `{name}` is already given at {before}")));
+}
+
+/// `unknown role `supprt`: did you mean `support`?`
+pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let known: Vec<&String> = known.collect();
+    match known.iter().find(|other| alike(other, name)) {
+        Some(near) => format!("unknown {what} `{name}`: did you mean `{near}`?"),
+        None => format!("unknown {what} `{name}`: there are {}", quoted(known)),
+    }
+}
+
+/// A text that must say something.
+pub(super) fn spoken(text: Option<Located<String>>, what: &str, faults: &mut Vec<Fault>) -> Option<String> {
+    let text = text?;
+    if text.value.trim().is_empty() {
+        faults.push(Fault::error(&text.place, format!("{what} is empty")));
+        return None;
+    }
+    Some(text.value)
+}
+
+fn categories(written: Vec<WrittenCategory>, faults: &mut Vec<Fault>) -> BTreeMap<String, Category> {
+    let mut categories = BTreeMap::new();
+    let mut places: BTreeMap<String, Place> = BTreeMap::new();
+    for category in written {
+        let name = category.name;
+        if let Some(before) = places.insert(name.value.clone(), name.place.clone()) {
+            twice("category", &name.value, &name.place, &before, faults);
+        }
+        if name.value.contains(['.', '"']) {
+            faults.push(Fault::error(
+                &name.place,
+                format!("category `{}` holds a dot or a quote: it would read like a column", name.value),
+            ));
+        }
+        let mask = category.mask.and_then(|mask| match mask.value.parse::<Mask>() {
+            Ok(parsed) => Some(parsed),
+            Err(message) => {
+                faults.push(Fault::error(&mask.place, message));
+                None
+            }
+        });
+        categories.insert(name.value, Category { special: category.special, mask });
+    }
+    categories
+}
+
+fn purposes(written: Vec<WrittenPurpose>, faults: &mut Vec<Fault>) -> BTreeMap<String, Purpose> {
+    let mut bases: BTreeMap<String, Option<Basis>> = BTreeMap::new();
+    let mut places: BTreeMap<String, Place> = BTreeMap::new();
+    for purpose in &written {
+        let name = &purpose.name;
+        if let Some(before) = places.insert(name.value.clone(), name.place.clone()) {
+            twice("purpose", &name.value, &name.place, &before, faults);
+        }
+        let basis = purpose.basis.as_ref().and_then(|basis| {
+            let parsed = Basis::parse(&basis.value);
+            if parsed.is_none() {
+                faults.push(Fault::error(
+                    &basis.place,
+                    format!(
+                        "unknown basis `{}`: POPIA s11(1) knows {}",
+                        basis.value,
+                        quoted(Basis::ALL.iter().map(|(_, name, _)| name))
+                    ),
+                ));
+            }
+            parsed
+        });
+        bases.insert(name.value.clone(), basis);
+    }
+    let mut purposes = BTreeMap::new();
+    for purpose in written {
+        let name = purpose.name;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if !name.value.chars().all(plain) || name.value.split('.').any(str::is_empty) {
+            faults.push(Fault::error(
+                &name.place,
+                format!("purpose `{}`: a name has letters, digits, `_`, `-`, and dots between them", name.value),
+            ));
+        }
+        let parent = name.value.rsplit_once('.').map(|(parent, _)| parent.to_owned());
+        if let Some(parent) = &parent
+            && !bases.contains_key(parent)
+        {
+            faults.push(Fault::error(
+                &name.place,
+                format!("purpose `{}` is a child of `{parent}`, and there is no purpose `{parent}`", name.value),
+            ));
+        }
+        let own = bases.get(&name.value).copied().flatten();
+        let basis = own.or_else(|| {
+            let mut above = parent.clone();
+            while let Some(ancestor) = above {
+                if let Some(basis) = bases.get(&ancestor).copied().flatten() {
+                    return Some(basis);
+                }
+                above = ancestor.rsplit_once('.').map(|(parent, _)| parent.to_owned());
+            }
+            None
+        });
+        if basis.is_none() && purpose.basis.is_none() {
+            faults.push(Fault::error(
+                &name.place,
+                format!("purpose `{}` has no `basis`: without one of POPIA s11(1) it is not lawful", name.value),
+            ));
+        }
+        let place = name.place;
+        // Any basis stands in for a faulty one: the set is not used then.
+        let basis = basis.unwrap_or(Basis::LegitimateInterest);
+        let (description, expires, review) = (purpose.description, purpose.expires, purpose.review);
+        let min_group = purpose.min_group;
+        purposes.insert(
+            name.value.clone(),
+            Purpose { name: name.value, description, basis, expires, review, min_group, parent, place },
+        );
+    }
+    purposes
+}
+
+fn consent(written: Vec<WrittenConsent>, faults: &mut Vec<Fault>) -> Option<ConsentSource> {
+    let mut source: Option<ConsentSource> = None;
+    for consent in written {
+        if let Some(before) = &source {
+            twice("section", "consent", &consent.place, &before.place, faults);
+        }
+        let relation = consent.table.and_then(|table| {
+            let relation = table.value.parse::<RelationName>();
+            if relation.is_err() {
+                faults.push(Fault::error(&table.place, format!("`{}` must be written as schema.table", table.value)));
+            }
+            relation.ok()
+        });
+        if let Some(active) = &consent.active
+            && let Err(why) = condition::check(&active.value)
+        {
+            faults.push(Fault::error(&active.place, format!("`active` is not a plain SQL condition: {why}")));
+        }
+        for column in [&consent.subject, &consent.purpose].into_iter().flatten() {
+            if column.value.trim().is_empty() {
+                faults.push(Fault::error(&column.place, "the column's name is empty"));
+            }
+        }
+        // What is missing was noted when the file was read.
+        if let (Some(table), Some(subject), Some(purpose), Some(active)) =
+            (relation, consent.subject, consent.purpose, consent.active)
+        {
+            source = Some(ConsentSource {
+                table,
+                subject: subject.value,
+                purpose: purpose.value,
+                active: active.value,
+                place: consent.place,
+            });
+        }
+    }
+    source
+}
+
+fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>) {
+    let mut logins: BTreeMap<String, (String, Place)> = BTreeMap::new();
+    for role in written {
+        let name = role.name;
+        if let Some(before) = set.roles.get(&name.value) {
+            twice("role", &name.value, &name.place, &before.place.clone(), faults);
+        }
+        if role.logins.is_empty() {
+            faults.push(Fault::error(&name.place, format!("role `{}` has no `logins`", name.value)));
+        }
+        for login in &role.logins {
+            if login.value.is_empty() {
+                faults.push(Fault::error(&login.place, "a login is empty"));
+            }
+            match logins.get(&login.value) {
+                Some((other, place)) if *other != name.value => faults.push(Fault::error(
+                    &login.place,
+                    format!(
+                        "login `{}` is in role `{}` and already in role `{other}` at {place}",
+                        login.value, name.value
+                    ),
+                )),
+                Some((_, place)) => twice("login", &login.value, &login.place, &place.clone(), faults),
+                None => {
+                    logins.insert(login.value.clone(), (name.value.clone(), login.place.clone()));
+                }
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for purpose in &role.purposes {
+            if !set.purposes.contains_key(&purpose.value) {
+                faults.push(Fault::error(&purpose.place, unknown("purpose", &purpose.value, set.purposes.keys())));
+            }
+            if !seen.insert(purpose.value.as_str()) {
+                faults.push(Fault::error(&purpose.place, format!("purpose `{}` is named twice", purpose.value)));
+            }
+        }
+        if role.purposes.is_empty() && role.unrestricted.is_none() {
+            faults.push(Fault::error(
+                &name.place,
+                format!("role `{}` has no `purposes`: it could do nothing", name.value),
+            ));
+        }
+        let unrestricted_place = role.unrestricted.as_ref().map(|reason| reason.place.clone());
+        let unrestricted = spoken(role.unrestricted, "the reason for `unrestricted`", faults);
+        if let (Some(place), true) = (unrestricted_place, role.ddl) {
+            faults.push(Fault::warning(&place, "an unrestricted role needs no `ddl`"));
+        }
+        let recipient = spoken(role.recipient, "`recipient`", faults).unwrap_or_else(|| "internal".to_owned());
+        let operator_contract = spoken(role.operator_contract, "`operator_contract`", faults);
+        if recipient != "internal" && operator_contract.is_none() {
+            faults.push(Fault::error(
+                &name.place,
+                format!(
+                    "role `{}` gives to the third party `{recipient}` and names no `operator_contract` (POPIA s21)",
+                    name.value
+                ),
+            ));
+        }
+        let transfer_ground = spoken(role.transfer_ground, "`transfer_ground`", faults);
+        let country = match role.country {
+            None => "ZA".to_owned(),
+            Some(country) => {
+                let code = country.value.len() == 2 && country.value.chars().all(|c| c.is_ascii_uppercase());
+                if !code {
+                    faults.push(Fault::error(
+                        &country.place,
+                        format!("country `{}` must be an ISO 3166 code of two letters, such as `ZA`", country.value),
+                    ));
+                } else if country.value != "ZA" && transfer_ground.is_none() {
+                    faults.push(Fault::error(
+                        &country.place,
+                        format!("country `{}` needs a `transfer_ground` (POPIA s72)", country.value),
+                    ));
+                }
+                country.value
+            }
+        };
+        set.roles.insert(
+            name.value.clone(),
+            Role {
+                name: name.value,
+                logins: role.logins.into_iter().map(|login| login.value).collect(),
+                purposes: role.purposes.into_iter().map(|purpose| purpose.value).collect(),
+                recipient,
+                unrestricted,
+                operator_contract,
+                operator_expires: role.operator_expires.map(|date| date.value),
+                country,
+                transfer_ground,
+                ddl: role.ddl,
+                place: name.place,
+            },
+        );
+    }
+    set.logins = logins.into_iter().map(|(login, (role, _))| (login, role)).collect();
+}
+
+fn functions(written: Vec<Located<String>>, faults: &mut Vec<Fault>) -> BTreeSet<(String, String)> {
+    let mut functions = BTreeSet::new();
+    for function in written {
+        let mut parts = split_dotted(&function.value).unwrap_or_default();
+        match (parts.pop(), parts.pop(), parts.pop()) {
+            (Some(name), Some(schema), None) => {
+                functions.insert((schema, name));
+            }
+            (_, _, _) => faults.push(Fault::error(
+                &function.place,
+                format!("function `{}` must be written as schema.name, without arguments", function.value),
+            )),
+        }
+    }
+    functions
+}
+
+fn tests(written: Vec<WrittenTest>, set: &mut PolicySet, faults: &mut Vec<Fault>) {
+    let mut names: BTreeMap<String, Place> = BTreeMap::new();
+    for test in written {
+        if let Some(name) = &test.name
+            && let Some(before) = names.insert(name.value.clone(), name.place.clone())
+        {
+            twice("test", &name.value, &name.place, &before, faults);
+        }
+        let missing: Vec<&str> = [("login", &test.login), ("sql", &test.sql), ("expect", &test.expect)]
+            .into_iter()
+            .filter_map(|(key, value)| value.is_none().then_some(key))
+            .collect();
+        let (Some(login), Some(sql), Some(expect)) = (test.login, test.sql, test.expect) else {
+            faults.push(Fault::error(&test.place, format!("the test lacks {}", quoted(missing))));
+            continue;
+        };
+        let verdict = match expect.value.as_str() {
+            "allow" => Verdict::Allow,
+            "mask" => Verdict::Mask,
+            "deny" => Verdict::Deny,
+            other => {
+                let message = format!("`expect` is `allow`, `mask` or `deny`, and not `{other}`");
+                faults.push(Fault::error(&expect.place, message));
+                Verdict::Deny
+            }
+        };
+        // A test that expects a refusal may be about a login or purpose that is not there.
+        if verdict != Verdict::Deny {
+            if !set.logins.contains_key(&login.value) {
+                faults.push(Fault::error(&login.place, unknown("login", &login.value, set.logins.keys())));
+            }
+            if let Some(purpose) = test.purpose.as_ref().filter(|name| !set.purposes.contains_key(&name.value)) {
+                faults.push(Fault::error(&purpose.place, unknown("purpose", &purpose.value, set.purposes.keys())));
+            }
+        }
+        if sql.value.trim().is_empty() {
+            faults.push(Fault::error(&sql.place, "`sql` is empty"));
+        }
+        set.tests.push(PolicyTest {
+            file: test.place.file.to_string(),
+            line: test.place.line,
+            name: test.name.map(|name| name.value),
+            login: login.value,
+            purpose: test.purpose.map(|purpose| purpose.value),
+            sql: sql.value,
+            expect: verdict,
+            reason: test.reason,
+        });
+    }
+}

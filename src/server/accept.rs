@@ -1,0 +1,272 @@
+//! Listening sockets, workers, and the end of both.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::login::login;
+use super::startup::{NoSession, negotiate, say};
+use super::tls::ListenTls;
+use crate::error::{Refusal, SqlState, Stage};
+use crate::session::{Session, Shared, stopped};
+use crate::upstream::Servers;
+use crate::wire::{Link, Pool};
+
+/// How long sessions get to end when the proxy is stopped.
+const GRACE: Duration = Duration::from_secs(5);
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// How the proxy listens and where it connects.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Addresses to listen on; port 0 is any free one.
+    pub listen: Vec<String>,
+    /// Threads; one for each core where it is 0.
+    pub workers: usize,
+    /// TLS for clients, where it is offered.
+    pub tls: Option<ListenTls>,
+    /// Connections at the same time; one more is refused with 53300.
+    pub max_connections: usize,
+    /// From the first byte to the first ReadyForQuery.
+    pub login_timeout: Duration,
+    /// The database.
+    pub upstream: Servers,
+    /// Settings that every session upstream begins with, such as keys of pseudonyms: their values are never logged.
+    pub extra_settings: Vec<(String, String)>,
+}
+
+impl Options {
+    /// One address, one database, and PostgreSQL's own limits for the rest.
+    pub fn new(listen: impl Into<String>, upstream: Servers) -> Self {
+        Self {
+            listen: vec![listen.into()],
+            workers: 0,
+            tls: None,
+            max_connections: 1000,
+            login_timeout: Duration::from_secs(60),
+            upstream,
+            extra_settings: Vec::new(),
+        }
+    }
+}
+
+/// Why the proxy does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address.
+    #[error("cannot listen on `{address}`: {error}")]
+    Listen {
+        /// Which.
+        address: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// A thread or runtime.
+    #[error("cannot start a worker: {0}")]
+    Worker(io::Error),
+}
+
+/// A running proxy. Dropping it stops it without grace; [`Server::stop`] tells sessions first.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    shutdown: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+struct Worker {
+    options: Arc<Options>,
+    shared: Arc<Shared>,
+    shutdown: watch::Receiver<bool>,
+    connections: Arc<AtomicUsize>,
+    pool: Pool,
+}
+
+impl Server {
+    /// Listens on every address and starts the workers.
+    ///
+    /// # Errors
+    /// An address that cannot be listened on.
+    pub fn start(options: Options, shared: Arc<Shared>) -> Result<Self, ServerError> {
+        let count = match options.workers {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            count => count,
+        };
+        let mut addresses = Vec::new();
+        let mut sockets: Vec<Vec<StdListener>> = (0..count).map(|_| Vec::new()).collect();
+        for text in &options.listen {
+            let failed = |error| ServerError::Listen { address: text.clone(), error };
+            for address in text.to_socket_addrs().map_err(failed)? {
+                // The first gives the port to the others.
+                let mut bound = address;
+                for worker in &mut sockets {
+                    let listener = listen(bound).map_err(failed)?;
+                    bound = listener.local_addr().map_err(failed)?;
+                    worker.push(listener);
+                }
+                addresses.push(bound);
+            }
+        }
+        let (shutdown, stopped) = watch::channel(false);
+        let (options, connections) = (Arc::new(options), Arc::new(AtomicUsize::new(0)));
+        let mut workers = Vec::new();
+        for (number, listeners) in sockets.into_iter().enumerate() {
+            let worker = Worker {
+                options: Arc::clone(&options),
+                shared: Arc::clone(&shared),
+                shutdown: stopped.clone(),
+                connections: Arc::clone(&connections),
+                pool: Pool::default(),
+            };
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServerError::Worker)?;
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || runtime.block_on(Arc::new(worker).serve(listeners)))
+                .map_err(ServerError::Worker)?;
+            workers.push(thread);
+        }
+        Ok(Self { addresses, shutdown, workers })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Tells every session that the proxy shuts down (57P01), and waits until they have ended. Blocks for at most some
+    /// seconds.
+    pub fn stop(self) {
+        self.shutdown.send_replace(true);
+        for worker in self.workers {
+            if worker.join().is_err() {
+                tracing::error!("a worker panicked");
+            }
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Counts a connection as long as it lives.
+struct Seat(Arc<AtomicUsize>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Worker {
+    async fn serve(self: Arc<Self>, listeners: Vec<StdListener>) {
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => drop(accepting.spawn(Arc::clone(&self).accept(listener))),
+                Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
+            }
+        }
+        while accepting.join_next().await.is_some() {}
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        let mut sessions = JoinSet::new();
+        let mut shutdown = self.shutdown.clone();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, from)) => {
+                        let _ = stream.set_nodelay(true);
+                        let worker = Arc::clone(&self);
+                        sessions.spawn(async move {
+                            worker.connection(Box::new(stream), from.to_string()).await;
+                        });
+                    }
+                    Err(error) => {
+                        // Out of file descriptors, mostly: those that are open go on.
+                        tracing::error!(%error, "a connection cannot be accepted");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                },
+                Some(_) = sessions.join_next() => {}
+                () = stopped(&mut shutdown) => break,
+            }
+        }
+        drop(listener);
+        let ended = async { while sessions.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            tracing::warn!("sessions that did not end in time were cut off");
+        }
+    }
+
+    async fn connection(self: Arc<Self>, io: Box<dyn crate::wire::Io>, from: String) {
+        let seats = self.connections.fetch_add(1, Ordering::AcqRel);
+        let seat = Seat(Arc::clone(&self.connections));
+        let mut shutdown = self.shutdown.clone();
+        let starting = tokio::time::timeout(self.options.login_timeout, self.begin(io, &from, seats));
+        let session = tokio::select! {
+            session = starting => session.ok().flatten(),
+            () = stopped(&mut shutdown) => None,
+        };
+        if let Some(session) = session {
+            session.run(shutdown).await;
+        }
+        drop(seat);
+    }
+
+    /// Start-up and login; the client was told where there is no session.
+    async fn begin(&self, io: Box<dyn crate::wire::Io>, from: &str, seats: usize) -> Option<Session> {
+        let mut link = Some(Link::new(io, self.pool.clone()));
+        let startup = match negotiate(&mut link, self.options.tls.as_ref(), &self.shared).await {
+            Ok(startup) => startup,
+            Err(why) => {
+                tell(link.as_mut()?, &why).await;
+                return None;
+            }
+        };
+        let mut client = link?;
+        if seats >= self.options.max_connections {
+            let refusal = Refusal::new(Stage::Session, SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
+            say(&mut client, &refusal).await;
+            return None;
+        }
+        match login(client, &startup, from, &self.options, &self.shared, &self.pool).await {
+            Ok(login) => Some(Session::new(Arc::clone(&self.shared), login)),
+            Err((mut client, why)) => {
+                tell(&mut client, &why).await;
+                None
+            }
+        }
+    }
+}
+
+async fn tell(client: &mut Link, why: &NoSession) {
+    match why {
+        NoSession::Silent => {}
+        NoSession::Refused(refusal) => say(client, refusal).await,
+        NoSession::Told(fields) => {
+            fields.encode(b'E', &mut client.out);
+            let _ = client.close().await;
+        }
+    }
+}

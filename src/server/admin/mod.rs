@@ -1,0 +1,169 @@
+//! What the operator asks over HTTP: `/healthz`, `/readyz`, `/metrics`, and a page for a person. GET only.
+//!
+//! It shows logins, statements without literals and counts, so it belongs on a loopback address or an operators'
+//! network; it offers no way to change anything.
+
+mod console;
+mod ready;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::audit::AuditLog;
+use crate::telemetry::Metrics;
+
+pub use ready::Readiness;
+
+/// Connections that are served at a time.
+const MOST_CONNECTIONS: usize = 64;
+/// How long a client may take to send its request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the proxy runs with at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Running {
+    /// `sha256:…` of the policies in force.
+    pub policy: String,
+    /// `enforce` or `observe`.
+    pub mode: String,
+    /// Epoch of the catalog snapshot; `None` while there is none.
+    pub catalog: Option<u64>,
+}
+
+/// Asks the database whether it can be reached; the error is for the operator.
+pub type UpstreamCheck = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+
+/// What the pages are made from.
+pub struct Admin {
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The access log.
+    pub log: AuditLog,
+    /// Gives what the proxy runs with.
+    pub running: Box<dyn Fn() -> Running + Send + Sync>,
+    /// Asks the database.
+    pub upstream: UpstreamCheck,
+}
+
+/// Answers on the listener until the task is dropped.
+pub async fn serve(listener: TcpListener, admin: Arc<Admin>) {
+    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "the admin endpoint could not accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let admin = Arc::clone(&admin);
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let admin = Arc::clone(&admin);
+                async move { Ok::<_, Infallible>(answer(&admin, &request).await) }
+            });
+            let served = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .max_buf_size(16 << 10)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection to the admin endpoint ended");
+            }
+            drop(slot);
+        });
+    }
+}
+
+type Page = Response<Full<Bytes>>;
+
+async fn answer(admin: &Admin, request: &Request<Incoming>) -> Page {
+    if request.method() != Method::GET {
+        return page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET is answered\n".to_owned());
+    }
+    match request.uri().path() {
+        "/healthz" => page(StatusCode::OK, TEXT, "ok\n".to_owned()),
+        "/readyz" => {
+            let readiness = Readiness::of(admin).await;
+            let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            page(status, TEXT, readiness.to_string())
+        }
+        "/metrics" => page(StatusCode::OK, METRICS, metrics(admin)),
+        "/" if !host_is_plain(request) => {
+            page(StatusCode::FORBIDDEN, TEXT, "ask for this page by address or as localhost\n".to_owned())
+        }
+        "/" => page(StatusCode::OK, HTML, console::render(admin).await),
+        _ => page(StatusCode::NOT_FOUND, TEXT, "there are /, /healthz, /readyz and /metrics\n".to_owned()),
+    }
+}
+
+fn metrics(admin: &Admin) -> String {
+    let status = admin.log.status();
+    let writable = u8::from(status.trouble.is_none());
+    format!(
+        "{}# HELP pgpurpose_log_writable Whether the access log can be written.\n\
+         # TYPE pgpurpose_log_writable gauge\n\
+         pgpurpose_log_writable {writable}\n\
+         # HELP pgpurpose_log_refused_total Records that the access log could not take.\n\
+         # TYPE pgpurpose_log_refused_total counter\n\
+         pgpurpose_log_refused_total {}\n\
+         # HELP pgpurpose_log_records Number of the last record in the access log.\n\
+         # TYPE pgpurpose_log_records gauge\n\
+         pgpurpose_log_records {}\n",
+        admin.metrics.render(),
+        status.refused,
+        status.last_seq
+    )
+}
+
+/// A name that is no address could be one that somebody else's page has pointed here.
+fn host_is_plain(request: &Request<Incoming>) -> bool {
+    let Some(host) = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
+    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    name == "localhost" || host.parse::<SocketAddr>().is_ok() || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+        ),
+    ),
+];
+
+fn page(status: StatusCode, kind: &'static str, body: String) -> Page {
+    let mut page = Response::new(Full::new(Bytes::from(body)));
+    *page.status_mut() = status;
+    page.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    page.headers_mut().extend(HEADERS);
+    page
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! Whether statements can be served.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Admin;
+
+/// How long the database may take to answer.
+const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The three things without which no statement is served; an error is for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readiness {
+    /// The access log can be written.
+    pub log: Result<(), String>,
+    /// A catalog snapshot is there.
+    pub catalog: Result<(), String>,
+    /// The database can be reached.
+    pub upstream: Result<(), String>,
+}
+
+impl Readiness {
+    /// Looks.
+    pub async fn of(admin: &Admin) -> Self {
+        let upstream = match tokio::time::timeout(UPSTREAM_TIMEOUT, (admin.upstream)()).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("no answer within {} seconds", UPSTREAM_TIMEOUT.as_secs())),
+        };
+        Self {
+            log: admin.log.status().trouble.map_or(Ok(()), Err),
+            catalog: (admin.running)().catalog.map(|_| ()).ok_or_else(|| "not loaded yet".to_owned()),
+            upstream,
+        }
+    }
+
+    /// All three.
+    pub fn is_ready(&self) -> bool {
+        self.parts().iter().all(|(_, part)| part.is_ok())
+    }
+
+    /// Each with its name.
+    pub fn parts(&self) -> [(&'static str, &Result<(), String>); 3] {
+        [("access log", &self.log), ("catalog", &self.catalog), ("database", &self.upstream)]
+    }
+}
+
+impl fmt::Display for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, part) in self.parts() {
+            match part {
+                Ok(()) => writeln!(f, "{name}: ok")?,
+                Err(error) => writeln!(f, "{name}: {error}")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+#![allow(unused_must_use, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::audit::{Access, SessionFacts, Sync};
+use crate::policy::AccessReport;
+
+struct Running1 {
+    address: SocketAddr,
+    log: AuditLog,
+    metrics: Arc<Metrics>,
+    database: Arc<AtomicBool>,
+    directory: TempDir,
+}
+
+async fn running() -> Running1 {
+    let directory = TempDir::new().unwrap();
+    let log = AuditLog::open(&directory.path().join("log"), Sync::Written).unwrap();
+    let (metrics, database) = (Arc::new(Metrics::default()), Arc::new(AtomicBool::new(true)));
+    let up = Arc::clone(&database);
+    let admin = Admin {
+        metrics: Arc::clone(&metrics),
+        log: log.clone(),
+        running: Box::new(|| Running { policy: "sha256:<b>".into(), mode: "enforce".into(), catalog: Some(7) }),
+        upstream: Box::new(move || {
+            let up = up.load(Ordering::Relaxed);
+            Box::pin(async move { if up { Ok(()) } else { Err("connection refused".to_owned()) } })
+        }),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, Arc::new(admin)));
+    Running1 { address, log, metrics, database, directory }
+}
+
+impl Running1 {
+    async fn ask(&self, request: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)).await
+    }
+}
+
+#[tokio::test]
+async fn health_and_readiness_tell_what_is_wrong() {
+    let server = running().await;
+    assert_eq!(server.get("/healthz").await.0, 200);
+    let (status, text) = server.get("/readyz").await;
+    assert_eq!(status, 200, "{text}");
+    server.database.store(false, Ordering::Relaxed);
+    let (status, text) = server.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(text.ends_with("access log: ok\ncatalog: ok\ndatabase: connection refused\n"), "{text}");
+    server.database.store(true, Ordering::Relaxed);
+    let (here, away) = (server.directory.path().join("log"), server.directory.path().join("away"));
+    std::fs::rename(&here, &away).unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(10);
+    while server.get("/readyz").await.0 == 200 {
+        assert!(std::time::Instant::now() < until, "a vanished log turns readiness red without a statement");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(server.get("/metrics").await.1.contains("\npgpurpose_log_writable 0\n"));
+    std::fs::rename(&away, &here).unwrap();
+    while server.get("/readyz").await.0 != 200 {
+        assert!(std::time::Instant::now() < until, "and it turns green again without one");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(server.get("/healthz").await.0, 200);
+}
+
+#[tokio::test]
+async fn metrics_are_in_the_form_of_prometheus() {
+    let server = running().await;
+    server.metrics.statements_denied.bump();
+    let (status, text) = server.get("/metrics").await;
+    assert_eq!(status, 200);
+    assert!(text.contains("content-type: text/plain; version=0.0.4"), "{text}");
+    assert!(text.contains("\npgpurpose_statements_total{verdict=\"deny\"} 1\n"), "{text}");
+    assert!(text.contains("\npgpurpose_log_writable 1\n"), "{text}");
+}
+
+#[tokio::test]
+async fn the_console_shows_decisions_and_escapes_what_clients_chose() {
+    let server = running().await;
+    let session = SessionFacts {
+        login: "<script>alert(1)</script>".into(),
+        purpose: Some("support".into()),
+        ..SessionFacts::default()
+    };
+    let report = AccessReport::deny("no rule opens it");
+    let access = Access {
+        session: &session,
+        statement: "SELECT a < $1",
+        fingerprint: "f",
+        report: &report,
+        policy: "p",
+        observe: false,
+        unrestricted: None,
+    };
+    server.log.append_refused(access.record().unwrap()).await.unwrap();
+    let (status, text) = server.get("/").await;
+    assert_eq!(status, 200);
+    assert!(text.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !text.contains("<script"), "{text}");
+    assert!(text.contains("SELECT a &lt; $1") && text.contains("no rule opens it"));
+    assert!(text.contains("sha256:&lt;b&gt;"));
+    assert!(text.contains("content-security-policy: default-src 'none'"));
+}
+
+#[tokio::test]
+async fn nothing_but_get_is_answered_and_the_console_only_by_address() {
+    let server = running().await;
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        let request =
+            format!("{method} /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(server.ask(&request).await.0, 405, "{method}");
+    }
+    assert_eq!(server.get("/etc/passwd").await.0, 404);
+    for (host, status) in
+        [("localhost:9432", 200), ("127.0.0.1", 200), ("[::1]:9432", 200), ("rebound.example:9432", 403), ("", 403)]
+    {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        assert_eq!(server.ask(&request).await.0, status, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_request_is_let_go() {
+    let server = running().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET / HTT").await.unwrap();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(HEAD_TIMEOUT + Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok());
+    assert_eq!(server.get("/healthz").await.0, 200);
+}

@@ -1,0 +1,233 @@
+//! What a StartupMessage may ask for.
+
+use crate::error::{Refusal, SqlState, Stage};
+use crate::wire::startup::Startup;
+
+/// Settings that a client may begin with: none of them changes how a statement is read, by whom it is run, or what the
+/// log and the decision say about it. In the spelling of PostgreSQL; compared without case.
+const ALLOWED: &[&str] = &[
+    "application_name",
+    "bytea_output",
+    "client_connection_check_interval",
+    "client_min_messages",
+    "cursor_tuple_fraction",
+    "DateStyle",
+    "default_transaction_deferrable",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "effective_cache_size",
+    "enable_bitmapscan",
+    "enable_hashagg",
+    "enable_hashjoin",
+    "enable_indexonlyscan",
+    "enable_indexscan",
+    "enable_material",
+    "enable_mergejoin",
+    "enable_nestloop",
+    "enable_seqscan",
+    "enable_sort",
+    "extra_float_digits",
+    "from_collapse_limit",
+    "geqo",
+    "hash_mem_multiplier",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "IntervalStyle",
+    "jit",
+    "join_collapse_limit",
+    "lc_messages",
+    "lc_monetary",
+    "lc_numeric",
+    "lc_time",
+    "lock_timeout",
+    "maintenance_work_mem",
+    "max_parallel_workers_per_gather",
+    "plan_cache_mode",
+    "random_page_cost",
+    "search_path",
+    "statement_timeout",
+    "synchronous_commit",
+    "tcp_keepalives_count",
+    "tcp_keepalives_idle",
+    "tcp_keepalives_interval",
+    "tcp_user_timeout",
+    "temp_buffers",
+    "TimeZone",
+    "transaction_timeout",
+    "work_mem",
+    "xmloption",
+];
+
+/// The proxy's own setting.
+const PURPOSE: &str = "pgpurpose.purpose";
+
+/// What a client asked for, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Wanted {
+    pub(super) login: String,
+    /// The database, as the server knows it.
+    pub(super) database: String,
+    /// Settings to pass on.
+    pub(super) settings: Vec<(String, String)>,
+    pub(super) application: String,
+    /// By the connection's option, else by the database's name.
+    pub(super) purpose: Option<String>,
+}
+
+/// Checks a StartupMessage.
+pub(super) fn read(startup: &Startup) -> Result<Wanted, Refusal> {
+    let mut wanted = Wanted::default();
+    let mut by_database = None;
+    let mut database = None;
+    for (name, value) in &startup.parameters {
+        match name.as_str() {
+            "user" => wanted.login.clone_from(value),
+            "database" => database = Some(value.as_str()),
+            "options" => {
+                for (name, value) in options(value)? {
+                    setting(&mut wanted, &name, value)?;
+                }
+            }
+            // PostgreSQL reads these as false.
+            "replication" if ["false", "off", "no", "0"].contains(&value.to_ascii_lowercase().as_str()) => {}
+            "replication" => {
+                let message = "replication connections are not supported";
+                return Err(Refusal::unsupported(Stage::Session, message)
+                    .hint("replication delivers rows that no policy governs: connect to the database itself"));
+            }
+            name if name.starts_with("_pq_.") => {}
+            name => setting(&mut wanted, name, value.clone())?,
+        }
+    }
+    if wanted.login.is_empty() {
+        let message = "no PostgreSQL user name specified in startup packet";
+        return Err(Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message));
+    }
+    let database = database.filter(|database| !database.is_empty()).unwrap_or(&wanted.login);
+    wanted.database = match database.rsplit_once('@') {
+        Some((database, purpose)) if !database.is_empty() && !purpose.is_empty() => {
+            by_database = Some(purpose.to_owned());
+            database.to_owned()
+        }
+        _ => database.to_owned(),
+    };
+    if wanted.purpose.is_none() {
+        wanted.purpose = by_database;
+    }
+    Ok(wanted)
+}
+
+fn setting(wanted: &mut Wanted, name: &str, value: String) -> Result<(), Refusal> {
+    if name.eq_ignore_ascii_case(PURPOSE) {
+        wanted.purpose = Some(value);
+    } else if name.eq_ignore_ascii_case("client_encoding") {
+        let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
+        // `auto` is libpq's: from the client's locale, which libpq resolves itself.
+        if !["utf8", "unicode"].contains(&plain.to_ascii_lowercase().as_str()) {
+            let message = format!("client_encoding `{value}` is not supported: only UTF8 is");
+            return Err(Refusal::new(Stage::Session, SqlState::INVALID_PARAMETER_VALUE, message)
+                .hint("set PGCLIENTENCODING=UTF8, or `client_encoding=UTF8` in the connection string"));
+        }
+    } else if FIXED.iter().any(|(fixed, only)| name.eq_ignore_ascii_case(fixed) && value.eq_ignore_ascii_case(only)) {
+        // It has that value anyway.
+    } else if let Some(allowed) = ALLOWED.iter().find(|allowed| name.eq_ignore_ascii_case(allowed)) {
+        if *allowed == "application_name" {
+            wanted.application.clone_from(&value);
+        }
+        wanted.settings.retain(|(name, _)| name != allowed);
+        wanted.settings.push(((*allowed).to_owned(), value));
+    } else {
+        let message = format!("setting `{name}` may not be set at the start of a connection");
+        return Err(Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, message)
+            .hint("remove it from the connection's options"));
+    }
+    Ok(())
+}
+
+/// What every session of the proxy begins with: so proxy and database read a text alike.
+pub(super) const FIXED: &[(&str, &str)] =
+    &[("client_encoding", "UTF8"), ("standard_conforming_strings", "on"), ("backslash_quote", "safe_encoding")];
+
+/// Reads `-c name=value --name=value` as PostgreSQL's `pg_split_opts` does: white space parts, a backslash keeps what
+/// follows it.
+fn options(text: &str) -> Result<Vec<(String, String)>, Refusal> {
+    let mut words: Vec<String> = Vec::new();
+    let mut chars = text.chars().peekable();
+    loop {
+        while chars.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+        if chars.peek().is_none() {
+            break;
+        }
+        let mut word = String::new();
+        while let Some(c) = chars.next_if(|c| !c.is_ascii_whitespace()) {
+            word.extend(if c == '\\' { chars.next() } else { Some(c) });
+        }
+        words.push(word);
+    }
+    let unknown = || {
+        Refusal::new(Stage::Session, SqlState::INVALID_PARAMETER_VALUE, "the connection's `options` cannot be read")
+            .hint("only `-c name=value` and `--name=value` are taken")
+    };
+    let mut settings = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let pair = if word == "-c" {
+            words.next().ok_or_else(unknown)?
+        } else if let Some(pair) = word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
+            pair.to_owned()
+        } else {
+            return Err(unknown());
+        };
+        let (name, value) = pair.split_once('=').ok_or_else(unknown)?;
+        // PostgreSQL reads a dash in a name as an underscore.
+        settings.push((name.replace('-', "_"), value.to_owned()));
+    }
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn wanted(parameters: &[(&str, &str)]) -> Result<Wanted, Refusal> {
+        let parameters = parameters.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        read(&Startup { major: 3, minor: 0, parameters })
+    }
+
+    #[test]
+    fn the_purpose_is_taken_from_the_option_before_the_database_name() {
+        let by_name = wanted(&[("user", "a"), ("database", "shop@billing")]).unwrap();
+        assert_eq!((by_name.database.as_str(), by_name.purpose.as_deref()), ("shop", Some("billing")));
+        let both = wanted(&[("user", "a"), ("database", "shop@x"), ("options", "-c pgpurpose.purpose=billing")]).unwrap();
+        assert_eq!((both.database.as_str(), both.purpose.as_deref()), ("shop", Some("billing")));
+        let none = wanted(&[("user", "a")]).unwrap();
+        assert_eq!((none.database.as_str(), none.purpose.as_deref()), ("a", None));
+    }
+
+    #[test]
+    fn options_are_read_as_postgresql_reads_them() {
+        let wanted = wanted(&[("user", "a"), ("options", r"-c search_path=a\ b,c  --work-mem=4MB -cjit=off")]).unwrap();
+        let settings: Vec<_> = wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(settings, [("search_path", "a b,c"), ("work_mem", "4MB"), ("jit", "off")]);
+    }
+
+    #[test]
+    fn settings_that_change_how_a_statement_runs_are_refused_by_name() {
+        for name in ["session_replication_role", "role", "row_security", "standard_conforming_strings", "local_preload_libraries"] {
+            let refusal = wanted(&[("user", "a"), ("options", &format!("-c {name}=off"))]).unwrap_err();
+            assert!(refusal.message.contains(name), "{refusal}");
+        }
+        assert!(wanted(&[("user", "a"), ("options", "-r out.txt")]).is_err());
+        assert!(wanted(&[("user", "a"), ("options", "-c standard_conforming_strings=on")]).is_ok());
+    }
+
+    #[test]
+    fn other_encodings_and_replication_are_refused() {
+        assert!(wanted(&[("user", "a"), ("client_encoding", "'utf-8'")]).is_ok());
+        assert_eq!(wanted(&[("user", "a"), ("client_encoding", "SJIS")]).unwrap_err().sqlstate.as_str(), "22023");
+        assert_eq!(wanted(&[("user", "a"), ("replication", "database")]).unwrap_err().sqlstate.as_str(), "0A000");
+        assert!(wanted(&[("user", "a"), ("replication", "false")]).is_ok());
+        assert!(wanted(&[("database", "a")]).is_err());
+    }
+}

@@ -1,0 +1,153 @@
+//! Authentication by the database: the exchange is passed on.
+
+use tokio::io;
+
+use super::startup::NoSession;
+use crate::error::{Refusal, SqlState, Stage};
+use crate::upstream::{Control, Upstream};
+use crate::wire::backend::{self, Authentication};
+use crate::wire::{ErrorFields, HEADER, Header, Link};
+
+/// The longest message before a session is ready.
+const SMALL: usize = 64 * 1024;
+
+/// What the database said up to its first ReadyForQuery.
+#[derive(Debug, Default)]
+pub(super) struct Greeting {
+    /// ParameterStatus messages, in their order.
+    pub(super) statuses: Vec<(String, String)>,
+    /// Process id and secret for cancel requests.
+    pub(super) key: Option<(u32, Vec<u8>)>,
+    /// The client had to answer a request for a password, so that another server cannot be tried behind its back.
+    pub(super) asked: bool,
+    /// NoticeResponse messages, whole.
+    pub(super) notices: bytes::BytesMut,
+}
+
+impl Greeting {
+    /// The value of a ParameterStatus.
+    pub(super) fn status(&self, name: &str) -> Option<&str> {
+        self.statuses.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Passes the exchange on until the database is ready or refuses. AuthenticationOk is left to the caller.
+pub(super) async fn exchange(client: &mut Link, upstream: &mut Upstream) -> Result<Greeting, NoSession> {
+    let mut greeting = Greeting::default();
+    upstream.drain().await.map_err(|_| gone())?;
+    loop {
+        let header = upstream.message(SMALL).await.map_err(|_| gone())?;
+        let body = upstream.input().get(HEADER..header.total()).unwrap_or_default().to_vec();
+        upstream.consume(header.total());
+        match header.tag {
+            b'R' => {
+                let asks = authentication(client, upstream, header, &body)?;
+                if asks {
+                    greeting.asked = true;
+                    client.drain().await?;
+                    let answer = password_message(client).await?;
+                    upstream.control(Control::Authentication(&answer));
+                    upstream.drain().await.map_err(|_| gone())?;
+                }
+            }
+            b'S' => {
+                let (name, value) = backend::parameter_status(&body).map_err(|_| unreadable())?;
+                greeting.statuses.push((name.to_owned(), value.to_owned()));
+            }
+            b'K' => {
+                let (pid, secret) = backend::key_data(&body).map_err(|_| unreadable())?;
+                greeting.key = Some((pid, secret.to_vec()));
+            }
+            b'N' => ErrorFields::decode(&body).map_err(|_| unreadable())?.encode(b'N', &mut greeting.notices),
+            b'Z' => return Ok(greeting),
+            b'E' => {
+                // What the database says of a login holds no data: it is passed on as it is.
+                let fields = ErrorFields::decode(&body).map_err(|_| unreadable())?;
+                return Err(NoSession::Told(fields));
+            }
+            _ => return Err(unreadable()),
+        }
+    }
+}
+
+/// Passes on what the database asks for; whether the client has to answer.
+fn authentication(client: &mut Link, upstream: &Upstream, header: Header, body: &[u8]) -> Result<bool, NoSession> {
+    match Authentication::decode(body).map_err(|_| unreadable())? {
+        Authentication::Ok => Ok(false),
+        Authentication::Sasl(mechanisms) => {
+            // Channel binding binds the client to the proxy's certificate, which the database does not know. A client
+            // that sees a plain database offer nothing else accepts that; one before a database with TLS would have to
+            // be lied to.
+            let plain: Vec<&str> =
+                mechanisms.iter().map(String::as_str).filter(|mechanism| !mechanism.ends_with("-PLUS")).collect();
+            if upstream.is_encrypted() && plain.len() != mechanisms.len() || plain.is_empty() {
+                let message = "the database asks for channel binding, which cannot be relayed";
+                return Err(NoSession::Refused(
+                    Refusal::unsupported(Stage::Session, message)
+                        .hint("in the proxy's configuration, use another `[auth] method`, or `[upstream] tls = \"disable\"`"),
+                ));
+            }
+            backend::put_sasl(&mut client.out, &plain);
+            Ok(true)
+        }
+        Authentication::Cleartext | Authentication::Md5 | Authentication::SaslContinue => {
+            pass(client, header, body);
+            Ok(true)
+        }
+        Authentication::SaslFinal => {
+            pass(client, header, body);
+            Ok(false)
+        }
+        Authentication::Other(_) => {
+            let message = "the database asks for a kind of authentication that cannot be relayed";
+            Err(NoSession::Refused(Refusal::unsupported(Stage::Session, message)))
+        }
+    }
+}
+
+fn pass(client: &mut Link, header: Header, body: &[u8]) {
+    client.out.extend_from_slice(&header.encode());
+    client.out.extend_from_slice(body);
+}
+
+/// The body of the client's answer.
+async fn password_message(client: &mut Link) -> Result<Vec<u8>, NoSession> {
+    client.fill_to(HEADER).await?;
+    let header = Header::read(client.input()).ok().flatten().filter(|header| header.tag == b'p' && header.body <= SMALL);
+    let Some(header) = header else {
+        let message = "expected a password message";
+        return Err(NoSession::Refused(Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, message)));
+    };
+    client.fill_to(header.total()).await?;
+    let body = client.input().get(HEADER..header.total()).unwrap_or_default().to_vec();
+    client.consume(header.total());
+    Ok(body)
+}
+
+/// The database's effective search path, by a query of the proxy's own.
+pub(super) async fn search_path(upstream: &mut Upstream) -> io::Result<String> {
+    upstream.control(Control::ReadSearchPath);
+    upstream.drain().await?;
+    let mut path = None;
+    loop {
+        let header = upstream.message(SMALL).await?;
+        let body = upstream.input().get(HEADER..header.total()).unwrap_or_default().to_vec();
+        upstream.consume(header.total());
+        match header.tag {
+            b'D' => path = backend::data_row(&body).map_err(io::Error::other)?.into_iter().next().flatten(),
+            b'Z' => return path.ok_or_else(|| io::ErrorKind::InvalidData.into()),
+            b'T' | b'C' | b'S' | b'N' => {}
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+pub(super) fn gone() -> NoSession {
+    let message = "the database closed the connection during the login";
+    NoSession::Refused(Refusal::new(Stage::Session, SqlState::CONNECTION_FAILURE, message))
+}
+
+fn unreadable() -> NoSession {
+    let message = "the database sent a message that cannot be read";
+    NoSession::Refused(Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, message))
+}

@@ -1,0 +1,329 @@
+//! Whether a statement may run now: its decision, the purpose in force, and what it means for names and settings.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::enforcer::{Decision, Rejected, Scope, reject};
+use super::names::{Portal, Prepared, Undo};
+use super::state::{Session, today};
+use crate::audit::Audited;
+use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::{PolicySet, Reason, Role, Verdict};
+use crate::sql::{self, Effect};
+use crate::upstream::{Decided, REFUSED_STATEMENT};
+
+/// A statement that was decided, and under what.
+#[derive(Debug, Clone)]
+pub(super) struct Judged {
+    pub(super) text: String,
+    pub(super) decision: Arc<Decision>,
+    pub(super) scope: Arc<Scope>,
+    pub(super) stated: bool,
+}
+
+/// A Parse that was logged, and no Execute used the record yet.
+#[derive(Debug)]
+pub(super) struct Unspent {
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) token: Audited<Decided>,
+    pub(super) started: Instant,
+}
+
+/// What the rows of a statement come from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// The statement itself.
+    Itself,
+    /// A prepared statement or cursor.
+    Of(Arc<Decision>),
+    /// A prepared statement that must be prepared again first.
+    Again(Arc<Prepared>, Judged),
+}
+
+impl Session {
+    /// The scope in force for a statement that states this purpose, or none.
+    pub(super) fn scope_for(&mut self, stated: Option<&str>) -> Result<Arc<Scope>, Refusal> {
+        let policies = self.shared.policies.load_full();
+        let catalog = self.shared.catalog.current();
+        let today = today();
+        if stated.is_none()
+            && let Some(scope) = &self.scope
+            && Arc::ptr_eq(&scope.policies, &policies)
+            && Arc::ptr_eq(&scope.catalog, &catalog)
+            && scope.today == today
+        {
+            return Ok(Arc::clone(scope));
+        }
+        if !Arc::ptr_eq(&self.role_from, &policies) {
+            self.role = Arc::new(policies.role_of(&self.login).cloned().ok_or_else(|| no_role(&self.login))?);
+            self.role_from = Arc::clone(&policies);
+        }
+        let purpose = stated.unwrap_or_else(|| self.ahead.purpose()).to_owned();
+        let path = self.ahead.path().iter().map(|name| if name == "$user" { self.login.clone() } else { name.clone() });
+        let scope = Arc::new(self.shared.enforcer.scope(
+            policies,
+            catalog,
+            Arc::clone(&self.role),
+            self.login.clone(),
+            purpose,
+            path.collect(),
+            today,
+            self.shared.observe,
+        ));
+        if stated.is_none() {
+            self.scope = Some(Arc::clone(&scope));
+        }
+        Ok(scope)
+    }
+
+    /// Decides one statement; a refusal is in the log when this returns.
+    pub(super) async fn judge(&mut self, text: &str) -> Result<Judged, Refusal> {
+        let unrestricted = self.role.unrestricted.is_some();
+        let stated = match sql::stated_purpose(text) {
+            Ok(stated) => stated,
+            Err(_) if unrestricted => None,
+            Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
+        };
+        let mut scope = self.scope_for(stated.as_deref())?;
+        let mut decided = self.shared.enforcer.decide(text, &scope).await;
+        if let Err(rejected) = &decided
+            && names_unknown(rejected.refusal.sqlstate)
+            && self.shared.refresh(scope.catalog.epoch()).await
+        {
+            scope = self.scope_for(stated.as_deref())?;
+            decided = self.shared.enforcer.decide(text, &scope).await;
+        }
+        let decision = match decided {
+            Ok(decision) => decision,
+            Err(rejected) => return Err(self.log_refused(&scope, *rejected).await),
+        };
+        let judged = Judged { text: text.to_owned(), decision, scope, stated: stated.is_some() };
+        match self.check(&judged) {
+            Ok(()) => Ok(judged),
+            Err(refusal) => {
+                let rejected = reject(refusal, judged.decision.logged.clone());
+                Err(self.log_refused(&judged.scope, *rejected).await)
+            }
+        }
+    }
+
+    async fn log_rejected(&mut self, rejected: Box<Rejected>) -> Refusal {
+        match self.scope_for(None) {
+            Ok(scope) => self.log_refused(&scope, *rejected).await,
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Logs a refusal that was found outside the decision.
+    pub(super) async fn log_refusal(&mut self, refusal: Refusal, text: &str) -> Refusal {
+        self.log_rejected(reject(refusal, sql::redact(text))).await
+    }
+
+    async fn log_refused(&mut self, scope: &Scope, rejected: Rejected) -> Refusal {
+        self.shared.metrics.statements_denied.bump();
+        match self.journal.refused(scope, &rejected).await {
+            Ok(_) => rejected.refusal,
+            Err(error) => {
+                tracing::error!(%error, "a refusal could not be written to the access log");
+                error.refusal()
+            }
+        }
+    }
+
+    /// Whether the purpose may be used, and names are not the proxy's own.
+    fn check(&mut self, judged: &Judged) -> Result<(), Refusal> {
+        let effect = judged.decision.enforced.effect();
+        let scope = &judged.scope;
+        if !leaves_purpose(effect) {
+            check_purpose(&scope.policies, &scope.role, &scope.purpose)?;
+        }
+        match effect {
+            Effect::SetPurpose { purpose: Some(purpose), .. } => {
+                let checked = check_purpose(&scope.policies, &scope.role, purpose);
+                if let Err(refusal) = &checked {
+                    let from = self.confirmed.purpose().to_owned();
+                    self.journal.purpose(&from, purpose, Some(&refusal.message));
+                }
+                checked
+            }
+            Effect::Prepare(name) | Effect::Declare { name, .. } => check_name(name),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the rows of a run come from: EXECUTE and FETCH run what was decided under its own name.
+    pub(super) async fn source(&mut self, judged: &Judged) -> Result<Source, Refusal> {
+        match judged.decision.enforced.effect() {
+            Effect::Execute(name) => {
+                let Some(prepared) = self.names.statement(name).cloned() else { return Err(no_statement(name)) };
+                let stated = if judged.stated { Some(judged.scope.purpose.clone()) } else { None };
+                match self.renew(&prepared, stated).await? {
+                    None => Ok(prepared.decision.clone().map_or(Source::Itself, Source::Of)),
+                    Some(again) if again.decision.enforced.text() == text_of(&prepared) => {
+                        let decision = Arc::clone(&again.decision);
+                        self.names.prepare(name, Arc::new(again.into_prepared(prepared.types.clone())));
+                        Ok(Source::Of(decision))
+                    }
+                    Some(again) => Ok(Source::Again(prepared, again)),
+                }
+            }
+            Effect::Fetch(name) => {
+                let Some(portal) = self.names.portal(name).cloned() else { return Err(no_portal(name)) };
+                self.check_portal(&portal.prepared, name)?;
+                Ok(portal.prepared.decision.clone().map_or(Source::Itself, Source::Of))
+            }
+            _ => Ok(Source::Itself),
+        }
+    }
+
+    /// Whether a prepared statement was decided under what is in force now; else the new decision.
+    pub(super) async fn renew(&mut self, prepared: &Prepared, stated: Option<String>) -> Result<Option<Judged>, Refusal> {
+        if prepared.decision.is_none() {
+            return Ok(None);
+        }
+        let own = prepared.stated.then(|| prepared.scope.purpose.clone());
+        let scope = self.scope_for(own.or(stated).as_deref())?;
+        if prepared.scope.same(&scope) { Ok(None) } else { self.judge(&prepared.text).await.map(Some) }
+    }
+
+    /// Whether an open portal or cursor was decided under what is in force now.
+    pub(super) fn check_portal(&mut self, prepared: &Prepared, name: &str) -> Result<(), Refusal> {
+        let own = prepared.stated.then(|| prepared.scope.purpose.clone());
+        let scope = self.scope_for(own.as_deref())?;
+        if prepared.decision.is_none() || prepared.scope.same(&scope) {
+            return Ok(());
+        }
+        let message = format!("cursor `{name}` was opened for another purpose, search path or policy than are in force now");
+        Err(Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, message).hint("open it again"))
+    }
+
+    /// Counts a run by its verdict.
+    pub(super) fn count(&self, decision: &Decision) {
+        match decision.enforced.report().verdict {
+            Verdict::Allow => self.shared.metrics.statements_allowed.bump(),
+            Verdict::Mask => self.shared.metrics.statements_masked.bump(),
+            Verdict::Deny => self.shared.metrics.statements_denied.bump(),
+        }
+    }
+
+    /// Takes a statement's effect on names and settings for granted, because what follows in the same batch or
+    /// pipeline runs only if it does; gives what undoes it.
+    pub(super) fn expect_effect(&mut self, judged: &Judged) -> Vec<Undo> {
+        let effect = judged.decision.enforced.effect();
+        self.dirty |= !matches!(effect, Effect::None | Effect::Execute(_) | Effect::Fetch(_) | Effect::CopyIn | Effect::CopyOut);
+        let before = (self.ahead.purpose().to_owned(), self.ahead.path().to_vec());
+        if !matches!(effect, Effect::None) {
+            self.ahead.apply(effect, false);
+            if before.0 != self.ahead.purpose() || before.1 != self.ahead.path() {
+                self.scope = None;
+            }
+        }
+        match effect {
+            Effect::Prepare(name) => vec![self.names.prepare(name, Arc::new(judged.clone().into_prepared(None)))],
+            Effect::Deallocate(Some(name)) => vec![self.names.forget_statement(name)],
+            Effect::Deallocate(None) => vec![self.names.forget_statements()],
+            Effect::DiscardAll => vec![self.names.forget_statements(), self.names.forget_portals()],
+            Effect::Declare { name, hold } => {
+                let prepared = Arc::new(judged.clone().into_prepared(None));
+                vec![self.names.bind(name, Portal { prepared, hold: *hold })]
+            }
+            Effect::CloseCursor(Some(name)) => vec![self.names.forget_portal(name)],
+            Effect::CloseCursor(None) => vec![self.names.forget_portals()],
+            Effect::None
+            | Effect::Begin
+            | Effect::Commit { .. }
+            | Effect::Rollback { .. }
+            | Effect::Savepoint(_)
+            | Effect::Release(_)
+            | Effect::RollbackTo(_)
+            | Effect::SetPurpose { .. }
+            | Effect::SetSearchPath { .. }
+            | Effect::ResetAll
+            | Effect::Execute(_)
+            | Effect::Fetch(_)
+            | Effect::CopyIn
+            | Effect::CopyOut => Vec::new(),
+        }
+    }
+}
+
+impl Judged {
+    pub(super) fn into_prepared(self, types: Option<Vec<u8>>) -> Prepared {
+        Prepared::new(self.text, types, Some(self.decision), self.scope, self.stated)
+    }
+}
+
+/// The text that the database holds for a prepared statement.
+pub(super) fn text_of(prepared: &Prepared) -> &str {
+    prepared.decision.as_ref().map_or("", |decision| decision.enforced.text())
+}
+
+/// Statements that do not touch data and that a session needs to get out of a purpose or a transaction.
+fn leaves_purpose(effect: &Effect) -> bool {
+    match effect {
+        Effect::SetPurpose { .. }
+        | Effect::ResetAll
+        | Effect::DiscardAll
+        | Effect::Commit { .. }
+        | Effect::Rollback { .. }
+        | Effect::RollbackTo(_)
+        | Effect::Release(_)
+        | Effect::Deallocate(_)
+        | Effect::CloseCursor(_) => true,
+        Effect::None
+        | Effect::Begin
+        | Effect::Savepoint(_)
+        | Effect::SetSearchPath { .. }
+        | Effect::Prepare(_)
+        | Effect::Execute(_)
+        | Effect::Declare { .. }
+        | Effect::Fetch(_)
+        | Effect::CopyIn
+        | Effect::CopyOut => false,
+    }
+}
+
+/// Whether the role may use the purpose today (42501). An unrestricted role without purposes needs none.
+pub(super) fn check_purpose(policies: &PolicySet, role: &Role, purpose: &str) -> Result<(), Refusal> {
+    if role.unrestricted.is_some() && role.purposes.is_empty() {
+        return Ok(());
+    }
+    policies.check_purpose(role, purpose, today()).map_err(|reason| refusal_of(reason, SqlState::INSUFFICIENT_PRIVILEGE))
+}
+
+/// A reason of the policy as a refusal.
+pub fn refusal_of(reason: Reason, sqlstate: SqlState) -> Refusal {
+    let mut refusal = Refusal::new(Stage::Decide, sqlstate, reason.message);
+    refusal.detail = reason.detail.or_else(|| reason.rule.map(|rule| format!("rule `{rule}`")));
+    refusal.hint = reason.hint;
+    refusal
+}
+
+fn names_unknown(sqlstate: SqlState) -> bool {
+    [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::UNDEFINED_FUNCTION, SqlState::UNDEFINED_OBJECT]
+        .contains(&sqlstate)
+}
+
+fn no_role(login: &str) -> Refusal {
+    let message = format!("login `{login}` has no role in the policy any more");
+    Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message)
+}
+
+pub(super) fn no_statement(name: &str) -> Refusal {
+    let message = format!("prepared statement `{name}` does not exist");
+    Refusal::new(Stage::Session, SqlState::INVALID_SQL_STATEMENT_NAME, message)
+}
+
+pub(super) fn no_portal(name: &str) -> Refusal {
+    Refusal::new(Stage::Session, SqlState::INVALID_CURSOR_NAME, format!("cursor `{name}` does not exist"))
+}
+
+/// Names of the proxy's own cannot be taken.
+pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
+    let own = REFUSED_STATEMENT.split('.').next().unwrap_or(REFUSED_STATEMENT);
+    if name.starts_with(own) {
+        let message = format!("the name `{name}` begins with `{own}`, which is kept for the proxy");
+        return Err(Refusal::new(Stage::Session, SqlState::INVALID_SQL_STATEMENT_NAME, message));
+    }
+    Ok(())
+}

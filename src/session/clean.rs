@@ -1,0 +1,169 @@
+//! What the database says back, without what it may not say (design, invariant 9).
+
+use crate::wire::ErrorFields;
+
+/// SQLSTATEs whose message names only what the client or the schema named: never a value.
+const MESSAGE_KEPT: &[&str] = &[
+    "00000", "01000", "25001", "25006", "25P01", "25P02", "25P03", "26000", "28000", "28P01", "34000", "3B001", "3D000",
+    "3F000", "40001", "40P01", "42501", "42601", "42602", "42611", "42622", "42701", "42702", "42703", "42704", "42710",
+    "42712", "42723", "42725", "42803", "42804", "42809", "42883", "42939", "42939", "42P01", "42P02", "42P03", "42P05",
+    "42P06", "42P07", "42P08", "42P09", "42P10", "42P11", "42P12", "42P13", "42P14", "42P15", "42P16", "42P17", "42P18",
+    "42P19", "42P20", "42P21", "42P22", "0A000", "08P01", "53000", "53100", "53200", "53300", "53400", "54000", "54001",
+    "54011", "54023", "55006", "55P02", "55P03", "55P04", "57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05",
+];
+
+/// SQLSTATEs whose message names something that was not found.
+const NAMES: &[&str] = &["3D000", "3F000", "42601", "42602", "42703", "42704", "42883", "42P01"];
+
+/// Source files whose messages are somebody else's words: procedural languages and foreign servers.
+const FOREIGN_TEXT: &[&[u8]] =
+    &[b"pl_exec.c", b"plpy_elog.c", b"plpy_spi.c", b"plperl.c", b"pltcl.c", b"connection.c", b"dblink.c"];
+
+/// Source files of PostgreSQL whose notices name transactions, settings and relations only.
+const SERVER_NOTICES: &[&[u8]] = &[b"xact.c", b"guc.c", b"tablecmds.c", b"parse_utilcmd.c", b"namespace.c", b"portalcmds.c"];
+
+/// The conditions of appendix A whose message is replaced, by name, and the classes for all others.
+const CONDITIONS: &[(&str, &str)] = &[
+    ("22001", "string data right truncation"),
+    ("22003", "numeric value out of range"),
+    ("22007", "invalid datetime format"),
+    ("22008", "datetime field overflow"),
+    ("22012", "division by zero"),
+    ("22021", "character not in repertoire"),
+    ("22023", "invalid parameter value"),
+    ("22026", "string data length mismatch"),
+    ("22P02", "invalid text representation"),
+    ("22P03", "invalid binary representation"),
+    ("22P04", "bad copy file format"),
+    ("23000", "integrity constraint violation"),
+    ("23001", "restrict violation"),
+    ("23502", "not null violation"),
+    ("23503", "foreign key violation"),
+    ("23505", "unique violation"),
+    ("23514", "check violation"),
+    ("23P01", "exclusion violation"),
+    ("21000", "cardinality violation"),
+    ("P0001", "raise exception"),
+    ("P0002", "no data found"),
+    ("P0003", "too many rows"),
+    ("P0004", "assert failure"),
+    ("XX000", "internal error"),
+    ("XX001", "data corrupted"),
+    ("XX002", "index corrupted"),
+];
+
+const CLASSES: &[(&str, &str)] = &[
+    ("00", "successful completion"),
+    ("01", "warning"),
+    ("02", "no data"),
+    ("08", "connection exception"),
+    ("09", "triggered action exception"),
+    ("20", "case not found"),
+    ("21", "cardinality violation"),
+    ("22", "data exception"),
+    ("23", "integrity constraint violation"),
+    ("25", "invalid transaction state"),
+    ("28", "invalid authorization specification"),
+    ("38", "external routine exception"),
+    ("39", "external routine invocation exception"),
+    ("40", "transaction rollback"),
+    ("42", "syntax error or access rule violation"),
+    ("53", "insufficient resources"),
+    ("54", "program limit exceeded"),
+    ("55", "object not in prerequisite state"),
+    ("57", "operator intervention"),
+    ("58", "system error"),
+    ("P0", "procedural language error"),
+    ("XX", "internal error"),
+];
+
+/// Cleans an error or notice of a governed session. `rewritten`: the text that ran was not the client's, so that
+/// a position in it means nothing to the client.
+///
+/// Severity and SQLSTATE stay. The message stays for conditions that cannot carry data, else the condition's name stands
+/// for it; DETAIL, HINT, CONTEXT, data type and internal query go. Names of schema, table, column and constraint stay
+/// for classes 23 and 42 only.
+pub(super) fn clean(fields: &mut ErrorFields, rewritten: bool) {
+    let sqlstate = fields.sqlstate().unwrap_or("XX000").to_owned();
+    let class = sqlstate.get(..2).unwrap_or("XX").to_owned();
+    if !message_is_safe(fields, &sqlstate) {
+        fields.set(b'M', condition(&sqlstate, &class).as_bytes());
+    }
+    fields.set(b'C', sqlstate.as_bytes());
+    let names = matches!(class.as_str(), "23" | "42");
+    fields.retain(|code| match code {
+        b'S' | b'V' | b'C' | b'M' => true,
+        b'P' => !rewritten,
+        b's' | b't' | b'c' | b'n' => names,
+        _ => false,
+    });
+}
+
+fn message_is_safe(fields: &ErrorFields, sqlstate: &str) -> bool {
+    // RAISE takes any SQLSTATE and any text, and so do other languages and remote servers: the source file tells.
+    let raised = fields.get(b'F').is_none_or(|file| FOREIGN_TEXT.contains(&file));
+    // A name that is not found while a statement is parsed is the client's own, and comes with its position; one
+    // without may be a value that was cast to `regclass` or `regrole`.
+    let value_as_name = NAMES.contains(&sqlstate) && fields.get(b'P').is_none();
+    let own_notice = !matches!(sqlstate, "00000" | "01000") || SERVER_NOTICES.iter().any(|file| fields.get(b'F') == Some(file));
+    MESSAGE_KEPT.contains(&sqlstate) && !raised && !value_as_name && own_notice
+}
+
+fn condition(sqlstate: &str, class: &str) -> &'static str {
+    let named = CONDITIONS.iter().find(|(code, _)| *code == sqlstate);
+    named.or_else(|| CLASSES.iter().find(|(code, _)| *code == class)).map_or("error", |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cleaned(sqlstate: &str, message: &str) -> ErrorFields {
+        let mut fields = ErrorFields::new("ERROR", sqlstate, message);
+        for code in *b"DHWqdsctnPLR" {
+            fields.set(code, b"canary");
+        }
+        fields.set(b'F', b"parse_relation.c");
+        clean(&mut fields, true);
+        fields
+    }
+
+    #[test]
+    fn a_value_in_a_message_is_replaced_by_the_condition() {
+        let fields = cleaned("22P02", "invalid input syntax for type integer: \"canary\"");
+        assert_eq!(fields, ErrorFields::new("ERROR", "22P02", "invalid text representation"));
+    }
+
+    #[test]
+    fn a_unique_violation_keeps_the_names_and_loses_the_key() {
+        let fields = cleaned("23505", "duplicate key value violates unique constraint");
+        assert_eq!(fields.get(b'M'), Some(&b"unique violation"[..]));
+        assert_eq!(fields.get(b'D'), None);
+        assert_eq!(fields.get(b'n'), Some(&b"canary"[..]));
+    }
+
+    #[test]
+    fn a_message_that_names_only_what_was_written_stays() {
+        let fields = cleaned("42P01", "relation \"x\" does not exist");
+        assert_eq!(fields.get(b'M'), Some(&b"relation \"x\" does not exist"[..]));
+        assert_eq!(fields.get(b'H'), None);
+    }
+
+    #[test]
+    fn a_value_that_was_cast_to_a_name_is_replaced() {
+        let mut fields = ErrorFields::new("ERROR", "42P01", "relation \"canary\" does not exist");
+        fields.set(b'F', b"namespace.c");
+        clean(&mut fields, true);
+        assert_eq!(fields.get(b'M'), Some(&b"syntax error or access rule violation"[..]));
+    }
+
+    #[test]
+    fn what_a_function_raises_is_replaced() {
+        let mut fields = ErrorFields::new("NOTICE", "00000", "canary");
+        fields.set(b'F', b"pl_exec.c");
+        clean(&mut fields, true);
+        assert_eq!(fields.get(b'M'), Some(&b"successful completion"[..]));
+        assert_eq!(cleaned("P0001", "canary").get(b'M'), Some(&b"raise exception"[..]));
+        assert_eq!(cleaned("ZZ999", "canary").get(b'M'), Some(&b"error"[..]));
+    }
+}

@@ -1,0 +1,201 @@
+//! Decides statements on threads whose stack is large enough, and keeps the decisions.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use std::{fmt, io, thread};
+
+use jiff::civil::Date;
+use tokio::sync::oneshot;
+
+use super::cache::{Cache, ScopeKey, Table};
+use crate::catalog::Catalog;
+use crate::error::{Refusal, Stage};
+use crate::policy::{AccessReport, PolicySet, Role};
+use crate::sql::{Context, Enforced, Redacted, Refused, redact};
+use crate::telemetry::Metrics;
+
+/// Both parsers recurse (design, settled choices).
+const STACK: usize = 64 * 1024 * 1024;
+
+/// A function that decides one statement.
+pub type Enforce = dyn Fn(&str, &Context<'_>) -> Result<Enforced, Box<Refused>> + Send + Sync;
+
+/// A statement that was decided, with what the log says about it.
+#[derive(Debug)]
+pub(super) struct Decision {
+    pub(super) enforced: Arc<Enforced>,
+    pub(super) logged: Redacted,
+}
+
+/// A statement that was refused, with what the log says about it.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    pub(super) refusal: Refusal,
+    pub(super) report: AccessReport,
+    pub(super) logged: Redacted,
+}
+
+/// On whose behalf, why and under which snapshots: all that a decision depends on but the text.
+#[derive(Debug)]
+pub(super) struct Scope {
+    pub(super) policies: Arc<PolicySet>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) role: Arc<Role>,
+    pub(super) login: String,
+    pub(super) purpose: String,
+    /// `$user` replaced.
+    pub(super) search_path: Vec<String>,
+    pub(super) today: Date,
+    pub(super) observe: bool,
+    table: Arc<Table>,
+}
+
+impl Scope {
+    /// Whether a decision made under the other still holds under this one.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.table, &other.table)
+            || (self.login == other.login
+                && self.role.name == other.role.name
+                && self.purpose == other.purpose
+                && self.search_path == other.search_path
+                && self.today == other.today
+                && self.policies.hash() == other.policies.hash()
+                && self.catalog.epoch() == other.catalog.epoch())
+    }
+}
+
+type Answer = Result<Decision, Box<Rejected>>;
+
+struct Job {
+    text: String,
+    scope: Arc<Scope>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// The threads and the cache.
+pub(super) struct Enforcer {
+    metrics: Arc<Metrics>,
+    jobs: Sender<Job>,
+    cache: Cache,
+}
+
+impl fmt::Debug for Enforcer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Enforcer").finish_non_exhaustive()
+    }
+}
+
+impl Enforcer {
+    /// Starts so many threads; they end with the enforcer.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub(super) fn new(enforce: Box<Enforce>, threads: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let enforce: Arc<Enforce> = Arc::from(enforce);
+        let (jobs, inbox) = channel::<Job>();
+        let inbox = Arc::new(Mutex::new(inbox));
+        for number in 0..threads.max(1) {
+            let (inbox, enforce) = (Arc::clone(&inbox), Arc::clone(&enforce));
+            thread::Builder::new()
+                .name(format!("decide-{number}"))
+                .stack_size(STACK)
+                .spawn(move || work(&inbox, &*enforce))?;
+        }
+        Ok(Self { metrics, jobs, cache: Cache::default() })
+    }
+
+    /// A scope; its decisions are shared with every equal one.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn scope(
+        &self,
+        policies: Arc<PolicySet>,
+        catalog: Arc<Catalog>,
+        role: Arc<Role>,
+        login: String,
+        purpose: String,
+        search_path: Vec<String>,
+        today: Date,
+        observe: bool,
+    ) -> Scope {
+        let table = self.cache.table(ScopeKey {
+            login: login.clone(),
+            role: role.name.clone(),
+            purpose: purpose.clone(),
+            search_path: search_path.clone(),
+            today,
+            policy: policies.hash().to_owned(),
+            epoch: catalog.epoch(),
+        });
+        Scope { policies, catalog, role, login, purpose, search_path, today, observe, table }
+    }
+
+    /// Decides a statement, or finds the decision.
+    pub(super) async fn decide(&self, text: &str, scope: &Arc<Scope>) -> Result<Arc<Decision>, Box<Rejected>> {
+        if let Some(decision) = scope.table.get(text) {
+            self.metrics.cache_hits.bump();
+            return Ok(decision);
+        }
+        self.metrics.cache_misses.bump();
+        let started = Instant::now();
+        let (answer, decided) = oneshot::channel();
+        let job = Job { text: text.to_owned(), scope: Arc::clone(scope), answer };
+        let sent = self.jobs.send(job).is_ok();
+        let answer = if sent { decided.await.ok() } else { None };
+        self.metrics.decide.observe(started.elapsed());
+        match answer {
+            Some(Ok(decision)) => {
+                let decision = Arc::new(decision);
+                scope.table.put(text, &decision);
+                Ok(decision)
+            }
+            Some(Err(rejected)) => Err(rejected),
+            None => Err(reject(Refusal::internal(Stage::Session), redact(text))),
+        }
+    }
+}
+
+/// A refusal with the report that says no more than it.
+pub(super) fn reject(refusal: Refusal, logged: Redacted) -> Box<Rejected> {
+    let report = AccessReport::deny(refusal.message.clone());
+    Box::new(Rejected { refusal, report, logged })
+}
+
+fn work(inbox: &Mutex<Receiver<Job>>, enforce: &Enforce) {
+    loop {
+        let job = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Job { text, scope, answer }) = job else { return };
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(enforce, &text, &scope)));
+        let decided = decided.unwrap_or_else(|_| {
+            tracing::error!("a decision panicked; the statement was refused");
+            Err(reject(Refusal::internal(Stage::Session), redact("")))
+        });
+        // The session may be gone.
+        let _ = answer.send(decided);
+    }
+}
+
+fn decide(enforce: &Enforce, text: &str, scope: &Scope) -> Answer {
+    let logged = redact(text);
+    let decided = if scope.role.unrestricted.is_some() {
+        crate::sql::relay_unrestricted(text, &scope.role)
+    } else {
+        enforce(
+            text,
+            &Context {
+                catalog: &scope.catalog,
+                policies: &scope.policies,
+                login: &scope.login,
+                purpose: &scope.purpose,
+                search_path: &scope.search_path,
+                today: scope.today,
+                observe: scope.observe,
+            },
+        )
+    };
+    match decided {
+        Ok(enforced) => Ok(Decision { enforced: Arc::new(enforced), logged }),
+        Err(refused) => Err(Box::new(Rejected { refusal: refused.refusal, report: refused.report, logged })),
+    }
+}

@@ -1,0 +1,204 @@
+//! The extended query: Parse, Bind, Describe, Execute.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::admit::{Judged, Source, Unspent, check_name, no_portal, no_statement, text_of};
+use super::names::{Portal, Prepared};
+use super::pending::{Expect, Run};
+use super::state::Session;
+use crate::audit::{AuditError, Audited};
+use crate::error::{Refusal, SqlState, Stage};
+use crate::sql::{self, Effect};
+use crate::upstream::{Control, Decided};
+use crate::wire::frontend::{Parse, Target};
+
+/// Names that one session may hold.
+const MAX_OPEN_NAMES: usize = 20_000;
+
+impl Session {
+    /// Handles a Parse.
+    pub(super) async fn parse(&mut self, parse: Parse<'_>) {
+        if let Err(refusal) = self.try_parse(parse).await {
+            self.refuse(refusal, false);
+        }
+    }
+
+    async fn try_parse(&mut self, parse: Parse<'_>) -> Result<(), Refusal> {
+        check_name(parse.name)?;
+        if self.names.count() >= MAX_OPEN_NAMES {
+            let message = "too many prepared statements and cursors are open";
+            return Err(Refusal::new(Stage::Session, SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
+        let statements = match sql::split(parse.sql) {
+            Ok(statements) => statements,
+            Err(_) if self.role.unrestricted.is_some() => vec![parse.sql],
+            Err(refusal) => return Err(self.log_refusal(refusal, parse.sql).await),
+        };
+        let text = match statements.as_slice() {
+            [] => return self.parse_empty(parse.name),
+            [text] => *text,
+            _ => {
+                let refusal = Refusal::syntax(Stage::Session, "cannot insert multiple commands into a prepared statement");
+                return Err(self.log_refusal(refusal, parse.sql).await);
+            }
+        };
+        let judged = self.judge(text).await?;
+        self.forward_parse(parse.name, judged, parse.types.to_vec(), false).await
+    }
+
+    fn parse_empty(&mut self, name: &str) -> Result<(), Refusal> {
+        let scope = self.scope_for(None)?;
+        let prepared = Arc::new(Prepared::new(String::new(), Some(vec![0, 0]), None, scope, false));
+        self.upstream.control(Control::EmptyParse(name));
+        let undo = Some(self.names.prepare(name, prepared));
+        self.pending.push(Expect::Parse { hidden: false, undo });
+        self.segment_open = true;
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Logs and forwards a Parse.
+    async fn forward_parse(&mut self, name: &str, judged: Judged, types: Vec<u8>, hidden: bool) -> Result<(), Refusal> {
+        let token = self.journal.access(&judged.scope, &judged.decision, &judged.decision).await.map_err(unlogged)?;
+        self.upstream.parse(name, &token, &types);
+        let prepared = Arc::new(judged.into_prepared(Some(types)));
+        let undo = Some(self.names.prepare(name, Arc::clone(&prepared)));
+        self.unspent.push(Unspent { prepared, token, started: Instant::now() });
+        self.pending.push(Expect::Parse { hidden, undo });
+        self.segment_open = true;
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Replaces a statement in the database by what was decided now; the client does not see it.
+    pub(super) async fn prepare_again(&mut self, name: &str, old: &Prepared, judged: Judged) -> Result<(), Refusal> {
+        let Some(types) = old.types.clone() else {
+            let message = format!("prepared statement `{name}` was decided for another purpose, search path or policy than are in force now");
+            return Err(Refusal::new(Stage::Session, SqlState::FEATURE_NOT_SUPPORTED, message).hint("prepare it again"));
+        };
+        if !name.is_empty() {
+            self.upstream.control(Control::Close(Target::Statement, name));
+            let undo = Some(self.names.forget_statement(name));
+            self.pending.push(Expect::Close { hidden: true, undo });
+            self.segment_open = true;
+        }
+        self.forward_parse(name, judged, types, true).await
+    }
+
+    /// Handles a Bind, whose values follow.
+    pub(super) async fn bind(&mut self, portal: &str, statement: &str, rest: usize) -> Result<(), Refusal> {
+        let Some(mut prepared) = self.names.statement(statement).cloned() else { return Err(no_statement(statement)) };
+        if let Some(judged) = self.renew(&prepared, None).await? {
+            if judged.decision.enforced.text() == text_of(&prepared) {
+                // The same text: the database's statement stands.
+                self.names.prepare(statement, Arc::new(judged.into_prepared(prepared.types.clone())));
+            } else {
+                self.prepare_again(statement, &prepared, judged).await?;
+            }
+            prepared = self.names.statement(statement).cloned().ok_or_else(|| no_statement(statement))?;
+        }
+        self.upstream.control(Control::Bind { portal, statement, rest });
+        let undo = Some(self.names.bind(portal, Portal { prepared, hold: false }));
+        self.pending.push(Expect::Bind { undo });
+        self.segment_open = true;
+        Ok(())
+    }
+
+    /// Forwards a Describe.
+    pub(super) fn forward_describe(&mut self, target: Target, name: &str, prepared: &Arc<Prepared>, hidden: bool) {
+        self.upstream.control(Control::Describe(target, name));
+        prepared.describing(self.segment);
+        let rows_of = self.rows_of(prepared);
+        self.pending.push(Expect::Describe { of: Arc::clone(prepared), rows_of, hidden });
+        self.segment_open = true;
+    }
+
+    /// The decision that the rows of a prepared statement come under.
+    fn rows_of(&self, prepared: &Prepared) -> Option<Arc<super::enforcer::Decision>> {
+        let decision = prepared.decision.as_ref()?;
+        match decision.enforced.effect() {
+            Effect::Execute(name) => self.names.statement(name)?.decision.clone(),
+            Effect::Fetch(name) => self.names.portal(name)?.prepared.decision.clone(),
+            _ => Some(Arc::clone(decision)),
+        }
+    }
+
+    /// Handles an Execute.
+    pub(super) async fn execute(&mut self, portal: &str, rows: i32) {
+        if let Err(refusal) = self.try_execute(portal, rows).await {
+            self.refuse(refusal, false);
+        }
+    }
+
+    async fn try_execute(&mut self, portal: &str, rows: i32) -> Result<(), Refusal> {
+        let Some(Portal { prepared, .. }) = self.names.portal(portal).cloned() else { return Err(no_portal(portal)) };
+        let Some(decision) = prepared.decision.clone() else {
+            self.upstream.execute_empty(portal);
+            self.push_run(None, None, None, Vec::new());
+            return Ok(());
+        };
+        if let Err(refusal) = self.check_portal(&prepared, portal) {
+            return Err(self.log_refusal(refusal, &prepared.text).await);
+        }
+        let judged = Judged {
+            text: prepared.text.clone(),
+            decision: Arc::clone(&decision),
+            scope: Arc::clone(&prepared.scope),
+            stated: prepared.stated,
+        };
+        let reported = match self.source(&judged).await {
+            Ok(Source::Itself) => Arc::clone(&decision),
+            Ok(Source::Of(reported)) => reported,
+            Ok(Source::Again(old, again)) => {
+                let Effect::Execute(name) = decision.enforced.effect() else {
+                    return Err(Refusal::internal(Stage::Session));
+                };
+                let reported = Arc::clone(&again.decision);
+                self.prepare_again(name, &old, again).await?;
+                reported
+            }
+            Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
+        };
+        if !decision.enforced.guard().is_unrestricted() && !prepared.is_described(self.segment) {
+            // Rows come only behind a row description that was checked.
+            self.forward_describe(Target::Portal, portal, &prepared, true);
+        }
+        let token = match self.take_unspent(&prepared, Arc::ptr_eq(&decision, &reported)) {
+            Some(token) => token,
+            None => self.journal.access(&prepared.scope, &decision, &reported).await.map_err(unlogged)?,
+        };
+        self.count(&reported);
+        let undo = self.expect_effect(&judged);
+        self.upstream.execute(&token, portal, rows);
+        self.push_run(Some(token.seq()), Some(decision), Some(reported), undo);
+        Ok(())
+    }
+
+    fn push_run(
+        &mut self,
+        seq: Option<u64>,
+        decision: Option<Arc<super::enforcer::Decision>>,
+        rows_of: Option<Arc<super::enforcer::Decision>>,
+        undo: Vec<super::names::Undo>,
+    ) {
+        let run = Run { seq, started: Instant::now(), decision, rows_of, described: true, rows: 0, undo };
+        self.pending.push(Expect::Execute(Box::new(run)));
+        self.segment_open = true;
+    }
+
+    /// The record that was written for the Parse serves the first run in the same segment, so that a statement that is
+    /// prepared and run at once has one record.
+    fn take_unspent(&mut self, prepared: &Arc<Prepared>, own_report: bool) -> Option<Audited<Decided>> {
+        if !own_report {
+            return None;
+        }
+        let position = self.unspent.iter().position(|unspent| Arc::ptr_eq(&unspent.prepared, prepared))?;
+        Some(self.unspent.swap_remove(position).token)
+    }
+}
+
+fn unlogged(error: AuditError) -> Refusal {
+    tracing::error!(%error, "a statement was refused because it could not be logged");
+    error.refusal()
+}

@@ -1,0 +1,45 @@
+//! The row description is held against the decision (design, invariant 11).
+
+use super::enforcer::Decision;
+use super::state::{End, Session};
+use crate::error::{Refusal, SqlState, Stage};
+use crate::wire::backend;
+
+impl Session {
+    /// Whether every field of a RowDescription may come back for the statement.
+    ///
+    /// # Errors
+    /// One may not: the session ends, and the log holds an incident.
+    pub(super) fn check_description(&self, decision: Option<&Decision>, seq: Option<u64>, body: &[u8]) -> Result<(), End> {
+        let mut stranger = None;
+        let guard = decision.map(|decision| decision.enforced.guard());
+        let read = backend::row_description(body, |table, column| {
+            if !guard.is_some_and(|guard| guard.permits(table, column)) {
+                stranger = Some((table, column));
+            }
+        });
+        if read.is_err() {
+            return Err(End::violation("the database sent a message that cannot be read"));
+        }
+        let Some((table, column)) = stranger else { return Ok(()) };
+        if self.shared.observe {
+            return Ok(());
+        }
+        let what = format!("the result holds column {column} of relation {table}, which the decision did not open");
+        Err(self.incident(seq, &what))
+    }
+
+    /// Logs what must never happen, and ends the session before anything of it reaches the client.
+    pub(super) fn incident(&self, seq: Option<u64>, what: &str) -> End {
+        self.shared.metrics.incidents.bump();
+        self.journal.incident(seq, what);
+        End::Fatal(
+            Refusal::new(
+                Stage::Session,
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                "the database's answer does not match the decision, so the session was ended",
+            )
+            .hint("the access log holds the incident"),
+        )
+    }
+}

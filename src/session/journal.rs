@@ -1,0 +1,123 @@
+//! What the session writes into the access log.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::enforcer::{Decision, Rejected, Scope};
+use crate::audit::{Access, AccessRecord, AuditError, AuditLog, Audited, Event, Outcome, OutcomeStatus, SessionFacts};
+use crate::policy::AccessReport;
+use crate::sql::Redacted;
+use crate::upstream::Decided;
+
+/// The log, and who writes.
+#[derive(Debug)]
+pub(super) struct Journal {
+    log: AuditLog,
+    facts: SessionFacts,
+}
+
+impl Journal {
+    pub(super) fn new(log: AuditLog, facts: SessionFacts) -> Self {
+        Self { log, facts }
+    }
+
+    fn record(&mut self, scope: &Scope, logged: &Redacted, report: &AccessReport) -> Result<AccessRecord, AuditError> {
+        self.enter(scope);
+        Access {
+            session: &self.facts,
+            statement: &logged.statement,
+            fingerprint: &logged.fingerprint,
+            report,
+            policy: scope.policies.hash(),
+            observe: scope.observe,
+            unrestricted: scope.role.unrestricted.as_deref(),
+        }
+        .record()
+    }
+
+    /// The purpose and the role of the record at hand.
+    fn enter(&mut self, scope: &Scope) {
+        if self.facts.purpose.as_deref() != Some(&scope.purpose) {
+            self.facts.purpose = Some(scope.purpose.clone());
+        }
+        if self.facts.role.as_deref() != Some(&scope.role.name) {
+            self.facts.role = Some(scope.role.name.clone());
+            self.facts.recipient = Some(scope.role.recipient.clone());
+        }
+    }
+
+    /// Logs runs before they are forwarded: the statement, and whose report it has (EXECUTE has that of what it runs).
+    pub(super) async fn accesses(
+        &mut self,
+        runs: Vec<(&Scope, &Decision, &Decision)>,
+    ) -> Result<Vec<Audited<Decided>>, AuditError> {
+        let mut batch = Vec::with_capacity(runs.len());
+        for (scope, statement, reported) in runs {
+            let record = self.record(scope, &statement.logged, reported.enforced.report())?;
+            batch.push((record, Arc::clone(&statement.enforced)));
+        }
+        self.log.append_accesses(batch).await
+    }
+
+    /// Logs one run.
+    pub(super) async fn access(
+        &mut self,
+        scope: &Scope,
+        statement: &Decision,
+        reported: &Decision,
+    ) -> Result<Audited<Decided>, AuditError> {
+        let record = self.record(scope, &statement.logged, reported.enforced.report())?;
+        self.log.append_access(record, Arc::clone(&statement.enforced)).await
+    }
+
+    /// Logs a refusal.
+    pub(super) async fn refused(&mut self, scope: &Scope, rejected: &Rejected) -> Result<u64, AuditError> {
+        let record = self.record(scope, &rejected.logged, &rejected.report)?;
+        self.log.append_refused(record).await
+    }
+
+    /// How a run ended.
+    pub(super) fn outcome(&self, seq: u64, started: Instant, rows: Option<u64>, failed: Option<&str>) {
+        let status = if failed.is_some() { OutcomeStatus::Error } else { OutcomeStatus::Ok };
+        self.end(Outcome { of: seq, status, rows, sqlstate: failed.map(Cow::Borrowed), ms: milliseconds(started) });
+    }
+
+    /// A run was logged and its end will never be known, or it never began.
+    pub(super) fn lost(&self, seq: u64, started: Instant) {
+        self.end(Outcome { of: seq, status: OutcomeStatus::Lost, rows: None, sqlstate: None, ms: milliseconds(started) });
+    }
+
+    fn end(&self, outcome: Outcome<'_>) {
+        self.note(&Event::Outcome(outcome));
+    }
+
+    fn note(&self, event: &Event<'_>) {
+        match event.record() {
+            Ok(record) => self.log.note(record),
+            Err(error) => tracing::error!(%error, "an event could not be written to the access log"),
+        }
+    }
+
+    /// The purpose changed, or a change was refused.
+    pub(super) fn purpose(&mut self, from: &str, to: &str, refused: Option<&str>) {
+        self.facts.purpose = Some(if refused.is_some() { from } else { to }.to_owned());
+        self.note(&Event::Purpose { session: Cow::Borrowed(&self.facts), from: Some(from), to, refused });
+    }
+
+    /// Something that must never happen.
+    pub(super) fn incident(&self, of: Option<u64>, what: &str) {
+        tracing::error!(session = %self.facts.session, what, "incident");
+        self.note(&Event::Incident { session: Cow::Borrowed(&self.facts), of, what });
+    }
+
+    /// The session ended.
+    pub(super) fn disconnect(&self, reason: Option<&str>) {
+        self.note(&Event::Disconnect { session: &self.facts.session, reason });
+    }
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    // Microseconds are enough, and short to write.
+    (since.elapsed().as_secs_f64() * 1_000_000.0).round() / 1000.0
+}

@@ -1,0 +1,111 @@
+//! What was forwarded and is not answered yet, in order: each answer of the database belongs to the first.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::enforcer::Decision;
+use super::names::{Prepared, Undo};
+use crate::error::Refusal;
+
+/// One run of a statement.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// Number of its `access` record; `None` for a statement of no text.
+    pub(super) seq: Option<u64>,
+    pub(super) started: Instant,
+    /// The statement itself: its effect.
+    pub(super) decision: Option<Arc<Decision>>,
+    /// The statement whose rows come back: that of EXECUTE's or FETCH's name.
+    pub(super) rows_of: Option<Arc<Decision>>,
+    /// A row description came for it.
+    pub(super) described: bool,
+    pub(super) rows: u64,
+    pub(super) undo: Vec<Undo>,
+}
+
+/// A message that was forwarded. `hidden`: the client does not know of it.
+#[derive(Debug)]
+pub(super) enum Expect {
+    /// A simple query; ends with ReadyForQuery.
+    Query(VecDeque<Run>),
+    /// ParseComplete.
+    Parse { hidden: bool, undo: Option<Undo> },
+    /// BindComplete.
+    Bind { undo: Option<Undo> },
+    /// RowDescription or NoData; for a statement, ParameterDescription before it.
+    Describe { of: Arc<Prepared>, rows_of: Option<Arc<Decision>>, hidden: bool },
+    /// Rows, and CommandComplete, EmptyQueryResponse or PortalSuspended.
+    Execute(Box<Run>),
+    /// CloseComplete.
+    Close { hidden: bool, undo: Option<Undo> },
+    /// ReadyForQuery.
+    Sync { hidden: bool },
+    /// An error, in whose place the client gets this.
+    Refuse(Box<Refusal>),
+    /// The client ended a COPY: nothing is expected for it.
+    CopyEnd,
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(super) struct Pending(VecDeque<Expect>);
+
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn push(&mut self, expect: Expect) {
+        self.0.push_back(expect);
+    }
+
+    /// The message that the next answer belongs to.
+    pub(super) fn head(&mut self) -> Option<&mut Expect> {
+        while matches!(self.0.front(), Some(Expect::CopyEnd)) {
+            self.0.pop_front();
+        }
+        self.0.front_mut()
+    }
+
+    /// The first message is answered.
+    pub(super) fn pop(&mut self) -> Option<Expect> {
+        let popped = self.0.pop_front();
+        // Markers are answered by nothing.
+        while matches!(self.0.front(), Some(Expect::CopyEnd)) {
+            self.0.pop_front();
+        }
+        popped
+    }
+
+    /// After an error: everything that the database skips, up to the next Sync, which stays.
+    pub(super) fn skip_to_sync(&mut self) -> Vec<Expect> {
+        let end = self.0.iter().position(|expect| matches!(expect, Expect::Sync { .. })).unwrap_or(self.0.len());
+        self.0.drain(..end).collect()
+    }
+
+    /// Whether a Sync waits.
+    pub(super) fn has_sync(&self) -> bool {
+        self.0.iter().any(|expect| matches!(expect, Expect::Sync { .. }))
+    }
+
+    /// COPY IN began for the first message: the database ignores each Sync that was sent before the copy's end. Gives
+    /// how many were dropped.
+    pub(super) fn drop_syncs_in_copy(&mut self) -> usize {
+        let before = self.0.len();
+        let mut kept = VecDeque::with_capacity(before);
+        let mut within = true;
+        for (position, expect) in std::mem::take(&mut self.0).into_iter().enumerate() {
+            within = within && (position == 0 || matches!(expect, Expect::Sync { .. }));
+            if !(within && position > 0) {
+                kept.push_back(expect);
+            }
+        }
+        self.0 = kept;
+        before.saturating_sub(self.0.len())
+    }
+}

@@ -1,0 +1,243 @@
+//! What statements did to purpose and search path, as transactions make it last or undo it.
+
+use crate::sql::Effect;
+
+/// The values in force at one point.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Values {
+    purpose: String,
+    path: Vec<String>,
+    /// SET LOCAL: until the transaction ends.
+    local_purpose: Option<String>,
+    local_path: Option<Vec<String>>,
+}
+
+/// Purpose and search path, transaction-aware: SET is undone by ROLLBACK and ROLLBACK TO, SET LOCAL by the end of the
+/// transaction ("SET" in PostgreSQL's documentation).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Settings {
+    /// What RESET goes back to.
+    start: Values,
+    /// What ROLLBACK goes back to.
+    committed: Values,
+    now: Values,
+    savepoints: Vec<(String, Values)>,
+}
+
+impl Settings {
+    /// As the session begins.
+    pub(super) fn new(purpose: String, path: Vec<String>) -> Self {
+        let start = Values { purpose, path, ..Values::default() };
+        Self { committed: start.clone(), now: start.clone(), start, savepoints: Vec::new() }
+    }
+
+    /// The purpose in force.
+    pub(super) fn purpose(&self) -> &str {
+        self.now.local_purpose.as_deref().unwrap_or(&self.now.purpose)
+    }
+
+    /// The search path in force, `$user` not replaced.
+    pub(super) fn path(&self) -> &[String] {
+        self.now.local_path.as_deref().unwrap_or(&self.now.path)
+    }
+
+    /// Applies what a statement does, once it has run. `rolled_back`: a COMMIT that PostgreSQL answered with ROLLBACK.
+    pub(super) fn apply(&mut self, effect: &Effect, rolled_back: bool) {
+        match effect {
+            Effect::SetPurpose { purpose, local } => {
+                let value = purpose.clone().unwrap_or_else(|| self.start.purpose.clone());
+                if *local {
+                    self.now.local_purpose = Some(value);
+                } else {
+                    self.now.purpose = value;
+                    self.now.local_purpose = None;
+                }
+            }
+            Effect::SetSearchPath { path, local } => {
+                let value = path.clone().unwrap_or_else(|| self.start.path.clone());
+                if *local {
+                    self.now.local_path = Some(value);
+                } else {
+                    self.now.path = value;
+                    self.now.local_path = None;
+                }
+            }
+            Effect::ResetAll | Effect::DiscardAll => self.now = self.start.clone(),
+            Effect::Commit { .. } if rolled_back => self.rollback(),
+            Effect::Commit { .. } => self.commit(),
+            Effect::Rollback { .. } => self.rollback(),
+            Effect::Savepoint(name) => self.savepoints.push((name.clone(), self.now.clone())),
+            Effect::Release(name) => {
+                if let Some(position) = self.find(name) {
+                    self.savepoints.truncate(position);
+                }
+            }
+            Effect::RollbackTo(name) => {
+                if let Some(position) = self.find(name) {
+                    // The savepoint itself stays.
+                    self.savepoints.truncate(position.saturating_add(1));
+                    if let Some((_, values)) = self.savepoints.last() {
+                        self.now = values.clone();
+                    }
+                }
+            }
+            Effect::None
+            | Effect::Begin
+            | Effect::Prepare(_)
+            | Effect::Execute(_)
+            | Effect::Deallocate(_)
+            | Effect::Declare { .. }
+            | Effect::Fetch(_)
+            | Effect::CloseCursor(_)
+            | Effect::CopyIn
+            | Effect::CopyOut => {}
+        }
+    }
+
+    /// The database is ready and no transaction is open: the implicit one was committed, or rolled back where a
+    /// statement failed.
+    pub(super) fn idle(&mut self, failed: bool) {
+        if failed { self.rollback() } else { self.commit() }
+    }
+
+    fn commit(&mut self) {
+        self.now.local_purpose = None;
+        self.now.local_path = None;
+        self.savepoints.clear();
+        if self.committed != self.now {
+            self.committed = self.now.clone();
+        }
+    }
+
+    fn rollback(&mut self) {
+        self.savepoints.clear();
+        if self.committed != self.now {
+            self.now = self.committed.clone();
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.savepoints.iter().rposition(|(savepoint, _)| savepoint == name)
+    }
+}
+
+/// Reads a value of `search_path` as PostgreSQL writes it: names between commas, quoted where they must be.
+pub(super) fn parse_search_path(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut chars = text.chars().peekable();
+    loop {
+        while chars.next_if(|c| c.is_whitespace() || *c == ',').is_some() {}
+        let mut name = String::new();
+        match chars.peek() {
+            None => return names,
+            Some('"') => {
+                chars.next();
+                while let Some(c) = chars.next() {
+                    if c != '"' {
+                        name.push(c);
+                    } else if chars.next_if_eq(&'"').is_some() {
+                        name.push('"');
+                    } else {
+                        break;
+                    }
+                }
+            }
+            Some(_) => {
+                while let Some(c) = chars.next_if(|c| *c != ',' && !c.is_whitespace()) {
+                    name.extend(c.to_lowercase());
+                }
+            }
+        }
+        if !name.is_empty() {
+            names.push(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings::new("support".into(), vec!["public".into()])
+    }
+
+    fn set(purpose: &str, local: bool) -> Effect {
+        Effect::SetPurpose { purpose: Some(purpose.into()), local }
+    }
+
+    #[test]
+    fn a_set_is_undone_by_rollback_and_kept_by_commit() {
+        let mut s = settings();
+        s.apply(&Effect::Begin, false);
+        s.apply(&set("billing", false), false);
+        assert_eq!(s.purpose(), "billing");
+        s.apply(&Effect::Rollback { chain: false }, false);
+        assert_eq!(s.purpose(), "support");
+        s.apply(&set("billing", false), false);
+        s.idle(false);
+        s.apply(&Effect::Rollback { chain: false }, false);
+        assert_eq!(s.purpose(), "billing");
+        s.apply(&Effect::SetPurpose { purpose: None, local: false }, false);
+        assert_eq!(s.purpose(), "support");
+    }
+
+    #[test]
+    fn a_commit_of_a_failed_transaction_is_a_rollback() {
+        let mut s = settings();
+        s.apply(&set("billing", false), false);
+        s.apply(&Effect::Commit { chain: false }, true);
+        assert_eq!(s.purpose(), "support");
+    }
+
+    #[test]
+    fn set_local_ends_with_the_transaction() {
+        let mut s = settings();
+        s.apply(&set("billing", false), false);
+        s.apply(&set("fraud", true), false);
+        assert_eq!(s.purpose(), "fraud");
+        s.apply(&Effect::Commit { chain: false }, false);
+        assert_eq!(s.purpose(), "billing");
+    }
+
+    #[test]
+    fn rollback_to_a_savepoint_restores_its_values_and_keeps_it() {
+        let mut s = settings();
+        s.apply(&Effect::Savepoint("a".into()), false);
+        s.apply(&set("billing", false), false);
+        s.apply(&Effect::Savepoint("a".into()), false);
+        s.apply(&set("fraud", true), false);
+        s.apply(&Effect::RollbackTo("a".into()), false);
+        assert_eq!(s.purpose(), "billing");
+        s.apply(&Effect::Release("a".into()), false);
+        s.apply(&Effect::RollbackTo("a".into()), false);
+        assert_eq!(s.purpose(), "support");
+    }
+
+    #[test]
+    fn a_failed_implicit_transaction_undoes_what_was_not_committed() {
+        let mut s = settings();
+        s.apply(&set("billing", false), false);
+        s.apply(&Effect::Commit { chain: false }, false);
+        s.apply(&set("fraud", false), false);
+        s.idle(true);
+        assert_eq!(s.purpose(), "billing");
+    }
+
+    #[test]
+    fn discard_all_goes_back_to_the_start() {
+        let mut s = settings();
+        s.apply(&Effect::SetSearchPath { path: Some(vec!["x".into()]), local: false }, false);
+        assert_eq!(s.path(), ["x"]);
+        s.apply(&Effect::DiscardAll, false);
+        assert_eq!(s.path(), ["public"]);
+    }
+
+    #[test]
+    fn a_search_path_is_read_with_its_quotes() {
+        assert_eq!(parse_search_path(r#""$user", public"#), ["$user", "public"]);
+        assert_eq!(parse_search_path(r#""My ""Own"", Schema",B"#), [r#"My "Own", Schema"#, "b"]);
+        assert!(parse_search_path("").is_empty());
+        assert!(parse_search_path(r#""""#).is_empty());
+    }
+}

@@ -1,0 +1,98 @@
+//! What all sessions share.
+
+use std::sync::Arc;
+use std::{fmt, io};
+
+use arc_swap::ArcSwap;
+
+use super::cancel::Cancels;
+use super::enforcer::{Enforce, Enforcer};
+use crate::audit::AuditLog;
+use crate::catalog::CatalogStore;
+use crate::policy::PolicySet;
+use crate::telemetry::Metrics;
+
+/// The longest statement that is taken where nothing else is said.
+pub const STATEMENT_LIMIT: usize = 1024 * 1024;
+
+/// What all sessions share. Policies and catalog are replaced whole; a session sees a new one with its next statement.
+pub struct Shared {
+    /// The policies in force: store another set to replace them.
+    pub policies: ArcSwap<PolicySet>,
+    /// Keeps the newest snapshot of the catalog.
+    pub catalog: Arc<CatalogStore>,
+    /// The access log.
+    pub audit: AuditLog,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Observe mode.
+    pub observe: bool,
+    /// The longest statement that is taken, in bytes.
+    pub statement_limit: usize,
+    /// Cancel keys of all sessions.
+    pub cancels: Arc<Cancels>,
+    pub(super) enforcer: Enforcer,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("observe", &self.observe).finish_non_exhaustive()
+    }
+}
+
+/// What [`Shared`] is made of.
+pub struct Parts {
+    /// The policies.
+    pub policies: Arc<PolicySet>,
+    /// The catalog.
+    pub catalog: Arc<CatalogStore>,
+    /// The access log.
+    pub audit: AuditLog,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The decision: [`sql::enforce`](crate::sql::enforce), or a test's own.
+    pub enforce: Box<Enforce>,
+    /// Observe mode.
+    pub observe: bool,
+}
+
+impl Shared {
+    /// Starts the threads that decide.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn new(parts: Parts) -> io::Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Self {
+            policies: ArcSwap::new(parts.policies),
+            catalog: parts.catalog,
+            audit: parts.audit,
+            enforcer: Enforcer::new(parts.enforce, threads, Arc::clone(&parts.metrics))?,
+            metrics: parts.metrics,
+            observe: parts.observe,
+            statement_limit: STATEMENT_LIMIT,
+            cancels: Arc::new(Cancels::default()),
+        })
+    }
+
+    /// Reads the catalog again because a name is not known; whether it is newer than `seen` then.
+    pub(super) async fn refresh(&self, seen: u64) -> bool {
+        if self.catalog.current().epoch() > seen {
+            return true;
+        }
+        match self.catalog.reload_for_unknown_name().await {
+            Ok(catalog) => catalog.epoch() > seen,
+            Err(error) => {
+                tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
+                false
+            }
+        }
+    }
+
+    /// Reads the catalog again, because DDL passed.
+    pub(super) async fn changed(&self) {
+        if let Err(error) = self.catalog.reload().await {
+            tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
+        }
+    }
+}

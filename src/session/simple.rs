@@ -1,0 +1,123 @@
+//! The simple query: a batch is decided as a whole before any of it runs.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::admit::{Judged, Source};
+use super::names::Undo;
+use super::pending::{Expect, Run};
+use super::state::Session;
+use crate::error::{Refusal, Stage};
+use crate::sql;
+use crate::upstream::Control;
+
+/// One statement of a batch, ready to run.
+struct Step {
+    judged: Judged,
+    source: Source,
+    undo: Vec<Undo>,
+}
+
+impl Session {
+    /// Decides, logs and forwards a batch, or answers with a refusal.
+    pub(super) async fn simple(&mut self, text: &str) {
+        // PostgreSQL drops both at once.
+        self.names.forget_statement("");
+        self.names.forget_portal("");
+        let before = self.ahead.clone();
+        let mut steps = Vec::new();
+        let judged = match self.judge_batch(text, &mut steps).await {
+            Ok(()) => self.forward_batch(&mut steps).await,
+            Err(refusal) => Err(refusal),
+        };
+        if let Err(refusal) = judged {
+            for step in steps.into_iter().rev() {
+                step.undo.into_iter().rev().for_each(|undo| self.names.undo(undo));
+            }
+            self.ahead = before;
+            self.scope = None;
+            self.refuse(refusal, true);
+        }
+    }
+
+    async fn judge_batch(&mut self, text: &str, steps: &mut Vec<Step>) -> Result<(), Refusal> {
+        let statements = match sql::split(text) {
+            Ok(statements) => statements,
+            // An unrestricted role's text is relayed as it is, as one.
+            Err(_) if self.role.unrestricted.is_some() => vec![text],
+            Err(refusal) => return Err(self.log_refusal(refusal, text).await),
+        };
+        for statement in statements {
+            let judged = self.judge(statement).await?;
+            let source = match self.source(&judged).await {
+                Ok(source) => source,
+                Err(refusal) => return Err(self.log_refusal(refusal, statement).await),
+            };
+            let undo = self.expect_effect(&judged);
+            steps.push(Step { judged, source, undo });
+        }
+        Ok(())
+    }
+
+    async fn forward_batch(&mut self, steps: &mut Vec<Step>) -> Result<(), Refusal> {
+        for step in &*steps {
+            if let Source::Again(prepared, again) = &step.source {
+                let sql::Effect::Execute(name) = step.judged.decision.enforced.effect() else {
+                    return Err(Refusal::internal(Stage::Session));
+                };
+                let name = name.clone();
+                self.prepare_again(&name, prepared, again.clone()).await?;
+                // An error must not make the database skip the query that follows.
+                self.upstream.control(Control::Sync);
+                self.pending.push(Expect::Sync { hidden: true });
+                self.segment_open = false;
+            }
+        }
+        let mut runs = VecDeque::new();
+        let mut logged = Vec::new();
+        let waiting = Instant::now();
+        for step in &*steps {
+            let reported = match &step.source {
+                Source::Itself => &step.judged.decision,
+                Source::Of(decision) => decision,
+                Source::Again(_, again) => &again.decision,
+            };
+            logged.push((&*step.judged.scope, &*step.judged.decision, &**reported));
+            runs.push_back(reported.clone());
+        }
+        let audited = match self.journal.accesses(logged).await {
+            Ok(audited) => audited,
+            Err(error) => {
+                tracing::error!(%error, "a statement was refused because it could not be logged");
+                return Err(error.refusal());
+            }
+        };
+        self.shared.metrics.log_append.observe(waiting.elapsed());
+        for reported in &runs {
+            self.count(reported);
+        }
+        if audited.is_empty() {
+            self.upstream.control(Control::EmptyQuery);
+        } else {
+            self.upstream.query(&audited);
+        }
+        let started = Instant::now();
+        let runs = std::mem::take(steps)
+            .into_iter()
+            .zip(runs)
+            .zip(&audited)
+            .map(|((step, rows_of), audited)| Run {
+                seq: Some(audited.seq()),
+                started,
+                decision: Some(step.judged.decision),
+                rows_of: Some(rows_of),
+                described: false,
+                rows: 0,
+                undo: step.undo,
+            })
+            .collect();
+        self.pending.push(Expect::Query(runs));
+        self.end_segment();
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! COPY of a table: out of it is a query, into it a write.
+
+use sqlparser::ast::Statement;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+use super::from::Called;
+use super::{Fail, Resolved, Resolver};
+use crate::catalog::{RelationName, quote_ident};
+use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::{Shape, Verb};
+use crate::sql::{Context, Facts};
+
+/// `COPY t (columns) TO STDOUT` as `SELECT columns FROM t`, resolved.
+///
+/// # Errors
+/// As [`super::resolve`].
+pub(in crate::sql) fn copy_out(
+    schema: Option<String>,
+    name: String,
+    columns: &[String],
+    witness: &Facts,
+    context: &Context<'_>,
+) -> Result<Resolved, Fail> {
+    let mut seen = Facts::default();
+    seen.add_relation(schema.clone(), name.clone());
+    witness.agrees(&seen)?;
+    let list: Vec<String> = columns.iter().map(|column| quote_ident(column)).collect();
+    let list = if list.is_empty() { "*".to_owned() } else { list.join(", ") };
+    let table: Vec<String> = schema.iter().chain([&name]).map(|part| quote_ident(part)).collect();
+    let text = format!("SELECT {list} FROM {}", table.join("."));
+    let mut statements =
+        Parser::parse_sql(&PostgreSqlDialect {}, &text).map_err(|_| Refusal::internal(Stage::Resolve))?;
+    let Some(mut statement @ Statement::Query(_)) = statements.pop() else {
+        return Err(Refusal::internal(Stage::Resolve));
+    };
+    let mut resolver = Resolver::new(context);
+    resolver.statement(&mut statement)?;
+    Ok(resolver.resolved(statement, Shape::default()))
+}
+
+/// `COPY t (columns) FROM STDIN`: the columns that are written, and the table by its full name.
+///
+/// # Errors
+/// As [`super::resolve`].
+pub(in crate::sql) fn copy_in(
+    schema: Option<String>,
+    name: String,
+    columns: &[String],
+    witness: &Facts,
+    context: &Context<'_>,
+) -> Result<(Resolved, RelationName), Fail> {
+    let mut resolver = Resolver::new(context);
+    resolver.seen.add_relation(schema.clone(), name.clone());
+    witness.agrees(&resolver.seen)?;
+    let relation = match resolver.called(schema.as_deref(), &name)? {
+        Called::System(name) => return Err(crate::sql::system::closed(&name)),
+        Called::Relation(relation) => relation,
+    };
+    let id = resolver.occurs(&relation, &name, Verb::Insert);
+    resolver.writes(id, columns)?;
+    resolver.meant.add_relation(Some(relation.name.schema.clone()), relation.name.name.clone());
+    if !relation.is_writable() {
+        return Err(Refusal::new(
+            Stage::Resolve,
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("COPY into `{}` is not supported", relation.name),
+        ));
+    }
+    let hollow = Statement::UNLISTEN { channel: sqlparser::ast::Ident::new("*") };
+    let target = relation.name.clone();
+    Ok((resolver.resolved(hollow, Shape::default()), target))
+}

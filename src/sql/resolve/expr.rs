@@ -1,0 +1,274 @@
+//! Expressions: every variant of the AST is named, so that a new one in a new version does not compile.
+
+use sqlparser::ast::{
+    AccessExpr, BinaryOperator, CeilFloorKind, DataType, Expr, Ident, ObjectName, Subscript, Value,
+};
+
+use super::names::{name_of, quoted};
+use super::scope::Meaning;
+use super::{Fail, Resolver, function, unsupported};
+use crate::policy::Use;
+use crate::sql::marker;
+
+impl Resolver<'_> {
+    /// Resolves an expression: notes the columns that it uses, resolves its subqueries, writes its functions by full name.
+    pub(super) fn expr(&mut self, expr: &mut Expr, usage: Use) -> Result<(), Fail> {
+        function::plain_call(expr);
+        match expr {
+            Expr::Identifier(ident) if function::is_value_keyword(ident) => Ok(()),
+            Expr::Identifier(ident) => {
+                let parts = [name_of(ident)];
+                if let Some(parts) = self.column(&parts, usage)? {
+                    *expr = written(&parts);
+                }
+                Ok(())
+            }
+            Expr::CompoundIdentifier(idents) => {
+                let parts: Vec<String> = idents.iter().map(name_of).collect();
+                if let Some(parts) = self.column(&parts, usage)? {
+                    *expr = written(&parts);
+                }
+                Ok(())
+            }
+            Expr::CompoundFieldAccess { root, access_chain } => self.field_access(root, access_chain, usage),
+            Expr::Value(value) => match value.value {
+                // `:name` and `?` are no parameters of PostgreSQL's.
+                Value::Placeholder(ref name) if !name.starts_with('$') => Err(unsupported("this kind of parameter")),
+                _ => Ok(()),
+            },
+            Expr::TypedString(typed) => self.data_type(&typed.data_type),
+            Expr::Interval(interval) => self.expr(&mut interval.value, usage),
+            Expr::IsFalse(inner)
+            | Expr::IsNotFalse(inner)
+            | Expr::IsTrue(inner)
+            | Expr::IsNotTrue(inner)
+            | Expr::IsNull(inner)
+            | Expr::IsNotNull(inner)
+            | Expr::IsUnknown(inner)
+            | Expr::IsNotUnknown(inner)
+            | Expr::Nested(inner) => self.expr(inner, usage),
+            Expr::IsJson { expr: inner, .. } | Expr::IsNormalized { expr: inner, .. } => self.expr(inner, usage),
+            Expr::UnaryOp { expr: inner, op: _ } => self.expr(inner, usage),
+            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => self.pair(left, right, usage),
+            Expr::BinaryOp { left, op, right } => {
+                self.operator(op)?;
+                self.pair(left, right, usage)
+            }
+            Expr::AnyOp { left, compare_op, right, is_some: _ } | Expr::AllOp { left, compare_op, right } => {
+                self.operator(compare_op)?;
+                self.pair(left, right, usage)
+            }
+            Expr::InList { expr: inner, list, negated: _ } => {
+                self.expr(inner, usage)?;
+                self.exprs(list, usage)
+            }
+            Expr::InSubquery { expr: inner, subquery, negated: _ } => {
+                self.expr(inner, usage)?;
+                self.query(subquery).map(drop)
+            }
+            Expr::Between { expr: inner, negated: _, low, high } => {
+                self.expr(inner, usage)?;
+                self.pair(low, high, usage)
+            }
+            Expr::Like { negated: _, any: _, expr: inner, pattern, escape_char }
+            | Expr::ILike { negated: _, any: _, expr: inner, pattern, escape_char }
+            | Expr::SimilarTo { negated: _, expr: inner, pattern, escape_char } => {
+                self.pair(inner, pattern, usage)?;
+                self.maybe(escape_char.as_deref_mut(), usage)
+            }
+            Expr::Cast { kind: _, expr: inner, data_type, format } => {
+                if format.is_some() {
+                    return Err(unsupported("CAST with FORMAT"));
+                }
+                self.data_type(data_type)?;
+                self.expr(inner, usage)
+            }
+            Expr::AtTimeZone { timestamp, time_zone } => self.pair(timestamp, time_zone, usage),
+            Expr::Extract { field: _, syntax: _, expr: inner } => self.expr(inner, usage),
+            Expr::Ceil { expr: inner, field } | Expr::Floor { expr: inner, field } => {
+                // Without a field it was made a plain call above.
+                self.rounding(field)?;
+                self.expr(inner, usage)
+            }
+            Expr::Position { expr: inner, r#in } => self.pair(inner, r#in, usage),
+            Expr::Substring { expr: inner, substring_from, substring_for, special: _, shorthand: _ } => {
+                self.expr(inner, usage)?;
+                self.maybe(substring_from.as_deref_mut(), usage)?;
+                self.maybe(substring_for.as_deref_mut(), usage)
+            }
+            Expr::Trim { trim_where: _, trim_what, expr: inner, trim_characters } => {
+                self.expr(inner, usage)?;
+                self.maybe(trim_what.as_deref_mut(), usage)?;
+                self.exprs(trim_characters.as_deref_mut().unwrap_or_default(), usage)
+            }
+            Expr::Overlay { expr: inner, overlay_what, overlay_from, overlay_for } => {
+                self.pair(inner, overlay_what, usage)?;
+                self.expr(overlay_from, usage)?;
+                self.maybe(overlay_for.as_deref_mut(), usage)
+            }
+            Expr::Collate { expr: inner, collation: _ } => self.expr(inner, usage),
+            Expr::Function(function) => self.function(function, usage),
+            Expr::Case { case_token: _, end_token: _, operand, conditions, else_result } => {
+                self.maybe(operand.as_deref_mut(), usage)?;
+                for branch in conditions {
+                    self.pair(&mut branch.condition, &mut branch.result, usage)?;
+                }
+                self.maybe(else_result.as_deref_mut(), usage)
+            }
+            Expr::Exists { subquery, negated: _ } | Expr::Subquery(subquery) => self.query(subquery).map(drop),
+            Expr::GroupingSets(sets) | Expr::Cube(sets) | Expr::Rollup(sets) => {
+                for set in sets {
+                    self.exprs(set, usage)?;
+                }
+                Ok(())
+            }
+            Expr::Tuple(items) => self.exprs(items, usage),
+            Expr::Array(array) => self.exprs(&mut array.elem, usage),
+            Expr::Wildcard(_) => {
+                self.saw_column(vec!["*".to_owned()]);
+                Err(unsupported("* in this place"))
+            }
+            Expr::QualifiedWildcard(name, _) => self.row_star(name),
+            Expr::Named { expr: inner, name } if name.value.starts_with(super::MARK) => self.lookup(inner),
+            Expr::Named { .. } => Err(unsupported("an expression of another database")),
+            Expr::Prefixed { prefix, value } if marker::is_variadic(prefix) => self.expr(value, usage),
+            Expr::Prefixed { prefix, .. } if marker::is_current_of(prefix) => Err(unsupported("WHERE CURRENT OF")),
+            Expr::Prefixed { prefix, value } if marker::is_operator(prefix) => self.expr(value, usage),
+            Expr::Prefixed { .. } => Err(unsupported("an expression of another database")),
+            Expr::JsonAccess { .. } => Err(unsupported("path access with a colon")),
+            Expr::InUnnest { .. }
+            | Expr::RLike { .. }
+            | Expr::Convert { .. }
+            | Expr::Struct { .. }
+            | Expr::Dictionary(_)
+            | Expr::Map(_)
+            | Expr::MatchAgainst { .. }
+            | Expr::OuterJoin(_)
+            | Expr::Prior(_)
+            | Expr::Lambda(_)
+            | Expr::MemberOf(_) => Err(unsupported("an expression of another database")),
+        }
+    }
+
+    fn pair(&mut self, left: &mut Expr, right: &mut Expr, usage: Use) -> Result<(), Fail> {
+        self.expr(left, usage)?;
+        self.expr(right, usage)
+    }
+
+    fn maybe(&mut self, expr: Option<&mut Expr>, usage: Use) -> Result<(), Fail> {
+        expr.map_or(Ok(()), |expr| self.expr(expr, usage))
+    }
+
+    /// Resolves each in turn.
+    pub(super) fn exprs(&mut self, exprs: &mut [Expr], usage: Use) -> Result<(), Fail> {
+        exprs.iter_mut().try_for_each(|expr| self.expr(expr, usage))
+    }
+
+    /// A column reference. Gives other parts where it must be written otherwise: a derived table has no schema.
+    fn column(&mut self, parts: &[String], usage: Use) -> Result<Option<Vec<String>>, Fail> {
+        let usage = if self.in_aggregate && usage != Use::Filter { Use::Aggregate } else { usage };
+        self.seen.add_column(parts.to_vec());
+        match self.meaning(parts)? {
+            Meaning::Column(origins) => self.mark(&origins, usage),
+            Meaning::Row(columns, occurrence) => self.mark_row(&columns, occurrence),
+            Meaning::Unknown => {}
+        }
+        let short = parts.get(parts.len().saturating_sub(2)..).unwrap_or(parts).to_vec();
+        self.meant.add_column(short.clone());
+        Ok((short.len() != parts.len()).then_some(short))
+    }
+
+    /// An operator that names a schema must name the system's: another could call anything.
+    fn operator(&self, operator: &BinaryOperator) -> Result<(), Fail> {
+        match operator {
+            BinaryOperator::PGCustomBinaryOperator(parts) => match parts.as_slice() {
+                [_] => Ok(()),
+                [schema, _] if schema == "pg_catalog" => Ok(()),
+                _ => Err(unsupported("an operator of another schema than `pg_catalog`")),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// A type that a value is cast to.
+    fn data_type(&self, data_type: &DataType) -> Result<(), Fail> {
+        match data_type {
+            DataType::Custom(name, _) if name.0.len() > 2 => Err(unsupported("a type name with a database")),
+            _ => Ok(()),
+        }
+    }
+
+    /// `t.*` as an argument or in ROW(...).
+    pub(super) fn row_star(&mut self, name: &mut ObjectName) -> Result<(), Fail> {
+        let parts = super::names::parts_of(name)?;
+        let (columns, occurrence, table) = self.qualified_star(&parts)?;
+        self.mark_row(&columns, occurrence);
+        let star = |mut parts: Vec<String>| {
+            parts.push("*".to_owned());
+            parts
+        };
+        self.seen.add_column(star(parts));
+        self.meant.add_column(star(vec![table.clone()]));
+        *name = super::names::quoted_name([table.as_str()]);
+        Ok(())
+    }
+
+    fn rounding(&self, field: &CeilFloorKind) -> Result<(), Fail> {
+        match field {
+            CeilFloorKind::DateTimeField(_) | CeilFloorKind::Scale(_) => Err(unsupported("CEIL or FLOOR with a field")),
+        }
+    }
+
+    /// `(row).field`, `array[1]`, `array[1:2]`.
+    fn field_access(&mut self, root: &mut Expr, chain: &mut [AccessExpr], usage: Use) -> Result<(), Fail> {
+        let field = chain.first().and_then(|access| match access {
+            AccessExpr::Dot(Expr::Identifier(field)) => Some(name_of(field)),
+            AccessExpr::Dot(_) | AccessExpr::Subscript(_) => None,
+        });
+        match (self.row_of(root), field) {
+            // `(customers).email` names one column, not the whole row.
+            (Some((parts, columns)), Some(field)) if columns.iter().any(|column| column.name == field) => {
+                let origins = columns.into_iter().filter(|column| column.name == field).flat_map(|c| c.origins).collect();
+                self.saw_column(parts);
+                self.mark(&origins, usage);
+            }
+            _ => self.expr(root, usage)?,
+        }
+        for access in chain {
+            match access {
+                AccessExpr::Dot(Expr::Identifier(field)) => self.check_field(&name_of(field))?,
+                AccessExpr::Dot(Expr::Wildcard(_)) => {}
+                AccessExpr::Dot(_) => return Err(unsupported("this kind of field access")),
+                AccessExpr::Subscript(Subscript::Index { index }) => self.expr(index, usage)?,
+                AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
+                    if stride.is_some() {
+                        return Err(unsupported("a slice with a stride"));
+                    }
+                    self.maybe(lower_bound.as_mut(), usage)?;
+                    self.maybe(upper_bound.as_mut(), usage)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where an expression is a whole-row reference in parentheses: its name and columns.
+    fn row_of(&self, root: &Expr) -> Option<(Vec<String>, Vec<super::scope::VisibleColumn>)> {
+        let Expr::Nested(inner) = root else { return None };
+        let Expr::Identifier(ident) = inner.as_ref() else { return None };
+        let parts = vec![name_of(ident)];
+        match self.meaning(&parts) {
+            Ok(Meaning::Row(Some(columns), _)) => Some((parts, columns)),
+            _ => None,
+        }
+    }
+}
+
+/// A column reference with every part quoted.
+fn written(parts: &[String]) -> Expr {
+    let mut idents: Vec<Ident> = parts.iter().map(|part| quoted(part)).collect();
+    match (idents.len(), idents.pop()) {
+        (1, Some(ident)) => Expr::Identifier(ident),
+        (_, last) => Expr::CompoundIdentifier(idents.into_iter().chain(last).collect()),
+    }
+}

@@ -1,0 +1,303 @@
+//! Function calls: held to the reviewed list, and written with their schema.
+
+use sqlparser::ast::{
+    CeilFloorKind, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
+};
+
+use super::names::{name_of, parts_of, quoted_name};
+use super::query::order_keys_plain;
+use super::scope::{Columns, VisibleColumn};
+use super::{Fail, Resolver, unsupported};
+use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::Use;
+use crate::sql::{builtins, settings};
+
+impl Resolver<'_> {
+    /// A call in an expression.
+    pub(super) fn function(&mut self, function: &mut Function, usage: Use) -> Result<(), Fail> {
+        let Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment, over } = function;
+        if *uses_odbc_syntax || null_treatment.is_some() || !matches!(parameters, FunctionArguments::None) {
+            return Err(unsupported("a function call of another database"));
+        }
+        if let FunctionArguments::Subquery(query) = args {
+            let bare = within_group.is_empty() && filter.is_none() && over.is_none();
+            if !bare || !is_array_constructor(name) {
+                return Err(unsupported("a subquery as the arguments of a function"));
+            }
+            return self.query(query).map(drop);
+        }
+        let aggregate = match keyword(name, args) {
+            Some(keyword) => {
+                if !builtins::is_grammar_function(&keyword) {
+                    return Err(not_open(&keyword));
+                }
+                false
+            }
+            None => {
+                if matches!(args, FunctionArguments::None) {
+                    return Err(unsupported("a function without parentheses"));
+                }
+                let parts = self.function_name(name, arguments_of(args))?;
+                over.is_none() && parts.last().is_some_and(|name| builtins::is_aggregate(name))
+            }
+        };
+        let outer = self.in_aggregate;
+        self.in_aggregate |= aggregate;
+        let inner = self.function_inside(args, within_group, filter.as_deref_mut(), usage);
+        self.in_aggregate = outer;
+        inner?;
+        match over {
+            None => Ok(()),
+            Some(window) => self.window(window),
+        }
+    }
+
+    fn function_inside(
+        &mut self,
+        args: &mut FunctionArguments,
+        within_group: &mut [sqlparser::ast::OrderByExpr],
+        filter: Option<&mut Expr>,
+        usage: Use,
+    ) -> Result<(), Fail> {
+        if let FunctionArguments::List(FunctionArgumentList { duplicate_treatment: _, args, clauses }) = args {
+            for arg in args {
+                self.function_argument(arg, usage)?;
+            }
+            for clause in clauses {
+                match clause {
+                    FunctionArgumentClause::OrderBy(keys) => {
+                        for key in order_keys_plain(keys)? {
+                            self.expr(&mut key.expr, Use::Order)?;
+                        }
+                    }
+                    FunctionArgumentClause::IgnoreOrRespectNulls(_)
+                    | FunctionArgumentClause::Where(_)
+                    | FunctionArgumentClause::Limit(_)
+                    | FunctionArgumentClause::OnOverflow(_)
+                    | FunctionArgumentClause::Having(_)
+                    | FunctionArgumentClause::Separator(_)
+                    | FunctionArgumentClause::JsonNullClause(_)
+                    | FunctionArgumentClause::JsonReturningClause(_) => {
+                        return Err(unsupported("a clause within a function's arguments"));
+                    }
+                }
+            }
+        }
+        for key in order_keys_plain(within_group)? {
+            self.expr(&mut key.expr, Use::Order)?;
+        }
+        match filter {
+            None => Ok(()),
+            Some(filter) => self.expr(filter, Use::Filter),
+        }
+    }
+
+    /// One argument.
+    pub(super) fn function_argument(&mut self, arg: &mut FunctionArg, usage: Use) -> Result<(), Fail> {
+        match arg {
+            FunctionArg::Unnamed(arg) | FunctionArg::Named { name: _, arg, operator: _ } => match arg {
+                FunctionArgExpr::Expr(expr) => self.expr(expr, usage),
+                FunctionArgExpr::QualifiedWildcard(name) => self.row_star(name),
+                // Only `count(*)` has it; PostgreSQL refuses it elsewhere.
+                FunctionArgExpr::Wildcard => Ok(()),
+                FunctionArgExpr::WildcardWithOptions(_) => Err(unsupported("a star with options")),
+            },
+            // sqlparser reads the name of `name => value` as an expression; it is no column.
+            FunctionArg::ExprNamed { name: Expr::Identifier(_), arg: FunctionArgExpr::Expr(expr), operator: _ } => {
+                self.expr(expr, usage)
+            }
+            FunctionArg::ExprNamed { .. } => Err(unsupported("an argument that is named by an expression")),
+        }
+    }
+
+    /// Holds a function's name to the reviewed list and writes it with its schema; gives the full name.
+    pub(super) fn function_name(&mut self, name: &mut ObjectName, args: &[FunctionArg]) -> Result<Vec<String>, Fail> {
+        let parts = parts_of(name)?;
+        self.seen.add_function(parts.clone());
+        let full = match parts.as_slice() {
+            [function] if builtins::is_reviewed(function) => vec!["pg_catalog".to_owned(), function.clone()],
+            [schema, function] if schema == "pg_catalog" && builtins::is_reviewed(function) => parts.clone(),
+            [function] => self.own_function(None, function)?,
+            [schema, function] => self.own_function(Some(schema), function)?,
+            _ => return Err(unsupported("a function name with a database")),
+        };
+        if full.first().is_some_and(|schema| schema == "pg_catalog")
+            && let Some(function) = full.last()
+        {
+            check_arguments(function, args)?;
+        }
+        *name = quoted_name(full.iter().map(String::as_str));
+        self.meant.add_function(full.clone());
+        Ok(full)
+    }
+
+    /// A function that is not built in: only where the policy names it.
+    fn own_function(&self, schema: Option<&String>, function: &str) -> Result<Vec<String>, Fail> {
+        let schemas: Vec<&str> = match schema {
+            Some(schema) => vec![schema.as_str()],
+            None => self.context.search_path.iter().map(String::as_str).collect(),
+        };
+        let known = self.context.catalog.functions(function);
+        let found = schemas.into_iter().find(|schema| {
+            known.iter().any(|candidate| candidate.schema == *schema)
+                || self.context.policies.allows_function(schema, function)
+        });
+        match found {
+            Some(schema) if self.context.policies.allows_function(schema, function) => {
+                Ok(vec![schema.to_owned(), function.to_owned()])
+            }
+            Some(_) => Err(not_open(function)),
+            None if known.is_empty() && !builtins::is_known(function) => Err(Refusal::new(
+                Stage::Resolve,
+                SqlState::UNDEFINED_FUNCTION,
+                format!("function `{function}` does not exist or is not open"),
+            )),
+            None => Err(not_open(function)),
+        }
+    }
+
+    /// A function that the walk itself knows by another spelling.
+    pub(super) fn saw_function(&mut self, parts: &[String]) {
+        self.seen.add_function(parts.to_vec());
+        self.meant.add_function(parts.to_vec());
+    }
+
+    /// `x.name` and `(x).name` call the function `name` where `x` is a row without such a column.
+    pub(super) fn check_field(&self, name: &str) -> Result<(), Fail> {
+        let callable = self.context.catalog.functions(name).iter().any(|function| {
+            function.arguments.len() == 1
+                && !(function.schema == "pg_catalog" && builtins::is_reviewed(name))
+                && !self.context.policies.allows_function(&function.schema, name)
+        });
+        if callable { Err(not_open(name)) } else { Ok(()) }
+    }
+
+    /// Column names of a function in FROM, before its alias.
+    pub(super) fn function_columns(&self, full: &[String]) -> Columns {
+        let [schema, name] = full else { return None };
+        let mut overloads =
+            self.context.catalog.functions(name).iter().filter(|function| function.schema == *schema).peekable();
+        if overloads.peek().is_none() {
+            // A catalog that was not read from a server knows no functions.
+            return builtins::scalar_set_function(name).then(|| vec![VisibleColumn::computed(name.clone())]);
+        }
+        let mut columns: Option<Vec<String>> = None;
+        for function in overloads {
+            let these = if !function.columns.is_empty() {
+                function.columns.clone()
+            } else if self.context.catalog.is_row_type(function.returns) {
+                return None;
+            } else {
+                vec![name.clone()]
+            };
+            match &columns {
+                None => columns = Some(these),
+                Some(have) if *have == these => {}
+                Some(_) => return None,
+            }
+        }
+        columns.map(|columns| columns.into_iter().map(VisibleColumn::computed).collect())
+    }
+}
+
+/// Makes a plain call of what sqlparser reads as a form of its own though PostgreSQL sees a call: `ceil(x)`,
+/// `floor(x)`, `substring(x, 1, 2)`.
+pub(super) fn plain_call(expr: &mut Expr) {
+    let (name, args): (&str, Vec<Expr>) = match expr {
+        Expr::Ceil { expr: inner, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
+            ("ceil", vec![inner.as_ref().clone()])
+        }
+        Expr::Floor { expr: inner, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
+            ("floor", vec![inner.as_ref().clone()])
+        }
+        Expr::Substring { expr: inner, substring_from, substring_for, special: true, shorthand } => (
+            if *shorthand { "substr" } else { "substring" },
+            std::iter::once(inner.as_ref().clone())
+                .chain(substring_from.as_deref().cloned())
+                .chain(substring_for.as_deref().cloned())
+                .collect(),
+        ),
+        _ => return,
+    };
+    *expr = Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    });
+}
+
+/// CURRENT_USER and its kin, written without quotes: values, not columns.
+pub(super) fn is_value_keyword(ident: &Ident) -> bool {
+    ident.quote_style.is_none() && builtins::is_value_keyword(&name_of(ident))
+}
+
+/// The name of a call that the grammar itself knows: one part, not quoted. `current_schema()` is a plain call.
+fn keyword(name: &ObjectName, args: &FunctionArguments) -> Option<String> {
+    let called = matches!(args, FunctionArguments::List(_));
+    match name.0.as_slice() {
+        [part] => part.as_ident().filter(|ident| ident.quote_style.is_none()).map(name_of),
+        _ => None,
+    }
+    .filter(|name| builtins::is_grammar_function(name) || builtins::is_value_keyword(name))
+    .filter(|name| !(called && name == "current_schema"))
+}
+
+/// `ARRAY(SELECT ...)`: parsed as a call, and the only one of that form that PostgreSQL has.
+fn is_array_constructor(name: &ObjectName) -> bool {
+    match name.0.as_slice() {
+        [part] => part.as_ident().is_some_and(|ident| ident.quote_style.is_none() && name_of(ident) == "array"),
+        _ => false,
+    }
+}
+
+fn arguments_of(args: &FunctionArguments) -> &[FunctionArg] {
+    match args {
+        FunctionArguments::List(list) => &list.args,
+        FunctionArguments::None | FunctionArguments::Subquery(_) => &[],
+    }
+}
+
+/// Functions that are harmless for some arguments only: settings, by their names as plain strings.
+fn check_arguments(function: &str, args: &[FunctionArg]) -> Result<(), Fail> {
+    let holds = match function {
+        "current_setting" => plain_string(args.first()).is_some_and(|name| !name.starts_with(settings::OWN)),
+        "set_config" => plain_string(args.first()).is_some_and(|name| settings::is_harmless(&name)),
+        _ => return Ok(()),
+    };
+    if holds {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Stage::Resolve,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        format!("function `{function}` is open for the names of some settings of PostgreSQL's, written as plain strings"),
+    ))
+}
+
+fn plain_string(arg: Option<&FunctionArg>) -> Option<String> {
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) = arg else { return None };
+    match &value.value {
+        Value::SingleQuotedString(text) => Some(text.to_ascii_lowercase()),
+        _ => None,
+    }
+}
+
+fn not_open(function: &str) -> Fail {
+    Refusal::new(
+        Stage::Resolve,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        format!("function `{function}` is not open to governed sessions"),
+    )
+    .detail("it is not among the reviewed built-in functions, and no policy names it")
+    .hint("a policy may open it: `[functions] allow = [\"schema.name\"]`")
+}

@@ -1,0 +1,261 @@
+//! Names to catalog columns: what a statement reads, writes and filters by.
+//!
+//! The resolver walks the AST once, in PostgreSQL's order of visibility. Each table reference becomes an
+//! [`Occurrence`] and is replaced in the AST by a marked name that only the rewrite can turn into text; each function
+//! is held to the reviewed list and written with its schema. What the walk saw is compared with what PostgreSQL's own
+//! tree holds, so a place that the walk forgets is a refusal and not a hole.
+
+mod copy;
+mod expr;
+mod from;
+mod function;
+mod group;
+mod names;
+mod query;
+mod safety;
+mod scope;
+mod window;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sqlparser::ast::{Expr, Statement};
+
+use super::{Context, Facts};
+use crate::catalog::{Relation, TypeClass};
+use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::{AccessRequest, ColumnAccess, RelationAccess, Shape, Use, Verb};
+
+pub(super) use copy::{copy_in, copy_out};
+pub(super) use from::is_constant;
+pub(super) use group::GROUP_MARK;
+pub(super) use names::{MARK, name_of, quoted, quoted_name};
+pub(super) use safety::{LOOKUP_MARK, marked_id};
+pub(super) use scope::OccurrenceId;
+use scope::{Columns, Scope};
+pub(super) use write::FILTER_MARK;
+
+/// Why resolving stopped.
+pub(super) type Fail = Refusal;
+
+/// One reference to a relation that is not a system catalog.
+#[derive(Debug, Clone)]
+pub(super) struct Occurrence {
+    /// The relation.
+    pub(super) relation: Arc<Relation>,
+    /// What the statement calls it: its alias or its name.
+    pub(super) alias: String,
+    /// Names given by an alias with a column list, by position.
+    pub(super) column_aliases: Vec<String>,
+    /// What is done to it. A relation that is read stands in FROM and can become a derived table; the target of a write cannot.
+    pub(super) verb: Verb,
+    /// Columns named, and for what.
+    pub(super) uses: BTreeMap<String, BTreeSet<Use>>,
+    /// A star or a whole-row reference reaches it.
+    pub(super) star: bool,
+    /// FOR UPDATE, FOR SHARE.
+    pub(super) locked: bool,
+    /// ONLY.
+    pub(super) only: bool,
+    /// TABLESAMPLE, as it stands in the AST.
+    pub(super) sample: Option<String>,
+    /// Conditions `column = constant` that may be tested below the mask: column, and the condition's number.
+    pub(super) lookups: Vec<Lookup>,
+}
+
+/// A conjunct `column = constant` of WHERE.
+#[derive(Debug, Clone)]
+pub(super) struct Lookup {
+    /// The catalog column.
+    pub(super) column: String,
+    /// The constant or parameter.
+    pub(super) value: Expr,
+    /// How the statement writes the column.
+    pub(super) written: Vec<String>,
+}
+
+impl Occurrence {
+    fn mark(&mut self, column: &str, usage: Use) {
+        let uses = self.uses.entry(column.to_owned()).or_default();
+        uses.insert(usage);
+        if self.verb != Verb::Select && usage != Use::Write {
+            uses.insert(Use::Target);
+        }
+    }
+
+    fn mark_star(&mut self) {
+        self.star = true;
+        if self.verb != Verb::Select {
+            let columns: Vec<String> = self.relation.columns.iter().map(|column| column.name.clone()).collect();
+            for column in columns {
+                self.mark(&column, Use::Output);
+            }
+        }
+    }
+
+    /// The name under which the statement knows a catalog column.
+    pub(super) fn shown_as<'a>(&'a self, column: &'a str) -> &'a str {
+        self.relation
+            .columns
+            .iter()
+            .position(|candidate| candidate.name == column)
+            .and_then(|position| self.column_aliases.get(position))
+            .map_or(column, String::as_str)
+    }
+}
+
+/// A statement whose every name is resolved.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    /// The AST; tables are marked names.
+    pub(super) statement: Statement,
+    /// Every reference to a relation, in the order the walk met them.
+    pub(super) occurrences: Vec<Occurrence>,
+    /// What it looks like as a whole.
+    pub(super) shape: Shape,
+    /// What the AST refers to once marked names are replaced, without what the derived tables will add.
+    pub(super) meant: Facts,
+    /// System catalogs that it reads, by oid, for the guard.
+    pub(super) system: Vec<crate::catalog::Oid>,
+    /// A predicate that is not leakproof could run before a row filter.
+    pub(super) unsafe_predicates: bool,
+}
+
+/// Resolves one statement against PostgreSQL's own reading of it.
+///
+/// # Errors
+/// 42P01, 42703, 42702 for names; 0A000 for forms and functions that are not allowed; 42601 where both parsers differ.
+pub(super) fn resolve(
+    mut statement: Statement,
+    witness: &Facts,
+    extra: Facts,
+    context: &Context<'_>,
+) -> Result<Resolved, Fail> {
+    let mut resolver = Resolver::new(context);
+    resolver.seen = extra;
+    resolver.statement(&mut statement)?;
+    witness.agrees(&resolver.seen)?;
+    let shape = Shape { grouped: resolver.is_grouped(&statement) };
+    Ok(resolver.resolved(statement, shape))
+}
+
+/// The walk's state.
+pub(super) struct Resolver<'a> {
+    context: &'a Context<'a>,
+    occurrences: Vec<Occurrence>,
+    scopes: Vec<Scope>,
+    /// WITH lists in force, innermost last.
+    ctes: Vec<(String, Columns)>,
+    /// What the client's text refers to.
+    seen: Facts,
+    /// What the text that runs refers to.
+    meant: Facts,
+    system: Vec<crate::catalog::Oid>,
+    unsafe_predicates: bool,
+    /// How many query levels read relations.
+    levels: usize,
+    /// Depth of aggregate arguments.
+    in_aggregate: bool,
+}
+
+impl<'a> Resolver<'a> {
+    fn new(context: &'a Context<'a>) -> Self {
+        Self {
+            context,
+            occurrences: Vec::new(),
+            scopes: Vec::new(),
+            ctes: Vec::new(),
+            seen: Facts::default(),
+            meant: Facts::default(),
+            system: Vec::new(),
+            unsafe_predicates: false,
+            levels: 0,
+            in_aggregate: false,
+        }
+    }
+
+    fn resolved(self, statement: Statement, shape: Shape) -> Resolved {
+        Resolved {
+            statement,
+            occurrences: self.occurrences,
+            shape,
+            meant: self.meant,
+            system: self.system,
+            unsafe_predicates: self.unsafe_predicates,
+        }
+    }
+
+    fn statement(&mut self, statement: &mut Statement) -> Result<Columns, Fail> {
+        match statement {
+            Statement::Query(query) => self.query(query),
+            Statement::Insert(insert) => self.insert(insert),
+            Statement::Update(update) => self.update(update),
+            Statement::Delete(delete) => self.delete(delete),
+            other => Err(unsupported(&format!("a statement of the kind {}", kind_of(other)))),
+        }
+    }
+}
+
+/// The first words of a statement that is not carried out, without anything the client wrote.
+fn kind_of(statement: &Statement) -> String {
+    let text = format!("{statement:?}");
+    text.chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
+/// 0A000: `… is not supported`.
+pub(super) fn unsupported(what: &str) -> Fail {
+    Refusal::unsupported(Stage::Resolve, format!("{what} is not supported"))
+}
+
+/// 42P01.
+pub(super) fn no_relation(name: &str) -> Fail {
+    Refusal::new(Stage::Resolve, SqlState::UNDEFINED_TABLE, format!("relation `{name}` does not exist"))
+}
+
+/// What is asked of the policy, from the occurrences.
+pub(super) fn request(resolved: &Resolved, context: &Context<'_>) -> AccessRequest {
+    AccessRequest {
+        login: context.login.to_owned(),
+        purpose: context.purpose.to_owned(),
+        today: context.today,
+        relations: resolved.occurrences.iter().map(|occurrence| relation_access(occurrence, context)).collect(),
+        shape: resolved.shape,
+    }
+}
+
+fn relation_access(occurrence: &Occurrence, context: &Context<'_>) -> RelationAccess {
+    let relation = &occurrence.relation;
+    let named = |oids: Vec<crate::catalog::Oid>| {
+        oids.into_iter()
+            .filter_map(|oid| context.catalog.relation_by_oid(oid))
+            .map(|relation| relation.name.clone())
+            .collect()
+    };
+    let mut reaches = relation.reaches.clone();
+    reaches.extend(context.catalog.descendants(relation.oid));
+    let mut columns: Vec<ColumnAccess> = occurrence
+        .uses
+        .iter()
+        .map(|(name, uses)| ColumnAccess {
+            name: name.clone(),
+            class: relation.column(name).map_or(TypeClass::Other, |column| column.class),
+            uses: uses.clone(),
+        })
+        .collect();
+    if occurrence.star {
+        columns.extend(relation.columns.iter().filter(|column| !occurrence.uses.contains_key(&column.name)).map(|column| {
+            ColumnAccess { name: column.name.clone(), class: column.class, uses: BTreeSet::from([Use::Star]) }
+        }));
+    }
+    RelationAccess {
+        relation: relation.name.clone(),
+        ancestors: named(context.catalog.ancestors(relation.oid)),
+        reaches: named(reaches),
+        opaque: relation.opaque,
+        verb: occurrence.verb,
+        star: occurrence.star,
+        columns,
+        whole_row_write: occurrence.locked || occurrence.verb == Verb::Delete,
+    }
+}

@@ -1,0 +1,607 @@
+//! Queries: WITH, set operations, SELECT, ORDER BY.
+
+use sqlparser::ast::{
+    Cte, Distinct, Expr, LimitClause, LockClause, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectFlavor,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetQuantifier, Values, WildcardAdditionalOptions,
+};
+
+use super::names::{name_of, parts_of, quoted_name};
+use super::scope::{Columns, Meaning, Scope, VisibleColumn};
+use super::{Fail, OccurrenceId, Resolver, unsupported};
+use crate::policy::Use;
+
+impl Resolver<'_> {
+    /// Resolves a query and gives the names of its columns.
+    pub(super) fn query(&mut self, query: &mut Query) -> Result<Columns, Fail> {
+        let Query {
+            with,
+            body,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
+        if for_clause.is_some() || settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
+            return Err(unsupported("a clause of another database"));
+        }
+        let outer_ctes = self.ctes.len();
+        let first = self.occurrences.len();
+        if let Some(with) = with {
+            if with.recursive {
+                refuse_forward_references(&with.cte_tables)?;
+            }
+            for cte in &mut with.cte_tables {
+                self.cte(cte, with.recursive)?;
+            }
+        }
+        let columns = match body.as_mut() {
+            // ORDER BY of a plain SELECT sees its FROM items.
+            SetExpr::Select(select) => self.select(select, order_by.as_mut())?,
+            other => {
+                let columns = self.set_expr(other)?;
+                self.order_by_output(order_by.as_mut())?;
+                columns
+            }
+        };
+        self.limits(limit_clause.as_mut())?;
+        if let Some(fetch) = fetch {
+            if fetch.percent {
+                return Err(unsupported("FETCH with PERCENT"));
+            }
+            if let Some(quantity) = &mut fetch.quantity {
+                self.detached(quantity)?;
+            }
+        }
+        for lock in locks.iter() {
+            self.lock(lock, first)?;
+        }
+        self.ctes.truncate(outer_ctes);
+        Ok(columns)
+    }
+
+    fn cte(&mut self, cte: &mut Cte, recursive: bool) -> Result<(), Fail> {
+        if cte.from.is_some() || cte.alias.at.is_some() {
+            return Err(unsupported("a clause of another database"));
+        }
+        let name = name_of(&cte.alias.name);
+        let aliases: Vec<String> = cte.alias.columns.iter().map(|column| name_of(&column.name)).collect();
+        // A WITH query sees no FROM item of the level that it stands in, but those of the levels around it.
+        let columns = if recursive && mentions(&cte.query, &name) {
+            let start = self.recursive_columns(&cte.query, &aliases);
+            self.ctes.push((name.clone(), start));
+            let columns = self.query(&mut cte.query)?;
+            self.ctes.pop();
+            columns
+        } else {
+            self.query(&mut cte.query)?
+        };
+        self.ctes.push((name, aliased(computed(columns), &aliases)));
+        Ok(())
+    }
+
+    /// Columns of a recursive query before it is walked: the alias list, else the names of its first SELECT.
+    fn recursive_columns(&mut self, query: &Query, aliases: &[String]) -> Columns {
+        let mut body = query.body.as_ref();
+        while let SetExpr::SetOperation { left, .. } = body {
+            body = left;
+        }
+        let names = match body {
+            SetExpr::Select(select) => select
+                .projection
+                .iter()
+                .map(|item| match item {
+                    SelectItem::UnnamedExpr(expr) => Some(output_name(expr)),
+                    SelectItem::ExprWithAlias { alias, .. } => Some(name_of(alias)),
+                    SelectItem::ExprWithAliases { .. }
+                    | SelectItem::QualifiedWildcard(..)
+                    | SelectItem::Wildcard(..) => None,
+                })
+                .collect::<Option<Vec<_>>>()
+                .map(|names| names.into_iter().map(VisibleColumn::computed).collect()),
+            SetExpr::Values(values) => Some(values_columns(values)),
+            SetExpr::Query(_)
+            | SetExpr::SetOperation { .. }
+            | SetExpr::Insert(_)
+            | SetExpr::Update(_)
+            | SetExpr::Delete(_)
+            | SetExpr::Merge(_)
+            | SetExpr::Table(_) => None,
+        };
+        aliased(names, aliases)
+    }
+
+    fn set_expr(&mut self, body: &mut SetExpr) -> Result<Columns, Fail> {
+        match body {
+            SetExpr::Select(select) => self.select(select, None),
+            SetExpr::Query(query) => self.query(query),
+            SetExpr::SetOperation { left, right, set_quantifier, op: _ } => {
+                match set_quantifier {
+                    SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None => {}
+                    SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName => {
+                        return Err(unsupported("BY NAME"));
+                    }
+                }
+                let columns = self.set_expr(left)?;
+                self.set_expr(right)?;
+                Ok(computed(columns))
+            }
+            SetExpr::Values(values) => self.values(values),
+            SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
+                self.statement(statement)
+            }
+            SetExpr::Merge(_) => Err(unsupported("MERGE")),
+            // The parser turns `TABLE t` into `SELECT * FROM t`, which is the same tree.
+            SetExpr::Table(_) => Err(unsupported("TABLE in this place")),
+        }
+    }
+
+    fn values(&mut self, values: &mut Values) -> Result<Columns, Fail> {
+        if values.explicit_row || values.value_keyword {
+            return Err(unsupported("this form of VALUES"));
+        }
+        for row in &mut values.rows {
+            for expr in &mut row.content {
+                self.expr(expr, Use::Output)?;
+            }
+        }
+        Ok(Some(values_columns(values)))
+    }
+
+    fn select(&mut self, select: &mut Select, order_by: Option<&mut OrderBy>) -> Result<Columns, Fail> {
+        refuse_foreign_clauses(select)?;
+        let before = self.occurrences.len();
+        self.scopes.push(Scope::default());
+        let columns = self.select_in_scope(select, order_by, before);
+        self.scopes.pop();
+        columns
+    }
+
+    fn select_in_scope(
+        &mut self,
+        select: &mut Select,
+        order_by: Option<&mut OrderBy>,
+        before: usize,
+    ) -> Result<Columns, Fail> {
+        self.from(&mut select.from)?;
+        if self.occurrences.len() > before {
+            self.levels += 1;
+        }
+        if let Some(selection) = &mut select.selection {
+            self.judge_predicate(selection);
+            self.lookups(selection, &select.from, before)?;
+            self.expr(selection, Use::Filter)?;
+        }
+        let outputs = output_names(&select.projection);
+        self.group_by(&mut select.group_by, &outputs)?;
+        if let Some(having) = &mut select.having {
+            self.judge_predicate(having);
+            self.expr(having, Use::Filter)?;
+        }
+        for window in &mut select.named_window {
+            self.named_window(window)?;
+        }
+        match &mut select.distinct {
+            None | Some(Distinct::All | Distinct::Distinct) => {}
+            Some(Distinct::On(exprs)) => {
+                for expr in exprs {
+                    self.sort_key(expr, &outputs, Use::Group)?;
+                }
+            }
+        }
+        let columns = self.projection(&mut select.projection)?;
+        if let Some(order_by) = order_by {
+            for key in order_keys(order_by)? {
+                self.sort_key(&mut key.expr, &outputs, Use::Order)?;
+            }
+        }
+        self.add_functional_dependencies(&mut select.group_by, &select.projection, before)?;
+        Ok(columns)
+    }
+
+    fn projection(&mut self, items: &mut [SelectItem]) -> Result<Columns, Fail> {
+        let mut columns: Columns = Some(Vec::new());
+        let push = |columns: &mut Columns, more: Columns| match (columns.as_mut(), more) {
+            (Some(have), Some(more)) => have.extend(more),
+            _ => *columns = None,
+        };
+        for item in items {
+            let more = self.select_item(item, Use::Output)?;
+            push(&mut columns, more);
+        }
+        Ok(columns)
+    }
+
+    /// One item of a select list or RETURNING; gives the columns that it makes.
+    pub(super) fn select_item(&mut self, item: &mut SelectItem, usage: Use) -> Result<Columns, Fail> {
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let name = output_name(expr);
+                self.expr(expr, usage)?;
+                Ok(Some(vec![VisibleColumn::computed(name)]))
+            }
+            SelectItem::ExprWithAlias { expr, alias } => {
+                self.expr(expr, usage)?;
+                Ok(Some(vec![VisibleColumn::computed(name_of(alias))]))
+            }
+            SelectItem::ExprWithAliases { .. } => Err(unsupported("an alias list in the select list")),
+            SelectItem::Wildcard(options) => {
+                plain_star(options)?;
+                self.saw_column(vec!["*".to_owned()]);
+                self.star_of_level()
+            }
+            SelectItem::QualifiedWildcard(kind, options) => {
+                plain_star(options)?;
+                match kind {
+                    SelectItemQualifiedWildcardKind::ObjectName(name) => {
+                        let parts = parts_of(name)?;
+                        let (columns, occurrence, table) = self.qualified_star(&parts)?;
+                        let mut seen = parts.clone();
+                        seen.push("*".to_owned());
+                        self.seen.add_column(seen);
+                        self.meant.add_column(vec![table.clone(), "*".to_owned()]);
+                        if parts.len() > 1 {
+                            *name = quoted_name([table.as_str()]);
+                        }
+                        self.mark_row(&columns, occurrence);
+                        Ok(computed(columns))
+                    }
+                    SelectItemQualifiedWildcardKind::Expr(expr) => {
+                        self.expr(expr, usage)?;
+                        Ok(None)
+                    }
+                }
+            }
+        }
+    }
+
+    /// `*`: every FROM item of this level.
+    fn star_of_level(&mut self) -> Result<Columns, Fail> {
+        let Some(scope) = self.scopes.last().cloned() else { return Err(unsupported("* without FROM")) };
+        let mut columns: Columns = Some(Vec::new());
+        for source in &scope.sources {
+            self.mark_row(&source.columns, source.occurrence);
+            match (columns.as_mut(), computed(source.columns.clone())) {
+                (Some(have), Some(more)) => {
+                    let merged = |name: &str, have: &[VisibleColumn]| {
+                        scope.merged.contains(name) && have.iter().any(|column| column.name == name)
+                    };
+                    for column in more {
+                        if !merged(&column.name, have) {
+                            have.push(column);
+                        }
+                    }
+                }
+                _ => columns = None,
+            }
+        }
+        Ok(columns)
+    }
+
+    /// What `t.*` or `s.t.*` stands for, and the name it is written by.
+    pub(super) fn qualified_star(
+        &self,
+        parts: &[String],
+    ) -> Result<(Columns, Option<OccurrenceId>, String), Fail> {
+        let (schema, table) = match parts {
+            [table] => (None, table),
+            [schema, table] => (Some(schema), table),
+            _ => return Err(unsupported("a star with so many parts to its name")),
+        };
+        let source = self.source(schema, table)?;
+        Ok((source.columns.clone(), source.occurrence, table.clone()))
+    }
+
+    /// A key of ORDER BY or DISTINCT ON: an output column's name comes first, then input columns.
+    pub(super) fn sort_key(&mut self, expr: &mut Expr, outputs: &[String], usage: Use) -> Result<(), Fail> {
+        if let Expr::Identifier(ident) = expr {
+            let name = name_of(ident);
+            if outputs.contains(&name) {
+                // The output column was resolved with the select list; note the use where it is a plain column.
+                if let Ok(Meaning::Column(origins)) = self.meaning(std::slice::from_ref(&name)) {
+                    let visible = origins;
+                    self.mark_if_used(&visible, usage);
+                }
+                self.saw_column(vec![name]);
+                return Ok(());
+            }
+        }
+        self.expr(expr, usage)
+    }
+
+    /// ORDER BY of a set operation or VALUES: names of output columns or positions only.
+    fn order_by_output(&mut self, order_by: Option<&mut OrderBy>) -> Result<(), Fail> {
+        let Some(order_by) = order_by else { return Ok(()) };
+        for key in order_keys(order_by)? {
+            match &mut key.expr {
+                Expr::Identifier(ident) => {
+                    let name = name_of(ident);
+                    self.saw_column(vec![name]);
+                }
+                other => {
+                    // PostgreSQL allows no expression over columns here; one without columns is resolved on its own.
+                    self.detached(other)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn limits(&mut self, limit: Option<&mut LimitClause>) -> Result<(), Fail> {
+        match limit {
+            None => Ok(()),
+            Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
+                if !limit_by.is_empty() {
+                    return Err(unsupported("LIMIT BY"));
+                }
+                if let Some(limit) = limit {
+                    self.detached(limit)?;
+                }
+                if let Some(offset) = offset {
+                    self.detached(&mut offset.value)?;
+                }
+                Ok(())
+            }
+            Some(LimitClause::OffsetCommaLimit { .. }) => Err(unsupported("LIMIT with a comma")),
+        }
+    }
+
+    /// FOR UPDATE and the like reach the FROM items they name by what they are called, or all of the query's. The derived
+    /// table has that name, and PostgreSQL locks what is inside it.
+    fn lock(&mut self, lock: &LockClause, first: OccurrenceId) -> Result<(), Fail> {
+        let only = match &lock.of {
+            None => None,
+            Some(of) => match parts_of(of)?.as_slice() {
+                [name] => Some(name.clone()),
+                _ => return Err(unsupported("FOR UPDATE OF with a schema")),
+            },
+        };
+        let named = |alias: &str| only.as_ref().is_none_or(|only| only == alias);
+        // An item that is named may be a subquery: then whatever it holds is locked, so all of the query's count.
+        let direct = self.occurrences.iter().skip(first).any(|occurrence| named(&occurrence.alias));
+        for occurrence in self.occurrences.iter_mut().skip(first) {
+            occurrence.locked |= !direct || named(&occurrence.alias);
+        }
+        Ok(())
+    }
+
+    /// An expression that sees no FROM item of its own level: LIMIT, OFFSET, arguments.
+    pub(super) fn detached(&mut self, expr: &mut Expr) -> Result<(), Fail> {
+        self.expr(expr, Use::Filter)
+    }
+}
+
+/// ORDER BY keys of a form that PostgreSQL knows.
+pub(super) fn order_keys(order_by: &mut OrderBy) -> Result<&mut Vec<OrderByExpr>, Fail> {
+    if order_by.interpolate.is_some() {
+        return Err(unsupported("INTERPOLATE"));
+    }
+    match &mut order_by.kind {
+        OrderByKind::Expressions(keys) => {
+            if keys.iter().any(|key| key.with_fill.is_some()) {
+                return Err(unsupported("WITH FILL"));
+            }
+            Ok(keys)
+        }
+        OrderByKind::All(_) => Err(unsupported("ORDER BY ALL")),
+    }
+}
+
+/// ORDER BY keys within a call or window.
+pub(super) fn order_keys_plain(keys: &mut [OrderByExpr]) -> Result<&mut [OrderByExpr], Fail> {
+    if keys.iter().any(|key| key.with_fill.is_some()) { Err(unsupported("WITH FILL")) } else { Ok(keys) }
+}
+
+/// Columns that are visible from outside of a subquery: computed, for the names inside are resolved already.
+pub(super) fn computed(columns: Columns) -> Columns {
+    columns.map(|columns| columns.into_iter().map(|column| VisibleColumn::computed(column.name)).collect())
+}
+
+/// Applies an alias's column list by position; with unknown columns, the list is all that is known, so it stays unknown.
+pub(super) fn aliased(columns: Columns, aliases: &[String]) -> Columns {
+    if aliases.is_empty() {
+        return columns;
+    }
+    let mut columns = columns?;
+    for (column, alias) in columns.iter_mut().zip(aliases) {
+        column.name.clone_from(alias);
+    }
+    Some(columns)
+}
+
+fn values_columns(values: &Values) -> Vec<VisibleColumn> {
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    (1..=width).map(|number| VisibleColumn::computed(format!("column{number}"))).collect()
+}
+
+fn plain_star(options: &WildcardAdditionalOptions) -> Result<(), Fail> {
+    let WildcardAdditionalOptions {
+        wildcard_token: _,
+        opt_ilike,
+        opt_exclude,
+        opt_except,
+        opt_replace,
+        opt_rename,
+        opt_alias,
+    } = options;
+    if opt_ilike.is_some()
+        || opt_exclude.is_some()
+        || opt_except.is_some()
+        || opt_replace.is_some()
+        || opt_rename.is_some()
+        || opt_alias.is_some()
+    {
+        return Err(unsupported("a star with options"));
+    }
+    Ok(())
+}
+
+/// Names of the select list's columns, as far as they have one; a star has none here.
+fn output_names(items: &[SelectItem]) -> Vec<String> {
+    items
+        .iter()
+        .filter_map(|item| match item {
+            SelectItem::UnnamedExpr(expr) => Some(output_name(expr)),
+            SelectItem::ExprWithAlias { alias, .. } => Some(name_of(alias)),
+            SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => None,
+        })
+        .collect()
+}
+
+/// The name PostgreSQL gives an output column without alias (`FigureColname`).
+pub(super) fn output_name(expr: &Expr) -> String {
+    figure(expr).unwrap_or_else(|| "?column?".to_owned())
+}
+
+fn figure(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(ident) => Some(name_of(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(name_of),
+        Expr::CompoundFieldAccess { root, access_chain } => access_chain
+            .iter()
+            .rev()
+            .find_map(|access| match access {
+                sqlparser::ast::AccessExpr::Dot(Expr::Identifier(ident)) => Some(name_of(ident)),
+                sqlparser::ast::AccessExpr::Dot(_) | sqlparser::ast::AccessExpr::Subscript(_) => None,
+            })
+            .or_else(|| figure(root)),
+        Expr::Function(function) => function.name.0.last().and_then(|part| part.as_ident()).map(name_of),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
+        Expr::Cast { expr: inner, data_type, .. } => {
+            figure(inner).or_else(|| Some(type_name(&data_type.to_string())))
+        }
+        Expr::TypedString(typed) => Some(type_name(&typed.data_type.to_string())),
+        Expr::Case { else_result, .. } => {
+            else_result.as_deref().and_then(figure).or_else(|| Some("case".to_owned()))
+        }
+        Expr::Subquery(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => match select.projection.as_slice() {
+                [SelectItem::UnnamedExpr(expr)] => figure(expr),
+                [SelectItem::ExprWithAlias { alias, .. }] => Some(name_of(alias)),
+                _ => None,
+            },
+            _ => None,
+        },
+        Expr::Exists { .. } => Some("exists".to_owned()),
+        Expr::Array(_) => Some("array".to_owned()),
+        Expr::Extract { .. } => Some("extract".to_owned()),
+        Expr::Ceil { .. } => Some("ceil".to_owned()),
+        Expr::Floor { .. } => Some("floor".to_owned()),
+        Expr::Position { .. } => Some("position".to_owned()),
+        Expr::Substring { .. } => Some("substring".to_owned()),
+        Expr::Trim { trim_where, .. } => Some(
+            match trim_where {
+                Some(sqlparser::ast::TrimWhereField::Leading) => "ltrim",
+                Some(sqlparser::ast::TrimWhereField::Trailing) => "rtrim",
+                Some(sqlparser::ast::TrimWhereField::Both) | None => "btrim",
+            }
+            .to_owned(),
+        ),
+        Expr::Overlay { .. } => Some("overlay".to_owned()),
+        Expr::AtTimeZone { .. } => Some("timezone".to_owned()),
+        Expr::Tuple(_) => Some("row".to_owned()),
+        Expr::Interval(_) => Some("interval".to_owned()),
+        Expr::Value(value) => match value.value {
+            sqlparser::ast::Value::Boolean(_) => Some("bool".to_owned()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The last word of a type's name, as PostgreSQL's catalog has it.
+fn type_name(written: &str) -> String {
+    let plain = written.split(['(', '[']).next().unwrap_or(written).trim().to_ascii_lowercase();
+    let name = plain.rsplit('.').next().unwrap_or(&plain);
+    match name {
+        "int" | "integer" => "int4",
+        "bigint" => "int8",
+        "smallint" => "int2",
+        "boolean" => "bool",
+        "real" => "float4",
+        "double precision" | "float" => "float8",
+        "decimal" => "numeric",
+        "character varying" => "varchar",
+        "character" | "char" => "bpchar",
+        "timestamp with time zone" => "timestamptz",
+        "timestamp without time zone" => "timestamp",
+        other => other,
+    }
+    .to_owned()
+}
+
+/// With RECURSIVE a WITH query may name a later one, which PostgreSQL then sorts; read in order, the name would mean
+/// something else.
+fn refuse_forward_references(ctes: &[Cte]) -> Result<(), Fail> {
+    for (at, cte) in ctes.iter().enumerate() {
+        let later = ctes.iter().skip(at + 1).any(|later| mentions(&cte.query, &name_of(&later.alias.name)));
+        if later {
+            return Err(unsupported("a WITH query that names a later one"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a query mentions a name as a table: only then does RECURSIVE matter for it.
+fn mentions(query: &Query, name: &str) -> bool {
+    use sqlparser::ast::{Visit, Visitor};
+    struct Finder<'n>(&'n str);
+    impl Visitor for Finder<'_> {
+        type Break = ();
+        fn pre_visit_relation(&mut self, relation: &sqlparser::ast::ObjectName) -> std::ops::ControlFlow<()> {
+            let found = matches!(relation.0.as_slice(), [part] if part.as_ident().is_some_and(|i| name_of(i) == self.0));
+            if found { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
+        }
+    }
+    query.visit(&mut Finder(name)).is_break()
+}
+
+fn refuse_foreign_clauses(select: &Select) -> Result<(), Fail> {
+    let Select {
+        select_token: _,
+        optimizer_hints,
+        distinct: _,
+        select_modifiers,
+        top,
+        top_before_distinct: _,
+        projection: _,
+        exclude,
+        into,
+        from: _,
+        lateral_views,
+        prewhere,
+        selection: _,
+        connect_by,
+        group_by: _,
+        cluster_by,
+        distribute_by,
+        sort_by,
+        having: _,
+        named_window: _,
+        qualify,
+        window_before_qualify: _,
+        value_table_mode,
+        flavor,
+    } = select;
+    if into.is_some() {
+        return Err(unsupported("SELECT INTO"));
+    }
+    let foreign = !optimizer_hints.is_empty()
+        || select_modifiers.is_some()
+        || top.is_some()
+        || exclude.is_some()
+        || !lateral_views.is_empty()
+        || prewhere.is_some()
+        || !connect_by.is_empty()
+        || !cluster_by.is_empty()
+        || !distribute_by.is_empty()
+        || !sort_by.is_empty()
+        || qualify.is_some()
+        || value_table_mode.is_some()
+        || !matches!(flavor, SelectFlavor::Standard);
+    if foreign { Err(unsupported("a clause of another database")) } else { Ok(()) }
+}
+

@@ -1,0 +1,296 @@
+//! Which predicates may run before a row filter, and which conditions may be tested below a mask.
+//!
+//! PostgreSQL pulls a derived table up and runs the cheapest condition first. A condition that can fail on a value, or
+//! tell of it otherwise, would then see rows that the filter leaves out. `pg_proc.proleakproof` says which cannot.
+
+use std::collections::HashSet;
+
+use sqlparser::ast::{
+    BinaryOperator, Expr, Ident, JoinOperator, SetExpr, TableFactor, TableWithJoins, UnaryOperator, Value,
+};
+
+use super::from::is_constant;
+use super::names::{MARK, name_of};
+use super::scope::{Meaning, Origins};
+use super::{Fail, Lookup, OccurrenceId, Resolver};
+use crate::catalog::{Oid, builtin};
+use crate::policy::{Use, Verb};
+
+/// Wraps a condition that the rewrite may move below the mask.
+pub(in crate::sql) const LOOKUP_MARK: &str = "lookup:";
+
+/// The type of an operand; `None` for a literal or parameter that takes the other side's type.
+type OperandType = Option<Oid>;
+
+impl Resolver<'_> {
+    /// Notes when a predicate could tell of rows that it should not have seen.
+    pub(super) fn judge_predicate(&mut self, predicate: &Expr) {
+        if !self.safe(predicate) {
+            self.unsafe_predicates = true;
+        }
+    }
+
+    /// The same for `=` between columns that USING merges.
+    pub(super) fn judge_merge(&mut self, origins: &Origins) {
+        let types: Option<Vec<Oid>> = origins.iter().map(|(id, column)| self.type_of(*id, column)).collect();
+        let safe = match types.as_deref() {
+            Some([first, rest @ ..]) if !rest.is_empty() => {
+                rest.iter().all(|other| self.leakproof("=", Some(*first), Some(*other)))
+            }
+            _ => false,
+        };
+        if !safe {
+            self.unsafe_predicates = true;
+        }
+    }
+
+    /// A LATERAL item or a function over columns can run anywhere in the plan.
+    pub(super) fn expose_all(&mut self) {
+        self.unsafe_predicates = true;
+    }
+
+    fn safe(&self, predicate: &Expr) -> bool {
+        match predicate {
+            Expr::Nested(inner)
+            | Expr::IsTrue(inner)
+            | Expr::IsNotTrue(inner)
+            | Expr::IsFalse(inner)
+            | Expr::IsNotFalse(inner)
+            | Expr::IsUnknown(inner)
+            | Expr::IsNotUnknown(inner)
+            | Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } => self.safe(inner),
+            Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
+                self.safe(left) && self.safe(right)
+            }
+            Expr::BinaryOp { left, op, right } => {
+                comparison(op).is_some_and(|operator| self.compared(operator, left, right))
+            }
+            Expr::IsNull(inner) | Expr::IsNotNull(inner) => self.operand(inner).is_some(),
+            Expr::InList { expr, list, negated: _ } => list.iter().all(|item| self.compared("=", expr, item)),
+            Expr::Between { expr, negated: _, low, high } => {
+                self.compared(">=", expr, low) && self.compared("<=", expr, high)
+            }
+            Expr::Value(value) => matches!(value.value, Value::Boolean(_) | Value::Null),
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.operand(predicate).is_some(),
+            // Its own predicates are judged where they stand; its select list is never computed.
+            Expr::Exists { subquery, negated: _ } => match subquery.body.as_ref() {
+                SetExpr::Select(select) => {
+                    subquery.with.is_none()
+                        && subquery.limit_clause.is_none()
+                        && subquery.fetch.is_none()
+                        && subquery.order_by.is_none()
+                        && select.having.is_none()
+                        && select.distinct.is_none()
+                        && matches!(&select.group_by, sqlparser::ast::GroupByExpr::Expressions(keys, _) if keys.is_empty())
+                        && select.projection.iter().all(|item| match item {
+                            sqlparser::ast::SelectItem::UnnamedExpr(expr)
+                            | sqlparser::ast::SelectItem::ExprWithAlias { expr, .. } => {
+                                is_constant(expr) || self.operand(expr).is_some()
+                                    || matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+                            }
+                            _ => true,
+                        })
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    fn compared(&self, operator: &str, left: &Expr, right: &Expr) -> bool {
+        match (self.operand(left), self.operand(right)) {
+            (Some(left), Some(right)) => self.leakproof(operator, left, right),
+            _ => false,
+        }
+    }
+
+    fn leakproof(&self, operator: &str, left: OperandType, right: OperandType) -> bool {
+        let text = builtin::TEXT;
+        let (left, right) = match (left, right) {
+            (Some(left), Some(right)) => (left, right),
+            (Some(known), None) | (None, Some(known)) => (known, known),
+            (None, None) => (text, text),
+        };
+        // varchar has no operators of its own.
+        let plain = |oid: Oid| if oid == builtin::VARCHAR { text } else { oid };
+        self.context.catalog.operator_is_leakproof(operator, plain(left), plain(right))
+    }
+
+    /// The type of a plain column of a relation, or of a constant; `None` for anything that is computed.
+    fn operand(&self, expr: &Expr) -> Option<OperandType> {
+        match expr {
+            Expr::Identifier(ident) => self.column_type(&[name_of(ident)]).map(Some),
+            Expr::CompoundIdentifier(idents) => {
+                self.column_type(&idents.iter().map(name_of).collect::<Vec<_>>()).map(Some)
+            }
+            Expr::Nested(inner) => self.operand(inner),
+            Expr::Value(value) => match &value.value {
+                Value::Number(digits, _) if digits.parse::<i32>().is_ok() => Some(Some(builtin::INT4)),
+                Value::Number(digits, _) if digits.parse::<i64>().is_ok() => Some(Some(builtin::INT8)),
+                Value::Number(..) => Some(Some(builtin::NUMERIC)),
+                Value::Boolean(_) => Some(Some(builtin::BOOL)),
+                _ => Some(None),
+            },
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } if is_constant(expr) => self.operand(expr),
+            Expr::Cast { expr, data_type, .. } if is_constant(expr) => cast_type(&data_type.to_string()).map(Some),
+            Expr::TypedString(typed) => cast_type(&typed.data_type.to_string()).map(Some),
+            _ => None,
+        }
+    }
+
+    fn column_type(&self, parts: &[String]) -> Option<Oid> {
+        match self.meaning(parts) {
+            Ok(Meaning::Column(origins)) => {
+                let (first, rest) = origins.split_first()?;
+                let oid = self.type_of(first.0, &first.1)?;
+                rest.iter().all(|(id, column)| self.type_of(*id, column) == Some(oid)).then_some(oid)
+            }
+            _ => None,
+        }
+    }
+
+    fn type_of(&self, id: OccurrenceId, column: &str) -> Option<Oid> {
+        let oid = self.occurrences.get(id)?.relation.column(column)?.type_oid;
+        Some(self.context.catalog.type_by_oid(oid).map_or(oid, |ty| ty.base))
+    }
+
+    /// Wraps each conjunct `column = constant` of WHERE whose table's rows the condition cannot but leave out.
+    pub(super) fn lookups(
+        &mut self,
+        selection: &mut Expr,
+        from: &[TableWithJoins],
+        before: usize,
+    ) -> Result<(), Fail> {
+        let preserved = preserved(from);
+        self.lookups_in(selection, &preserved, before);
+        Ok(())
+    }
+
+    fn lookups_in(&mut self, expr: &mut Expr, preserved: &HashSet<OccurrenceId>, before: usize) {
+        match expr {
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                self.lookups_in(left, preserved, before);
+                self.lookups_in(right, preserved, before);
+            }
+            Expr::Nested(inner) => self.lookups_in(inner, preserved, before),
+            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
+                let (column, value) = if is_constant(right) { (left.as_ref(), right) } else { (right.as_ref(), left) };
+                let parts: Vec<String> = match column {
+                    Expr::Identifier(ident) => vec![name_of(ident)],
+                    Expr::CompoundIdentifier(idents) => idents.iter().map(name_of).collect(),
+                    _ => return,
+                };
+                if !is_constant(value) {
+                    return;
+                }
+                let Ok(Meaning::Column(origins)) = self.meaning(&parts) else { return };
+                let [(id, column)] = origins.as_slice() else { return };
+                let value = value.as_ref().clone();
+                let Some(occurrence) = self.occurrences.get_mut(*id) else { return };
+                if *id < before || occurrence.verb != Verb::Select || !preserved.contains(id) {
+                    return;
+                }
+                let number = occurrence.lookups.len();
+                let written = parts.get(parts.len().saturating_sub(2)..).unwrap_or(&parts).to_vec();
+                occurrence.lookups.push(Lookup { column: column.clone(), value, written });
+                let name = Ident::new(format!("{MARK}{LOOKUP_MARK}{id}:{number}"));
+                *expr = Expr::Named { expr: Box::new(expr.clone()), name };
+            }
+            _ => {}
+        }
+    }
+
+    /// A wrapped condition: its column is used for a lookup, and is written only where the rewrite leaves it.
+    pub(super) fn lookup(&mut self, expr: &mut Expr) -> Result<(), Fail> {
+        let Expr::BinaryOp { left, right, .. } = expr else { return Err(super::unsupported("this condition")) };
+        for side in [left, right] {
+            match side.as_mut() {
+                Expr::Identifier(ident) if !is_constant_keyword(ident) => {
+                    let parts = vec![name_of(ident)];
+                    self.lookup_column(parts, side)?;
+                }
+                Expr::CompoundIdentifier(idents) => {
+                    let parts = idents.iter().map(name_of).collect();
+                    self.lookup_column(parts, side)?;
+                }
+                other => self.expr(other, Use::Filter)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn lookup_column(&mut self, parts: Vec<String>, side: &mut Expr) -> Result<(), Fail> {
+        if let Meaning::Column(origins) = self.meaning(&parts)? {
+            self.mark(&origins, Use::Lookup);
+        }
+        if let [_, table, column] = parts.as_slice() {
+            *side = Expr::CompoundIdentifier(vec![super::quoted(table), super::quoted(column)]);
+        }
+        self.seen.add_column(parts);
+        Ok(())
+    }
+}
+
+fn is_constant_keyword(ident: &Ident) -> bool {
+    super::function::is_value_keyword(ident)
+}
+
+/// Occurrences at this level whose rows no outer join can fill with NULLs.
+fn preserved(from: &[TableWithJoins]) -> HashSet<OccurrenceId> {
+    let mut all = HashSet::new();
+    for item in from {
+        let mut here = ids(&item.relation);
+        for join in &item.joins {
+            let right = ids(&join.relation);
+            match join.join_operator {
+                JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => here.extend(right),
+                JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => {}
+                JoinOperator::Right(_) | JoinOperator::RightOuter(_) => here = right,
+                _ => here.clear(),
+            }
+        }
+        all.extend(here);
+    }
+    all
+}
+
+fn ids(factor: &TableFactor) -> HashSet<OccurrenceId> {
+    match factor {
+        TableFactor::Table { name, .. } => marked_id(name).into_iter().collect(),
+        _ => HashSet::new(),
+    }
+}
+
+/// The occurrence that a marked name stands for.
+pub(in crate::sql) fn marked_id(name: &sqlparser::ast::ObjectName) -> Option<OccurrenceId> {
+    let [part] = name.0.as_slice() else { return None };
+    part.as_ident()?.value.strip_prefix(MARK)?.parse().ok()
+}
+
+fn comparison(operator: &BinaryOperator) -> Option<&'static str> {
+    match operator {
+        BinaryOperator::Eq => Some("="),
+        BinaryOperator::NotEq => Some("<>"),
+        BinaryOperator::Lt => Some("<"),
+        BinaryOperator::LtEq => Some("<="),
+        BinaryOperator::Gt => Some(">"),
+        BinaryOperator::GtEq => Some(">="),
+        _ => None,
+    }
+}
+
+fn cast_type(written: &str) -> Option<Oid> {
+    let plain = written.split('(').next().unwrap_or(written).trim().to_ascii_lowercase();
+    match plain.as_str() {
+        "text" | "varchar" | "character varying" => Some(builtin::TEXT),
+        "int" | "integer" | "int4" => Some(builtin::INT4),
+        "bigint" | "int8" => Some(builtin::INT8),
+        "smallint" | "int2" => Some(builtin::INT2),
+        "boolean" | "bool" => Some(builtin::BOOL),
+        "date" => Some(builtin::DATE),
+        "timestamp" | "timestamp without time zone" => Some(builtin::TIMESTAMP),
+        "timestamptz" | "timestamp with time zone" => Some(builtin::TIMESTAMPTZ),
+        "uuid" => Some(builtin::UUID),
+        _ => None,
+    }
+}

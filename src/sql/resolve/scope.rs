@@ -1,0 +1,222 @@
+//! What names mean at one level of a query.
+
+use std::collections::BTreeSet;
+
+use super::names::SYSTEM_COLUMNS;
+use super::{Fail, Resolver, unsupported};
+use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::Use;
+
+/// Index of an occurrence of a relation.
+pub(in crate::sql) type OccurrenceId = usize;
+
+/// Where a visible column comes from: a column of an occurrence, by its catalog name. Empty where it is computed.
+pub(super) type Origins = Vec<(OccurrenceId, String)>;
+
+/// A column that a FROM item shows.
+#[derive(Debug, Clone)]
+pub(super) struct VisibleColumn {
+    /// The name it is called by.
+    pub(super) name: String,
+    /// Where it comes from.
+    pub(super) origins: Origins,
+}
+
+impl VisibleColumn {
+    pub(super) fn computed(name: impl Into<String>) -> Self {
+        Self { name: name.into(), origins: Vec::new() }
+    }
+}
+
+/// The columns of a FROM item or a subquery; `None` where they cannot be known.
+pub(super) type Columns = Option<Vec<VisibleColumn>>;
+
+/// One FROM item.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// What it is called; `None` for a derived table or join without alias.
+    pub(super) name: Option<String>,
+    /// Its schema, where it may be called by its full name: a relation without alias.
+    pub(super) schema: Option<String>,
+    /// Its columns.
+    pub(super) columns: Columns,
+    /// The occurrence, where it is a relation.
+    pub(super) occurrence: Option<OccurrenceId>,
+    /// Unqualified names may mean its columns. False for `excluded`.
+    pub(super) unqualified: bool,
+}
+
+impl Source {
+    pub(super) fn column(&self, name: &str) -> Option<&VisibleColumn> {
+        self.columns.as_ref()?.iter().find(|column| column.name == name)
+    }
+}
+
+/// One level of a query: its FROM items.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Scope {
+    /// FROM items, in order.
+    pub(super) sources: Vec<Source>,
+    /// Columns that USING or NATURAL made one.
+    pub(super) merged: BTreeSet<String>,
+}
+
+/// What a column reference turned out to be.
+#[derive(Debug)]
+pub(super) enum Meaning {
+    /// Columns of occurrences (several where USING merged them), or a computed column (none).
+    Column(Origins),
+    /// A whole row; its columns' origins.
+    Row(Columns, Option<OccurrenceId>),
+    /// A column of a FROM item whose columns are not known.
+    Unknown,
+}
+
+impl Resolver<'_> {
+    /// What an unqualified or qualified column reference means. Marks nothing.
+    pub(super) fn meaning(&self, parts: &[String]) -> Result<Meaning, Fail> {
+        match parts {
+            [column] => self.unqualified(column),
+            [table, column] => self.qualified(None, table, column),
+            [schema, table, column] => self.qualified(Some(schema), table, column),
+            _ => Err(Refusal::new(
+                Stage::Resolve,
+                SqlState::UNDEFINED_COLUMN,
+                format!("column `{}` has too many parts to its name", parts.join(".")),
+            )),
+        }
+    }
+
+    /// PostgreSQL's `colNameToVar`: the innermost level that has the name decides; two there are an error.
+    fn unqualified(&self, name: &str) -> Result<Meaning, Fail> {
+        let mut unknown = false;
+        for scope in self.scopes.iter().rev() {
+            match scope.find(name)? {
+                Some(origins) => return Ok(Meaning::Column(origins)),
+                None => unknown |= scope.sources.iter().any(|source| source.unqualified && source.columns.is_none()),
+            }
+        }
+        for scope in self.scopes.iter().rev() {
+            if let Some(source) = scope.sources.iter().find(|source| source.name.as_deref() == Some(name)) {
+                return Ok(Meaning::Row(source.columns.clone(), source.occurrence));
+            }
+        }
+        if unknown {
+            return Ok(Meaning::Unknown);
+        }
+        if SYSTEM_COLUMNS.contains(&name) {
+            return Err(unsupported(&format!("the system column `{name}` of a table")));
+        }
+        Err(Refusal::new(Stage::Resolve, SqlState::UNDEFINED_COLUMN, format!("column `{name}` does not exist")))
+    }
+
+    fn qualified(&self, schema: Option<&String>, table: &str, column: &str) -> Result<Meaning, Fail> {
+        let source = self.source(schema, table)?;
+        match (source.column(column), &source.columns) {
+            (Some(found), _) => Ok(Meaning::Column(found.origins.clone())),
+            (None, None) => {
+                // `t.f` calls the function `f` where `t` has no such column and a row type fits.
+                self.check_field(column)?;
+                Ok(Meaning::Unknown)
+            }
+            (None, Some(_)) if SYSTEM_COLUMNS.contains(&column) => {
+                Err(unsupported(&format!("the system column `{column}` of a table")))
+            }
+            (None, Some(_)) => Err(Refusal::new(
+                Stage::Resolve,
+                SqlState::UNDEFINED_COLUMN,
+                format!("column `{table}.{column}` does not exist"),
+            )),
+        }
+    }
+
+    /// The FROM item of that name, from the innermost level out.
+    pub(super) fn source(&self, schema: Option<&String>, table: &str) -> Result<&Source, Fail> {
+        let wanted = |source: &&Source| {
+            source.name.as_deref() == Some(table) && (schema.is_none() || source.schema.as_ref() == schema)
+        };
+        for scope in self.scopes.iter().rev() {
+            let mut found = scope.sources.iter().filter(wanted);
+            match (found.next(), found.next()) {
+                (Some(source), None) => return Ok(source),
+                (Some(_), Some(_)) => {
+                    return Err(Refusal::new(
+                        Stage::Resolve,
+                        SqlState::AMBIGUOUS_COLUMN,
+                        format!("table reference `{table}` is ambiguous"),
+                    ));
+                }
+                (None, _) => {}
+            }
+        }
+        Err(Refusal::new(
+            Stage::Resolve,
+            SqlState::UNDEFINED_TABLE,
+            format!("missing FROM-clause entry for table `{table}`"),
+        ))
+    }
+
+    /// Notes that the statement uses these columns.
+    pub(super) fn mark(&mut self, origins: &Origins, usage: Use) {
+        for (occurrence, column) in origins {
+            if let Some(occurrence) = self.occurrences.get_mut(*occurrence) {
+                occurrence.mark(column, usage);
+            }
+        }
+    }
+
+    /// Notes a further use of columns that are used already.
+    pub(super) fn mark_if_used(&mut self, origins: &Origins, usage: Use) {
+        for (occurrence, column) in origins {
+            if let Some(occurrence) = self.occurrences.get_mut(*occurrence)
+                && occurrence.uses.contains_key(column)
+            {
+                occurrence.mark(column, usage);
+            }
+        }
+    }
+
+    /// A column reference that is written as it was.
+    pub(super) fn saw_column(&mut self, parts: Vec<String>) {
+        self.seen.add_column(parts.clone());
+        self.meant.add_column(parts);
+    }
+
+    /// Notes that the statement uses the whole row: every column that may be seen.
+    pub(super) fn mark_row(&mut self, columns: &Columns, occurrence: Option<OccurrenceId>) {
+        if let Some(occurrence) = occurrence.and_then(|id| self.occurrences.get_mut(id)) {
+            occurrence.mark_star();
+        } else if let Some(columns) = columns {
+            let mut touched: BTreeSet<OccurrenceId> = BTreeSet::new();
+            for column in columns {
+                touched.extend(column.origins.iter().map(|(id, _)| *id));
+            }
+            for id in touched {
+                if let Some(occurrence) = self.occurrences.get_mut(id) {
+                    occurrence.mark_star();
+                }
+            }
+        }
+    }
+}
+
+impl Scope {
+    /// The column of that name at this level alone. A source of unknown columns is passed over.
+    pub(super) fn find(&self, name: &str) -> Result<Option<Origins>, Fail> {
+        let mut found = self.sources.iter().filter(|source| source.unqualified).filter_map(|source| source.column(name));
+        let Some(first) = found.next() else { return Ok(None) };
+        let rest: Vec<_> = found.collect();
+        if rest.is_empty() {
+            return Ok(Some(first.origins.clone()));
+        }
+        if self.merged.contains(name) {
+            let origins = std::iter::once(first).chain(rest).flat_map(|column| column.origins.clone()).collect();
+            return Ok(Some(origins));
+        }
+        Err(Refusal::new(
+            Stage::Resolve,
+            SqlState::AMBIGUOUS_COLUMN,
+            format!("column reference `{name}` is ambiguous"),
+        ))
+    }
+}

@@ -1,0 +1,390 @@
+//! INSERT, UPDATE, DELETE: their targets cannot be derived tables, so what is read from them must be open as it is.
+
+use std::sync::Arc;
+
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, BinaryOperator, ConflictTarget, Delete, Expr, FromTable, Ident, Insert, ObjectName, ObjectNamePart, OnConflictAction,
+    OnInsert, SelectItem, SetExpr, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
+};
+
+use super::from::{Called, columns_of};
+use super::names::{MARK, name_of, parts_of, quoted_name};
+use super::scope::{Columns, Scope, Source, VisibleColumn};
+use super::{Fail, OccurrenceId, Resolver, unsupported};
+use crate::policy::{Use, Verb};
+use crate::sql::marker;
+
+/// Stands in the condition of UPDATE, DELETE and DO UPDATE for the row filter of the target.
+pub(in crate::sql) const FILTER_MARK: &str = "filter:";
+
+impl Resolver<'_> {
+    /// INSERT.
+    pub(super) fn insert(&mut self, insert: &mut Insert) -> Result<Columns, Fail> {
+        let Insert {
+            insert_token: _,
+            optimizer_hints,
+            or,
+            ignore,
+            into: _,
+            table,
+            table_alias,
+            columns,
+            overwrite,
+            source,
+            assignments,
+            partitioned,
+            after_columns,
+            has_table_keyword,
+            on,
+            returning,
+            output,
+            replace_into,
+            priority,
+            insert_alias,
+            settings,
+            format_clause,
+            multi_table_insert_type,
+            multi_table_into_clauses,
+            multi_table_when_clauses,
+            multi_table_else_clause,
+        } = insert;
+        let foreign = !optimizer_hints.is_empty()
+            || or.is_some()
+            || *ignore
+            || *overwrite
+            || !assignments.is_empty()
+            || partitioned.as_ref().is_some_and(|marks| !marks.iter().all(is_overriding))
+            || !after_columns.is_empty()
+            || *has_table_keyword
+            || output.is_some()
+            || *replace_into
+            || priority.is_some()
+            || insert_alias.is_some()
+            || settings.is_some()
+            || format_clause.is_some()
+            || multi_table_insert_type.is_some()
+            || !multi_table_into_clauses.is_empty()
+            || !multi_table_when_clauses.is_empty()
+            || multi_table_else_clause.is_some();
+        if foreign {
+            return Err(unsupported("a clause of another database"));
+        }
+        let TableObject::TableName(name) = table else {
+            return Err(unsupported("INSERT into a function or a query"));
+        };
+        let alias = table_alias.as_ref().map(|alias| name_of(&alias.alias));
+        let (id, target) = self.target(name, alias, Verb::Insert)?;
+        let named: Vec<String> = columns.iter_mut().map(|name| self.set_column(name)).collect::<Result<_, _>>()?;
+        self.writes(id, &named)?;
+        if let Some(source) = source {
+            if let SetExpr::Values(values) = source.body.as_mut() {
+                // DEFAULT is no column, though sqlparser reads it as one; it is put back after the walk.
+                let mut defaults = Vec::new();
+                for (row, cells) in values.rows.iter_mut().enumerate() {
+                    for (cell, expr) in cells.content.iter_mut().enumerate() {
+                        if is_default(expr) {
+                            defaults.push((row, cell, std::mem::replace(expr, null())));
+                        }
+                    }
+                }
+                self.query(source)?;
+                if let SetExpr::Values(values) = source.body.as_mut() {
+                    for (row, cell, default) in defaults {
+                        if let Some(expr) = values.rows.get_mut(row).and_then(|row| row.content.get_mut(cell)) {
+                            *expr = default;
+                        }
+                    }
+                }
+            } else {
+                self.query(source)?;
+            }
+        }
+        self.scopes.push(Scope { sources: vec![target], ..Scope::default() });
+        let result = self.after_insert(id, on.as_mut(), returning.as_deref_mut());
+        self.scopes.pop();
+        result
+    }
+
+    fn after_insert(
+        &mut self,
+        id: OccurrenceId,
+        on: Option<&mut OnInsert>,
+        returning: Option<&mut [SelectItem]>,
+    ) -> Result<Columns, Fail> {
+        match on {
+            None => {}
+            Some(OnInsert::OnConflict(conflict)) => {
+                match &mut conflict.conflict_target {
+                    None | Some(ConflictTarget::OnConstraint(_)) => {}
+                    Some(ConflictTarget::Columns(columns)) => {
+                        for column in columns.iter() {
+                            let name = name_of(column);
+                            self.mark(&vec![(id, name)], Use::Filter);
+                        }
+                    }
+                }
+                if let OnConflictAction::DoUpdate(update) = &mut conflict.action {
+                    let excluded = self.excluded(id);
+                    if let Some(scope) = self.scopes.last_mut() {
+                        scope.sources.push(excluded);
+                    }
+                    self.assignments(id, &mut update.assignments)?;
+                    if let Some(selection) = &mut update.selection {
+                        self.judge_predicate(selection);
+                        self.expr(selection, Use::Filter)?;
+                    }
+                    mark_filter(&mut update.selection, id);
+                    if let Some(scope) = self.scopes.last_mut() {
+                        scope.sources.truncate(1);
+                    }
+                }
+            }
+            Some(_) => return Err(unsupported("ON DUPLICATE KEY")),
+        }
+        self.returning(returning)
+    }
+
+    /// `excluded`: the row that the client itself proposed, so nothing is read from it.
+    fn excluded(&self, id: OccurrenceId) -> Source {
+        let columns = self.occurrences.get(id).map(|occurrence| {
+            occurrence.relation.columns.iter().map(|column| VisibleColumn::computed(column.name.clone())).collect()
+        });
+        Source { name: Some("excluded".to_owned()), schema: None, columns, occurrence: None, unqualified: false }
+    }
+
+    /// UPDATE.
+    pub(super) fn update(&mut self, update: &mut Update) -> Result<Columns, Fail> {
+        let Update {
+            update_token: _,
+            optimizer_hints,
+            table,
+            assignments,
+            from,
+            selection,
+            returning,
+            output,
+            or,
+            order_by,
+            limit,
+        } = update;
+        if !optimizer_hints.is_empty() || output.is_some() || or.is_some() || !order_by.is_empty() || limit.is_some() {
+            return Err(unsupported("a clause of another database"));
+        }
+        let (id, target) = self.target_item(table, Verb::Update)?;
+        self.scopes.push(Scope { sources: vec![target], ..Scope::default() });
+        let result = self.update_inside(id, assignments, from.as_mut(), selection.as_mut(), returning.as_deref_mut());
+        self.scopes.pop();
+        mark_filter(selection, id);
+        result
+    }
+
+    fn update_inside(
+        &mut self,
+        id: OccurrenceId,
+        assignments: &mut [Assignment],
+        from: Option<&mut UpdateTableFromKind>,
+        selection: Option<&mut Expr>,
+        returning: Option<&mut [SelectItem]>,
+    ) -> Result<Columns, Fail> {
+        match from {
+            None => {}
+            Some(UpdateTableFromKind::AfterSet(items)) => self.from(items)?,
+            Some(UpdateTableFromKind::BeforeSet(_)) => return Err(unsupported("FROM before SET")),
+        }
+        self.assignments(id, assignments)?;
+        self.condition(selection)?;
+        self.returning(returning)
+    }
+
+    /// DELETE.
+    pub(super) fn delete(&mut self, delete: &mut Delete) -> Result<Columns, Fail> {
+        let Delete {
+            delete_token: _,
+            optimizer_hints,
+            tables,
+            from,
+            using,
+            selection,
+            returning,
+            output,
+            order_by,
+            limit,
+        } = delete;
+        if !optimizer_hints.is_empty()
+            || !tables.is_empty()
+            || output.is_some()
+            || !order_by.is_empty()
+            || limit.is_some()
+        {
+            return Err(unsupported("a clause of another database"));
+        }
+        let FromTable::WithFromKeyword(items) = from else { return Err(unsupported("DELETE without FROM")) };
+        let [item] = items.as_mut_slice() else { return Err(unsupported("DELETE from several tables")) };
+        let (id, target) = self.target_item(item, Verb::Delete)?;
+        self.scopes.push(Scope { sources: vec![target], ..Scope::default() });
+        let mut inside = || {
+            if let Some(using) = using {
+                self.from(using)?;
+            }
+            self.condition(selection.as_mut())?;
+            self.returning(returning.as_deref_mut())
+        };
+        let result = inside();
+        self.scopes.pop();
+        mark_filter(selection, id);
+        result
+    }
+
+    fn condition(&mut self, selection: Option<&mut Expr>) -> Result<(), Fail> {
+        let Some(selection) = selection else { return Ok(()) };
+        self.judge_predicate(selection);
+        self.expr(selection, Use::Filter)
+    }
+
+    fn assignments(&mut self, id: OccurrenceId, assignments: &mut [Assignment]) -> Result<(), Fail> {
+        for Assignment { target, value } in assignments {
+            let columns = match target {
+                AssignmentTarget::ColumnName(name) => vec![self.set_column(name)?],
+                AssignmentTarget::Tuple(names) => {
+                    names.iter_mut().map(|name| self.set_column(name)).collect::<Result<_, _>>()?
+                }
+            };
+            self.writes(id, &columns)?;
+            match value {
+                value if is_default(value) => {}
+                Expr::Tuple(items) => {
+                    for item in items.iter_mut().filter(|item| !is_default(item)) {
+                        self.expr(item, Use::Output)?;
+                    }
+                }
+                value => self.expr(value, Use::Output)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The column of `a`, `a.field`, `a[1]`; subscripts are expressions.
+    fn set_column(&mut self, name: &mut ObjectName) -> Result<String, Fail> {
+        let mut parts = name.0.iter_mut();
+        let first = match parts.next() {
+            Some(ObjectNamePart::Identifier(ident)) => name_of(ident),
+            Some(ObjectNamePart::Function(_)) | None => return Err(unsupported("a column without a name")),
+        };
+        for part in parts {
+            match part {
+                ObjectNamePart::Identifier(_) => {}
+                ObjectNamePart::Function(subscript) if marker::is_subscript(&subscript.name) => {
+                    for bound in &mut subscript.args {
+                        self.function_argument(bound, Use::Output)?;
+                    }
+                }
+                ObjectNamePart::Function(_) => return Err(unsupported("this kind of column")),
+            }
+        }
+        Ok(first)
+    }
+
+    /// Columns that are set; none named means all of them.
+    pub(super) fn writes(&mut self, id: OccurrenceId, columns: &[String]) -> Result<(), Fail> {
+        let Some(occurrence) = self.occurrences.get_mut(id) else { return Err(unsupported("this target")) };
+        let relation = Arc::clone(&occurrence.relation);
+        if columns.is_empty() {
+            for column in relation.columns.iter().filter(|column| !column.generated) {
+                occurrence.mark(&column.name, Use::Write);
+            }
+        }
+        for column in columns {
+            if relation.column(column).is_none() {
+                return Err(super::Refusal::new(
+                    super::Stage::Resolve,
+                    super::SqlState::UNDEFINED_COLUMN,
+                    format!("column `{column}` of relation `{}` does not exist", relation.name),
+                ));
+            }
+            occurrence.mark(column, Use::Write);
+        }
+        Ok(())
+    }
+
+    fn returning(&mut self, items: Option<&mut [SelectItem]>) -> Result<Columns, Fail> {
+        let Some(items) = items else { return Ok(Some(Vec::new())) };
+        let mut columns: Columns = Some(Vec::new());
+        for item in items {
+            match (columns.as_mut(), self.select_item(item, Use::Output)?) {
+                (Some(have), Some(more)) => have.extend(super::query::computed(Some(more)).unwrap_or_default()),
+                _ => columns = None,
+            }
+        }
+        Ok(columns)
+    }
+
+    fn target_item(&mut self, item: &mut TableWithJoins, verb: Verb) -> Result<(OccurrenceId, Source), Fail> {
+        let TableFactor::Table { name, alias, args: None, with_ordinality: false, sample: None, .. } = &mut item.relation
+        else {
+            return Err(unsupported("a target that is not a table"));
+        };
+        if !item.joins.is_empty() || alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()) {
+            return Err(unsupported("a target with joins or column aliases"));
+        }
+        let alias = alias.as_ref().map(|alias| name_of(&alias.name));
+        self.target(name, alias, verb)
+    }
+
+    /// The relation that is written; its name is written in full at once.
+    pub(super) fn target(
+        &mut self,
+        name: &mut ObjectName,
+        alias: Option<String>,
+        verb: Verb,
+    ) -> Result<(OccurrenceId, Source), Fail> {
+        let only = marker::is_only(name);
+        marker::set_only(name, false);
+        let parts = parts_of(name)?;
+        let (schema, table) = match parts.as_slice() {
+            [table] => (None, table.clone()),
+            [schema, table] => (Some(schema.clone()), table.clone()),
+            _ => return Err(unsupported("a table name with a database")),
+        };
+        self.seen.add_relation(schema.clone(), table.clone());
+        let relation = match self.called(schema.as_deref(), &table)? {
+            Called::System(name) => return Err(crate::sql::system::closed(&name)),
+            Called::Relation(relation) => relation,
+        };
+        *name = quoted_name([relation.name.schema.as_str(), relation.name.name.as_str()]);
+        marker::set_only(name, only);
+        self.meant.add_relation(Some(relation.name.schema.clone()), relation.name.name.clone());
+        let schema = alias.is_none().then(|| relation.name.schema.clone());
+        let shown = alias.unwrap_or_else(|| relation.name.name.clone());
+        let id = self.occurs(&relation, &shown, verb);
+        let columns = Some(columns_of(&relation, id));
+        Ok((id, Source { name: Some(shown), schema, columns, occurrence: Some(id), unqualified: true }))
+    }
+}
+
+/// Joins the mark of the target's row filter to a condition.
+fn mark_filter(selection: &mut Option<Expr>, id: OccurrenceId) {
+    let mark = Expr::Identifier(Ident::new(format!("{MARK}{FILTER_MARK}{id}")));
+    *selection = Some(match selection.take() {
+        None => mark,
+        Some(condition) => Expr::BinaryOp {
+            left: Box::new(Expr::Nested(Box::new(condition))),
+            op: BinaryOperator::And,
+            right: Box::new(mark),
+        },
+    });
+}
+
+/// OVERRIDING SYSTEM VALUE and OVERRIDING USER VALUE, for which sqlparser has no place of its own.
+fn is_overriding(mark: &Expr) -> bool {
+    matches!(mark, Expr::Identifier(ident)
+        if ident.value == marker::OVERRIDING_USER || ident.value == marker::OVERRIDING_SYSTEM)
+}
+
+/// The keyword DEFAULT, which sqlparser reads as a name.
+fn is_default(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
+}
+
+fn null() -> Expr {
+    Expr::Value(sqlparser::ast::Value::Null.into())
+}

@@ -1,0 +1,250 @@
+//! The derived table that stands where a governed relation stood.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    CaseWhen, Expr, Query, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+};
+use sqlparser::ast::helpers::attached_token::AttachedToken;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+use super::{Fail, fail, filter, mask};
+use crate::catalog::{Column, quote_ident};
+use crate::error::{Refusal, Stage};
+use crate::policy::{Action, ColumnObligation, RelationObligation};
+use crate::sql::resolve::{MARK, Occurrence, quoted, quoted_name};
+use crate::sql::{Context, Facts, marker, witness};
+
+/// What the base relation is called inside its derived table.
+const ROW: &str = "pgpurpose_row";
+
+/// The hidden column by which `min_group` counts subjects.
+pub(super) const SUBJECT: &str = "pgpurpose_subject";
+
+/// Stands in a fragment for a constant of the statement.
+const VALUE_MARK: &str = "value:";
+
+/// An open relation: written by its full name.
+pub(super) fn open(occurrence: &Occurrence, factor: &TableFactor) -> Result<(TableFactor, Facts), Fail> {
+    let mut factor = factor.clone();
+    let relation = &occurrence.relation.name;
+    if occurrence.only || occurrence.sample.is_some() {
+        // Only a fragment can say ONLY or TABLESAMPLE again: sqlparser's AST keeps neither as the resolver needs it.
+        let text = format!("SELECT * FROM {} AS \"{ROW}\"{}", base(occurrence), sample(occurrence));
+        return derive(occurrence, &text, &[], true);
+    }
+    let TableFactor::Table { name, alias, .. } = &mut factor else { return Err(Refusal::internal(Stage::Rewrite)) };
+    *name = quoted_name([relation.schema.as_str(), relation.name.as_str()]);
+    if let Some(alias) = alias {
+        alias.columns = column_list(&occurrence.column_aliases);
+    }
+    let mut facts = Facts::default();
+    facts.add_relation(Some(relation.schema.clone()), relation.name.clone());
+    Ok((factor, facts))
+}
+
+/// A governed relation: only the columns that the statement uses, masked, and only the rows that it may see.
+pub(super) fn governed(
+    occurrence: &Occurrence,
+    obligation: &RelationObligation,
+    context: &Context<'_>,
+    fence: bool,
+) -> Result<(TableFactor, Facts), Fail> {
+    let RelationObligation::Governed { columns, consent, subject, min_group, .. } = obligation else {
+        return Err(Refusal::internal(Stage::Rewrite));
+    };
+    let mut items = Vec::new();
+    for column in &occurrence.relation.columns {
+        if let Some(item) = item(occurrence, column, columns, context)? {
+            items.push(item);
+        }
+    }
+    if min_group.is_some() {
+        let path = subject.as_ref().ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
+        items.push(format!("{} AS {}", filter::subject(path, ROW), quote_ident(SUBJECT)));
+    }
+    let mut conditions = Vec::new();
+    let mut values = Vec::new();
+    for lookup in occurrence.lookups.iter().filter(|lookup| is_lookup(obligation, &lookup.column)) {
+        conditions.push(format!(
+            "\"{ROW}\".{} = {}",
+            quote_ident(&lookup.column),
+            quote_ident(&format!("{MARK}{VALUE_MARK}{}", values.len()))
+        ));
+        values.push(lookup.value.clone());
+    }
+    if let Some(consent) = consent {
+        let path = subject.as_ref().ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
+        conditions.push(filter::consent(consent, path, ROW, context.catalog)?);
+    }
+    let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    // Without a fence PostgreSQL may run the caller's predicates before the filter.
+    let fence = if consent.is_some() && fence { " OFFSET 0" } else { "" };
+    let text = format!(
+        "SELECT {} FROM {} AS \"{ROW}\"{}{filter}{fence}",
+        items.join(", "),
+        base(occurrence),
+        sample(occurrence)
+    );
+    derive(occurrence, &text, &values, false)
+}
+
+/// The row filter of a relation that is not derived, as a condition over `row`.
+pub(super) fn row_filter(
+    occurrence: &Occurrence,
+    obligation: &RelationObligation,
+    row: &str,
+    context: &Context<'_>,
+) -> Result<Option<(Expr, Facts)>, Fail> {
+    let RelationObligation::Governed { consent: Some(consent), subject, .. } = obligation else { return Ok(None) };
+    let path = subject.as_ref().ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
+    let condition = filter::consent(consent, path, row, context.catalog)?;
+    let _ = occurrence;
+    let facts = witness::facts_of(&format!("SELECT {condition}"))?;
+    let query = parse_query(&format!("SELECT {condition}"))?;
+    let SetExpr::Select(select) = *query.body else { return Err(Refusal::internal(Stage::Rewrite)) };
+    match select.projection.into_iter().next() {
+        Some(sqlparser::ast::SelectItem::UnnamedExpr(expr)) => Ok(Some((Expr::Nested(Box::new(expr)), facts))),
+        _ => Err(Refusal::internal(Stage::Rewrite)),
+    }
+}
+
+/// `CASE WHEN filter THEN condition ELSE false END`: the condition sees only rows that passed the filter.
+pub(super) fn guarded(filter: Expr, condition: Expr) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition: filter, result: condition }],
+        else_result: Some(Box::new(Expr::Value(Value::Boolean(false).into()))),
+    }
+}
+
+/// `count(DISTINCT subject) >= least`.
+pub(super) fn at_least(column: &[String], least: u32) -> Result<Expr, Fail> {
+    let column: Vec<String> = column.iter().map(|part| quote_ident(part)).collect();
+    let text = format!("SELECT pg_catalog.count(DISTINCT {}) >= {least}", column.join("."));
+    let query = parse_query(&text)?;
+    let SetExpr::Select(select) = *query.body else { return Err(Refusal::internal(Stage::Rewrite)) };
+    match select.projection.into_iter().next() {
+        Some(sqlparser::ast::SelectItem::UnnamedExpr(expr)) => Ok(expr),
+        _ => Err(Refusal::internal(Stage::Rewrite)),
+    }
+}
+
+/// Whether `column = constant` may be tested on the raw value.
+pub(super) fn is_lookup(obligation: &RelationObligation, column: &str) -> bool {
+    match obligation {
+        RelationObligation::Open { .. } => false,
+        RelationObligation::Governed { columns, .. } => {
+            columns.get(column).is_some_and(|column| matches!(column.action, Action::Mask { lookup: true, .. }))
+        }
+    }
+}
+
+fn item(
+    occurrence: &Occurrence,
+    column: &Column,
+    columns: &BTreeMap<String, ColumnObligation>,
+    context: &Context<'_>,
+) -> Result<Option<String>, Fail> {
+    let Some(obligation) = columns.get(&column.name) else { return Ok(None) };
+    let value = format!("\"{ROW}\".{}", quote_ident(&column.name));
+    let expression = match &obligation.action {
+        Action::Read => value,
+        Action::Mask { mask, .. } => mask::sql(mask, column, &value, context.purpose).ok_or_else(|| {
+            fail(format!(
+                "mask `{mask}` does not fit column `{}.{}` of type `{}`",
+                occurrence.relation.name, column.name, column.type_sql
+            ))
+        })?,
+        Action::Omit => return Ok(None),
+        // The resolver gives reads and writes occurrences of their own.
+        Action::Write => return Err(Refusal::internal(Stage::Rewrite)),
+    };
+    Ok(Some(format!("{expression} AS {}", quote_ident(occurrence.shown_as(&column.name)))))
+}
+
+fn base(occurrence: &Occurrence) -> String {
+    occurrence.relation.name.to_sql()
+}
+
+fn sample(occurrence: &Occurrence) -> String {
+    occurrence.sample.as_ref().map(|sample| format!(" {sample}")).unwrap_or_default()
+}
+
+fn column_list(names: &[String]) -> Vec<TableAliasColumnDef> {
+    names.iter().map(|name| TableAliasColumnDef { name: quoted(name), data_type: None }).collect()
+}
+
+fn derive(
+    occurrence: &Occurrence,
+    text: &str,
+    values: &[Expr],
+    positional: bool,
+) -> Result<(TableFactor, Facts), Fail> {
+    // Constants add nothing to what a statement refers to.
+    let mut plain = text.to_owned();
+    for number in 0..values.len() {
+        plain = plain.replace(&quote_ident(&format!("{MARK}{VALUE_MARK}{number}")), "NULL");
+    }
+    let facts = witness::facts_of(&plain)?;
+    let mut subquery = parse_query(text)?;
+    set_only(&mut subquery, occurrence.only);
+    let mut filler = Filler { values, missing: false };
+    let _ = VisitMut::visit(&mut subquery, &mut filler);
+    if filler.missing {
+        return Err(Refusal::internal(Stage::Rewrite));
+    }
+    let columns = if positional { column_list(&occurrence.column_aliases) } else { Vec::new() };
+    let alias = TableAlias { explicit: true, name: quoted(&occurrence.alias), columns, at: None };
+    let factor = TableFactor::Derived { lateral: false, subquery: Box::new(subquery), alias: Some(alias), sample: None };
+    Ok((factor, facts))
+}
+
+/// Our own text as an AST; that it cannot be read is a fault of ours.
+fn parse_query(text: &str) -> Result<Query, Fail> {
+    let mut statements =
+        Parser::parse_sql(&PostgreSqlDialect {}, text).map_err(|_| Refusal::internal(Stage::Rewrite))?;
+    match (statements.pop(), statements.pop()) {
+        (Some(Statement::Query(query)), None) => Ok(*query),
+        _ => Err(Refusal::internal(Stage::Rewrite)),
+    }
+}
+
+/// The base relation is the first FROM item of the fragment.
+fn set_only(query: &mut Query, only: bool) {
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && let Some(item) = select.from.first_mut()
+        && let TableFactor::Table { name, .. } = &mut item.relation
+    {
+        marker::set_only(name, only);
+    }
+}
+
+struct Filler<'a> {
+    values: &'a [Expr],
+    missing: bool,
+}
+
+impl VisitorMut for Filler<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(ident) = expr
+            && let Some(mark) = ident.value.strip_prefix(MARK)
+        {
+            let value = mark
+                .strip_prefix(VALUE_MARK)
+                .and_then(|number| number.parse::<usize>().ok())
+                .and_then(|number| self.values.get(number));
+            match value {
+                Some(value) => *expr = value.clone(),
+                None => self.missing = true,
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,158 @@
+//! Row filters: who consented, and whose row it is.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Expr, Ident, Query, VisitMut, VisitorMut};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+use super::{Fail, fail};
+use crate::catalog::{Catalog, RelationName, quote_ident, quote_literal};
+use crate::policy::{ConsentFilter, SubjectPath};
+use crate::sql::builtins;
+use crate::sql::resolve::{name_of, quoted, quoted_name};
+
+/// What the consent table is called within a filter.
+const CONSENT: &str = "pgpurpose_consent";
+
+/// `EXISTS (...)` for one relation, whose row is called `row`: live consent for every purpose that needs it.
+///
+/// A consent table or column that is not there closes the purpose.
+pub(super) fn consent(
+    filter: &ConsentFilter,
+    subject: &SubjectPath,
+    row: &str,
+    catalog: &Catalog,
+) -> Result<String, Fail> {
+    let relation = catalog.relation(&filter.table).ok_or_else(|| {
+        fail(format!("the purpose is closed: its consent table `{}` does not exist", filter.table))
+    })?;
+    for column in [&filter.subject, &filter.purpose_column] {
+        if relation.column(column).is_none() {
+            return Err(fail(format!("the purpose is closed: `{}` has no column `{column}`", filter.table)));
+        }
+    }
+    let columns: Vec<&str> = relation.columns.iter().map(|column| column.name.as_str()).collect();
+    let active = active(&filter.active, &filter.table, &columns)?;
+    let Chain { from, conditions, subject } = chain(subject, row);
+    let conditions: String = conditions.iter().map(|condition| format!("{condition} AND ")).collect();
+    let each = filter.purposes.iter().map(|purpose| {
+        let from: String = from.iter().map(|item| format!("{item}, ")).collect();
+        format!(
+            "EXISTS (SELECT 1 FROM {from}{table} AS \"{CONSENT}\" WHERE {conditions}\"{CONSENT}\".{by} = {subject} AND \
+             \"{CONSENT}\".{purpose_column} = {purpose} AND ({active}))",
+            table = filter.table.to_sql(),
+            by = quote_ident(&filter.subject),
+            purpose_column = quote_ident(&filter.purpose_column),
+            purpose = quote_literal(purpose),
+        )
+    });
+    Ok(each.collect::<Vec<_>>().join(" AND "))
+}
+
+/// The subject of a row as one expression.
+pub(super) fn subject(path: &SubjectPath, row: &str) -> String {
+    let Chain { from, conditions, subject } = chain(path, row);
+    if from.is_empty() {
+        subject
+    } else {
+        format!("(SELECT {subject} FROM {} WHERE {})", from.join(", "), conditions.join(" AND "))
+    }
+}
+
+/// How a row leads to its subject: relations to join, conditions, and the subject's column at the end.
+struct Chain {
+    from: Vec<String>,
+    conditions: Vec<String>,
+    subject: String,
+}
+
+fn chain(path: &SubjectPath, row: &str) -> Chain {
+    let mut chain = Chain { from: Vec::new(), conditions: Vec::new(), subject: String::new() };
+    let mut row = row.to_owned();
+    let mut path = path;
+    loop {
+        match path {
+            SubjectPath::Column(column) => {
+                chain.subject = format!("{}.{}", quote_ident(&row), quote_ident(column));
+                return chain;
+            }
+            SubjectPath::Through { column, relation, references, next } => {
+                let name = format!("pgpurpose_subject{}", chain.from.len());
+                chain.from.push(format!("{} AS {}", relation.to_sql(), quote_ident(&name)));
+                chain.conditions.push(format!(
+                    "{}.{} = {}.{}",
+                    quote_ident(&name),
+                    quote_ident(references),
+                    quote_ident(&row),
+                    quote_ident(column)
+                ));
+                row = name;
+                path = next;
+            }
+        }
+    }
+}
+
+/// The policy's own condition, every column of it written as the consent table's: one that is not there must not come
+/// to mean a column of the row that is filtered.
+fn active(text: &str, table: &RelationName, columns: &[&str]) -> Result<String, Fail> {
+    let unclear = || fail(format!("the purpose is closed: the condition `active` of `{table}` is not understood"));
+    let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(text).map_err(|_| unclear())?;
+    let mut expr = parser.parse_expr().map_err(|_| unclear())?;
+    if parser.peek_token().token != sqlparser::tokenizer::Token::EOF {
+        return Err(unclear());
+    }
+    let mut owner = Owner { columns, fault: None };
+    let _ = expr.visit(&mut owner);
+    match owner.fault {
+        None => Ok(expr.to_string()),
+        Some(fault) => Err(fail(format!("the purpose is closed: the condition `active` of `{table}` {fault}"))),
+    }
+}
+
+struct Owner<'a> {
+    columns: &'a [&'a str],
+    fault: Option<String>,
+}
+
+impl Owner<'_> {
+    fn own(&mut self, ident: &Ident) -> Expr {
+        let name = name_of(ident);
+        if !self.columns.contains(&name.as_str()) {
+            self.fault.get_or_insert(format!("names the column `{name}`, which is not there"));
+        }
+        Expr::CompoundIdentifier(vec![quoted(CONSENT), quoted(&name)])
+    }
+}
+
+impl VisitorMut for Owner<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Identifier(ident) if ident.quote_style.is_none() && builtins::is_value_keyword(&name_of(ident)) => {}
+            Expr::Identifier(ident) => *expr = self.own(&ident.clone()),
+            Expr::CompoundIdentifier(parts) if parts.first().is_some_and(|part| part.value == CONSENT) => {}
+            Expr::CompoundIdentifier(_) => {
+                self.fault.get_or_insert("names a column with its table".to_owned());
+            }
+            Expr::Function(function) => {
+                let name = function.name.0.last().and_then(|part| part.as_ident()).map(name_of).unwrap_or_default();
+                if builtins::is_value_keyword(&name) || builtins::is_grammar_function(&name) {
+                } else if builtins::is_reviewed(&name) {
+                    function.name = quoted_name(["pg_catalog", name.as_str()]);
+                } else {
+                    self.fault.get_or_insert(format!("calls the function `{name}`, which is not reviewed"));
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.fault.get_or_insert("holds a query".to_owned());
+        ControlFlow::Break(())
+    }
+}

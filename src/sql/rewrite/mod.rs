@@ -1,0 +1,288 @@
+//! The permitted AST becomes the text that runs: every governed relation a masked derived table, row filters inside.
+//!
+//! What the text must refer to is counted on the way, and the finished text is parsed again by PostgreSQL's own grammar:
+//! a relation, function or column more or less is a refusal.
+
+mod derived;
+mod filter;
+mod mask;
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, Ident, Query, Select, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut};
+
+use super::resolve::{
+    FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, Occurrence, OccurrenceId, Resolved, marked_id, quoted,
+};
+use super::{Context, Facts, Guard};
+use crate::catalog::TypeClass;
+use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::{Action, Permit, RelationObligation, Use, Verb};
+
+/// Why rewriting stopped.
+pub(super) type Fail = Refusal;
+
+/// 42501 from this stage.
+pub(super) fn fail(message: impl Into<String>) -> Fail {
+    Refusal::new(Stage::Rewrite, SqlState::INSUFFICIENT_PRIVILEGE, message)
+}
+
+/// What may run.
+pub(super) struct Rewritten {
+    /// The AST to render.
+    pub(super) statement: Statement,
+    /// What its text must refer to.
+    pub(super) expected: Facts,
+    /// What its rows may show.
+    pub(super) guard: Guard,
+}
+
+/// Carries the obligations of a permit out.
+///
+/// # Errors
+/// 42501 where an obligation cannot be carried out (no consent table, a mask that does not fit); XX000 where the permit
+/// does not match the statement.
+pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>) -> Result<Rewritten, Fail> {
+    let Resolved { mut statement, occurrences, shape: _, meant, system, unsafe_predicates } = resolved;
+    if permit.relations().len() != occurrences.len() {
+        return Err(Refusal::internal(Stage::Rewrite));
+    }
+    let mut guard = Guard::default();
+    guard.open.extend(system);
+    for (occurrence, obligation) in occurrences.iter().zip(permit.relations()) {
+        open(&mut guard, occurrence, obligation)?;
+    }
+    let mut rewriter = Rewriter {
+        occurrences: &occurrences,
+        obligations: permit.relations(),
+        context,
+        fence: unsafe_predicates,
+        expected: meant,
+        fault: None,
+    };
+    rewriter.hold_groups(&mut statement)?;
+    let _ = VisitMut::visit(&mut statement, &mut rewriter);
+    let Rewriter { expected, fault, .. } = rewriter;
+    match fault {
+        Some(fault) => Err(fault),
+        None => Ok(Rewritten { statement, expected, guard }),
+    }
+}
+
+/// Notes what the row description may name, and holds targets to plain columns once more.
+fn open(guard: &mut Guard, occurrence: &Occurrence, obligation: &RelationObligation) -> Result<(), Fail> {
+    let relation = &occurrence.relation;
+    let columns = match obligation {
+        RelationObligation::Open { relation: name } if *name == relation.name => {
+            guard.open.insert(relation.oid);
+            return Ok(());
+        }
+        RelationObligation::Governed { relation: name, columns, .. } if *name == relation.name => columns,
+        RelationObligation::Open { .. } | RelationObligation::Governed { .. } => {
+            return Err(Refusal::internal(Stage::Rewrite));
+        }
+    };
+    for (name, column) in columns {
+        match &column.action {
+            Action::Read => {
+                guard.columns.extend(relation.column(name).map(|column| (relation.oid, column.number)));
+            }
+            Action::Write => {}
+            Action::Mask { .. } | Action::Omit if occurrence.verb != Verb::Select => {
+                return Err(fail(format!(
+                    "column `{}.{name}` is masked or closed, and cannot be read from the target of a write",
+                    relation.name
+                )));
+            }
+            Action::Mask { .. } | Action::Omit => {}
+        }
+    }
+    Ok(())
+}
+
+struct Rewriter<'a> {
+    occurrences: &'a [Occurrence],
+    obligations: &'a [RelationObligation],
+    context: &'a Context<'a>,
+    fence: bool,
+    expected: Facts,
+    fault: Option<Fail>,
+}
+
+impl Rewriter<'_> {
+    fn get(&self, id: OccurrenceId) -> Result<(&Occurrence, &RelationObligation), Fail> {
+        match (self.occurrences.get(id), self.obligations.get(id)) {
+            (Some(occurrence), Some(obligation)) => Ok((occurrence, obligation)),
+            _ => Err(Refusal::internal(Stage::Rewrite)),
+        }
+    }
+
+    fn or_fault<T>(&mut self, result: Result<T, Fail>) -> Option<T> {
+        result.map_err(|fault| self.fault.get_or_insert(fault).stage).ok()
+    }
+
+    /// `min_group`: the one level that aggregates keeps only groups of enough distinct subjects.
+    fn hold_groups(&mut self, statement: &mut Statement) -> Result<(), Fail> {
+        let mut conditions: Vec<Expr> = Vec::new();
+        for (occurrence, obligation) in self.occurrences.iter().zip(self.obligations) {
+            let RelationObligation::Governed { min_group: Some(least), .. } = obligation else { continue };
+            let column = vec![occurrence.alias.clone(), derived::SUBJECT.to_owned()];
+            self.expected.add_function(vec!["pg_catalog".to_owned(), "count".to_owned()]);
+            self.expected.add_column(column.clone());
+            conditions.push(derived::at_least(&column, *least)?);
+        }
+        if conditions.is_empty() {
+            return Ok(());
+        }
+        let select = match statement {
+            Statement::Query(query) => match query.body.as_mut() {
+                SetExpr::Select(select) => select,
+                _ => return Err(Refusal::internal(Stage::Rewrite)),
+            },
+            _ => return Err(Refusal::internal(Stage::Rewrite)),
+        };
+        for condition in conditions {
+            select.having = Some(match select.having.take() {
+                None => condition,
+                Some(having) => and(Expr::Nested(Box::new(having)), condition),
+            });
+        }
+        Ok(())
+    }
+
+    fn table(&mut self, factor: &mut TableFactor) -> Result<(), Fail> {
+        let TableFactor::Table { name, .. } = factor else { return Ok(()) };
+        let Some(id) = marked_id(name) else { return Ok(()) };
+        let (occurrence, obligation) = self.get(id)?;
+        let (replaced, facts) = match obligation {
+            RelationObligation::Open { .. } => derived::open(occurrence, factor)?,
+            RelationObligation::Governed { .. } => derived::governed(occurrence, obligation, self.context, self.fence)?,
+        };
+        *factor = replaced;
+        self.expected.extend(&facts);
+        Ok(())
+    }
+
+    /// The columns that follow from a grouped primary key.
+    fn group(&mut self, group_by: &mut GroupByExpr) -> Result<(), Fail> {
+        let GroupByExpr::Expressions(keys, _) = group_by else { return Ok(()) };
+        let mut marks = Vec::new();
+        keys.retain(|key| match mark(key, GROUP_MARK) {
+            Some(id) => {
+                marks.push(id);
+                false
+            }
+            None => true,
+        });
+        for id in marks {
+            let (occurrence, obligation) = self.get(id)?;
+            let RelationObligation::Governed { columns, .. } = obligation else { continue };
+            let mut more = Vec::new();
+            for column in &occurrence.relation.columns {
+                let shown = columns.get(&column.name).is_some_and(|o| matches!(o.action, Action::Read | Action::Mask { .. }));
+                let uses = occurrence.uses.get(&column.name);
+                let needed = occurrence.star
+                    || uses.is_some_and(|uses| uses.iter().any(|u| matches!(u, Use::Output | Use::Order | Use::Filter)));
+                let groupable = !matches!(column.class, TypeClass::Json | TypeClass::Other | TypeClass::Composite)
+                    || uses.is_some_and(|uses| uses.contains(&Use::Output));
+                if shown && needed && groupable && !occurrence.relation.primary_key.contains(&column.number) {
+                    more.push(vec![occurrence.alias.clone(), occurrence.shown_as(&column.name).to_owned()]);
+                }
+            }
+            for parts in more {
+                keys.push(Expr::CompoundIdentifier(parts.iter().map(|part| quoted(part)).collect()));
+                self.expected.add_column(parts);
+            }
+        }
+        Ok(())
+    }
+
+    /// A condition that may be tested below the mask leaves; another stays.
+    fn lookup(&mut self, inner: &Expr, name: &Ident) -> Result<Expr, Fail> {
+        let place = name.value.strip_prefix(MARK).and_then(|rest| rest.strip_prefix(LOOKUP_MARK));
+        let place = place.and_then(|place| place.split_once(':'));
+        let numbers = place.and_then(|(id, number)| Some((id.parse().ok()?, number.parse::<usize>().ok()?)));
+        let Some((id, number)) = numbers else { return Err(Refusal::internal(Stage::Rewrite)) };
+        let (occurrence, obligation) = self.get(id)?;
+        let lookup = occurrence.lookups.get(number).ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
+        if derived::is_lookup(obligation, &lookup.column) {
+            Ok(Expr::Value(Value::Boolean(true).into()))
+        } else {
+            let written = lookup.written.clone();
+            self.expected.add_column(written);
+            Ok(inner.clone())
+        }
+    }
+
+    /// The row filter of the target of UPDATE and DELETE joins its condition.
+    fn filter_target(&mut self, id: OccurrenceId, condition: Option<Expr>) -> Result<Expr, Fail> {
+        let (occurrence, obligation) = self.get(id)?;
+        let filter = derived::row_filter(occurrence, obligation, &occurrence.alias, self.context)?;
+        let fence = self.fence;
+        Ok(match (filter, condition) {
+            (None, None) => Expr::Value(Value::Boolean(true).into()),
+            (None, Some(condition)) => condition,
+            (Some((filter, facts)), None) => {
+                self.expected.extend(&facts);
+                filter
+            }
+            (Some((filter, facts)), Some(condition)) => {
+                self.expected.extend(&facts);
+                if fence { derived::guarded(filter, condition) } else { and(condition, filter) }
+            }
+        })
+    }
+}
+
+fn and(left: Expr, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) }
+}
+
+fn mark(expr: &Expr, kind: &str) -> Option<OccurrenceId> {
+    let Expr::Identifier(ident) = expr else { return None };
+    ident.value.strip_prefix(MARK)?.strip_prefix(kind)?.parse().ok()
+}
+
+impl VisitorMut for Rewriter<'_> {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        let result = self.table(factor);
+        self.or_fault(result);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let result = self.group(&mut select.group_by);
+        self.or_fault(result);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let replaced = match expr {
+            Expr::Named { expr: inner, name } => {
+                let (inner, name) = (inner.as_ref().clone(), name.clone());
+                Some(self.lookup(&inner, &name))
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => match mark(right, FILTER_MARK) {
+                Some(id) => {
+                    let condition = left.as_ref().clone();
+                    Some(self.filter_target(id, Some(condition)))
+                }
+                None => None,
+            },
+            Expr::Identifier(_) => mark(expr, FILTER_MARK).map(|id| self.filter_target(id, None)),
+            _ => None,
+        };
+        if let Some(result) = replaced
+            && let Some(replaced) = self.or_fault(result)
+        {
+            *expr = replaced;
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Statements that steer the session: each is written anew from its own AST, the ones that hold a statement with that
+//! statement governed.
+
+use sqlparser::ast::{Expr, Statement};
+
+use super::enforce::{Governed, govern, plain};
+use super::enforced::refused;
+use super::parse::{Kind, Parsed};
+use super::utility::{
+    CopyDirection, CopySource, CopyStatement, Discard, Explained, SetValue, Utility, render_utility,
+};
+use super::{Context, Effect, Enforced, Facts, Refused, resolve, settings};
+use crate::error::{Refusal, SqlState, Stage};
+
+/// What a statement does to the session.
+pub(super) fn effect(parsed: &Parsed) -> Effect {
+    match parsed.kind() {
+        Kind::Empty | Kind::Statement(_) => Effect::None,
+        Kind::Utility(utility) => utility_effect(utility),
+    }
+}
+
+fn utility_effect(utility: &Utility) -> Effect {
+    match utility {
+        Utility::Begin { .. } => Effect::Begin,
+        Utility::Commit { chain } => Effect::Commit { chain: *chain },
+        Utility::Rollback { chain } => Effect::Rollback { chain: *chain },
+        Utility::Savepoint(name) => Effect::Savepoint(name.clone()),
+        Utility::Release(name) => Effect::Release(name.clone()),
+        Utility::RollbackTo(name) => Effect::RollbackTo(name.clone()),
+        Utility::Set { local, name, values } => match name.as_str() {
+            settings::PURPOSE => Effect::SetPurpose {
+                purpose: values.as_ref().and_then(|values| one_text(values)).map(str::to_owned),
+                local: *local,
+            },
+            settings::SEARCH_PATH => Effect::SetSearchPath { path: values.as_deref().map(texts), local: *local },
+            _ => Effect::None,
+        },
+        Utility::Reset(Some(name)) if name == settings::PURPOSE => Effect::SetPurpose { purpose: None, local: false },
+        Utility::Reset(Some(name)) if name == settings::SEARCH_PATH => {
+            Effect::SetSearchPath { path: None, local: false }
+        }
+        Utility::Reset(Some(_)) => Effect::None,
+        Utility::Reset(None) => Effect::ResetAll,
+        Utility::Discard(Discard::All) => Effect::DiscardAll,
+        Utility::Discard(Discard::Plans | Discard::Sequences | Discard::Temp) => Effect::None,
+        Utility::Declare { name, options, .. } => Effect::Declare { name: name.clone(), hold: options.hold },
+        Utility::Fetch { name, .. } => Effect::Fetch(name.clone()),
+        Utility::Close(name) => Effect::CloseCursor(name.clone()),
+        Utility::Copy(copy) => match copy.direction {
+            CopyDirection::FromStdin => Effect::CopyIn,
+            CopyDirection::ToStdout => Effect::CopyOut,
+        },
+        Utility::Prepare { name, .. } => Effect::Prepare(name.clone()),
+        Utility::Execute { name, .. } => Effect::Execute(name.clone()),
+        Utility::Deallocate(name) => Effect::Deallocate(name.clone()),
+        Utility::Explain { statement: Explained::Utility(inner), .. } => match inner.as_ref() {
+            // EXPLAIN EXECUTE shows the plan of what was prepared, so the session must know it.
+            Utility::Execute { name, .. } => Effect::Execute(name.clone()),
+            _ => Effect::None,
+        },
+        Utility::Explain { .. }
+        | Utility::SetTransaction { .. }
+        | Utility::SetConstraints { .. }
+        | Utility::Show(_)
+        | Utility::Listen(_)
+        | Utility::Unlisten(_)
+        | Utility::Notify { .. } => Effect::None,
+    }
+}
+
+/// Governs a statement that steers the session.
+pub(super) fn enforce(
+    utility: Utility,
+    facts: &Facts,
+    effect: Effect,
+    context: &Context<'_>,
+) -> Result<Enforced, Box<Refused>> {
+    match utility {
+        Utility::Begin { .. }
+        | Utility::Commit { .. }
+        | Utility::Rollback { .. }
+        | Utility::Savepoint(_)
+        | Utility::Release(_)
+        | Utility::RollbackTo(_)
+        | Utility::SetTransaction { .. }
+        | Utility::SetConstraints { .. }
+        | Utility::Discard(_)
+        | Utility::Fetch { .. }
+        | Utility::Close(_)
+        | Utility::Listen(_)
+        | Utility::Unlisten(_)
+        | Utility::Notify { .. }
+        | Utility::Deallocate(_) => Ok(plain(render_utility(&utility), effect)),
+        Utility::Set { ref name, ref values, .. } => {
+            settings::may_set(name, values.as_deref()).map_err(refused)?;
+            Ok(plain(render_utility(&utility), effect))
+        }
+        Utility::Reset(ref name) => {
+            if let Some(name) = name {
+                settings::may_set(name, None).map_err(refused)?;
+            }
+            Ok(plain(render_utility(&utility), effect))
+        }
+        Utility::Show(ref name) => match name.as_deref() {
+            Some(name) if name.starts_with(settings::OWN) => settings::show(name, context).map_err(refused),
+            // PostgreSQL leaves settings that it does not know out of SHOW ALL, so no key is shown.
+            _ => Ok(plain(render_utility(&utility), effect)),
+        },
+        Utility::Execute { ref arguments, .. } => {
+            constants(arguments)?;
+            Ok(plain(render_utility(&utility), effect))
+        }
+        Utility::Declare { name, options, query } => {
+            let mut governed = govern(*query, facts, Facts::default(), context)?;
+            let query = take(&mut governed);
+            governed.finish(render_utility(&Utility::Declare { name, options, query }), effect)
+        }
+        Utility::Prepare { name, types, statement } => {
+            let mut governed = govern(*statement, facts, Facts::default(), context)?;
+            let statement = take(&mut governed);
+            governed.finish(render_utility(&Utility::Prepare { name, types, statement }), effect)
+        }
+        Utility::Explain { options, statement } => explain(options, statement, facts, effect, context),
+        Utility::Copy(copy) => self::copy(copy, facts, effect, context),
+    }
+}
+
+/// The governed statement, to be put back into the utility that held it.
+fn take(governed: &mut Governed) -> Box<Statement> {
+    let hollow = Statement::UNLISTEN { channel: sqlparser::ast::Ident::new("*") };
+    Box::new(std::mem::replace(&mut governed.statement, hollow))
+}
+
+fn explain(
+    options: Vec<super::utility::ExplainOption>,
+    statement: Explained,
+    facts: &Facts,
+    effect: Effect,
+    context: &Context<'_>,
+) -> Result<Enforced, Box<Refused>> {
+    match statement {
+        Explained::Statement(statement) => {
+            let mut governed = govern(*statement, facts, Facts::default(), context)?;
+            let statement = Explained::Statement(take(&mut governed));
+            governed.finish(render_utility(&Utility::Explain { options, statement }), effect)
+        }
+        Explained::Utility(utility) => match *utility {
+            Utility::Declare { name, options: cursor, query } => {
+                let mut governed = govern(*query, facts, Facts::default(), context)?;
+                let query = take(&mut governed);
+                let statement = Explained::Utility(Box::new(Utility::Declare { name, options: cursor, query }));
+                governed.finish(render_utility(&Utility::Explain { options, statement }), effect)
+            }
+            Utility::Execute { name, arguments } => {
+                constants(&arguments)?;
+                let statement = Explained::Utility(Box::new(Utility::Execute { name, arguments }));
+                Ok(plain(render_utility(&Utility::Explain { options, statement }), effect))
+            }
+            _ => Err(refused(resolve::unsupported("EXPLAIN of this statement"))),
+        },
+    }
+}
+
+/// COPY: out of a table is a query over it, into a table is a write.
+fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
+    let CopyStatement { source, direction, legacy, options, filter } = copy;
+    match (source, direction) {
+        (CopySource::Query(query), CopyDirection::ToStdout) => {
+            let mut governed = govern(*query, facts, Facts::default(), context)?;
+            let source = CopySource::Query(take(&mut governed));
+            governed.finish(render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })), effect)
+        }
+        (CopySource::Query(_), CopyDirection::FromStdin) => Err(refused(resolve::unsupported("COPY into a query"))),
+        (CopySource::Table { schema, name, columns }, CopyDirection::ToStdout) => {
+            let resolved =
+                resolve::copy_out(schema, name, &columns, facts, context).map_err(refused)?;
+            let mut governed = super::enforce::govern_resolved(resolved, context)?;
+            let source = CopySource::Query(take(&mut governed));
+            governed.finish(render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })), effect)
+        }
+        (CopySource::Table { schema, name, columns }, CopyDirection::FromStdin) => {
+            if filter.is_some() {
+                return Err(refused(resolve::unsupported("COPY FROM with WHERE")));
+            }
+            let (resolved, target) =
+                resolve::copy_in(schema, name, &columns, facts, context).map_err(refused)?;
+            let governed = super::enforce::govern_resolved(resolved, context)?;
+            let source = CopySource::Table { schema: Some(target.schema), name: target.name, columns };
+            governed.finish(render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })), effect)
+        }
+    }
+}
+
+/// Arguments of EXECUTE are constants or parameters: anything else would be a statement of its own.
+fn constants(arguments: &[Expr]) -> Result<(), Box<Refused>> {
+    if arguments.iter().all(resolve::is_constant) {
+        Ok(())
+    } else {
+        Err(refused(
+            Refusal::new(
+                Stage::Resolve,
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "EXECUTE with arguments that are no constants is not supported",
+            )
+            .hint("pass the values themselves"),
+        ))
+    }
+}
+
+fn one_text(values: &[SetValue]) -> Option<&str> {
+    match values {
+        [SetValue::Text(text)] => Some(text),
+        _ => None,
+    }
+}
+
+fn texts(values: &[SetValue]) -> Vec<String> {
+    values
+        .iter()
+        .map(|value| match value {
+            SetValue::Text(text) | SetValue::Number(text) | SetValue::Interval { value: text, .. } => text.clone(),
+        })
+        .collect()
+}

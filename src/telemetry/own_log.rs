@@ -1,0 +1,41 @@
+//! The proxy's own log: one line an event, to stderr.
+
+use std::io;
+
+use tracing_subscriber::EnvFilter;
+
+/// How a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For a person.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The variable that says what is logged, in the form of `tracing`'s `EnvFilter`: `debug`, `pgpurpose::session=trace`.
+const LEVELS: &str = "PGPURPOSE_LOG";
+
+/// Begins to write `tracing` events to stderr: those of `info` and above, or as `PGPURPOSE_LOG` says.
+///
+/// # Errors
+/// `PGPURPOSE_LOG` is not understood, or somebody else has begun before.
+pub fn start(format: Format) -> Result<(), String> {
+    start_at("info", format)
+}
+
+/// [`start`], with another level than `info` where `PGPURPOSE_LOG` says nothing.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_at(level: &str, format: Format) -> Result<(), String> {
+    let levels = std::env::var(LEVELS).unwrap_or_else(|_| level.to_owned());
+    let filter = EnvFilter::try_new(&levels).map_err(|error| format!("`{LEVELS}`: {error}"))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    match format {
+        Format::Text => subscriber.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        Format::Json => subscriber.json().flatten_event(true).try_init(),
+    }
+    .map_err(|error| error.to_string())
+}

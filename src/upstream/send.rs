@@ -1,0 +1,271 @@
+//! What may be sent to the database.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::BufMut;
+
+use super::{Address, CancelTarget, UpstreamTls};
+use crate::audit::Audited;
+use crate::sql::Enforced;
+use crate::wire::frontend::{Parse, Target};
+use crate::wire::{HEADER, Header, Link, frame, put_cstr, startup};
+
+/// A statement that was decided.
+pub type Decided = Arc<Enforced>;
+
+/// A prepared statement that never exists: describing it fails, and fails the transaction, without any SQL. Names that
+/// begin so are not accepted from clients.
+pub const REFUSED_STATEMENT: &str = "pgpurpose.refused";
+
+/// The one query of the proxy's own on a client's connection.
+const READ_SEARCH_PATH: &str = "SELECT pg_catalog.current_setting('search_path')";
+
+/// Every message that is no statement: none of them holds SQL, and what they run was decided and logged before.
+#[derive(Debug, Clone, Copy)]
+pub enum Control<'a> {
+    /// Sync.
+    Sync,
+    /// Flush.
+    Flush,
+    /// Terminate.
+    Terminate,
+    /// Describe.
+    Describe(Target, &'a str),
+    /// Close.
+    Close(Target, &'a str),
+    /// The start of a Bind: its names, and how many bytes follow through [`Upstream::body`].
+    Bind {
+        /// The portal.
+        portal: &'a str,
+        /// The statement, which was sent as [`Upstream::parse`].
+        statement: &'a str,
+        /// Bytes that follow.
+        rest: usize,
+    },
+    /// The start of a CopyData, and how many bytes follow through [`Upstream::body`].
+    CopyData {
+        /// Bytes that follow.
+        rest: usize,
+    },
+    /// CopyDone.
+    CopyDone,
+    /// CopyFail with the proxy's own words.
+    CopyFail,
+    /// A simple query of no text: answered by EmptyQueryResponse.
+    EmptyQuery,
+    /// A prepared statement of no text.
+    EmptyParse(&'a str),
+    /// A message that always fails, so that the database's transaction fails as the client is told it did.
+    Refuse,
+    /// Asks for the effective search path.
+    ReadSearchPath,
+    /// The answer of the client to a request for authentication.
+    Authentication(&'a [u8]),
+}
+
+/// A connection to the database.
+pub struct Upstream {
+    link: Link,
+    address: Address,
+    tls: UpstreamTls,
+    encrypted: bool,
+    /// Bytes of the body of the last Bind or CopyData that are still to come.
+    open: usize,
+}
+
+impl Upstream {
+    pub(super) fn new(link: Link, address: Address, tls: UpstreamTls, encrypted: bool) -> Self {
+        Self { link, address, tls, encrypted, open: 0 }
+    }
+
+    /// Over a stream that is already there.
+    pub fn over(link: Link, address: Address) -> Self {
+        Self::new(link, address, UpstreamTls::disabled(), false)
+    }
+
+    /// Whether TLS protects the connection.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// Where the server is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Where to cancel what runs on this connection.
+    pub fn cancel_target(&self, pid: u32, secret: &[u8]) -> CancelTarget {
+        CancelTarget::new(self.address.clone(), self.tls.clone(), pid, secret)
+    }
+
+    /// Begins a session of the proxy's own making.
+    pub fn start<'a>(&mut self, parameters: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        self.link.out.put_slice(&startup::startup_message(parameters));
+    }
+
+    /// A simple query of one or more statements, in one message, so that they share PostgreSQL's implicit transaction.
+    pub fn query<'a>(&mut self, batch: impl IntoIterator<Item = &'a Audited<Decided>>) {
+        frame(&mut self.link.out, b'Q', |body| {
+            for (position, statement) in batch.into_iter().enumerate() {
+                if position > 0 {
+                    // On a line of its own: a line comment at the end of a statement must not hide the next one.
+                    body.put_slice(b"\n;");
+                }
+                body.put_slice(statement.get().text().as_bytes());
+            }
+            body.put_u8(0);
+        });
+    }
+
+    /// Prepares a statement. `types` are the count and oids of the parameters' types.
+    pub fn parse(&mut self, name: &str, statement: &Audited<Decided>, types: &[u8]) {
+        Parse { name, sql: statement.get().text(), types }.encode(&mut self.link.out);
+    }
+
+    /// Runs a portal of a statement that stands in the log.
+    pub fn execute(&mut self, _run: &Audited<Decided>, portal: &str, rows: i32) {
+        self.put_execute(portal, rows);
+    }
+
+    /// Runs a portal of a statement of no text.
+    pub fn execute_empty(&mut self, portal: &str) {
+        self.put_execute(portal, 0);
+    }
+
+    fn put_execute(&mut self, portal: &str, rows: i32) {
+        frame(&mut self.link.out, b'E', |body| {
+            put_cstr(body, portal);
+            body.put_i32(rows);
+        });
+    }
+
+    /// Sends a control message.
+    pub fn control(&mut self, control: Control<'_>) {
+        let out = &mut self.link.out;
+        match control {
+            Control::Sync => frame(out, b'S', |_| ()),
+            Control::Flush => frame(out, b'H', |_| ()),
+            Control::Terminate => frame(out, b'X', |_| ()),
+            Control::Describe(target, name) => frame(out, b'D', |body| {
+                body.put_u8(target.byte());
+                put_cstr(body, name);
+            }),
+            Control::Close(target, name) => frame(out, b'C', |body| {
+                body.put_u8(target.byte());
+                put_cstr(body, name);
+            }),
+            Control::Bind { portal, statement, rest } => {
+                let names = portal.len().saturating_add(statement.len()).saturating_add(2);
+                out.put_slice(&Header { tag: b'B', body: names.saturating_add(rest) }.encode());
+                put_cstr(out, portal);
+                put_cstr(out, statement);
+                self.open = rest;
+            }
+            Control::CopyData { rest } => {
+                out.put_slice(&Header { tag: b'd', body: rest }.encode());
+                self.open = rest;
+            }
+            Control::CopyDone => frame(out, b'c', |_| ()),
+            Control::CopyFail => frame(out, b'f', |body| put_cstr(body, "the client ended the copy")),
+            Control::EmptyQuery => frame(out, b'Q', |body| body.put_u8(0)),
+            Control::EmptyParse(name) => Parse { name, sql: "", types: &[0, 0] }.encode(out),
+            Control::Refuse => frame(out, b'D', |body| {
+                body.put_u8(Target::Statement.byte());
+                put_cstr(body, REFUSED_STATEMENT);
+            }),
+            Control::ReadSearchPath => frame(out, b'Q', |body| put_cstr(body, READ_SEARCH_PATH)),
+            Control::Authentication(answer) => frame(out, b'p', |body| body.put_slice(answer)),
+        }
+    }
+
+    /// Bytes of the Bind or CopyData that was begun last: never more than it announced. Gives how many were taken.
+    pub fn body(&mut self, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(self.open);
+        self.link.out.put_slice(bytes.get(..count).unwrap_or_default());
+        self.open -= count;
+        count
+    }
+
+    /// Bytes of the Bind or CopyData that was begun last that are still to come.
+    pub fn owed(&self) -> usize {
+        self.open
+    }
+
+    /// How many bytes wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.link.out.len()
+    }
+
+    /// Forgets what waits: the database takes no more.
+    pub fn abandon_output(&mut self) {
+        self.link.out.clear();
+    }
+
+    /// What the database sent and nobody handled yet.
+    pub fn input(&self) -> &[u8] {
+        self.link.input()
+    }
+
+    /// Marks bytes of the input as handled.
+    pub fn consume(&mut self, count: usize) {
+        self.link.consume(count);
+    }
+
+    /// Whether the database has ended the connection.
+    pub fn is_closed(&self) -> bool {
+        self.link.is_closed()
+    }
+
+    /// As [`Link::poll_fill`].
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>, need: usize) -> Poll<io::Result<usize>> {
+        self.link.poll_fill(cx, need)
+    }
+
+    /// As [`Link::poll_drain`].
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.link.poll_drain(cx)
+    }
+
+    /// Waits for a whole message of at most `limit` bytes of body.
+    ///
+    /// # Errors
+    /// Those of the stream, its end, or a longer message.
+    pub async fn message(&mut self, limit: usize) -> io::Result<Header> {
+        loop {
+            let header = Header::read(self.link.input()).map_err(io::Error::other)?;
+            match header {
+                Some(header) if header.body > limit => return Err(io::ErrorKind::InvalidData.into()),
+                Some(header) if self.link.input().len() >= header.total() => return Ok(header),
+                Some(header) => self.link.fill(header.total()).await?,
+                None => self.link.fill(HEADER).await?,
+            }
+        }
+    }
+
+    /// Waits until everything is written.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub async fn drain(&mut self) -> io::Result<()> {
+        self.link.drain().await
+    }
+
+    /// Says goodbye and closes.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub async fn close(&mut self) -> io::Result<()> {
+        if self.open == 0 {
+            self.control(Control::Terminate);
+        }
+        self.link.close().await
+    }
+}

@@ -1,0 +1,138 @@
+//! Cases as data: catalog, policy, login, purpose and SQL, and what must come of them.
+//!
+//! Each file in `tests/cases/sql` names its policy and tables; the rewritten texts are snapshots beside the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use pgpurpose::catalog::{Catalog, CatalogBuilder};
+use pgpurpose::policy::{PolicySet, Verdict};
+use pgpurpose::sql::{Context, enforce, on_parser_stack};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// A policy file, from the root of the project; or its text.
+    policy: Option<String>,
+    policy_text: Option<String>,
+    #[serde(default)]
+    search_path: Vec<String>,
+    tables: BTreeMap<String, Table>,
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    columns: Vec<[String; 2]>,
+    #[serde(default)]
+    key: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    login: String,
+    purpose: String,
+    sql: String,
+    expect: Verdict,
+    /// Must stand in the refusal's message, detail or hint.
+    reason: Option<String>,
+    /// SQLSTATE of the refusal; 42501 where it is not given.
+    sqlstate: Option<String>,
+}
+
+fn catalog(tables: &BTreeMap<String, Table>) -> Catalog {
+    let mut builder = CatalogBuilder::new();
+    for (name, table) in tables {
+        let columns: Vec<(&str, &str)> = table.columns.iter().map(|[name, ty]| (name.as_str(), ty.as_str())).collect();
+        let key: Vec<&str> = table.key.iter().map(String::as_str).collect();
+        builder.table(name.parse().unwrap(), &columns, &key);
+    }
+    builder.build()
+}
+
+fn policies(file: &File) -> PolicySet {
+    let source = match (&file.policy, &file.policy_text) {
+        (Some(path), None) => (path.clone(), std::fs::read_to_string(path).unwrap()),
+        (None, Some(text)) => ("case.toml".to_owned(), text.clone()),
+        _ => panic!("a case file has either `policy` or `policy_text`"),
+    };
+    PolicySet::from_sources(&[source]).unwrap_or_else(|faults| panic!("{faults:#?}"))
+}
+
+/// Runs a file; gives the rewritten texts and refusals for the snapshot, and the cases that came out otherwise.
+fn run(path: &Path) -> (String, Vec<String>) {
+    let file: File = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+    let (catalog, policies) = (catalog(&file.tables), policies(&file));
+    let search_path = if file.search_path.is_empty() { vec!["public".to_owned()] } else { file.search_path.clone() };
+    let (mut snapshot, mut wrong) = (String::new(), Vec::new());
+    for case in &file.case {
+        let context = Context {
+            catalog: &catalog,
+            policies: &policies,
+            login: &case.login,
+            purpose: &case.purpose,
+            search_path: &search_path,
+            today: jiff::civil::date(2026, 11, 22),
+            observe: false,
+        };
+        writeln!(snapshot, "-- {}\n-- {} for {}: {}", case.name, case.login, case.purpose, case.sql.trim()).unwrap();
+        match enforce(&case.sql, &context) {
+            Ok(enforced) => {
+                let verdict = enforced.report().verdict;
+                writeln!(snapshot, "{}\n", enforced.text()).unwrap();
+                if verdict != case.expect {
+                    wrong.push(format!("{}: {verdict:?} instead of {:?}", case.name, case.expect));
+                }
+            }
+            Err(refused) => {
+                let refusal = &refused.refusal;
+                let told = format!(
+                    "{} {} / {} / {}",
+                    refusal.sqlstate,
+                    refusal.message,
+                    refusal.detail.as_deref().unwrap_or("-"),
+                    refusal.hint.as_deref().unwrap_or("-")
+                );
+                writeln!(snapshot, "refused by {:?}: {told}\n", refusal.stage).unwrap();
+                let sqlstate = case.sqlstate.as_deref().unwrap_or("42501");
+                if case.expect != Verdict::Deny {
+                    wrong.push(format!("{}: refused: {told}", case.name));
+                } else if refusal.sqlstate.as_str() != sqlstate {
+                    wrong.push(format!("{}: {told}, instead of {sqlstate}", case.name));
+                } else if let Some(reason) = &case.reason
+                    && !told.contains(reason.as_str())
+                {
+                    wrong.push(format!("{}: `{reason}` is not in: {told}", case.name));
+                }
+                if refused.report.verdict != Verdict::Deny {
+                    wrong.push(format!("{}: refused, yet reported as {:?}", case.name, refused.report.verdict));
+                }
+            }
+        }
+    }
+    (snapshot, wrong)
+}
+
+#[test]
+fn every_case_comes_out_as_it_says() {
+    let mut files: Vec<_> =
+        std::fs::read_dir("tests/cases/sql").unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    let mut all_wrong = Vec::new();
+    for path in files {
+        let (snapshot, wrong) = on_parser_stack(|| run(&path)).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name.clone(), snapshot);
+        });
+        all_wrong.extend(wrong.into_iter().map(|wrong| format!("{name}: {wrong}")));
+    }
+    assert!(all_wrong.is_empty(), "\n{}", all_wrong.join("\n"));
+}

@@ -1,0 +1,207 @@
+//! The server's configuration: what is read, and what is refused with its line.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::path::{Path, PathBuf};
+
+use pgpurpose::config::{AuditSync, AuthMethod, Config, Mode, SecretSource, UpstreamAddress, UpstreamTls};
+
+const FULL: &str = r#"
+[listen]
+address = ["127.0.0.1:6432", "[::1]:6432"]
+tls_cert = "server.crt"
+tls_key = "/keys/server.key"
+require_tls = true
+tls_client_ca = "clients.crt"
+max_connections = 50
+
+[upstream]
+address = "127.0.0.1:5432"
+tls = "disable"
+tls_ca = "ca.crt"
+catalog_login = "pgpurpose"
+catalog_password = "env:PGPURPOSE_CATALOG_PASSWORD"
+
+[auth]
+method = "relay"
+
+[policy]
+files = ["policies/*.toml"]
+mode = "observe"
+token_key = "file:token.key"
+
+[audit]
+directory = "log"
+sync = "written"
+
+[admin]
+address = "127.0.0.1:9432"
+"#;
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("policies")).unwrap();
+    for name in ["b.toml", "a.toml", "c.txt"] {
+        std::fs::write(folder.path().join("policies").join(name), "version = 1\n").unwrap();
+    }
+    folder
+}
+
+/// The faults, as `line: message`.
+fn faults(text: &str) -> Vec<String> {
+    let folder = folder();
+    match Config::from_text("c.toml", text, folder.path()) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.iter().map(|fault| format!("{}: {}", fault.line, fault.message)).collect(),
+    }
+}
+
+#[track_caller]
+fn told(text: &str, wanted: &[(usize, &str)]) {
+    let faults = faults(text);
+    assert_eq!(faults.len(), wanted.len(), "{faults:#?}");
+    for (line, part) in wanted {
+        let found = faults.iter().any(|fault| fault.starts_with(&format!("{line}: ")) && fault.contains(part));
+        assert!(found, "no `{line}: ... {part}` in {faults:#?}");
+    }
+}
+
+#[test]
+fn everything_the_contract_names_is_read() {
+    let folder = folder();
+    let config = Config::from_text("c.toml", FULL, folder.path()).unwrap();
+    assert_eq!(config.listen.addresses.len(), 2);
+    let tls = config.listen.tls.unwrap();
+    assert_eq!(tls.certificate, folder.path().join("server.crt"));
+    assert_eq!(tls.key, PathBuf::from("/keys/server.key"));
+    assert_eq!(tls.client_ca, Some(folder.path().join("clients.crt")));
+    assert!(config.listen.require_tls);
+    assert_eq!(config.listen.max_connections, 50);
+    assert_eq!(config.upstream.tls, UpstreamTls::Disable);
+    assert_eq!(config.upstream.catalog_password, Some(SecretSource::Env("PGPURPOSE_CATALOG_PASSWORD".into())));
+    assert_eq!(config.auth, AuthMethod::Relay);
+    assert_eq!(config.policy.mode, Mode::Observe);
+    assert_eq!(config.policy.token_key, Some(SecretSource::File(folder.path().join("token.key"))));
+    assert_eq!(config.audit.directory, folder.path().join("log"));
+    assert_eq!(config.audit.sync, AuditSync::Written);
+    assert_eq!(config.admin.address.unwrap().to_string(), "127.0.0.1:9432");
+    let names = config.policy.matching().unwrap();
+    let policies = folder.path().join("policies");
+    assert_eq!(names, [policies.join("a.toml"), policies.join("b.toml")]);
+}
+
+#[test]
+fn what_is_not_said_is_as_by_default() {
+    let folder = folder();
+    let text = "[upstream]\naddress = \"/run/postgresql:5433\"\n[auth]\nmethod = \"relay\"\n[policy]\nfiles = \"policies/a.toml\"\n";
+    let config = Config::from_text("c.toml", text, folder.path()).unwrap();
+    assert_eq!(config.listen.addresses[0].to_string(), "127.0.0.1:6432");
+    assert_eq!(config.listen.max_connections, 1000);
+    assert!(config.listen.tls.is_none() && !config.listen.require_tls);
+    assert_eq!(
+        config.upstream.addresses,
+        [UpstreamAddress::Unix { directory: PathBuf::from("/run/postgresql"), port: 5433 }]
+    );
+    assert_eq!(config.upstream.catalog_login, "pgpurpose");
+    assert_eq!(config.policy.mode, Mode::Enforce);
+    assert_eq!(config.audit.directory, folder.path().join("audit"));
+    assert_eq!(config.audit.sync, AuditSync::Always);
+    assert_eq!(config.admin.address.unwrap().to_string(), "127.0.0.1:9432");
+}
+
+#[test]
+fn every_fault_is_told_with_its_line_and_none_holds_the_secret() {
+    let text = "\
+[listen]
+address = \"nowhere\"
+tls_cert = \"x\"
+max_connections = 0
+[upstream]
+address = []
+tls = \"verify\"
+catalog_password = \"hunter2\"
+pasword = \"x\"
+[auth]
+method = \"relay\"
+[policy]
+files = [\"none/*.toml\"]
+mode = \"watch\"
+token_key = \"00112233\"
+[audit]
+sync = \"allways\"
+[colour]
+";
+    told(
+        text,
+        &[
+            (2, "is not `host:port`"),
+            (1, "`tls_cert` and `tls_key` go together"),
+            (4, "from 1 to"),
+            (6, "`address` names nothing"),
+            (7, "`tls` is one of"),
+            (8, "write `env:NAME` or `file:PATH`"),
+            (9, "unknown key `pasword`"),
+            (13, "no policy file matches"),
+            (14, "`mode` is one of"),
+            (15, "write `env:NAME` or `file:PATH`"),
+            (17, "did you mean `always`?"),
+            (18, "unknown key `colour`"),
+        ],
+    );
+    let faults = faults(text).join("\n");
+    assert!(!faults.contains("hunter2") && !faults.contains("00112233"), "{faults}");
+}
+
+#[test]
+fn what_is_missing_altogether_is_told() {
+    told("", &[(1, "`[upstream]` is missing"), (1, "`[policy]` is missing"), (1, "write `method = \"relay\"`")]);
+}
+
+const REST: &str = "\n[policy]\nfiles = [\"policies/*.toml\"]\n";
+
+#[test]
+fn methods_that_are_not_carried_out_are_refused() {
+    for method in ["passthrough", "scram"] {
+        let text = format!("[upstream]\naddress = \"db:5432\"\n[auth]\nmethod = \"{method}\"{REST}");
+        told(&text, &[(4, "is not carried out by this version: write `method = \"relay\"`")]);
+    }
+    told(
+        &format!("[upstream]\naddress = \"db:5432\"\n[auth]\nmethod = \"relai\"{REST}"),
+        &[(4, "did you mean `relay`?")],
+    );
+}
+
+#[test]
+fn relay_over_tls_is_refused_with_the_reason() {
+    for tls in ["prefer", "require", "verify-full"] {
+        let text = format!("[upstream]\naddress = \"db:5432\"\ntls = \"{tls}\"\n[auth]\nmethod = \"relay\"{REST}");
+        told(&text, &[(5, "channel binding")]);
+    }
+    let text = format!("[upstream]\naddress = \"/run/postgresql\"\ntls = \"prefer\"\n[auth]\nmethod = \"relay\"{REST}");
+    assert_eq!(faults(&text), Vec::<String>::new());
+}
+
+#[test]
+fn a_folder_with_pattern_characters_in_its_name_is_taken_literally() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("a[b]*c");
+    std::fs::create_dir(&base).unwrap();
+    std::fs::write(base.join("p.toml"), "version = 1\n").unwrap();
+    let text = "[upstream]\naddress = \"/run/postgresql\"\n[auth]\nmethod = \"relay\"\n[policy]\nfiles = \"*.toml\"\n";
+    let config = Config::from_text("c.toml", text, &base).unwrap();
+    assert_eq!(config.policy.matching().unwrap(), [base.join("p.toml")]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_fault() {
+    let faults = Config::load(Path::new("/nowhere/at/all.toml")).unwrap_err();
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].message.contains("cannot be read"));
+}
+
+#[test]
+fn without_a_file_the_configuration_is_the_default() {
+    let config = Config::for_upstream("127.0.0.1:5432".parse().unwrap(), vec!["policies/*.toml".into()]);
+    assert_eq!(config.auth, AuthMethod::Relay);
+    assert_eq!(config.policy.mode, Mode::Enforce);
+}

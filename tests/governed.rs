@@ -1,0 +1,324 @@
+//! Sessions whose statements are decided: purposes, prepared statements, cursors, the guard, cleaned errors.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod raw;
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use pgpurpose::catalog::{CatalogBuilder, CatalogStore, RelationName};
+use pgpurpose::policy::PolicySet;
+use pgpurpose::server::Options;
+use raw::{Client, Proxy, batch, bind, describe, execute, field, message, parse, query, rows, servers, shown, socket, sync};
+
+const POLICY: &str = r#"
+version = 1
+unlisted_tables = "deny"
+[tables."public.people"]
+subject = "id"
+columns = { id = "reference", email = "contact", secret = "hidden" }
+[purposes.support]
+basis = "contract"
+[purposes.billing]
+basis = "contract"
+[purposes.fraud]
+basis = "contract"
+[roles.support]
+logins = ["support"]
+purposes = ["support", "billing"]
+[roles.migrator]
+logins = ["postgres"]
+unrestricted = "tests of the protocol"
+[[rules]]
+name = "support sees masks"
+roles = ["support"]
+purposes = ["support"]
+read = ["reference"]
+mask = { contact = "first(1)" }
+[[rules]]
+name = "billing sees all"
+roles = ["support"]
+purposes = ["billing"]
+read = ["reference", "contact"]
+"#;
+
+const MASKED: &str = "a********";
+const PLAIN: &str = "ann@x.org";
+
+fn proxy() -> &'static Proxy {
+    static PROXY: OnceLock<Proxy> = OnceLock::new();
+    PROXY.get_or_init(|| {
+        set_up();
+        raw::start(Options::new("127.0.0.1:0", servers(&socket())), POLICY, raw::catalog("postgres"))
+    })
+}
+
+fn set_up() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let sql = "CREATE TABLE people (id int PRIMARY KEY, email text, secret text);
+                   INSERT INTO people VALUES (1, 'ann@x.org', 'canary');
+                   GRANT SELECT ON people TO support";
+        raw::cluster().run_sql("postgres", sql).unwrap();
+    });
+}
+
+fn support() -> Client {
+    proxy().login("support", &[])
+}
+
+const EMAIL: &str = "SELECT email FROM people";
+
+#[test]
+fn the_purpose_is_stated_in_any_of_the_ways() {
+    assert_eq!(support().rows(EMAIL), [MASKED]);
+    assert_eq!(proxy().login("support", &[("options", "-c pgpurpose.purpose=billing")]).rows(EMAIL), [PLAIN]);
+    assert_eq!(proxy().login("support", &[("database", "postgres@billing")]).rows(EMAIL), [PLAIN]);
+    let mut client = support();
+    assert_eq!(client.rows(&format!("/* purpose='billing' */ {EMAIL}")), [PLAIN]);
+    assert_eq!(client.rows(EMAIL), [MASKED]);
+    assert_eq!(client.query("SET pgpurpose.purpose = 'billing'"), "C(SET) ZI");
+    assert_eq!(client.rows(EMAIL), [PLAIN]);
+    assert_eq!(client.rows("SHOW pgpurpose.purpose"), ["billing"]);
+    assert_eq!(client.query("RESET pgpurpose.purpose"), "C(RESET) ZI");
+    assert_eq!(client.rows(EMAIL), [MASKED]);
+}
+
+#[test]
+fn a_purpose_that_the_role_may_not_use_is_refused() {
+    let mut client = support();
+    assert_eq!(client.query("SET pgpurpose.purpose = 'fraud'"), "E42501 ZI");
+    assert_eq!(client.query(&format!("/* purpose='fraud' */ {EMAIL}")), "E42501 ZI");
+    assert_eq!(client.rows(EMAIL), [MASKED]);
+}
+
+#[test]
+fn the_purpose_follows_the_transaction() {
+    let mut client = support();
+    client.query("BEGIN");
+    client.query("SET pgpurpose.purpose = 'billing'");
+    assert_eq!(client.rows(EMAIL), [PLAIN]);
+    client.query("ROLLBACK");
+    assert_eq!(client.rows(EMAIL), [MASKED]);
+    client.query("BEGIN");
+    client.query("SET LOCAL pgpurpose.purpose = 'billing'");
+    assert_eq!(client.rows(EMAIL), [PLAIN]);
+    client.query("COMMIT");
+    assert_eq!(client.rows(EMAIL), [MASKED]);
+    client.query("BEGIN; SAVEPOINT a; SET pgpurpose.purpose = 'billing'");
+    client.query("ROLLBACK TO a");
+    assert_eq!(client.rows(EMAIL), [MASKED]);
+    client.query("ROLLBACK");
+    client.send(&query(&format!("SET pgpurpose.purpose = 'billing'; {EMAIL}")));
+    assert_eq!(rows(&client.until_ready()), [PLAIN]);
+    assert_eq!(client.rows(EMAIL), [PLAIN]);
+}
+
+#[test]
+fn a_set_that_fails_with_its_batch_changes_nothing() {
+    let mut client = support();
+    assert_eq!(client.query("SET pgpurpose.purpose = 'billing'; SELECT 1/0"), "C(SET) E22012 ZI");
+    assert_eq!(client.rows(EMAIL), [MASKED]);
+    assert_eq!(client.query("SET pgpurpose.purpose = 'billing'; SELECT secret FROM people"), "E42501 ZI");
+    assert_eq!(client.rows(EMAIL), [MASKED]);
+}
+
+#[test]
+fn a_pipelined_set_counts_for_what_follows_only_if_it_ran() {
+    let mut client = support();
+    client.send(&batch(&[query("SET pgpurpose.purpose = 'billing'"), query(EMAIL)]));
+    client.until_ready();
+    assert_eq!(rows(&client.until_ready()), [PLAIN]);
+    client.query("RESET ALL");
+    client.send(&batch(&[
+        parse("", "SELECT 1/count(*) FROM generate_series(1, 0)"), bind("", ""), execute("", 0),
+        parse("", "SET pgpurpose.purpose = 'billing'"), bind("", ""), execute("", 0), sync(),
+        parse("", EMAIL), bind("", ""), execute("", 0), sync(),
+    ]));
+    assert_eq!(shown(&client.until_ready()), "1 2 E22012 ZI");
+    assert_eq!(rows(&client.until_ready()), [MASKED]);
+}
+
+#[test]
+fn a_refused_batch_runs_nothing_and_fails_the_transaction() {
+    let mut client = support();
+    assert_eq!(client.query("SELECT id FROM people; SELECT secret FROM people"), "E42501 ZI");
+    client.query("BEGIN");
+    assert_eq!(client.query("SELECT secret FROM people"), "E42501 ZE");
+    assert_eq!(client.query(EMAIL), "E25P02 ZE");
+    assert_eq!(client.query("ROLLBACK"), "C(ROLLBACK) ZI");
+}
+
+#[test]
+fn a_refused_statement_in_a_pipeline_is_answered_in_order() {
+    let mut client = support();
+    client.send(&batch(&[
+        parse("", EMAIL), bind("", ""), describe('P', ""), execute("", 0),
+        parse("", "SELECT secret FROM people"), bind("", ""), execute("", 0), sync(),
+        parse("", EMAIL), bind("", ""), execute("", 0), sync(),
+    ]));
+    assert_eq!(shown(&client.until_ready()), "1 2 T D C(SELECT 1) E42501 ZI");
+    assert_eq!(shown(&client.until_ready()), "1 2 D C(SELECT 1) ZI");
+}
+
+#[test]
+fn a_prepared_statement_is_decided_again_for_another_purpose() {
+    let mut client = support();
+    client.send(&batch(&[parse("named", EMAIL), sync()]));
+    client.until_ready();
+    let run = batch(&[bind("", "named"), execute("", 0), sync()]);
+    for (purpose, seen) in [("support", MASKED), ("billing", PLAIN), ("support", MASKED)] {
+        client.query(&format!("SET pgpurpose.purpose = '{purpose}'"));
+        client.send(&run);
+        let messages = client.until_ready();
+        assert_eq!(shown(&messages), "2 D C(SELECT 1) ZI");
+        assert_eq!(rows(&messages), [seen]);
+    }
+}
+
+#[test]
+fn sql_level_prepare_and_execute_keep_to_the_purpose() {
+    let mut client = support();
+    assert_eq!(client.query(&format!("PREPARE p AS {EMAIL}")), "C(PREPARE) ZI");
+    assert_eq!(client.rows("EXECUTE p"), [MASKED]);
+    client.query("SET pgpurpose.purpose = 'billing'");
+    let answer = client.rows("EXECUTE p");
+    assert_ne!(answer, [MASKED]);
+    client.query("DEALLOCATE p");
+    assert_eq!(client.query("EXECUTE p"), "E26000 ZI");
+    client.query(&format!("PREPARE p AS {EMAIL}"));
+    assert_eq!(client.rows("EXECUTE p"), [PLAIN]);
+    assert_eq!(client.query("DISCARD ALL"), "C(DISCARD ALL) ZI");
+    assert_eq!(client.query("EXECUTE p"), "E26000 ZI");
+}
+
+#[test]
+fn a_cursor_is_closed_to_another_purpose() {
+    let mut client = support();
+    client.query("BEGIN");
+    assert_eq!(client.query("DECLARE c CURSOR FOR SELECT email FROM people"), "C(DECLARE CURSOR) ZT");
+    assert_eq!(client.rows("FETCH 1 FROM c"), [MASKED]);
+    client.query("SET pgpurpose.purpose = 'billing'");
+    assert_eq!(client.query("FETCH 1 FROM c"), "E42501 ZE");
+    client.query("ROLLBACK");
+    client.send(&batch(&[query("BEGIN"), parse("", EMAIL), bind("open", ""), execute("open", 1), sync()]));
+    client.until_ready();
+    client.until_ready();
+    client.query("SET pgpurpose.purpose = 'billing'");
+    client.send(&batch(&[execute("open", 1), sync()]));
+    assert_eq!(shown(&client.until_ready()), "E42501 ZE");
+}
+
+#[test]
+fn what_the_database_says_back_cannot_carry_data() {
+    let mut client = support();
+    client.query("SET pgpurpose.purpose = 'billing'");
+    client.send(&query("SELECT email::integer FROM people"));
+    let messages = client.until_ready();
+    let error = messages.iter().find(|(tag, _)| *tag == b'E').unwrap();
+    assert_eq!(field(&error.1, b'M'), "invalid text representation");
+    assert!(!String::from_utf8_lossy(&error.1).contains("ann"));
+}
+
+#[test]
+fn every_run_has_one_record_and_one_outcome() {
+    let proxy = proxy();
+    let mut client = proxy.login("support", &[("application_name", "counted")]);
+    client.query("SELECT id FROM people WHERE id = 1; SELECT 2");
+    client.send(&batch(&[parse("", EMAIL), bind("", ""), execute("", 0), sync()]));
+    client.until_ready();
+    client.send(&batch(&[parse("kept", EMAIL), sync(), bind("", "kept"), execute("", 0), sync(), bind("", "kept"), execute("", 0), sync()]));
+    for _ in 0..3 {
+        client.until_ready();
+    }
+    client.query("SELECT secret FROM people");
+    client.query("SELECT nonsense FROM");
+    drop(client);
+    let records = proxy.records();
+    let accesses: Vec<_> =
+        records.iter().filter(|record| record["event"] == "access" && record["application"] == "counted").collect();
+    let verdicts: Vec<_> = accesses.iter().map(|access| access["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["allow", "allow", "mask", "mask", "mask", "mask", "deny", "deny"]);
+    assert_eq!(accesses[0]["statement"], "SELECT id FROM people WHERE id = $1");
+    for access in accesses.iter().filter(|access| access["verdict"] != "deny") {
+        let outcomes: Vec<_> =
+            records.iter().filter(|record| record["event"] == "outcome" && record["of"] == access["seq"]).collect();
+        assert_eq!(outcomes.len(), 1, "{access}");
+        assert_eq!(outcomes[0]["status"], "ok");
+    }
+    for event in ["connect", "disconnect"] {
+        assert!(records.iter().any(|record| record["event"] == event), "no {event}");
+    }
+}
+
+#[test]
+fn nothing_runs_when_the_log_cannot_be_written() {
+    set_up();
+    let proxy = raw::start(Options::new("127.0.0.1:0", servers(&socket())), POLICY, raw::catalog("postgres"));
+    let mut client = proxy.login("support", &[]);
+    assert_eq!(client.rows(EMAIL), [MASKED]);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(proxy.shared.audit.close("test")).unwrap();
+    assert_eq!(client.query(EMAIL), "E58030 ZI");
+    client.send(&batch(&[parse("", EMAIL), bind("", ""), execute("", 0), sync()]));
+    assert_eq!(shown(&client.until_ready()), "E58030 ZI");
+    let mut other = proxy.connect();
+    other.startup(3, 0, &[("user", "support"), ("database", "postgres")]);
+    assert!(shown(&other.until_closed()).ends_with("E58030"));
+}
+
+#[test]
+fn a_new_policy_counts_for_the_next_statement_of_every_session() {
+    set_up();
+    let proxy = raw::start(Options::new("127.0.0.1:0", servers(&socket())), POLICY, raw::catalog("postgres"));
+    let mut client = proxy.login("support", &[]);
+    client.send(&batch(&[parse("named", EMAIL), sync()]));
+    client.until_ready();
+    let run = batch(&[bind("", "named"), execute("", 0), sync()]);
+    client.send(&run);
+    assert_eq!(rows(&client.until_ready()), [MASKED]);
+    let closed = POLICY.replace("mask = { contact = \"first(1)\" }", "");
+    let policies = PolicySet::from_sources(&[("test.toml".into(), closed)]).unwrap();
+    proxy.shared.policies.store(Arc::new(policies));
+    client.send(&run);
+    assert_eq!(shown(&client.until_ready()), "E42501 ZI");
+    let gone = POLICY.replace("logins = [\"support\"]", "logins = [\"somebody\"]");
+    proxy.shared.policies.store(Arc::new(PolicySet::from_sources(&[("test.toml".into(), gone)]).unwrap()));
+    assert_eq!(client.query(EMAIL), "E28000 ZI");
+}
+
+#[test]
+fn ddl_that_passes_is_known_to_the_next_statement() {
+    let mut migrator = proxy().login("postgres", &[]);
+    let mut client = support();
+    assert_eq!(client.query("SELECT added FROM people"), "E42703 ZI");
+    assert_eq!(migrator.query("ALTER TABLE people ADD COLUMN added text"), "C(ALTER TABLE) ZI");
+    let started = Instant::now();
+    while client.query("SELECT added FROM people") != "E42501 ZI" {
+        assert!(started.elapsed() < Duration::from_secs(5), "the new column is not known");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_result_that_does_not_match_the_decision_ends_the_session_before_a_row() {
+    set_up();
+    // A catalog in which the table has another oid: what comes back is then a stranger.
+    let mut builder = CatalogBuilder::new();
+    let columns = [("id", "integer"), ("email", "text"), ("secret", "text")];
+    builder.table(RelationName::new("public", "people"), &columns, &["id"]);
+    let catalog = Arc::new(CatalogStore::fixed(builder.build()));
+    let proxy = raw::start(Options::new("127.0.0.1:0", servers(&socket())), POLICY, catalog);
+    for bytes in [
+        query("SELECT id FROM people"),
+        batch(&[parse("", "SELECT id FROM people"), bind("", ""), execute("", 0), sync()]),
+        batch(&[parse("", "SELECT id FROM people"), describe('S', ""), message(b'H', b"")]),
+    ] {
+        let mut client = proxy.login("support", &[]);
+        client.send(&bytes);
+        let messages = client.until_closed();
+        assert!(!messages.iter().any(|(tag, _)| matches!(tag, b'D' | b'T')), "{}", shown(&messages));
+        assert!(shown(&messages).ends_with("E42501"), "{}", shown(&messages));
+    }
+    assert_eq!(proxy.records().iter().filter(|record| record["event"] == "incident").count(), 3);
+}

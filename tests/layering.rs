@@ -1,0 +1,312 @@
+//! The rules of the house that the compiler does not hold by itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the top down: a module imports from rows below its own.
+const ROWS: &[&[&str]] = &[
+    &["main"],
+    &["cli"],
+    &["server"],
+    &["session"],
+    &["upstream"],
+    &["sql", "audit"],
+    &["policy"],
+    &["catalog", "wire"],
+    &["error", "config", "telemetry"],
+];
+
+fn row(module: &str) -> usize {
+    ROWS.iter().position(|row| row.contains(&module)).unwrap_or_else(|| panic!("`{module}` stands on no row"))
+}
+
+fn source_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The files of the product itself, with their text: no comments, no strings, no tests.
+fn product() -> Vec<(PathBuf, String)> {
+    let is_test =
+        |path: &Path| path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
+    let within = |path: &PathBuf| !is_test(path.strip_prefix(source_root()).unwrap());
+    let read = |path: PathBuf| {
+        let text = without_comments_and_strings(&fs::read_to_string(&path).unwrap());
+        let product = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        (path, product)
+    };
+    rust_files(&source_root()).into_iter().filter(within).map(read).collect()
+}
+
+fn without_comments_and_strings(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let (mut out, mut at) = (String::new(), 0);
+    while at < chars.len() {
+        let next = chars.get(at + 1).copied();
+        let in_name = out.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        match chars[at] {
+            '/' if next == Some('/') => {
+                at += chars[at..].iter().take_while(|c| **c != '\n').count();
+            }
+            '/' if next == Some('*') => at = comment_end(&chars, at),
+            'r' if !in_name && raw_hashes(&chars, at).is_some() => {
+                at = raw_string_end(&chars, at, raw_hashes(&chars, at).unwrap());
+                out.push_str("\"\"");
+            }
+            '"' => {
+                at += 1;
+                while at < chars.len() && chars[at] != '"' {
+                    at += if chars[at] == '\\' { 2 } else { 1 };
+                }
+                at += 1;
+                out.push_str("\"\"");
+            }
+            '\'' if next == Some('\\') => {
+                at += 3;
+                at += chars[at..].iter().take_while(|c| **c != '\'').count() + 1;
+                out.push_str("' '");
+            }
+            '\'' if chars.get(at + 2) == Some(&'\'') => {
+                at += 3;
+                out.push_str("' '");
+            }
+            other => {
+                out.push(other);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+fn comment_end(chars: &[char], mut at: usize) -> usize {
+    let mut depth = 0;
+    loop {
+        match (chars.get(at), chars.get(at + 1)) {
+            (Some('/'), Some('*')) => (depth, at) = (depth + 1, at + 2),
+            (Some('*'), Some('/')) => (depth, at) = (depth - 1, at + 2),
+            (Some(_), _) => at += 1,
+            (None, _) => return at,
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+}
+
+/// How many `#` a raw string that begins here has.
+fn raw_hashes(chars: &[char], at: usize) -> Option<usize> {
+    let hashes = chars[at + 1..].iter().take_while(|c| **c == '#').count();
+    (chars.get(at + 1 + hashes) == Some(&'"')).then_some(hashes)
+}
+
+fn raw_string_end(chars: &[char], at: usize, hashes: usize) -> usize {
+    let mut at = at + hashes + 2;
+    while at < chars.len() {
+        at += 1;
+        if chars[at - 1] == '"' && chars[at..].iter().take(hashes).filter(|c| **c == '#').count() == hashes {
+            return at + hashes;
+        }
+    }
+    at
+}
+
+/// The module that a file belongs to, and the depth of its own path within the crate (`audit/log.rs`: 2).
+fn place(path: &Path) -> (String, usize) {
+    let within = path.strip_prefix(source_root()).unwrap().with_extension("");
+    let mut parts: Vec<String> =
+        within.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    if parts.last().is_some_and(|last| last == "mod") {
+        parts.pop();
+    }
+    (parts[0].clone(), parts.len())
+}
+
+/// The crate's modules that a text names: `crate::x`, `crate::{x, y}`, and `super::…` as far as it leads to the top.
+fn named_modules(text: &str, depth: usize) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let to_the_top = "super::".repeat(depth);
+    for prefix in ["crate::", "pgpurpose::", &to_the_top] {
+        for (at, _) in text.match_indices(prefix) {
+            if text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                continue;
+            }
+            let rest = &text[at + prefix.len()..];
+            match rest.strip_prefix('{') {
+                Some(group) => found.extend(first_names(group)),
+                None => found.extend(name_at(rest)),
+            }
+        }
+    }
+    found
+}
+
+fn name_at(text: &str) -> Option<String> {
+    let name: String = text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    (!name.is_empty()).then_some(name)
+}
+
+/// The names at the outermost level of `{a::b, c::{d, e}}`, whose opening brace was taken.
+fn first_names(group: &str) -> Vec<String> {
+    let (mut depth, mut start, mut names) = (1, 0, Vec::new());
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => {
+                names.extend(name_at(&group[start..at]));
+                start = at + 1;
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            names.extend(name_at(&group[start..at]));
+            break;
+        }
+    }
+    names
+}
+
+#[test]
+fn modules_import_downwards_only() {
+    let modules: BTreeSet<&str> = ROWS.iter().flat_map(|row| row.iter().copied()).collect();
+    let mut faults = Vec::new();
+    for (path, text) in product() {
+        let (module, depth) = place(&path);
+        if module == "lib" {
+            continue;
+        }
+        for named in named_modules(&text, depth) {
+            if named != module && modules.contains(named.as_str()) && row(&named) <= row(&module) {
+                faults.push(format!("{}: `{module}` imports `{named}`", path.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_module_stands_on_a_row() {
+    for (path, _) in product() {
+        let (module, _) = place(&path);
+        if module != "lib" {
+            row(&module);
+        }
+    }
+}
+
+#[test]
+fn the_table_in_the_documentation_is_the_one_held_here() {
+    let documented = fs::read_to_string(source_root().join("lib.rs")).unwrap();
+    let table = documented.split("```text").nth(1).expect("the table").split("```").next().unwrap();
+    let words: Vec<&str> = table.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let held: Vec<&str> = ROWS.iter().flat_map(|row| row.iter().copied()).collect();
+    assert_eq!(words, held);
+}
+
+#[test]
+fn the_policy_knows_neither_sql_text_nor_sockets() {
+    let words = ["tokio", "sqlparser", "pg_query", "pgwire", "postgres_protocol", "std::net", "TcpStream", "async fn"];
+    for (path, text) in product() {
+        if place(&path).0 == "policy" {
+            for word in words {
+                assert!(!text.contains(word), "{} mentions `{word}`", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_unsafe() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("unsafe_code = \"forbid\""));
+    for path in rust_files(&source_root()) {
+        let text = without_comments_and_strings(&fs::read_to_string(&path).unwrap());
+        let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        assert_eq!(words.filter(|word| *word == "unsafe").count(), 0, "{}", path.display());
+    }
+}
+
+/// From `head` to the brace that closes the first one after it, for each place where `head` stands.
+fn blocks<'a>(text: &'a str, head: &str) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices(head) {
+        let (rest, mut depth) = (&text[at..], 0);
+        for (end, c) in rest.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => continue,
+            }
+            if depth == 0 {
+                found.push(&rest[..=end]);
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// What proves a step is made by that step alone: no public field, no public function that gives one out of nothing,
+/// and none of the traits that make a value. The documentation of the crate holds what must not compile.
+#[test]
+fn the_proofs_have_no_public_constructor() {
+    for (file, name) in
+        [("policy/permit.rs", "Permit"), ("sql/enforced.rs", "Enforced"), ("audit/audited.rs", "Audited")]
+    {
+        let text = without_comments_and_strings(&fs::read_to_string(source_root().join(file)).unwrap());
+        let [before, after]: [&str; 2] =
+            text.split(&format!("pub struct {name}")).take(2).collect::<Vec<_>>().try_into().expect("defined once");
+        let fields = after.split('}').next().unwrap();
+        for field in fields.lines().skip(1).map(str::trim) {
+            assert!(
+                !field.starts_with("pub ") && !field.starts_with("pub(crate)"),
+                "{name} has a public field: {field}"
+            );
+        }
+        let derives = before.rsplit('}').next().unwrap();
+        for maker in ["Default", "Deserialize"] {
+            assert!(!derives.contains(maker), "{name} derives {maker}");
+        }
+        for (path, text) in product() {
+            let makes = |line: &str| {
+                line.starts_with("impl")
+                    && ["Default for ", "Deserialize<'de> for ", "From<"].iter().any(|maker| line.contains(maker))
+                    && [format!("for {name} "), format!("for {name}<")].iter().any(|made| line.contains(made))
+            };
+            assert!(!text.lines().any(makes), "{} makes a `{name}` from something else", path.display());
+        }
+        for block in
+            [format!("impl {name} {{"), format!("impl<T> {name}<T> {{")].iter().flat_map(|head| blocks(&text, head))
+        {
+            for line in block.lines().map(str::trim).filter(|line| line.starts_with("pub fn")) {
+                assert!(line.contains("&self") || line.contains("(self"), "{name} can be made by `{line}`");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_reader_of_sources_sees_through_comments_and_strings() {
+    let text = "use crate::{a::B, c::{d, e}}; // crate::f\nlet x = \"crate::g\"; /* crate::h /* */ crate::i */ let c = '\"';\
+                crate::j::k(r#\"crate::l\"#); mycrate::m; super::super::n::o";
+    let found: Vec<String> = named_modules(&without_comments_and_strings(text), 2).into_iter().collect();
+    assert_eq!(found, ["a", "c", "j", "n"]);
+    assert_eq!(named_modules("super::super::n::o", 3).len(), 0);
+    assert_eq!(blocks("impl A { fn b() { } } impl C {}", "impl A"), ["impl A { fn b() { } }"]);
+}

@@ -1,0 +1,77 @@
+//! A real PostgreSQL, the built proxy before it, and the clients that go through it. A test binary shares one cluster; it
+//! ends with the process, however that ends.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::zombie_processes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
+pub mod client;
+pub mod proxy;
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs::{self, File};
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use pgpurpose::cli::cluster::{Cluster, ClusterOptions, find_postgres};
+use pgpurpose::cli::demo;
+
+/// The shared cluster, with the sample shop in the database `shop`, on a Unix socket and a TCP port.
+pub fn shop() -> &'static Cluster {
+    static SHOP: OnceLock<Cluster> = OnceLock::new();
+    SHOP.get_or_init(own_shop)
+}
+
+/// The same for one test alone, such as one that kills it.
+pub fn own_shop() -> Cluster {
+    start(&ClusterOptions { template: Some(template()), ..options() })
+}
+
+/// An empty cluster for one test alone.
+pub fn own_cluster() -> Cluster {
+    start(&options())
+}
+
+fn start(options: &ClusterOptions) -> Cluster {
+    Cluster::start(options).expect("a cluster starts")
+}
+
+fn options() -> ClusterOptions {
+    let settings = vec![("max_connections".to_owned(), "200".to_owned()), ("timezone".to_owned(), "UTC".to_owned())];
+    ClusterOptions { tcp: true, settings, ..ClusterOptions::default() }
+}
+
+/// The data of a cluster that holds the shop. It is made once for each version of PostgreSQL and of the shop, whichever
+/// test process comes first, and copied from then on: that takes a tenth of the time.
+fn template() -> PathBuf {
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let mut hasher = DefaultHasher::new();
+    find_postgres(None).expect("PostgreSQL is installed").version().hash(&mut hasher);
+    demo::SHOP_SQL.hash(&mut hasher);
+    let data = tmp.join(format!("shop-{:016x}", hasher.finish()));
+    let lock = File::create(tmp.join("shop.lock")).unwrap();
+    lock.lock().unwrap();
+    if !data.exists() {
+        let cluster = own_cluster();
+        demo::load_shop(&cluster).expect("the shop loads");
+        // Named once it is whole.
+        let unfinished = tmp.join("shop.unfinished");
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished).unwrap();
+        }
+        cluster.save(&unfinished).expect("the shop is saved");
+        fs::rename(&unfinished, &data).unwrap();
+    }
+    data
+}
+
+/// Runs SQL straight on the database, as superuser; what it prints without headings, trimmed.
+pub fn direct(cluster: &Cluster, database: &str, sql: &str) -> String {
+    cluster.run_sql(database, sql).unwrap_or_else(|error| panic!("{sql}: {error}")).trim().to_owned()
+}

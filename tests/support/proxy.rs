@@ -1,0 +1,170 @@
+//! The built binary, started with a configuration of its own.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pgpurpose::cli::cluster::Cluster;
+use tempfile::TempDir;
+
+/// Ends the proxy with the test, also with one that is killed: its standard input is a pipe that closes then. Shared proxies
+/// stand in statics, which are never dropped.
+const SUPERVISOR: &str = r#"
+    pid_file=$1; shift
+    exec 3<&0
+    "$@" </dev/null 3<&- &
+    proxy=$!
+    echo "$proxy" >"$pid_file.new" && mv "$pid_file.new" "$pid_file"
+    (while read -r _; do :; done <&3; kill -9 "$proxy") >/dev/null 2>&1 &
+    watcher=$!
+    exec 3<&- </dev/null
+    wait "$proxy"; status=$?
+    kill "$watcher"
+    exit "$status"
+"#;
+
+/// A running proxy. Dropped, it is killed.
+pub struct Proxy {
+    supervisor: Child,
+    pid: u32,
+    folder: TempDir,
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+    /// Where its console listens, on 127.0.0.1.
+    pub admin_port: u16,
+}
+
+/// The two ways to the database that `relay` is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Upstream {
+    /// Over the Unix socket.
+    Socket,
+    /// Over TCP without TLS.
+    Tcp,
+}
+
+impl Proxy {
+    /// Before this cluster, with the sample shop's policy.
+    pub fn start(cluster: &Cluster) -> Self {
+        let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/shop.toml");
+        Self::start_with(cluster, Upstream::Socket, &fs::read_to_string(policy).unwrap(), "")
+    }
+
+    /// With a policy's text, and more lines for the configuration (whole sections).
+    pub fn start_with(cluster: &Cluster, upstream: Upstream, policy: &str, more: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("pgpurpose-test-").tempdir().unwrap();
+        let (port, admin_port) = (free_port(), free_port());
+        let address = match upstream {
+            Upstream::Socket => format!("{}:{}", cluster.socket_dir().display(), cluster.port()),
+            Upstream::Tcp => cluster.tcp_address().unwrap(),
+        };
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("policy.toml"), policy).unwrap();
+        fs::write(at("token.key"), "0123456789abcdef".repeat(4)).unwrap();
+        fs::create_dir(at("audit")).unwrap();
+        let config = format!(
+            "[listen]\naddress = \"127.0.0.1:{port}\"\n\
+             [upstream]\naddress = \"{address}\"\ntls = \"disable\"\ncatalog_login = \"pgpurpose\"\n\
+             [auth]\nmethod = \"relay\"\n\
+             [policy]\nfiles = [\"{policy}\"]\ntoken_key = \"file:{key}\"\n\
+             [audit]\ndirectory = \"{audit}\"\n\
+             [admin]\naddress = \"127.0.0.1:{admin_port}\"\n{more}\n",
+            policy = at("policy.toml").display(),
+            key = at("token.key").display(),
+            audit = at("audit").display(),
+        );
+        fs::write(at("pgpurpose.toml"), config).unwrap();
+        let log = File::create(at("proxy.log")).unwrap();
+        let supervisor = Command::new("sh")
+            .args(["-c", SUPERVISOR, "supervisor"])
+            .arg(at("pid"))
+            .args([env!("CARGO_BIN_EXE_pgpurpose"), "serve", "--config"])
+            .arg(at("pgpurpose.toml"))
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut proxy = Self { supervisor, pid: 0, folder, port, admin_port };
+        proxy.wait_until_ready();
+        proxy.pid = fs::read_to_string(proxy.folder.path().join("pid")).unwrap().trim().parse().unwrap();
+        proxy
+    }
+
+    fn wait_until_ready(&mut self) {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(30) {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+                return;
+            }
+            if let Some(status) = self.supervisor.try_wait().unwrap() {
+                panic!("the proxy ended with {status}:\n{}", self.output());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the proxy is not ready:\n{}", self.output());
+    }
+
+    /// What it printed.
+    pub fn output(&self) -> String {
+        fs::read_to_string(self.folder.path().join("proxy.log")).unwrap_or_default()
+    }
+
+    /// The folder of its access log.
+    pub fn audit_dir(&self) -> PathBuf {
+        self.folder.path().join("audit")
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        kill_9(self.pid);
+        self.supervisor.wait().unwrap();
+    }
+
+    /// Every record of the access log.
+    pub fn access_log(&self) -> Vec<serde_json::Value> {
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(self.audit_dir()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        files.sort();
+        files
+            .iter()
+            .flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+            .map(|line| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}")))
+            .collect()
+    }
+
+    /// The `access` records of one application name, in order.
+    pub fn accesses_of(&self, application: &str) -> Vec<serde_json::Value> {
+        let mut records = self.access_log();
+        records.retain(|record| record["event"] == "access" && record["application"] == application);
+        records
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("--- what the proxy said ---\n{}", self.output());
+        }
+        drop(self.supervisor.stdin.take());
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// `kill -9`.
+pub fn kill_9(pid: u32) {
+    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
