@@ -99,7 +99,10 @@ impl Dialect for Postgres {
             return Some(Err(ParserError::RecursionLimitExceeded));
         }
         self.work.set(left - 1);
-        if parser.peek_token_ref().token == Token::LParen && self.queries.contains(&(parser.get_current_index() + 1)) {
+        let values = word(&parser.peek_nth_token_ref(1).token).is_some_and(|word| word.keyword == Keyword::VALUES);
+        if parser.peek_token_ref().token == Token::LParen
+            && (values || self.queries.contains(&(parser.get_current_index() + 1)))
+        {
             return Some(query_in_parentheses(parser));
         }
         prefix(parser).transpose()
@@ -331,6 +334,10 @@ fn quantified_operator(parser: &mut Parser) -> Result<Option<(BinaryOperator, Ke
             }
             (None, length + 1)
         }
+        Token::Word(_) => match like(parser) {
+            Some((operator, length)) => (Some(operator), length),
+            None => return Ok(None),
+        },
         token => match binary(token) {
             Some(operator) => (Some(operator), 1),
             None => return Ok(None),
@@ -349,6 +356,19 @@ fn quantified_operator(parser: &mut Parser) -> Result<Option<(BinaryOperator, Ke
     }
     parser.advance_token();
     Ok(Some((operator.unwrap_or(BinaryOperator::PGCustomBinaryOperator(parts)), quantifier)))
+}
+
+/// LIKE and its kin as an operator, and how many words it has.
+fn like(parser: &Parser) -> Option<(BinaryOperator, usize)> {
+    let keyword = |at: usize| word(&parser.peek_nth_token_ref(at).token).map(|word| word.keyword);
+    let (words, length) = match (keyword(0)?, keyword(1)) {
+        (Keyword::LIKE, _) => ("LIKE", 1),
+        (Keyword::ILIKE, _) => ("ILIKE", 1),
+        (Keyword::NOT, Some(Keyword::LIKE)) => ("NOT LIKE", 2),
+        (Keyword::NOT, Some(Keyword::ILIKE)) => ("NOT ILIKE", 2),
+        _ => return None,
+    };
+    Some((BinaryOperator::Custom(format!("{}{words}", marker::WORDS)), length))
 }
 
 fn binary(token: &Token) -> Option<BinaryOperator> {

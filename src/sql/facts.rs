@@ -6,14 +6,18 @@
 //! # What counts
 //!
 //! * **Relations**: every table reference as written, also of a CTE: in FROM, as the target of INSERT, UPDATE,
-//!   DELETE, MERGE and COPY, in USING, in `TABLE t`. Not the names after `FOR UPDATE OF`.
-//! * **Functions**: every call `name(...)`, in FROM too. Not what the grammar itself spells: COALESCE, NULLIF, GREATEST,
-//!   LEAST, GROUPING, CAST, EXTRACT(f FROM x), POSITION(a IN b), SUBSTRING(a FROM b), OVERLAY(a PLACING b ..),
-//!   TRIM(..) in any form, AT TIME ZONE, OVERLAPS, NORMALIZE, COLLATION FOR, XML*, JSON constructors, CURRENT_DATE and
-//!   its kin. `substring(a, 1, 2)`, `overlay(a, b, c)` and `"position"(..)` with plain commas are calls and count.
-//!   `pg_catalog.like_escape` and `pg_catalog.similar_to_escape` never count: LIKE .. ESCAPE is spelled so in the tree.
+//!   DELETE, MERGE and COPY, in USING, in `TABLE t`. Not the names after `FOR UPDATE OF`. The markers ONLY and OVERRIDING
+//!   ([`super::marker`]) are no part of the name.
+//! * **Functions**: every call `name(...)`, in FROM too. Not what the grammar itself spells ([`super::is_grammar_function`]):
+//!   COALESCE, NULLIF, GREATEST, LEAST, GROUPING, ROW, ARRAY(..), CURRENT_DATE and its kin, XML and JSON constructors; nor
+//!   CAST, EXTRACT(f FROM x), POSITION(a IN b), SUBSTRING(a FROM b), OVERLAY(a PLACING b ..), TRIM(..) in any form, AT TIME
+//!   ZONE, OVERLAPS, COLLATION FOR. `substring(a, 1, 2)` with commas is a call and counts ([`super::is_substring_call`]), and
+//!   so does a quoted `"position"(..)`. `pg_catalog.like_escape` and `pg_catalog.similar_to_escape` never count: LIKE ..
+//!   ESCAPE is spelled so in the tree. `pg_catalog.json_object` is `json_object`: the grammar writes the schema.
 //! * **Columns**: every column reference with all its parts, a star as `*`: `SELECT *` is `["*"]`, `t.*` is
-//!   `["t", "*"]`, `(t).x` is `["t"]`. Not `count(*)`, not the columns that are set or inserted, not those in USING.
+//!   `["t", "*"]`, `(t).x` is `["t"]`, `t.a[1].b` is `["t", "a"]` ([`super::column_parts`]). Not `count(*)`, not the
+//!   columns that are set or inserted, not those in USING, not reserved words ([`super::marker::is_reserved`]: DEFAULT), not
+//!   the name of a named argument, not the value of CURRENT OF or NAME, not the plain names of ON CONFLICT (..).
 
 use crate::error::{Refusal, Stage};
 
@@ -37,6 +41,13 @@ impl Facts {
             && schema == "pg_catalog"
             && (name == "like_escape" || name == "similar_to_escape")
         {
+            return;
+        }
+        if let [schema, name] = parts.as_slice()
+            && schema == "pg_catalog"
+            && name == "json_object"
+        {
+            insert(&mut self.functions, vec![name.clone()]);
             return;
         }
         insert(&mut self.functions, parts);

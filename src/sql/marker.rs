@@ -126,7 +126,7 @@ pub fn is_xml_name(prefix: &Ident) -> bool {
 }
 
 /// Whether `BinaryOperator::Custom` of this is no operator but words of the grammar between two expressions: SIMILAR and
-/// ESCAPE in SUBSTRING, PASSING in XMLEXISTS, IS DOCUMENT.
+/// ESCAPE in SUBSTRING, PASSING in XMLEXISTS, IS DOCUMENT, and LIKE (ILIKE, NOT LIKE ..) before ANY and ALL.
 pub fn is_words(operator: &str) -> bool {
     operator.starts_with(WORDS)
 }
@@ -193,6 +193,7 @@ pub fn is_collation_for(name: &ObjectName) -> bool {
 /// Whether an identifier in an expression is a reserved word without quotes (DEFAULT, CURRENT_DATE, USER ..) or stands for
 /// nothing, and so is no column.
 pub fn is_reserved(ident: &Ident) -> bool {
+    let lower = ident.value.to_ascii_lowercase();
     ident.quote_style.is_none()
-        && (ident.value.starts_with('\0') || category(&ident.value.to_ascii_lowercase()) == Some(Category::Reserved))
+        && (lower.starts_with('\0') || lower == "current_schema" || category(&lower) == Some(Category::Reserved))
 }

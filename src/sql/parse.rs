@@ -10,7 +10,7 @@ use super::lex::{self, Token, lex_with};
 use super::limits::{self, Limits};
 use super::tokens::{self, Tokens};
 use super::utility::{self, Utility};
-use super::{render, witness};
+use super::{render, seen, witness};
 use crate::error::{Refusal, Stage};
 
 /// One statement on whose meaning both parsers agree.
@@ -86,6 +86,13 @@ pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
         }
     };
     let facts = witness::gate(text, &rendered)?;
+    let mut seen = Facts::default();
+    match &kind {
+        Kind::Empty => {}
+        Kind::Statement(statement) => seen::seen(&**statement, &mut seen),
+        Kind::Utility(utility) => utility::seen(utility, &mut seen),
+    }
+    facts.agrees(&seen)?;
     Ok(Parsed { kind, facts })
 }
 

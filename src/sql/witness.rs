@@ -67,6 +67,9 @@ fn collect(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
         Tree::List(items) => items.iter().try_for_each(|item| collect(item, facts)),
         Tree::Node(name, fields) => {
             match *name {
+                // `SET (a, b) = (SELECT ..)`: the tree has the same source once for each column.
+                "MultiAssignRef" if *tree.field("colno") != Tree::Number(1) => return Ok(()),
+                "RangeTableSample" => sample(tree, facts)?,
                 "RangeVar" => relation(tree, facts)?,
                 "FuncCall" => function(tree, facts)?,
                 "ColumnRef" => facts.add_column(tree.field("fields").items().iter().map(part).collect::<Result<_, _>>()?),
@@ -96,6 +99,15 @@ fn function(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
         return Ok(());
     }
     facts.add_function(tree.field("funcname").items().iter().map(part).collect::<Result<_, _>>()?);
+    Ok(())
+}
+
+/// The method of TABLESAMPLE is a function, but for the two that PostgreSQL has.
+fn sample(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
+    let method: Vec<String> = tree.field("method").items().iter().map(part).collect::<Result<_, _>>()?;
+    if !matches!(method.as_slice(), [name] if name == "system" || name == "bernoulli") {
+        facts.add_function(method);
+    }
     Ok(())
 }
 

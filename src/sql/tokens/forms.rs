@@ -63,6 +63,14 @@ impl Stream<'_> {
             }
             "passing" if self.in_xmlexists() => self.operator("PASSING", 1),
             "by" if self.is_word(1, "ref") => self.at += 2,
+            "nfc" | "nfd" | "nfkc" | "nfkd"
+                if self.back(1).is_some_and(|token| token.is_symbol(","))
+                    && self.is_symbol(1, ")")
+                    && (1..64).filter_map(|behind| self.back(behind)).any(|token| token.is_word("normalize")) =>
+            {
+                self.out.push(name(&format!("{}{word}", marker::WORDS), None));
+                self.at += 1;
+            }
             "is" if self.is_word(1, "document") => self.postfix("IS DOCUMENT", 2),
             "is" if self.is_word(1, "not") && self.is_word(2, "document") => self.postfix("IS NOT DOCUMENT", 3),
             "version" | "standalone" if self.is_word(1, "no") || self.is_word(1, "yes") => {

@@ -22,7 +22,7 @@ impl Stream<'_> {
         let query = ["select", "with", "values", "table"].iter().any(|word| self.is_word(length + 1, word));
         let columns = self.closer(open).filter(|_| self.is_symbol(length, "(") && !query && !self.is_symbol(length + 1, "("));
         let behind = columns.map_or(open, |closer| closer + 1);
-        self.out.push(key("INTO"));
+        self.out.push(key("into"));
         self.at += 1;
         if self.tokens.get(behind).is_some_and(|token| token.is_word("overriding")) {
             let user = self.tokens.get(behind + 1).is_some_and(|token| token.is_word("user"));
@@ -50,7 +50,7 @@ impl Stream<'_> {
         if !target && !self.is_symbol(1, "(") {
             return Ok(false);
         }
-        self.out.push(key("SET"));
+        self.out.push(key("set"));
         self.at += 1;
         loop {
             if self.is_symbol(self.target_length(0), "=") {

@@ -13,6 +13,9 @@ use sqlparser::ast::Statement;
 pub(super) use read::read;
 pub use write::render_utility;
 
+use super::facts::Facts;
+use super::seen;
+
 /// A name as PostgreSQL has it after its lexer: folded unless quoted, cut at 63 bytes.
 pub type Name = String;
 
@@ -131,6 +134,41 @@ pub enum Utility {
         /// SELECT, INSERT, UPDATE, DELETE, VALUES, MERGE, or a utility that holds one of them.
         statement: Explained,
     },
+}
+
+/// What a utility statement refers to, by the rules of [`Facts`].
+pub(super) fn seen(utility: &Utility, facts: &mut Facts) {
+    match utility {
+        Utility::Declare { query: statement, .. } | Utility::Prepare { statement, .. } => seen::seen(&**statement, facts),
+        Utility::Explain { statement: Explained::Statement(statement), .. } => seen::seen(&**statement, facts),
+        Utility::Explain { statement: Explained::Utility(utility), .. } => self::seen(utility, facts),
+        Utility::Execute { arguments, .. } => seen::seen(arguments, facts),
+        Utility::Copy(copy) => {
+            match &copy.source {
+                CopySource::Table { schema, name, .. } => facts.add_relation(schema.clone(), name.clone()),
+                CopySource::Query(query) => seen::seen(&**query, facts),
+            }
+            seen::seen(&copy.filter, facts);
+        }
+        Utility::Begin { .. }
+        | Utility::Commit { .. }
+        | Utility::Rollback { .. }
+        | Utility::Savepoint(_)
+        | Utility::Release(_)
+        | Utility::RollbackTo(_)
+        | Utility::SetTransaction { .. }
+        | Utility::Set { .. }
+        | Utility::SetConstraints { .. }
+        | Utility::Reset(_)
+        | Utility::Show(_)
+        | Utility::Discard(_)
+        | Utility::Fetch { .. }
+        | Utility::Close(_)
+        | Utility::Listen(_)
+        | Utility::Unlisten(_)
+        | Utility::Notify { .. }
+        | Utility::Deallocate(_) => {}
+    }
 }
 
 /// A mode of a transaction.
