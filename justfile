@@ -25,4 +25,4 @@ deny:
 
 # the sample policies and their own tests
 check:
-    cargo run -- check --config policies/shop-server.toml
+    cargo run -- check --offline --policy policies/shop.toml

@@ -182,8 +182,20 @@ fn sql_level_prepare_and_execute_keep_to_the_purpose() {
     assert_eq!(client.query(&format!("PREPARE p AS {EMAIL}")), "C(PREPARE) ZI");
     assert_eq!(client.rows("EXECUTE p"), [MASKED]);
     client.query("SET pgpurpose.purpose = 'billing'");
-    let answer = client.rows("EXECUTE p");
-    assert_ne!(answer, [MASKED]);
+    client.send(&query("EXECUTE p"));
+    let messages = client.until_ready();
+    assert_eq!(shown(&messages), "T D C(SELECT 1) ZI");
+    assert_eq!(rows(&messages), [PLAIN]);
+    client.query("BEGIN; SET LOCAL pgpurpose.purpose = 'support'");
+    assert_eq!(client.rows("EXECUTE p"), [MASKED]);
+    client.query("ROLLBACK");
+    assert_eq!(client.rows("EXECUTE p"), [PLAIN]);
+    client.send(&batch(&[parse("x", EMAIL), sync(), query("SET pgpurpose.purpose = 'support'"), query("EXECUTE x")]));
+    for _ in 0..2 {
+        client.until_ready();
+    }
+    assert_eq!(rows(&client.until_ready()), [MASKED]);
+    client.query("SET pgpurpose.purpose = 'billing'");
     client.query("DEALLOCATE p");
     assert_eq!(client.query("EXECUTE p"), "E26000 ZI");
     client.query(&format!("PREPARE p AS {EMAIL}"));

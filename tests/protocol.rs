@@ -458,3 +458,56 @@ fn tls_is_offered_by_request_and_directly() {
         assert_eq!(first[0] == b'R', fine, "ALPN {alpn:?}");
     }
 }
+
+#[test]
+fn a_flood_of_queries_before_the_first_answer_is_read_neither_hangs_nor_piles_up() {
+    let mut client = proxy().login("postgres", &[]);
+    let mut writer = client.stream.try_clone().unwrap();
+    let count = 20_000;
+    let sender = std::thread::spawn(move || {
+        let one = batch(&[parse("", "SELECT generate_series(1, 100)"), bind("", ""), execute("", 0), sync()]);
+        for _ in 0..count {
+            writer.write_all(&one).unwrap();
+        }
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    for _ in 0..count {
+        let messages = client.until_ready();
+        assert_eq!(messages.len(), 100 + 4);
+    }
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_pipeline_without_a_sync_is_answered_though_it_is_long() {
+    let mut client = proxy().login("postgres", &[]);
+    let mut writer = client.stream.try_clone().unwrap();
+    let count = 10_000;
+    let sender = std::thread::spawn(move || {
+        writer.write_all(&parse("s", "SELECT 1")).unwrap();
+        for _ in 0..count {
+            writer.write_all(&batch(&[bind("", "s"), execute("", 0)])).unwrap();
+        }
+        writer.write_all(&sync()).unwrap();
+    });
+    assert_eq!(client.until_ready().len(), 1 + 3 * count + 1);
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_database_that_is_killed_ends_every_session_within_a_second() {
+    let cluster = pgpurpose::cli::cluster::Cluster::start(&pgpurpose::cli::cluster::ClusterOptions::default()).unwrap();
+    let address = format!("{}:{}", cluster.socket_dir().display(), cluster.port());
+    let proxy = start(Options::new("127.0.0.1:0", servers(&address)));
+    let mut idle = proxy.login("postgres", &[]);
+    let mut busy = proxy.login("postgres", &[]);
+    let pid = busy.rows("SELECT pg_backend_pid()")[0].clone();
+    busy.send(&query("SELECT pg_sleep(60)"));
+    std::thread::sleep(Duration::from_millis(200));
+    let killed = Instant::now();
+    let status = std::process::Command::new("kill").args(["-9", &pid]).status().unwrap();
+    assert!(status.success());
+    assert!(shown(&busy.until_closed()).contains('E'));
+    assert!(shown(&idle.until_closed()).contains('E'));
+    assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
+}

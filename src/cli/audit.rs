@@ -1,7 +1,7 @@
 //! `pgpurpose audit`: reads the access log. Nothing here writes to it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -169,7 +169,7 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
     done.unwrap_or_else(|error| output.wrong(format_args!("`{}` cannot be read: {error}", directory.display())))
 }
 
-fn tail(directory: &PathBuf, lines: usize, follow: bool, json: bool, output: &mut Output) -> io::Result<Ending> {
+fn tail(directory: &Path, lines: usize, follow: bool, json: bool, output: &mut Output) -> io::Result<Ending> {
     let mut follower = Follower::at_end(directory)?;
     for entry in last(directory, lines, u64::MAX, |_| true)? {
         show(&entry, json, output);
@@ -183,7 +183,7 @@ fn tail(directory: &PathBuf, lines: usize, follow: bool, json: bool, output: &mu
     Ok(Ending::Fine)
 }
 
-fn search(directory: &PathBuf, filter: Filter, json: bool, output: &mut Output) -> io::Result<Ending> {
+fn search(directory: &Path, filter: Filter, json: bool, output: &mut Output) -> io::Result<Ending> {
     let mut search = Search::new(filter);
     let mut found = 0_u64;
     scan(directory, |entry| {
@@ -234,25 +234,40 @@ fn describe(entry: &Entry, output: &Output) -> String {
             format!("{seq:>8}   of {}: {}{state}, {} rows, {ms} ms", number("of"), text("status"), number("rows"))
         }
         other => {
-            let details: Vec<String> =
-                ["client", "database", "application", "from", "to", "refused", "policy", "what", "error", "kept", "sync", "reason"]
-                    .into_iter()
-                    .filter_map(|field| Some((field, entry.field(field)?)))
-                    .filter(|(_, value)| !value.is_null())
-                    .map(|(field, value)| format!("{field}={}", printable(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))))
-                    .collect();
+            let details: Vec<String> = [
+                "client",
+                "database",
+                "application",
+                "from",
+                "to",
+                "refused",
+                "policy",
+                "what",
+                "error",
+                "kept",
+                "sync",
+                "reason",
+            ]
+            .into_iter()
+            .filter_map(|field| Some((field, entry.field(field)?)))
+            .filter(|(_, value)| !value.is_null())
+            .map(|(field, value)| {
+                format!("{field}={}", printable(&value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+            })
+            .collect();
             let who = entry.text("login").map(|login| format!(" {}", printable(login))).unwrap_or_default();
             format!("{seq:>8} {time} {}{who} {}", output.styled(Style::Heading, printable(other)), details.join(" "))
         }
     }
 }
 
-fn prove(directory: &PathBuf, last: Option<&str>, json: bool, output: &mut Output) -> io::Result<Ending> {
-    let expected = match last.map(|last| last.split_once(':').and_then(|(seq, hash)| Some((seq.parse::<u64>().ok()?, hash)))) {
-        None => None,
-        Some(Some(expected)) => Some(expected),
-        Some(None) => return Ok(output.wrong("--last takes a number and a hash: `17:5d41…`")),
-    };
+fn prove(directory: &Path, last: Option<&str>, json: bool, output: &mut Output) -> io::Result<Ending> {
+    let expected =
+        match last.map(|last| last.split_once(':').and_then(|(seq, hash)| Some((seq.parse::<u64>().ok()?, hash)))) {
+            None => None,
+            Some(Some(expected)) => Some(expected),
+            Some(None) => return Ok(output.wrong("--last takes a number and a hash: `17:5d41…`")),
+        };
     let found = verify(directory)?;
     let mut breaks: Vec<String> = found.breaks.iter().map(ToString::to_string).collect();
     if let Some((seq, hash)) = expected {

@@ -79,9 +79,10 @@ impl Database {
         let mut best = counted.into_iter().filter(|(count, _)| *count == most && most > 0);
         match (best.next(), best.next()) {
             (Some((_, database)), None) => Ok(database),
-            (Some((_, one)), Some((_, other))) => {
-                Err(format!("both `{}` and `{}` have the policies' tables: name one with --database", one.name, other.name))
-            }
+            (Some((_, one)), Some((_, other))) => Err(format!(
+                "both `{}` and `{}` have the policies' tables: name one with --database",
+                one.name, other.name
+            )),
             (None, _) => Err("no database has any of the policies' tables: name one with --database".to_owned()),
         }
     }

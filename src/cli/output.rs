@@ -30,11 +30,6 @@ impl Output {
         Self { results: Box::new(io::stdout()), remarks: Box::new(io::stderr()), colours, closed: false }
     }
 
-    #[cfg(test)]
-    pub(super) fn to(results: impl Write + 'static, remarks: impl Write + 'static) -> Self {
-        Self { results: Box::new(results), remarks: Box::new(remarks), colours: false, closed: false }
-    }
-
     /// A line of the result.
     pub(super) fn line(&mut self, line: impl Display) {
         if !self.closed {
@@ -77,7 +72,8 @@ impl Output {
 /// Text that somebody else chose, fit for a terminal: what a terminal takes as a command is shown as an escape.
 pub(super) fn printable(text: &str) -> String {
     let hidden = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

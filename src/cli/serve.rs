@@ -110,6 +110,7 @@ impl Proxy {
         let mut options = options(&config)?;
         let keyed = keys(&config, &policies, &mut options)?;
         let database = Database::find(&config, &policies, database).await.map_err(plain)?;
+        options.database = Some(database.name.clone());
         let catalog = Arc::new(database.catalog().await.map_err(plain)?);
         let metrics = Arc::new(Metrics::default());
         let sync = match config.audit.sync {
@@ -235,7 +236,8 @@ impl Proxy {
         };
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         let now = self.shared.policies.load();
-        let event = Event::Policy { policy: now.hash(), before, mode: mode(&self.config), files: &files, faults: &faults };
+        let event =
+            Event::Policy { policy: now.hash(), before, mode: mode(&self.config), files: &files, faults: &faults };
         self.shared.audit.append(event.record().map_err(plain)?).await.map(drop).map_err(plain)
     }
 }
@@ -273,7 +275,7 @@ fn keys(config: &Config, policies: &PolicySet, options: &mut Options) -> Result<
     let secret = source.read().map_err(plain)?;
     let key = TokenKey::from_hex(secret.expose()).map_err(plain)?;
     let names: Vec<String> = policies.purposes().map(|purpose| purpose.name.clone()).collect();
-    options.extra_settings = names.iter().flat_map(|purpose| key.settings(purpose)).collect();
+    options.token_key = Some(key);
     Ok(names)
 }
 

@@ -78,7 +78,11 @@ fn judge_one(text: &str, question: &Question<'_>) -> Judged {
 /// The purpose that would be in force: the statement's own comment, the one asked for, the role's default.
 fn purpose(text: &str, question: &Question<'_>) -> Result<String, Refusal> {
     let no_purpose = || {
-        Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, format!("role `{}` has no purpose", question.role.name))
+        Refusal::new(
+            Stage::Session,
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            format!("role `{}` has no purpose", question.role.name),
+        )
     };
     let stated = sql::stated_purpose(text)?;
     let purpose = stated
@@ -108,7 +112,8 @@ impl Judged {
         match (self, next) {
             (Self::Runs { text: a, report: x }, Self::Runs { text: b, report: y }) => {
                 let relations = x.relations.into_iter().chain(y.relations).collect();
-                let report = AccessReport { verdict: x.verdict.max(y.verdict), relations, reason: x.reason.or(y.reason) };
+                let report =
+                    AccessReport { verdict: x.verdict.max(y.verdict), relations, reason: x.reason.or(y.reason) };
                 Self::Runs { text: format!("{a}; {b}"), report }
             }
             (refused @ Self::Refused { .. }, _) | (_, refused @ Self::Refused { .. }) => refused,

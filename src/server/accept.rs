@@ -17,6 +17,7 @@ use super::startup::{NoSession, negotiate, say};
 use super::tls::ListenTls;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::{Session, Shared, stopped};
+use crate::sql::TokenKey;
 use crate::upstream::Servers;
 use crate::wire::{Link, Pool};
 
@@ -40,8 +41,11 @@ pub struct Options {
     pub login_timeout: Duration,
     /// The database.
     pub upstream: Servers,
-    /// Settings that every session upstream begins with, such as keys of pseudonyms: their values are never logged.
-    pub extra_settings: Vec<(String, String)>,
+    /// The root of the pseudonyms' keys: each session upstream begins with the keys of its role's purposes.
+    pub token_key: Option<TokenKey>,
+    /// The name of the database that the catalog is of: decisions about another would be made by the wrong tables. Only
+    /// unrestricted roles may connect to another; `None` where nothing was said.
+    pub database: Option<String>,
 }
 
 impl Options {
@@ -54,7 +58,8 @@ impl Options {
             max_connections: 1000,
             login_timeout: Duration::from_secs(60),
             upstream,
-            extra_settings: Vec::new(),
+            token_key: None,
+            database: None,
         }
     }
 }

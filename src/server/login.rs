@@ -13,12 +13,15 @@ use crate::audit::{Event, SessionFacts};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
 use crate::session::{Login, Shared, refusal_of};
+use crate::sql::TokenKey;
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 use crate::wire::backend::{self, Status};
 use crate::wire::startup::Startup;
 use crate::wire::{Link, Pool, frame};
 
+/// Bytes of a start-up packet that keys may take.
+const KEY_BYTES: usize = 7_000;
 /// The purpose of an unrestricted role that has none.
 const UNRESTRICTED: &str = "unrestricted";
 
@@ -81,7 +84,8 @@ async fn try_login(
     let role = policies.role_of(&wanted.login).cloned().ok_or_else(|| no_role(&wanted.login)).map_err(NoSession::Refused)?;
     facts.role = Some(role.name.clone());
     facts.recipient = Some(role.recipient.clone());
-    let purpose = purpose_of(&wanted, &role, &policies).map_err(NoSession::Refused)?;
+    may_use_database(&wanted, &role, options).map_err(NoSession::Refused)?;
+    let purpose = purpose_of(&wanted, &role, &policies, shared.observe).map_err(NoSession::Refused)?;
     facts.purpose = Some(purpose.clone());
 
     let (mut upstream, greeting) = reach(client, &wanted, &purpose, &role, &policies, options, &shared.metrics, pool).await?;
@@ -112,6 +116,18 @@ async fn try_login(
     Ok(Ready { upstream, role: Arc::new(role), policies, purpose, search_path, key })
 }
 
+/// The catalog is of one database: in another the same names mean other tables.
+fn may_use_database(wanted: &Wanted, role: &Role, options: &Options) -> Result<(), Refusal> {
+    match &options.database {
+        Some(known) if *known != wanted.database && role.unrestricted.is_none() => {
+            let message = format!("no policy is about database `{}`", wanted.database);
+            Err(Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message)
+                .hint(format!("connect to database `{known}`")))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Connects and logs in at the first server that accepts writes.
 #[allow(clippy::too_many_arguments)]
 async fn reach(
@@ -125,6 +141,7 @@ async fn reach(
     pool: &Pool,
 ) -> Result<(Upstream, Greeting), NoSession> {
     let mut tries = options.upstream.count();
+    let keys = token_settings(role, options.token_key.as_ref());
     loop {
         tries = tries.saturating_sub(1);
         let (index, mut upstream) = options.upstream.connect(pool.clone()).await.map_err(|error| {
@@ -136,8 +153,8 @@ async fn reach(
         let told =
             [("pgpurpose.purpose", purpose), ("pgpurpose.role", role.name.as_str()), ("pgpurpose.policy", policies.hash())];
         let settings = wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let extra = options.extra_settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        upstream.start(own.into_iter().chain(settings).chain(FIXED.iter().copied()).chain(told).chain(extra));
+        let keys = keys.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        upstream.start(own.into_iter().chain(settings).chain(FIXED.iter().copied()).chain(told).chain(keys));
         let greeting = exchange(client, &mut upstream).await?;
         if options.upstream.count() < 2 || greeting.status("in_hot_standby") != Some("on") {
             options.upstream.writable(index);
@@ -154,8 +171,31 @@ async fn reach(
     }
 }
 
+/// The keys of the pseudonyms of every purpose that the role may take up, as settings: PostgreSQL logs none of a start-up
+/// packet. It takes 10,000 bytes of it; a purpose whose key finds no room has none, and its masks fail.
+fn token_settings(role: &Role, key: Option<&TokenKey>) -> Vec<(String, String)> {
+    let (Some(key), None) = (key, &role.unrestricted) else { return Vec::new() };
+    let mut room = KEY_BYTES;
+    let mut settings = Vec::new();
+    for purpose in &role.purposes {
+        let pair = key.settings(purpose);
+        let length: usize = pair.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        match room.checked_sub(length) {
+            Some(rest) => room = rest,
+            None => {
+                tracing::warn!(role = role.name, purpose, "the start-up packet has no room for the purpose's token key");
+                continue;
+            }
+        }
+        settings.extend(pair);
+    }
+    settings
+}
+
 /// The purpose that the session begins with (contract, section 4), checked.
-fn purpose_of(wanted: &Wanted, role: &Role, policies: &PolicySet) -> Result<String, Refusal> {
+///
+/// In observe mode one that the role may not use is told to the operator only.
+fn purpose_of(wanted: &Wanted, role: &Role, policies: &PolicySet, observe: bool) -> Result<String, Refusal> {
     let Some(purpose) = wanted.purpose.as_ref().or_else(|| role.purposes.first()) else {
         if role.unrestricted.is_some() {
             return Ok(UNRESTRICTED.to_owned());
@@ -165,10 +205,14 @@ fn purpose_of(wanted: &Wanted, role: &Role, policies: &PolicySet) -> Result<Stri
             .hint("name its purposes in the policy"));
     };
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    policies
-        .check_purpose(role, purpose, today)
-        .map_err(|reason| refusal_of(reason, SqlState::INVALID_AUTHORIZATION))?;
-    Ok(purpose.clone())
+    match policies.check_purpose(role, purpose, today) {
+        Ok(()) => Ok(purpose.clone()),
+        Err(reason) if observe => {
+            tracing::warn!(role = role.name, reason = reason.message, "observe mode: this login would have been refused");
+            Ok(purpose.clone())
+        }
+        Err(reason) => Err(refusal_of(reason, SqlState::INVALID_AUTHORIZATION)),
+    }
 }
 
 fn no_role(login: &str) -> Refusal {

@@ -9,7 +9,7 @@ use super::state::{Session, today};
 use crate::audit::Audited;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Reason, Role, Verdict};
-use crate::sql::{self, Effect};
+use crate::sql::{self, Effect, Redacted};
 use crate::upstream::{Decided, REFUSED_STATEMENT};
 
 /// A statement that was decided, and under what.
@@ -119,6 +119,12 @@ impl Session {
         self.log_rejected(reject(refusal, sql::redact(text))).await
     }
 
+    /// Logs the refusal of something that has no text; `what` stands for it.
+    pub(super) async fn log_refusal_of(&mut self, refusal: Refusal, what: &str) -> Refusal {
+        let logged = Redacted { statement: format!("<{what}>"), ..sql::redact("") };
+        self.log_rejected(reject(refusal, logged)).await
+    }
+
     async fn log_refused(&mut self, scope: &Scope, rejected: Rejected) -> Refusal {
         self.shared.metrics.statements_denied.bump();
         match self.journal.refused(scope, &rejected).await {
@@ -134,11 +140,11 @@ impl Session {
     fn check(&mut self, judged: &Judged) -> Result<(), Refusal> {
         let effect = judged.decision.enforced.effect();
         let scope = &judged.scope;
-        if !leaves_purpose(effect) {
+        if !leaves_purpose(effect) && !scope.observe {
             check_purpose(&scope.policies, &scope.role, &scope.purpose)?;
         }
         match effect {
-            Effect::SetPurpose { purpose: Some(purpose), .. } => {
+            Effect::SetPurpose { purpose: Some(purpose), .. } if !scope.observe => {
                 let checked = check_purpose(&scope.policies, &scope.role, purpose);
                 if let Err(refusal) = &checked {
                     let from = self.confirmed.purpose().to_owned();
@@ -147,7 +153,24 @@ impl Session {
                 checked
             }
             Effect::Prepare(name) | Effect::Declare { name, .. } => check_name(name),
-            _ => Ok(()),
+            // Their effects need no other permission than the decision.
+            Effect::SetPurpose { .. }
+            | Effect::None
+            | Effect::Begin
+            | Effect::Commit { .. }
+            | Effect::Rollback { .. }
+            | Effect::Savepoint(_)
+            | Effect::Release(_)
+            | Effect::RollbackTo(_)
+            | Effect::SetSearchPath { .. }
+            | Effect::ResetAll
+            | Effect::DiscardAll
+            | Effect::Execute(_)
+            | Effect::Deallocate(_)
+            | Effect::Fetch(_)
+            | Effect::CloseCursor(_)
+            | Effect::CopyIn
+            | Effect::CopyOut => Ok(()),
         }
     }
 

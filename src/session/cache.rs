@@ -1,6 +1,7 @@
 //! Decisions, kept by everything that they depend on.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
@@ -8,8 +9,10 @@ use super::enforcer::Decision;
 
 /// Decisions kept for one scope; the table is emptied when it is full.
 const ENTRIES: usize = 4096;
-/// Bytes of statement text kept for one scope.
+/// The longest statement whose decision is kept.
 const LONGEST: usize = 64 * 1024;
+/// Bytes that all decisions may take together, estimated; all are forgotten when they are more.
+const BUDGET: usize = 64 * 1024 * 1024;
 /// Scopes kept; all are forgotten when there are more.
 const SCOPES: usize = 512;
 
@@ -27,36 +30,63 @@ pub(super) struct ScopeKey {
 
 /// Decisions of one scope, by statement text.
 #[derive(Debug, Default)]
-pub(super) struct Table(DashMap<Box<str>, Arc<Decision>>);
+pub(super) struct Table {
+    decisions: DashMap<Box<str>, Arc<Decision>>,
+    /// Bytes of all tables.
+    bytes: Arc<AtomicUsize>,
+}
 
 impl Table {
     /// The decision about this text.
     pub(super) fn get(&self, text: &str) -> Option<Arc<Decision>> {
-        self.0.get(text).map(|entry| Arc::clone(entry.value()))
+        self.decisions.get(text).map(|entry| Arc::clone(entry.value()))
     }
 
     /// Keeps a decision.
     pub(super) fn put(&self, text: &str, decision: &Arc<Decision>) {
-        if text.len() > LONGEST {
+        // The text is kept as key, as the client's, as what runs, and for the log; the report and the guard beside it.
+        let cost = text.len().saturating_mul(4).saturating_add(2048);
+        if text.len() > LONGEST || self.bytes.load(Ordering::Relaxed).saturating_add(cost) > BUDGET {
             return;
         }
-        if self.0.len() >= ENTRIES {
-            self.0.clear();
+        if self.decisions.len() >= ENTRIES {
+            self.decisions.clear();
         }
-        self.0.insert(text.into(), Arc::clone(decision));
+        self.bytes.fetch_add(cost, Ordering::Relaxed);
+        self.decisions.insert(text.into(), Arc::clone(decision));
     }
 }
 
 /// All tables.
 #[derive(Debug, Default)]
-pub(super) struct Cache(DashMap<ScopeKey, Arc<Table>>);
+pub(super) struct Cache {
+    tables: DashMap<ScopeKey, Arc<Table>>,
+    bytes: Arc<AtomicUsize>,
+}
 
 impl Cache {
     /// The table of a scope.
     pub(super) fn table(&self, key: ScopeKey) -> Arc<Table> {
-        if self.0.len() >= SCOPES && !self.0.contains_key(&key) {
-            self.0.clear();
+        if self.tables.len() >= SCOPES && !self.tables.contains_key(&key) {
+            self.forget();
         }
-        Arc::clone(self.0.entry(key).or_default().value())
+        let new = || Arc::new(Table { decisions: DashMap::new(), bytes: Arc::clone(&self.bytes) });
+        Arc::clone(self.tables.entry(key).or_insert_with(new).value())
+    }
+
+    /// Makes room once the budget is used up.
+    pub(super) fn keep_within_budget(&self) {
+        if self.bytes.load(Ordering::Relaxed).saturating_add(BUDGET / 8) > BUDGET {
+            self.forget();
+        }
+    }
+
+    fn forget(&self) {
+        for table in &self.tables {
+            // Sessions may hold the table itself.
+            table.value().decisions.clear();
+        }
+        self.tables.clear();
+        self.bytes.store(0, Ordering::Relaxed);
     }
 }

@@ -104,7 +104,7 @@ impl Session {
             Tag::Query => {
                 if header.body > limit.saturating_add(1) {
                     self.skip = header.total();
-                    self.refuse_long(true).await;
+                    self.refuse_long(header, true).await;
                     return Ok(true);
                 }
                 let Some(body) = self.take_body(header, usize::MAX)? else { return Ok(false) };
@@ -116,12 +116,12 @@ impl Session {
             Tag::Parse => {
                 if header.body > limit.saturating_add(PARSE_EXTRA) {
                     self.skip = header.total();
-                    self.refuse_long(false).await;
+                    self.refuse_long(header, false).await;
                     return Ok(true);
                 }
                 let Some(body) = self.take_body(header, usize::MAX)? else { return Ok(false) };
                 match Parse::decode(&body) {
-                    Ok(parse) if parse.sql.len() > limit => self.refuse_long(false).await,
+                    Ok(parse) if parse.sql.len() > limit => self.refuse_long(header, false).await,
                     Ok(parse) => self.parse(parse).await,
                     Err(error) => self.refuse_unreadable(error, false).await,
                 }
@@ -174,6 +174,7 @@ impl Session {
                 self.skip = header.total();
                 let refusal = Refusal::unsupported(Stage::Session, "function calls by message are not supported")
                     .hint("call the function in a SELECT");
+                let refusal = self.log_refusal_of(refusal, "function call").await;
                 self.refuse(refusal, true);
             }
             Tag::Terminate => return Err(End::Terminated),
@@ -232,11 +233,11 @@ impl Session {
         Ok(true)
     }
 
-    async fn refuse_long(&mut self, simple: bool) {
+    async fn refuse_long(&mut self, header: Header, simple: bool) {
         let message = format!("the statement is longer than {} bytes", self.shared.statement_limit);
         let refusal = Refusal::new(Stage::Wire, SqlState::PROGRAM_LIMIT_EXCEEDED, message)
             .hint("send values as parameters, or use COPY");
-        let refusal = self.log_refusal(refusal, "").await;
+        let refusal = self.log_refusal_of(refusal, &format!("statement of {} bytes", header.body)).await;
         self.refuse(refusal, simple);
     }
 
@@ -250,7 +251,7 @@ impl Session {
             | WireError::Field
             | WireError::Tag => SqlState::PROTOCOL_VIOLATION,
         };
-        let refusal = self.log_refusal(Refusal::new(Stage::Wire, sqlstate, error.to_string()), "").await;
+        let refusal = self.log_refusal_of(Refusal::new(Stage::Wire, sqlstate, error.to_string()), "unreadable statement").await;
         self.refuse(refusal, simple);
     }
 

@@ -147,6 +147,7 @@ impl Enforcer {
         match answer {
             Some(Ok(decision)) => {
                 let decision = Arc::new(decision);
+                self.cache.keep_within_budget();
                 scope.table.put(text, &decision);
                 Ok(decision)
             }

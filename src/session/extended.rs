@@ -13,9 +13,6 @@ use crate::sql::{self, Effect};
 use crate::upstream::{Control, Decided};
 use crate::wire::frontend::{Parse, Target};
 
-/// Names that one session may hold.
-const MAX_OPEN_NAMES: usize = 20_000;
-
 impl Session {
     /// Handles a Parse.
     pub(super) async fn parse(&mut self, parse: Parse<'_>) {
@@ -26,7 +23,7 @@ impl Session {
 
     async fn try_parse(&mut self, parse: Parse<'_>) -> Result<(), Refusal> {
         check_name(parse.name)?;
-        if self.names.count() >= MAX_OPEN_NAMES {
+        if self.names.is_full() {
             let message = "too many prepared statements and cursors are open";
             return Err(Refusal::new(Stage::Session, SqlState::PROGRAM_LIMIT_EXCEEDED, message));
         }

@@ -22,6 +22,11 @@ impl Journal {
         Self { log, facts }
     }
 
+    /// The session has another `application_name`.
+    pub(super) fn application(&mut self, name: &str) {
+        name.clone_into(&mut self.facts.application);
+    }
+
     fn record(&mut self, scope: &Scope, logged: &Redacted, report: &AccessReport) -> Result<AccessRecord, AuditError> {
         self.enter(scope);
         Access {

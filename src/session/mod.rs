@@ -17,6 +17,8 @@ mod settings;
 mod shared;
 mod simple;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use admit::refusal_of;
 pub use cancel::{CancelKey, Cancels};

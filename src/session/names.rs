@@ -72,9 +72,16 @@ pub(super) enum Undo {
     Portals(HashMap<String, Portal>),
 }
 
+/// Names that one session may hold.
+const MAX_NAMES: usize = 20_000;
+/// Bytes of text that their statements may have together.
+const MAX_TEXT: usize = 16 * 1024 * 1024;
+
 /// All names of a session.
 #[derive(Debug, Default)]
 pub(super) struct Names {
+    /// Bytes of text in both maps, at least.
+    text: usize,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
 }
@@ -88,12 +95,19 @@ impl Names {
         self.portals.get(name)
     }
 
-    /// How many names there are.
-    pub(super) fn count(&self) -> usize {
-        self.statements.len().saturating_add(self.portals.len())
+    /// Whether no more statements are taken.
+    pub(super) fn is_full(&mut self) -> bool {
+        if self.text > MAX_TEXT {
+            // What was forgotten meanwhile still counts: count anew.
+            let statements = self.statements.values().map(|prepared| prepared.text.len());
+            let portals = self.portals.values().map(|portal| portal.prepared.text.len());
+            self.text = statements.chain(portals).sum();
+        }
+        self.text > MAX_TEXT || self.statements.len().saturating_add(self.portals.len()) >= MAX_NAMES
     }
 
     pub(super) fn prepare(&mut self, name: &str, prepared: Arc<Prepared>) -> Undo {
+        self.text = self.text.saturating_add(prepared.text.len());
         Undo::Statement(name.to_owned(), self.statements.insert(name.to_owned(), prepared))
     }
 

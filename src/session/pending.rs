@@ -28,7 +28,7 @@ pub(super) struct Run {
 #[derive(Debug)]
 pub(super) enum Expect {
     /// A simple query; ends with ReadyForQuery.
-    Query(VecDeque<Run>),
+    Query { runs: VecDeque<Run>, hidden: bool },
     /// ParseComplete.
     Parse { hidden: bool, undo: Option<Undo> },
     /// BindComplete.

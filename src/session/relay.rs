@@ -89,7 +89,7 @@ impl Session {
     fn pass_rows(&mut self, first: Header) -> Result<(), End> {
         let allowed = match (first.tag, self.pending.head()) {
             (b'd', _) => self.copy_out,
-            (_, Some(Expect::Query(runs))) => runs.front().is_some_and(|run| run.described),
+            (_, Some(Expect::Query { runs, .. })) => runs.front().is_some_and(|run| run.described),
             (_, Some(Expect::Execute(run))) => run.described,
             _ => false,
         };
@@ -133,6 +133,9 @@ impl Session {
             b'S' => {
                 let (name, value) = backend::parameter_status(body).map_err(|_| unreadable())?;
                 self.check_status(name, value)?;
+                if name == "application_name" {
+                    self.journal.application(value);
+                }
                 self.pass(header, body);
                 Ok(())
             }
@@ -176,7 +179,7 @@ impl Session {
     fn described(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
         let (hidden, decision, seq, of) = match self.pending.head() {
             Some(Expect::Describe { of, rows_of, hidden }) => (*hidden, rows_of.clone(), None, Some(of.clone())),
-            Some(Expect::Query(runs)) if header.tag == b'T' => match runs.front_mut() {
+            Some(Expect::Query { runs, .. }) if header.tag == b'T' => match runs.front_mut() {
                 Some(run) => {
                     run.described = true;
                     (false, run.rows_of.clone(), run.seq, None)
@@ -203,7 +206,7 @@ impl Session {
     fn copy_begins(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
         let incoming = header.tag == b'G';
         let (run, extended) = match self.pending.head() {
-            Some(Expect::Query(runs)) => (runs.front(), false),
+            Some(Expect::Query { runs, .. }) => (runs.front(), false),
             Some(Expect::Execute(run)) => (Some(&**run), true),
             _ => return Err(unexpected()),
         };
@@ -235,9 +238,13 @@ impl Session {
 
     fn completed(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
         let tag = if header.tag == b'C' { backend::command_tag(body).map_err(|_| unreadable())? } else { "" };
+        let mut concealed = false;
         let run = match self.pending.head() {
-            Some(Expect::Query(runs)) => match (runs.pop_front(), header.tag) {
-                (Some(run), b'C' | b'I') => Some(run),
+            Some(Expect::Query { runs, hidden }) => match (runs.pop_front(), header.tag) {
+                (Some(run), b'C' | b'I') => {
+                    concealed = *hidden;
+                    Some(run)
+                }
                 // The empty query, or more results of a text that could not be split.
                 (None, b'I') => None,
                 (None, b'C') if self.role.unrestricted.is_some() => None,
@@ -263,7 +270,9 @@ impl Session {
                 self.tell_purpose(&before);
             }
         }
-        self.pass(header, body);
+        if !concealed {
+            self.pass(header, body);
+        }
         Ok(())
     }
 
@@ -285,13 +294,13 @@ impl Session {
         let status = Status::decode(body).map_err(|_| unreadable())?;
         let hidden = match self.pending.pop() {
             Some(Expect::Sync { hidden }) => hidden,
-            Some(Expect::Query(runs)) => {
+            Some(Expect::Query { runs, hidden }) => {
                 for run in runs {
                     if let Some(seq) = run.seq {
                         self.journal.lost(seq, run.started);
                     }
                 }
-                false
+                hidden
             }
             _ => return Err(unexpected()),
         };
@@ -339,7 +348,7 @@ impl Session {
         self.copy_in = false;
         self.copy_out = false;
         match self.pending.head() {
-            Some(Expect::Query(runs)) => {
+            Some(Expect::Query { runs, .. }) => {
                 let runs = std::mem::take(runs);
                 self.void_runs(runs.into_iter().collect(), Some(&sqlstate));
             }
@@ -364,7 +373,7 @@ impl Session {
                     undo.into_iter().for_each(|undo| self.names.undo(undo));
                 }
                 Expect::Execute(run) => self.void_runs(vec![*run], failed),
-                Expect::Query(runs) => self.void_runs(runs.into_iter().collect(), None),
+                Expect::Query { runs, .. } => self.void_runs(runs.into_iter().collect(), None),
                 Expect::Describe { .. } | Expect::Sync { .. } | Expect::Refuse(_) | Expect::CopyEnd => {}
             }
         }

@@ -10,6 +10,7 @@ use super::state::Session;
 use crate::error::{Refusal, Stage};
 use crate::sql;
 use crate::upstream::Control;
+use crate::wire::frontend::Target;
 
 /// One statement of a batch, ready to run.
 struct Step {
@@ -59,6 +60,29 @@ impl Session {
         Ok(())
     }
 
+    /// Replaces what PREPARE made by what was decided now; the client does not see it.
+    async fn run_prepare_again(&mut self, name: &str, judged: Judged) -> Result<(), Refusal> {
+        let audited = self.journal.access(&judged.scope, &judged.decision, &judged.decision).await;
+        let audited = audited.map_err(|error| error.refusal())?;
+        self.upstream.control(Control::Close(Target::Statement, name));
+        let undo = Some(self.names.forget_statement(name));
+        self.pending.push(Expect::Close { hidden: true, undo });
+        self.upstream.query([&audited]);
+        let undo = self.expect_effect(&judged);
+        let run = Run {
+            seq: Some(audited.seq()),
+            started: Instant::now(),
+            rows_of: Some(judged.decision.clone()),
+            decision: Some(judged.decision),
+            described: false,
+            rows: 0,
+            undo,
+        };
+        self.pending.push(Expect::Query { runs: VecDeque::from([run]), hidden: true });
+        self.dirty = true;
+        Ok(())
+    }
+
     async fn forward_batch(&mut self, steps: &mut Vec<Step>) -> Result<(), Refusal> {
         for step in &*steps {
             if let Source::Again(prepared, again) = &step.source {
@@ -66,7 +90,10 @@ impl Session {
                     return Err(Refusal::internal(Stage::Session));
                 };
                 let name = name.clone();
-                self.prepare_again(&name, prepared, again.clone()).await?;
+                match &prepared.types {
+                    Some(_) => self.prepare_again(&name, prepared, again.clone()).await?,
+                    None => self.run_prepare_again(&name, again.clone()).await?,
+                }
                 // An error must not make the database skip the query that follows.
                 self.upstream.control(Control::Sync);
                 self.pending.push(Expect::Sync { hidden: true });
@@ -116,7 +143,7 @@ impl Session {
                 undo: step.undo,
             })
             .collect();
-        self.pending.push(Expect::Query(runs));
+        self.pending.push(Expect::Query { runs, hidden: false });
         self.end_segment();
         Ok(())
     }

@@ -275,7 +275,7 @@ impl Session {
         let mut open = Vec::new();
         while let Some(expect) = self.pending.pop() {
             match expect {
-                Expect::Query(runs) => open.extend(runs),
+                Expect::Query { runs, .. } => open.extend(runs),
                 Expect::Execute(run) => open.push(*run),
                 Expect::Parse { .. }
                 | Expect::Bind { .. }

@@ -128,7 +128,7 @@ pub fn startup_message<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a st
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
     use super::*;
 
     #[test]

@@ -130,3 +130,13 @@ with psycopg.connect("", autocommit=True, prepare_threshold=0) as c:
         );
     }
 }
+
+#[test]
+fn another_database_is_not_decided_by_this_ones_tables() {
+    for database in ["postgres", "template1", "Shop", "postgres@support"] {
+        let said = psql(&login("support_agent").database(database), &["SELECT 1"]);
+        assert!(!said.ok && said.out.is_empty() && said.err.contains("no policy is about database"), "{said:?}");
+    }
+    let unrestricted = psql(&login("migrator").database("postgres"), &["SELECT current_database()"]);
+    assert_eq!(unrestricted.fine(), "postgres");
+}

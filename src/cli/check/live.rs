@@ -119,7 +119,9 @@ fn reached(policies: &PolicySet, catalog: &Catalog, findings: &mut Vec<Finding>)
     };
     for relation in catalog.relations() {
         let treated = policies.governance(&relation.name);
-        if treated == Governance::Governed || matches!(relation.name.schema.as_str(), "pg_catalog" | "information_schema") {
+        if treated == Governance::Governed
+            || matches!(relation.name.schema.as_str(), "pg_catalog" | "information_schema")
+        {
             continue;
         }
         let name = &relation.name;

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::user::ServerUser;
@@ -171,7 +172,11 @@ fn is_stale(folder: &Path, user: &ServerUser) -> bool {
 
 fn remove(folder: &Path, bin: &PgBin, user: &ServerUser) -> bool {
     stop_left_over(&folder.join("data"), bin, user);
-    user.command("rm").arg("-rf").arg(folder).status().is_ok_and(|status| status.success()) && !folder.exists()
+    let quiet = |command: &mut Command| command.stderr(Stdio::null()).status().is_ok();
+    let _ = quiet(user.command("rm").arg("-rf").arg(folder));
+    // What root put there itself; links are not followed.
+    let _ = fs::remove_dir_all(folder);
+    !folder.exists()
 }
 
 /// Stops a server that is still running on this data folder although its owner is gone. Its process number may have been
@@ -183,8 +188,8 @@ pub(super) fn stop_left_over(data: &Path, bin: &PgBin, user: &ServerUser) {
             .command(bin.program("pg_ctl"))
             .args(["stop", "-s", "-m", "immediate", "-D"])
             .arg(data)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .status();
     }
 }
@@ -204,6 +209,6 @@ fn command_line(pid: u32) -> Option<String> {
     if let Ok(bytes) = fs::read(format!("/proc/{pid}/cmdline")) {
         return Some(String::from_utf8_lossy(&bytes).replace('\0', " "));
     }
-    let output = std::process::Command::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output().ok()?;
+    let output = Command::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -6,10 +6,10 @@
 mod install;
 mod screen;
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -186,7 +186,10 @@ fn write_files(args: &DemoArgs, cluster: &Cluster) -> Result<PathBuf, DemoError>
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key)?.write_all(hex.as_bytes())?;
     }
-    fs::create_dir_all(root.join("audit"))?;
+    let audit = root.join("audit");
+    DirBuilder::new().recursive(true).mode(0o700).create(&audit)?;
+    // The server's user removes the folder after a kill, so what is in it must be that user's to remove.
+    cluster.user().give(&audit)?;
     let config = root.join("pgpurpose.toml");
     fs::write(&config, config_text(args, root, &cluster.socket_dir(), cluster.port()))?;
     Ok(config)

@@ -15,7 +15,9 @@ impl Resolver<'_> {
     pub(super) fn expr(&mut self, expr: &mut Expr, usage: Use) -> Result<(), Fail> {
         function::plain_call(expr);
         match expr {
-            Expr::Identifier(ident) if function::is_value_keyword(ident) => Ok(()),
+            // Words of the grammar: values such as CURRENT_USER, and what the parse stage left as marks.
+            Expr::Identifier(ident) if ident.value.starts_with(super::MARK) || function::is_value_keyword(ident) => Ok(()),
+            Expr::Identifier(ident) if marker::is_reserved(ident) => Err(unsupported("a key word in this place")),
             Expr::Identifier(ident) => {
                 let parts = [name_of(ident)];
                 if let Some(parts) = self.column(&parts, usage)? {
@@ -30,7 +32,10 @@ impl Resolver<'_> {
                 }
                 Ok(())
             }
-            Expr::CompoundFieldAccess { root, access_chain } => self.field_access(root, access_chain, usage),
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                gather_name(root, access_chain);
+                self.field_access(root, access_chain, usage)
+            }
             Expr::Value(value) => match value.value {
                 // `:name` and `?` are no parameters of PostgreSQL's.
                 Value::Placeholder(ref name) if !name.starts_with('$') => Err(unsupported("this kind of parameter")),
@@ -131,7 +136,10 @@ impl Resolver<'_> {
             Expr::QualifiedWildcard(name, _) => self.row_star(name),
             Expr::Named { expr: inner, name } if name.value.starts_with(super::MARK) => self.lookup(inner),
             Expr::Named { .. } => Err(unsupported("an expression of another database")),
-            Expr::Prefixed { prefix, value } if marker::is_variadic(prefix) => self.expr(value, usage),
+            Expr::Prefixed { prefix, value: _ } if marker::is_xml_name(prefix) => Ok(()),
+            Expr::Prefixed { prefix, value } if marker::is_variadic(prefix) || marker::is_symmetric(prefix) => {
+                self.expr(value, usage)
+            }
             Expr::Prefixed { prefix, .. } if marker::is_current_of(prefix) => Err(unsupported("WHERE CURRENT OF")),
             Expr::Prefixed { prefix, value } if marker::is_operator(prefix) => self.expr(value, usage),
             Expr::Prefixed { .. } => Err(unsupported("an expression of another database")),
@@ -236,8 +244,8 @@ impl Resolver<'_> {
         }
         for access in chain {
             match access {
+                AccessExpr::Dot(Expr::Identifier(field)) if marker::is_star(field) => {}
                 AccessExpr::Dot(Expr::Identifier(field)) => self.check_field(&name_of(field))?,
-                AccessExpr::Dot(Expr::Wildcard(_)) => {}
                 AccessExpr::Dot(_) => return Err(unsupported("this kind of field access")),
                 AccessExpr::Subscript(Subscript::Index { index }) => self.expr(index, usage)?,
                 AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
@@ -261,6 +269,25 @@ impl Resolver<'_> {
             Ok(Meaning::Row(Some(columns), _)) => Some((parts, columns)),
             _ => None,
         }
+    }
+}
+
+/// `t.a[1]` is a subscript of the column `t.a`, which sqlparser reads as two steps from `t`.
+fn gather_name(root: &mut Expr, chain: &mut Vec<AccessExpr>) {
+    let mut idents = match root {
+        Expr::Identifier(ident) => vec![ident.clone()],
+        Expr::CompoundIdentifier(idents) => idents.clone(),
+        _ => return,
+    };
+    while let Some(AccessExpr::Dot(Expr::Identifier(next))) = chain.first() {
+        if marker::is_star(next) {
+            break;
+        }
+        idents.push(next.clone());
+        chain.remove(0);
+    }
+    if idents.len() > 1 {
+        *root = Expr::CompoundIdentifier(idents);
     }
 }
 

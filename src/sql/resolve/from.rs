@@ -47,6 +47,7 @@ impl Resolver<'_> {
             self.hide(depth);
             let right = right?;
             let constraint = constraint(join_operator)?;
+            let mut merged_alias = None;
             let both: Vec<Source> = sources.iter().chain(&right).cloned().collect();
             match constraint {
                 JoinConstraint::None => {}
@@ -58,7 +59,11 @@ impl Resolver<'_> {
                     resolved?;
                 }
                 JoinConstraint::Using(columns) => {
-                    for column in columns {
+                    for column in columns.iter() {
+                        if let Some(alias) = marker::using_alias(column) {
+                            merged_alias = Some(name_of(alias));
+                            continue;
+                        }
                         match parts_of(column)?.as_slice() {
                             [name] => self.merge(name, &sources, &right)?,
                             _ => return Err(unsupported("a dotted name in USING")),
@@ -72,6 +77,13 @@ impl Resolver<'_> {
                 }
             }
             sources = both;
+            if let Some(name) = merged_alias {
+                // JOIN .. USING (..) AS name: the merged columns once more, under that name only.
+                let merged = self.scopes.last().map(|scope| scope.merged.clone()).unwrap_or_default();
+                let columns = all_columns(&sources, &merged)
+                    .map(|columns| columns.into_iter().filter(|column| merged.contains(&column.name)).collect());
+                sources.push(Source { name: Some(name), schema: None, columns, occurrence: None, unqualified: false });
+            }
         }
         Ok(sources)
     }
@@ -374,6 +386,9 @@ impl Resolver<'_> {
         if !args.iter().all(constant) {
             self.expose_all();
         }
+        if marker::is_rows_from(name) {
+            return self.rows_from(args, with_ordinality, alias);
+        }
         let several_arrays = args.len() > 1 && parts_of(name)? == ["unnest"];
         let parts = if several_arrays {
             // PostgreSQL itself makes one call of each array, by this very name without a schema.
@@ -393,7 +408,7 @@ impl Resolver<'_> {
         };
         if let (Some(alias), Some([column])) = (alias, columns.as_deref_mut()) {
             // One scalar column takes the alias as its name.
-            if column.name == called {
+            if column.name == called && !marker::is_no_alias(&alias.name) {
                 column.name = name_of(&alias.name);
             }
         }
@@ -408,6 +423,26 @@ impl Resolver<'_> {
         let mut source = source_of(alias, None, columns, None)?;
         source.name.get_or_insert(called);
         Ok(source)
+    }
+}
+
+impl Resolver<'_> {
+    /// ROWS FROM (f(), g()): the columns of each call, side by side.
+    fn rows_from(
+        &mut self,
+        calls: &mut [FunctionArg],
+        with_ordinality: bool,
+        alias: Option<&TableAlias>,
+    ) -> Result<Source, Fail> {
+        self.expose_all();
+        for call in calls {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(call)) = call else {
+                return Err(unsupported("this form of ROWS FROM"));
+            };
+            self.expr(call, Use::Output)?;
+        }
+        let _ = with_ordinality;
+        source_of(alias, None, None, None)
     }
 }
 
@@ -442,12 +477,13 @@ fn source_of(
     let Some(alias) = alias else {
         return Ok(Source { name: None, schema, columns, occurrence, unqualified: true });
     };
+    let called = (!marker::is_no_alias(&alias.name)).then(|| name_of(&alias.name));
     if alias.at.is_some() {
         return Err(unsupported("a clause of another database"));
     }
     let names: Vec<String> = alias.columns.iter().map(|column| name_of(&column.name)).collect();
     let columns = aliased(columns, &names);
-    Ok(Source { name: Some(name_of(&alias.name)), schema: None, columns, occurrence, unqualified: true })
+    Ok(Source { name: called, schema: None, columns, occurrence, unqualified: true })
 }
 
 fn constraint(operator: &mut JoinOperator) -> Result<&mut JoinConstraint, Fail> {

@@ -11,7 +11,7 @@ use super::scope::{Columns, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::Use;
-use crate::sql::{builtins, settings};
+use crate::sql::{builtins, marker, settings};
 
 impl Resolver<'_> {
     /// A call in an expression.
@@ -28,6 +28,7 @@ impl Resolver<'_> {
             return self.query(query).map(drop);
         }
         let aggregate = match keyword(name, args) {
+            None if marker::is_collation_for(name) => false,
             Some(keyword) => {
                 if !builtins::is_grammar_function(&keyword) {
                     return Err(not_open(&keyword));
@@ -118,6 +119,8 @@ impl Resolver<'_> {
         let full = match parts.as_slice() {
             [function] if builtins::is_reviewed(function) => vec!["pg_catalog".to_owned(), function.clone()],
             [schema, function] if schema == "pg_catalog" && builtins::is_reviewed(function) => parts.clone(),
+            // JDBC asks for primary keys with it; it takes an array apart.
+            [schema, function] if schema == "information_schema" && function == "_pg_expandarray" => parts.clone(),
             [function] => self.own_function(None, function)?,
             [schema, function] => self.own_function(Some(schema), function)?,
             _ => return Err(unsupported("a function name with a database")),

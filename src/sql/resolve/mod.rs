@@ -25,7 +25,7 @@ use sqlparser::ast::{Expr, Statement};
 use super::{Context, Facts};
 use crate::catalog::{Relation, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
-use crate::policy::{AccessRequest, ColumnAccess, RelationAccess, Shape, Use, Verb};
+use crate::policy::{AccessRequest, ColumnAccess, Lineage, RelationAccess, Shape, Use, Verb};
 
 pub(super) use copy::{copy_in, copy_out};
 pub(super) use from::is_constant;
@@ -226,14 +226,7 @@ pub(super) fn request(resolved: &Resolved, context: &Context<'_>) -> AccessReque
 
 fn relation_access(occurrence: &Occurrence, context: &Context<'_>) -> RelationAccess {
     let relation = &occurrence.relation;
-    let named = |oids: Vec<crate::catalog::Oid>| {
-        oids.into_iter()
-            .filter_map(|oid| context.catalog.relation_by_oid(oid))
-            .map(|relation| relation.name.clone())
-            .collect()
-    };
-    let mut reaches = relation.reaches.clone();
-    reaches.extend(context.catalog.descendants(relation.oid));
+    let lineage = Lineage::of(context.catalog, relation.oid);
     let mut columns: Vec<ColumnAccess> = occurrence
         .uses
         .iter()
@@ -250,9 +243,9 @@ fn relation_access(occurrence: &Occurrence, context: &Context<'_>) -> RelationAc
     }
     RelationAccess {
         relation: relation.name.clone(),
-        ancestors: named(context.catalog.ancestors(relation.oid)),
-        reaches: named(reaches),
-        opaque: relation.opaque,
+        ancestors: lineage.ancestors,
+        reaches: lineage.reaches,
+        opaque: lineage.opaque,
         verb: occurrence.verb,
         star: occurrence.star,
         columns,

@@ -9,6 +9,7 @@ use super::names::{name_of, parts_of, quoted_name};
 use super::scope::{Columns, Meaning, Scope, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::Use;
+use crate::sql::marker;
 
 impl Resolver<'_> {
     /// Resolves a query and gives the names of its columns.
@@ -352,14 +353,8 @@ impl Resolver<'_> {
     /// FOR UPDATE and the like reach the FROM items they name by what they are called, or all of the query's. The derived
     /// table has that name, and PostgreSQL locks what is inside it.
     fn lock(&mut self, lock: &LockClause, first: OccurrenceId) -> Result<(), Fail> {
-        let only = match &lock.of {
-            None => None,
-            Some(of) => match parts_of(of)?.as_slice() {
-                [name] => Some(name.clone()),
-                _ => return Err(unsupported("FOR UPDATE OF with a schema")),
-            },
-        };
-        let named = |alias: &str| only.as_ref().is_none_or(|only| only == alias);
+        let only: Option<Vec<String>> = lock.of.as_ref().map(|of| marker::locked(of).map(name_of).collect());
+        let named = |alias: &String| only.as_ref().is_none_or(|only| only.contains(alias));
         // An item that is named may be a subquery: then whatever it holds is locked, so all of the query's count.
         let direct = self.occurrences.iter().skip(first).any(|occurrence| named(&occurrence.alias));
         for occurrence in self.occurrences.iter_mut().skip(first) {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, BinaryOperator, ConflictTarget, Delete, Expr, FromTable, Ident, Insert, ObjectName, ObjectNamePart, OnConflictAction,
+    Assignment, AssignmentTarget, BinaryOperator, ConflictTarget, Delete, Expr, FromTable, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, Insert, ObjectName, ObjectNamePart, OnConflictAction,
     OnInsert, SelectItem, SetExpr, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
 };
 
@@ -53,7 +54,7 @@ impl Resolver<'_> {
             || *ignore
             || *overwrite
             || !assignments.is_empty()
-            || partitioned.as_ref().is_some_and(|marks| !marks.iter().all(is_overriding))
+            || partitioned.is_some()
             || !after_columns.is_empty()
             || *has_table_keyword
             || output.is_some()
@@ -115,7 +116,11 @@ impl Resolver<'_> {
             None => {}
             Some(OnInsert::OnConflict(conflict)) => {
                 match &mut conflict.conflict_target {
-                    None | Some(ConflictTarget::OnConstraint(_)) => {}
+                    None => {}
+                    Some(ConflictTarget::OnConstraint(name)) if marker::is_conflict_target(name) => {
+                        self.conflict_target(id, name)?;
+                    }
+                    Some(ConflictTarget::OnConstraint(_)) => {}
                     Some(ConflictTarget::Columns(columns)) => {
                         for column in columns.iter() {
                             let name = name_of(column);
@@ -142,6 +147,30 @@ impl Resolver<'_> {
             Some(_) => return Err(unsupported("ON DUPLICATE KEY")),
         }
         self.returning(returning)
+    }
+
+    /// ON CONFLICT (expressions) WHERE condition: they must match an index, whose definition is the database's.
+    fn conflict_target(&mut self, id: OccurrenceId, name: &mut ObjectName) -> Result<(), Fail> {
+        let Some(ObjectNamePart::Function(target)) = name.0.first_mut() else { return Err(unsupported("this target")) };
+        for arg in &mut target.args {
+            match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(condition)))
+                    if marker::is_conflict_where(&condition.name) =>
+                {
+                    if let FunctionArguments::List(list) = &mut condition.args {
+                        for arg in &mut list.args {
+                            self.function_argument(arg, Use::Filter)?;
+                        }
+                    }
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => match uncollated(expr) {
+                    Expr::Identifier(column) => self.mark(&vec![(id, name_of(column))], Use::Filter),
+                    _ => self.expr(expr, Use::Filter)?,
+                },
+                _ => return Err(unsupported("this conflict target")),
+            }
+        }
+        Ok(())
     }
 
     /// `excluded`: the row that the client itself proposed, so nothing is read from it.
@@ -339,6 +368,7 @@ impl Resolver<'_> {
     ) -> Result<(OccurrenceId, Source), Fail> {
         let only = marker::is_only(name);
         marker::set_only(name, false);
+        let overriding = marker::overriding(name).is_some().then(|| name.0.remove(0));
         let parts = parts_of(name)?;
         let (schema, table) = match parts.as_slice() {
             [table] => (None, table.clone()),
@@ -352,6 +382,7 @@ impl Resolver<'_> {
         };
         *name = quoted_name([relation.name.schema.as_str(), relation.name.name.as_str()]);
         marker::set_only(name, only);
+        name.0.splice(0..0, overriding);
         self.meant.add_relation(Some(relation.name.schema.clone()), relation.name.name.clone());
         let schema = alias.is_none().then(|| relation.name.schema.clone());
         let shown = alias.unwrap_or_else(|| relation.name.name.clone());
@@ -374,10 +405,12 @@ fn mark_filter(selection: &mut Option<Expr>, id: OccurrenceId) {
     });
 }
 
-/// OVERRIDING SYSTEM VALUE and OVERRIDING USER VALUE, for which sqlparser has no place of its own.
-fn is_overriding(mark: &Expr) -> bool {
-    matches!(mark, Expr::Identifier(ident)
-        if ident.value == marker::OVERRIDING_USER || ident.value == marker::OVERRIDING_SYSTEM)
+/// A name in a conflict target is a column's, also within COLLATE.
+fn uncollated(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Collate { expr, .. } => uncollated(expr),
+        other => other,
+    }
 }
 
 /// The keyword DEFAULT, which sqlparser reads as a name.

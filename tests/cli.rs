@@ -1,0 +1,277 @@
+//! The built program, as a shell sees it: what it prints, and how it ends. No database is needed here.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use pgpurpose::audit::{Access, AuditLog, SessionFacts, Sync};
+use pgpurpose::policy::{AccessReport, Verdict};
+use tempfile::TempDir;
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } =
+        Command::new(env!("CARGO_BIN_EXE_pgpurpose")).args(arguments).env("RUST_BACKTRACE", "0").output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+const POLICY: &str = r#"
+version = 1
+[tables."public.people"]
+subject = "id"
+columns = { id = "reference", email = "contact", born = "birth", secret = "health" }
+[categories.health]
+special = true
+[purposes.support]
+basis = "contract"
+[roles.agent]
+logins = ["agent"]
+purposes = ["support"]
+[[rules]]
+name = "agents see contacts masked"
+roles = ["agent"]
+purposes = ["support"]
+read = ["reference"]
+mask = { contact = "email", birth = "year" }
+[[tests]]
+login = "agent"
+sql = "SELECT id, email, born FROM people"
+expect = "mask"
+[[tests]]
+login = "agent"
+sql = "SELECT secret FROM people"
+expect = "deny"
+reason = "secret"
+"#;
+
+fn policy(folder: &TempDir, text: &str) -> String {
+    let file = folder.path().join("policy.toml");
+    fs::write(&file, text).unwrap();
+    file.display().to_string()
+}
+
+#[test]
+fn every_verb_explains_itself_with_an_example() {
+    let (status, text, _) = run(&["--help"]);
+    assert_eq!(status, 0);
+    for verb in [
+        &["demo"][..],
+        &["serve"],
+        &["check"],
+        &["explain"],
+        &["audit", "tail"],
+        &["audit", "search"],
+        &["audit", "verify"],
+    ] {
+        assert!(text.contains(verb[0]), "{verb:?} in {text}");
+        let (status, help, _) = run(&[verb, &["--help"]].concat());
+        assert_eq!(status, 0);
+        assert!(help.contains("Example"), "{verb:?}: {help}");
+        assert!(help.contains(&format!("  pgpurpose {}", verb.join(" "))), "{verb:?}: {help}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    for arguments in [
+        &["nonsense"][..],
+        &["explain"],
+        &["audit", "tail", "--lines", "x"],
+        &["serve"],
+        &["check", "--config", "/nonexistent.toml"],
+    ] {
+        let (status, _, told) = run(arguments);
+        assert_eq!(status, 2, "{arguments:?}: {told}");
+        assert!(!told.is_empty());
+    }
+    let (status, _, told) = run(&["audit", "verify", "--dir", "/nonexistent"]);
+    assert_eq!((status, told.contains("/nonexistent")), (2, true), "{told}");
+}
+
+#[test]
+fn a_policy_without_faults_passes_its_own_tests_without_a_database() {
+    let folder = TempDir::new().unwrap();
+    let (status, said, told) = run(&["check", "--offline", "--policy", &policy(&folder, POLICY)]);
+    assert_eq!(status, 0, "{said}{told}");
+    assert!(said.contains("passed: 2 tests against an assumed catalog"), "{said}");
+}
+
+#[test]
+fn a_failing_test_ends_with_1_and_says_where_and_why() {
+    let folder = TempDir::new().unwrap();
+    let file = policy(&folder, &POLICY.replace("expect = \"mask\"", "expect = \"allow\""));
+    let (status, said, _) = run(&["check", "--offline", "--policy", &file]);
+    assert_eq!(status, 1);
+    assert!(said.contains(&format!("failed: {file}:19: ")) && said.contains("expected allow, got mask"), "{said}");
+    let file = policy(&folder, &POLICY.replace("reason = \"secret\"", "reason = \"elephant\""));
+    let (status, said, _) = run(&["check", "--offline", "--policy", &file]);
+    assert_eq!(status, 1);
+    assert!(said.contains("`elephant` is not in the reason"), "{said}");
+}
+
+#[test]
+fn a_fault_in_a_policy_ends_with_2_and_names_file_and_line() {
+    let folder = TempDir::new().unwrap();
+    let file = policy(&folder, &POLICY.replace("basis = \"contract\"", "basis = \"curiosity\""));
+    let (status, _, told) = run(&["check", "--offline", "--policy", &file]);
+    assert_eq!(status, 2);
+    assert!(told.contains(&format!("{file}:9:")) && told.contains("curiosity"), "{told}");
+}
+
+#[test]
+fn the_sample_policy_passes() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/shop.toml");
+    let key = TempDir::new().unwrap();
+    let config = key.path().join("pgpurpose.toml");
+    fs::write(key.path().join("token.key"), "ab".repeat(32)).unwrap();
+    let text = format!(
+        "[upstream]\naddress = \"127.0.0.1:1\"\n[auth]\nmethod = \"relay\"\n[policy]\nfiles = [\"{}\"]\ntoken_key = \"file:token.key\"\n",
+        file.display()
+    );
+    fs::write(&config, text).unwrap();
+    let (status, said, told) = run(&["check", "--offline", "--config", &config.display().to_string()]);
+    assert_eq!(status, 0, "{said}{told}");
+    assert!(!said.contains("failed"), "{said}");
+}
+
+#[test]
+fn explain_shows_decisions_rules_and_the_text_that_would_run() {
+    let folder = TempDir::new().unwrap();
+    let file = policy(&folder, POLICY);
+    let explain =
+        |more: &[&str]| run(&[&["explain", "--offline", "--policy", &file, "--login", "agent"], more].concat());
+    let (status, said, _) = explain(&["SELECT email FROM people WHERE id = 'x'"]);
+    assert_eq!(status, 0);
+    for part in [
+        "mask",
+        "public.people",
+        "email  mask email",
+        "agents see contacts masked",
+        "forwarded",
+        "\"public\".\"people\"",
+    ] {
+        assert!(said.contains(part), "`{part}` in {said}");
+    }
+    let (status, said, _) = explain(&["SELECT secret FROM people"]);
+    assert_eq!(status, 0, "a refusal is an answer");
+    for part in ["deny", "refused at decide with 42501", "secret"] {
+        assert!(said.contains(part), "`{part}` in {said}");
+    }
+    let (_, said, _) = explain(&["--json", "SELECT secret FROM people"]);
+    let object: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&object["verdict"], &object["stage"], &object["sqlstate"]),
+        (&"deny".into(), &"decide".into(), &"42501".into())
+    );
+    assert_eq!(object["relations"][0]["columns"][0]["name"], "secret");
+    let (status, _, told) = run(&["explain", "--offline", "--policy", &file, "--login", "nobody", "SELECT 1"]);
+    assert_eq!((status, told.contains("`nobody`")), (2, true));
+    let (_, said, _) = explain(&["--json", "--purpose", "marketing", "SELECT id FROM people"]);
+    let object: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&object["verdict"], &object["stage"]), (&"deny".into(), &"session".into()));
+}
+
+#[test]
+fn explain_answers_a_file_line_by_line_and_says_the_stage() {
+    let folder = TempDir::new().unwrap();
+    let file = policy(&folder, POLICY);
+    let statements = folder.path().join("statements.jsonl");
+    let sql = [
+        "SELECT email FROM people",
+        "SELEC 1",
+        "SELECT 'open",
+        "SELECT a FROM nowhere",
+        "SELECT secret FROM people",
+        "SELECT id FROM people; SELECT secret FROM people",
+        "",
+    ];
+    fs::write(&statements, sql.map(|sql| serde_json::to_string(sql).unwrap()).join("\n")).unwrap();
+    let arguments =
+        ["explain", "--offline", "--policy", &file, "--login", "agent", "--file", &statements.display().to_string()];
+    let (status, said, told) = run(&arguments);
+    assert_eq!(status, 0, "{told}");
+    let answers: Vec<(String, String)> = said
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|verdict| {
+            (verdict["verdict"].as_str().unwrap().to_owned(), verdict["stage"].as_str().unwrap_or("-").to_owned())
+        })
+        .collect();
+    let expected = [
+        ("mask", "-"),
+        ("deny", "parse"),
+        ("deny", "parse"),
+        ("deny", "resolve"),
+        ("deny", "decide"),
+        ("deny", "decide"),
+        ("allow", "-"),
+    ];
+    assert_eq!(answers, expected.map(|(verdict, stage)| (verdict.to_owned(), stage.to_owned())));
+    fs::write(&statements, "\"SELECT 1\"\nSELECT 2\n").unwrap();
+    let (status, said, told) = run(&arguments);
+    assert_eq!((status, said.lines().count()), (2, 1));
+    assert!(told.contains("line 2 of"), "{told}");
+}
+
+#[tokio::test]
+async fn the_log_is_read_searched_and_proved_by_command() {
+    let folder = TempDir::new().unwrap();
+    let log = AuditLog::open(folder.path(), Sync::Written).unwrap();
+    let session =
+        SessionFacts { login: "agent\u{1b}[2J".into(), purpose: Some("support".into()), ..SessionFacts::default() };
+    for verdict in [Verdict::Allow, Verdict::Mask, Verdict::Deny] {
+        let report = AccessReport { verdict, relations: Vec::new(), reason: None };
+        let access = Access {
+            session: &session,
+            statement: "SELECT $1",
+            fingerprint: "f",
+            report: &report,
+            policy: "p",
+            observe: false,
+            unrestricted: None,
+        };
+        log.append_refused(access.record().unwrap()).await.unwrap();
+    }
+    log.close("test").await.unwrap();
+    let directory = folder.path().display().to_string();
+    let audit = |verb: &str, more: &[&str]| run(&[&["audit", verb, "--dir", &directory], more].concat());
+    let (status, said, _) = audit("tail", &["-n", "4"]);
+    assert_eq!((status, said.lines().count()), (0, 4), "{said}");
+    assert!(!said.contains('\u{1b}'), "what a client chose is no command to a terminal");
+    let (status, said, told) = audit("search", &["--verdict", "deny", "--json"]);
+    assert_eq!((status, said.lines().count()), (0, 1), "{told}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&said).unwrap()["seq"], 4);
+    assert_eq!(audit("search", &["--since", "1h"]).1.lines().count(), 5);
+    assert_eq!(audit("search", &["--until", "2020-01-01"]).1.lines().count(), 0);
+    assert_eq!(audit("search", &["--since", "yesterday-ish"]).0, 2);
+    let (status, said, _) = audit("verify", &[]);
+    assert_eq!(status, 0);
+    assert!(said.starts_with("the chain holds: 5 records in 1 files, the last is 5:"), "{said}");
+    let last = said.trim().rsplit(' ').next().unwrap().to_owned();
+    assert_eq!(audit("verify", &["--last", &last]).0, 0);
+    let file = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|e| e == "jsonl"))
+        .unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    // A clean cut leaves a chain that holds, and not the hash that somebody kept.
+    let cut: String = text.split_inclusive('\n').take(4).collect();
+    fs::write(&file, cut).unwrap();
+    assert_eq!(audit("verify", &[]).0, 0);
+    assert_eq!(audit("verify", &["--last", &last]).0, 1);
+    fs::write(&file, text.replacen("\"verdict\":\"deny\"", "\"verdict\":\"mask\"", 1)).unwrap();
+    let (status, said, _) = audit("verify", &[]);
+    assert_eq!(status, 1);
+    assert!(said.contains(":4: the line was changed"), "{said}");
+    let (status, said, _) = audit("verify", &["--json"]);
+    assert_eq!((status, &serde_json::from_str::<serde_json::Value>(&said).unwrap()["holds"]), (1, &false.into()));
+}
+
+#[test]
+fn policies_alone_are_checked_without_a_configuration() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/shop.toml").display().to_string();
+    let (status, said, told) = run(&["check", "--offline", "--policy", &file]);
+    assert_eq!(status, 0, "{said}{told}");
+}

@@ -1,0 +1,227 @@
+//! What an operator does to a running proxy: signals, a log that goes away, policies that change, questions over HTTP.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use pgpurpose::audit::verify;
+use support::client::login;
+use support::proxy::{Proxy, Upstream};
+use support::shop;
+
+const SHOP_POLICY: &str = include_str!("../policies/shop.toml");
+
+fn signal(proxy: &Proxy, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), &proxy.pid().to_string()]).status().unwrap().success());
+}
+
+fn get(proxy: &Proxy, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.admin_port)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn pgpurpose(arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_pgpurpose")).args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+fn folder(proxy: &Proxy) -> std::path::PathBuf {
+    proxy.audit_dir().parent().unwrap().to_owned()
+}
+
+#[test]
+fn policies_are_loaded_again_on_a_signal_whole_or_not_at_all() {
+    let proxy = Proxy::start(shop());
+    let policy = folder(&proxy).join("policy.toml");
+    let agent = login("support_agent").application("reload");
+    let city = || proxy.psql(shop(), &agent, &["SELECT city FROM customers WHERE id = 1"]);
+    assert!(city().ok, "{:?}", city());
+    let events = || proxy.access_log().into_iter().filter(|record| record["event"] == "policy").collect::<Vec<_>>();
+    assert_eq!(events().len(), 1);
+
+    // A set with a fault is not taken.
+    fs::write(&policy, format!("{SHOP_POLICY}\n[nonsense]\n")).unwrap();
+    signal(&proxy, "HUP");
+    until("the refused load is logged", || events().len() == 2);
+    let refused = events().pop().unwrap();
+    assert_eq!(refused["policy"], refused["before"], "{refused}");
+    assert!(refused["faults"][0].as_str().unwrap().contains("nonsense"), "{refused}");
+    assert!(city().ok, "the policies before stay in force");
+    assert!(get(&proxy, "/metrics").1.contains("\npgpurpose_policy_reload_failures_total 1\n"));
+
+    // Closed to everybody: the next statement is refused.
+    let closed = format!(
+        "{SHOP_POLICY}\n[[rules]]\nname = \"nobody sees cities\"\nroles = [\"support_agent\"]\npurposes = [\"support\"]\ndeny = [\"public.customers.city\"]\n"
+    );
+    fs::write(&policy, closed).unwrap();
+    signal(&proxy, "HUP");
+    until("the load is logged", || events().len() == 3);
+    let taken = events().pop().unwrap();
+    assert_ne!(taken["policy"], taken["before"], "{taken}");
+    let said = city();
+    assert!(said.err.contains("42501") && said.err.contains("nobody sees cities"), "{said:?}");
+    assert!(get(&proxy, "/metrics").1.contains("\npgpurpose_policy_reloads_total 1\n"));
+}
+
+#[test]
+fn a_log_that_goes_away_stops_service_and_brings_it_back_by_itself() {
+    let proxy = Proxy::start(shop());
+    let agent = login("support_agent").application("outage");
+    let ask = || proxy.psql(shop(), &agent, &["SELECT city FROM customers WHERE id = 1"]);
+    assert!(ask().ok);
+    let away = folder(&proxy).join("away");
+    fs::rename(proxy.audit_dir(), &away).unwrap();
+    let said = ask();
+    assert!(!said.ok && !said.err.is_empty(), "{said:?}");
+    let (status, text) = get(&proxy, "/readyz");
+    assert_eq!(status, 503, "{text}");
+    assert!(text.contains("catalog: ok"), "{text}");
+    fs::rename(&away, proxy.audit_dir()).unwrap();
+    until("readiness returns by itself", || get(&proxy, "/readyz").0 == 200);
+    assert!(ask().ok, "and so does service");
+    let found = verify(&proxy.audit_dir()).unwrap();
+    assert!(found.holds(), "{:?}", found.breaks);
+    assert_eq!(found.notices.len(), 1, "{:?}", found.notices);
+    assert_eq!(proxy.accesses_of("outage").len(), 2, "what was refused was not forwarded");
+}
+
+#[test]
+fn a_killed_proxy_leaves_a_log_that_verifies_and_goes_on() {
+    let mut proxy = Proxy::start(shop());
+    let agent = login("support_agent");
+    assert!(proxy.psql(shop(), &agent, &["SELECT city FROM customers WHERE id = 1"]).ok);
+    proxy.kill();
+    let directory = proxy.audit_dir();
+    let before = verify(&directory).unwrap();
+    assert!(before.holds() && before.records > 3, "{before:?}");
+    let (status, said, told) = pgpurpose(&["audit", "verify", "--dir", &directory.display().to_string()]);
+    assert_eq!(status, 0, "{said}{told}");
+}
+
+#[test]
+fn two_proxies_cannot_write_one_log() {
+    let proxy = Proxy::start(shop());
+    let config = folder(&proxy).join("pgpurpose.toml");
+    let (status, _, told) = pgpurpose(&["serve", "--config", &config.display().to_string(), "--listen", "127.0.0.1:0"]);
+    assert_eq!(status, 2);
+    assert!(told.contains("is in use by another process"), "{told}");
+}
+
+#[test]
+fn an_orderly_end_is_in_the_log() {
+    let proxy = Proxy::start(shop());
+    signal(&proxy, "TERM");
+    until("the log is closed", || proxy.access_log().last().is_some_and(|record| record["event"] == "stop"));
+    assert_eq!(proxy.access_log().last().unwrap()["reason"], "SIGTERM");
+    assert!(verify(&proxy.audit_dir()).unwrap().holds());
+}
+
+#[test]
+fn the_console_and_the_metrics_show_what_was_decided_without_literals() {
+    let proxy = Proxy::start(shop());
+    let agent = login("support_agent").application("console");
+    proxy.psql(
+        shop(),
+        &agent,
+        &["SELECT id FROM customers WHERE city = 'Qwertyville'", "SELECT health_note FROM customers"],
+    );
+    let (status, page) = get(&proxy, "/");
+    assert_eq!(status, 200);
+    assert!(page.contains("SELECT health_note FROM customers") && page.contains("support_agent"), "{page}");
+    assert!(!page.contains("Qwertyville"));
+    let metrics = get(&proxy, "/metrics").1;
+    assert!(metrics.contains("\npgpurpose_statements_total{verdict=\"deny\"} 1\n"), "{metrics}");
+    assert!(!metrics.contains("support_agent") && !metrics.contains("customers"), "labels are bounded");
+}
+
+/// A configuration beside a policy of its own.
+fn configured(at: &Path, policy: &str) -> String {
+    let cluster = shop();
+    fs::write(at.join("policy.toml"), policy).unwrap();
+    let config = at.join("pgpurpose.toml");
+    let text = format!(
+        "[upstream]\naddress = \"{}:{}\"\n[auth]\nmethod = \"relay\"\n[policy]\nfiles = [\"policy.toml\"]\n",
+        cluster.socket_dir().display(),
+        cluster.port()
+    );
+    fs::write(&config, text).unwrap();
+    config.display().to_string()
+}
+
+#[test]
+fn check_live_compares_the_policies_with_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "version = 1\n\
+        [tables.\"public.customers\"]\nsubject = \"owner\"\n\
+        columns = { id = \"reference\", email = \"contact\", shoe_size = \"contact\", created_at = \"when\" }\n\
+        [tables.\"public.ghosts\"]\ncolumns = { id = \"reference\" }\n\
+        [purposes.support]\nbasis = \"contract\"\n\
+        [roles.agent]\nlogins = [\"support_agent\"]\npurposes = [\"support\"]\n\
+        [[rules]]\nname = \"r\"\nroles = [\"agent\"]\npurposes = [\"support\"]\nread = [\"reference\"]\n\
+        mask = { contact = \"email\", when = \"last(4)\" }\n\
+        [[tests]]\nlogin = \"support_agent\"\nsql = \"SELECT email FROM customers\"\nexpect = \"mask\"\n";
+    let config = configured(folder.path(), policy);
+    let (status, said, told) = pgpurpose(&["check", "--config", &config, "--live", "--database", "shop"]);
+    assert_eq!(status, 1, "{said}{told}");
+    for part in [
+        "table `public.ghosts` does not exist",
+        "column `public.customers.shoe_size` does not exist",
+        "column `public.customers.owner` does not exist, and rows of `public.customers` lead to their subject by it",
+        "mask `last(4)` does not fit column `public.customers.created_at`",
+        "note: ",
+        "column `public.customers.health_note` has no category, so it is denied",
+        "passed: 1 tests against the catalog of `shop`",
+    ] {
+        assert!(said.contains(part), "`{part}` in {said}");
+    }
+    assert!(said.contains("policy.toml:2: column"), "{said}");
+}
+
+#[test]
+fn check_live_without_a_database_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = configured(folder.path(), SHOP_POLICY);
+    let text = fs::read_to_string(&config).unwrap();
+    let (status, _, told) = pgpurpose(&["check", "--config", &config, "--live", "--database", "nowhere"]);
+    assert_eq!(status, 2);
+    assert!(told.contains("nowhere") || told.contains("token_key"), "{told}");
+    fs::write(&config, text.replace("address = \"", "address = \"/nonexistent")).unwrap();
+    assert_eq!(pgpurpose(&["check", "--config", &config, "--live"]).0, 2);
+}
+
+#[test]
+fn explain_finds_the_database_by_the_policies_tables() {
+    let proxy = Proxy::start_with(shop(), Upstream::Tcp, SHOP_POLICY, "");
+    let config = folder(&proxy).join("pgpurpose.toml").display().to_string();
+    let (status, said, told) = pgpurpose(&[
+        "explain",
+        "--config",
+        &config,
+        "--login",
+        "support_agent",
+        "--json",
+        "SELECT email FROM customers",
+    ]);
+    assert_eq!(status, 0, "{told}");
+    let verdict: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&verdict["verdict"], &verdict["catalog"]), (&"mask".into(), &"database".into()), "{verdict}");
+}
