@@ -288,3 +288,13 @@ fn pieces_glued_at_random_are_refused_or_read_alike_and_never_panic() {
     println!("{agreed} of {} read", texts.len());
     assert!(agreed > 500, "only {agreed} were read at all");
 }
+
+#[test]
+fn words_that_an_older_server_reads_otherwise_are_refused_there() {
+    let at = |text: &str, version: u32| sql::on_parser_stack(|| sql::parse(text, version)).unwrap();
+    for text in ["SELECT system_user FROM t", "SELECT json_value(a, '$') FROM t", "SELECT json_array(1)"] {
+        assert!(at(text, 150_000).is_err(), "{text}");
+        assert!(at(text, 180_000).is_ok(), "{text}");
+    }
+    assert!(at("SELECT \"system_user\", json FROM t", 150_000).is_ok());
+}

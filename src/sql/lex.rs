@@ -309,10 +309,12 @@ impl Lexer<'_> {
                 }
             }
         }
-        if is_name_start(self.byte(0)) {
+        let text = self.slice(start).to_owned();
+        // `1e5$1` is a number and a parameter, or a number and a name, as the server's version has it.
+        let name_like = text.bytes().any(is_name_start) && self.byte(0) == b'$';
+        if is_name_start(self.byte(0)) || name_like {
             return Err(refuse("letters stand right behind a number"));
         }
-        let text = self.slice(start).to_owned();
         self.push(start, Kind::Number { text, newer });
         Ok(())
     }
