@@ -280,7 +280,9 @@ impl Resolver<'_> {
             occurrence.sample = sample;
         }
         *name = marked(id);
-        let columns = aliased(Some(columns_of(&called, id)), &column_aliases);
+        // A catalog that is assumed from policies does not know the columns of open tables.
+        let columns = (!called.columns.is_empty()).then(|| columns_of(&called, id));
+        let columns = aliased(columns, &column_aliases);
         let schema = alias.is_none().then(|| called.name.schema.clone());
         Ok(Source { name: Some(shown), schema, columns, occurrence: Some(id), unqualified: true })
     }
