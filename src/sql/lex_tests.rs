@@ -12,17 +12,19 @@ fn ours(text: &str) -> Option<Vec<(usize, usize)>> {
 fn theirs(text: &str) -> Option<Vec<(usize, usize)>> {
     use pg_query::protobuf::Token;
     let scanned = pg_query::scan(text).ok()?;
-    let kept = scanned.tokens.iter().filter(|token| {
-        token.token != Token::SqlComment as i32 && token.token != Token::CComment as i32
-    });
+    let kept = scanned
+        .tokens
+        .iter()
+        .filter(|token| token.token != Token::SqlComment as i32 && token.token != Token::CComment as i32);
     Some(kept.map(|token| (token.start as usize, token.end as usize)).collect())
 }
 
 /// Pieces that may join to other tokens. Not `U&` and `N`, which PostgreSQL's lexer gives in two tokens.
 const PIECES: &[&str] = &[
-    "select", " ", "\n", "\t", "'", "''", "\"", "\\", "\\'", "$", "$$", "$a$", "$1", "E'", "e'", "X'", "b'01'", "x'1f'", "--", "/*", "*/",
-    "+", "-", "*", "/", "<", ">", "=", "~", "!", "@", "#", "%", "^", "&", "|", "`", "?", "::", ":=", "=>", ".", "..", ",", ";", ":", "(",
-    ")", "[", "]", "1", "1.5", "1e", "1e5", "0x1", "1_0", "_", "a", "é", "{", "\u{a0}", "'a'", "\"a\"", "\r",
+    "select", " ", "\n", "\t", "'", "''", "\"", "\\", "\\'", "$", "$$", "$a$", "$1", "E'", "e'", "X'", "b'01'",
+    "x'1f'", "--", "/*", "*/", "+", "-", "*", "/", "<", ">", "=", "~", "!", "@", "#", "%", "^", "&", "|", "`", "?",
+    "::", ":=", "=>", ".", "..", ",", ";", ":", "(", ")", "[", "]", "1", "1.5", "1e", "1e5", "0x1", "1_0", "_", "a",
+    "é", "{", "\u{a0}", "'a'", "\"a\"", "\r",
 ];
 
 #[test]
@@ -64,7 +66,21 @@ fn strings_are_decoded() {
 
 #[test]
 fn what_postgresql_refuses_is_refused() {
-    for text in ["E'\\uD83D'", "E'\\u00'", "E'\\000'", "E'\\xff'", "U&'\\0000'", "U&'\\1'", "\"\"", "1a", "$1a", "$a", "'", "/*", "a\0b"] {
+    for text in [
+        "E'\\uD83D'",
+        "E'\\u00'",
+        "E'\\000'",
+        "E'\\xff'",
+        "U&'\\0000'",
+        "U&'\\1'",
+        "\"\"",
+        "1a",
+        "$1a",
+        "$a",
+        "'",
+        "/*",
+        "a\0b",
+    ] {
         assert!(lex(text).is_err(), "{text:?}");
     }
 }

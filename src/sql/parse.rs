@@ -105,9 +105,11 @@ pub(super) fn statement(tokens: &[Token]) -> Result<Statement, Refusal> {
         return Err(not_understood(&parser));
     }
     match statement {
-        Statement::Query(_) | Statement::Insert(_) | Statement::Update { .. } | Statement::Delete(_) | Statement::Merge { .. } => {
-            Ok(statement)
-        }
+        Statement::Query(_)
+        | Statement::Insert(_)
+        | Statement::Update { .. }
+        | Statement::Delete(_)
+        | Statement::Merge { .. } => Ok(statement),
         _ => Err(Refusal::unsupported(Stage::Parse, "statements of this kind are not carried out")),
     }
 }
@@ -158,4 +160,3 @@ fn not_understood(parser: &Parser) -> Refusal {
     };
     Refusal::syntax(Stage::Parse, format!("the statement is not understood {near}"))
 }
-

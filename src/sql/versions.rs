@@ -35,15 +35,22 @@ pub(super) fn check(tokens: &[Token], server_version: u32) -> Result<(), Refusal
     for (at, token) in tokens.iter().enumerate() {
         match &token.kind {
             Kind::Number { newer: true, .. } if server_version < V16 => {
-                return Err(Refusal::syntax(Stage::Parse, "a number is written in a form that this server does not read")
-                    .hint("write it in plain decimal digits"));
+                return Err(Refusal::syntax(
+                    Stage::Parse,
+                    "a number is written in a form that this server does not read",
+                )
+                .hint("write it in plain decimal digits"));
             }
             Kind::Word(word) => {
                 let newer = CALLS.iter().any(|(name, since)| name == word && server_version < *since);
                 // SYSTEM_USER is the grammar's without parentheses: before 16 it is a column.
                 let called = word == "system_user" || tokens.get(at + 1).is_some_and(|next| next.is_symbol("("));
-                let qualified = at.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|token| token.is_symbol("."));
-                if newer && called && !qualified {
+                // `a.json(..)` is a function's full name, `INTO json (..)` a table.
+                let plain = at
+                    .checked_sub(1)
+                    .and_then(|at| tokens.get(at))
+                    .is_none_or(|token| !(token.is_symbol(".") || token.is_word("into") || token.is_word("as")));
+                if newer && called && plain {
                     return Err(Refusal::syntax(Stage::Parse, format!("`{word}` means something else to this server"))
                         .hint("write the name in double quotes"));
                 }
