@@ -151,7 +151,7 @@ impl Resolver<'_> {
                         if sample.is_some() || args.settings.is_some() {
                             return Err(unsupported("a clause of another database"));
                         }
-                        let source = self.from_function(name, &mut args.args, *with_ordinality, alias.as_ref())?;
+                        let source = self.function_item(name, &mut args.args, *with_ordinality, alias.as_ref())?;
                         Ok(vec![source])
                     }
                     None if *with_ordinality => Err(unsupported("WITH ORDINALITY on a table")),
@@ -159,7 +159,7 @@ impl Resolver<'_> {
                 }
             }
             TableFactor::Function { lateral: _, name, args, with_ordinality, alias } => {
-                Ok(vec![self.from_function(name, args, *with_ordinality, alias.as_ref())?])
+                Ok(vec![self.function_item(name, args, *with_ordinality, alias.as_ref())?])
             }
             TableFactor::Derived { lateral, subquery, alias, sample } => {
                 if sample.is_some() {
@@ -373,7 +373,7 @@ impl Resolver<'_> {
         if plain && known { Ok(text) } else { Err(unsupported("TABLESAMPLE with this method or these arguments")) }
     }
 
-    fn from_function(
+    fn function_item(
         &mut self,
         name: &mut ObjectName,
         args: &mut [FunctionArg],
