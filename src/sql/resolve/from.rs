@@ -239,13 +239,7 @@ impl Resolver<'_> {
     ) -> Result<Source, Fail> {
         let only = marker::is_only(name);
         marker::set_only(name, false);
-        let parts = parts_of(name)?;
-        let (schema, table) = match parts.as_slice() {
-            [table] => (None, table.clone()),
-            [schema, table] => (Some(schema.clone()), table.clone()),
-            _ => return Err(unsupported("a table name with a database")),
-        };
-        self.seen.add_relation(schema.clone(), table.clone());
+        let (schema, table) = self.table_name(name)?;
         if schema.is_none()
             && let Some((_, columns)) = self.ctes.iter().rev().find(|(cte, _)| *cte == table)
         {
@@ -313,6 +307,17 @@ impl Resolver<'_> {
         let mut source = source_of(alias, Some(name.schema.clone()), columns, None)?;
         source.name.get_or_insert(name.name);
         Ok(source)
+    }
+
+    /// The schema and name of a table reference.
+    pub(super) fn table_name(&mut self, name: &ObjectName) -> Result<(Option<String>, String), Fail> {
+        let (schema, table) = match parts_of(name)?.as_slice() {
+            [table] => (None, table.clone()),
+            [schema, table] => (Some(schema.clone()), table.clone()),
+            _ => return Err(unsupported("a table name with a database")),
+        };
+        self.seen.add_relation(schema.clone(), table.clone());
+        Ok((schema, table))
     }
 
     /// What a table name means: by the search path where it has no schema.
