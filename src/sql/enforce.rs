@@ -56,6 +56,11 @@ pub(super) struct Governed {
 }
 
 impl Governed {
+    /// Whether rows are left out of any relation.
+    pub(super) fn is_filtered(&self) -> bool {
+        self.report.relations.iter().any(|relation| relation.filter.is_some())
+    }
+
     /// Holds the finished text to what the rewrite meant.
     pub(super) fn finish(self, text: String, effect: Effect) -> Result<Enforced, Box<Refused>> {
         match witness::check_rewrite(&text, &self.expected) {

@@ -7,7 +7,7 @@ use super::enforce::{Governed, govern, plain};
 use super::enforced::refused;
 use super::parse::{Kind, Parsed};
 use super::utility::{
-    CopyDirection, CopySource, CopyStatement, Discard, Explained, SetValue, Utility, render_utility,
+    CopyDirection, CopySource, CopyStatement, Discard, ExplainOption, Explained, SetValue, Utility, render_utility,
 };
 use super::{Context, Effect, Enforced, Facts, Refused, resolve, settings};
 use crate::error::{Refusal, SqlState, Stage};
@@ -133,7 +133,7 @@ fn take(governed: &mut Governed) -> Box<Statement> {
 }
 
 fn explain(
-    options: Vec<super::utility::ExplainOption>,
+    mut options: Vec<ExplainOption>,
     statement: Explained,
     facts: &Facts,
     effect: Effect,
@@ -142,23 +142,58 @@ fn explain(
     match statement {
         Explained::Statement(statement) => {
             let mut governed = govern(*statement, facts, Facts::default(), context)?;
+            hide_counts(&mut options, &governed)?;
             let statement = Explained::Statement(take(&mut governed));
             governed.finish(render_utility(&Utility::Explain { options, statement }), effect)
         }
         Explained::Utility(utility) => match *utility {
             Utility::Declare { name, options: cursor, query } => {
                 let mut governed = govern(*query, facts, Facts::default(), context)?;
+                hide_counts(&mut options, &governed)?;
                 let query = take(&mut governed);
                 let statement = Explained::Utility(Box::new(Utility::Declare { name, options: cursor, query }));
                 governed.finish(render_utility(&Utility::Explain { options, statement }), effect)
             }
             Utility::Execute { name, arguments } => {
                 constants(&arguments)?;
+                // What was prepared may be filtered: then no count of it may show.
+                without_counts(&mut options)?;
                 let statement = Explained::Utility(Box::new(Utility::Execute { name, arguments }));
                 Ok(plain(render_utility(&Utility::Explain { options, statement }), effect))
             }
             _ => Err(refused(resolve::unsupported("EXPLAIN of this statement"))),
         },
+    }
+}
+
+/// A plan tells how many rows a filter left out: by what it counted, or by the statistics of the whole table.
+fn hide_counts(options: &mut Vec<ExplainOption>, governed: &Governed) -> Result<(), Box<Refused>> {
+    if governed.is_filtered() { without_counts(options) } else { Ok(()) }
+}
+
+fn without_counts(options: &mut Vec<ExplainOption>) -> Result<(), Box<Refused>> {
+    if options.iter().any(|option| option.name == "analyze" && is_on(option)) {
+        return Err(refused(
+            Refusal::new(
+                Stage::Resolve,
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                "EXPLAIN ANALYZE is not open where rows are left out: its counts would tell of them",
+            )
+            .hint("EXPLAIN without ANALYZE shows the plan"),
+        ));
+    }
+    options.retain(|option| option.name != "costs");
+    options.push(ExplainOption { name: "costs".to_owned(), value: Some(SetValue::Text("off".to_owned())) });
+    Ok(())
+}
+
+/// An option without a value is on; so is whatever is not plainly off.
+fn is_on(option: &ExplainOption) -> bool {
+    match &option.value {
+        Some(SetValue::Text(text) | SetValue::Number(text)) => {
+            !matches!(text.to_ascii_lowercase().as_str(), "off" | "false" | "0" | "no")
+        }
+        Some(SetValue::Interval { .. }) | None => true,
     }
 }
 
