@@ -2,7 +2,7 @@
 
 # the sample shop, the proxy before it, and what to try
 demo *ARGS:
-    cargo run --release -- demo {{ARGS}}
+    ./.ci/demo {{ARGS}}
 
 # everything that must pass, with the set-up that it needs
 test:

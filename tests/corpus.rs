@@ -23,10 +23,8 @@ struct Count {
 }
 
 fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("PGPURPOSE_CORPUS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("PGPURPOSE_CORPUS")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"), PathBuf::from);
     let nearby = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
     [folder, nearby].into_iter().find(|folder| folder.is_dir())
 }
@@ -61,7 +59,10 @@ fn statements_of_real_clients_are_read_by_both_parsers_alike() {
             table.insert((file.clone(), kind), count);
         }
     }
-    println!("{:<16} {:<18} {:>7} {:>7} {:>10} {:>8} {:>8}", "file", "kind", "total", "agreed", "not parsed", "2 ways", "share");
+    println!(
+        "{:<16} {:<18} {:>7} {:>7} {:>10} {:>8} {:>8}",
+        "file", "kind", "total", "agreed", "not parsed", "2 ways", "share"
+    );
     for ((file, kind), count) in &table {
         let share = 100.0 * count.agreed as f64 / count.total as f64;
         println!(
@@ -73,9 +74,13 @@ fn statements_of_real_clients_are_read_by_both_parsers_alike() {
         std::fs::write(path, refused).unwrap();
     }
     let mut short = Vec::new();
-    for (file, least) in
-        [("django", 0.999), ("sqlalchemy", 0.999), ("clients_misc", 0.999), ("psql_catalog", 0.999), ("regress15", 0.985)]
-    {
+    for (file, least) in [
+        ("django", 0.999),
+        ("sqlalchemy", 0.999),
+        ("clients_misc", 0.999),
+        ("psql_catalog", 0.999),
+        ("regress15", 0.985),
+    ] {
         for kind in ["Select", "Insert", "Update", "Delete"] {
             let Some(count) = table.get(&(file.to_owned(), kind.to_owned())) else { continue };
             if (count.agreed as f64) < least * count.total as f64 {

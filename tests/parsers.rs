@@ -1,5 +1,12 @@
 //! What the two parsers agree on, and what they must not let pass.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 use std::time::{Duration, Instant};
 
@@ -160,7 +167,9 @@ fn tables_made_from_queries_are_refused() {
 
 #[test]
 fn more_than_one_statement_is_refused() {
-    for text in ["SELECT 1; SELECT 2", "COMMIT; SELECT 2", "SELECT 1;; SELECT 2", "END; TABLE users", "BEGIN; TABLE users"] {
+    for text in
+        ["SELECT 1; SELECT 2", "COMMIT; SELECT 2", "SELECT 1;; SELECT 2", "END; TABLE users", "BEGIN; TABLE users"]
+    {
         assert!(parse(text).is_err(), "{text}");
     }
     assert!(parse("SELECT 1;").is_ok());
@@ -197,7 +206,10 @@ fn rendering_means_what_was_written() {
         ("SELECT 1 FROM a, b FOR UPDATE OF a, b", "SELECT 1 FROM a, b FOR UPDATE OF a, b"),
         ("SELECT 1 FROM a FOR KEY SHARE", "SELECT 1 FROM a FOR KEY SHARE"),
         ("UPDATE t SET a[1].b = 2, c[1:] = d", "UPDATE t SET a[1].b = 2, c[1:] = d"),
-        ("INSERT INTO t (a[1]) OVERRIDING USER VALUE VALUES (1)", "INSERT INTO t (a[1]) OVERRIDING USER VALUE VALUES (1)"),
+        (
+            "INSERT INTO t (a[1]) OVERRIDING USER VALUE VALUES (1)",
+            "INSERT INTO t (a[1]) OVERRIDING USER VALUE VALUES (1)",
+        ),
         ("SELECT (r).*, (r).a.b FROM t", "SELECT (r).*, (r).a.b FROM t"),
         ("SELECT * FROM a JOIN b USING (x) AS j", "SELECT * FROM a JOIN b USING(x) AS j"),
         ("DELETE FROM t WHERE CURRENT OF c", "DELETE FROM t WHERE CURRENT OF c"),
@@ -233,7 +245,14 @@ fn forms_without_an_equal_are_refused_by_name() {
 
 #[test]
 fn no_refusal_repeats_a_literal() {
-    for text in ["SELECT 'secret' 'secret'", "SELECT a 'secret' b 'secret'", "SELECT 'secret", "SET 'secret'", "FOO 'secret'", "EXECUTE p('secret' x y)"] {
+    for text in [
+        "SELECT 'secret' 'secret'",
+        "SELECT a 'secret' b 'secret'",
+        "SELECT 'secret",
+        "SET 'secret'",
+        "FOO 'secret'",
+        "EXECUTE p('secret' x y)",
+    ] {
         let refusal = parse(text).err().unwrap_or_else(|| panic!("{text} is read"));
         assert!(!format!("{refusal:?}").contains("secret"), "{refusal:?}");
     }
@@ -241,10 +260,86 @@ fn no_refusal_repeats_a_literal() {
 
 /// Pieces that lexers read differently when they touch.
 const PIECES: &[&str] = &[
-    "SELECT ", "1", "a", "b", " FROM ", "users", "+", "-", "*", "/", "<", ">", "=", "~", "!", "@", "#", "%", "^", "&", "|", "`", "?",
-    "/*", "*/", "--", "\n", " ", "'", "''", "\"", "$$", "$a$", "$1", "E'", "e'\\'", "U&'", "U&\"", "X'", "B'", "N'", "::", ":=", "=>", "..", ".",
-    "(", ")", "[", "]", ",", ";", ":", "\\", "\t", "_", "é", "1e5", "0x1", ".5", " AND ", " IS ", " NOT ", " NULL ", " ONLY ", " TABLE ",
-    " UNION ", " AS ", " IN ", " ANY", " COLLATE ", " CASE ", " END ", " ROW", " ARRAY", " INTERVAL ", " LIMIT ", " FOR ", " OF ", " SET ",
+    "SELECT ",
+    "1",
+    "a",
+    "b",
+    " FROM ",
+    "users",
+    "+",
+    "-",
+    "*",
+    "/",
+    "<",
+    ">",
+    "=",
+    "~",
+    "!",
+    "@",
+    "#",
+    "%",
+    "^",
+    "&",
+    "|",
+    "`",
+    "?",
+    "/*",
+    "*/",
+    "--",
+    "\n",
+    " ",
+    "'",
+    "''",
+    "\"",
+    "$$",
+    "$a$",
+    "$1",
+    "E'",
+    "e'\\'",
+    "U&'",
+    "U&\"",
+    "X'",
+    "B'",
+    "N'",
+    "::",
+    ":=",
+    "=>",
+    "..",
+    ".",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    ";",
+    ":",
+    "\\",
+    "\t",
+    "_",
+    "é",
+    "1e5",
+    "0x1",
+    ".5",
+    " AND ",
+    " IS ",
+    " NOT ",
+    " NULL ",
+    " ONLY ",
+    " TABLE ",
+    " UNION ",
+    " AS ",
+    " IN ",
+    " ANY",
+    " COLLATE ",
+    " CASE ",
+    " END ",
+    " ROW",
+    " ARRAY",
+    " INTERVAL ",
+    " LIMIT ",
+    " FOR ",
+    " OF ",
+    " SET ",
 ];
 
 #[test]
@@ -287,4 +382,14 @@ fn pieces_glued_at_random_are_refused_or_read_alike_and_never_panic() {
     .expect("no panic");
     println!("{agreed} of {} read", texts.len());
     assert!(agreed > 500, "only {agreed} were read at all");
+}
+
+#[test]
+fn words_that_an_older_server_reads_otherwise_are_refused_there() {
+    let at = |text: &str, version: u32| sql::on_parser_stack(|| sql::parse(text, version)).unwrap();
+    for text in ["SELECT system_user FROM t", "SELECT json_value(a, '$') FROM t", "SELECT json_array(1)"] {
+        assert!(at(text, 150_000).is_err(), "{text}");
+        assert!(at(text, 180_000).is_ok(), "{text}");
+    }
+    assert!(at("SELECT \"system_user\", json FROM t", 150_000).is_ok());
 }

@@ -138,6 +138,7 @@ impl<'a> Session<'a> {
                 Reason::plain(format!(
                     "purpose `{purpose}` may see aggregates only, over groups of at least {least} data subjects"
                 ))
+                .detail(format!("the policy states `min_group = {least}` for it"))
                 .hint("one SELECT with aggregates such as count(*), avg(x), and a plain GROUP BY, over inner joins"),
             );
         }

@@ -166,7 +166,8 @@ impl Denial {
     pub fn refusal(&self) -> Refusal {
         let Some(first) = self.reasons.first() else { return Refusal::internal(Stage::Decide) };
         let mut refusal = Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, first.message.clone());
-        let mut detail = first.detail.clone();
+        let rule = || first.rule.as_ref().map(|rule| format!("rule `{rule}`"));
+        let mut detail = first.detail.clone().or_else(rule).or_else(|| Some("no rule opens it".to_owned()));
         if self.reasons.len() > 1 {
             let others = Self { reasons: self.reasons.iter().skip(1).cloned().collect(), relations: Vec::new() };
             let also = format!("also: {}", others.summary());

@@ -26,7 +26,11 @@ pub(super) struct Postgres {
 impl Postgres {
     /// For the tokens that [`super::tokens::stream`] gave.
     pub(super) fn new(queries: HashSet<usize>, tokens: usize) -> Self {
-        Self { base: PostgreSqlDialect {}, queries, work: Cell::new(tokens.saturating_mul(WORK_PER_TOKEN) + WORK_PER_TOKEN) }
+        Self {
+            base: PostgreSqlDialect {},
+            queries,
+            work: Cell::new(tokens.saturating_mul(WORK_PER_TOKEN) + WORK_PER_TOKEN),
+        }
     }
 }
 
@@ -239,7 +243,9 @@ fn prefix(parser: &mut Parser) -> Result<Option<Expr>, ParserError> {
     let token = parser.peek_token_ref().token.clone();
     let next = parser.peek_nth_token_ref(1).token.clone();
     match &token {
-        Token::Number(..) | Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_) | Token::Placeholder(_) => Ok(Some(Expr::Value(parser.parse_value()?))),
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_) | Token::Placeholder(_) => {
+            Ok(Some(Expr::Value(parser.parse_value()?)))
+        }
         Token::CustomBinaryOperator(operator) => {
             parser.advance_token();
             prefixed(parser, operator, OTHER_OPERATOR).map(Some)
@@ -271,7 +277,9 @@ fn prefix(parser: &mut Parser) -> Result<Option<Expr>, ParserError> {
             parser.advance_token();
             parser.parse_function(name).map(Some)
         }
-        Token::Word(first) if first.keyword == Keyword::CURRENT && word(&next).is_some_and(|w| w.keyword == Keyword::OF) => {
+        Token::Word(first)
+            if first.keyword == Keyword::CURRENT && word(&next).is_some_and(|w| w.keyword == Keyword::OF) =>
+        {
             parser.advance_token();
             parser.advance_token();
             let name = parser.parse_identifier()?;
@@ -419,7 +427,8 @@ fn infix(parser: &mut Parser, left: &Expr) -> Result<Option<Expr>, ParserError> 
 /// `IN ((..), ..)`: sqlparser takes the first parenthesis for that of a query.
 fn in_list(parser: &mut Parser, left: &Expr, negated: bool) -> Result<Option<Expr>, ParserError> {
     let at = 1 + usize::from(negated);
-    if parser.peek_nth_token_ref(at).token != Token::LParen || parser.peek_nth_token_ref(at + 1).token != Token::LParen {
+    if parser.peek_nth_token_ref(at).token != Token::LParen || parser.peek_nth_token_ref(at + 1).token != Token::LParen
+    {
         return Ok(None);
     }
     let list = parser.maybe_parse(|parser| {
@@ -461,12 +470,16 @@ fn sets(parser: &mut Parser, nested: bool) -> Result<Vec<Vec<Expr>>, ParserError
     loop {
         let keyword = word(&parser.peek_token_ref().token).map(|word| word.keyword);
         let set = match keyword {
-            Some(keyword @ (Keyword::CUBE | Keyword::ROLLUP)) if nested && parser.peek_nth_token_ref(1).token == Token::LParen => {
+            Some(keyword @ (Keyword::CUBE | Keyword::ROLLUP))
+                if nested && parser.peek_nth_token_ref(1).token == Token::LParen =>
+            {
                 parser.advance_token();
                 let inner = self::sets(parser, false)?;
                 vec![if keyword == Keyword::CUBE { Expr::Cube(inner) } else { Expr::Rollup(inner) }]
             }
-            _ if parser.peek_token_ref().token == Token::LParen && parser.peek_nth_token_ref(1).token == Token::RParen => {
+            _ if parser.peek_token_ref().token == Token::LParen
+                && parser.peek_nth_token_ref(1).token == Token::RParen =>
+            {
                 parser.advance_token();
                 parser.advance_token();
                 Vec::new()

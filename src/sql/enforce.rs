@@ -6,8 +6,8 @@ use super::enforced::refused;
 use super::parse::{Kind, Parsed};
 use super::resolve::{self, Resolved};
 use super::{Context, Effect, Enforced, Facts, Guard, Refused, parse, render, rewrite, steer, witness};
-use crate::error::{Refusal, SqlState, Stage};
-use crate::policy::{AccessReport, AccessRequest, Decision, Denial, Role, decide};
+use crate::error::{Refusal, Stage};
+use crate::policy::{AccessReport, Decision, Role, decide};
 
 /// Decides one statement and gives the text that may run instead of it.
 ///
@@ -82,7 +82,7 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
     let decision = decide(context.policies, &request);
     let report = AccessReport::of(&request, &decision);
     match decision {
-        Decision::Denial(denial) => Err(Box::new(Refused { refusal: denied(&denial, &request), report })),
+        Decision::Denial(denial) => Err(Box::new(Refused { refusal: denial.refusal(), report })),
         Decision::Permit(permit) => {
             let rewritten = rewrite::rewrite(resolved, &permit, context)
                 .map_err(|refusal| Box::new(Refused { report: AccessReport::deny(refusal.message.clone()), refusal }))?;
@@ -94,22 +94,6 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
 /// A statement that refers to nothing.
 pub(super) fn plain(text: String, effect: Effect) -> Enforced {
     Enforced { text, report: AccessReport::allow(), guard: Guard::default(), effect }
-}
-
-/// What the client is told of a denial: its first reason.
-fn denied(denial: &Denial, request: &AccessRequest) -> Refusal {
-    let Some(reason) = denial.reasons.first() else {
-        return Refusal::new(
-            Stage::Decide,
-            SqlState::INSUFFICIENT_PRIVILEGE,
-            format!("the statement is not open for purpose `{}`", request.purpose),
-        );
-    };
-    let mut refusal = Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, reason.message.clone());
-    refusal.detail = reason.detail.clone().or_else(|| reason.rule.as_ref().map(|rule| format!("rule `{rule}`")));
-    refusal.detail.get_or_insert_with(|| "no rule opens it".to_owned());
-    refusal.hint.clone_from(&reason.hint);
-    refusal
 }
 
 fn observed_or(

@@ -309,10 +309,12 @@ impl Lexer<'_> {
                 }
             }
         }
-        if is_name_start(self.byte(0)) {
+        let text = self.slice(start).to_owned();
+        // `1e5$1` is a number and a parameter, or a number and a name, as the server's version has it.
+        let name_like = text.bytes().any(is_name_start) && self.byte(0) == b'$';
+        if is_name_start(self.byte(0)) || name_like {
             return Err(refuse("letters stand right behind a number"));
         }
-        let text = self.slice(start).to_owned();
         self.push(start, Kind::Number { text, newer });
         Ok(())
     }
@@ -493,9 +495,8 @@ impl Lexer<'_> {
     fn dollar_string(&mut self) -> Result<String, Refusal> {
         let rest = self.text_from();
         let tag = rest.get(1..).and_then(|tail| tail.find('$').and_then(|end| tail.get(..end)));
-        let tag = tag.filter(|tag| {
-            tag.bytes().enumerate().all(|(at, b)| is_name_start(b) || (at > 0 && b.is_ascii_digit()))
-        });
+        let tag =
+            tag.filter(|tag| tag.bytes().enumerate().all(|(at, b)| is_name_start(b) || (at > 0 && b.is_ascii_digit())));
         let tag = tag.ok_or_else(|| refuse("a dollar sign starts neither a parameter nor a quoted string"))?;
         let delimiter = rest.get(..tag.len() + 2).unwrap_or("");
         let body = rest.get(delimiter.len()..).unwrap_or("");
@@ -577,7 +578,22 @@ pub(super) fn is_name_part(b: u8) -> bool {
 fn is_operator(b: u8) -> bool {
     matches!(
         b,
-        b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*' | b'/' | b'%' | b'<' | b'>' | b'='
+        b'~' | b'!'
+            | b'@'
+            | b'#'
+            | b'^'
+            | b'&'
+            | b'|'
+            | b'`'
+            | b'?'
+            | b'+'
+            | b'-'
+            | b'*'
+            | b'/'
+            | b'%'
+            | b'<'
+            | b'>'
+            | b'='
     )
 }
 

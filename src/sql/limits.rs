@@ -79,8 +79,8 @@ fn step(kind: &Kind) -> Step {
         Kind::Word(word) => match word.as_str() {
             "case" => Step::Open,
             "end" => Step::Close,
-            "and" | "or" | "not" | "is" | "in" | "like" | "ilike" | "similar" | "between" | "at" | "collate" | "operator" | "isnull"
-            | "notnull" | "overlaps" | "fetch" | "set" => Step::Operator,
+            "and" | "or" | "not" | "is" | "in" | "like" | "ilike" | "similar" | "between" | "at" | "collate"
+            | "operator" | "isnull" | "notnull" | "overlaps" | "fetch" | "set" => Step::Operator,
             "join" | "union" | "except" | "intersect" | "explain" => Step::Table,
             "when" | "then" | "else" => Step::Reset,
             _ => Step::None,

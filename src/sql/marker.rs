@@ -112,7 +112,9 @@ pub fn is_variadic(prefix: &Ident) -> bool {
 
 /// Whether `Expr::Prefixed` with this prefix is a prefix operator, `~ x` or `!! x`: its value is an expression.
 pub fn is_operator(prefix: &Ident) -> bool {
-    prefix.quote_style.is_none() && !prefix.value.is_empty() && prefix.value.chars().all(|c| "+-*/<>=~!@#%^&|`?".contains(c))
+    prefix.quote_style.is_none()
+        && !prefix.value.is_empty()
+        && prefix.value.chars().all(|c| "+-*/<>=~!@#%^&|`?".contains(c))
 }
 
 /// Whether `Expr::Prefixed` with this prefix is the lower bound of BETWEEN SYMMETRIC.

@@ -9,6 +9,8 @@ mod enforced;
 mod facts;
 mod keywords;
 mod lex;
+#[cfg(test)]
+mod lex_tests;
 mod limits;
 pub mod marker;
 mod parse;
@@ -28,6 +30,7 @@ mod tokens;
 mod tree;
 mod unicode;
 pub mod utility;
+mod versions;
 pub mod witness;
 
 use crate::catalog::Catalog;

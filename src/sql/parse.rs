@@ -10,7 +10,7 @@ use super::lex::{self, Token, lex_with};
 use super::limits::{self, Limits};
 use super::tokens::{self, Tokens};
 use super::utility::{self, Utility};
-use super::{render, seen, witness};
+use super::{render, seen, versions, witness};
 use crate::error::{Refusal, Stage};
 
 /// One statement on whose meaning both parsers agree.
@@ -45,8 +45,6 @@ pub enum Kind {
 
 /// Depth that sqlparser may recurse to; our own limits hold before.
 const RECURSION: usize = 10_000;
-/// First server version that reads `1_000` and `0x1F`.
-const NEWER_NUMBERS: u32 = 160_000;
 
 /// Parses one statement and holds it to the witness. Call it on a thread with a large stack
 /// ([`super::on_parser_stack`]).
@@ -63,10 +61,7 @@ pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
     while tokens.last().is_some_and(|token| token.is_symbol(";")) {
         tokens.pop();
     }
-    if server_version < NEWER_NUMBERS && tokens.iter().any(|t| matches!(t.kind, lex::Kind::Number { newer: true, .. })) {
-        return Err(Refusal::syntax(Stage::Parse, "a number is written in a form that this server does not read")
-            .hint("write it in plain decimal digits"));
-    }
+    versions::check(&tokens, server_version)?;
     if tokens.iter().any(|token| token.is_symbol(";")) {
         return Err(Refusal::syntax(Stage::Parse, "more than one statement"));
     }
@@ -110,9 +105,11 @@ pub(super) fn statement(tokens: &[Token]) -> Result<Statement, Refusal> {
         return Err(not_understood(&parser));
     }
     match statement {
-        Statement::Query(_) | Statement::Insert(_) | Statement::Update { .. } | Statement::Delete(_) | Statement::Merge { .. } => {
-            Ok(statement)
-        }
+        Statement::Query(_)
+        | Statement::Insert(_)
+        | Statement::Update { .. }
+        | Statement::Delete(_)
+        | Statement::Merge { .. } => Ok(statement),
         _ => Err(Refusal::unsupported(Stage::Parse, "statements of this kind are not carried out")),
     }
 }
@@ -163,4 +160,3 @@ fn not_understood(parser: &Parser) -> Refusal {
     };
     Refusal::syntax(Stage::Parse, format!("the statement is not understood {near}"))
 }
-

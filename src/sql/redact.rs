@@ -54,10 +54,7 @@ mod tests {
     #[test]
     fn every_form_of_literal_is_a_parameter() {
         let text = "SELECT 'a''b', E'\\'x', U&'\\0061', $q$z$q$, B'01', X'ff', N'n', 1.5e3, .5, -7 FROM t WHERE id=$3";
-        assert_eq!(
-            redact(text).statement,
-            "SELECT $4, $5, $6, $7, $8, $9, $10, $11, $12, -$13 FROM t WHERE id=$3"
-        );
+        assert_eq!(redact(text).statement, "SELECT $4, $5, $6, $7, $8, $9, $10, $11, $12, -$13 FROM t WHERE id=$3");
     }
 
     #[test]

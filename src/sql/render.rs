@@ -7,8 +7,9 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Assignment, AssignmentTarget, ConflictTarget, Expr, FunctionArg, FunctionArgExpr, Ident, Insert, Join,
-    JoinConstraint, JoinOperator, LockClause, NamedWindowExpr, ObjectName, ObjectNamePart, OnConflictAction, OnInsert, Query, Select,
-    Statement, TableFactor, TableObject, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WindowSpec, WindowType,
+    JoinConstraint, JoinOperator, LockClause, NamedWindowExpr, ObjectName, ObjectNamePart, OnConflictAction, OnInsert,
+    Query, Select, Statement, TableFactor, TableObject, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    WindowSpec, WindowType,
 };
 
 use super::marker::{self, Overriding};
@@ -248,9 +249,12 @@ fn conflict_target(name: &ObjectName) -> String {
         let ObjectNamePart::Function(function) = part else { continue };
         for arg in &function.args {
             match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(call))) if marker::is_conflict_where(&call.name) => {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(call)))
+                    if marker::is_conflict_where(&call.name) =>
+                {
                     let condition = call.args.to_string();
-                    let condition = condition.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(&condition);
+                    let condition =
+                        condition.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(&condition);
                     filter = format!(") WHERE ({condition}");
                 }
                 other => elements.push(other.to_string()),
@@ -273,7 +277,8 @@ fn frame(spec: &mut WindowSpec) {
     };
     spec.partition_by.remove(0);
     let text = format!("{spec} {exclude}");
-    *spec = WindowSpec { window_name: Some(raw(text)), partition_by: Vec::new(), order_by: Vec::new(), window_frame: None };
+    *spec =
+        WindowSpec { window_name: Some(raw(text)), partition_by: Vec::new(), order_by: Vec::new(), window_frame: None };
 }
 
 fn lock(lock: &mut LockClause) {
@@ -307,4 +312,3 @@ fn join(join: &mut Join) {
         *last = raw_name(format!("\0as {alias}\0"));
     }
 }
-

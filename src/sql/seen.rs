@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, ConflictTarget, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
-    Ident, ObjectName, ObjectNamePart, OnInsert, OutputClause, SelectItem, SelectItemQualifiedWildcardKind, Statement, TableFactor,
-    TableObject, Visit, Visitor,
+    AccessExpr, BinaryOperator, ConflictTarget, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, OnInsert, OutputClause, SelectItem,
+    SelectItemQualifiedWildcardKind, Statement, TableFactor, TableObject, Visit, Visitor,
 };
 
 use super::facts::Facts;
@@ -52,7 +52,8 @@ fn spelled(name: &ObjectName, called: bool) -> bool {
 pub fn is_substring_call(expr: &Expr) -> bool {
     match expr {
         Expr::Substring { expr, substring_from, substring_for, special, .. } => {
-            let similar = matches!(&**expr, Expr::BinaryOp { op: BinaryOperator::Custom(op), .. } if marker::is_words(op));
+            let similar =
+                matches!(&**expr, Expr::BinaryOp { op: BinaryOperator::Custom(op), .. } if marker::is_words(op));
             *special || (substring_from.is_none() && substring_for.is_none() && !similar)
         }
         _ => false,
@@ -249,7 +250,9 @@ impl Visitor for Collector<'_> {
         }
         match expr {
             Expr::Identifier(ident) => self.ident(ident),
-            Expr::CompoundIdentifier(parts) => self.facts.add_column(parts.iter().map(|part| part.value.clone()).collect()),
+            Expr::CompoundIdentifier(parts) => {
+                self.facts.add_column(parts.iter().map(|part| part.value.clone()).collect())
+            }
             Expr::CompoundFieldAccess { root, access_chain } => self.field_access(expr, root, access_chain),
             Expr::QualifiedWildcard(name, _) => self.star(name),
             Expr::Wildcard(_) => self.facts.add_column(vec!["*".to_owned()]),

@@ -70,15 +70,13 @@ mod tests {
     fn a_batch_is_cut_at_semicolons_outside_quotes_comments_and_parentheses() {
         let text = "/* a; */ SELECT ';', $x$;$x$, \"a;b\" -- ;\n; ; /* only a comment */; UPDATE t SET a = E'\\';' ;";
         let parts = split(text).unwrap();
-        assert_eq!(
-            parts,
-            ["/* a; */ SELECT ';', $x$;$x$, \"a;b\" -- ;", "UPDATE t SET a = E'\\';'"]
-        );
+        assert_eq!(parts, ["/* a; */ SELECT ';', $x$;$x$, \"a;b\" -- ;", "UPDATE t SET a = E'\\';'"]);
     }
 
     #[test]
     fn a_function_body_in_sql_stays_whole() {
-        let text = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SELECT 3";
+        let text =
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SELECT 3";
         assert_eq!(split(text).unwrap().len(), 2);
     }
 

@@ -46,7 +46,8 @@ fn two_ways() -> Refusal {
 pub(super) fn tree(text: &str) -> Result<Tree, Refusal> {
     // The binding derives summaries from the tree with code that may panic on forms it does not know.
     let parsed = catch_unwind(|| pg_query::parse(text, 0)).map_err(|_| Refusal::internal(Stage::Witness))?;
-    let parsed = parsed.map_err(|_| Refusal::syntax(Stage::Witness, "PostgreSQL's grammar does not read the statement"))?;
+    let parsed =
+        parsed.map_err(|_| Refusal::syntax(Stage::Witness, "PostgreSQL's grammar does not read the statement"))?;
     let [statement] = parsed.protobuf.stmts.as_slice() else {
         return Err(Refusal::syntax(Stage::Witness, "the text is not exactly one statement"));
     };
@@ -72,12 +73,17 @@ fn collect(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
                 "RangeTableSample" => sample(tree, facts)?,
                 "RangeVar" => relation(tree, facts)?,
                 "FuncCall" => function(tree, facts)?,
-                "ColumnRef" => facts.add_column(tree.field("fields").items().iter().map(part).collect::<Result<_, _>>()?),
-                "IntoClause" => return Err(Refusal::unsupported(Stage::Witness, "a table cannot be made from a query here")),
+                "ColumnRef" => {
+                    facts.add_column(tree.field("fields").items().iter().map(part).collect::<Result<_, _>>()?)
+                }
+                "IntoClause" => {
+                    return Err(Refusal::unsupported(Stage::Witness, "a table cannot be made from a query here"));
+                }
                 _ => {}
             }
             // The names after FOR UPDATE OF are those of FROM once more; constraints have names like tables.
-            let skipped = |field: &str| field == "locked_rels" || (*name == "ConstraintsSetStmt" && field == "constraints");
+            let skipped =
+                |field: &str| field == "locked_rels" || (*name == "ConstraintsSetStmt" && field == "constraints");
             fields.iter().filter(|(field, _)| !skipped(field)).try_for_each(|(_, child)| collect(child, facts))
         }
     }

@@ -53,7 +53,7 @@ impl Proxy {
         Self::start_with(cluster, Upstream::Socket, &fs::read_to_string(policy).unwrap(), "")
     }
 
-    /// With a policy's text, and more lines for the configuration (whole sections).
+    /// With a policy's text, and more lines for the configuration: keys of `[audit]`, then whole sections.
     pub fn start_with(cluster: &Cluster, upstream: Upstream, policy: &str, more: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("pgpurpose-test-").tempdir().unwrap();
         let (port, admin_port) = (free_port(), free_port());
@@ -70,8 +70,8 @@ impl Proxy {
              [upstream]\naddress = \"{address}\"\ntls = \"disable\"\ncatalog_login = \"pgpurpose\"\n\
              [auth]\nmethod = \"relay\"\n\
              [policy]\nfiles = [\"{policy}\"]\ntoken_key = \"file:{key}\"\n\
-             [audit]\ndirectory = \"{audit}\"\n\
-             [admin]\naddress = \"127.0.0.1:{admin_port}\"\n{more}\n",
+             [admin]\naddress = \"127.0.0.1:{admin_port}\"\n\
+             [audit]\ndirectory = \"{audit}\"\n{more}\n",
             policy = at("policy.toml").display(),
             key = at("token.key").display(),
             audit = at("audit").display(),

@@ -151,7 +151,7 @@ impl Resolver<'_> {
                         if sample.is_some() || args.settings.is_some() {
                             return Err(unsupported("a clause of another database"));
                         }
-                        let source = self.from_function(name, &mut args.args, *with_ordinality, alias.as_ref())?;
+                        let source = self.function_item(name, &mut args.args, *with_ordinality, alias.as_ref())?;
                         Ok(vec![source])
                     }
                     None if *with_ordinality => Err(unsupported("WITH ORDINALITY on a table")),
@@ -159,7 +159,7 @@ impl Resolver<'_> {
                 }
             }
             TableFactor::Function { lateral: _, name, args, with_ordinality, alias } => {
-                Ok(vec![self.from_function(name, args, *with_ordinality, alias.as_ref())?])
+                Ok(vec![self.function_item(name, args, *with_ordinality, alias.as_ref())?])
             }
             TableFactor::Derived { lateral, subquery, alias, sample } => {
                 if sample.is_some() {
@@ -239,13 +239,7 @@ impl Resolver<'_> {
     ) -> Result<Source, Fail> {
         let only = marker::is_only(name);
         marker::set_only(name, false);
-        let parts = parts_of(name)?;
-        let (schema, table) = match parts.as_slice() {
-            [table] => (None, table.clone()),
-            [schema, table] => (Some(schema.clone()), table.clone()),
-            _ => return Err(unsupported("a table name with a database")),
-        };
-        self.seen.add_relation(schema.clone(), table.clone());
+        let (schema, table) = self.table_name(name)?;
         if schema.is_none()
             && let Some((_, columns)) = self.ctes.iter().rev().find(|(cte, _)| *cte == table)
         {
@@ -280,7 +274,9 @@ impl Resolver<'_> {
             occurrence.sample = sample;
         }
         *name = marked(id);
-        let columns = aliased(Some(columns_of(&called, id)), &column_aliases);
+        // A catalog that is assumed from policies does not know the columns of open tables.
+        let columns = (!called.columns.is_empty()).then(|| columns_of(&called, id));
+        let columns = aliased(columns, &column_aliases);
         let schema = alias.is_none().then(|| called.name.schema.clone());
         Ok(Source { name: Some(shown), schema, columns, occurrence: Some(id), unqualified: true })
     }
@@ -311,6 +307,17 @@ impl Resolver<'_> {
         let mut source = source_of(alias, Some(name.schema.clone()), columns, None)?;
         source.name.get_or_insert(name.name);
         Ok(source)
+    }
+
+    /// The schema and name of a table reference.
+    pub(super) fn table_name(&mut self, name: &ObjectName) -> Result<(Option<String>, String), Fail> {
+        let (schema, table) = match parts_of(name)?.as_slice() {
+            [table] => (None, table.clone()),
+            [schema, table] => (Some(schema.clone()), table.clone()),
+            _ => return Err(unsupported("a table name with a database")),
+        };
+        self.seen.add_relation(schema.clone(), table.clone());
+        Ok((schema, table))
     }
 
     /// What a table name means: by the search path where it has no schema.
@@ -371,7 +378,7 @@ impl Resolver<'_> {
         if plain && known { Ok(text) } else { Err(unsupported("TABLESAMPLE with this method or these arguments")) }
     }
 
-    fn from_function(
+    fn function_item(
         &mut self,
         name: &mut ObjectName,
         args: &mut [FunctionArg],

@@ -9,7 +9,7 @@ use sqlparser::ast::{
 };
 
 use super::from::{Called, columns_of};
-use super::names::{MARK, name_of, parts_of, quoted_name};
+use super::names::{MARK, name_of, quoted_name};
 use super::scope::{Columns, Scope, Source, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::{Use, Verb};
@@ -369,13 +369,7 @@ impl Resolver<'_> {
         let only = marker::is_only(name);
         marker::set_only(name, false);
         let overriding = marker::overriding(name).is_some().then(|| name.0.remove(0));
-        let parts = parts_of(name)?;
-        let (schema, table) = match parts.as_slice() {
-            [table] => (None, table.clone()),
-            [schema, table] => (Some(schema.clone()), table.clone()),
-            _ => return Err(unsupported("a table name with a database")),
-        };
-        self.seen.add_relation(schema.clone(), table.clone());
+        let (schema, table) = self.table_name(name)?;
         let relation = match self.called(schema.as_deref(), &table)? {
             Called::System(name) => return Err(crate::sql::system::closed(&name)),
             Called::Relation(relation) => relation,

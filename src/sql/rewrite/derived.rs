@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    CaseWhen, Expr, Query, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+    CaseWhen, Expr, Query, SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
 };
 use sqlparser::ast::helpers::attached_token::AttachedToken;
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
 
 use super::{Fail, fail, filter, mask};
 use crate::catalog::{Column, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, ColumnObligation, RelationObligation};
-use crate::sql::resolve::{MARK, Occurrence, quoted, quoted_name};
-use crate::sql::{Context, Facts, marker, witness};
+use crate::sql::lex::lex;
+use crate::sql::resolve::{Occurrence, quoted, quoted_name};
+use crate::sql::{Context, Facts, marker, parse, witness};
 
 /// What the base relation is called inside its derived table.
 const ROW: &str = "pgpurpose_row";
@@ -23,8 +22,8 @@ const ROW: &str = "pgpurpose_row";
 /// The hidden column by which `min_group` counts subjects.
 pub(super) const SUBJECT: &str = "pgpurpose_subject";
 
-/// Stands in a fragment for a constant of the statement.
-const VALUE_MARK: &str = "value:";
+/// Parameters from this number on stand in a fragment for constants of the statement; the protocol has none so high.
+const FIRST_VALUE: usize = 1_000_000;
 
 /// An open relation: written by its full name.
 pub(super) fn open(occurrence: &Occurrence, factor: &TableFactor) -> Result<(TableFactor, Facts), Fail> {
@@ -69,9 +68,9 @@ pub(super) fn governed(
     let mut values = Vec::new();
     for lookup in occurrence.lookups.iter().filter(|lookup| is_lookup(obligation, &lookup.column)) {
         conditions.push(format!(
-            "\"{ROW}\".{} = {}",
+            "\"{ROW}\".{} = ${}",
             quote_ident(&lookup.column),
-            quote_ident(&format!("{MARK}{VALUE_MARK}{}", values.len()))
+            FIRST_VALUE + values.len()
         ));
         values.push(lookup.value.clone());
     }
@@ -93,7 +92,6 @@ pub(super) fn governed(
 
 /// The row filter of a relation that is not derived, as a condition over `row`.
 pub(super) fn row_filter(
-    occurrence: &Occurrence,
     obligation: &RelationObligation,
     row: &str,
     context: &Context<'_>,
@@ -101,14 +99,8 @@ pub(super) fn row_filter(
     let RelationObligation::Governed { consent: Some(consent), subject, .. } = obligation else { return Ok(None) };
     let path = subject.as_ref().ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
     let condition = filter::consent(consent, path, row, context.catalog)?;
-    let _ = occurrence;
     let facts = witness::facts_of(&format!("SELECT {condition}"))?;
-    let query = parse_query(&format!("SELECT {condition}"))?;
-    let SetExpr::Select(select) = *query.body else { return Err(Refusal::internal(Stage::Rewrite)) };
-    match select.projection.into_iter().next() {
-        Some(sqlparser::ast::SelectItem::UnnamedExpr(expr)) => Ok(Some((Expr::Nested(Box::new(expr)), facts))),
-        _ => Err(Refusal::internal(Stage::Rewrite)),
-    }
+    Ok(Some((Expr::Nested(Box::new(parse_expression(&condition)?)), facts)))
 }
 
 /// `CASE WHEN filter THEN condition ELSE false END`: the condition sees only rows that passed the filter.
@@ -125,13 +117,7 @@ pub(super) fn guarded(filter: Expr, condition: Expr) -> Expr {
 /// `count(DISTINCT subject) >= least`.
 pub(super) fn at_least(column: &[String], least: u32) -> Result<Expr, Fail> {
     let column: Vec<String> = column.iter().map(|part| quote_ident(part)).collect();
-    let text = format!("SELECT pg_catalog.count(DISTINCT {}) >= {least}", column.join("."));
-    let query = parse_query(&text)?;
-    let SetExpr::Select(select) = *query.body else { return Err(Refusal::internal(Stage::Rewrite)) };
-    match select.projection.into_iter().next() {
-        Some(sqlparser::ast::SelectItem::UnnamedExpr(expr)) => Ok(expr),
-        _ => Err(Refusal::internal(Stage::Rewrite)),
-    }
+    parse_expression(&format!("pg_catalog.count(DISTINCT {}) >= {least}", column.join(".")))
 }
 
 /// Whether `column = constant` may be tested on the raw value.
@@ -186,11 +172,7 @@ fn derive(
     positional: bool,
 ) -> Result<(TableFactor, Facts), Fail> {
     // Constants add nothing to what a statement refers to.
-    let mut plain = text.to_owned();
-    for number in 0..values.len() {
-        plain = plain.replace(&quote_ident(&format!("{MARK}{VALUE_MARK}{number}")), "NULL");
-    }
-    let facts = witness::facts_of(&plain)?;
+    let facts = witness::facts_of(text)?;
     let mut subquery = parse_query(text)?;
     set_only(&mut subquery, occurrence.only);
     let mut filler = Filler { values, missing: false };
@@ -205,11 +187,22 @@ fn derive(
 }
 
 /// Our own text as an AST; that it cannot be read is a fault of ours.
-fn parse_query(text: &str) -> Result<Query, Fail> {
-    let mut statements =
-        Parser::parse_sql(&PostgreSqlDialect {}, text).map_err(|_| Refusal::internal(Stage::Rewrite))?;
-    match (statements.pop(), statements.pop()) {
-        (Some(Statement::Query(query)), None) => Ok(*query),
+pub(super) fn parse_query(text: &str) -> Result<Query, Fail> {
+    let fault = |_: Refusal| Refusal::internal(Stage::Rewrite);
+    match parse::statement(&lex(text).map_err(fault)?).map_err(fault)? {
+        Statement::Query(query) => Ok(*query),
+        _ => Err(Refusal::internal(Stage::Rewrite)),
+    }
+}
+
+/// The one expression of `SELECT expression`.
+pub(super) fn parse_expression(text: &str) -> Result<Expr, Fail> {
+    let SetExpr::Select(select) = *parse_query(&format!("SELECT {text}"))?.body else {
+        return Err(Refusal::internal(Stage::Rewrite));
+    };
+    let mut items = select.projection.into_iter();
+    match (items.next(), items.next(), select.from.is_empty(), &select.selection) {
+        (Some(SelectItem::UnnamedExpr(expr)), None, true, None) => Ok(expr),
         _ => Err(Refusal::internal(Stage::Rewrite)),
     }
 }
@@ -233,14 +226,11 @@ impl VisitorMut for Filler<'_> {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Identifier(ident) = expr
-            && let Some(mark) = ident.value.strip_prefix(MARK)
-        {
-            let value = mark
-                .strip_prefix(VALUE_MARK)
-                .and_then(|number| number.parse::<usize>().ok())
-                .and_then(|number| self.values.get(number));
-            match value {
+        let Expr::Value(value) = expr else { return ControlFlow::Continue(()) };
+        let Value::Placeholder(name) = &value.value else { return ControlFlow::Continue(()) };
+        let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+        if let Some(number) = number.and_then(|number| number.checked_sub(FIRST_VALUE)) {
+            match self.values.get(number) {
                 Some(value) => *expr = value.clone(),
                 None => self.missing = true,
             }

@@ -3,13 +3,12 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, Ident, Query, VisitMut, VisitorMut};
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
 
 use super::{Fail, fail};
 use crate::catalog::{Catalog, RelationName, quote_ident, quote_literal};
 use crate::policy::{ConsentFilter, SubjectPath};
 use crate::sql::builtins;
+use crate::sql::render_expr;
 use crate::sql::resolve::{name_of, quoted, quoted_name};
 
 /// What the consent table is called within a filter.
@@ -40,7 +39,7 @@ pub(super) fn consent(
         let from: String = from.iter().map(|item| format!("{item}, ")).collect();
         format!(
             "EXISTS (SELECT 1 FROM {from}{table} AS \"{CONSENT}\" WHERE {conditions}\"{CONSENT}\".{by} = {subject} AND \
-             \"{CONSENT}\".{purpose_column} = {purpose} AND ({active}))",
+             \"{CONSENT}\".{purpose_column} = {purpose} AND {active})",
             table = filter.table.to_sql(),
             by = quote_ident(&filter.subject),
             purpose_column = quote_ident(&filter.purpose_column),
@@ -98,15 +97,11 @@ fn chain(path: &SubjectPath, row: &str) -> Chain {
 /// to mean a column of the row that is filtered.
 fn active(text: &str, table: &RelationName, columns: &[&str]) -> Result<String, Fail> {
     let unclear = || fail(format!("the purpose is closed: the condition `active` of `{table}` is not understood"));
-    let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(text).map_err(|_| unclear())?;
-    let mut expr = parser.parse_expr().map_err(|_| unclear())?;
-    if parser.peek_token().token != sqlparser::tokenizer::Token::EOF {
-        return Err(unclear());
-    }
+    let mut expr = super::derived::parse_expression(&format!("({text})")).map_err(|_| unclear())?;
     let mut owner = Owner { columns, fault: None };
     let _ = expr.visit(&mut owner);
     match owner.fault {
-        None => Ok(expr.to_string()),
+        None => Ok(render_expr(&expr)),
         Some(fault) => Err(fail(format!("the purpose is closed: the condition `active` of `{table}` {fault}"))),
     }
 }

@@ -47,10 +47,10 @@ fn partial(text: &str, n: u32, join: impl Fn(&str, &str) -> String, side: &str) 
 fn calendar(column: &Column, value: &str, unit: &str) -> Option<String> {
     match column.class {
         TypeClass::Date => {
-            let part = |unit: &str| format!("pg_catalog.date_part('{unit}', {value})::pg_catalog.int4");
-            let month = if unit == "month" { part("month") } else { "1".to_owned() };
-            let date = format!("pg_catalog.make_date({}, {month}, 1)", part("year"));
-            Some(format!("CASE WHEN pg_catalog.isfinite({value}) THEN {date} ELSE {value} END"))
+            // By days back, since dates reach further than timestamps do.
+            let days = if unit == "year" { "doy" } else { "day" };
+            let first = format!("{value} - (EXTRACT({days} FROM {value})::pg_catalog.int4 - 1)");
+            Some(format!("CASE WHEN pg_catalog.isfinite({value}) THEN {first} ELSE {value} END"))
         }
         TypeClass::Timestamp | TypeClass::TimestampTz => Some(format!("pg_catalog.date_trunc('{unit}', {value})")),
         _ => None,

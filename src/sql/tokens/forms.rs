@@ -26,7 +26,10 @@ impl Stream<'_> {
             "asymmetric" if self.is_behind(&["between"]) => self.at += 1,
             // TRIM(LEADING FROM x) is TRIM(LEADING x).
             "from" if self.is_behind(&["leading", "trailing", "both"]) => self.at += 1,
-            "from" if self.back(2).is_some_and(|token| token.is_word("trim")) && self.back(1).is_some_and(|t| t.is_symbol("(")) => {
+            "from"
+                if self.back(2).is_some_and(|token| token.is_word("trim"))
+                    && self.back(1).is_some_and(|t| t.is_symbol("(")) =>
+            {
                 self.at += 1;
             }
             "only" if !self.is_behind(&["row", "rows"]) => self.only()?,
@@ -126,7 +129,9 @@ impl Stream<'_> {
     fn substring(&mut self) -> Result<bool, Refusal> {
         let Some(closer) = self.closer(self.at + 1) else { return Ok(false) };
         let mut at = self.at + 2;
-        while at < closer && !self.tokens.get(at).is_some_and(|t| t.is_word("similar") || t.is_symbol(",") || t.is_word("from")) {
+        while at < closer
+            && !self.tokens.get(at).is_some_and(|t| t.is_word("similar") || t.is_symbol(",") || t.is_word("from"))
+        {
             at = self.closer(at).unwrap_or(at) + 1;
         }
         let similar = self.tokens.get(at).is_some_and(|token| token.is_word("similar"))
@@ -171,7 +176,8 @@ impl Stream<'_> {
             }
             end = self.closer(end).unwrap_or(end) + 1;
         }
-        let ends_with = |ahead: usize, word: &str| self.tokens.get(end + ahead).is_some_and(|token| token.is_word(word));
+        let ends_with =
+            |ahead: usize, word: &str| self.tokens.get(end + ahead).is_some_and(|token| token.is_word(word));
         if ends_with(1, "only") {
             self.out.push(key("LIMIT"));
             self.at = start;
@@ -286,9 +292,7 @@ impl Stream<'_> {
             _ => false,
         });
         let Some(open) = open else { return Ok(true) };
-        let is = |at: usize, words: &[&str]| {
-            matches!(self.out.get(at), Some(Out::Word(w)) if w.quote_style.is_none() && words.contains(&w.value.as_str()))
-        };
+        let is = |at: usize, words: &[&str]| matches!(self.out.get(at), Some(Out::Word(w)) if w.quote_style.is_none() && words.contains(&w.value.as_str()));
         let starts = ["partition", "order", "rows", "range", "groups"];
         let at = if is(open + 1, &starts) { open + 1 } else { open + 2 };
         if is(at, &["partition"]) {
@@ -353,7 +357,8 @@ impl Stream<'_> {
             let token = self.tokens.get(at)?;
             if token.is_word("join") {
                 joins += 1;
-                let free = ["cross", "natural"].iter().any(|word| self.tokens.get(at - 1).is_some_and(|t| t.is_word(word)));
+                let free =
+                    ["cross", "natural"].iter().any(|word| self.tokens.get(at - 1).is_some_and(|t| t.is_word(word)));
                 open += usize::from(!free);
             } else if token.is_word("on") || token.is_word("using") {
                 if open == 0 {
@@ -375,7 +380,9 @@ impl Stream<'_> {
             behind += 1;
             match self.back(behind).map(|token| &token.kind) {
                 Some(Kind::Symbol(symbol)) => return symbol == ")" || symbol == "]",
-                Some(Kind::Word(_) | Kind::Quoted(_)) if self.back(behind + 1).is_some_and(|t| t.is_symbol(".")) => behind += 1,
+                Some(Kind::Word(_) | Kind::Quoted(_)) if self.back(behind + 1).is_some_and(|t| t.is_symbol(".")) => {
+                    behind += 1
+                }
                 _ => return false,
             }
         }
@@ -394,12 +401,14 @@ impl Stream<'_> {
             }
             behind += 1;
         }
-        let is = |behind: usize, words: &[&str]| self.back(behind).is_some_and(|t| words.iter().any(|word| t.is_word(word)));
+        let is =
+            |behind: usize, words: &[&str]| self.back(behind).is_some_and(|t| words.iter().any(|word| t.is_word(word)));
         let distinct = is(behind, &["from"]) && is(behind + 1, &["distinct"]);
         // Behind an operand of SUBSTRING(a FROM b * c) an operand follows; behind a table, a clause or an alias and a clause.
         let clause = |ahead: usize| {
             self.peek(ahead).is_none_or(|token| {
-                let words = ["where", "group", "order", "limit", "join", "left", "inner", "as", "set", "union", "on", "cross"];
+                let words =
+                    ["where", "group", "order", "limit", "join", "left", "inner", "as", "set", "union", "on", "cross"];
                 words.iter().any(|word| token.is_word(word)) || token.is_symbol(",") || token.is_symbol(")")
             })
         };

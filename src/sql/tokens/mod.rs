@@ -214,7 +214,8 @@ impl<'a> Stream<'a> {
     fn word(&mut self, word: &str) -> Result<(), Refusal> {
         let after_dot = self.back(1).is_some_and(|token| token.is_symbol("."));
         // Behind a dot or AS every word is a name.
-        if !after_dot && !(self.is_behind(&["as"]) && !self.is_symbol(1, "(")) {
+        let label = after_dot || (self.is_behind(&["as"]) && !self.is_symbol(1, "("));
+        if !label {
             self.depth += 1;
             if self.depth > DEPTH {
                 return Err(Refusal::new(

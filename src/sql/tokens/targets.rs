@@ -20,7 +20,8 @@ impl Stream<'_> {
         }
         let open = self.at + length;
         let query = ["select", "with", "values", "table"].iter().any(|word| self.is_word(length + 1, word));
-        let columns = self.closer(open).filter(|_| self.is_symbol(length, "(") && !query && !self.is_symbol(length + 1, "("));
+        let columns =
+            self.closer(open).filter(|_| self.is_symbol(length, "(") && !query && !self.is_symbol(length + 1, "("));
         let behind = columns.map_or(open, |closer| closer + 1);
         self.out.push(key("into"));
         self.at += 1;
@@ -167,7 +168,9 @@ impl Stream<'_> {
         let Some(closer) = self.closer(open) else { return Ok(false) };
         let inner = self.tokens.get(open + 1..closer).unwrap_or(&[]);
         let plain = inner.iter().all(|token| {
-            matches!(token.kind, Kind::Quoted(_)) || token.is_symbol(",") || matches!(&token.kind, Kind::Word(word) if word != "collate")
+            matches!(token.kind, Kind::Quoted(_))
+                || token.is_symbol(",")
+                || matches!(&token.kind, Kind::Word(word) if word != "collate")
         });
         // Two names in a row are a column and its operator class.
         let pairs = inner.iter().zip(inner.iter().skip(1)).all(|(a, b)| a.is_symbol(",") || b.is_symbol(","));

@@ -29,8 +29,11 @@ pub(super) fn copy(c: &mut Cursor<'_>) -> Result<Utility, Refusal> {
         _ => return Err(c.refuse()),
     };
     if c.one_of(&["stdin", "stdout"]).is_none() {
-        return Err(Refusal::unsupported(Stage::Parse, "COPY from or to a file or program of the server is not carried out")
-            .hint("use FROM STDIN or TO STDOUT"));
+        return Err(Refusal::unsupported(
+            Stage::Parse,
+            "COPY from or to a file or program of the server is not carried out",
+        )
+        .hint("use FROM STDIN or TO STDOUT"));
     }
     c.words(&["with"]);
     let legacy = !c.is_symbol("(");

@@ -92,7 +92,9 @@ impl<'a> Cursor<'a> {
         let refusal = self.refuse();
         match self.skip().map(|token| &token.kind) {
             Some(Kind::Quoted(name)) => Ok(name.clone()),
-            Some(Kind::Word(name)) if matches!(category(name), None | Some(Category::Unreserved | Category::ColumnName)) => {
+            Some(Kind::Word(name))
+                if matches!(category(name), None | Some(Category::Unreserved | Category::ColumnName)) =>
+            {
                 Ok(name.clone())
             }
             _ => Err(refusal),

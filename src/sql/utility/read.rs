@@ -14,8 +14,29 @@ use crate::sql::parse::{expression, statement};
 /// 42601 where it is not understood, 0A000 where it is not carried out.
 pub(crate) fn read(tokens: &[Token]) -> Option<Result<Utility, Refusal>> {
     const KINDS: [&str; 23] = [
-        "begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release", "set", "reset", "show", "discard",
-        "declare", "fetch", "move", "close", "listen", "unlisten", "notify", "copy", "prepare", "execute", "deallocate",
+        "begin",
+        "start",
+        "commit",
+        "end",
+        "rollback",
+        "abort",
+        "savepoint",
+        "release",
+        "set",
+        "reset",
+        "show",
+        "discard",
+        "declare",
+        "fetch",
+        "move",
+        "close",
+        "listen",
+        "unlisten",
+        "notify",
+        "copy",
+        "prepare",
+        "execute",
+        "deallocate",
     ];
     let first = tokens.first()?;
     if first.is_word("explain") {
@@ -203,11 +224,8 @@ fn prepare(c: &mut Cursor<'_>) -> Result<Utility, Refusal> {
 
 fn execute(c: &mut Cursor<'_>) -> Result<Utility, Refusal> {
     let name = c.name()?;
-    let arguments = if c.symbol("(") {
-        c.parts()?.into_iter().map(expression).collect::<Result<_, _>>()?
-    } else {
-        Vec::new()
-    };
+    let arguments =
+        if c.symbol("(") { c.parts()?.into_iter().map(expression).collect::<Result<_, _>>()? } else { Vec::new() };
     Ok(Utility::Execute { name, arguments })
 }
 

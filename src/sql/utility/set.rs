@@ -103,13 +103,10 @@ fn setting(c: &mut Cursor<'_>) -> Result<(String, Option<Vec<SetValue>>), Refusa
     if c.words(&["time", "zone"]) {
         return Ok(("timezone".to_owned(), zone(c)?));
     }
-    let names = [
-        ("names", "client_encoding"),
-        ("schema", "search_path"),
-        ("role", "role"),
-    ];
+    let names = [("names", "client_encoding"), ("schema", "search_path"), ("role", "role")];
     for (word, setting) in names {
-        let assigned = c.peek(1).is_none_or(|token| token.is_symbol("=") || token.is_word("to") || token.is_symbol("."));
+        let assigned =
+            c.peek(1).is_none_or(|token| token.is_symbol("=") || token.is_word("to") || token.is_symbol("."));
         if c.is_word(word) && (!assigned || (word == "names" && c.peek(1).is_none())) {
             c.skip();
             if c.at_end() || c.words(&["default"]) {

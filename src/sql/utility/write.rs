@@ -1,8 +1,8 @@
 //! Utility statements as text.
 
 use super::{
-    CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, CursorOptions, Direction, Discard, ExplainOption, Explained,
-    Isolation, SetValue, TransactionMode, Utility,
+    CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, CursorOptions, Direction, Discard, ExplainOption,
+    Explained, Isolation, SetValue, TransactionMode, Utility,
 };
 use crate::catalog::{quote_ident, quote_literal};
 use crate::sql::render::{render, render_expr};
@@ -120,9 +120,8 @@ fn set(local: bool, name: &str, values: Option<&[SetValue]>) -> String {
     if let Some([value @ SetValue::Interval { .. }]) = values {
         return spaced(&[scope, "TIME ZONE", &set_value(value)]);
     }
-    let values = values.map_or("DEFAULT".to_owned(), |values| {
-        values.iter().map(set_value).collect::<Vec<_>>().join(", ")
-    });
+    let values =
+        values.map_or("DEFAULT".to_owned(), |values| values.iter().map(set_value).collect::<Vec<_>>().join(", "));
     spaced(&[scope, &setting(name), "TO", &values])
 }
 
