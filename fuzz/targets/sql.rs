@@ -1,0 +1,78 @@
+//! Statements: none panics, and what both parsers agree on is written as something that they agree on again.
+
+use std::sync::OnceLock;
+
+use pgpurpose::catalog::{Catalog, CatalogBuilder, RelationName};
+use pgpurpose::policy::PolicySet;
+use pgpurpose::sql::{self, Context, Kind};
+
+const SERVER: u32 = 150_004;
+
+const POLICY: &str = r#"
+version = 1
+unlisted_tables = "deny"
+[tables."public.users"]
+subject = "id"
+columns = { id = "open", name = "masked", secret = "secret" }
+[purposes.work]
+basis = "contract"
+description = "Work"
+[roles.worker]
+logins = ["worker"]
+purposes = ["work"]
+[[rules]]
+name = "work"
+roles = ["worker"]
+purposes = ["work"]
+read = ["open"]
+write = ["open"]
+mask = { masked = "first(1)" }
+"#;
+
+/// Reads, decides and rewrites the text for a role that sees one column, another through a mask, and not a third.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let text = text.to_owned();
+    sql::on_parser_stack(move || one(&text)).expect("nothing panics");
+}
+
+fn one(text: &str) {
+    let _ = sql::redact(text);
+    let _ = sql::stated_purpose(text);
+    let Ok(statements) = sql::split(text) else { return };
+    for statement in statements {
+        if let Ok(parsed) = sql::parse(statement, SERVER)
+            && let Kind::Statement(tree) = parsed.kind()
+        {
+            let again = sql::render(tree);
+            assert!(sql::parse(&again, SERVER).is_ok(), "what was rendered is refused: {again}");
+        }
+        let context = Context {
+            catalog: catalog(),
+            policies: policies(),
+            login: "worker",
+            purpose: "work",
+            search_path: &["public".to_owned()],
+            today: jiff::civil::date(2026, 11, 22),
+            observe: false,
+        };
+        if let Ok(enforced) = sql::enforce(statement, &context) {
+            let names = enforced.text().to_lowercase();
+            assert!(!names.contains("pgpurpose_row\".\"secret"), "a denied column is read: {names}");
+        }
+    }
+}
+
+fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(|| {
+        let mut builder = CatalogBuilder::new();
+        builder.table(RelationName::new("public", "users"), &[("id", "bigint"), ("name", "text"), ("secret", "text")], &["id"]);
+        builder.build()
+    })
+}
+
+fn policies() -> &'static PolicySet {
+    static POLICIES: OnceLock<PolicySet> = OnceLock::new();
+    POLICIES.get_or_init(|| PolicySet::from_sources(&[("fuzz.toml".to_owned(), POLICY.to_owned())]).expect("the policy is right"))
+}

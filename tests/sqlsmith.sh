@@ -1,0 +1,50 @@
+#!/bin/sh
+# SQLsmith's random statements through the proxy, for a role whose protected columns hold canaries.
+#
+# usage: tests/sqlsmith.sh CONNINFO-DIRECT CONNINFO-PROXY PROXY-PID [QUERIES] [SEED]
+#
+# The statements are made against the database itself, as superuser, without being run; each is then sent through the
+# proxy as it is. Fails where a canary comes back, the proxy ends, or it has grown by more than 64 MB.
+# `cargo test --test sqlsmith` sets everything up and calls this.
+set -eu
+direct=$1 proxied=$2 pid=$3 queries=${4:-1000} seed=${5:-1}
+canary=CANARY
+if ! command -v sqlsmith >/dev/null || ! command -v psql >/dev/null; then
+    echo "SKIPPED: sqlsmith or psql is not installed (apt-get install sqlsmith)" >&2
+    exit 77
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+memory() { awk '/^VmRSS:/ { print $2 }' "/proc/$pid/status"; }
+peak() { awk '/^VmHWM:/ { print $2 }' "/proc/$pid/status"; }
+
+sqlsmith --target="$direct" --dry-run --seed="$seed" --max-queries="$queries" >"$work/random.sql" 2>"$work/sqlsmith.log" || true
+made=$(grep -c ';$' "$work/random.sql" || true)
+if [ "$made" -eq 0 ]; then
+    echo "sqlsmith made nothing:" >&2
+    tail -5 "$work/sqlsmith.log" >&2
+    exit 1
+fi
+# The proxy is warm before its memory is measured.
+psql -X -q -A -t -d "$proxied" -c 'SELECT 1' >/dev/null
+before=$(memory)
+{ echo "SET statement_timeout = '500ms';"; cat "$work/random.sql"; } |
+    timeout "${SQLSMITH_SECONDS:-120}" psql -X -A -t -v VERBOSITY=verbose -d "$proxied" >"$work/out" 2>"$work/err" || status=$?
+kill -0 "$pid" || { echo "the proxy has ended" >&2; exit 1; }
+[ "${status:-0}" -ne 2 ] || { echo "the session was lost:" >&2; tail -3 "$work/err" >&2; exit 1; }
+after=$(memory)
+echo "$made statements, $(grep -c 'ERROR:  42501' "$work/err" || true) refused for want of a rule," \
+    "$(grep -c 'ERROR:  0A000' "$work/err" || true) not supported," \
+    "$(grep -cE 'ERROR:' "$work/err" || true) errors in all; $(wc -l <"$work/out") lines of answers;" \
+    "memory $before kB before, $after kB after, peak $(peak) kB"
+[ "${status:-0}" -ne 124 ] || echo "  stopped after ${SQLSMITH_SECONDS:-120} s"
+if grep -a "$canary" "$work/out" "$work/err" >"$work/leak"; then
+    echo "a canary came back:" >&2
+    head -5 "$work/leak" >&2
+    exit 1
+fi
+if [ $((after - before)) -gt 65536 ]; then
+    echo "the proxy has grown by $((after - before)) kB" >&2
+    exit 1
+fi
+psql -X -q -A -t -d "$proxied" -c 'SELECT 1' >/dev/null
