@@ -26,11 +26,11 @@ impl UpstreamTls {
     }
 }
 
-/// One connection's TLS.
+/// One connection's TLS; without both, none can begin.
 #[derive(Debug)]
 pub struct Connector {
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
+    config: Option<Arc<ClientConfig>>,
+    name: Option<ServerName<'static>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for UpstreamTls {
@@ -39,22 +39,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for U
     type Error = io::Error;
 
     fn make_tls_connect(&mut self, domain: &str) -> io::Result<Connector> {
-        // Called for every TCP host, whether TLS is used or not: without a configuration it is not.
-        let config = match &self.config {
-            Some(config) => Arc::clone(config),
-            None => Arc::new(refusing()?),
-        };
-        let name = ServerName::try_from(domain.to_owned())
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a host name"))?;
-        Ok(Connector { config, name })
+        // Called for every address, whether TLS is used or not; a Unix socket has no name.
+        Ok(Connector { config: self.config.clone(), name: ServerName::try_from(domain.to_owned()).ok() })
     }
-}
-
-/// Trusts nobody.
-fn refusing() -> io::Result<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(io::Error::other)?;
-    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Connector {
@@ -63,8 +50,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Conne
     type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted<S>>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        let connecting = tokio_rustls::TlsConnector::from(self.config).connect(self.name, stream);
-        Box::pin(async move { connecting.await.map(|stream| Encrypted(Box::new(stream))) })
+        Box::pin(async move {
+            let (Some(config), Some(name)) = (self.config, self.name) else {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS needs a host name, and `tls` to say how"));
+            };
+            let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await?;
+            Ok(Encrypted(Box::new(stream)))
+        })
     }
 }
 

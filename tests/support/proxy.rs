@@ -55,23 +55,30 @@ impl Proxy {
 
     /// With a policy's text, and more lines for the configuration (whole sections).
     pub fn start_with(cluster: &Cluster, upstream: Upstream, policy: &str, more: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("pgpurpose-test-").tempdir().unwrap();
-        let (port, admin_port) = (free_port(), free_port());
         let address = match upstream {
             Upstream::Socket => format!("{}:{}", cluster.socket_dir().display(), cluster.port()),
             Upstream::Tcp => cluster.tcp_address().unwrap(),
         };
+        let sections = format!(
+            "[upstream]\naddress = \"{address}\"\ntls = \"disable\"\ncatalog_login = \"pgpurpose\"\n\
+             [auth]\nmethod = \"relay\"\n{more}"
+        );
+        Self::start_sections(policy, "", &sections)
+    }
+
+    /// With a policy's text, more keys for `[listen]`, and all sections but `[listen]`, `[policy]`, `[audit]` and `[admin]`.
+    pub fn start_sections(policy: &str, listen: &str, sections: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("pgpurpose-test-").tempdir().unwrap();
+        let (port, admin_port) = (free_port(), free_port());
         let at = |name: &str| folder.path().join(name);
         fs::write(at("policy.toml"), policy).unwrap();
         fs::write(at("token.key"), "0123456789abcdef".repeat(4)).unwrap();
         fs::create_dir(at("audit")).unwrap();
         let config = format!(
-            "[listen]\naddress = \"127.0.0.1:{port}\"\n\
-             [upstream]\naddress = \"{address}\"\ntls = \"disable\"\ncatalog_login = \"pgpurpose\"\n\
-             [auth]\nmethod = \"relay\"\n\
+            "[listen]\naddress = \"127.0.0.1:{port}\"\n{listen}\n\
              [policy]\nfiles = [\"{policy}\"]\ntoken_key = \"file:{key}\"\n\
              [audit]\ndirectory = \"{audit}\"\n\
-             [admin]\naddress = \"127.0.0.1:{admin_port}\"\n{more}\n",
+             [admin]\naddress = \"127.0.0.1:{admin_port}\"\n{sections}\n",
             policy = at("policy.toml").display(),
             key = at("token.key").display(),
             audit = at("audit").display(),
