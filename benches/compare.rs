@@ -163,7 +163,7 @@ fn main() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     cluster.run_statements("bench", CONSENTS).unwrap();
     let always = Proxy::start_with(&cluster, Upstream::Socket, POLICY, "");
-    let written = Proxy::start_with(&cluster, Upstream::Socket, POLICY, "sync = \"written\"");
+    let written = Proxy::start_logging(&cluster, Upstream::Socket, POLICY, "", "sync = \"written\"");
     let local = |name, port, database: &str| Way {
         name,
         host: "127.0.0.1".to_owned(),

@@ -79,7 +79,7 @@ fn everything_the_contract_names_is_read() {
     assert_eq!(config.listen.max_connections, 50);
     assert_eq!(config.upstream.tls, UpstreamTls::Disable);
     assert_eq!(config.upstream.catalog_password, Some(SecretSource::Env("PGPURPOSE_CATALOG_PASSWORD".into())));
-    assert_eq!(config.auth, AuthMethod::Relay);
+    assert_eq!(config.auth.method, AuthMethod::Relay);
     assert_eq!(config.policy.mode, Mode::Observe);
     assert_eq!(config.policy.token_key, Some(SecretSource::File(folder.path().join("token.key"))));
     assert_eq!(config.audit.directory, folder.path().join("log"));
@@ -154,17 +154,53 @@ sync = \"allways\"
 
 #[test]
 fn what_is_missing_altogether_is_told() {
-    told("", &[(1, "`[upstream]` is missing"), (1, "`[policy]` is missing"), (1, "write `method = \"relay\"`")]);
+    told("", &[(1, "`[upstream]` is missing"), (1, "`[policy]` is missing")]);
 }
 
 const REST: &str = "\n[policy]\nfiles = [\"policies/*.toml\"]\n";
 
 #[test]
-fn methods_that_are_not_carried_out_are_refused() {
-    for method in ["passthrough", "scram"] {
-        let text = format!("[upstream]\naddress = \"db:5432\"\n[auth]\nmethod = \"{method}\"{REST}");
-        told(&text, &[(4, "is not carried out by this version: write `method = \"relay\"`")]);
-    }
+fn passthrough_is_the_method_where_nothing_is_said() {
+    let folder = folder();
+    let text = format!("[upstream]\naddress = \"db:5432\"{REST}");
+    let config = Config::from_text("c.toml", &text, folder.path()).unwrap();
+    assert_eq!(config.auth, pgpurpose::config::Auth::with(AuthMethod::Passthrough));
+    assert!(config.logins.is_empty());
+}
+
+const VERIFIER: &str = "SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+#[test]
+fn scram_has_logins_of_its_own_and_no_other_method_has() {
+    let login = |name: &str, upstream: &str| {
+        format!("[[logins]]\nname = \"{name}\"\nverifier = \"{VERIFIER}\"\nupstream_login = \"{upstream}\"\nupstream_password = \"env:X\"\n")
+    };
+    let with = |method: &str, logins: &str| {
+        format!("[upstream]\naddress = \"/run/pg\"\n[auth]\nmethod = \"{method}\"{REST}{logins}")
+    };
+    let folder = folder();
+    let good = with("scram", &format!("{}{}", login("crm", "crm_db"), login("web", "web_db")));
+    let config = Config::from_text("c.toml", &good, folder.path()).unwrap();
+    assert_eq!((config.logins.len(), config.logins[0].upstream_login.as_str()), (2, "crm_db"));
+    assert!(!format!("{config:?}").contains("AAAA"), "a verifier is not printed");
+    told(&with("scram", ""), &[(1, "needs `[[logins]]`")]);
+    told(&with("relay", &login("crm", "crm_db")), &[(7, "for `method = \"scram\"` only")]);
+    told(&with("scram", &format!("{}{}", login("crm", "postgres"), login("web", "postgres"))), &[(12, "each needs its own")]);
+    told(&with("scram", &login("crm", "x").replace("SCRAM-SHA-256$", "md5")), &[(9, "not a SCRAM-SHA-256 verifier")]);
+    told(&with("scram", &login("crm", "x").replace("env:X", "geheim")), &[(11, "write `env:NAME` or `file:PATH`")]);
+    told(&with("scram", "[[logins]]\nname = \"a\"\n"), &[(7, "needs `name` and `verifier`")]);
+}
+
+#[test]
+fn a_login_is_relayed_in_plain_to_this_machine_only() {
+    let with = |more: &str| format!("[upstream]\naddress = \"db:5432\"\n[auth]\nmethod = \"relay\"\n{more}{REST}");
+    told(&with(""), &[(4, "`db:5432` is another")]);
+    assert_eq!(faults(&with("allow_weak = true")), Vec::<String>::new());
+    told(&with("client_certificate = \"verify-full\"\nallow_weak = true"), &[(5, "needs `tls_client_ca`")]);
+}
+
+#[test]
+fn a_method_that_there_is_not_is_refused() {
     told(
         &format!("[upstream]\naddress = \"db:5432\"\n[auth]\nmethod = \"relai\"{REST}"),
         &[(4, "did you mean `relay`?")],
@@ -202,6 +238,9 @@ fn a_file_that_cannot_be_read_is_a_fault() {
 #[test]
 fn without_a_file_the_configuration_is_the_default() {
     let config = Config::for_upstream("127.0.0.1:5432".parse().unwrap(), vec!["policies/*.toml".into()]);
-    assert_eq!(config.auth, AuthMethod::Relay);
+    assert_eq!(config.auth.method, AuthMethod::Relay);
+    assert_eq!(config.upstream.tls, UpstreamTls::Disable);
+    let far = Config::for_upstream("db.example:5432".parse().unwrap(), Vec::new());
+    assert_eq!((far.auth.method, far.upstream.tls), (AuthMethod::Passthrough, UpstreamTls::Prefer));
     assert_eq!(config.policy.mode, Mode::Enforce);
 }

@@ -132,7 +132,17 @@ pub enum Event<'a> {
     /// A statement ended.
     Outcome(Outcome<'a>),
     /// A login was accepted.
-    Connect(Cow<'a, SessionFacts>),
+    Connect {
+        /// The session.
+        #[serde(flatten)]
+        session: Cow<'a, SessionFacts>,
+        /// How the login was checked: `passthrough`, `scram`, `relay`.
+        authentication: &'a str,
+        /// The version of TLS, where it was used.
+        tls: Option<&'a str>,
+        /// The common name of the client's certificate, where it has one.
+        certificate: Option<&'a str>,
+    },
     /// A session ended.
     Disconnect {
         /// The session.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, Config as Connection, NoTls};
+use tokio_postgres::{Client, Config as Connection};
 
-use crate::catalog::{CatalogStore, RelationName, connect_plain};
-use crate::config::{Config, UpstreamAddress, UpstreamTls};
+use crate::catalog::{CatalogStore, Connect, LoadError, RelationName, Verifiers};
+use crate::config::{Config, UpstreamAddress};
 use crate::policy::PolicySet;
+use crate::upstream::{Address, Servers, TlsMode, UpstreamTls};
 
 /// How long the database may take to answer a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,6 +18,7 @@ pub(super) struct Database {
     /// Its name.
     pub(super) name: String,
     connection: Connection,
+    tls: UpstreamTls,
 }
 
 impl Database {
@@ -26,18 +28,11 @@ impl Database {
     /// # Errors
     /// In words for the operator.
     pub(super) async fn find(config: &Config, policies: &PolicySet, name: Option<&str>) -> Result<Self, String> {
-        match config.upstream.tls {
-            UpstreamTls::Disable | UpstreamTls::Prefer => {}
-            UpstreamTls::Require | UpstreamTls::VerifyFull => {
-                return Err("the catalog cannot be read over TLS yet: use a Unix socket or a loopback address, and \
-                            `tls = \"disable\"`"
-                    .to_owned());
-            }
-        }
+        let tls = upstream_tls(config)?;
         let mut last = "no address of a database is configured".to_owned();
         for address in &config.upstream.addresses {
-            let connection = connection(config, address)?;
-            match Self::on(&connection, policies, name).await {
+            let connection = connection(config, address, &tls)?;
+            match Self::on(&connection, &tls, policies, name).await {
                 Ok(database) => return Ok(database),
                 Err(error) => last = format!("the database at {address}: {error}"),
             }
@@ -45,11 +40,15 @@ impl Database {
         Err(last)
     }
 
-    async fn on(connection: &Connection, policies: &PolicySet, name: Option<&str>) -> Result<Self, String> {
+    async fn on(
+        connection: &Connection,
+        tls: &UpstreamTls,
+        policies: &PolicySet, name: Option<&str>,
+    ) -> Result<Self, String> {
         let named = |name: &str| {
             let mut connection = connection.clone();
             connection.dbname(name);
-            Self { name: name.to_owned(), connection }
+            Self { name: name.to_owned(), connection, tls: tls.clone() }
         };
         if let Some(name) = name {
             let database = named(name);
@@ -101,7 +100,11 @@ impl Database {
     /// # Errors
     /// In words for the operator.
     pub(super) async fn client(&self) -> Result<Client, String> {
-        let (client, connection) = self.connection.connect(NoTls).await.map_err(|error| described(&error))?;
+        self.open().await.map_err(|error| described(&error))
+    }
+
+    async fn open(&self) -> Result<Client, tokio_postgres::Error> {
+        let (client, connection) = self.connection.connect(self.tls.clone()).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "the proxy's own connection ended");
@@ -110,12 +113,26 @@ impl Database {
         Ok(client)
     }
 
+    /// Makes connections for those that keep one.
+    fn connect(&self) -> Connect {
+        let database = self.clone();
+        Box::new(move || {
+            let database = database.clone();
+            Box::pin(async move { database.open().await.map_err(|error| LoadError::Connect(described(&error))) })
+        })
+    }
+
+    /// The verifiers of the database's own logins.
+    pub(super) fn verifiers(&self) -> Verifiers {
+        Verifiers::new(self.connect())
+    }
+
     /// Reads the catalog.
     ///
     /// # Errors
     /// In words for the operator.
     pub(super) async fn catalog(&self) -> Result<CatalogStore, String> {
-        CatalogStore::open(connect_plain(self.connection.clone())).await.map_err(|error| error.to_string())
+        CatalogStore::open(self.connect()).await.map_err(|error| error.to_string())
     }
 }
 
@@ -125,11 +142,42 @@ const COUNT: &str = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_class AS c \
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
     WHERE (n.nspname::text, c.relname::text) IN (SELECT * FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])))";
 
-fn connection(config: &Config, address: &UpstreamAddress) -> Result<Connection, String> {
+/// TLS towards the database, its files read.
+///
+/// # Errors
+/// A file that cannot be used.
+pub(super) fn upstream_tls(config: &Config) -> Result<UpstreamTls, String> {
+    let mode = match config.upstream.tls {
+        crate::config::UpstreamTls::Disable => TlsMode::Disable,
+        crate::config::UpstreamTls::Prefer => TlsMode::Prefer,
+        crate::config::UpstreamTls::Require => TlsMode::Require,
+        crate::config::UpstreamTls::VerifyFull => TlsMode::VerifyFull,
+    };
+    let own = config.upstream.tls_identity.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
+    UpstreamTls::new(mode, config.upstream.tls_ca.as_deref(), own).map_err(|error| error.to_string())
+}
+
+/// Where the database is, for sessions.
+///
+/// # Errors
+/// As [`upstream_tls`].
+pub(super) fn servers(config: &Config) -> Result<Servers, String> {
+    let addresses: Result<Vec<Address>, _> =
+        config.upstream.addresses.iter().map(|address| address.to_string().parse()).collect();
+    Ok(Servers::new(addresses.map_err(|error| format!("{error}"))?, upstream_tls(config)?))
+}
+
+fn connection(config: &Config, address: &UpstreamAddress, tls: &UpstreamTls) -> Result<Connection, String> {
     let mut connection = Connection::new();
     match address {
-        UpstreamAddress::Tcp(tcp) => connection.host(&tcp.host).port(tcp.port),
-        UpstreamAddress::Unix { directory, port } => connection.host_path(directory).port(*port),
+        UpstreamAddress::Tcp(tcp) => {
+            tls.apply(&mut connection);
+            connection.host(&tcp.host).port(tcp.port)
+        }
+        UpstreamAddress::Unix { directory, port } => {
+            UpstreamTls::disabled().apply(&mut connection);
+            connection.host_path(directory).port(*port)
+        }
     };
     connection.user(&config.upstream.catalog_login).application_name("pgpurpose").connect_timeout(CONNECT_TIMEOUT);
     if let Some(source) = &config.upstream.catalog_password {

@@ -2,11 +2,13 @@
 
 mod assumed;
 mod audit;
+mod auth;
 mod check;
 pub mod cluster;
 mod database;
 pub mod demo;
 mod explain;
+mod hash_password;
 mod output;
 mod serve;
 mod setup;
@@ -54,7 +56,7 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// The proxy
     #[command(
-        after_help = "SIGHUP loads the policies again, all of them or none; SIGTERM and SIGINT end every session and the proxy.\n\nExamples:\n  pgpurpose serve --config pgpurpose.toml\n  pgpurpose serve --upstream 127.0.0.1:5432 --policy 'policies/*.toml' --audit /var/log/pgpurpose"
+        after_help = "SIGHUP loads the policies again, all of them or none, and certificate and key, which are also read when their files\nchange; SIGTERM and SIGINT end every session and the proxy.\n\nWithout a file, logins are relayed to a database on this machine (a Unix socket, or a loopback address without TLS);\nto any other, the proxy checks them itself with the database's own verifiers (`method = \"passthrough\"`), and TLS is used\nwhere the database offers it.\n\nExamples:\n  pgpurpose serve --config pgpurpose.toml\n  pgpurpose serve --upstream 127.0.0.1:5432 --policy 'policies/*.toml' --audit /var/log/pgpurpose"
     )]
     Serve(serve::ServeArgs),
     /// Check configuration and policies, and run the policies' own tests
@@ -67,6 +69,11 @@ enum Verb {
         after_help = "Examples:\n  pgpurpose explain --config pgpurpose.toml --login support_agent 'SELECT * FROM customers'\n  pgpurpose explain --policy policies/shop.toml --login analyst --purpose analytics --json 'SELECT city FROM customers'\n  pgpurpose explain --config pgpurpose.toml --login support_agent --file statements.jsonl"
     )]
     Explain(explain::ExplainArgs),
+    /// Make the entry of a login for `method = "scram"` from a password
+    #[command(
+        after_help = "The password is read twice from the terminal, without echo, or once from a pipe; only its verifier is printed.\n\nExample:\n  pgpurpose hash-password support_agent >> pgpurpose.toml"
+    )]
+    HashPassword(hash_password::HashPasswordArgs),
     /// Read the access log, and prove that nothing in it was changed
     Audit(audit::AuditArgs),
 }
@@ -88,6 +95,7 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
         Verb::Serve(arguments) => serve::run(&arguments, output),
         Verb::Check(arguments) => check::run(&arguments, output),
         Verb::Explain(arguments) => explain::run(&arguments, output),
+        Verb::HashPassword(arguments) => hash_password::run(&arguments, output),
         Verb::Audit(arguments) => audit::run(&arguments, output),
     }
 }

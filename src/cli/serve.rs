@@ -9,21 +9,23 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Ending;
-use super::database::Database;
+use super::auth::{self, Trouble};
+use super::database::{self, Database};
 use super::output::Output;
 use super::setup::{self, Source};
 use crate::audit::{AuditLog, Event, Sync};
-use crate::config::{AuditSync, AuthMethod, Config, Fault, HostPort, Mode, UpstreamTls};
+use crate::config::{AuditSync, Config, Fault, HostPort, Mode};
 use crate::policy::PolicySet;
 use crate::server::admin::{self, Admin, Running};
 use crate::server::{ListenTls, Options, Server};
 use crate::session::{Parts, Shared};
 use crate::sql::{TokenKey, enforce};
 use crate::telemetry::{self, Metrics};
-use crate::upstream;
 
 /// How often the catalog is read again for changes that did not pass through the proxy.
 const CATALOG_EVERY: Duration = Duration::from_secs(60);
+/// How often the files of certificate and key are looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -101,16 +103,18 @@ impl Proxy {
         for warning in policies.warnings() {
             tracing::warn!("{warning}");
         }
-        match config.auth {
-            AuthMethod::Relay => {}
-            AuthMethod::Passthrough | AuthMethod::Scram => {
-                return Err(plain("only `method = \"relay\"` is carried out yet in `[auth]`"));
-            }
-        }
         let mut options = options(&config)?;
         let keyed = keys(&config, &policies, &mut options)?;
         let database = Database::find(&config, &policies, database).await.map_err(plain)?;
         options.database = Some(database.name.clone());
+        options.method = auth::method(&config, &database).map_err(plain)?;
+        for trouble in auth::trouble(&config, &policies, &database).await.map_err(plain)? {
+            match trouble {
+                Trouble::Wrong(text) => return Err(plain(text)),
+                Trouble::Note(text) => tracing::warn!("{text}"),
+            }
+        }
+        let tls = options.tls.clone();
         let catalog = Arc::new(database.catalog().await.map_err(plain)?);
         let metrics = Arc::new(Metrics::default());
         let sync = match config.audit.sync {
@@ -140,11 +144,16 @@ impl Proxy {
         let server = Server::start(options, Arc::clone(&proxy.shared)).map_err(plain)?;
         let fresh = tokio::spawn(async move { catalog.keep_fresh(CATALOG_EVERY).await });
         ready(&database.name);
+        let mut certificate = tokio::time::interval(CERTIFICATE_EVERY);
         let reason = loop {
             tokio::select! {
                 _ = stop.recv() => break "SIGTERM",
                 _ = interrupt.recv() => break "SIGINT",
-                _ = reload.recv() => proxy.reload().await,
+                _ = reload.recv() => {
+                    renew(tls.as_ref()).await;
+                    proxy.reload().await;
+                }
+                _ = certificate.tick() => renew(tls.as_ref()).await,
             }
         };
         tracing::info!(reason, "stopping");
@@ -242,6 +251,16 @@ impl Proxy {
     }
 }
 
+/// Reads certificate and key again; sessions that are open keep theirs.
+async fn renew(tls: Option<&ListenTls>) {
+    let Some(tls) = tls.cloned() else { return };
+    match tokio::task::spawn_blocking(move || tls.reload()).await {
+        Ok(Ok(true)) => tracing::info!("certificate and key loaded"),
+        Ok(Ok(false)) | Err(_) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the certificate was not loaded; the one before stays in use"),
+    }
+}
+
 fn mode(config: &Config) -> &'static str {
     match config.policy.mode {
         Mode::Enforce => "enforce",
@@ -250,17 +269,14 @@ fn mode(config: &Config) -> &'static str {
 }
 
 fn options(config: &Config) -> Result<Options, Vec<Fault>> {
-    let mode = match config.upstream.tls {
-        UpstreamTls::Disable => upstream::TlsMode::Disable,
-        UpstreamTls::Prefer => upstream::TlsMode::Prefer,
-        UpstreamTls::Require => upstream::TlsMode::Require,
-        UpstreamTls::VerifyFull => upstream::TlsMode::VerifyFull,
-    };
-    let tls = upstream::UpstreamTls::new(mode, config.upstream.tls_ca.as_deref()).map_err(plain)?;
-    let addresses: Result<Vec<upstream::Address>, _> =
-        config.upstream.addresses.iter().map(|address| address.to_string().parse()).collect();
-    let mut options = Options::new("", upstream::Servers::new(addresses.map_err(plain)?, tls));
+    let mut options = Options::new("", database::servers(config).map_err(plain)?);
     options.listen = config.listen.addresses.iter().map(ToString::to_string).collect();
+    let most = |limit: Option<u32>| limit.map(|limit| limit.try_into().unwrap_or(usize::MAX));
+    options.max_connections_per_login = most(config.listen.max_connections_per_login);
+    options.max_connections_per_address = most(config.listen.max_connections_per_address);
+    options.login_timeout = Duration::from_secs(config.auth.limits.timeout.into());
+    options.limits = config.auth.limits;
+    options.client_certificate = config.auth.client_certificate.clone();
     options.max_connections = config.listen.max_connections.try_into().unwrap_or(usize::MAX);
     if let Some(tls) = &config.listen.tls {
         let made = ListenTls::new(&tls.certificate, &tls.key, tls.client_ca.as_deref(), config.listen.require_tls);

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::address::{HostPort, UpstreamAddress};
+use super::address::HostPort;
 use super::document::{Document, Section, alike, quoted};
+use super::auth;
 use super::fault::{Fault, Located, Place};
 use super::secret::SecretSource;
 use super::server::{
-    Admin, Audit, AuditSync, AuthMethod, Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls, default,
-    pattern,
+    Admin, Audit, AuditSync, Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls, default, pattern,
 };
 
 impl Config {
@@ -48,7 +48,9 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
     }
     let upstream = upstream.and_then(|section| upstream_of(document, section, base));
     let section = top.section("auth", document);
-    let auth = auth(document, section, &top.place.clone(), upstream.as_ref());
+    let auth = auth::read(document, section, &top.place.clone(), upstream.as_ref(), listen.tls.as_ref());
+    let sections = top.sections("logins", document);
+    let logins = auth::logins(document, sections, auth.as_ref().map(|auth| auth.method), &top.place.clone(), base);
     let policy = top.section("policy", document);
     if policy.is_none() {
         document.fault(&top.place.clone(), "`[policy]` is missing: it says which policies are in force");
@@ -67,7 +69,7 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
         }
     };
     top.finish(document);
-    Some(Config { listen, upstream: upstream?, auth: auth?, policy: policy?, audit, admin })
+    Some(Config { listen, upstream: upstream?, auth: auth?, logins, policy: policy?, audit, admin })
 }
 
 /// Reads a text as a value whose error says what is wrong.
@@ -82,7 +84,7 @@ fn parsed<T: std::str::FromStr<Err = String>>(text: &Located<String>, document: 
 }
 
 /// Reads one of a few words.
-fn word<T: Copy>(
+pub(super) fn word<T: Copy>(
     key: &str,
     text: Option<Located<String>>,
     words: &[(&str, T)],
@@ -111,7 +113,7 @@ fn path(section: &mut Section<'_>, key: &'static str, base: &Path, document: &mu
     Some(base.join(text.value))
 }
 
-fn secret(section: &mut Section<'_>, key: &'static str, base: &Path, document: &mut Document) -> Option<SecretSource> {
+pub(super) fn secret(section: &mut Section<'_>, key: &'static str, base: &Path, document: &mut Document) -> Option<SecretSource> {
     let text = section.string(key, document)?;
     match SecretSource::parse(&text.value, base) {
         Ok(source) => Some(source),
@@ -136,7 +138,8 @@ fn addresses<T: std::str::FromStr<Err = String>>(section: &mut Section<'_>, docu
 fn listen(document: &mut Document, section: Option<Section<'_>>, base: &Path) -> Listen {
     let here = || vec![HostPort { host: default::LISTEN.to_owned(), port: default::LISTEN_PORT }];
     let mut listen =
-        Listen { addresses: here(), tls: None, require_tls: false, max_connections: default::MAX_CONNECTIONS };
+        Listen { addresses: here(), tls: None, require_tls: false, max_connections: default::MAX_CONNECTIONS,
+        max_connections_per_login: None, max_connections_per_address: None };
     let Some(mut section) = section else { return listen };
     if let Some(addresses) = addresses(&mut section, document) {
         listen.addresses = addresses;
@@ -161,6 +164,10 @@ fn listen(document: &mut Document, section: Option<Section<'_>>, base: &Path) ->
     if let Some(max) = section.integer("max_connections", 1..=1_000_000, document) {
         listen.max_connections = max.value;
     }
+    let most = |max: Located<u32>| max.value;
+    listen.max_connections_per_login = section.integer("max_connections_per_login", 1..=1_000_000, document).map(most);
+    listen.max_connections_per_address =
+        section.integer("max_connections_per_address", 1..=1_000_000, document).map(most);
     section.finish(document);
     listen
 }
@@ -178,6 +185,14 @@ fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -
     ];
     let tls = word("tls", section.string("tls", document), &words, UpstreamTls::Disable, document);
     let tls_ca = path(&mut section, "tls_ca", base, document);
+    let certificate = path(&mut section, "tls_cert", base, document);
+    let key = path(&mut section, "tls_key", base, document);
+    if certificate.is_some() != key.is_some() {
+        document.fault(&section.place, "`tls_cert` and `tls_key` go together");
+    }
+    if tls == UpstreamTls::Disable && certificate.is_some() {
+        document.fault(&section.place, "`tls_cert` needs `tls`: `prefer`, `require` or `verify-full`");
+    }
     let login = section.string("catalog_login", document);
     let catalog_password = secret(&mut section, "catalog_password", base, document);
     if let Some(login) = login.as_ref().filter(|login| login.value.is_empty()) {
@@ -185,61 +200,7 @@ fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -
     }
     section.finish(document);
     let catalog_login = login.map_or_else(|| default::CATALOG_LOGIN.to_owned(), |login| login.value);
-    Some(Upstream { addresses: addresses?, tls, tls_ca, catalog_login, catalog_password })
-}
-
-/// The methods that are carried out.
-const CARRIED_OUT: &[AuthMethod] = &[AuthMethod::Relay];
-
-fn auth(
-    document: &mut Document,
-    section: Option<Section<'_>>,
-    top: &Place,
-    upstream: Option<&Upstream>,
-) -> Option<AuthMethod> {
-    let (method, place) = match section {
-        None => (AuthMethod::Passthrough, top.clone()),
-        Some(mut section) => {
-            let text = section.string("method", document);
-            let place = text.as_ref().map_or(section.place.clone(), |text| text.place.clone());
-            let words =
-                [("passthrough", AuthMethod::Passthrough), ("scram", AuthMethod::Scram), ("relay", AuthMethod::Relay)];
-            let before = document.faults.len();
-            let method = word("method", text, &words, AuthMethod::Passthrough, document);
-            section.finish(document);
-            if document.faults.len() > before {
-                return None;
-            }
-            (method, place)
-        }
-    };
-    if !CARRIED_OUT.contains(&method) {
-        let name = match method {
-            AuthMethod::Passthrough => "passthrough",
-            AuthMethod::Scram => "scram",
-            AuthMethod::Relay => "relay",
-        };
-        document.fault(
-            &place,
-            format!(
-                "`method = \"{name}\"` is not carried out by this version: write `method = \"relay\"` under `[auth]`"
-            ),
-        );
-        return None;
-    }
-    if method == AuthMethod::Relay
-        && let Some(upstream) = upstream
-        && upstream.tls != UpstreamTls::Disable
-        && upstream.addresses.iter().any(|address| matches!(address, UpstreamAddress::Tcp(_)))
-    {
-        document.fault(
-            &place,
-            "`relay` works over a Unix socket or plain TCP only (`tls = \"disable\"`): over TLS the login is bound to the \
-             certificate of the connection (channel binding), and a relayed one fails",
-        );
-        return None;
-    }
-    Some(method)
+    Some(Upstream { addresses: addresses?, tls, tls_ca, tls_identity: certificate.zip(key), catalog_login, catalog_password })
 }
 
 fn policy_of(document: &mut Document, mut section: Section<'_>, base: &Path) -> Option<Policy> {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::address::{HostPort, UpstreamAddress};
 use super::secret::SecretSource;
+use super::verifier::Verifier;
 
 /// What `pgpurpose serve` needs. Paths are absolute, or relative to the working directory where the configuration's was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +14,9 @@ pub struct Config {
     /// `[upstream]`
     pub upstream: Upstream,
     /// `[auth]`
-    pub auth: AuthMethod,
+    pub auth: Auth,
+    /// `[[logins]]`, for `method = "scram"`.
+    pub logins: Vec<Login>,
     /// `[policy]`
     pub policy: Policy,
     /// `[audit]`
@@ -33,6 +36,10 @@ pub struct Listen {
     pub require_tls: bool,
     /// Sessions at a time.
     pub max_connections: u32,
+    /// Sessions at a time of one login.
+    pub max_connections_per_login: Option<u32>,
+    /// Sessions at a time from one address.
+    pub max_connections_per_address: Option<u32>,
 }
 
 /// Certificate and key of the proxy.
@@ -55,6 +62,8 @@ pub struct Upstream {
     pub tls: UpstreamTls,
     /// PEM file of the authorities that may have signed the database's certificate.
     pub tls_ca: Option<PathBuf>,
+    /// PEM files of the proxy's own certificate and key, for a database that asks for one.
+    pub tls_identity: Option<(PathBuf, PathBuf)>,
     /// The proxy's own login.
     pub catalog_login: String,
     /// Its password, where the database asks for one.
@@ -83,6 +92,87 @@ pub enum AuthMethod {
     Scram,
     /// The database checks; the exchange is passed on.
     Relay,
+}
+
+impl AuthMethod {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passthrough => "passthrough",
+            Self::Scram => "scram",
+            Self::Relay => "relay",
+        }
+    }
+}
+
+/// How logins are checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// By whom.
+    pub method: AuthMethod,
+    /// What a client's certificate must say, where `tls_client_ca` asks for one.
+    pub client_certificate: ClientCertificate,
+    /// Whether a login may be relayed in plain to another machine, and the database may ask for the password in clear or as
+    /// MD5.
+    pub allow_weak: bool,
+    /// Limits before and while a client logs in.
+    pub limits: Limits,
+}
+
+/// What a client's certificate must say; the words are those of `clientcert` in `pg_hba.conf`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// An authority of `tls_client_ca` has signed it.
+    VerifyCa,
+    /// And its common name is the login, or is listed with the login here.
+    VerifyFull(Vec<(String, Vec<String>)>),
+}
+
+/// Limits before and while a client logs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Seconds from the connection to the end of the login.
+    pub timeout: u32,
+    /// Connections that have not logged in yet.
+    pub pending: u32,
+    /// The same from one address.
+    pub pending_per_address: u32,
+    /// Failed logins a minute of one login from one address.
+    pub failures_per_login: u32,
+    /// Failed logins a minute from one address.
+    pub failures_per_address: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: 60,
+            pending: 1000,
+            pending_per_address: 100,
+            failures_per_login: 10,
+            failures_per_address: 100,
+        }
+    }
+}
+
+impl Auth {
+    /// A method, and everything else as it is by default.
+    pub fn with(method: AuthMethod) -> Self {
+        Self { method, client_certificate: ClientCertificate::VerifyCa, allow_weak: false, limits: Limits::default() }
+    }
+}
+
+/// A login of the proxy's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// As the client and the policies name it.
+    pub name: String,
+    /// What its password is checked with.
+    pub verifier: Verifier,
+    /// The database's login.
+    pub upstream_login: String,
+    /// Its password, where the database asks for one.
+    pub upstream_password: Option<SecretSource>,
 }
 
 /// Which policies are in force, and how.
@@ -141,9 +231,16 @@ pub(super) mod default {
 }
 
 impl Config {
-    /// A configuration without a file: everything that is not given is as it is by default. `files` are patterns,
-    /// relative to the working directory.
+    /// A configuration without a file: everything that is not given is as it is by default. The login is relayed over a Unix
+    /// socket and to this machine's own address, where that always works; elsewhere it is `passthrough` over TLS where the
+    /// database offers it. `files` are patterns, relative to the working directory.
     pub fn for_upstream(upstream: UpstreamAddress, files: Vec<String>) -> Self {
+        let near = match &upstream {
+            UpstreamAddress::Unix { .. } => true,
+            UpstreamAddress::Tcp(address) => address.is_loopback(),
+        };
+        let (method, tls) =
+            if near { (AuthMethod::Relay, UpstreamTls::Disable) } else { (AuthMethod::Passthrough, UpstreamTls::Prefer) };
         let here = |port| HostPort { host: default::LISTEN.to_owned(), port };
         Self {
             listen: Listen {
@@ -151,15 +248,19 @@ impl Config {
                 tls: None,
                 require_tls: false,
                 max_connections: default::MAX_CONNECTIONS,
+                max_connections_per_login: None,
+                max_connections_per_address: None,
             },
             upstream: Upstream {
                 addresses: vec![upstream],
-                tls: UpstreamTls::Disable,
+                tls,
                 tls_ca: None,
+                tls_identity: None,
                 catalog_login: default::CATALOG_LOGIN.to_owned(),
                 catalog_password: None,
             },
-            auth: AuthMethod::Relay,
+            auth: Auth::with(method),
+            logins: Vec::new(),
             policy: Policy { files, mode: Mode::Enforce, token_key: None },
             audit: Audit { directory: PathBuf::from(default::AUDIT), sync: AuditSync::Always },
             admin: Admin { address: Some(here(default::ADMIN_PORT)) },

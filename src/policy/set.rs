@@ -108,6 +108,11 @@ impl PolicySet {
         faults
     }
 
+    /// Every login that has a role.
+    pub fn logins(&self) -> impl Iterator<Item = &str> {
+        self.logins.keys().map(String::as_str)
+    }
+
     /// The role of a PostgreSQL login.
     pub fn role_of(&self, login: &str) -> Option<&Role> {
         self.roles.get(self.logins.get(login)?)

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,9 +11,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::login::login;
+use super::gate::{Gate, Seat, SessionLimits};
+use super::login::{Peer, login, refused, session_id};
+use super::prove::Method;
 use super::startup::{NoSession, negotiate, say};
 use super::tls::ListenTls;
+use crate::audit::SessionFacts;
+use crate::config::{ClientCertificate, Limits};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::{Session, Shared, stopped};
 use crate::sql::TokenKey;
@@ -35,8 +38,18 @@ pub struct Options {
     pub workers: usize,
     /// TLS for clients, where it is offered.
     pub tls: Option<ListenTls>,
-    /// Connections at the same time; one more is refused with 53300.
+    /// Sessions at the same time; one more is refused with 53300.
     pub max_connections: usize,
+    /// The same of one login.
+    pub max_connections_per_login: Option<usize>,
+    /// The same from one address.
+    pub max_connections_per_address: Option<usize>,
+    /// How logins are checked.
+    pub method: Method,
+    /// What a client's certificate must say, where one is asked for.
+    pub client_certificate: ClientCertificate,
+    /// Limits on connections that have not logged in, and on failed logins.
+    pub limits: Limits,
     /// From the first byte to the first ReadyForQuery.
     pub login_timeout: Duration,
     /// The database.
@@ -56,6 +69,11 @@ impl Options {
             workers: 0,
             tls: None,
             max_connections: 1000,
+            max_connections_per_login: None,
+            max_connections_per_address: None,
+            method: Method::Relay { allow_weak: false },
+            client_certificate: ClientCertificate::VerifyCa,
+            limits: Limits::default(),
             login_timeout: Duration::from_secs(60),
             upstream,
             token_key: None,
@@ -92,7 +110,7 @@ struct Worker {
     options: Arc<Options>,
     shared: Arc<Shared>,
     shutdown: watch::Receiver<bool>,
-    connections: Arc<AtomicUsize>,
+    gate: Arc<Gate>,
     pool: Pool,
 }
 
@@ -122,14 +140,20 @@ impl Server {
             }
         }
         let (shutdown, stopped) = watch::channel(false);
-        let (options, connections) = (Arc::new(options), Arc::new(AtomicUsize::new(0)));
+        let sessions = SessionLimits {
+            all: options.max_connections,
+            per_login: options.max_connections_per_login,
+            per_address: options.max_connections_per_address,
+        };
+        let gate = Arc::new(Gate::new(options.limits, sessions));
+        let options = Arc::new(options);
         let mut workers = Vec::new();
         for (number, listeners) in sockets.into_iter().enumerate() {
             let worker = Worker {
                 options: Arc::clone(&options),
                 shared: Arc::clone(&shared),
                 shutdown: stopped.clone(),
-                connections: Arc::clone(&connections),
+                gate: Arc::clone(&gate),
                 pool: Pool::default(),
             };
             let runtime =
@@ -173,15 +197,6 @@ fn listen(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Counts a connection as long as it lives.
-struct Seat(Arc<AtomicUsize>);
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 impl Worker {
     async fn serve(self: Arc<Self>, listeners: Vec<StdListener>) {
         let mut accepting = JoinSet::new();
@@ -204,7 +219,7 @@ impl Worker {
                         let _ = stream.set_nodelay(true);
                         let worker = Arc::clone(&self);
                         sessions.spawn(async move {
-                            worker.connection(Box::new(stream), from.to_string()).await;
+                            worker.connection(Box::new(stream), from).await;
                         });
                     }
                     Err(error) => {
@@ -224,39 +239,48 @@ impl Worker {
         }
     }
 
-    async fn connection(self: Arc<Self>, io: Box<dyn crate::wire::Io>, from: String) {
-        let seats = self.connections.fetch_add(1, Ordering::AcqRel);
-        let seat = Seat(Arc::clone(&self.connections));
+    async fn connection(self: Arc<Self>, io: Box<dyn crate::wire::Io>, from: SocketAddr) {
+        // Whoever has too many that do not log in is not answered: an answer would cost as much as the login.
+        let Some(pending) = self.gate.enter(from.ip()) else {
+            self.shared.metrics.logins_refused.bump();
+            return;
+        };
         let mut shutdown = self.shutdown.clone();
-        let starting = tokio::time::timeout(self.options.login_timeout, self.begin(io, &from, seats));
+        let starting = tokio::time::timeout(self.options.login_timeout, self.begin(io, from));
         let session = tokio::select! {
             session = starting => session.ok().flatten(),
             () = stopped(&mut shutdown) => None,
         };
-        if let Some(session) = session {
+        drop(pending);
+        if let Some((session, _seat)) = session {
             session.run(shutdown).await;
         }
-        drop(seat);
     }
 
     /// Start-up and login; the client was told where there is no session.
-    async fn begin(&self, io: Box<dyn crate::wire::Io>, from: &str, seats: usize) -> Option<Session> {
+    async fn begin(&self, io: Box<dyn crate::wire::Io>, from: SocketAddr) -> Option<(Session, Seat)> {
         let mut link = Some(Link::new(io, self.pool.clone()));
-        let startup = match negotiate(&mut link, self.options.tls.as_ref(), &self.shared).await {
+        let (startup, tls) = match negotiate(&mut link, self.options.tls.as_ref(), &self.shared).await {
             Ok(startup) => startup,
             Err(why) => {
+                if let NoSession::Refused(refusal) = &why {
+                    let facts =
+                        SessionFacts { session: session_id(), client: from.to_string(), ..SessionFacts::default() };
+                    refused(&self.shared, &facts, refusal.sqlstate.as_str(), &refusal.message);
+                }
                 tell(link.as_mut()?, &why).await;
                 return None;
             }
         };
         let mut client = link?;
-        if seats >= self.options.max_connections {
+        if self.gate.is_full() {
             let refusal = Refusal::new(Stage::Session, SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
             say(&mut client, &refusal).await;
             return None;
         }
-        match login(client, &startup, from, &self.options, &self.shared, &self.pool).await {
-            Ok(login) => Some(Session::new(Arc::clone(&self.shared), login)),
+        let peer = Peer { from, tls, gate: &self.gate };
+        match login(client, &startup, &peer, &self.options, &self.shared, &self.pool).await {
+            Ok((login, seat)) => Some((Session::new(Arc::clone(&self.shared), login), seat)),
             Err((mut client, why)) => {
                 tell(&mut client, &why).await;
                 None
@@ -268,7 +292,7 @@ impl Worker {
 async fn tell(client: &mut Link, why: &NoSession) {
     match why {
         NoSession::Silent => {}
-        NoSession::Refused(refusal) => say(client, refusal).await,
+        NoSession::Refused(refusal) | NoSession::Failed(refusal, _) => say(client, refusal).await,
         NoSession::Told(fields) => {
             fields.encode(b'E', &mut client.out);
             let _ = client.close().await;

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use bytes::BufMut;
 
 use super::accept::Options;
+use super::gate::{Gate, Seat};
 use super::parameters::{self, FIXED, Wanted};
+use super::prove::{Credential, failed, prove};
 use super::relay_auth::{Greeting, exchange, gone, search_path};
-use super::startup::{NoSession, takes_long_key};
+use super::startup::{NoSession, PeerTls, takes_long_key};
 use crate::audit::{Event, SessionFacts};
+use crate::config::ClientCertificate;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
 use crate::session::{Login, Shared, refusal_of};
@@ -25,38 +28,71 @@ const KEY_BYTES: usize = 7_000;
 /// The purpose of an unrestricted role that has none.
 const UNRESTRICTED: &str = "unrestricted";
 
+/// Whose connection it is.
+pub(super) struct Peer<'a> {
+    pub(super) from: std::net::SocketAddr,
+    pub(super) tls: Option<PeerTls>,
+    pub(super) gate: &'a Arc<Gate>,
+}
+
 /// Logs in, writes the event, and gives everything that a session needs.
 pub(super) async fn login(
     mut client: Link,
     startup: &Startup,
-    from: &str,
+    peer: &Peer<'_>,
     options: &Options,
     shared: &Arc<Shared>,
     pool: &Pool,
-) -> Result<Login, (Link, NoSession)> {
-    let mut facts = SessionFacts { session: session_id(), client: from.to_owned(), ..SessionFacts::default() };
-    match try_login(&mut client, startup, options, shared, pool, &mut facts).await {
+) -> Result<(Login, Seat), (Link, NoSession)> {
+    let mut facts = SessionFacts { session: session_id(), client: peer.from.to_string(), ..SessionFacts::default() };
+    match try_login(&mut client, startup, peer, options, shared, pool, &mut facts).await {
         Ok(parts) => {
-            let Ready { upstream, role, policies, purpose, search_path, key } = parts;
-            Ok(Login { client, upstream, facts, role, policies, purpose, search_path, key })
+            let Ready { upstream, role, policies, purpose, search_path, key, seat } = parts;
+            peer.gate.succeeded(peer.from.ip(), &facts.login);
+            Ok((Login { client, upstream, facts, role, policies, purpose, search_path, key }, seat))
         }
         Err(why) => {
+            if guessed(&why) {
+                // Whoever guesses waits, and what waits counts against its address.
+                tokio::time::sleep(peer.gate.failed(peer.from.ip(), &facts.login)).await;
+            }
             let (sqlstate, reason) = match &why {
                 NoSession::Silent => return Err((client, why)),
+                NoSession::Failed(refusal, reason) => {
+                    tracing::warn!(login = facts.login, client = facts.client, reason, "a login failed");
+                    (refusal.sqlstate.as_str(), *reason)
+                }
                 NoSession::Refused(refusal) => (refusal.sqlstate.as_str(), refusal.message.as_str()),
                 NoSession::Told(fields) => (fields.sqlstate().unwrap_or("XX000"), "the database refused the login"),
             };
-            shared.metrics.logins_refused.bump();
-            let event = Event::LoginRefused { session: Cow::Borrowed(&facts), sqlstate, reason };
-            if let Ok(record) = event.record() {
-                shared.audit.note(record);
-            }
+            refused(shared, &facts, sqlstate, reason);
             Err((client, why))
         }
     }
 }
 
+/// Whether a login failed as one does that is guessed.
+fn guessed(why: &NoSession) -> bool {
+    let state = match why {
+        NoSession::Failed(refusal, _) => Some(refusal.sqlstate.as_str()),
+        NoSession::Told(fields) => fields.sqlstate(),
+        NoSession::Silent | NoSession::Refused(_) => None,
+    };
+    // `invalid_password`, `invalid_authorization_specification`
+    state.is_some_and(|state| state == "28P01" || state == "28000")
+}
+
+/// Notes a connection that came to no session.
+pub(super) fn refused(shared: &Shared, facts: &SessionFacts, sqlstate: &str, reason: &str) {
+    shared.metrics.logins_refused.bump();
+    let event = Event::LoginRefused { session: Cow::Borrowed(facts), sqlstate, reason };
+    if let Ok(record) = event.record() {
+        shared.audit.note(record);
+    }
+}
+
 struct Ready {
+    seat: Seat,
     upstream: Upstream,
     role: Arc<Role>,
     policies: Arc<PolicySet>,
@@ -68,6 +104,7 @@ struct Ready {
 async fn try_login(
     client: &mut Link,
     startup: &Startup,
+    peer: &Peer<'_>,
     options: &Options,
     shared: &Arc<Shared>,
     pool: &Pool,
@@ -80,6 +117,17 @@ async fn try_login(
     facts.database.clone_from(&wanted.database);
     facts.application.clone_from(&wanted.application);
 
+    if !peer.gate.may_try(peer.from.ip(), &wanted.login) {
+        let message = "too many failed logins";
+        let refusal = Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message);
+        return Err(NoSession::Refused(refusal.hint("try again in a minute")));
+    }
+    let tls = peer.tls.as_ref();
+    let credential = prove(client, &wanted.login, tls, &options.method, &peer.gate.secret).await?;
+    certificate_fits(&wanted.login, tls, &options.client_certificate)?;
+    let seat = peer.gate.seat(peer.from.ip(), &wanted.login).ok_or_else(|| {
+        NoSession::Refused(Refusal::new(Stage::Session, SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already"))
+    })?;
     let policies = shared.policies.load_full();
     let role = policies.role_of(&wanted.login).cloned().ok_or_else(|| no_role(&wanted.login)).map_err(NoSession::Refused)?;
     facts.role = Some(role.name.clone());
@@ -88,12 +136,19 @@ async fn try_login(
     let purpose = purpose_of(&wanted, &role, &policies, shared.observe).map_err(NoSession::Refused)?;
     facts.purpose = Some(purpose.clone());
 
-    let (mut upstream, greeting) = reach(client, &wanted, &purpose, &role, &policies, options, &shared.metrics, pool).await?;
+    let (mut upstream, greeting) = reach(client, &wanted, &purpose, &role, &policies, options, &shared.metrics, pool, &credential)
+            .await?;
+    drop(credential);
     let search_path = search_path(&mut upstream).await.map_err(|_| gone())?;
     let (pid, secret) = greeting.key.clone().unwrap_or_default();
     let key = shared.cancels.register(upstream.cancel_target(pid, &secret), takes_long_key(startup));
 
-    let event = Event::Connect(Cow::Borrowed(&*facts));
+    let event = Event::Connect {
+        session: Cow::Borrowed(&*facts),
+        authentication: options.method.name(),
+        tls: peer.tls.as_ref().map(|tls| tls.version),
+        certificate: peer.tls.as_ref().and_then(|tls| tls.name.as_deref()),
+    };
     let logged = match event.record() {
         Ok(record) => shared.audit.append(record).await,
         Err(error) => Err(error),
@@ -113,7 +168,24 @@ async fn try_login(
     client.out.extend_from_slice(&greeting.notices);
     backend::put_key_data(&mut client.out, key.pid, &key.secret);
     backend::ready(&mut client.out, Status::Idle);
-    Ok(Ready { upstream, role: Arc::new(role), policies, purpose, search_path, key })
+    Ok(Ready { seat, upstream, role: Arc::new(role), policies, purpose, search_path, key })
+}
+
+/// Whether the client's certificate may go with this login.
+fn certificate_fits(login: &str, tls: Option<&PeerTls>, wanted: &ClientCertificate) -> Result<(), NoSession> {
+    let names = match wanted {
+        ClientCertificate::VerifyCa => return Ok(()),
+        ClientCertificate::VerifyFull(names) => names,
+    };
+    let name = tls.and_then(|tls| tls.name.as_deref());
+    let listed = |name: &str| {
+        names.iter().find(|(listed, _)| listed == name).map(|(_, logins)| logins.iter().any(|one| one == login))
+    };
+    // A name that is listed is for the logins that stand there; any other is the login's own.
+    match name {
+        Some(name) if listed(name).unwrap_or(name == login) => Ok(()),
+        Some(_) | None => Err(failed(login, "the client's certificate is not of this login")),
+    }
 }
 
 /// The catalog is of one database: in another the same names mean other tables.
@@ -139,6 +211,7 @@ async fn reach(
     options: &Options,
     metrics: &Metrics,
     pool: &Pool,
+    credential: &Credential,
 ) -> Result<(Upstream, Greeting), NoSession> {
     let mut tries = options.upstream.count();
     let keys = token_settings(role, options.token_key.as_ref());
@@ -149,13 +222,14 @@ async fn reach(
             tracing::error!(%error, "no database can be reached");
             NoSession::Refused(Refusal::new(Stage::Session, SqlState::CANNOT_CONNECT, "the database cannot be reached"))
         })?;
-        let own = [("user", wanted.login.as_str()), ("database", wanted.database.as_str())];
+        let user = credential.upstream_login().unwrap_or(&wanted.login);
+        let own = [("user", user), ("database", wanted.database.as_str())];
         let told =
             [("pgpurpose.purpose", purpose), ("pgpurpose.role", role.name.as_str()), ("pgpurpose.policy", policies.hash())];
         let settings = wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let keys = keys.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         upstream.start(own.into_iter().chain(settings).chain(FIXED.iter().copied()).chain(told).chain(keys));
-        let greeting = exchange(client, &mut upstream).await?;
+        let greeting = exchange(client, &mut upstream, credential).await?;
         if options.upstream.count() < 2 || greeting.status("in_hot_standby") != Some("on") {
             options.upstream.writable(index);
             return Ok((upstream, greeting));
@@ -221,6 +295,6 @@ fn no_role(login: &str) -> Refusal {
 }
 
 /// 128 random bits in hexadecimal.
-fn session_id() -> String {
+pub(super) fn session_id() -> String {
     format!("{:032x}", rand::random::<u128>())
 }

@@ -4,6 +4,11 @@
 //! leaves its thread.
 
 mod accept;
+mod gate;
+mod password;
+mod probe;
+mod prove;
+mod scram;
 pub mod admin;
 mod login;
 mod parameters;
@@ -11,5 +16,9 @@ mod relay_auth;
 mod startup;
 mod tls;
 
+pub use gate::SessionLimits;
+pub use password::hash_password;
+pub use probe::{Asked, ask};
+pub use prove::{Method, OwnLogin};
 pub use accept::{Options, Server, ServerError};
 pub use tls::{ListenTls, ListenTlsError};

@@ -2,6 +2,7 @@
 
 use tokio::io;
 
+use super::prove::{self, Credential};
 use super::startup::NoSession;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::upstream::{Control, Upstream};
@@ -9,7 +10,7 @@ use crate::wire::backend::{self, Authentication};
 use crate::wire::{ErrorFields, HEADER, Header, Link};
 
 /// The longest message before a session is ready.
-const SMALL: usize = 64 * 1024;
+pub(super) const SMALL: usize = 64 * 1024;
 
 /// What the database said up to its first ReadyForQuery.
 #[derive(Debug, Default)]
@@ -32,7 +33,11 @@ impl Greeting {
 }
 
 /// Passes the exchange on until the database is ready or refuses. AuthenticationOk is left to the caller.
-pub(super) async fn exchange(client: &mut Link, upstream: &mut Upstream) -> Result<Greeting, NoSession> {
+pub(super) async fn exchange(
+    client: &mut Link,
+    upstream: &mut Upstream,
+    credential: &Credential,
+) -> Result<Greeting, NoSession> {
     let mut greeting = Greeting::default();
     upstream.drain().await.map_err(|_| gone())?;
     loop {
@@ -41,11 +46,15 @@ pub(super) async fn exchange(client: &mut Link, upstream: &mut Upstream) -> Resu
         upstream.consume(header.total());
         match header.tag {
             b'R' => {
-                let asks = authentication(client, upstream, header, &body)?;
-                if asks {
+                let asked = Authentication::decode(&body).map_err(|_| unreadable())?;
+                let Credential::Relay { allow_weak } = *credential else {
+                    prove::answer(upstream, &asked, credential).await?;
+                    continue;
+                };
+                if authentication(client, upstream, header, &body, asked, allow_weak)? {
                     greeting.asked = true;
                     client.drain().await?;
-                    let answer = password_message(client).await?;
+                    let answer = password_message(client, SMALL).await?;
                     upstream.control(Control::Authentication(&answer));
                     upstream.drain().await.map_err(|_| gone())?;
                 }
@@ -71,8 +80,15 @@ pub(super) async fn exchange(client: &mut Link, upstream: &mut Upstream) -> Resu
 }
 
 /// Passes on what the database asks for; whether the client has to answer.
-fn authentication(client: &mut Link, upstream: &Upstream, header: Header, body: &[u8]) -> Result<bool, NoSession> {
-    match Authentication::decode(body).map_err(|_| unreadable())? {
+fn authentication(
+    client: &mut Link,
+    upstream: &Upstream,
+    header: Header,
+    body: &[u8],
+    asked: Authentication,
+    allow_weak: bool,
+) -> Result<bool, NoSession> {
+    match asked {
         Authentication::Ok => Ok(false),
         Authentication::Sasl(mechanisms) => {
             // Channel binding binds the client to the proxy's certificate, which the database does not know. A client
@@ -89,6 +105,14 @@ fn authentication(client: &mut Link, upstream: &Upstream, header: Header, body: 
             }
             backend::put_sasl(&mut client.out, &plain);
             Ok(true)
+        }
+        Authentication::Cleartext | Authentication::Md5 if !allow_weak => {
+            tracing::error!(
+                "the database asks for a password in clear or as MD5: write `scram-sha-256` in its `pg_hba.conf`, or, where that \
+                 cannot be, `allow_weak = true` under `[auth]`"
+            );
+            let message = "the database asks for a password in clear or as MD5, which is not relayed";
+            Err(NoSession::Refused(Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message)))
         }
         Authentication::Cleartext | Authentication::Md5 | Authentication::SaslContinue => {
             pass(client, header, body);
@@ -111,9 +135,9 @@ fn pass(client: &mut Link, header: Header, body: &[u8]) {
 }
 
 /// The body of the client's answer.
-async fn password_message(client: &mut Link) -> Result<Vec<u8>, NoSession> {
+pub(super) async fn password_message(client: &mut Link, longest: usize) -> Result<Vec<u8>, NoSession> {
     client.fill_to(HEADER).await?;
-    let header = Header::read(client.input()).ok().flatten().filter(|header| header.tag == b'p' && header.body <= SMALL);
+    let header = Header::read(client.input()).ok().flatten().filter(|header| header.tag == b'p' && header.body <= longest);
     let Some(header) = header else {
         let message = "expected a password message";
         return Err(NoSession::Refused(Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, message)));
@@ -147,7 +171,7 @@ pub(super) fn gone() -> NoSession {
     NoSession::Refused(Refusal::new(Stage::Session, SqlState::CONNECTION_FAILURE, message))
 }
 
-fn unreadable() -> NoSession {
+pub(super) fn unreadable() -> NoSession {
     let message = "the database sent a message that cannot be read";
     NoSession::Refused(Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, message))
 }

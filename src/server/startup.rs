@@ -10,7 +10,7 @@ use crate::error::{Refusal, SqlState, Stage};
 use crate::session::Shared;
 use crate::upstream::cancel;
 use crate::wire::startup::{Packet, Startup, packet_length};
-use crate::wire::{ErrorFields, Link, Prefixed, backend};
+use crate::wire::{ErrorFields, Link, Prefixed, backend, common_name};
 
 /// First byte of a TLS handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -20,6 +20,8 @@ const NEWEST_MINOR: u16 = 2;
 /// Why no session came of a connection.
 #[derive(Debug)]
 pub(super) enum NoSession {
+    /// The client is told no more than that; the operator is told why.
+    Failed(Refusal, &'static str),
     /// Nothing is to be said: the peer went away, or asked for a cancel.
     Silent,
     /// The client is told.
@@ -38,23 +40,34 @@ fn violation(message: &str) -> NoSession {
     NoSession::Refused(Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, message))
 }
 
+/// What TLS says of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PeerTls {
+    /// `tls-server-end-point` of the certificate that the client was shown.
+    pub(super) end_point: Option<Vec<u8>>,
+    /// The common name of the client's own certificate.
+    pub(super) name: Option<String>,
+    /// `TLSv1.3`
+    pub(super) version: &'static str,
+}
+
 /// Reads up to the StartupMessage; `link` is replaced where TLS begins.
 pub(super) async fn negotiate(
     link: &mut Option<Link>,
     tls: Option<&ListenTls>,
     shared: &Shared,
-) -> Result<Startup, NoSession> {
+) -> Result<(Startup, Option<PeerTls>), NoSession> {
     let mut asked_tls = false;
     let mut asked_gss = false;
-    let mut encrypted = false;
+    let mut peer = None;
     let client = link.as_mut().ok_or(NoSession::Silent)?;
     client.fill_to(1).await?;
     if client.input().first() == Some(&TLS_HANDSHAKE) {
         let Some(tls) = tls else { return Err(NoSession::Silent) };
-        accept_tls(link, tls, true).await?;
-        encrypted = true;
+        peer = Some(accept_tls(link, tls, true).await?);
     }
     loop {
+        let encrypted = peer.is_some();
         let client = link.as_mut().ok_or(NoSession::Silent)?;
         let packet = read_packet(client).await?;
         match packet {
@@ -64,8 +77,7 @@ pub(super) async fn negotiate(
                 client.out.extend_from_slice(if tls.is_some() { b"S" } else { b"N" });
                 client.drain().await?;
                 if let Some(tls) = tls {
-                    accept_tls(link, tls, false).await?;
-                    encrypted = true;
+                    peer = Some(accept_tls(link, tls, false).await?);
                 }
             }
             Packet::GssEnc if !asked_gss && !encrypted => {
@@ -98,7 +110,7 @@ pub(super) async fn negotiate(
                     return Err(NoSession::Refused(Refusal::unsupported(Stage::Wire, message)));
                 }
                 agree_on_version(client, &startup);
-                return Ok(startup);
+                return Ok((startup, peer));
             }
         }
     }
@@ -124,15 +136,26 @@ fn no_bytes_behind(client: &Link) -> Result<(), NoSession> {
     }
 }
 
-async fn accept_tls(link: &mut Option<Link>, tls: &ListenTls, direct: bool) -> Result<(), NoSession> {
+async fn accept_tls(link: &mut Option<Link>, tls: &ListenTls, direct: bool) -> Result<PeerTls, NoSession> {
     let (io, read, pool) = link.take().ok_or(NoSession::Silent)?.into_parts();
-    let stream = TlsAcceptor::from(Arc::clone(&tls.config)).accept(Prefixed::new(read, io)).await?;
-    let agreed = stream.get_ref().1.alpn_protocol() == Some(ALPN);
+    let loaded = tls.current();
+    let stream = TlsAcceptor::from(Arc::clone(&loaded.config)).accept(Prefixed::new(read, io)).await?;
+    let connection = stream.get_ref().1;
+    let agreed = connection.alpn_protocol() == Some(ALPN);
+    let own = connection.peer_certificates().and_then(|chain| chain.first());
+    let peer = PeerTls {
+        end_point: loaded.end_point.clone(),
+        name: own.and_then(|certificate| common_name(certificate)),
+        version: match connection.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            _ => "TLSv1.3",
+        },
+    };
     *link = Some(Link::new(Box::new(stream), pool));
     if direct && !agreed {
         return Err(violation("direct TLS needs the ALPN protocol `postgresql`"));
     }
-    Ok(())
+    Ok(peer)
 }
 
 /// Tells a client that wants a newer minor version, or options that are not known, what it gets.

@@ -9,8 +9,9 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::tls::{TlsMode, UpstreamTls};
+use super::tls::{TlsMode, UpstreamTls, peer_end_point};
 use super::{Address, Upstream};
+use super::send::Secured;
 use crate::wire::{Io, Link, Pool, startup};
 
 /// How long one address may take to answer.
@@ -75,9 +76,9 @@ impl Servers {
             let index = first.wrapping_add(step) % self.addresses.len();
             let Some(address) = self.addresses.get(index) else { continue };
             match tokio::time::timeout(CONNECT_TIMEOUT, open(address, &self.tls)).await {
-                Ok(Ok((io, encrypted))) => {
+                Ok(Ok((io, secured))) => {
                     let link = Link::new(io, pool);
-                    return Ok((index, Upstream::new(link, address.clone(), self.tls.clone(), encrypted)));
+                    return Ok((index, Upstream::new(link, address.clone(), self.tls.clone(), secured)));
                 }
                 Ok(Err(error)) => last = error,
                 Err(_) => last = ConnectError::Io { address: address.clone(), error: io::ErrorKind::TimedOut.into() },
@@ -124,18 +125,18 @@ pub async fn cancel(target: &CancelTarget) -> Result<(), ConnectError> {
     }
 }
 
-async fn open(address: &Address, tls: &UpstreamTls) -> Result<(Box<dyn Io>, bool), ConnectError> {
+async fn open(address: &Address, tls: &UpstreamTls) -> Result<(Box<dyn Io>, Option<Secured>), ConnectError> {
     let failed = |error| ConnectError::Io { address: address.clone(), error };
     let (host, port) = match address {
         Address::Unix(path) => {
             let stream = UnixStream::connect(path).await.map_err(failed)?;
-            return Ok((Box::new(stream), false));
+            return Ok((Box::new(stream), None));
         }
         Address::Tcp { host, port } => (host.as_str(), *port),
     };
     let mut stream = TcpStream::connect((host, port)).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
-    let Some(config) = &tls.config else { return Ok((Box::new(stream), false)) };
+    let Some(config) = &tls.config else { return Ok((Box::new(stream), None)) };
     stream.write_all(&startup::ssl_request()).await.map_err(failed)?;
     // One byte and no more: whatever an attacker puts in clear behind it goes into the handshake and breaks it.
     let mut answer = [0_u8; 1];
@@ -146,9 +147,10 @@ async fn open(address: &Address, tls: &UpstreamTls) -> Result<(Box<dyn Io>, bool
                 .map_err(|_| failed(io::Error::new(io::ErrorKind::InvalidInput, "not a host name")))?;
             let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
             let stream = connector.connect(name, stream).await.map_err(failed)?;
-            Ok((Box::new(stream), true))
+            let end_point = peer_end_point(stream.get_ref().1);
+            Ok((Box::new(stream), Some(Secured { end_point })))
         }
-        ([b'N'], TlsMode::Prefer) => Ok((Box::new(stream), false)),
+        ([b'N'], TlsMode::Prefer) => Ok((Box::new(stream), None)),
         ([b'N'], TlsMode::Disable | TlsMode::Require | TlsMode::VerifyFull) => Err(ConnectError::NoTls(address.clone())),
         _ => Err(failed(io::ErrorKind::InvalidData.into())),
     }

@@ -6,6 +6,7 @@
 
 mod address;
 mod connect;
+mod driver;
 mod send;
 mod tls;
 

@@ -65,29 +65,42 @@ pub enum Control<'a> {
     Authentication(&'a [u8]),
 }
 
+/// What TLS gives to a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Secured {
+    /// `tls-server-end-point` of the server's certificate, where it has one.
+    pub(super) end_point: Option<Vec<u8>>,
+}
+
 /// A connection to the database.
 pub struct Upstream {
     link: Link,
     address: Address,
     tls: UpstreamTls,
-    encrypted: bool,
+    secured: Option<Secured>,
     /// Bytes of the body of the last Bind or CopyData that are still to come.
     open: usize,
 }
 
 impl Upstream {
-    pub(super) fn new(link: Link, address: Address, tls: UpstreamTls, encrypted: bool) -> Self {
-        Self { link, address, tls, encrypted, open: 0 }
+    pub(super) fn new(link: Link, address: Address, tls: UpstreamTls, secured: Option<Secured>) -> Self {
+        Self { link, address, tls, secured, open: 0 }
     }
 
     /// Over a stream that is already there.
     pub fn over(link: Link, address: Address) -> Self {
-        Self::new(link, address, UpstreamTls::disabled(), false)
+        Self::new(link, address, UpstreamTls::disabled(), None)
     }
 
     /// Whether TLS protects the connection.
     pub fn is_encrypted(&self) -> bool {
-        self.encrypted
+        self.secured.is_some()
+    }
+
+    /// What a login on this connection is bound to: `tls-server-end-point`. `None` without TLS, and where the certificate
+    /// has none.
+    pub fn end_point(&self) -> Option<&[u8]> {
+        self.secured.as_ref()?.end_point.as_deref()
     }
 
     /// Where the server is.

@@ -7,7 +7,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 /// When TLS is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
@@ -35,6 +35,14 @@ pub enum TlsError {
         /// Why.
         reason: String,
     },
+    /// The proxy's own certificate or key.
+    #[error("`{file}` cannot be used: {reason}")]
+    Own {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
     /// `verify-full` without a CA.
     #[error("`verify-full` needs `tls_ca`")]
     NoCa,
@@ -56,27 +64,51 @@ impl UpstreamTls {
         Self { mode: TlsMode::Disable, config: None }
     }
 
-    /// Reads the CA where one is given.
+    /// Reads the CA where one is given, and the proxy's own certificate and key, which are shown to a database that asks.
     ///
     /// # Errors
     /// A CA file that cannot be used, or `verify-full` without one.
-    pub fn new(mode: TlsMode, ca: Option<&Path>) -> Result<Self, TlsError> {
+    pub fn new(mode: TlsMode, ca: Option<&Path>, own: Option<(&Path, &Path)>) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
         let roots = ca.map(read_roots).transpose()?;
-        let config = match (mode, roots) {
+        let builder = match (mode, roots) {
             (TlsMode::Disable, _) => return Ok(Self::disabled()),
             (TlsMode::VerifyFull, None) => return Err(TlsError::NoCa),
             (TlsMode::VerifyFull | TlsMode::Require | TlsMode::Prefer, Some(roots)) => {
-                builder.with_root_certificates(roots).with_no_client_auth()
+                builder.with_root_certificates(roots)
             }
-            (TlsMode::Require | TlsMode::Prefer, None) => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
-                .with_no_client_auth(),
+            (TlsMode::Require | TlsMode::Prefer, None) => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
+            }
+        };
+        let config = match own {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let (chain, key) = identity(certificate, key)?;
+                builder.with_client_auth_cert(chain, key)?
+            }
         };
         Ok(Self { mode, config: Some(Arc::new(config)) })
     }
+}
+
+/// `tls-server-end-point` of the server that a connection is to.
+pub(super) fn peer_end_point(connection: &rustls::ClientConnection) -> Option<Vec<u8>> {
+    crate::wire::end_point(connection.peer_certificates()?.first()?)
+}
+
+fn identity(
+    certificate: &Path,
+    key: &Path,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+    let wrong = |file: &Path, reason: String| TlsError::Own { file: file.display().to_string(), reason };
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate)
+        .map_err(|error| wrong(certificate, error.to_string()))?
+        .collect();
+    let chain = chain.map_err(|error| wrong(certificate, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, error.to_string()))?;
+    Ok((chain, key))
 }
 
 fn read_roots(file: &Path) -> Result<RootCertStore, TlsError> {

@@ -4,6 +4,7 @@
 //! other body passes as bytes. Source: "Frontend/Backend Protocol" in PostgreSQL's documentation.
 
 pub mod backend;
+mod binding;
 mod fields;
 mod frame;
 pub mod frontend;
@@ -11,6 +12,7 @@ mod link;
 mod pool;
 pub mod startup;
 
+pub use binding::{common_name, end_point};
 pub use fields::ErrorFields;
 pub use frame::{HEADER, Header, MAX_BODY, Reader, WireError, frame, put_cstr};
 pub use link::{Io, Link, Prefixed};

@@ -53,25 +53,41 @@ impl Proxy {
         Self::start_with(cluster, Upstream::Socket, &fs::read_to_string(policy).unwrap(), "")
     }
 
-    /// With a policy's text, and more lines for the configuration: keys of `[audit]`, then whole sections.
+    /// With a policy's text, and more lines for the configuration (whole sections).
     pub fn start_with(cluster: &Cluster, upstream: Upstream, policy: &str, more: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("pgpurpose-test-").tempdir().unwrap();
-        let (port, admin_port) = (free_port(), free_port());
+        Self::start_logging(cluster, upstream, policy, more, "")
+    }
+
+    /// The same with more keys for `[audit]`.
+    pub fn start_logging(cluster: &Cluster, upstream: Upstream, policy: &str, more: &str, audit_keys: &str) -> Self {
         let address = match upstream {
             Upstream::Socket => format!("{}:{}", cluster.socket_dir().display(), cluster.port()),
             Upstream::Tcp => cluster.tcp_address().unwrap(),
         };
+        let sections = format!(
+            "[upstream]\naddress = \"{address}\"\ntls = \"disable\"\ncatalog_login = \"pgpurpose\"\n\
+             [auth]\nmethod = \"relay\"\n{more}"
+        );
+        Self::launch(policy, "", &sections, audit_keys)
+    }
+
+    /// With a policy's text, more keys for `[listen]`, and all sections but `[listen]`, `[policy]`, `[audit]` and `[admin]`.
+    pub fn start_sections(policy: &str, listen: &str, sections: &str) -> Self {
+        Self::launch(policy, listen, sections, "")
+    }
+
+    fn launch(policy: &str, listen: &str, sections: &str, audit_keys: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("pgpurpose-test-").tempdir().unwrap();
+        let (port, admin_port) = (free_port(), free_port());
         let at = |name: &str| folder.path().join(name);
         fs::write(at("policy.toml"), policy).unwrap();
         fs::write(at("token.key"), "0123456789abcdef".repeat(4)).unwrap();
         fs::create_dir(at("audit")).unwrap();
         let config = format!(
-            "[listen]\naddress = \"127.0.0.1:{port}\"\n\
-             [upstream]\naddress = \"{address}\"\ntls = \"disable\"\ncatalog_login = \"pgpurpose\"\n\
-             [auth]\nmethod = \"relay\"\n\
+            "[listen]\naddress = \"127.0.0.1:{port}\"\n{listen}\n\
              [policy]\nfiles = [\"{policy}\"]\ntoken_key = \"file:{key}\"\n\
-             [admin]\naddress = \"127.0.0.1:{admin_port}\"\n\
-             [audit]\ndirectory = \"{audit}\"\n{more}\n",
+             [audit]\ndirectory = \"{audit}\"\n{audit_keys}\n\
+             [admin]\naddress = \"127.0.0.1:{admin_port}\"\n{sections}\n",
             policy = at("policy.toml").display(),
             key = at("token.key").display(),
             audit = at("audit").display(),

@@ -13,6 +13,15 @@ pub(super) struct Finding {
     pub(super) text: String,
 }
 
+impl From<crate::cli::auth::Trouble> for Finding {
+    fn from(trouble: crate::cli::auth::Trouble) -> Self {
+        match trouble {
+            crate::cli::auth::Trouble::Wrong(text) => wrong(text),
+            crate::cli::auth::Trouble::Note(text) => note(text),
+        }
+    }
+}
+
 fn wrong(text: String) -> Finding {
     Finding { wrong: true, text }
 }

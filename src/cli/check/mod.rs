@@ -6,11 +6,12 @@ mod own_tests;
 use clap::Args;
 
 use super::Ending;
+use super::auth;
 use super::database::Database;
 use super::explain::{Known, known};
 use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
-use crate::config::{AuthMethod, Config, Fault, Place};
+use crate::config::{Config, Fault, Place};
 use crate::policy::PolicySet;
 
 #[derive(Debug, Args)]
@@ -67,11 +68,9 @@ fn configuration(config: &Config, policies: &PolicySet) -> Vec<Fault> {
         // The key need not be on the machine where policies are checked.
         faults.push(Fault::warning(&Place::default(), error));
     }
-    match config.auth {
-        AuthMethod::Relay => {}
-        AuthMethod::Passthrough | AuthMethod::Scram => {
-            faults.push(Fault::warning(&Place::default(), "`serve` carries out `method = \"relay\"` only, as yet"));
-        }
+    for login in config.logins.iter().filter(|login| policies.role_of(&login.name).is_none()) {
+        let message = format!("login `{}` of `[[logins]]` has no role in the policies", login.name);
+        faults.push(Fault::warning(&Place::default(), message));
     }
     faults
 }
@@ -93,6 +92,9 @@ fn gather(
         let catalog = database.catalog().await?.current();
         let mut findings = live::compare(policies, &catalog);
         findings.extend(live::functions(policies, &database.client().await?).await?);
+        if arguments.source.config.is_some() {
+            findings.extend(auth::trouble(config, policies, &database).await?.into_iter().map(live::Finding::from));
+        }
         Ok((Known { catalog: catalog.as_ref().clone(), database: Some(database.name) }, findings))
     })
 }

@@ -1,0 +1,11 @@
+//! The verifier of a password.
+
+use super::scram::Keys;
+
+/// PostgreSQL's own number of rounds.
+const ROUNDS: u32 = 4096;
+
+/// The SCRAM-SHA-256 verifier of a password, with a salt of its own, as PostgreSQL would keep it.
+pub fn hash_password(password: &str) -> Option<String> {
+    Some(Keys::of_password(password, &rand::random::<[u8; 16]>(), ROUNDS)?.verifier())
+}

@@ -1,0 +1,218 @@
+//! Logins that mean harm, while others log in.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pgpurpose::wire::startup::startup_message;
+use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
+use socket2::{Domain, Socket, Type};
+
+use crate::setup::{CATALOG_PASSWORD, Libpq, PASSWORD, conninfo, guarded, proxy, psql};
+use crate::support::proxy::Proxy;
+
+/// How many: `PGPURPOSE_TEST_HOSTILE=20000` for all of them.
+fn count() -> usize {
+    std::env::var("PGPURPOSE_TEST_HOSTILE").ok().and_then(|count| count.parse().ok()).unwrap_or(1_000)
+}
+
+/// From an address of this machine that nobody else has: attackers have more than one.
+fn connect(proxy: &Proxy, number: usize) -> Option<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let from = Ipv4Addr::new(127, 10, (number / 8 / 250) as u8, (number / 8 % 250) as u8 + 1);
+    socket.bind(&SocketAddr::from((from, 0)).into()).ok()?;
+    socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, proxy.port)).into()).ok()?;
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    Some(stream)
+}
+
+fn message(stream: &mut TcpStream) -> std::io::Result<(u8, Vec<u8>)> {
+    let mut head = [0; 5];
+    stream.read_exact(&mut head)?;
+    let length = u32::from_be_bytes(head[1..].try_into().unwrap()) as usize - 4;
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    Ok((head[0], body))
+}
+
+fn send(stream: &mut TcpStream, body: &[u8]) -> std::io::Result<()> {
+    let mut out = vec![b'p'];
+    out.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
+    out.extend_from_slice(body);
+    stream.write_all(&out)
+}
+
+fn initial(first: &[u8]) -> Vec<u8> {
+    let mut body = b"SCRAM-SHA-256\0".to_vec();
+    body.extend_from_slice(&(first.len() as u32).to_be_bytes());
+    body.extend_from_slice(first);
+    body
+}
+
+/// Goes through an exchange with a password; the answer to the proof, and what was sent.
+fn exchange(proxy: &Proxy, number: usize, user: &str, password: &str, replay: Option<&[u8]>) -> Option<(u8, Vec<u8>)> {
+    let mut stream = connect(proxy, number)?;
+    stream.write_all(&startup_message([("user", user), ("database", "shop")])).ok()?;
+    let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+    assert_eq!(message(&mut stream).ok()?.0, b'R');
+    send(&mut stream, &initial(scram.message())).ok()?;
+    let (_, body) = message(&mut stream).ok()?;
+    scram.update(body.get(4..)?).ok()?;
+    let sent = replay.map_or_else(|| scram.message().to_vec(), <[u8]>::to_vec);
+    send(&mut stream, &sent).ok()?;
+    let (tag, body) = message(&mut stream).ok()?;
+    Some((tag, if tag == b'E' { body } else { sent }))
+}
+
+fn memory_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn others_log_in_while_hostile_logins_come_and_memory_stays_bounded() {
+    let guarded = guarded();
+    let upstream = guarded.upstream(&guarded.socket(), "");
+    let proxy = proxy(&guarded.listen(), &format!("{upstream}{}", guarded.auth("passthrough")));
+    let mine = conninfo(&proxy, "support_agent", "sslmode=require");
+    assert!(psql(guarded, Libpq::Own, &mine, PASSWORD).is_ok());
+    let (tag, proof) = exchange(&proxy, 0, "support_agent", PASSWORD, None).unwrap();
+    assert_eq!(tag, b'R');
+    let before = memory_kib(proxy.pid());
+
+    // A tenth of them never finishes, some before the first byte and some in the middle.
+    let hanging: Vec<TcpStream> = (0..count().min(10_000) / 10)
+        .filter_map(|number| {
+            let mut stream = connect(&proxy, number)?;
+            if number % 2 == 0 {
+                let _ = stream.write_all(&startup_message([("user", "support_agent"), ("database", "shop")]));
+            }
+            Some(stream)
+        })
+        .collect();
+    let (next, done, let_in) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
+    let (mut slowest, mut logins) = (Duration::ZERO, 0);
+    std::thread::scope(|scope| {
+        let attackers: Vec<_> = (0..24)
+            .map(|_| {
+                scope.spawn(|| loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count() {
+                        break;
+                    }
+                    // Strings of tries from one address each.
+                    let from = 5_000 + number;
+                    let answer = match number % 5 {
+                        0 => connect(&proxy, from).and_then(|mut stream| {
+                            let noise: [u8; 64] = rand::random();
+                            let _ = stream.write_all(&noise);
+                            let _ = stream.shutdown(std::net::Shutdown::Write);
+                            let _ = stream.read(&mut [0; 256]);
+                            None
+                        }),
+                        1 => connect(&proxy, from).and_then(|mut stream| {
+                            let start = startup_message([("user", "support_agent"), ("database", "shop")]);
+                            let _ = stream.write_all(&start[..number % start.len()]);
+                            None
+                        }),
+                        2 => exchange(&proxy, from, "support_agent", "a guess", None),
+                        3 => exchange(&proxy, from, "nobody_there", PASSWORD, None),
+                        _ => exchange(&proxy, from, "support_agent", "", Some(&proof)),
+                    };
+                    if answer.is_some_and(|(tag, _)| tag != b'E') {
+                        let_in.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let others = scope.spawn(|| {
+            let (mut slowest, mut logins) = (Duration::ZERO, 0);
+            while !done.load(Ordering::Relaxed) || logins == 0 {
+                let started = std::time::Instant::now();
+                let said = psql(guarded, Libpq::Own, &mine, PASSWORD);
+                assert!(said.is_ok(), "{said:?}");
+                slowest = slowest.max(started.elapsed());
+                logins += 1;
+            }
+            (slowest, logins)
+        });
+        for attacker in attackers {
+            attacker.join().unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        (slowest, logins) = others.join().unwrap();
+    });
+    let grown = memory_kib(proxy.pid()).saturating_sub(before);
+    eprintln!("{} hostile, {} hanging; {logins} others logged in, the slowest in {slowest:?}; {grown} KiB more", count(), hanging.len());
+    assert_eq!(let_in.load(Ordering::Relaxed), 0);
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+    assert!(grown < 128 * 1024, "{grown} KiB");
+    drop(hanging);
+    nothing_secret(&proxy);
+}
+
+/// Neither in the access log nor in what the proxy said.
+fn nothing_secret(proxy: &Proxy) {
+    let verifier = guarded().sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'support_agent'");
+    let keys = verifier.trim().rsplit_once('$').unwrap().1.to_owned();
+    let (stored, server) = keys.split_once(':').unwrap();
+    let mut said = proxy.output();
+    for file in std::fs::read_dir(proxy.audit_dir()).unwrap() {
+        said.push_str(&String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap()));
+    }
+    assert!(said.contains("login_refused") && said.contains("\"event\":\"connect\""));
+    for secret in [PASSWORD, CATALOG_PASSWORD, "SCRAM-SHA-256$", stored, server, ",p=", "a guess"] {
+        assert!(!said.contains(secret), "`{secret}` stands in a log");
+    }
+}
+
+#[test]
+fn a_login_that_is_guessed_is_slowed_down_and_then_refused_from_there_alone() {
+    let guarded = guarded();
+    let upstream = guarded.upstream(&guarded.socket(), "");
+    let auth = "[auth]\nmax_failures_per_login = 3\nmax_pending_per_address = 5\n";
+    let proxy = proxy(&guarded.listen(), &format!("{upstream}{auth}"));
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        let started = std::time::Instant::now();
+        let (tag, body) = exchange(&proxy, 1, "support_agent", "a guess", None).unwrap();
+        assert!(tag == b'E' && String::from_utf8_lossy(&body).contains("28P01"));
+        waits.push(started.elapsed());
+    }
+    assert!(waits[2] > Duration::from_millis(350) && waits[0] < waits[2], "{waits:?}");
+    let mut stream = connect(&proxy, 1).unwrap();
+    stream.write_all(&startup_message([("user", "support_agent"), ("database", "shop")])).unwrap();
+    let (tag, body) = message(&mut stream).unwrap();
+    assert!(tag == b'E' && String::from_utf8_lossy(&body).contains("too many failed logins"));
+    assert!(psql(guarded, Libpq::Own, &conninfo(&proxy, "support_agent", "sslmode=disable"), PASSWORD).is_ok());
+
+    // Connections from one address that never log in: the sixth is not served.
+    let idle: Vec<TcpStream> = (0..5).map(|_| connect(&proxy, 99).unwrap()).collect();
+    std::thread::sleep(Duration::from_millis(200));
+    let mut sixth = connect(&proxy, 99).unwrap();
+    assert_eq!(sixth.read(&mut [0; 1]).unwrap_or(0), 0);
+    drop(idle);
+}
+
+#[test]
+fn an_unknown_login_is_asked_as_a_known_one_with_the_same_salt_each_time() {
+    let guarded = guarded();
+    let upstream = guarded.upstream(&guarded.socket(), "");
+    let proxy = proxy("", &format!("{upstream}{}", guarded.auth("passthrough")));
+    let ask = |user: &str| {
+        let mut stream = connect(&proxy, 1).unwrap();
+        stream.write_all(&startup_message([("user", user), ("database", "shop")])).unwrap();
+        let offer = message(&mut stream).unwrap();
+        send(&mut stream, &initial(b"n,,n=,r=abcdefgh")).unwrap();
+        let text = String::from_utf8(message(&mut stream).unwrap().1[4..].to_vec()).unwrap();
+        (offer, text.split_once(",s=").unwrap().1.to_owned())
+    };
+    let (known, unknown) = (ask("support_agent"), ask("nobody_there"));
+    assert_eq!(known.0, unknown.0);
+    assert_eq!(known.1.len(), unknown.1.len());
+    assert_eq!(unknown.1, ask("nobody_there").1);
+    assert_ne!(unknown.1, ask("somebody_else").1);
+}

