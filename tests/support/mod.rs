@@ -43,7 +43,9 @@ fn start(options: &ClusterOptions) -> Cluster {
 }
 
 fn options() -> ClusterOptions {
-    let settings = vec![("max_connections".to_owned(), "200".to_owned()), ("timezone".to_owned(), "UTC".to_owned())];
+    // Parallel workers would outlive a postmaster that a test kills, until their statement ends.
+    let settings = [("max_connections", "200"), ("timezone", "UTC"), ("max_parallel_workers_per_gather", "0")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     ClusterOptions { tcp: true, settings, ..ClusterOptions::default() }
 }
 
