@@ -7,7 +7,7 @@ use super::parse::{Kind, Parsed};
 use super::resolve::{self, Resolved};
 use super::{Context, Effect, Enforced, Facts, Guard, Refused, parse, render, rewrite, steer, witness};
 use crate::error::{Refusal, SqlState, Stage};
-use crate::policy::{AccessReport, AccessRequest, Decision, Denial, Role, decide};
+use crate::policy::{AccessReport, AccessRequest, Decision, Denial, RelationObligation, Role, decide};
 
 /// Decides one statement and gives the text that may run instead of it.
 ///
@@ -51,6 +51,8 @@ pub(super) struct Governed {
     pub(super) statement: Statement,
     /// What the text must refer to.
     pub(super) expected: Facts,
+    /// Rows are left out, or only groups are seen: how many rows a plan met must not be told.
+    pub(super) filtered: bool,
     report: AccessReport,
     guard: Guard,
 }
@@ -84,9 +86,13 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
     match decision {
         Decision::Denial(denial) => Err(Box::new(Refused { refusal: denied(&denial, &request), report })),
         Decision::Permit(permit) => {
+            let filtered = permit.relations().iter().any(|obligation| match obligation {
+                RelationObligation::Open { .. } => false,
+                RelationObligation::Governed { consent, min_group, .. } => consent.is_some() || min_group.is_some(),
+            });
             let rewritten = rewrite::rewrite(resolved, &permit, context)
                 .map_err(|refusal| Box::new(Refused { report: AccessReport::deny(refusal.message.clone()), refusal }))?;
-            Ok(Governed { statement: rewritten.statement, expected: rewritten.expected, report, guard: rewritten.guard })
+            Ok(Governed { statement: rewritten.statement, expected: rewritten.expected, filtered, report, guard: rewritten.guard })
         }
     }
 }

@@ -123,9 +123,16 @@ pub(super) fn guarded(filter: Expr, condition: Expr) -> Expr {
 }
 
 /// `count(DISTINCT subject) >= least`.
-pub(super) fn at_least(column: &[String], least: u32) -> Result<Expr, Fail> {
-    let column: Vec<String> = column.iter().map(|part| quote_ident(part)).collect();
-    let text = format!("SELECT pg_catalog.count(DISTINCT {}) >= {least}", column.join("."));
+///
+/// With a `value`, only subjects count that have one.
+pub(super) fn at_least(column: &[String], value: Option<&[String]>, least: u32) -> Result<Expr, Fail> {
+    let written = |parts: &[String]| parts.iter().map(|part| quote_ident(part)).collect::<Vec<_>>().join(".");
+    let column = written(column);
+    let counted = match value {
+        None => column,
+        Some(value) => format!("CASE WHEN {} IS NULL THEN NULL ELSE {column} END", written(value)),
+    };
+    let text = format!("SELECT pg_catalog.count(DISTINCT {counted}) >= {least}");
     let query = parse_query(&text)?;
     let SetExpr::Select(select) = *query.body else { return Err(Refusal::internal(Stage::Rewrite)) };
     match select.projection.into_iter().next() {
