@@ -491,11 +491,11 @@ impl Generator {
             Ty::Text => match self.number(4) {
                 0 => {
                     let value = self.expr(Ty::Text, 1);
-                    format!("string_agg({value}, ',' ORDER BY {value})")
+                    format!("string_agg({value}::text, ',' ORDER BY {value}::text)")
                 }
                 1 => {
                     let value = self.expr(Ty::Text, 1);
-                    format!("array_agg({value} ORDER BY {value} DESC)::text")
+                    format!("array_agg({value}::text ORDER BY {value}::text DESC)::text")
                 }
                 2 => format!("min({})", self.expr(Ty::Text, 1)),
                 _ => format!("max({})", self.expr(Ty::Text, 1)),
@@ -713,7 +713,7 @@ impl Generator {
     fn table(&mut self) -> (String, Source) {
         let index = if self.chance(0.4) { self.number(2) } else { self.number(TABLES.len()) };
         let table = &TABLES[index];
-        let probe = self.chance(0.002);
+        let probe = self.chance(0.01);
         let purpose = self.purpose;
         let mut columns: Vec<Out> = table
             .columns
@@ -790,7 +790,7 @@ impl Generator {
                 0 => format!("({} + {})", self.expr(ty, d), self.leaf(ty)),
                 1 => format!("length({})", self.expr(Ty::Text, d)),
                 2 => format!("mod({}, 7)", self.expr(ty, d)),
-                3 => format!("date_part('year', {})::int", self.column(Ty::Date)),
+                3 => format!("date_part('month', {})::int", self.column(Ty::Date)),
                 4 => format!("abs({} - 3)", self.expr(ty, d)),
                 5 => format!("extract(month FROM {})::int", self.column(Ty::Time)),
                 6 => format!("strpos({}, 'a')", self.expr(Ty::Text, d)),
@@ -986,12 +986,14 @@ fn source(alias: String, columns: Vec<Out>) -> Source {
 fn level_of(sources: &[Source]) -> Level {
     let mut level = Level { key: Some(Vec::new()), ..Level::default() };
     let all: Vec<&String> = sources.iter().flat_map(|source| source.columns.iter().filter_map(|column| column.name.as_ref())).collect();
+    // A column whose name is not known may have any name.
+    let known = sources.iter().all(|source| source.columns.iter().all(|column| column.name.is_some()));
     for source in sources {
         for column in &source.columns {
             let Some(name) = &column.name else { continue };
             let qualified = format!("{}.{name}", source.alias);
             // Half of what is not ambiguous is written without its table.
-            let bare = all.iter().filter(|other| other.trim_matches('"').eq_ignore_ascii_case(name.trim_matches('"'))).count() == 1;
+            let bare = known && all.iter().filter(|other| other.trim_matches('"').eq_ignore_ascii_case(name.trim_matches('"'))).count() == 1;
             let here = if bare && name.len() % 2 == 0 { name.clone() } else { qualified.clone() };
             level.columns.push((here, qualified, column.ty));
         }

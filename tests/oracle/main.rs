@@ -84,6 +84,9 @@ fn set_up() -> (Cluster, Proxy) {
         cluster.run_statements("postgres", &format!("CREATE DATABASE {} TEMPLATE shop", purpose.database)).unwrap();
         cluster.run_sql(purpose.database, purpose.copy).unwrap();
         cluster.run_sql(purpose.database, GRANTS).unwrap();
+        // The proxy must find the tables in one database only.
+        let connect = format!("REVOKE CONNECT ON DATABASE {0} FROM PUBLIC; GRANT CONNECT ON DATABASE {0} TO {1}", purpose.database, purpose.login);
+        cluster.run_statements(purpose.database, &connect).unwrap();
     }
     cluster.run_sql("shop", GRANTS).unwrap();
     cluster.run_statements("shop", "GRANT USAGE ON SCHEMA privacy TO support_agent, marketing; GRANT SELECT ON privacy.consents TO support_agent, marketing").unwrap();
