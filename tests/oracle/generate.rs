@@ -330,8 +330,10 @@ impl Generator {
         let keys = level.key?;
         let on = level.columns.iter().filter(|column| sortable(column.2)).collect::<Vec<_>>();
         let on = on.choose(&mut self.rng)?.0.clone();
+        let values = self.values.len();
         let (items, columns) = self.items(1, want, false);
         if items.contains("OVER w1") {
+            self.values.truncate(values);
             return None;
         }
         Some((format!("(SELECT DISTINCT ON ({on}) {items}{from}{filter} ORDER BY {on}, {})", keys.join(", ")), columns))

@@ -188,7 +188,7 @@ fn write(seed: u64, purpose: &Purpose) -> (String, &'static str) {
         7 => {
             let (column, ty) = target.set[0];
             let value = make.expr(ty, 1);
-            format!("WITH w AS (UPDATE {table} AS x SET {column} = {value} WHERE {condition} RETURNING x.*) SELECT count(*), max({column}) FROM w")
+            format!("WITH w AS (UPDATE {table} AS x SET {column} = {value} WHERE {condition} RETURNING x.{column}) SELECT count(*), max({column}) FROM w")
         }
         _ => {
             let list: Vec<String> =
