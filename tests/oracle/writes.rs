@@ -129,7 +129,10 @@ async fn allowed(sides: &Sides, seed: u64, purpose: &Purpose, counts: &mut Count
     match (&expected, &got) {
         (Answer::Failed { .. }, Answer::Failed { .. }) => counts.neither += 1,
         (Answer::Rows { .. }, Answer::Failed { code, message }) => {
-            *counts.refused.entry(format!("{code} {}: {}", reason(message), sql.split(' ').next().unwrap_or_default())).or_default() += 1;
+            *counts
+                .refused
+                .entry(format!("{code} {}: {}", reason(message), sql.split(' ').next().unwrap_or_default()))
+                .or_default() += 1;
             if std::env::var_os("PGPURPOSE_ORACLE_NOTES").is_some() {
                 println!("  seed {seed}: {code} {message}\n    {sql}");
             }
@@ -175,7 +178,9 @@ fn write(seed: u64, purpose: &Purpose) -> (String, &'static str) {
     let sql = match kind {
         0..=1 if target.deletable => format!("DELETE FROM {table} AS x WHERE {condition}{returning}"),
         2 if target.deletable => {
-            format!("DELETE FROM {table} AS x USING customers AS c WHERE c.id = x.customer_id AND c.full_name LIKE 'Z%'{returning}")
+            format!(
+                "DELETE FROM {table} AS x USING customers AS c WHERE c.id = x.customer_id AND c.full_name LIKE 'Z%'{returning}"
+            )
         }
         // For a purpose that rests on consent no row is added: nobody can have agreed to it yet.
         3..=4 if target.deletable && purpose.letter == 's' => insert(&mut make),
@@ -183,12 +188,16 @@ fn write(seed: u64, purpose: &Purpose) -> (String, &'static str) {
             // Masked columns of another table may be read: they are masked before they are written.
             let source = make.one_of(&["c.full_name", "c.email", "c.city", "upper(c.full_name)"]);
             let column = target.set.iter().find(|column| column.1 == Ty::Text).map_or("status", |column| column.0);
-            format!("UPDATE {table} AS x SET {column} = {source} FROM customers AS c WHERE c.id = x.customer_id AND {condition}{returning}")
+            format!(
+                "UPDATE {table} AS x SET {column} = {source} FROM customers AS c WHERE c.id = x.customer_id AND {condition}{returning}"
+            )
         }
         7 => {
             let (column, ty) = target.set[0];
             let value = make.expr(ty, 1);
-            format!("WITH w AS (UPDATE {table} AS x SET {column} = {value} WHERE {condition} RETURNING x.{column}) SELECT count(*), max({column}) FROM w")
+            format!(
+                "WITH w AS (UPDATE {table} AS x SET {column} = {value} WHERE {condition} RETURNING x.{column}) SELECT count(*), max({column}) FROM w"
+            )
         }
         _ => {
             let list: Vec<String> =
@@ -258,7 +267,9 @@ async fn forbidden(sides: &Sides, seed: u64, purpose: &Purpose, counts: &mut Cou
     let sql = &statements[make.rng.random_range(0..statements.len())];
     match simple(&sides.proxied, sql).await {
         Answer::Failed { code, .. } if code == "42501" || code == "0A000" => counts.forbidden += 1,
-        Answer::Failed { code, message } => counts.wrong.push(format!("seed {seed}: {code} {message}, 42501 wanted\n{sql}")),
+        Answer::Failed { code, message } => {
+            counts.wrong.push(format!("seed {seed}: {code} {message}, 42501 wanted\n{sql}"))
+        }
         Answer::Rows { count, .. } => counts.wrong.push(format!("seed {seed}: {count} rows written\n{sql}")),
     }
 }
