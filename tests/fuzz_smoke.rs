@@ -1,6 +1,13 @@
 //! The fuzz targets of `fuzz/`, driven for some seconds by a mutator with a seed, so that they run where cargo-fuzz is not
 //! installed. `PGPURPOSE_FUZZ_SECONDS` (5 for each target) and `PGPURPOSE_FUZZ_SEED`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
 use std::fs;
 use std::path::Path;
