@@ -161,11 +161,15 @@ pub(super) const CALLING_TYPES: &str = r"
              AND d.refclassid = 'pg_catalog.pg_operator'::regclass
         JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid
         JOIN called ON called.oid = o.oprcode WHERE c.contypid <> 0),
+    edge AS (
+        SELECT typelem AS below, oid AS above FROM pg_catalog.pg_type WHERE typelem >= 16384
+        UNION ALL
+        SELECT typbasetype, oid FROM pg_catalog.pg_type WHERE typbasetype >= 16384
+        UNION ALL
+        SELECT a.atttypid, t.oid FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.typrelid = a.attrelid
+        WHERE t.typrelid <> 0 AND a.atttypid >= 16384 AND NOT a.attisdropped),
     calling AS (
         SELECT oid FROM own
         UNION
-        SELECT t.oid FROM calling JOIN pg_catalog.pg_type t
-             ON t.typelem = calling.oid OR t.typbasetype = calling.oid
-             OR t.typrelid IN (SELECT a.attrelid FROM pg_catalog.pg_attribute a
-                               WHERE a.atttypid = calling.oid AND NOT a.attisdropped))
+        SELECT edge.above FROM calling JOIN edge ON edge.below = calling.oid)
     SELECT DISTINCT t.typname::text FROM calling JOIN pg_catalog.pg_type t ON t.oid = calling.oid ORDER BY 1";
