@@ -9,7 +9,7 @@ use pgpurpose::catalog::{CatalogBuilder, CatalogStore};
 use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
 use pgpurpose::policy::PolicySet;
 use pgpurpose::server::{Options, Server};
-use pgpurpose::session::{Parts, Shared};
+use pgpurpose::session::{Catalogs, Parts, Shared};
 use pgpurpose::telemetry::Metrics;
 use pgpurpose::upstream::{Servers, UpstreamTls};
 
@@ -54,7 +54,7 @@ fn serve(_cluster: &Cluster, options: Options) -> (Server, tempfile::TempDir) {
     let policies = PolicySet::from_sources(&[("test.toml".into(), POLICY.into())]).unwrap();
     let shared = Shared::new(Parts {
         policies: Arc::new(policies),
-        catalog: Arc::new(CatalogStore::fixed(CatalogBuilder::new().build())),
+        catalogs: Catalogs::one(Arc::new(CatalogStore::fixed(CatalogBuilder::new().build()))),
         audit: AuditLog::open(log.path(), Sync::Written).unwrap(),
         metrics: Arc::new(Metrics::default()),
         enforce: Box::new(pgpurpose::sql::enforce),

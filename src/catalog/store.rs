@@ -67,8 +67,16 @@ impl CatalogStore {
     /// # Errors
     /// [`LoadError`].
     pub async fn open(connect: Connect) -> Result<Self, LoadError> {
+        Self::open_from(connect, 1).await
+    }
+
+    /// The same with another first epoch, so that snapshots of several databases never have the same.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn open_from(connect: Connect, first_epoch: u64) -> Result<Self, LoadError> {
         let mut client = None;
-        let catalog = load_on(&connect, &mut client, 1).await?;
+        let catalog = load_on(&connect, &mut client, first_epoch).await?;
         let state = State { client, answered: 0, loaded_at: Instant::now() };
         Ok(Self {
             current: ArcSwap::from_pointee(catalog),

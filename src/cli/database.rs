@@ -78,10 +78,8 @@ impl Database {
         let mut best = counted.into_iter().filter(|(count, _)| *count == most && most > 0);
         match (best.next(), best.next()) {
             (Some((_, database)), None) => Ok(database),
-            (Some((_, one)), Some((_, other))) => Err(format!(
-                "both `{}` and `{}` have the policies' tables: name one with --database",
-                one.name, other.name
-            )),
+            // Sessions of another are decided by that one's own catalog.
+            (Some((_, one)), Some(_)) => Ok(one),
             (None, _) => Err("no database has any of the policies' tables: name one with --database".to_owned()),
         }
     }
@@ -132,7 +130,22 @@ impl Database {
     /// # Errors
     /// In words for the operator.
     pub(super) async fn catalog(&self) -> Result<CatalogStore, String> {
-        CatalogStore::open(self.connect()).await.map_err(|error| error.to_string())
+        self.catalog_from(1).await
+    }
+
+    /// The same with another first epoch.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub(super) async fn catalog_from(&self, first_epoch: u64) -> Result<CatalogStore, String> {
+        CatalogStore::open_from(self.connect(), first_epoch).await.map_err(|error| error.to_string())
+    }
+
+    /// Another database of the same server.
+    pub(super) fn called(&self, name: &str) -> Self {
+        let mut connection = self.connection.clone();
+        connection.dbname(name);
+        Self { name: name.to_owned(), connection, tls: self.tls.clone() }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::config::{AuditSync, Config, Fault, HostPort, Mode};
 use crate::policy::PolicySet;
 use crate::server::admin::{self, Admin, Running};
 use crate::server::{ListenTls, Options, Server};
-use crate::session::{Parts, Shared};
+use crate::session::{Catalogs, OpenCatalog, Parts, Shared};
 use crate::sql::{TokenKey, enforce};
 use crate::telemetry::{self, Metrics};
 
@@ -106,7 +106,6 @@ impl Proxy {
         let mut options = options(&config)?;
         let keyed = keys(&config, &policies, &mut options)?;
         let database = Database::find(&config, &policies, database).await.map_err(plain)?;
-        options.database = Some(database.name.clone());
         options.method = auth::method(&config, &database).map_err(plain)?;
         for trouble in auth::trouble(&config, &policies, &database).await.map_err(plain)? {
             match trouble {
@@ -123,9 +122,14 @@ impl Proxy {
         };
         let audit = AuditLog::open(&config.audit.directory, sync).map_err(plain)?.with_metrics(Arc::clone(&metrics));
         let observe = config.policy.mode == Mode::Observe;
+        let others = database.clone();
+        let open: OpenCatalog = Box::new(move |name, first_epoch| {
+            let database = others.called(&name);
+            Box::pin(async move { database.catalog_from(first_epoch).await })
+        });
         let parts = Parts {
             policies: Arc::new(policies),
-            catalog: Arc::clone(&catalog),
+            catalogs: Catalogs::new(database.name.clone(), Arc::clone(&catalog), open),
             audit: audit.clone(),
             metrics: Arc::clone(&metrics),
             enforce: Box::new(enforce),
@@ -180,7 +184,7 @@ impl Proxy {
             running: Box::new(move || Running {
                 policy: shared.policies.load().hash().to_owned(),
                 mode: mode.clone(),
-                catalog: Some(shared.catalog.current().epoch()),
+                catalog: Some(shared.catalogs.main().current().epoch()),
             }),
             upstream: Box::new(move || {
                 let database = database.clone();

@@ -56,9 +56,6 @@ pub struct Options {
     pub upstream: Servers,
     /// The root of the pseudonyms' keys: each session upstream begins with the keys of its role's purposes.
     pub token_key: Option<TokenKey>,
-    /// The name of the database that the catalog is of: decisions about another would be made by the wrong tables. Only
-    /// unrestricted roles may connect to another; `None` where nothing was said.
-    pub database: Option<String>,
 }
 
 impl Options {
@@ -77,7 +74,6 @@ impl Options {
             login_timeout: Duration::from_secs(60),
             upstream,
             token_key: None,
-            database: None,
         }
     }
 }

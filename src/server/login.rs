@@ -12,6 +12,7 @@ use super::prove::{Credential, failed, prove};
 use super::relay_auth::{Greeting, exchange, gone, search_path};
 use super::startup::{NoSession, PeerTls, takes_long_key};
 use crate::audit::{Event, SessionFacts};
+use crate::catalog::CatalogStore;
 use crate::config::ClientCertificate;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
@@ -47,9 +48,9 @@ pub(super) async fn login(
     let mut facts = SessionFacts { session: session_id(), client: peer.from.to_string(), ..SessionFacts::default() };
     match try_login(&mut client, startup, peer, options, shared, pool, &mut facts).await {
         Ok(parts) => {
-            let Ready { upstream, role, policies, purpose, search_path, key, seat } = parts;
+            let Ready { upstream, role, policies, catalog, purpose, search_path, key, seat } = parts;
             peer.gate.succeeded(peer.from.ip(), &facts.login);
-            Ok((Login { client, upstream, facts, role, policies, purpose, search_path, key }, seat))
+            Ok((Login { client, upstream, facts, role, policies, catalog, purpose, search_path, key }, seat))
         }
         Err(why) => {
             if guessed(&why) {
@@ -96,6 +97,7 @@ struct Ready {
     upstream: Upstream,
     role: Arc<Role>,
     policies: Arc<PolicySet>,
+    catalog: Arc<CatalogStore>,
     purpose: String,
     search_path: String,
     key: crate::session::CancelKey,
@@ -132,7 +134,6 @@ async fn try_login(
     let role = policies.role_of(&wanted.login).cloned().ok_or_else(|| no_role(&wanted.login)).map_err(NoSession::Refused)?;
     facts.role = Some(role.name.clone());
     facts.recipient = Some(role.recipient.clone());
-    may_use_database(&wanted, &role, options).map_err(NoSession::Refused)?;
     let purpose = purpose_of(&wanted, &role, &policies, shared.observe).map_err(NoSession::Refused)?;
     facts.purpose = Some(purpose.clone());
 
@@ -140,6 +141,7 @@ async fn try_login(
             .await?;
     drop(credential);
     let search_path = search_path(&mut upstream).await.map_err(|_| gone())?;
+    let catalog = catalog_of(&wanted, &role, shared).await.map_err(NoSession::Refused)?;
     let (pid, secret) = greeting.key.clone().unwrap_or_default();
     let key = shared.cancels.register(upstream.cancel_target(pid, &secret), takes_long_key(startup));
 
@@ -168,7 +170,7 @@ async fn try_login(
     client.out.extend_from_slice(&greeting.notices);
     backend::put_key_data(&mut client.out, key.pid, &key.secret);
     backend::ready(&mut client.out, Status::Idle);
-    Ok(Ready { seat, upstream, role: Arc::new(role), policies, purpose, search_path, key })
+    Ok(Ready { seat, upstream, role: Arc::new(role), policies, catalog, purpose, search_path, key })
 }
 
 /// Whether the client's certificate may go with this login.
@@ -188,15 +190,18 @@ fn certificate_fits(login: &str, tls: Option<&PeerTls>, wanted: &ClientCertifica
     }
 }
 
-/// The catalog is of one database: in another the same names mean other tables.
-fn may_use_database(wanted: &Wanted, role: &Role, options: &Options) -> Result<(), Refusal> {
-    match &options.database {
-        Some(known) if *known != wanted.database && role.unrestricted.is_none() => {
-            let message = format!("no policy is about database `{}`", wanted.database);
+/// The catalog of the database that was asked for: in another the same names mean other tables.
+async fn catalog_of(wanted: &Wanted, role: &Role, shared: &Shared) -> Result<Arc<CatalogStore>, Refusal> {
+    match shared.catalogs.of(&wanted.database).await {
+        Ok(catalog) => Ok(catalog),
+        // Nothing is decided for such a role.
+        Err(_) if role.unrestricted.is_some() => Ok(Arc::clone(shared.catalogs.main())),
+        Err(error) => {
+            tracing::error!(database = wanted.database, error, "the catalog of a database cannot be read");
+            let message = format!("the catalog of database `{}` cannot be read", wanted.database);
             Err(Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message)
-                .hint(format!("connect to database `{known}`")))
+                .hint("the proxy's own login must be able to connect to it"))
         }
-        Some(_) | None => Ok(()),
     }
 }
 

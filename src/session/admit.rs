@@ -44,7 +44,7 @@ impl Session {
     /// The scope in force for a statement that states this purpose, or none.
     pub(super) fn scope_for(&mut self, stated: Option<&str>) -> Result<Arc<Scope>, Refusal> {
         let policies = self.shared.policies.load_full();
-        let catalog = self.shared.catalog.current();
+        let catalog = self.catalog.current();
         let today = today();
         if stated.is_none()
             && let Some(scope) = &self.scope
@@ -88,7 +88,7 @@ impl Session {
         let mut decided = self.shared.enforcer.decide(text, &scope).await;
         if let Err(rejected) = &decided
             && names_unknown(rejected.refusal.sqlstate)
-            && self.shared.refresh(scope.catalog.epoch()).await
+            && super::shared::refresh(&self.catalog, scope.catalog.epoch()).await
         {
             scope = self.scope_for(stated.as_deref())?;
             decided = self.shared.enforcer.decide(text, &scope).await;

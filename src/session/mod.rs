@@ -4,6 +4,7 @@
 mod admit;
 mod cache;
 mod cancel;
+mod catalogs;
 mod clean;
 mod client;
 mod enforcer;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use admit::refusal_of;
 pub use cancel::{CancelKey, Cancels};
+pub use catalogs::{Catalogs, OpenCatalog};
 pub use enforcer::Enforce;
 pub use shared::{Parts, STATEMENT_LIMIT, Shared};
 pub use state::{Login, Session, stopped};

@@ -334,8 +334,8 @@ impl Session {
         }
         if self.ddl && status == Status::Idle {
             self.ddl = false;
-            let shared = self.shared.clone();
-            tokio::spawn(async move { shared.changed().await });
+            let catalog = self.catalog.clone();
+            tokio::spawn(async move { super::shared::changed(&catalog).await });
         }
         if !hidden {
             self.pass(header, body);

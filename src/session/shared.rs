@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use super::cancel::Cancels;
 use super::enforcer::{Enforce, Enforcer};
 use crate::audit::AuditLog;
+use super::catalogs::Catalogs;
 use crate::catalog::CatalogStore;
 use crate::policy::PolicySet;
 use crate::telemetry::Metrics;
@@ -19,8 +20,8 @@ pub const STATEMENT_LIMIT: usize = 1024 * 1024;
 pub struct Shared {
     /// The policies in force: store another set to replace them.
     pub policies: ArcSwap<PolicySet>,
-    /// Keeps the newest snapshot of the catalog.
-    pub catalog: Arc<CatalogStore>,
+    /// Keeps the newest snapshots of the databases' catalogs.
+    pub catalogs: Catalogs,
     /// The access log.
     pub audit: AuditLog,
     /// Counters.
@@ -44,8 +45,8 @@ impl fmt::Debug for Shared {
 pub struct Parts {
     /// The policies.
     pub policies: Arc<PolicySet>,
-    /// The catalog.
-    pub catalog: Arc<CatalogStore>,
+    /// The catalogs.
+    pub catalogs: Catalogs,
     /// The access log.
     pub audit: AuditLog,
     /// Counters.
@@ -65,7 +66,7 @@ impl Shared {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
             policies: ArcSwap::new(parts.policies),
-            catalog: parts.catalog,
+            catalogs: parts.catalogs,
             audit: parts.audit,
             enforcer: Enforcer::new(parts.enforce, threads, Arc::clone(&parts.metrics))?,
             metrics: parts.metrics,
@@ -74,25 +75,25 @@ impl Shared {
             cancels: Arc::new(Cancels::default()),
         })
     }
+}
 
-    /// Reads the catalog again because a name is not known; whether it is newer than `seen` then.
-    pub(super) async fn refresh(&self, seen: u64) -> bool {
-        if self.catalog.current().epoch() > seen {
-            return true;
-        }
-        match self.catalog.reload_for_unknown_name().await {
-            Ok(catalog) => catalog.epoch() > seen,
-            Err(error) => {
-                tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
-                false
-            }
+/// Reads the catalog again because a name is not known; whether it is newer than `seen` then.
+pub(super) async fn refresh(catalog: &CatalogStore, seen: u64) -> bool {
+    if catalog.current().epoch() > seen {
+        return true;
+    }
+    match catalog.reload_for_unknown_name().await {
+        Ok(catalog) => catalog.epoch() > seen,
+        Err(error) => {
+            tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
+            false
         }
     }
+}
 
-    /// Reads the catalog again, because DDL passed.
-    pub(super) async fn changed(&self) {
-        if let Err(error) = self.catalog.reload().await {
-            tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
-        }
+/// Reads the catalog again, because DDL passed.
+pub(super) async fn changed(catalog: &CatalogStore) {
+    if let Err(error) = catalog.reload().await {
+        tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
     }
 }

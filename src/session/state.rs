@@ -16,6 +16,7 @@ use super::pending::{Expect, Pending};
 use super::settings::{Settings, parse_search_path};
 use super::shared::Shared;
 use crate::audit::SessionFacts;
+use crate::catalog::CatalogStore;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
 use crate::upstream::{Upstream, cancel};
@@ -37,6 +38,8 @@ pub struct Login {
     pub role: Arc<Role>,
     /// The policies that the role is from.
     pub policies: Arc<PolicySet>,
+    /// The catalog of its database.
+    pub catalog: Arc<CatalogStore>,
     /// The purpose that it begins with.
     pub purpose: String,
     /// `search_path`, as the database gave it.
@@ -70,6 +73,8 @@ impl End {
 /// One session.
 pub struct Session {
     pub(super) shared: Arc<Shared>,
+    /// The catalog of the session's database.
+    pub(super) catalog: Arc<CatalogStore>,
     pub(super) client: Link,
     pub(super) upstream: Upstream,
     pub(super) login: String,
@@ -118,6 +123,7 @@ impl Session {
     pub fn new(shared: Arc<Shared>, login: Login) -> Self {
         let settings = Settings::new(login.purpose, parse_search_path(&login.search_path));
         Self {
+            catalog: login.catalog,
             client: login.client,
             upstream: login.upstream,
             login: login.facts.login.clone(),

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::{Login, Parts, Session, Shared};
 use crate::audit::{AuditLog, SessionFacts, Sync};
+use crate::session::Catalogs;
 use crate::catalog::{CatalogBuilder, CatalogStore};
 use crate::policy::PolicySet;
 use crate::telemetry::Metrics;
@@ -39,10 +40,11 @@ struct Wires {
 fn session(login: &str) -> Wires {
     let log = tempfile::tempdir().unwrap();
     let policies = Arc::new(PolicySet::from_sources(&[("test.toml".into(), POLICY.into())]).unwrap());
+    let catalog = Arc::new(CatalogStore::fixed(CatalogBuilder::new().build()));
     let shared = Arc::new(
         Shared::new(Parts {
             policies: Arc::clone(&policies),
-            catalog: Arc::new(CatalogStore::fixed(CatalogBuilder::new().build())),
+            catalogs: Catalogs::one(Arc::clone(&catalog)),
             audit: AuditLog::open(log.path(), Sync::Written).unwrap(),
             metrics: Arc::new(Metrics::default()),
             enforce: Box::new(crate::sql::enforce),
@@ -57,6 +59,7 @@ fn session(login: &str) -> Wires {
     let upstream = Upstream::over(Link::new(Box::new(proxy_database), pool.clone()), address);
     let key = shared.cancels.register(upstream.cancel_target(1, &[0; 4]), false);
     let login = Login {
+        catalog,
         client: Link::new(Box::new(proxy_client), pool),
         upstream,
         facts: SessionFacts { login: login.into(), ..SessionFacts::default() },

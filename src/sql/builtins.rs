@@ -36,6 +36,15 @@ const KNOWN: &str = "cursor_to_xml database_to_xml dblink lo_export lo_get lo_im
     pg_read_binary_file pg_read_file pg_reload_conf pg_sleep pg_stat_file pg_terminate_backend query_to_xml \
     schema_to_xml setval table_to_xml ts_rewrite ts_stat";
 
+/// Names of binary operators of `pg_catalog`.
+const OPERATORS: &str = "+ - * / % ^ = <> != < <= > >= || ~~ ~~* !~~ !~~* ~ ~* !~ !~* ^@ & | # << >> && @> <@ -> ->> #> #>> \
+    @? @@ @@@ ? ?| ?& #- &< &> -|- ~= <<| |>> &<| |&> <-> <^ >^ ?# ?- ?-| ?|| ## <<= >>= ~<~ ~<=~ ~>~ ~>=~ *= *<> *< *<= *> *>=";
+
+/// Whether `pg_catalog` has a binary operator of that name.
+pub(super) fn is_operator(name: &str) -> bool {
+    listed(OPERATORS, name)
+}
+
 fn listed(list: &str, name: &str) -> bool {
     list.split_ascii_whitespace().any(|word| word == name)
 }

@@ -20,7 +20,7 @@ use pgpurpose::catalog::{CatalogBuilder, CatalogStore, connect_plain};
 use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
 use pgpurpose::policy::PolicySet;
 use pgpurpose::server::{Options, Server};
-use pgpurpose::session::{Parts, Shared};
+use pgpurpose::session::{Catalogs, Parts, Shared};
 use pgpurpose::telemetry::Metrics;
 use pgpurpose::upstream::{Servers, UpstreamTls};
 use tempfile::TempDir;
@@ -82,7 +82,7 @@ pub fn start(options: Options, policy: &str, catalog: Arc<CatalogStore>) -> Prox
     let log = tempfile::tempdir().unwrap();
     let shared = Shared::new(Parts {
         policies: Arc::new(PolicySet::from_sources(&[("test.toml".into(), policy.into())]).unwrap()),
-        catalog,
+        catalogs: Catalogs::one(catalog),
         audit: AuditLog::open(log.path(), Sync::Written).unwrap(),
         metrics: Arc::new(Metrics::default()),
         enforce: Box::new(pgpurpose::sql::enforce),

@@ -8,7 +8,7 @@ use super::names::{name_of, quoted};
 use super::scope::Meaning;
 use super::{Fail, Resolver, function, unsupported};
 use crate::policy::Use;
-use crate::sql::marker;
+use crate::sql::{builtins, marker};
 
 impl Resolver<'_> {
     /// Resolves an expression: notes the columns that it uses, resolves its subqueries, writes its functions by full name.
@@ -59,15 +59,28 @@ impl Resolver<'_> {
             }
             Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => self.pair(left, right, usage),
             Expr::BinaryOp { left, op, right } => {
-                self.operator(op)?;
-                self.pair(left, right, usage)
+                let own = self.operator(op)?;
+                self.pair(left, right, usage)?;
+                if let Some(own) = own {
+                    // `OPERATOR(..)` binds otherwise than the sign does, so that parentheses keep what was read.
+                    *op = own;
+                    nest(left);
+                    nest(right);
+                    nest(expr);
+                }
+                Ok(())
             }
             Expr::AnyOp { left, compare_op, right, is_some: _ } | Expr::AllOp { left, compare_op, right } => {
-                self.operator(compare_op)?;
-                self.pair(left, right, usage)
+                let own = self.operator(compare_op)?;
+                self.pair(left, right, usage)?;
+                if let Some(own) = own {
+                    *compare_op = own;
+                    nest(left);
+                    nest(expr);
+                }
+                Ok(())
             }
             Expr::InList { expr: inner, list, negated: _ } => {
-                self.operator_name("=")?;
                 self.expr(inner, usage)?;
                 self.exprs(list, usage)
             }
@@ -196,15 +209,24 @@ impl Resolver<'_> {
         Ok((short.len() != parts.len()).then_some(short))
     }
 
-    /// An operator that names a schema must name the system's, and none may call what nobody reviewed.
-    fn operator(&self, operator: &BinaryOperator) -> Result<(), Fail> {
-        match operator {
+    /// An operator that names a schema must name the system's, and none may call what nobody reviewed. Gives the system's
+    /// own operator where one of the same name calls such a function: then that one cannot be meant.
+    fn operator(&self, operator: &BinaryOperator) -> Result<Option<BinaryOperator>, Fail> {
+        let name = match operator {
+            BinaryOperator::And | BinaryOperator::Or => return Ok(None),
             BinaryOperator::PGCustomBinaryOperator(parts) => match parts.as_slice() {
-                [name] => self.operator_name(name),
-                [schema, _] if schema == "pg_catalog" => Ok(()),
-                _ => Err(unsupported("an operator of another schema than `pg_catalog`")),
+                [name] => name.clone(),
+                [schema, _] if schema == "pg_catalog" => return Ok(None),
+                _ => return Err(unsupported("an operator of another schema than `pg_catalog`")),
             },
-            other => self.operator_name(&other.to_string()),
+            other => other.to_string(),
+        };
+        match self.operator_name(&name) {
+            Ok(()) => Ok(None),
+            Err(_) if builtins::is_operator(&name) => {
+                Ok(Some(BinaryOperator::PGCustomBinaryOperator(vec!["pg_catalog".to_owned(), name])))
+            }
+            Err(refusal) => Err(refusal),
         }
     }
 
@@ -300,6 +322,12 @@ impl Resolver<'_> {
             _ => None,
         }
     }
+}
+
+/// Puts an expression in parentheses.
+fn nest(expr: &mut Expr) {
+    let inner = std::mem::replace(expr, Expr::Tuple(Vec::new()));
+    *expr = Expr::Nested(Box::new(inner));
 }
 
 /// `t.a[1]` is a subscript of the column `t.a`, which sqlparser reads as two steps from `t`.
