@@ -274,7 +274,8 @@ impl Worker {
         };
         let mut client = link?;
         if self.gate.is_full() {
-            let refusal = Refusal::new(Stage::Session, SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
+            let refusal =
+                Refusal::new(Stage::Session, SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
             say(&mut client, &refusal).await;
             return None;
         }

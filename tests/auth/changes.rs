@@ -93,7 +93,8 @@ fn a_database_that_goes_away_during_a_login_is_told_and_comes_back() {
 
 #[test]
 fn start_up_and_check_say_what_stands_in_the_way() {
-    let guarded = Guarded::start("local all postgres trust\nlocal all support_agent trust\nlocal all all scram-sha-256\n");
+    let guarded =
+        Guarded::start("local all postgres trust\nlocal all support_agent trust\nlocal all all scram-sha-256\n");
     let check = || {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("policy.toml"), policy()).unwrap();
