@@ -1,6 +1,13 @@
 //! The fuzz targets of `fuzz/`, driven for some seconds by a mutator with a seed, so that they run where cargo-fuzz is not
 //! installed. `PGPURPOSE_FUZZ_SECONDS` (5 for each target) and `PGPURPOSE_FUZZ_SEED`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
 use std::fs;
 use std::path::Path;
@@ -19,9 +26,46 @@ mod sql;
 
 /// Pieces where lexers and decoders go wrong.
 const PIECES: &[&[u8]] = &[
-    b"'", b"\"", b"/*", b"*/", b"--", b"\n", b"$$", b"$a$", b"E'", b"U&\"", b"\\", b";", b"(", b")", b"\0", b"\xff\xff\xff\xff",
-    b"\0\0\0\x04", b"\x7f\xff", b" SELECT ", b" FROM users ", b" secret ", b"::", b" UNION ALL ", b"&", b"- -", b"\xf0\x9f\x98\x80", b"=",
-    b"[", b"]", b"{", b"}", b".", b"[[rules]]\n", b"mask", b"deny", b"1e9", b"$1", b" ONLY ", b"@", b" TABLE users ",
+    b"'",
+    b"\"",
+    b"/*",
+    b"*/",
+    b"--",
+    b"\n",
+    b"$$",
+    b"$a$",
+    b"E'",
+    b"U&\"",
+    b"\\",
+    b";",
+    b"(",
+    b")",
+    b"\0",
+    b"\xff\xff\xff\xff",
+    b"\0\0\0\x04",
+    b"\x7f\xff",
+    b" SELECT ",
+    b" FROM users ",
+    b" secret ",
+    b"::",
+    b" UNION ALL ",
+    b"&",
+    b"- -",
+    b"\xf0\x9f\x98\x80",
+    b"=",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b".",
+    b"[[rules]]\n",
+    b"mask",
+    b"deny",
+    b"1e9",
+    b"$1",
+    b" ONLY ",
+    b"@",
+    b" TABLE users ",
 ];
 
 fn number(name: &str, otherwise: u64) -> u64 {
@@ -70,7 +114,11 @@ fn drive(name: &str, target: fn(&[u8])) {
         let started = Instant::now();
         let outcome = std::panic::catch_unwind(|| target(&data));
         slowest = slowest.max(started.elapsed());
-        assert!(outcome.is_ok(), "`{name}` fails with seed {seed}, input {count}: {:?}", String::from_utf8_lossy(&data));
+        assert!(
+            outcome.is_ok(),
+            "`{name}` fails with seed {seed}, input {count}: {:?}",
+            String::from_utf8_lossy(&data)
+        );
         count += 1;
     }
     println!("{name}: {count} inputs, the slowest took {slowest:?}");

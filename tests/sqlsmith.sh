@@ -18,7 +18,10 @@ trap 'rm -rf "$work"' EXIT
 memory() { awk '/^VmRSS:/ { print $2 }' "/proc/$pid/status"; }
 peak() { awk '/^VmHWM:/ { print $2 }' "/proc/$pid/status"; }
 
-sqlsmith --target="$direct" --dry-run --seed="$seed" --max-queries="$queries" >"$work/random.sql" 2>"$work/sqlsmith.log" || true
+# Half over the tables alone, half also over the system catalogs.
+half=$((queries / 2))
+sqlsmith --target="$direct" --exclude-catalog --dry-run --seed="$seed" --max-queries="$half" >"$work/random.sql" 2>"$work/sqlsmith.log" || true
+sqlsmith --target="$direct" --dry-run --seed="$seed" --max-queries="$half" >>"$work/random.sql" 2>>"$work/sqlsmith.log" || true
 made=$(grep -c ';$' "$work/random.sql" || true)
 if [ "$made" -eq 0 ]; then
     echo "sqlsmith made nothing:" >&2
@@ -37,6 +40,9 @@ echo "$made statements, $(grep -c 'ERROR:  42501' "$work/err" || true) refused f
     "$(grep -c 'ERROR:  0A000' "$work/err" || true) not supported," \
     "$(grep -cE 'ERROR:' "$work/err" || true) errors in all; $(wc -l <"$work/out") lines of answers;" \
     "memory $before kB before, $after kB after, peak $(peak) kB"
+if [ -n "${SQLSMITH_NOTES:-}" ]; then
+    cp "$work/err" "$SQLSMITH_NOTES"
+fi
 [ "${status:-0}" -ne 124 ] || echo "  stopped after ${SQLSMITH_SECONDS:-120} s"
 if grep -a "$canary" "$work/out" "$work/err" >"$work/leak"; then
     echo "a canary came back:" >&2

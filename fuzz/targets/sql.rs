@@ -67,12 +67,18 @@ fn catalog() -> &'static Catalog {
     static CATALOG: OnceLock<Catalog> = OnceLock::new();
     CATALOG.get_or_init(|| {
         let mut builder = CatalogBuilder::new();
-        builder.table(RelationName::new("public", "users"), &[("id", "bigint"), ("name", "text"), ("secret", "text")], &["id"]);
+        builder.table(
+            RelationName::new("public", "users"),
+            &[("id", "bigint"), ("name", "text"), ("secret", "text")],
+            &["id"],
+        );
         builder.build()
     })
 }
 
 fn policies() -> &'static PolicySet {
     static POLICIES: OnceLock<PolicySet> = OnceLock::new();
-    POLICIES.get_or_init(|| PolicySet::from_sources(&[("fuzz.toml".to_owned(), POLICY.to_owned())]).expect("the policy is right"))
+    POLICIES.get_or_init(|| {
+        PolicySet::from_sources(&[("fuzz.toml".to_owned(), POLICY.to_owned())]).expect("the policy is right")
+    })
 }

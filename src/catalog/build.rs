@@ -98,6 +98,16 @@ impl CatalogBuilder {
         self.catalog.leakproof_operators.insert((operator.into(), left, right));
     }
 
+    /// Says that an operator calls a function in SQL or a procedural language, named with its schema.
+    pub fn add_calling_operator(&mut self, operator: impl Into<String>, schema: String, function: String) {
+        self.catalog.calling_operators.entry(operator.into()).or_default().push((schema, function));
+    }
+
+    /// Says that a cast to or from the type calls such a function.
+    pub fn add_calling_type(&mut self, name: impl Into<String>) {
+        self.catalog.calling_types.insert(name.into());
+    }
+
     /// Adds a relation as it is.
     pub fn add_relation(&mut self, relation: Relation) {
         self.catalog.schemas.insert(relation.name.schema.clone());

@@ -70,6 +70,10 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
         transaction.query(queries::FUNCTIONS, &[]),
         transaction.query(queries::LEAKPROOF_OPERATORS, &[]),
     )?;
+    let (calling_operators, calling_types) = futures_util::try_join!(
+        transaction.query(queries::CALLING_OPERATORS, &[]),
+        transaction.query(queries::CALLING_TYPES, &[]),
+    )?;
     transaction.commit().await?;
 
     let mut builder = CatalogBuilder::empty(epoch, version);
@@ -88,6 +92,12 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
     }
     for row in &operators {
         builder.add_leakproof_operator(row.try_get::<_, String>(0)?, row.try_get(1)?, row.try_get(2)?);
+    }
+    for row in &calling_operators {
+        builder.add_calling_operator(row.try_get::<_, String>(0)?, row.try_get(1)?, row.try_get(2)?);
+    }
+    for row in &calling_types {
+        builder.add_calling_type(row.try_get::<_, String>(0)?);
     }
     for (ty, _) in types.into_values() {
         builder.add_type(ty);

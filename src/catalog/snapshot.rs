@@ -19,6 +19,10 @@ pub struct Catalog {
     pub(super) functions: HashMap<String, Vec<Function>>,
     /// (operator name, left type, right type) of operators whose function is leakproof.
     pub(super) leakproof_operators: HashSet<(String, Oid, Oid)>,
+    /// By operator name, the functions in SQL or a procedural language (schema, name) that such an operator calls.
+    pub(super) calling_operators: HashMap<String, Vec<(String, String)>>,
+    /// Names of types whose casts or checks call such a function.
+    pub(super) calling_types: HashSet<String>,
 }
 
 /// `pg_class.relkind`, of the kinds that a statement can name in FROM.
@@ -164,6 +168,8 @@ impl Catalog {
             && self.types == other.types
             && self.functions == other.functions
             && self.leakproof_operators == other.leakproof_operators
+            && self.calling_operators == other.calling_operators
+            && self.calling_types == other.calling_types
     }
 
     /// `server_version_num`.
@@ -225,6 +231,17 @@ impl Catalog {
     /// nothing about its arguments but its result.
     pub fn operator_is_leakproof(&self, operator: &str, left: Oid, right: Oid) -> bool {
         self.leakproof_operators.contains(&(operator.to_owned(), left, right))
+    }
+
+    /// The functions in SQL or a procedural language, with their schemas, that operators of this name call, whatever
+    /// their own schema and operands: which one a statement means depends on its session's search path.
+    pub fn operator_calls(&self, operator: &str) -> &[(String, String)] {
+        self.calling_operators.get(operator).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a type of this name, in whatever schema, cannot be cast to or from, or checked, without such a function.
+    pub fn type_calls(&self, name: &str) -> bool {
+        self.calling_types.contains(name)
     }
 
     /// The ancestors of a relation (partition parents, inheritance parents), nearest first.

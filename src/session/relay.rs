@@ -126,6 +126,15 @@ impl Session {
                 let fields = ErrorFields::decode(body).map_err(|_| unreadable())?;
                 self.failure_or_notice(header.tag, fields)
             }
+            b'A' if self.governed() => {
+                // A trigger may notify of a row's values, so that the payload stays behind: process id, channel, nothing.
+                let channel = body.get(4..).and_then(|rest| rest.iter().position(|byte| *byte == 0));
+                let kept = channel.and_then(|end| body.get(..end.saturating_add(5))).ok_or_else(unreadable)?;
+                let mut notice = kept.to_vec();
+                notice.push(0);
+                self.pass(Header { tag: header.tag, body: notice.len() }, &notice);
+                Ok(())
+            }
             b'A' => {
                 self.pass(header, body);
                 Ok(())

@@ -7,7 +7,7 @@ use super::parse::{Kind, Parsed};
 use super::resolve::{self, Resolved};
 use super::{Context, Effect, Enforced, Facts, Guard, Refused, parse, render, rewrite, steer, witness};
 use crate::error::{Refusal, Stage};
-use crate::policy::{AccessReport, Decision, Role, decide};
+use crate::policy::{AccessReport, Decision, RelationObligation, Role, decide};
 
 /// Decides one statement and gives the text that may run instead of it.
 ///
@@ -51,16 +51,13 @@ pub(super) struct Governed {
     pub(super) statement: Statement,
     /// What the text must refer to.
     pub(super) expected: Facts,
+    /// Rows are left out, or only groups are seen: how many rows a plan met must not be told.
+    pub(super) filtered: bool,
     report: AccessReport,
     guard: Guard,
 }
 
 impl Governed {
-    /// Whether rows are left out of any relation.
-    pub(super) fn is_filtered(&self) -> bool {
-        self.report.relations.iter().any(|relation| relation.filter.is_some())
-    }
-
     /// Holds the finished text to what the rewrite meant.
     pub(super) fn finish(self, text: String, effect: Effect) -> Result<Enforced, Box<Refused>> {
         match witness::check_rewrite(&text, &self.expected) {
@@ -89,9 +86,13 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
     match decision {
         Decision::Denial(denial) => Err(Box::new(Refused { refusal: denial.refusal(), report })),
         Decision::Permit(permit) => {
+            let filtered = permit.relations().iter().any(|obligation| match obligation {
+                RelationObligation::Open { .. } => false,
+                RelationObligation::Governed { consent, min_group, .. } => consent.is_some() || min_group.is_some(),
+            });
             let rewritten = rewrite::rewrite(resolved, &permit, context)
                 .map_err(|refusal| Box::new(Refused { report: AccessReport::deny(refusal.message.clone()), refusal }))?;
-            Ok(Governed { statement: rewritten.statement, expected: rewritten.expected, report, guard: rewritten.guard })
+            Ok(Governed { statement: rewritten.statement, expected: rewritten.expected, filtered, report, guard: rewritten.guard })
         }
     }
 }

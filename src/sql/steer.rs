@@ -7,7 +7,7 @@ use super::enforce::{Governed, govern, plain};
 use super::enforced::refused;
 use super::parse::{Kind, Parsed};
 use super::utility::{
-    CopyDirection, CopySource, CopyStatement, Discard, ExplainOption, Explained, SetValue, Utility, render_utility,
+    CopyDirection, CopySource, CopyStatement, Discard, Explained, SetValue, Utility, render_utility,
 };
 use super::{Context, Effect, Enforced, Facts, Refused, resolve, settings};
 use crate::error::{Refusal, SqlState, Stage};
@@ -108,7 +108,7 @@ pub(super) fn enforce(
             _ => Ok(plain(render_utility(&utility), effect)),
         },
         Utility::Execute { ref arguments, .. } => {
-            constants(arguments)?;
+            constants(arguments, context)?;
             Ok(plain(render_utility(&utility), effect))
         }
         Utility::Declare { name, options, query } => {
@@ -117,6 +117,8 @@ pub(super) fn enforce(
             governed.finish(render_utility(&Utility::Declare { name, options, query }), effect)
         }
         Utility::Prepare { name, types, statement } => {
+            let written: Vec<String> = types.iter().map(|written| format!("{written:?}")).collect();
+            resolve::open_types(&written.join(" "), context).map_err(refused)?;
             let mut governed = govern(*statement, facts, Facts::default(), context)?;
             let statement = take(&mut governed);
             governed.finish(render_utility(&Utility::Prepare { name, types, statement }), effect)
@@ -133,7 +135,7 @@ fn take(governed: &mut Governed) -> Box<Statement> {
 }
 
 fn explain(
-    mut options: Vec<ExplainOption>,
+    options: Vec<super::utility::ExplainOption>,
     statement: Explained,
     facts: &Facts,
     effect: Effect,
@@ -142,22 +144,22 @@ fn explain(
     match statement {
         Explained::Statement(statement) => {
             let mut governed = govern(*statement, facts, Facts::default(), context)?;
-            hide_counts(&mut options, &governed)?;
             let statement = Explained::Statement(take(&mut governed));
+            let options = plan_only(options, governed.filtered)?;
             governed.finish(render_utility(&Utility::Explain { options, statement }), effect)
         }
         Explained::Utility(utility) => match *utility {
             Utility::Declare { name, options: cursor, query } => {
                 let mut governed = govern(*query, facts, Facts::default(), context)?;
-                hide_counts(&mut options, &governed)?;
                 let query = take(&mut governed);
                 let statement = Explained::Utility(Box::new(Utility::Declare { name, options: cursor, query }));
+                let options = plan_only(options, governed.filtered)?;
                 governed.finish(render_utility(&Utility::Explain { options, statement }), effect)
             }
             Utility::Execute { name, arguments } => {
-                constants(&arguments)?;
-                // What was prepared may be filtered: then no count of it may show.
-                without_counts(&mut options)?;
+                constants(&arguments, context)?;
+                // What was prepared is not at hand here, so that it counts as filtered.
+                let options = plan_only(options, true)?;
                 let statement = Explained::Utility(Box::new(Utility::Execute { name, arguments }));
                 Ok(plain(render_utility(&Utility::Explain { options, statement }), effect))
             }
@@ -166,35 +168,31 @@ fn explain(
     }
 }
 
-/// A plan tells how many rows a filter left out: by what it counted, or by the statistics of the whole table.
-fn hide_counts(options: &mut Vec<ExplainOption>, governed: &Governed) -> Result<(), Box<Refused>> {
-    if governed.is_filtered() { without_counts(options) } else { Ok(()) }
-}
-
-fn without_counts(options: &mut Vec<ExplainOption>) -> Result<(), Box<Refused>> {
-    if options.iter().any(|option| option.name == "analyze" && is_on(option)) {
-        return Err(refused(
-            Refusal::new(
-                Stage::Resolve,
-                SqlState::INSUFFICIENT_PRIVILEGE,
-                "EXPLAIN ANALYZE is not open where rows are left out: its counts would tell of them",
-            )
-            .hint("EXPLAIN without ANALYZE shows the plan"),
-        ));
+/// Holds EXPLAIN of filtered rows to the plan's form: how many rows were met, or are estimated, tells of those left out.
+fn plan_only(
+    mut options: Vec<super::utility::ExplainOption>,
+    filtered: bool,
+) -> Result<Vec<super::utility::ExplainOption>, Box<Refused>> {
+    if !filtered {
+        return Ok(options);
     }
-    options.retain(|option| option.name != "costs");
-    options.push(ExplainOption { name: "costs".to_owned(), value: Some(SetValue::Text("off".to_owned())) });
-    Ok(())
-}
-
-/// An option without a value is on; so is whatever is not plainly off.
-fn is_on(option: &ExplainOption) -> bool {
-    match &option.value {
+    let on = |value: &Option<SetValue>| match value {
         Some(SetValue::Text(text) | SetValue::Number(text)) => {
             !matches!(text.to_ascii_lowercase().as_str(), "off" | "false" | "0" | "no")
         }
         Some(SetValue::Interval { .. }) | None => true,
+    };
+    if options.iter().any(|option| option.name == "analyze" && on(&option.value)) {
+        let message = "EXPLAIN ANALYZE is not open where rows are left out or only groups are seen";
+        return Err(refused(
+            Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, message)
+                .detail("it counts the rows that were met, also those that are not shown")
+                .hint("ask for the plan without ANALYZE, and of the statement itself instead of EXECUTE"),
+        ));
     }
+    options.retain(|option| option.name != "costs");
+    options.push(super::utility::ExplainOption { name: "costs".to_owned(), value: Some(SetValue::Text("off".to_owned())) });
+    Ok(options)
 }
 
 /// COPY: out of a table is a query over it, into a table is a write.
@@ -228,9 +226,9 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
 }
 
 /// Arguments of EXECUTE are constants or parameters: anything else would be a statement of its own.
-fn constants(arguments: &[Expr]) -> Result<(), Box<Refused>> {
+fn constants(arguments: &[Expr], context: &Context<'_>) -> Result<(), Box<Refused>> {
     if arguments.iter().all(resolve::is_constant) {
-        Ok(())
+        arguments.iter().try_for_each(|argument| resolve::open_types(&argument.to_string(), context)).map_err(refused)
     } else {
         Err(refused(
             Refusal::new(

@@ -118,7 +118,9 @@ pub fn difference(one: &Answer, other: &Answer, ordered: bool) -> Option<String>
 }
 
 fn shown(row: &Row) -> String {
-    let fields: Vec<String> =
-        row.iter().map(|field| field.as_ref().map_or("∅".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned())).collect();
+    let fields: Vec<String> = row
+        .iter()
+        .map(|field| field.as_ref().map_or("∅".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned()))
+        .collect();
     format!("({})", fields.join(" | "))
 }

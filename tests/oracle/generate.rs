@@ -122,7 +122,8 @@ impl Generator {
 
     /// Makes expressions over one table from here on.
     pub fn enter(&mut self, alias: &str, columns: &[(&str, Ty)]) {
-        let columns = columns.iter().map(|(name, ty)| (format!("{alias}.{name}"), format!("{alias}.{name}"), *ty)).collect();
+        let columns =
+            columns.iter().map(|(name, ty)| (format!("{alias}.{name}"), format!("{alias}.{name}"), *ty)).collect();
         self.levels.push(Level { columns, ..Level::default() });
     }
 
@@ -152,7 +153,9 @@ impl Generator {
 
     fn positions(&mut self, count: usize) -> String {
         let keys: Vec<String> = (1..=count)
-            .map(|position| format!("{position}{}", self.pick(&["", " DESC", " NULLS FIRST", " DESC NULLS LAST", " ASC"])))
+            .map(|position| {
+                format!("{position}{}", self.pick(&["", " DESC", " NULLS FIRST", " DESC NULLS LAST", " ASC"]))
+            })
             .collect();
         keys.join(", ")
     }
@@ -183,7 +186,8 @@ impl Generator {
             with.push(self.recursive());
             prefix = "RECURSIVE ";
         }
-        let (mut sql, columns) = if self.chance(0.12) { self.set_operation(depth, want) } else { self.select(depth, want) };
+        let (mut sql, columns) =
+            if self.chance(0.12) { self.set_operation(depth, want) } else { self.select(depth, want) };
         if !with.is_empty() {
             sql = format!("WITH {prefix}{} {sql}", with.join(", "));
         }
@@ -247,7 +251,15 @@ impl Generator {
         let columns = first;
         for _ in 0..=self.number(2) {
             let (arm, _) = self.select(depth.min(2), Some(&types));
-            let operator = self.pick(&["UNION", "UNION ALL", "INTERSECT", "EXCEPT", "EXCEPT ALL", "UNION DISTINCT", "INTERSECT ALL"]);
+            let operator = self.pick(&[
+                "UNION",
+                "UNION ALL",
+                "INTERSECT",
+                "EXCEPT",
+                "EXCEPT ALL",
+                "UNION DISTINCT",
+                "INTERSECT ALL",
+            ]);
             let arm = if self.chance(0.3) { format!("({arm})") } else { arm };
             sql = format!("{sql} {operator} {arm}");
         }
@@ -268,7 +280,8 @@ impl Generator {
     }
 
     fn select_from(&mut self, depth: usize, want: Option<&[Ty]>, from: &str, sources: &[Source]) -> Core {
-        let filter = if self.chance(0.6) { format!(" WHERE {}", self.expr(Ty::Bool, depth.min(3))) } else { String::new() };
+        let filter =
+            if self.chance(0.6) { format!(" WHERE {}", self.expr(Ty::Bool, depth.min(3))) } else { String::new() };
         match self.number(10) {
             0..=1 => return self.grouped(depth, want, from, &filter),
             2 if self.chance(0.7) => return self.by_key(depth, want, from, &filter, sources),
@@ -287,7 +300,8 @@ impl Generator {
             return core;
         }
         let (items, columns) = self.items(depth, want, false);
-        let distinct = if self.chance(0.12) && columns.iter().all(|column| sortable(column.ty)) { "DISTINCT " } else { "" };
+        let distinct =
+            if self.chance(0.12) && columns.iter().all(|column| sortable(column.ty)) { "DISTINCT " } else { "" };
         let window = if items.contains("OVER w1") {
             let spec = self.window_spec();
             format!(" WINDOW w1 AS ({spec})")
@@ -330,8 +344,10 @@ impl Generator {
         let keys = level.key?;
         let on = level.columns.iter().filter(|column| sortable(column.2)).collect::<Vec<_>>();
         let on = on.choose(&mut self.rng)?.0.clone();
+        let values = self.values.len();
         let (items, columns) = self.items(1, want, false);
         if items.contains("OVER w1") {
+            self.values.truncate(values);
             return None;
         }
         Some((format!("(SELECT DISTINCT ON ({on}) {items}{from}{filter} ORDER BY {on}, {})", keys.join(", ")), columns))
@@ -441,7 +457,8 @@ impl Generator {
 
     /// GROUP BY a primary key: the other columns of the row may stand in the select list.
     fn by_key(&mut self, depth: usize, want: Option<&[Ty]>, from: &str, filter: &str, sources: &[Source]) -> Core {
-        let tables: Vec<&Source> = sources.iter().filter(|source| source.table.is_some() && source.key.is_some()).collect();
+        let tables: Vec<&Source> =
+            sources.iter().filter(|source| source.table.is_some() && source.key.is_some()).collect();
         let Some(source) = tables.choose(&mut self.rng) else { return self.grouped(depth, want, from, filter) };
         let keys = source.key.clone().unwrap_or_default().join(", ");
         let full = self.levels.pop().unwrap_or_default();
@@ -491,11 +508,11 @@ impl Generator {
             Ty::Text => match self.number(4) {
                 0 => {
                     let value = self.expr(Ty::Text, 1);
-                    format!("string_agg({value}, ',' ORDER BY {value})")
+                    format!("string_agg({value}::text, ',' ORDER BY {value}::text)")
                 }
                 1 => {
                     let value = self.expr(Ty::Text, 1);
-                    format!("array_agg({value} ORDER BY {value} DESC)::text")
+                    format!("array_agg({value}::text ORDER BY {value}::text DESC)::text")
                 }
                 2 => format!("min({})", self.expr(Ty::Text, 1)),
                 _ => format!("max({})", self.expr(Ty::Text, 1)),
@@ -540,7 +557,9 @@ impl Generator {
             (Ty::Int, true) => self.pick(&["row_number()", "rank()", "dense_rank()", "ntile(3)"]).to_owned(),
             (Ty::Int, false) => "count(*)".to_owned(),
             (Ty::Bool, _) => format!("bool_or({argument})"),
-            (_, true) if self.chance(0.6) => format!("{}({argument})", self.pick(&["lag", "lead", "first_value", "last_value"])),
+            (_, true) if self.chance(0.6) => {
+                format!("{}({argument})", self.pick(&["lag", "lead", "first_value", "last_value"]))
+            }
             (_, _) => format!("max({argument})"),
         };
         if self.chance(0.3) && self.levels.len() == 1 {
@@ -567,7 +586,9 @@ impl Generator {
             // A LATERAL item sees those before it.
             self.levels.push(level_of(&sources));
             let lateral = depth > 1 && self.chance(0.2);
-            let (item, source) = if lateral { self.lateral(depth) } else {
+            let (item, source) = if lateral {
+                self.lateral(depth)
+            } else {
                 let level = self.levels.pop().unwrap_or_default();
                 let found = self.source(depth, false);
                 self.levels.push(level);
@@ -578,7 +599,8 @@ impl Generator {
             let condition = self.join_condition(&left, &right);
             sql = match (condition, lateral) {
                 (Some(condition), false) => {
-                    let join = self.pick(&["JOIN", "INNER JOIN", "LEFT JOIN", "LEFT OUTER JOIN", "RIGHT JOIN", "FULL JOIN"]);
+                    let join =
+                        self.pick(&["JOIN", "INNER JOIN", "LEFT JOIN", "LEFT OUTER JOIN", "RIGHT JOIN", "FULL JOIN"]);
                     format!("{sql} {join} {item} ON {condition}")
                 }
                 (Some(condition), true) => format!("{sql} {} {item} ON {condition}", self.pick(&["JOIN", "LEFT JOIN"])),
@@ -593,8 +615,13 @@ impl Generator {
             let condition = self.join_condition(&level_of(&sources), &level_of(std::slice::from_ref(&source)));
             sources.push(source);
             let condition = condition.unwrap_or_else(|| "true".to_owned());
-            return (format!(" FROM {sql} JOIN (VALUES (1)) AS {}(one) ON true, {item} ", self.name("v")).trim_end().to_owned()
-                + &format!(" JOIN (VALUES (2)) AS {}(two) ON {}", self.name("v"), own_only(&condition)), sources);
+            return (
+                format!(" FROM {sql} JOIN (VALUES (1)) AS {}(one) ON true, {item} ", self.name("v"))
+                    .trim_end()
+                    .to_owned()
+                    + &format!(" JOIN (VALUES (2)) AS {}(two) ON {}", self.name("v"), own_only(&condition)),
+                sources,
+            );
         }
         (format!(" FROM {sql}"), sources)
     }
@@ -697,14 +724,20 @@ impl Generator {
             && self.chance(0.5)
         {
             let (alias, name) = (self.name("u"), self.name("tag"));
-            return (format!("LATERAL unnest({}) AS {alias}({name})", tags.1), source(alias, vec![out(&name, Ty::Text)]));
+            return (
+                format!("LATERAL unnest({}) AS {alias}({name})", tags.1),
+                source(alias, vec![out(&name, Ty::Text)]),
+            );
         }
         if let Some(json) = json
             && self.chance(0.3)
         {
             let alias = self.name("j");
             let columns = vec![out("key", Ty::Text), out("value", Ty::Text)];
-            return (format!("jsonb_each_text(CASE WHEN jsonb_typeof({0}) = 'object' THEN {0} END) AS {alias}", json.1), source(alias, columns));
+            return (
+                format!("jsonb_each_text(CASE WHEN jsonb_typeof({0}) = 'object' THEN {0} END) AS {alias}", json.1),
+                source(alias, columns),
+            );
         }
         let (sql, columns) = self.select(depth.min(2) - 1, None);
         self.derived(&sql, columns, "LATERAL ")
@@ -713,7 +746,7 @@ impl Generator {
     fn table(&mut self) -> (String, Source) {
         let index = if self.chance(0.4) { self.number(2) } else { self.number(TABLES.len()) };
         let table = &TABLES[index];
-        let probe = self.chance(0.002);
+        let probe = self.chance(0.01);
         let purpose = self.purpose;
         let mut columns: Vec<Out> = table
             .columns
@@ -755,7 +788,15 @@ impl Generator {
         let tables: Vec<&Table> = TABLES.iter().filter(|table| table.writable).collect();
         let table = tables.choose(&mut self.rng).copied().unwrap_or(&TABLES[1]);
         let key = table.key[0];
-        let lock = self.pick(&["FOR UPDATE", "FOR NO KEY UPDATE", "FOR SHARE", "FOR KEY SHARE", "FOR UPDATE SKIP LOCKED", "FOR UPDATE OF x", "FOR UPDATE NOWAIT"]);
+        let lock = self.pick(&[
+            "FOR UPDATE",
+            "FOR NO KEY UPDATE",
+            "FOR SHARE",
+            "FOR KEY SHARE",
+            "FOR UPDATE SKIP LOCKED",
+            "FOR UPDATE OF x",
+            "FOR UPDATE NOWAIT",
+        ]);
         let sql = format!(
             "SELECT x.* FROM {} AS x WHERE x.{key} < {} ORDER BY x.{key} DESC LIMIT 7 {lock}",
             table.name,
@@ -790,7 +831,7 @@ impl Generator {
                 0 => format!("({} + {})", self.expr(ty, d), self.leaf(ty)),
                 1 => format!("length({})", self.expr(Ty::Text, d)),
                 2 => format!("mod({}, 7)", self.expr(ty, d)),
-                3 => format!("date_part('year', {})::int", self.column(Ty::Date)),
+                3 => format!("date_part('month', {})::int", self.column(Ty::Date)),
                 4 => format!("abs({} - 3)", self.expr(ty, d)),
                 5 => format!("extract(month FROM {})::int", self.column(Ty::Time)),
                 6 => format!("strpos({}, 'a')", self.expr(Ty::Text, d)),
@@ -840,7 +881,13 @@ impl Generator {
             2 | 3 => format!("({} OR {})", self.expr(Ty::Bool, d), self.expr(Ty::Bool, d)),
             4 => format!("NOT {}", self.leaf_condition()),
             5 => format!("{} IS {}NULL", self.expr(ty, d), self.pick(&["", "NOT "])),
-            6 => format!("{} {}IN ({}, {})", self.expr(ty, d), self.pick(&["", "NOT "]), self.literal(ty), self.literal(ty)),
+            6 => format!(
+                "{} {}IN ({}, {})",
+                self.expr(ty, d),
+                self.pick(&["", "NOT "]),
+                self.literal(ty),
+                self.literal(ty)
+            ),
             7 => format!("{} BETWEEN {} AND {}", self.expr(ty, d), self.literal(ty), self.literal(ty)),
             8 => format!("{} LIKE '%{}%'", self.expr(Ty::Text, d), self.pick(&["a", "*", "@", "o_", "O''"])),
             9 => format!("{} ILIKE '{}%'", self.expr(Ty::Text, d), self.pick(&["z", "Z", "é", "\\_"])),
@@ -921,7 +968,11 @@ impl Generator {
     fn leaf(&mut self, ty: Ty) -> String {
         let level = self.levels.last().cloned().unwrap_or_default();
         if ty == Ty::Text && self.chance(0.06) {
-            let json: Vec<_> = level.columns.iter().filter(|column| matches!(column.2, Ty::Json | Ty::Tags | Ty::Mood | Ty::Uuid)).collect();
+            let json: Vec<_> = level
+                .columns
+                .iter()
+                .filter(|column| matches!(column.2, Ty::Json | Ty::Tags | Ty::Mood | Ty::Uuid))
+                .collect();
             if let Some(column) = json.choose(&mut self.rng) {
                 return match column.2 {
                     Ty::Json => format!("({} ->> 'name')", column.0),
@@ -945,8 +996,22 @@ impl Generator {
             Ty::Num => format!("{}.{:02}", self.number(900), self.number(100)),
             Ty::Text => {
                 let words = [
-                    "Durban", "paid", "open", "zanele1@mail.co.za", "Z", "hidden", "***", "", "O'Brien\\x 3", "2026", "label 2",
-                    "z***@m***.za", "王小明 3", "Zanele Nkosi 1", "weird 2", "new",
+                    "Durban",
+                    "paid",
+                    "open",
+                    "zanele1@mail.co.za",
+                    "Z",
+                    "hidden",
+                    "***",
+                    "",
+                    "O'Brien\\x 3",
+                    "2026",
+                    "label 2",
+                    "z***@m***.za",
+                    "王小明 3",
+                    "Zanele Nkosi 1",
+                    "weird 2",
+                    "new",
                 ];
                 let value = words.choose(&mut self.rng).copied().unwrap_or_default().to_owned();
                 if self.parameters && self.chance(0.4) {
@@ -959,8 +1024,16 @@ impl Generator {
                 }
             }
             Ty::Bool => self.pick(&["true", "false", "NULL::boolean"]).to_owned(),
-            Ty::Date => format!("{}'19{}-0{}-1{}'", self.pick(&["date ", "DATE "]), 50 + self.number(50), 1 + self.number(9), self.number(10)),
-            Ty::Time => format!("timestamptz '2026-0{}-1{} 0{}:00+00'", 1 + self.number(5), self.number(10), self.number(10)),
+            Ty::Date => format!(
+                "{}'19{}-0{}-1{}'",
+                self.pick(&["date ", "DATE "]),
+                50 + self.number(50),
+                1 + self.number(9),
+                self.number(10)
+            ),
+            Ty::Time => {
+                format!("timestamptz '2026-0{}-1{} 0{}:00+00'", 1 + self.number(5), self.number(10), self.number(10))
+            }
             other => format!("NULL::{}", type_name(other)),
         }
     }
@@ -985,13 +1058,21 @@ fn source(alias: String, columns: Vec<Out>) -> Source {
 
 fn level_of(sources: &[Source]) -> Level {
     let mut level = Level { key: Some(Vec::new()), ..Level::default() };
-    let all: Vec<&String> = sources.iter().flat_map(|source| source.columns.iter().filter_map(|column| column.name.as_ref())).collect();
+    let all: Vec<&String> =
+        sources.iter().flat_map(|source| source.columns.iter().filter_map(|column| column.name.as_ref())).collect();
+    // A column whose name is not known may have any name.
+    let known = sources.iter().all(|source| source.columns.iter().all(|column| column.name.is_some()));
     for source in sources {
         for column in &source.columns {
             let Some(name) = &column.name else { continue };
             let qualified = format!("{}.{name}", source.alias);
             // Half of what is not ambiguous is written without its table.
-            let bare = all.iter().filter(|other| other.trim_matches('"').eq_ignore_ascii_case(name.trim_matches('"'))).count() == 1;
+            let bare = known
+                && all
+                    .iter()
+                    .filter(|other| other.trim_matches('"').eq_ignore_ascii_case(name.trim_matches('"')))
+                    .count()
+                    == 1;
             let here = if bare && name.len() % 2 == 0 { name.clone() } else { qualified.clone() };
             level.columns.push((here, qualified, column.ty));
         }

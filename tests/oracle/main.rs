@@ -84,6 +84,12 @@ fn set_up() -> (Cluster, Proxy) {
         cluster.run_statements("postgres", &format!("CREATE DATABASE {} TEMPLATE shop", purpose.database)).unwrap();
         cluster.run_sql(purpose.database, purpose.copy).unwrap();
         cluster.run_sql(purpose.database, GRANTS).unwrap();
+        // The proxy must find the tables in one database only.
+        let connect = format!(
+            "REVOKE CONNECT ON DATABASE {0} FROM PUBLIC; GRANT CONNECT ON DATABASE {0} TO {1}",
+            purpose.database, purpose.login
+        );
+        cluster.run_statements(purpose.database, &connect).unwrap();
     }
     cluster.run_sql("shop", GRANTS).unwrap();
     cluster.run_statements("shop", "GRANT USAGE ON SCHEMA privacy TO support_agent, marketing; GRANT SELECT ON privacy.consents TO support_agent, marketing").unwrap();
@@ -120,7 +126,9 @@ async fn compare(sides: &Sides, statement: &Statement, text: bool, seed: u64, co
                 counts.same += 1;
                 counts.rows += rows.len();
             }
-            Some(what) => counts.wrong.push(format!("seed {seed}: copy and proxy differ: {what}\n{sql}\n{:?}", statement.values)),
+            Some(what) => {
+                counts.wrong.push(format!("seed {seed}: copy and proxy differ: {what}\n{sql}\n{:?}", statement.values))
+            }
         },
         (Answer::Failed { code, message }, Answer::Rows { .. }) => {
             // A condition that fails on a value may be run or not, as the plan is.

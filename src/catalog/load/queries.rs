@@ -130,3 +130,46 @@ pub(super) const LEAKPROOF_OPERATORS: &str = r"
     GROUP BY o.oprname, o.oprleft, o.oprright
     HAVING bool_and(COALESCE(p.proleakproof, false))
     ORDER BY 1, 2, 3";
+
+/// Name of an operator whose function is written in SQL or a procedural language, with that function's schema and name:
+/// what it reads cannot be told. Functions in C are the server's and its extensions' own.
+pub(super) const CALLING_OPERATORS: &str = r"
+    SELECT DISTINCT o.oprname::text, n.nspname::text, p.proname::text
+    FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    WHERE o.oid >= 16384 AND l.lanname NOT IN ('internal', 'c')
+    ORDER BY 1, 2, 3";
+
+/// Name of a type that cannot be cast to or from without calling such a function: by a cast, by the check of a domain,
+/// or by an attribute, element or base of such a type.
+pub(super) const CALLING_TYPES: &str = r"
+    WITH RECURSIVE called AS (
+        SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+        WHERE p.oid >= 16384 AND l.lanname NOT IN ('internal', 'c')),
+    own AS (
+        SELECT t.oid FROM pg_catalog.pg_cast c JOIN called ON called.oid = c.castfunc
+        JOIN pg_catalog.pg_type t ON t.oid IN (c.castsource, c.casttarget) WHERE t.oid >= 16384
+        UNION
+        SELECT c.contypid FROM pg_catalog.pg_constraint c
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = c.oid
+             AND d.refclassid = 'pg_catalog.pg_proc'::regclass
+        JOIN called ON called.oid = d.refobjid WHERE c.contypid <> 0
+        UNION
+        SELECT c.contypid FROM pg_catalog.pg_constraint c
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = c.oid
+             AND d.refclassid = 'pg_catalog.pg_operator'::regclass
+        JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid
+        JOIN called ON called.oid = o.oprcode WHERE c.contypid <> 0),
+    edge AS (
+        SELECT typelem AS below, oid AS above FROM pg_catalog.pg_type WHERE typelem >= 16384
+        UNION ALL
+        SELECT typbasetype, oid FROM pg_catalog.pg_type WHERE typbasetype >= 16384
+        UNION ALL
+        SELECT a.atttypid, t.oid FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.typrelid = a.attrelid
+        WHERE t.typrelid <> 0 AND a.atttypid >= 16384 AND NOT a.attisdropped),
+    calling AS (
+        SELECT oid FROM own
+        UNION
+        SELECT edge.above FROM calling JOIN edge ON edge.below = calling.oid)
+    SELECT DISTINCT t.typname::text FROM calling JOIN pg_catalog.pg_type t ON t.oid = calling.oid ORDER BY 1";

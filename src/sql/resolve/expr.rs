@@ -53,7 +53,10 @@ impl Resolver<'_> {
             | Expr::IsNotUnknown(inner)
             | Expr::Nested(inner) => self.expr(inner, usage),
             Expr::IsJson { expr: inner, .. } | Expr::IsNormalized { expr: inner, .. } => self.expr(inner, usage),
-            Expr::UnaryOp { expr: inner, op: _ } => self.expr(inner, usage),
+            Expr::UnaryOp { expr: inner, op } => {
+                self.operator_name(&op.to_string())?;
+                self.expr(inner, usage)
+            }
             Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => self.pair(left, right, usage),
             Expr::BinaryOp { left, op, right } => {
                 self.operator(op)?;
@@ -64,6 +67,7 @@ impl Resolver<'_> {
                 self.pair(left, right, usage)
             }
             Expr::InList { expr: inner, list, negated: _ } => {
+                self.operator_name("=")?;
                 self.expr(inner, usage)?;
                 self.exprs(list, usage)
             }
@@ -78,6 +82,9 @@ impl Resolver<'_> {
             Expr::Like { negated: _, any: _, expr: inner, pattern, escape_char }
             | Expr::ILike { negated: _, any: _, expr: inner, pattern, escape_char }
             | Expr::SimilarTo { negated: _, expr: inner, pattern, escape_char } => {
+                for name in ["~~", "!~~", "~~*", "!~~*", "~", "!~"] {
+                    self.operator_name(name)?;
+                }
                 self.pair(inner, pattern, usage)?;
                 self.maybe(escape_char.as_deref_mut(), usage)
             }
@@ -141,7 +148,10 @@ impl Resolver<'_> {
                 self.expr(value, usage)
             }
             Expr::Prefixed { prefix, .. } if marker::is_current_of(prefix) => Err(unsupported("WHERE CURRENT OF")),
-            Expr::Prefixed { prefix, value } if marker::is_operator(prefix) => self.expr(value, usage),
+            Expr::Prefixed { prefix, value } if marker::is_operator(prefix) => {
+                self.operator_name(&prefix.value)?;
+                self.expr(value, usage)
+            }
             Expr::Prefixed { .. } => Err(unsupported("an expression of another database")),
             Expr::JsonAccess { .. } => Err(unsupported("path access with a colon")),
             Expr::InUnnest { .. }
@@ -186,24 +196,44 @@ impl Resolver<'_> {
         Ok((short.len() != parts.len()).then_some(short))
     }
 
-    /// An operator that names a schema must name the system's: another could call anything.
+    /// An operator that names a schema must name the system's, and none may call what nobody reviewed.
     fn operator(&self, operator: &BinaryOperator) -> Result<(), Fail> {
         match operator {
             BinaryOperator::PGCustomBinaryOperator(parts) => match parts.as_slice() {
-                [_] => Ok(()),
+                [name] => self.operator_name(name),
                 [schema, _] if schema == "pg_catalog" => Ok(()),
                 _ => Err(unsupported("an operator of another schema than `pg_catalog`")),
             },
-            _ => Ok(()),
+            other => self.operator_name(&other.to_string()),
         }
     }
 
-    /// A type that a value is cast to.
-    fn data_type(&self, data_type: &DataType) -> Result<(), Fail> {
-        match data_type {
-            DataType::Custom(name, _) if name.0.len() > 2 => Err(unsupported("a type name with a database")),
-            _ => Ok(()),
+    /// Which operator a name means is found by the session's search path and the operands' types, so that one function
+    /// that is not open closes the name. In a longer run of symbols each operator must be open.
+    fn operator_name(&self, name: &str) -> Result<(), Fail> {
+        let open = |(schema, function): &(String, String)| self.context.policies.allows_function(schema, function);
+        if self.context.catalog.operator_calls(name).iter().all(open) {
+            return Ok(());
         }
+        Err(function::calls_unreviewed(&format!("operator `{name}`")))
+    }
+
+    /// A type that a value is cast to.
+    pub(super) fn data_type(&self, data_type: &DataType) -> Result<(), Fail> {
+        if let DataType::Custom(name, _) = data_type
+            && name.0.len() > 2
+        {
+            return Err(unsupported("a type name with a database"));
+        }
+        self.type_name(&data_type.to_string())
+    }
+
+    /// A type by its name as text: in whatever schema, its casts and checks must call nothing that nobody reviewed.
+    pub(super) fn type_name(&self, written: &str) -> Result<(), Fail> {
+        let calls = written
+            .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+            .any(|word| self.context.catalog.type_calls(word) || self.context.catalog.type_calls(&word.to_lowercase()));
+        if calls { Err(function::calls_unreviewed("this type")) } else { Ok(()) }
     }
 
     /// `t.*` as an argument or in ROW(...).

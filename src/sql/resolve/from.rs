@@ -427,6 +427,9 @@ impl Resolver<'_> {
         {
             columns = Some(alias.columns.iter().map(|column| VisibleColumn::computed(name_of(&column.name))).collect());
         }
+        for column in alias.iter().flat_map(|alias| &alias.columns) {
+            column.data_type.as_ref().map_or(Ok(()), |data_type| self.data_type(data_type))?;
+        }
         let mut source = source_of(alias, None, columns, None)?;
         source.name.get_or_insert(called);
         Ok(source)

@@ -304,3 +304,10 @@ fn not_open(function: &str) -> Fail {
     .detail("it is not among the reviewed built-in functions, and no policy names it")
     .hint("a policy may open it: `[functions] allow = [\"schema.name\"]`")
 }
+
+/// 42501: an operator or a type's cast or check calls a function that is not open.
+pub(super) fn calls_unreviewed(what: &str) -> Fail {
+    Refusal::new(Stage::Resolve, SqlState::INSUFFICIENT_PRIVILEGE, format!("{what} is not open to governed sessions"))
+        .detail("it calls a function of the database's own, and what that reads is not known")
+        .hint("a policy may open an operator's function: `[functions] allow = [\"schema.name\"]`")
+}

@@ -136,8 +136,16 @@ pub(super) fn resolve(
     resolver.seen = extra;
     resolver.statement(&mut statement)?;
     witness.agrees(&resolver.seen)?;
-    let shape = Shape { grouped: resolver.is_grouped(&statement) };
+    let shape = Shape { grouped: !resolver.may_fail && resolver.is_grouped(&statement) };
     Ok(resolver.resolved(statement, shape))
+}
+
+/// Whether a text between which words types may be named names none whose casts or checks call what nobody reviewed.
+///
+/// # Errors
+/// 42501.
+pub(super) fn open_types(written: &str, context: &Context<'_>) -> Result<(), Fail> {
+    Resolver::new(context).type_name(written)
 }
 
 /// The walk's state.
@@ -153,6 +161,12 @@ pub(super) struct Resolver<'a> {
     meant: Facts,
     system: Vec<crate::catalog::Oid>,
     unsafe_predicates: bool,
+    /// A predicate could fail on a value, which tells of a single row even where only groups may be seen.
+    may_fail: bool,
+    /// Judge by whether a comparison can fail, not by whether it is marked leakproof.
+    lenient: bool,
+    /// Depth of queries within queries.
+    nested: usize,
     /// How many query levels read relations.
     levels: usize,
     /// Depth of aggregate arguments.
@@ -170,6 +184,9 @@ impl<'a> Resolver<'a> {
             meant: Facts::default(),
             system: Vec::new(),
             unsafe_predicates: false,
+            may_fail: false,
+            lenient: false,
+            nested: 0,
             levels: 0,
             in_aggregate: false,
         }

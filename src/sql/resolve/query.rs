@@ -29,6 +29,7 @@ impl Resolver<'_> {
         if for_clause.is_some() || settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
             return Err(unsupported("a clause of another database"));
         }
+        self.nested = self.nested.saturating_add(1);
         let outer_ctes = self.ctes.len();
         let first = self.occurrences.len();
         if let Some(with) = with {
@@ -61,6 +62,7 @@ impl Resolver<'_> {
             self.lock(lock, first)?;
         }
         self.ctes.truncate(outer_ctes);
+        self.nested = self.nested.saturating_sub(1);
         Ok(columns)
     }
 
@@ -170,6 +172,10 @@ impl Resolver<'_> {
         self.from(&mut select.from)?;
         if self.occurrences.len() > before {
             self.levels += 1;
+            if self.nested > 1 && !plain_outputs(&select.projection) {
+                // Below an outer join PostgreSQL computes a subquery's columns where the relation is read.
+                self.expose_all();
+            }
         }
         if let Some(selection) = &mut select.selection {
             self.judge_predicate(selection);
@@ -367,6 +373,17 @@ impl Resolver<'_> {
     pub(super) fn detached(&mut self, expr: &mut Expr) -> Result<(), Fail> {
         self.expr(expr, Use::Filter)
     }
+}
+
+/// Whether a select list computes nothing that could fail on a row: columns, constants, stars, and counts of rows.
+fn plain_outputs(items: &[SelectItem]) -> bool {
+    items.iter().all(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) || super::from::is_constant(expr)
+        }
+        SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => true,
+        SelectItem::ExprWithAliases { .. } => false,
+    })
 }
 
 /// ORDER BY keys of a form that PostgreSQL knows.

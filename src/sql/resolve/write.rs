@@ -120,7 +120,15 @@ impl Resolver<'_> {
                     Some(ConflictTarget::OnConstraint(name)) if marker::is_conflict_target(name) => {
                         self.conflict_target(id, name)?;
                     }
-                    Some(ConflictTarget::OnConstraint(_)) => {}
+                    Some(ConflictTarget::OnConstraint(_)) => {
+                        // A constraint's columns are not known here: whatever is inserted may be looked for.
+                        let written: Vec<String> = self.occurrences.get(id).map_or_else(Vec::new, |occurrence| {
+                            occurrence.uses.keys().cloned().collect()
+                        });
+                        for column in written {
+                            self.mark(&vec![(id, column)], Use::Filter);
+                        }
+                    }
                     Some(ConflictTarget::Columns(columns)) => {
                         for column in columns.iter() {
                             let name = name_of(column);

@@ -115,9 +115,16 @@ pub(super) fn guarded(filter: Expr, condition: Expr) -> Expr {
 }
 
 /// `count(DISTINCT subject) >= least`.
-pub(super) fn at_least(column: &[String], least: u32) -> Result<Expr, Fail> {
-    let column: Vec<String> = column.iter().map(|part| quote_ident(part)).collect();
-    parse_expression(&format!("pg_catalog.count(DISTINCT {}) >= {least}", column.join(".")))
+///
+/// With a `value`, only subjects count that have one.
+pub(super) fn at_least(column: &[String], value: Option<&[String]>, least: u32) -> Result<Expr, Fail> {
+    let written = |parts: &[String]| parts.iter().map(|part| quote_ident(part)).collect::<Vec<_>>().join(".");
+    let column = written(column);
+    let counted = match value {
+        None => column,
+        Some(value) => format!("CASE WHEN {} IS NULL THEN NULL ELSE {column} END", written(value)),
+    };
+    parse_expression(&format!("pg_catalog.count(DISTINCT {counted}) >= {least}"))
 }
 
 /// Whether `column = constant` may be tested on the raw value.

@@ -129,7 +129,16 @@ impl Rewriter<'_> {
             let column = vec![occurrence.alias.clone(), derived::SUBJECT.to_owned()];
             self.expected.add_function(vec!["pg_catalog".to_owned(), "count".to_owned()]);
             self.expected.add_column(column.clone());
-            conditions.push(derived::at_least(&column, *least)?);
+            conditions.push(derived::at_least(&column, None, *least)?);
+            // Where only one subject of a group has a value, the sum is that value.
+            let added = occurrence.uses.iter().filter(|(_, uses)| uses.contains(&Use::Aggregate)).map(|(name, _)| name);
+            for name in added {
+                let value = vec![occurrence.alias.clone(), occurrence.shown_as(name).to_owned()];
+                self.expected.add_function(vec!["pg_catalog".to_owned(), "count".to_owned()]);
+                self.expected.add_column(column.clone());
+                self.expected.add_column(value.clone());
+                conditions.push(derived::at_least(&column, Some(&value), *least)?);
+            }
         }
         if conditions.is_empty() {
             return Ok(());
