@@ -195,11 +195,13 @@ fn a_login_that_is_guessed_is_slowed_down_and_then_refused_from_there_alone() {
     assert!(tag == b'E' && String::from_utf8_lossy(&body).contains("too many failed logins"));
     assert!(psql(guarded, Libpq::Own, &conninfo(&proxy, "support_agent", "sslmode=disable"), PASSWORD).is_ok());
 
-    // Connections from one address that never log in: the sixth is not served.
-    let idle: Vec<TcpStream> = (0..5).map(|_| connect(&proxy, 99).unwrap()).collect();
+    // Connections from one address that never log in: with the sixth, the oldest is ended.
+    let mut idle: Vec<TcpStream> = (0..5).map(|_| connect(&proxy, 99).unwrap()).collect();
     std::thread::sleep(Duration::from_millis(200));
     let mut sixth = connect(&proxy, 99).unwrap();
-    assert_eq!(sixth.read(&mut [0; 1]).unwrap_or(0), 0);
+    assert_eq!(idle[0].read(&mut [0; 1]).unwrap_or(0), 0);
+    sixth.write_all(&startup_message([("user", "support_agent"), ("database", "shop")])).unwrap();
+    assert_eq!(message(&mut sixth).unwrap().0, b'R');
     drop(idle);
 }
 
