@@ -173,7 +173,9 @@ const VERIFIER: &str = "SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAA
 #[test]
 fn scram_has_logins_of_its_own_and_no_other_method_has() {
     let login = |name: &str, upstream: &str| {
-        format!("[[logins]]\nname = \"{name}\"\nverifier = \"{VERIFIER}\"\nupstream_login = \"{upstream}\"\nupstream_password = \"env:X\"\n")
+        format!(
+            "[[logins]]\nname = \"{name}\"\nverifier = \"{VERIFIER}\"\nupstream_login = \"{upstream}\"\nupstream_password = \"env:X\"\n"
+        )
     };
     let with = |method: &str, logins: &str| {
         format!("[upstream]\naddress = \"/run/pg\"\n[auth]\nmethod = \"{method}\"{REST}{logins}")
@@ -185,7 +187,10 @@ fn scram_has_logins_of_its_own_and_no_other_method_has() {
     assert!(!format!("{config:?}").contains("AAAA"), "a verifier is not printed");
     told(&with("scram", ""), &[(1, "needs `[[logins]]`")]);
     told(&with("relay", &login("crm", "crm_db")), &[(7, "for `method = \"scram\"` only")]);
-    told(&with("scram", &format!("{}{}", login("crm", "postgres"), login("web", "postgres"))), &[(12, "each needs its own")]);
+    told(
+        &with("scram", &format!("{}{}", login("crm", "postgres"), login("web", "postgres"))),
+        &[(12, "each needs its own")],
+    );
     told(&with("scram", &login("crm", "x").replace("SCRAM-SHA-256$", "md5")), &[(9, "not a SCRAM-SHA-256 verifier")]);
     told(&with("scram", &login("crm", "x").replace("env:X", "geheim")), &[(11, "write `env:NAME` or `file:PATH`")]);
     told(&with("scram", "[[logins]]\nname = \"a\"\n"), &[(7, "needs `name` and `verifier`")]);

@@ -13,9 +13,9 @@ mod verifiers;
 
 pub use build::CatalogBuilder;
 pub use load::{LoadError, load_catalog};
+pub use name::split_dotted;
 pub use name::{RelationName, quote_ident, quote_literal};
 pub use snapshot::{Catalog, Column, Function, FunctionKind, Relation, RelationKind, Volatility};
 pub use store::{CatalogStore, Connect, connect_plain};
-pub use verifiers::{Kept, Verifiers};
 pub use types::{Oid, Type, TypeClass, builtin};
-pub use name::split_dotted;
+pub use verifiers::{Kept, Verifiers};

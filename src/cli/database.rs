@@ -43,7 +43,8 @@ impl Database {
     async fn on(
         connection: &Connection,
         tls: &UpstreamTls,
-        policies: &PolicySet, name: Option<&str>,
+        policies: &PolicySet,
+        name: Option<&str>,
     ) -> Result<Self, String> {
         let named = |name: &str| {
             let mut connection = connection.clone();

@@ -67,7 +67,11 @@ fn relay(document: &mut Document, place: &Place, upstream: &Upstream, allow_weak
     }
 }
 
-fn client_certificate(document: &mut Document, section: &mut Section<'_>, tls: Option<&ServerTls>) -> ClientCertificate {
+fn client_certificate(
+    document: &mut Document,
+    section: &mut Section<'_>,
+    tls: Option<&ServerTls>,
+) -> ClientCertificate {
     let text = section.string("client_certificate", document);
     let place = text.as_ref().map(|text| text.place.clone());
     let full = word("client_certificate", text, &[("verify-ca", false), ("verify-full", true)], false, document);

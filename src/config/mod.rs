@@ -12,6 +12,8 @@ mod verifier;
 pub use address::{HostPort, UpstreamAddress};
 pub use fault::{Fault, Located, Place, Severity};
 pub use secret::{Key, Secret, SecretSource};
-pub use verifier::{DIGEST, Verifier};
 pub use server::{
-    Admin, Audit, AuditSync, Auth, AuthMethod, ClientCertificate, Config, Limits, Listen, Login, Mode, Policy, ServerTls, Upstream, UpstreamTls};
+    Admin, Audit, AuditSync, Auth, AuthMethod, ClientCertificate, Config, Limits, Listen, Login, Mode, Policy,
+    ServerTls, Upstream, UpstreamTls,
+};
+pub use verifier::{DIGEST, Verifier};

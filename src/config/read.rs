@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::address::HostPort;
-use super::document::{Document, Section, alike, quoted};
 use super::auth;
+use super::document::{Document, Section, alike, quoted};
 use super::fault::{Fault, Located, Place};
 use super::secret::SecretSource;
 use super::server::{
@@ -113,7 +113,12 @@ fn path(section: &mut Section<'_>, key: &'static str, base: &Path, document: &mu
     Some(base.join(text.value))
 }
 
-pub(super) fn secret(section: &mut Section<'_>, key: &'static str, base: &Path, document: &mut Document) -> Option<SecretSource> {
+pub(super) fn secret(
+    section: &mut Section<'_>,
+    key: &'static str,
+    base: &Path,
+    document: &mut Document,
+) -> Option<SecretSource> {
     let text = section.string(key, document)?;
     match SecretSource::parse(&text.value, base) {
         Ok(source) => Some(source),
@@ -137,9 +142,14 @@ fn addresses<T: std::str::FromStr<Err = String>>(section: &mut Section<'_>, docu
 
 fn listen(document: &mut Document, section: Option<Section<'_>>, base: &Path) -> Listen {
     let here = || vec![HostPort { host: default::LISTEN.to_owned(), port: default::LISTEN_PORT }];
-    let mut listen =
-        Listen { addresses: here(), tls: None, require_tls: false, max_connections: default::MAX_CONNECTIONS,
-        max_connections_per_login: None, max_connections_per_address: None };
+    let mut listen = Listen {
+        addresses: here(),
+        tls: None,
+        require_tls: false,
+        max_connections: default::MAX_CONNECTIONS,
+        max_connections_per_login: None,
+        max_connections_per_address: None,
+    };
     let Some(mut section) = section else { return listen };
     if let Some(addresses) = addresses(&mut section, document) {
         listen.addresses = addresses;
@@ -200,7 +210,14 @@ fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -
     }
     section.finish(document);
     let catalog_login = login.map_or_else(|| default::CATALOG_LOGIN.to_owned(), |login| login.value);
-    Some(Upstream { addresses: addresses?, tls, tls_ca, tls_identity: certificate.zip(key), catalog_login, catalog_password })
+    Some(Upstream {
+        addresses: addresses?,
+        tls,
+        tls_ca,
+        tls_identity: certificate.zip(key),
+        catalog_login,
+        catalog_password,
+    })
 }
 
 fn policy_of(document: &mut Document, mut section: Section<'_>, base: &Path) -> Option<Policy> {

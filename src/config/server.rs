@@ -145,13 +145,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            timeout: 60,
-            pending: 1000,
-            pending_per_address: 100,
-            failures_per_login: 10,
-            failures_per_address: 100,
-        }
+        Self { timeout: 60, pending: 1000, pending_per_address: 100, failures_per_login: 10, failures_per_address: 100 }
     }
 }
 
@@ -239,8 +233,11 @@ impl Config {
             UpstreamAddress::Unix { .. } => true,
             UpstreamAddress::Tcp(address) => address.is_loopback(),
         };
-        let (method, tls) =
-            if near { (AuthMethod::Relay, UpstreamTls::Disable) } else { (AuthMethod::Passthrough, UpstreamTls::Prefer) };
+        let (method, tls) = if near {
+            (AuthMethod::Relay, UpstreamTls::Disable)
+        } else {
+            (AuthMethod::Passthrough, UpstreamTls::Prefer)
+        };
         let here = |port| HostPort { host: default::LISTEN.to_owned(), port };
         Self {
             listen: Listen {

@@ -64,7 +64,8 @@ fn read(text: &str) -> Option<Verifier> {
     let (salted, keys) = text.strip_prefix("SCRAM-SHA-256$")?.split_once('$')?;
     let (rounds, salt) = salted.split_once(':')?;
     let (stored, server) = keys.split_once(':')?;
-    let key = |text: &str| -> Option<[u8; DIGEST]> { Zeroizing::new(STANDARD.decode(text).ok()?).as_slice().try_into().ok() };
+    let key =
+        |text: &str| -> Option<[u8; DIGEST]> { Zeroizing::new(STANDARD.decode(text).ok()?).as_slice().try_into().ok() };
     let rounds = rounds.parse().ok().filter(|rounds| (1..=MOST_ROUNDS).contains(rounds))?;
     let salt = STANDARD.decode(salt).ok().filter(|salt| !salt.is_empty())?;
     Some(Verifier::new(salt, rounds, key(stored)?, key(server)?))

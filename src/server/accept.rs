@@ -236,15 +236,16 @@ impl Worker {
     }
 
     async fn connection(self: Arc<Self>, io: Box<dyn crate::wire::Io>, from: SocketAddr) {
-        // Whoever has too many that do not log in is not answered: an answer would cost as much as the login.
-        let Some(pending) = self.gate.enter(from.ip()) else {
-            self.shared.metrics.logins_refused.bump();
-            return;
-        };
+        let pending = self.gate.enter(from.ip());
         let mut shutdown = self.shutdown.clone();
         let starting = tokio::time::timeout(self.options.login_timeout, self.begin(io, from));
         let session = tokio::select! {
             session = starting => session.ok().flatten(),
+            // Not answered: an answer would cost as much as the login.
+            () = pending.ended() => {
+                self.shared.metrics.logins_refused.bump();
+                None
+            }
             () = stopped(&mut shutdown) => None,
         };
         drop(pending);
@@ -270,7 +271,8 @@ impl Worker {
         };
         let mut client = link?;
         if self.gate.is_full() {
-            let refusal = Refusal::new(Stage::Session, SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
+            let refusal =
+                Refusal::new(Stage::Session, SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
             say(&mut client, &refusal).await;
             return None;
         }

@@ -1,11 +1,12 @@
 //! Limits on connections and on failed logins. Nothing here grows with what strangers send.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::config::{DIGEST, Limits};
@@ -35,7 +36,7 @@ pub struct SessionLimits {
 pub(super) struct Gate {
     limits: Limits,
     sessions: SessionLimits,
-    pending: Mutex<Counts<IpAddr>>,
+    pending: Mutex<Waiting>,
     by_login: Mutex<Counts<String>>,
     by_address: Mutex<Counts<IpAddr>>,
     failures: Mutex<HashMap<(IpAddr, Option<String>), Failures>>,
@@ -88,16 +89,63 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Connections that have not logged in, in the order in which they came.
+#[derive(Debug, Default)]
+struct Waiting {
+    next: u64,
+    by_age: BTreeMap<u64, (IpAddr, Arc<Notify>)>,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl Waiting {
+    fn enter(&mut self, address: IpAddr) -> (u64, Arc<Notify>) {
+        let (number, end) = (self.next, Arc::new(Notify::new()));
+        self.next = self.next.wrapping_add(1);
+        self.by_age.insert(number, (address, Arc::clone(&end)));
+        *self.by_address.entry(address).or_default() += 1;
+        (number, end)
+    }
+
+    fn leave(&mut self, number: u64) -> Option<Arc<Notify>> {
+        let (address, end) = self.by_age.remove(&number)?;
+        if let Some(by) = self.by_address.get_mut(&address) {
+            *by = by.saturating_sub(1);
+            if *by == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+        Some(end)
+    }
+
+    /// Ends the one that waits longest: of this address, or of all.
+    fn end_oldest(&mut self, address: Option<IpAddr>) {
+        let mut by_age = self.by_age.iter();
+        let oldest =
+            by_age.find(|(_, (of, _))| address.is_none_or(|address| *of == address)).map(|(number, _)| *number);
+        if let Some(end) = oldest.and_then(|number| self.leave(number)) {
+            end.notify_one();
+        }
+    }
+}
+
 /// A connection that has not logged in; dropped, it no longer counts.
 #[derive(Debug)]
 pub(super) struct Pending {
     gate: Arc<Gate>,
-    address: IpAddr,
+    number: u64,
+    end: Arc<Notify>,
+}
+
+impl Pending {
+    /// Ready when the connection has to make room for another.
+    pub(super) async fn ended(&self) {
+        self.end.notified().await;
+    }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        locked(&self.gate.pending).leave(&self.address);
+        let _ = locked(&self.gate.pending).leave(self.number);
     }
 }
 
@@ -129,12 +177,18 @@ impl Gate {
         }
     }
 
-    /// A connection comes; `None` where too many have not logged in yet.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Pending> {
+    /// A connection comes. Where too many have not logged in yet, the one that waits longest makes room, of the same address
+    /// where there are too many from it: a login takes milliseconds, and whoever never finishes it is in nobody's way.
+    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Pending {
         let address = whole(address);
-        let by = count(self.limits.pending_per_address);
-        let entered = locked(&self.pending).enter(&address, count(self.limits.pending), Some(by));
-        entered.then(|| Pending { gate: Arc::clone(self), address })
+        let mut pending = locked(&self.pending);
+        if pending.by_address.get(&address).copied().unwrap_or_default() >= count(self.limits.pending_per_address) {
+            pending.end_oldest(Some(address));
+        } else if pending.by_age.len() >= count(self.limits.pending) {
+            pending.end_oldest(None);
+        }
+        let (number, end) = pending.enter(address);
+        Pending { gate: Arc::clone(self), number, end }
     }
 
     /// Whether all seats are taken: nobody needs to log in then.
@@ -248,16 +302,19 @@ mod tests {
         assert_eq!(whole(ip("2001:db8::1")), whole(ip("2001:db8::2")));
     }
 
-    #[test]
-    fn those_that_do_not_log_in_and_sessions_are_counted_apart() {
+    #[tokio::test]
+    async fn those_that_do_not_log_in_and_sessions_are_counted_apart() {
         let gate = gate(Limits { pending: 3, pending_per_address: 2, ..Limits::default() }, Some(1), Some(2));
         let (here, there) = (ip("10.0.0.1"), ip("10.0.0.2"));
-        let (one, _two) = (gate.enter(here).unwrap(), gate.enter(here).unwrap());
-        assert!(gate.enter(here).is_none());
-        let _three = gate.enter(there).unwrap();
-        assert!(gate.enter(there).is_none(), "three at all");
-        drop(one);
-        assert!(gate.enter(there).is_some());
+        let (first, second) = (gate.enter(here), gate.enter(here));
+        let third = gate.enter(there);
+        let _fourth = gate.enter(here);
+        first.ended().await;
+        let _fifth = gate.enter(there);
+        second.ended().await;
+        assert_eq!(locked(&gate.pending).by_age.len(), 3);
+        drop((first, second, third));
+        assert_eq!(locked(&gate.pending).by_age.len(), 2);
 
         let first = gate.seat(here, "a").unwrap();
         assert!(gate.seat(there, "a").is_none(), "one of a login");

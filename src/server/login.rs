@@ -128,17 +128,22 @@ async fn try_login(
     let credential = prove(client, &wanted.login, tls, &options.method, &peer.gate.secret).await?;
     certificate_fits(&wanted.login, tls, &options.client_certificate)?;
     let seat = peer.gate.seat(peer.from.ip(), &wanted.login).ok_or_else(|| {
-        NoSession::Refused(Refusal::new(Stage::Session, SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already"))
+        NoSession::Refused(Refusal::new(
+            Stage::Session,
+            SqlState::TOO_MANY_CONNECTIONS,
+            "sorry, too many clients already",
+        ))
     })?;
     let policies = shared.policies.load_full();
-    let role = policies.role_of(&wanted.login).cloned().ok_or_else(|| no_role(&wanted.login)).map_err(NoSession::Refused)?;
+    let role =
+        policies.role_of(&wanted.login).cloned().ok_or_else(|| no_role(&wanted.login)).map_err(NoSession::Refused)?;
     facts.role = Some(role.name.clone());
     facts.recipient = Some(role.recipient.clone());
     let purpose = purpose_of(&wanted, &role, &policies, shared.observe).map_err(NoSession::Refused)?;
     facts.purpose = Some(purpose.clone());
 
-    let (mut upstream, greeting) = reach(client, &wanted, &purpose, &role, &policies, options, &shared.metrics, pool, &credential)
-            .await?;
+    let (mut upstream, greeting) =
+        reach(client, &wanted, &purpose, &role, &policies, options, &shared.metrics, pool, &credential).await?;
     drop(credential);
     let search_path = search_path(&mut upstream).await.map_err(|_| gone())?;
     let catalog = catalog_of(&wanted, &role, shared).await.map_err(NoSession::Refused)?;
@@ -229,8 +234,11 @@ async fn reach(
         })?;
         let user = credential.upstream_login().unwrap_or(&wanted.login);
         let own = [("user", user), ("database", wanted.database.as_str())];
-        let told =
-            [("pgpurpose.purpose", purpose), ("pgpurpose.role", role.name.as_str()), ("pgpurpose.policy", policies.hash())];
+        let told = [
+            ("pgpurpose.purpose", purpose),
+            ("pgpurpose.role", role.name.as_str()),
+            ("pgpurpose.policy", policies.hash()),
+        ];
         let settings = wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let keys = keys.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         upstream.start(own.into_iter().chain(settings).chain(FIXED.iter().copied()).chain(told).chain(keys));
@@ -244,7 +252,8 @@ async fn reach(
         if tries == 0 || greeting.asked {
             let message = "the database that was reached accepts no writes";
             return Err(NoSession::Refused(
-                Refusal::new(Stage::Session, SqlState::CANNOT_CONNECT, message).hint("connect again: another server is tried"),
+                Refusal::new(Stage::Session, SqlState::CANNOT_CONNECT, message)
+                    .hint("connect again: another server is tried"),
             ));
         }
     }
@@ -262,7 +271,11 @@ fn token_settings(role: &Role, key: Option<&TokenKey>) -> Vec<(String, String)> 
         match room.checked_sub(length) {
             Some(rest) => room = rest,
             None => {
-                tracing::warn!(role = role.name, purpose, "the start-up packet has no room for the purpose's token key");
+                tracing::warn!(
+                    role = role.name,
+                    purpose,
+                    "the start-up packet has no room for the purpose's token key"
+                );
                 continue;
             }
         }
@@ -287,7 +300,11 @@ fn purpose_of(wanted: &Wanted, role: &Role, policies: &PolicySet, observe: bool)
     match policies.check_purpose(role, purpose, today) {
         Ok(()) => Ok(purpose.clone()),
         Err(reason) if observe => {
-            tracing::warn!(role = role.name, reason = reason.message, "observe mode: this login would have been refused");
+            tracing::warn!(
+                role = role.name,
+                reason = reason.message,
+                "observe mode: this login would have been refused"
+            );
             Ok(purpose.clone())
         }
         Err(reason) => Err(refusal_of(reason, SqlState::INVALID_AUTHORIZATION)),

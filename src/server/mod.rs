@@ -4,21 +4,21 @@
 //! leaves its thread.
 
 mod accept;
+pub mod admin;
 mod gate;
+mod login;
+mod parameters;
 mod password;
 mod probe;
 mod prove;
-mod scram;
-pub mod admin;
-mod login;
-mod parameters;
 mod relay_auth;
+mod scram;
 mod startup;
 mod tls;
 
+pub use accept::{Options, Server, ServerError};
 pub use gate::SessionLimits;
 pub use password::hash_password;
 pub use probe::{Asked, ask};
 pub use prove::{Method, OwnLogin};
-pub use accept::{Options, Server, ServerError};
 pub use tls::{ListenTls, ListenTlsError};

@@ -179,7 +179,11 @@ fn not_accepted(why: &'static str) -> NoSession {
 }
 
 /// Answers what the database asks for, up to the end of its exchange; AuthenticationOk comes after it.
-pub(super) async fn answer(upstream: &mut Upstream, asked: &Authentication, credential: &Credential) -> Result<(), NoSession> {
+pub(super) async fn answer(
+    upstream: &mut Upstream,
+    asked: &Authentication,
+    credential: &Credential,
+) -> Result<(), NoSession> {
     let mechanisms = match asked {
         Authentication::Ok => return Ok(()),
         Authentication::Sasl(mechanisms) => mechanisms,
@@ -198,7 +202,9 @@ pub(super) async fn answer(upstream: &mut Upstream, asked: &Authentication, cred
     let end_point = upstream.end_point().map(<[u8]>::to_vec);
     let plus = end_point.is_some() && offers(scram::PLUS);
     if !plus && !offers(scram::PLAIN) {
-        return Err(not_accepted("the database offers neither SCRAM-SHA-256 nor a channel binding that this connection has"));
+        return Err(not_accepted(
+            "the database offers neither SCRAM-SHA-256 nor a channel binding that this connection has",
+        ));
     }
     let header = scram::header(plus, end_point.is_some());
     let own = scram::nonce();
@@ -223,7 +229,9 @@ pub(super) async fn answer(upstream: &mut Upstream, asked: &Authentication, cred
         Credential::Relay { .. } => return Err(unreadable()),
     };
     if !keys.fit(&salted) {
-        return Err(not_accepted("the password was changed during the login, or the database that was reached is another"));
+        return Err(not_accepted(
+            "the password was changed during the login, or the database that was reached is another",
+        ));
     }
     let bound = if plus { end_point.as_deref().unwrap_or_default() } else { &[] };
     let (last, expected) = keys.prove(header, bound, &bare, first, &salted);

@@ -98,10 +98,9 @@ fn authentication(
                 mechanisms.iter().map(String::as_str).filter(|mechanism| !mechanism.ends_with("-PLUS")).collect();
             if upstream.is_encrypted() && plain.len() != mechanisms.len() || plain.is_empty() {
                 let message = "the database asks for channel binding, which cannot be relayed";
-                return Err(NoSession::Refused(
-                    Refusal::unsupported(Stage::Session, message)
-                        .hint("in the proxy's configuration, use another `[auth] method`, or `[upstream] tls = \"disable\"`"),
-                ));
+                return Err(NoSession::Refused(Refusal::unsupported(Stage::Session, message).hint(
+                    "in the proxy's configuration, use another `[auth] method`, or `[upstream] tls = \"disable\"`",
+                )));
             }
             backend::put_sasl(&mut client.out, &plain);
             Ok(true)
@@ -137,7 +136,8 @@ fn pass(client: &mut Link, header: Header, body: &[u8]) {
 /// The body of the client's answer.
 pub(super) async fn password_message(client: &mut Link, longest: usize) -> Result<Vec<u8>, NoSession> {
     client.fill_to(HEADER).await?;
-    let header = Header::read(client.input()).ok().flatten().filter(|header| header.tag == b'p' && header.body <= longest);
+    let header =
+        Header::read(client.input()).ok().flatten().filter(|header| header.tag == b'p' && header.body <= longest);
     let Some(header) = header else {
         let message = "expected a password message";
         return Err(NoSession::Refused(Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, message)));

@@ -211,7 +211,14 @@ impl Keys {
     }
 
     /// The client's final message, and the final message that only a server with the verifier can answer.
-    pub(super) fn prove(&self, header: &str, bound: &[u8], bare: &str, first: &str, salted: &Salted<'_>) -> (String, String) {
+    pub(super) fn prove(
+        &self,
+        header: &str,
+        bound: &[u8],
+        bare: &str,
+        first: &str,
+        salted: &Salted<'_>,
+    ) -> (String, String) {
         let bound = STANDARD.encode([header.as_bytes(), bound].concat());
         let without_proof = format!("c={bound},r={}", salted.nonce);
         let said = format!("{bare},{first},{without_proof}");

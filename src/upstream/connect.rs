@@ -9,9 +9,9 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::send::Secured;
 use super::tls::{TlsMode, UpstreamTls, peer_end_point};
 use super::{Address, Upstream};
-use super::send::Secured;
 use crate::wire::{Io, Link, Pool, startup};
 
 /// How long one address may take to answer.
@@ -151,7 +151,9 @@ async fn open(address: &Address, tls: &UpstreamTls) -> Result<(Box<dyn Io>, Opti
             Ok((Box::new(stream), Some(Secured { end_point })))
         }
         ([b'N'], TlsMode::Prefer) => Ok((Box::new(stream), None)),
-        ([b'N'], TlsMode::Disable | TlsMode::Require | TlsMode::VerifyFull) => Err(ConnectError::NoTls(address.clone())),
+        ([b'N'], TlsMode::Disable | TlsMode::Require | TlsMode::VerifyFull) => {
+            Err(ConnectError::NoTls(address.clone()))
+        }
         _ => Err(failed(io::ErrorKind::InvalidData.into())),
     }
 }

@@ -70,7 +70,8 @@ impl UpstreamTls {
     /// A CA file that cannot be used, or `verify-full` without one.
     pub fn new(mode: TlsMode, ca: Option<&Path>, own: Option<(&Path, &Path)>) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        let builder =
+            ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
         let roots = ca.map(read_roots).transpose()?;
         let builder = match (mode, roots) {
             (TlsMode::Disable, _) => return Ok(Self::disabled()),
@@ -103,9 +104,8 @@ fn identity(
     key: &Path,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
     let wrong = |file: &Path, reason: String| TlsError::Own { file: file.display().to_string(), reason };
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate)
-        .map_err(|error| wrong(certificate, error.to_string()))?
-        .collect();
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(certificate).map_err(|error| wrong(certificate, error.to_string()))?.collect();
     let chain = chain.map_err(|error| wrong(certificate, error.to_string()))?;
     let key = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, error.to_string()))?;
     Ok((chain, key))
@@ -115,9 +115,7 @@ fn read_roots(file: &Path) -> Result<RootCertStore, TlsError> {
     let wrong = |reason: String| TlsError::Ca { file: file.display().to_string(), reason };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))? {
-        roots
-            .add(certificate.map_err(|error| wrong(error.to_string()))?)
-            .map_err(|error| wrong(error.to_string()))?;
+        roots.add(certificate.map_err(|error| wrong(error.to_string()))?).map_err(|error| wrong(error.to_string()))?;
     }
     if roots.is_empty() { Err(wrong("it holds no certificate".into())) } else { Ok(roots) }
 }

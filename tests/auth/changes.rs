@@ -75,7 +75,7 @@ fn a_role_that_may_no_longer_log_in_is_refused() {
 }
 
 #[test]
-fn a_database_that_goes_away_during_a_login_is_told_and_comes_back() {
+fn a_database_that_halts_or_starts_again_during_logins_only_delays_them() {
     let guarded = Guarded::start("local all postgres trust\nlocal all all scram-sha-256\n");
     let proxy = passthrough(&guarded);
     let pid = guarded.cluster.postmaster_pid().unwrap();
@@ -88,12 +88,24 @@ fn a_database_that_goes_away_during_a_login_is_told_and_comes_back() {
         signal("-CONT");
         assert!(waiting.join().unwrap().is_ok(), "it only took longer");
     });
+    // A backend that is killed makes the postmaster end all others and start again: logins meanwhile fail in good order.
+    let backend = guarded.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'pgpurpose' LIMIT 1");
+    assert!(Command::new("kill").args(["-9", backend.trim()]).status().unwrap().success());
+    let started = Instant::now();
+    let mut failed = Vec::new();
+    while let Err(error) = login(&guarded, &proxy, "support_agent", PASSWORD) {
+        assert!(started.elapsed() < Duration::from_secs(30), "the database came back, the logins did not: {error}");
+        failed.push(error);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(failed.iter().all(|error| error.contains("FATAL")), "{failed:?}");
     assert!(login(&guarded, &proxy, "support_agent", PASSWORD).is_ok());
 }
 
 #[test]
 fn start_up_and_check_say_what_stands_in_the_way() {
-    let guarded = Guarded::start("local all postgres trust\nlocal all support_agent trust\nlocal all all scram-sha-256\n");
+    let guarded =
+        Guarded::start("local all postgres trust\nlocal all support_agent trust\nlocal all all scram-sha-256\n");
     let check = || {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("policy.toml"), policy()).unwrap();

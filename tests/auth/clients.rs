@@ -17,12 +17,8 @@ fn run(mut command: Command, probe: &[&str], script: &[&str], what: &str) {
         return;
     }
     let proxy = proxy(&guarded.listen(), &format!("{}{}", guarded.upstream_tls(), guarded.auth("passthrough")));
-    let output = command
-        .args(script)
-        .env("TEST_PORT", proxy.port.to_string())
-        .env("TEST_PASSWORD", PASSWORD)
-        .output()
-        .unwrap();
+    let output =
+        command.args(script).env("TEST_PORT", proxy.port.to_string()).env("TEST_PASSWORD", PASSWORD).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{what}: {said}{}\n{}", String::from_utf8_lossy(&output.stderr), proxy.output());
     assert_eq!(said.trim(), "ok ok refused", "{what}");

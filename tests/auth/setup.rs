@@ -65,8 +65,7 @@ impl Authority {
     /// Certificate and key as PEM.
     pub(crate) fn sign(&self, common_name: &str) -> (String, String) {
         let key = rcgen::KeyPair::generate().unwrap();
-        let mut params =
-            rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, common_name);
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }

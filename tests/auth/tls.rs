@@ -96,7 +96,8 @@ fn a_database_that_asks_for_the_proxy_s_certificate_lets_only_the_proxy_in() {
     let at = |name: &str| guarded.files.at(name).display().to_string();
     let direct = guarded.tcp();
     let port = direct.rsplit_once(':').unwrap().1;
-    let stolen = format!("host=127.0.0.1 port={port} user=support_agent dbname=shop sslmode=require sslcert=/nonexistent");
+    let stolen =
+        format!("host=127.0.0.1 port={port} user=support_agent dbname=shop sslmode=require sslcert=/nonexistent");
     let error = psql(&guarded, Libpq::Own, &stolen, PASSWORD).unwrap_err();
     assert!(error.contains("certificate"), "the password alone does not open the database: {error}");
 

@@ -9,8 +9,8 @@ fn verifier(password: &str) -> Verifier {
 /// A whole exchange with the driver's own client.
 fn exchange(password: &[u8], binding: ChannelBinding, plus: bool, end_point: Option<&[u8]>) -> Result<Keys, Wrong> {
     let mut client = ScramSha256::new(password, binding);
-    let challenge =
-        Challenge::new(client.message(), plus, end_point, verifier("geheim"), &nonce()).map_err(|_| Wrong::Malformed)?;
+    let challenge = Challenge::new(client.message(), plus, end_point, verifier("geheim"), &nonce())
+        .map_err(|_| Wrong::Malformed)?;
     client.update(challenge.first.as_bytes()).unwrap();
     let (last, keys) = challenge.answer(client.message())?;
     client.finish(last.as_bytes()).unwrap();
@@ -68,7 +68,8 @@ fn the_keys_of_a_proof_log_in_at_a_server_with_the_same_verifier_only() {
     assert!(is_expected(answer.as_bytes(), &expected));
     assert!(!is_expected(b"v=", &expected));
 
-    let other = Challenge::new(format!("{header}{bare}").as_bytes(), true, Some(b"db"), verifier("geheim"), &nonce()).unwrap();
+    let other =
+        Challenge::new(format!("{header}{bare}").as_bytes(), true, Some(b"db"), verifier("geheim"), &nonce()).unwrap();
     assert!(!keys.fit(&salted(&other.first, &own).unwrap()), "another salt");
     assert!(salted(&upstream.first, "another nonce").is_none());
 }
