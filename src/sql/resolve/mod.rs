@@ -11,6 +11,7 @@ mod from;
 mod function;
 mod group;
 mod names;
+mod output;
 mod query;
 mod safety;
 mod scope;
