@@ -158,7 +158,7 @@ fn median(rates: &[f64]) -> f64 {
 fn main() {
     let (seconds, rounds) = (number("PGPURPOSE_BENCH_SECONDS", 5), number("PGPURPOSE_BENCH_ROUNDS", 3));
     let cluster = support::own_cluster();
-    cluster.run_sql("postgres", "CREATE DATABASE bench").unwrap();
+    cluster.run_statements("postgres", "CREATE DATABASE bench").unwrap();
     let made = cluster.client("pgbench").args(["-i", "-q", "-s", SCALE, "bench"]).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     cluster.run_statements("bench", CONSENTS).unwrap();
