@@ -4,7 +4,14 @@
 //! `cargo bench --bench compare` prints a table in Markdown. `PGPURPOSE_BENCH_SECONDS` (default 5) is the time of one
 //! run, `PGPURPOSE_BENCH_ROUNDS` (default 3) how often each is run; the table holds medians. Times on a shared machine
 //! tell little: only the ratios within one run do.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -103,7 +110,8 @@ impl Drop for Bouncer {
 
 /// pgbouncer in session mode over the same Unix socket, where it is installed.
 fn bouncer(cluster: &Cluster) -> Option<(Bouncer, u16)> {
-    let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|path| fs::exists(path).unwrap_or(false))?;
+    let program =
+        ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|path| fs::exists(path).unwrap_or(false))?;
     let port = free_port();
     let folder = tempfile::Builder::new().prefix("pgpurpose-bouncer-").tempdir().unwrap().keep();
     let at = |name: &str| folder.join(name);
@@ -125,7 +133,8 @@ fn bouncer(cluster: &Cluster) -> Option<(Bouncer, u16)> {
     for name in ["users.txt", "pgbouncer.ini"] {
         cluster.user().give(&at(name)).unwrap();
     }
-    let child = cluster.user().command(program).arg("-q").arg(at("pgbouncer.ini")).stdin(Stdio::null()).spawn().unwrap();
+    let child =
+        cluster.user().command(program).arg("-q").arg(at("pgbouncer.ini")).stdin(Stdio::null()).spawn().unwrap();
     let bouncer = Bouncer(child);
     for _ in 0..100 {
         if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {

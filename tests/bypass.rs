@@ -1,8 +1,13 @@
 //! A catalogue of ways round, each run against a real cluster through the built proxy. Protected values are canaries that
 //! are searched for in every byte that the client receives; what the tables hold must be the same afterwards.
 #![allow(
-    clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice,
-    clippy::cast_possible_truncation, clippy::print_stdout
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout
 )]
 
 mod support;
@@ -273,7 +278,10 @@ fn run(stand: &Stand, direct: &mut Session, class: &str, group: &Group, case: &[
     let held = match group.expect.as_str() {
         "clean" => true,
         // A division by zero is the way round itself, not its end.
-        "refused" => states.iter().any(|state| !state.starts_with("22") || *state == "22023") || answers.iter().any(|answer| answer.closed),
+        "refused" => {
+            states.iter().any(|state| !state.starts_with("22") || *state == "22023")
+                || answers.iter().any(|answer| answer.closed)
+        }
         "answered" => states.is_empty(),
         "same" => answers[1..].windows(2).all(|pair| pair[0] == pair[1]),
         state => states.iter().any(|found| *found == state),

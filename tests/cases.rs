@@ -67,7 +67,8 @@ fn policies(file: &File) -> PolicySet {
 
 /// Runs a file; gives the rewritten texts and refusals for the snapshot, and the cases that came out otherwise.
 fn run(path: &Path) -> (String, Vec<String>) {
-    let file: File = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+    let file: File =
+        toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{path:?}: {e}"));
     let (catalog, policies) = (catalog(&file.tables), policies(&file));
     let search_path = if file.search_path.is_empty() { vec!["public".to_owned()] } else { file.search_path.clone() };
     let (mut snapshot, mut wrong) = (String::new(), Vec::new());
@@ -121,8 +122,7 @@ fn run(path: &Path) -> (String, Vec<String>) {
 
 #[test]
 fn every_case_comes_out_as_it_says() {
-    let mut files: Vec<_> =
-        std::fs::read_dir("tests/cases/sql").unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir("tests/cases/sql").unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
     let mut all_wrong = Vec::new();

@@ -3,7 +3,14 @@
 //!
 //! Wants the same folder as `tests/corpus.rs`, and skips with a message where there is none.
 //! `PGPURPOSE_CORPUS_REFUSED=FILE` writes down what was refused or came out otherwise.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod support;
 
@@ -38,7 +45,8 @@ async fn connect(cluster: &pgpurpose::cli::cluster::Cluster, database: &str) -> 
 }
 
 fn first_word(text: &str) -> String {
-    let word: String = text.trim_start_matches(['(', ' ', '\n', '\t']).chars().take_while(char::is_ascii_alphabetic).collect();
+    let word: String =
+        text.trim_start_matches(['(', ' ', '\n', '\t']).chars().take_while(char::is_ascii_alphabetic).collect();
     word.to_ascii_lowercase()
 }
 
@@ -50,9 +58,19 @@ fn policy(catalog: &Catalog) -> String {
         let schema = relation.name.schema.as_str();
         let kind = matches!(
             relation.kind,
-            RelationKind::Table | RelationKind::PartitionedTable | RelationKind::View | RelationKind::MaterializedView | RelationKind::ForeignTable | RelationKind::Sequence
+            RelationKind::Table
+                | RelationKind::PartitionedTable
+                | RelationKind::View
+                | RelationKind::MaterializedView
+                | RelationKind::ForeignTable
+                | RelationKind::Sequence
         );
-        if !kind || relation.columns.is_empty() || schema == "pg_catalog" || schema == "information_schema" || schema == "pg_toast" {
+        if !kind
+            || relation.columns.is_empty()
+            || schema == "pg_catalog"
+            || schema == "information_schema"
+            || schema == "pg_toast"
+        {
             continue;
         }
         let key = toml::Value::String(relation.name.to_string()).to_string();
@@ -84,7 +102,9 @@ async fn shape(client: &Client, text: &str) -> Result<Vec<(String, u32)>, String
             // A whole row of a derived table is a `record`, of a table its row type: the same in text.
             Ok(statement.columns().iter().map(|column| (column.name().to_owned(), column.type_().oid())).collect())
         }
-        Err(error) => Err(error.as_db_error().map_or_else(|| error.to_string(), |db| format!("{} {}", db.code().code(), db.message()))),
+        Err(error) => Err(error
+            .as_db_error()
+            .map_or_else(|| error.to_string(), |db| format!("{} {}", db.code().code(), db.message()))),
     }
 }
 
@@ -142,7 +162,8 @@ async fn run(
         }
     }
     let catalog = load_catalog(&mut client, 1).await.unwrap();
-    let policies = PolicySet::from_sources(&[("all.toml".to_owned(), policy(&catalog))]).unwrap_or_else(|f| panic!("{f:#?}"));
+    let policies =
+        PolicySet::from_sources(&[("all.toml".to_owned(), policy(&catalog))]).unwrap_or_else(|f| panic!("{f:#?}"));
     let search_path = vec!["public".to_owned()];
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
     for text in texts {
@@ -166,12 +187,23 @@ async fn run(
         match outcome {
             Err(refused) => {
                 let refusal = &refused.refusal;
-                writeln!(notes, "{file}\trefused {:?} {} {}\t{}", refusal.stage, refusal.sqlstate, refusal.message, text.replace('\n', " ")).unwrap();
+                writeln!(
+                    notes,
+                    "{file}\trefused {:?} {} {}\t{}",
+                    refusal.stage,
+                    refusal.sqlstate,
+                    refusal.message,
+                    text.replace('\n', " ")
+                )
+                .unwrap();
             }
             Ok(enforced) => match shape(&client, enforced.text()).await {
-                Err(error) => writeln!(notes, "{file}\tfails: {error}\t{}\t{}", text.replace('\n', " "), enforced.text()).unwrap(),
+                Err(error) => {
+                    writeln!(notes, "{file}\tfails: {error}\t{}\t{}", text.replace('\n', " "), enforced.text()).unwrap()
+                }
                 Ok(got) if got.len() != asked.len() || got.iter().zip(&asked).any(|(g, a)| g.0 != a.0) => {
-                    writeln!(notes, "{file}\tcolumns differ\t{}\t{}", text.replace('\n', " "), enforced.text()).unwrap();
+                    writeln!(notes, "{file}\tcolumns differ\t{}\t{}", text.replace('\n', " "), enforced.text())
+                        .unwrap();
                 }
                 Ok(_) => count.answered += 1,
             },

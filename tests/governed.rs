@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use pgpurpose::catalog::{CatalogBuilder, CatalogStore, RelationName};
 use pgpurpose::policy::PolicySet;
 use pgpurpose::server::Options;
-use raw::{Client, Proxy, batch, bind, describe, execute, field, message, parse, query, rows, servers, shown, socket, sync};
+use raw::{
+    Client, Proxy, batch, bind, describe, execute, field, message, parse, query, rows, servers, shown, socket, sync,
+};
 
 const POLICY: &str = r#"
 version = 1
@@ -131,9 +133,17 @@ fn a_pipelined_set_counts_for_what_follows_only_if_it_ran() {
     assert_eq!(rows(&client.until_ready()), [PLAIN]);
     client.query("RESET ALL");
     client.send(&batch(&[
-        parse("", "SELECT 1/count(*) FROM generate_series(1, 0)"), bind("", ""), execute("", 0),
-        parse("", "SET pgpurpose.purpose = 'billing'"), bind("", ""), execute("", 0), sync(),
-        parse("", EMAIL), bind("", ""), execute("", 0), sync(),
+        parse("", "SELECT 1/count(*) FROM generate_series(1, 0)"),
+        bind("", ""),
+        execute("", 0),
+        parse("", "SET pgpurpose.purpose = 'billing'"),
+        bind("", ""),
+        execute("", 0),
+        sync(),
+        parse("", EMAIL),
+        bind("", ""),
+        execute("", 0),
+        sync(),
     ]));
     assert_eq!(shown(&client.until_ready()), "1 2 E22012 ZI");
     assert_eq!(rows(&client.until_ready()), [MASKED]);
@@ -153,9 +163,18 @@ fn a_refused_batch_runs_nothing_and_fails_the_transaction() {
 fn a_refused_statement_in_a_pipeline_is_answered_in_order() {
     let mut client = support();
     client.send(&batch(&[
-        parse("", EMAIL), bind("", ""), describe('P', ""), execute("", 0),
-        parse("", "SELECT secret FROM people"), bind("", ""), execute("", 0), sync(),
-        parse("", EMAIL), bind("", ""), execute("", 0), sync(),
+        parse("", EMAIL),
+        bind("", ""),
+        describe('P', ""),
+        execute("", 0),
+        parse("", "SELECT secret FROM people"),
+        bind("", ""),
+        execute("", 0),
+        sync(),
+        parse("", EMAIL),
+        bind("", ""),
+        execute("", 0),
+        sync(),
     ]));
     assert_eq!(shown(&client.until_ready()), "1 2 T D C(SELECT 1) E42501 ZI");
     assert_eq!(shown(&client.until_ready()), "1 2 D C(SELECT 1) ZI");
@@ -239,7 +258,16 @@ fn every_run_has_one_record_and_one_outcome() {
     client.query("SELECT id FROM people WHERE id = 1; SELECT 2");
     client.send(&batch(&[parse("", EMAIL), bind("", ""), execute("", 0), sync()]));
     client.until_ready();
-    client.send(&batch(&[parse("kept", EMAIL), sync(), bind("", "kept"), execute("", 0), sync(), bind("", "kept"), execute("", 0), sync()]));
+    client.send(&batch(&[
+        parse("kept", EMAIL),
+        sync(),
+        bind("", "kept"),
+        execute("", 0),
+        sync(),
+        bind("", "kept"),
+        execute("", 0),
+        sync(),
+    ]));
     for _ in 0..3 {
         client.until_ready();
     }

@@ -1,5 +1,11 @@
 //! A value of 200 MB through the proxy: alone in its process, because what the process holds is measured.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
 
 mod raw;
 
@@ -60,8 +66,6 @@ fn a_large_value_goes_both_ways_without_being_held() {
 
 /// Resident bytes of this process.
 fn resident() -> usize {
-    let pages: usize =
-        std::fs::read_to_string("/proc/self/statm").unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let pages: usize = std::fs::read_to_string("/proc/self/statm").unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     pages * 4096
 }
-

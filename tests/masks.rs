@@ -39,9 +39,29 @@ const FITS: &[(&str, &[&str])] = &[
     (
         "null",
         &[
-            "a_text", "a_varchar", "a_char", "a_citext", "a_domain", "a_smallint", "an_integer", "a_bigint", "a_numeric",
-            "a_real", "a_double", "a_date", "a_timestamp", "a_timestamptz", "a_uuid", "a_bool", "a_mood", "a_json",
-            "a_jsonb", "an_array", "a_pair", "some_bytes", "an_inet",
+            "a_text",
+            "a_varchar",
+            "a_char",
+            "a_citext",
+            "a_domain",
+            "a_smallint",
+            "an_integer",
+            "a_bigint",
+            "a_numeric",
+            "a_real",
+            "a_double",
+            "a_date",
+            "a_timestamp",
+            "a_timestamptz",
+            "a_uuid",
+            "a_bool",
+            "a_mood",
+            "a_json",
+            "a_jsonb",
+            "an_array",
+            "a_pair",
+            "some_bytes",
+            "an_inet",
         ],
     ),
     ("fixed(gone)", &["a_text", "a_varchar", "a_char", "a_citext", "a_domain"]),
@@ -175,7 +195,10 @@ fn a_mask_that_does_not_fit_closes_the_column() {
                     }
                     let refused = zoo.rewritten(mask, "care", &format!("SELECT {column} FROM zoo"));
                     let reason = refused.expect_err(&format!("{mask} over {column}"));
-                    assert!(reason.contains(column) && reason.contains("does not fit"), "{mask} over {column}: {reason}");
+                    assert!(
+                        reason.contains(column) && reason.contains("does not fit"),
+                        "{mask} over {column}: {reason}"
+                    );
                 }
             }
         }

@@ -41,8 +41,18 @@ fn proxy() -> &'static Proxy {
 fn a_pipeline_is_answered_in_order() {
     let mut client = proxy().login("postgres", &[]);
     client.send(&batch(&[
-        parse("", "SELECT 1"), bind("", ""), describe('P', ""), execute("", 0), sync(),
-        parse("s", "SELECT generate_series(1, 5)"), describe('S', "s"), bind("p", "s"), execute("p", 2), execute("p", 2), execute("p", 0), sync(),
+        parse("", "SELECT 1"),
+        bind("", ""),
+        describe('P', ""),
+        execute("", 0),
+        sync(),
+        parse("s", "SELECT generate_series(1, 5)"),
+        describe('S', "s"),
+        bind("p", "s"),
+        execute("p", 2),
+        execute("p", 2),
+        execute("p", 0),
+        sync(),
         query("SELECT 3; SELECT 4"),
     ]));
     assert_eq!(shown(&client.until_ready()), "1 2 T D C(SELECT 1) ZI");
@@ -54,8 +64,17 @@ fn a_pipeline_is_answered_in_order() {
 fn a_database_error_in_a_pipeline_skips_to_the_sync() {
     let mut client = proxy().login("postgres", &[]);
     client.send(&batch(&[
-        parse("", "SELECT 1/count(*) FROM generate_series(1, 0)"), bind("", ""), execute("", 0), parse("x", "SELECT 1"), sync(),
-        bind("", "x"), sync(), parse("x", "SELECT 2"), bind("", "x"), execute("", 0), sync(),
+        parse("", "SELECT 1/count(*) FROM generate_series(1, 0)"),
+        bind("", ""),
+        execute("", 0),
+        parse("x", "SELECT 1"),
+        sync(),
+        bind("", "x"),
+        sync(),
+        parse("x", "SELECT 2"),
+        bind("", "x"),
+        execute("", 0),
+        sync(),
     ]));
     assert_eq!(shown(&client.until_ready()), "1 2 E22012 ZI");
     assert_eq!(shown(&client.until_ready()), "E26000 ZI");
@@ -67,8 +86,13 @@ fn a_refusal_in_a_pipeline_comes_after_what_was_before_it_and_rolls_it_back() {
     let mut client = proxy().login("postgres", &[]);
     client.query("CREATE TABLE rolled_back (id int)");
     client.send(&batch(&[
-        parse("", "INSERT INTO rolled_back VALUES (1)"), bind("", ""), execute("", 0),
-        parse("pgpurpose.refused", "SELECT 1"), bind("", "pgpurpose.refused"), execute("", 0), sync(),
+        parse("", "INSERT INTO rolled_back VALUES (1)"),
+        bind("", ""),
+        execute("", 0),
+        parse("pgpurpose.refused", "SELECT 1"),
+        bind("", "pgpurpose.refused"),
+        execute("", 0),
+        sync(),
     ]));
     assert_eq!(shown(&client.until_ready()), "1 2 C(INSERT 0 1) E26000 ZI");
     assert_eq!(client.query("DELETE FROM rolled_back"), "C(DELETE 0) ZI");
@@ -135,8 +159,14 @@ fn copy_works_in_both_protocols_and_pipelined() {
     client.send(&batch(&[row.clone(), message(b'c', b""), sync()]));
     assert_eq!(shown(&client.until_ready()), "C(COPY 1) ZI");
     client.send(&batch(&[
-        parse("", "COPY copied_raw FROM STDIN"), bind("", ""), execute("", 0), sync(),
-        row.clone(), message(b'c', b""), sync(), query("SELECT 1"),
+        parse("", "COPY copied_raw FROM STDIN"),
+        bind("", ""),
+        execute("", 0),
+        sync(),
+        row.clone(),
+        message(b'c', b""),
+        sync(),
+        query("SELECT 1"),
     ]));
     assert_eq!(shown(&client.until_ready()), "1 2 G C(COPY 1) ZI");
     assert_eq!(shown(&client.until_ready()), "T D C(SELECT 1) ZI");

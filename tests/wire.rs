@@ -36,7 +36,8 @@ struct Proxy {
 fn proxy() -> &'static Proxy {
     static PROXY: OnceLock<Proxy> = OnceLock::new();
     PROXY.get_or_init(|| {
-        let cluster = Cluster::start(&ClusterOptions { tcp: true, ..ClusterOptions::default() }).expect("a cluster starts");
+        let cluster =
+            Cluster::start(&ClusterOptions { tcp: true, ..ClusterOptions::default() }).expect("a cluster starts");
         cluster.run_sql("postgres", "CREATE ROLE support LOGIN").unwrap();
         let (server, log) = serve(&cluster, Options::new("127.0.0.1:0", servers(&cluster)));
         let port = server.addresses()[0].port();
@@ -110,10 +111,11 @@ fn every_statement_has_its_access_and_its_outcome_in_the_log() {
             lines.extend(std::fs::read_to_string(path).unwrap().lines().map(str::to_owned));
         }
     }
-    let access: serde_json::Value =
-        lines.iter().map(|line| serde_json::from_str(line).unwrap()).find(|record: &serde_json::Value| {
-            record["event"] == "access" && record["statement"] == "SELECT $1, $2"
-        }).unwrap();
+    let access: serde_json::Value = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .find(|record: &serde_json::Value| record["event"] == "access" && record["statement"] == "SELECT $1, $2")
+        .unwrap();
     assert_eq!(access["login"], "postgres");
     let outcome: serde_json::Value = lines
         .iter()

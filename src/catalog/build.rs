@@ -41,8 +41,20 @@ const BUILTIN_TYPES: &[(&str, &str, Oid, TypeClass)] = &[
 
 /// Types whose comparison operators with themselves are leakproof in PostgreSQL 15; the integers' with each other are too.
 const LEAKPROOF_COMPARED: &[Oid] = &[
-    t::BOOL, t::INT2, t::INT4, t::INT8, t::TEXT, t::BPCHAR, t::DATE, t::TIMESTAMP, t::TIMESTAMPTZ, t::UUID, t::FLOAT4,
-    t::FLOAT8, t::NAME, t::OID,
+    t::BOOL,
+    t::INT2,
+    t::INT4,
+    t::INT8,
+    t::TEXT,
+    t::BPCHAR,
+    t::DATE,
+    t::TIMESTAMP,
+    t::TIMESTAMPTZ,
+    t::UUID,
+    t::FLOAT4,
+    t::FLOAT8,
+    t::NAME,
+    t::OID,
 ];
 
 impl CatalogBuilder {
@@ -53,7 +65,14 @@ impl CatalogBuilder {
         builder.catalog.server_version = 150_000;
         builder.catalog.schemas.extend(["public".to_owned(), "pg_catalog".to_owned(), "information_schema".to_owned()]);
         for &(_, name, oid, class) in BUILTIN_TYPES {
-            builder.add_type(Type { oid, schema: "pg_catalog".into(), name: name.into(), class, base: oid, element: None });
+            builder.add_type(Type {
+                oid,
+                schema: "pg_catalog".into(),
+                name: name.into(),
+                class,
+                base: oid,
+                element: None,
+            });
         }
         let integers = [t::INT2, t::INT4, t::INT8];
         let mixed = integers.iter().flat_map(|&left| integers.iter().map(move |&right| (left, right)));
@@ -125,7 +144,14 @@ impl CatalogBuilder {
             .zip(1_i16..)
             .map(|(&(column, type_sql), number)| {
                 let (type_oid, class) = self.type_of(type_sql);
-                Column { number, name: column.to_owned(), type_oid, type_sql: type_sql.to_owned(), class, generated: false }
+                Column {
+                    number,
+                    name: column.to_owned(),
+                    type_oid,
+                    type_sql: type_sql.to_owned(),
+                    class,
+                    generated: false,
+                }
             })
             .collect();
         let primary_key = primary_key

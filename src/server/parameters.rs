@@ -199,7 +199,8 @@ mod tests {
     fn the_purpose_is_taken_from_the_option_before_the_database_name() {
         let by_name = wanted(&[("user", "a"), ("database", "shop@billing")]).unwrap();
         assert_eq!((by_name.database.as_str(), by_name.purpose.as_deref()), ("shop", Some("billing")));
-        let both = wanted(&[("user", "a"), ("database", "shop@x"), ("options", "-c pgpurpose.purpose=billing")]).unwrap();
+        let both =
+            wanted(&[("user", "a"), ("database", "shop@x"), ("options", "-c pgpurpose.purpose=billing")]).unwrap();
         assert_eq!((both.database.as_str(), both.purpose.as_deref()), ("shop", Some("billing")));
         let none = wanted(&[("user", "a")]).unwrap();
         assert_eq!((none.database.as_str(), none.purpose.as_deref()), ("a", None));
@@ -214,7 +215,13 @@ mod tests {
 
     #[test]
     fn settings_that_change_how_a_statement_runs_are_refused_by_name() {
-        for name in ["session_replication_role", "role", "row_security", "standard_conforming_strings", "local_preload_libraries"] {
+        for name in [
+            "session_replication_role",
+            "role",
+            "row_security",
+            "standard_conforming_strings",
+            "local_preload_libraries",
+        ] {
             let refusal = wanted(&[("user", "a"), ("options", &format!("-c {name}=off"))]).unwrap_err();
             assert!(refusal.message.contains(name), "{refusal}");
         }

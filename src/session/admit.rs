@@ -200,7 +200,11 @@ impl Session {
     }
 
     /// Whether a prepared statement was decided under what is in force now; else the new decision.
-    pub(super) async fn renew(&mut self, prepared: &Prepared, stated: Option<String>) -> Result<Option<Judged>, Refusal> {
+    pub(super) async fn renew(
+        &mut self,
+        prepared: &Prepared,
+        stated: Option<String>,
+    ) -> Result<Option<Judged>, Refusal> {
         if prepared.decision.is_none() {
             return Ok(None);
         }
@@ -216,7 +220,8 @@ impl Session {
         if prepared.decision.is_none() || prepared.scope.same(&scope) {
             return Ok(());
         }
-        let message = format!("cursor `{name}` was opened for another purpose, search path or policy than are in force now");
+        let message =
+            format!("cursor `{name}` was opened for another purpose, search path or policy than are in force now");
         Err(Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, message).hint("open it again"))
     }
 
@@ -233,7 +238,8 @@ impl Session {
     /// pipeline runs only if it does; gives what undoes it.
     pub(super) fn expect_effect(&mut self, judged: &Judged) -> Vec<Undo> {
         let effect = judged.decision.enforced.effect();
-        self.dirty |= !matches!(effect, Effect::None | Effect::Execute(_) | Effect::Fetch(_) | Effect::CopyIn | Effect::CopyOut);
+        self.dirty |=
+            !matches!(effect, Effect::None | Effect::Execute(_) | Effect::Fetch(_) | Effect::CopyIn | Effect::CopyOut);
         let before = (self.ahead.purpose().to_owned(), self.ahead.path().to_vec());
         if !matches!(effect, Effect::None) {
             self.ahead.apply(effect, false);
@@ -311,7 +317,9 @@ pub(super) fn check_purpose(policies: &PolicySet, role: &Role, purpose: &str) ->
     if role.unrestricted.is_some() && role.purposes.is_empty() {
         return Ok(());
     }
-    policies.check_purpose(role, purpose, today()).map_err(|reason| refusal_of(reason, SqlState::INSUFFICIENT_PRIVILEGE))
+    policies
+        .check_purpose(role, purpose, today())
+        .map_err(|reason| refusal_of(reason, SqlState::INSUFFICIENT_PRIVILEGE))
 }
 
 /// A reason of the policy as a refusal.

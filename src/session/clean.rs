@@ -4,12 +4,13 @@ use crate::wire::ErrorFields;
 
 /// SQLSTATEs whose message names only what the client or the schema named: never a value.
 const MESSAGE_KEPT: &[&str] = &[
-    "00000", "01000", "25001", "25006", "25P01", "25P02", "25P03", "26000", "28000", "28P01", "34000", "3B001", "3D000",
-    "3F000", "40001", "40P01", "42501", "42601", "42602", "42611", "42622", "42701", "42702", "42703", "42704", "42710",
-    "42712", "42723", "42725", "42803", "42804", "42809", "42883", "42939", "42939", "42P01", "42P02", "42P03", "42P05",
-    "42P06", "42P07", "42P08", "42P09", "42P10", "42P11", "42P12", "42P13", "42P14", "42P15", "42P16", "42P17", "42P18",
-    "42P19", "42P20", "42P21", "42P22", "0A000", "08P01", "53000", "53100", "53200", "53300", "53400", "54000", "54001",
-    "54011", "54023", "55006", "55P02", "55P03", "55P04", "57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05",
+    "00000", "01000", "25001", "25006", "25P01", "25P02", "25P03", "26000", "28000", "28P01", "34000", "3B001",
+    "3D000", "3F000", "40001", "40P01", "42501", "42601", "42602", "42611", "42622", "42701", "42702", "42703",
+    "42704", "42710", "42712", "42723", "42725", "42803", "42804", "42809", "42883", "42939", "42939", "42P01",
+    "42P02", "42P03", "42P05", "42P06", "42P07", "42P08", "42P09", "42P10", "42P11", "42P12", "42P13", "42P14",
+    "42P15", "42P16", "42P17", "42P18", "42P19", "42P20", "42P21", "42P22", "0A000", "08P01", "53000", "53100",
+    "53200", "53300", "53400", "54000", "54001", "54011", "54023", "55006", "55P02", "55P03", "55P04", "57000",
+    "57014", "57P01", "57P02", "57P03", "57P04", "57P05",
 ];
 
 /// SQLSTATEs whose message names something that was not found.
@@ -20,7 +21,8 @@ const FOREIGN_TEXT: &[&[u8]] =
     &[b"pl_exec.c", b"plpy_elog.c", b"plpy_spi.c", b"plperl.c", b"pltcl.c", b"connection.c", b"dblink.c"];
 
 /// Source files of PostgreSQL whose notices name transactions, settings and relations only.
-const SERVER_NOTICES: &[&[u8]] = &[b"xact.c", b"guc.c", b"tablecmds.c", b"parse_utilcmd.c", b"namespace.c", b"portalcmds.c"];
+const SERVER_NOTICES: &[&[u8]] =
+    &[b"xact.c", b"guc.c", b"tablecmds.c", b"parse_utilcmd.c", b"namespace.c", b"portalcmds.c"];
 
 /// The conditions of appendix A whose message is replaced, by name, and the classes for all others.
 const CONDITIONS: &[(&str, &str)] = &[
@@ -105,7 +107,8 @@ fn message_is_safe(fields: &ErrorFields, sqlstate: &str) -> bool {
     // A name that is not found while a statement is parsed is the client's own, and comes with its position; one
     // without may be a value that was cast to `regclass` or `regrole`.
     let value_as_name = NAMES.contains(&sqlstate) && fields.get(b'P').is_none();
-    let own_notice = !matches!(sqlstate, "00000" | "01000") || SERVER_NOTICES.iter().any(|file| fields.get(b'F') == Some(file));
+    let own_notice =
+        !matches!(sqlstate, "00000" | "01000") || SERVER_NOTICES.iter().any(|file| fields.get(b'F') == Some(file));
     MESSAGE_KEPT.contains(&sqlstate) && !raised && !value_as_name && own_notice
 }
 

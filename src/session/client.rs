@@ -37,7 +37,8 @@ impl Session {
                 self.skip = header.total();
                 continue;
             }
-            let handled = if self.copy_in { self.copy_message(tag, header)? } else { self.message(tag, header).await? };
+            let handled =
+                if self.copy_in { self.copy_message(tag, header)? } else { self.message(tag, header).await? };
             if !handled {
                 return Ok(());
             }
@@ -251,7 +252,8 @@ impl Session {
             | WireError::Field
             | WireError::Tag => SqlState::PROTOCOL_VIOLATION,
         };
-        let refusal = self.log_refusal_of(Refusal::new(Stage::Wire, sqlstate, error.to_string()), "unreadable statement").await;
+        let refusal =
+            self.log_refusal_of(Refusal::new(Stage::Wire, sqlstate, error.to_string()), "unreadable statement").await;
         self.refuse(refusal, simple);
     }
 
@@ -301,9 +303,11 @@ impl Session {
     fn describe(&mut self, target: Target, name: &str) {
         let prepared = match target {
             Target::Statement => self.names.statement(name).cloned().ok_or_else(|| super::admit::no_statement(name)),
-            Target::Portal => {
-                self.names.portal(name).map(|portal| portal.prepared.clone()).ok_or_else(|| super::admit::no_portal(name))
-            }
+            Target::Portal => self
+                .names
+                .portal(name)
+                .map(|portal| portal.prepared.clone())
+                .ok_or_else(|| super::admit::no_portal(name)),
         };
         match prepared {
             Ok(prepared) => self.forward_describe(target, name, &prepared, false),

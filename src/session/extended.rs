@@ -36,7 +36,8 @@ impl Session {
             [] => return self.parse_empty(parse.name),
             [text] => *text,
             _ => {
-                let refusal = Refusal::syntax(Stage::Session, "cannot insert multiple commands into a prepared statement");
+                let refusal =
+                    Refusal::syntax(Stage::Session, "cannot insert multiple commands into a prepared statement");
                 return Err(self.log_refusal(refusal, parse.sql).await);
             }
         };
@@ -71,7 +72,9 @@ impl Session {
     /// Replaces a statement in the database by what was decided now; the client does not see it.
     pub(super) async fn prepare_again(&mut self, name: &str, old: &Prepared, judged: Judged) -> Result<(), Refusal> {
         let Some(types) = old.types.clone() else {
-            let message = format!("prepared statement `{name}` was decided for another purpose, search path or policy than are in force now");
+            let message = format!(
+                "prepared statement `{name}` was decided for another purpose, search path or policy than are in force now"
+            );
             return Err(Refusal::new(Stage::Session, SqlState::FEATURE_NOT_SUPPORTED, message).hint("prepare it again"));
         };
         if !name.is_empty() {

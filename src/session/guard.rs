@@ -10,7 +10,12 @@ impl Session {
     ///
     /// # Errors
     /// One may not: the session ends, and the log holds an incident.
-    pub(super) fn check_description(&self, decision: Option<&Decision>, seq: Option<u64>, body: &[u8]) -> Result<(), End> {
+    pub(super) fn check_description(
+        &self,
+        decision: Option<&Decision>,
+        seq: Option<u64>,
+        body: &[u8],
+    ) -> Result<(), End> {
         let mut stranger = None;
         let guard = decision.map(|decision| decision.enforced.guard());
         let read = backend::row_description(body, |table, column| {

@@ -90,7 +90,13 @@ impl Journal {
 
     /// A run was logged and its end will never be known, or it never began.
     pub(super) fn lost(&self, seq: u64, started: Instant) {
-        self.end(Outcome { of: seq, status: OutcomeStatus::Lost, rows: None, sqlstate: None, ms: milliseconds(started) });
+        self.end(Outcome {
+            of: seq,
+            status: OutcomeStatus::Lost,
+            rows: None,
+            sqlstate: None,
+            ms: milliseconds(started),
+        });
     }
 
     fn end(&self, outcome: Outcome<'_>) {

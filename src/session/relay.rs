@@ -15,7 +15,20 @@ const ERROR_PART: usize = 16 * 1024;
 const DESCRIPTION: usize = 1024 * 1024;
 
 /// Command tags after which the catalog is another.
-const DDL: &[&str] = &["CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "COMMENT", "SECURITY", "IMPORT", "REFRESH", "SELECT INTO", "DO", "CALL"];
+const DDL: &[&str] = &[
+    "CREATE",
+    "ALTER",
+    "DROP",
+    "GRANT",
+    "REVOKE",
+    "COMMENT",
+    "SECURITY",
+    "IMPORT",
+    "REFRESH",
+    "SELECT INTO",
+    "DO",
+    "CALL",
+];
 
 impl Session {
     /// Handles what the database sent, as far as it is there and the client takes it.
@@ -169,7 +182,11 @@ impl Session {
             "standard_conforming_strings" => value != "on" && self.role.unrestricted.is_none(),
             _ => false,
         };
-        if wrong { Err(self.incident(None, &format!("`{name}` was changed to a value that is not allowed"))) } else { Ok(()) }
+        if wrong {
+            Err(self.incident(None, &format!("`{name}` was changed to a value that is not allowed")))
+        } else {
+            Ok(())
+        }
     }
 
     fn acknowledged(&mut self, header: Header, body: &[u8]) -> Result<(), End> {

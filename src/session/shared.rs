@@ -6,9 +6,9 @@ use std::{fmt, io};
 use arc_swap::ArcSwap;
 
 use super::cancel::Cancels;
+use super::catalogs::Catalogs;
 use super::enforcer::{Enforce, Enforcer};
 use crate::audit::AuditLog;
-use super::catalogs::Catalogs;
 use crate::catalog::CatalogStore;
 use crate::policy::PolicySet;
 use crate::telemetry::Metrics;

@@ -191,7 +191,9 @@ impl Session {
             return Err(End::DatabaseGone);
         }
         self.serve_client().await?;
-        if self.client.is_closed() && (self.client_need.is_some() || self.client.input().is_empty() || !self.pending.is_empty()) {
+        if self.client.is_closed()
+            && (self.client_need.is_some() || self.client.input().is_empty() || !self.pending.is_empty())
+        {
             return Err(End::ClientGone);
         }
         Ok(())

@@ -9,9 +9,9 @@ use tokio::sync::watch;
 
 use super::{Login, Parts, Session, Shared};
 use crate::audit::{AuditLog, SessionFacts, Sync};
-use crate::session::Catalogs;
 use crate::catalog::{CatalogBuilder, CatalogStore};
 use crate::policy::PolicySet;
+use crate::session::Catalogs;
 use crate::telemetry::Metrics;
 use crate::upstream::{Address, Upstream};
 use crate::wire::{Link, Pool};
@@ -212,7 +212,8 @@ impl Dice {
 
     /// A message whose tag is likely, whose length may lie, and which may be cut.
     fn message(&mut self, likely: &[u8]) -> Vec<u8> {
-        let tag = if self.roll(8) == 0 { u8::try_from(self.roll(256)).unwrap() } else { likely[self.roll(likely.len())] };
+        let tag =
+            if self.roll(8) == 0 { u8::try_from(self.roll(256)).unwrap() } else { likely[self.roll(likely.len())] };
         let mut out = message(tag, &self.bytes(40));
         if self.roll(10) == 0 {
             out[4] = u8::try_from(self.roll(256)).unwrap();

@@ -90,9 +90,16 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
                 RelationObligation::Open { .. } => false,
                 RelationObligation::Governed { consent, min_group, .. } => consent.is_some() || min_group.is_some(),
             });
-            let rewritten = rewrite::rewrite(resolved, &permit, context)
-                .map_err(|refusal| Box::new(Refused { report: AccessReport::deny(refusal.message.clone()), refusal }))?;
-            Ok(Governed { statement: rewritten.statement, expected: rewritten.expected, filtered, report, guard: rewritten.guard })
+            let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(|refusal| {
+                Box::new(Refused { report: AccessReport::deny(refusal.message.clone()), refusal })
+            })?;
+            Ok(Governed {
+                statement: rewritten.statement,
+                expected: rewritten.expected,
+                filtered,
+                report,
+                guard: rewritten.guard,
+            })
         }
     }
 }

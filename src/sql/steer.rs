@@ -6,9 +6,7 @@ use sqlparser::ast::{Expr, Statement};
 use super::enforce::{Governed, govern, plain};
 use super::enforced::refused;
 use super::parse::{Kind, Parsed};
-use super::utility::{
-    CopyDirection, CopySource, CopyStatement, Discard, Explained, SetValue, Utility, render_utility,
-};
+use super::utility::{CopyDirection, CopySource, CopyStatement, Discard, Explained, SetValue, Utility, render_utility};
 use super::{Context, Effect, Enforced, Facts, Refused, resolve, settings};
 use crate::error::{Refusal, SqlState, Stage};
 
@@ -191,7 +189,10 @@ fn plan_only(
         ));
     }
     options.retain(|option| option.name != "costs");
-    options.push(super::utility::ExplainOption { name: "costs".to_owned(), value: Some(SetValue::Text("off".to_owned())) });
+    options.push(super::utility::ExplainOption {
+        name: "costs".to_owned(),
+        value: Some(SetValue::Text("off".to_owned())),
+    });
     Ok(options)
 }
 
@@ -202,25 +203,32 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
         (CopySource::Query(query), CopyDirection::ToStdout) => {
             let mut governed = govern(*query, facts, Facts::default(), context)?;
             let source = CopySource::Query(take(&mut governed));
-            governed.finish(render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })), effect)
+            governed.finish(
+                render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })),
+                effect,
+            )
         }
         (CopySource::Query(_), CopyDirection::FromStdin) => Err(refused(resolve::unsupported("COPY into a query"))),
         (CopySource::Table { schema, name, columns }, CopyDirection::ToStdout) => {
-            let resolved =
-                resolve::copy_out(schema, name, &columns, facts, context).map_err(refused)?;
+            let resolved = resolve::copy_out(schema, name, &columns, facts, context).map_err(refused)?;
             let mut governed = super::enforce::govern_resolved(resolved, context)?;
             let source = CopySource::Query(take(&mut governed));
-            governed.finish(render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })), effect)
+            governed.finish(
+                render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })),
+                effect,
+            )
         }
         (CopySource::Table { schema, name, columns }, CopyDirection::FromStdin) => {
             if filter.is_some() {
                 return Err(refused(resolve::unsupported("COPY FROM with WHERE")));
             }
-            let (resolved, target) =
-                resolve::copy_in(schema, name, &columns, facts, context).map_err(refused)?;
+            let (resolved, target) = resolve::copy_in(schema, name, &columns, facts, context).map_err(refused)?;
             let governed = super::enforce::govern_resolved(resolved, context)?;
             let source = CopySource::Table { schema: Some(target.schema), name: target.name, columns };
-            governed.finish(render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })), effect)
+            governed.finish(
+                render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })),
+                effect,
+            )
         }
     }
 }

@@ -18,8 +18,7 @@ const PG_CATALOG: &str = "pg_aggregate pg_am pg_amop pg_amproc pg_attrdef pg_att
     pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_type pg_user pg_views";
 
 /// Views of `information_schema` that are closed: options of foreign servers hold passwords.
-const INFORMATION_SCHEMA_CLOSED: &str =
-    "_pg_user_mappings foreign_data_wrapper_options foreign_server_options foreign_table_options user_mapping_options \
+const INFORMATION_SCHEMA_CLOSED: &str = "_pg_user_mappings foreign_data_wrapper_options foreign_server_options foreign_table_options user_mapping_options \
      user_mappings";
 
 /// What governed sessions may do with a system relation.
@@ -35,7 +34,9 @@ pub(super) enum Access {
 
 /// Whether the schema belongs to the system: its relations are never governed by a policy.
 pub(super) fn is_system_schema(schema: &str) -> bool {
-    matches!(schema, "pg_catalog" | "information_schema" | "pg_toast") || schema.starts_with("pg_temp") || schema.starts_with("pg_toast_temp")
+    matches!(schema, "pg_catalog" | "information_schema" | "pg_toast")
+        || schema.starts_with("pg_temp")
+        || schema.starts_with("pg_toast_temp")
 }
 
 /// How a system relation is treated.
@@ -68,9 +69,23 @@ mod tests {
     #[test]
     fn relations_that_hold_values_statements_or_secrets_are_closed() {
         for name in [
-            "pg_stats", "pg_statistic", "pg_statistic_ext_data", "pg_stats_ext", "pg_stats_ext_exprs", "pg_stat_activity",
-            "pg_stat_statements", "pg_prepared_statements", "pg_cursors", "pg_authid", "pg_shadow", "pg_user_mapping",
-            "pg_user_mappings", "pg_largeobject", "pg_hba_file_rules", "pg_file_settings", "pg_subscription",
+            "pg_stats",
+            "pg_statistic",
+            "pg_statistic_ext_data",
+            "pg_stats_ext",
+            "pg_stats_ext_exprs",
+            "pg_stat_activity",
+            "pg_stat_statements",
+            "pg_prepared_statements",
+            "pg_cursors",
+            "pg_authid",
+            "pg_shadow",
+            "pg_user_mapping",
+            "pg_user_mappings",
+            "pg_largeobject",
+            "pg_hba_file_rules",
+            "pg_file_settings",
+            "pg_subscription",
         ] {
             assert_eq!(access(&RelationName::new("pg_catalog", name)), Access::Closed, "{name}");
         }

@@ -26,11 +26,13 @@ impl TokenKey {
     pub fn from_hex(text: &str) -> Result<Self, &'static str> {
         const FORM: &str = "the token key is not 64 hexadecimal digits";
         let text = text.trim();
-        let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
+        let digits: Vec<u8> =
+            text.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
         if digits.len() != text.len() {
             return Err(FORM);
         }
-        let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
+        let bytes: Vec<u8> =
+            digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
         match <[u8; 32]>::try_from(bytes) {
             Ok(bytes) if digits.len() == 64 => Ok(Self(bytes)),
             _ => Err(FORM),

@@ -260,12 +260,13 @@ impl Proxy {
     pub fn records(&self) -> Vec<serde_json::Value> {
         // Outcomes are written without anyone waiting for them.
         std::thread::sleep(Duration::from_millis(100));
-        let mut files: Vec<_> = std::fs::read_dir(self.log.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir(self.log.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
         files.sort();
-        let lines = files.iter().flat_map(|path| {
-            std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
-        });
+        let lines = files
+            .iter()
+            .flat_map(|path| std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>());
         lines.map(|line| serde_json::from_str(&line).unwrap()).collect()
     }
 }

@@ -1,8 +1,6 @@
 //! Expressions: every variant of the AST is named, so that a new one in a new version does not compile.
 
-use sqlparser::ast::{
-    AccessExpr, BinaryOperator, CeilFloorKind, DataType, Expr, Ident, ObjectName, Subscript, Value,
-};
+use sqlparser::ast::{AccessExpr, BinaryOperator, CeilFloorKind, DataType, Expr, Ident, ObjectName, Subscript, Value};
 
 use super::names::{name_of, quoted};
 use super::scope::Meaning;
@@ -16,7 +14,9 @@ impl Resolver<'_> {
         function::plain_call(expr);
         match expr {
             // Words of the grammar: values such as CURRENT_USER, and what the parse stage left as marks.
-            Expr::Identifier(ident) if ident.value.starts_with(super::MARK) || function::is_value_keyword(ident) => Ok(()),
+            Expr::Identifier(ident) if ident.value.starts_with(super::MARK) || function::is_value_keyword(ident) => {
+                Ok(())
+            }
             Expr::Identifier(ident) if marker::is_reserved(ident) => Err(unsupported("a key word in this place")),
             Expr::Identifier(ident) => {
                 let parts = [name_of(ident)];
@@ -288,7 +288,8 @@ impl Resolver<'_> {
         match (self.row_of(root), field) {
             // `(customers).email` names one column, not the whole row.
             (Some((parts, columns)), Some(field)) if columns.iter().any(|column| column.name == field) => {
-                let origins = columns.into_iter().filter(|column| column.name == field).flat_map(|c| c.origins).collect();
+                let origins =
+                    columns.into_iter().filter(|column| column.name == field).flat_map(|c| c.origins).collect();
                 self.saw_column(parts);
                 self.mark(&origins, usage);
             }

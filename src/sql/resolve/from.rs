@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableSampleKind,
-    TableWithJoins,
+    Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
+    TableSampleKind, TableWithJoins,
 };
 
 use super::names::{MARK, name_of, parts_of, quoted_name};
@@ -106,9 +106,8 @@ impl Resolver<'_> {
             .filter_map(|source| source.column(name))
             .flat_map(|column| column.origins.clone())
             .collect();
-        let known = |sources: &[Source]| {
-            sources.iter().any(|source| source.columns.is_none() || source.column(name).is_some())
-        };
+        let known =
+            |sources: &[Source]| sources.iter().any(|source| source.columns.is_none() || source.column(name).is_some());
         if !known(left) || !known(right) {
             return Err(super::Refusal::new(
                 super::Stage::Resolve,
@@ -205,8 +204,7 @@ impl Resolver<'_> {
                 }
                 // PostgreSQL reads `unnest` of several arrays by this very name, without a schema.
                 self.saw_function(&["unnest".to_owned()]);
-                let mut columns: Vec<_> =
-                    array_exprs.iter().map(|_| VisibleColumn::computed("unnest")).collect();
+                let mut columns: Vec<_> = array_exprs.iter().map(|_| VisibleColumn::computed("unnest")).collect();
                 if *with_ordinality {
                     columns.push(VisibleColumn::computed("ordinality"));
                 }
@@ -337,7 +335,9 @@ impl Resolver<'_> {
             return match system::access(&name) {
                 system::Access::Open => Ok(Called::System(name)),
                 system::Access::Closed => Err(system::closed(&name)),
-                system::Access::Unknown => Err(no_relation(&schema.map_or_else(|| table.to_owned(), |schema| format!("{schema}.{table}")))),
+                system::Access::Unknown => {
+                    Err(no_relation(&schema.map_or_else(|| table.to_owned(), |schema| format!("{schema}.{table}"))))
+                }
             };
         }
         match found {
@@ -367,9 +367,7 @@ impl Resolver<'_> {
     fn sample(&mut self, sample: &sqlparser::ast::TableSample) -> Result<String, Fail> {
         // Its arguments are numbers or parameters; anything else would have to be resolved inside the derived table.
         let text = sample.to_string();
-        let plain = text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '(' | ')' | '.' | '_'));
+        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '(' | ')' | '.' | '_'));
         let words = ["TABLESAMPLE", "BERNOULLI", "SYSTEM", "REPEATABLE"];
         let known = text
             .split(|c: char| !c.is_ascii_alphabetic())
@@ -560,4 +558,3 @@ pub(in crate::sql) fn is_constant(expr: &Expr) -> bool {
         _ => false,
     }
 }
-

@@ -16,7 +16,8 @@ use crate::sql::{builtins, marker, settings};
 impl Resolver<'_> {
     /// A call in an expression.
     pub(super) fn function(&mut self, function: &mut Function, usage: Use) -> Result<(), Fail> {
-        let Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment, over } = function;
+        let Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment, over } =
+            function;
         if *uses_odbc_syntax || null_treatment.is_some() || !matches!(parameters, FunctionArguments::None) {
             return Err(unsupported("a function call of another database"));
         }
@@ -283,7 +284,9 @@ fn check_arguments(function: &str, args: &[FunctionArg]) -> Result<(), Fail> {
     Err(Refusal::new(
         Stage::Resolve,
         SqlState::INSUFFICIENT_PRIVILEGE,
-        format!("function `{function}` is open for the names of some settings of PostgreSQL's, written as plain strings"),
+        format!(
+            "function `{function}` is open for the names of some settings of PostgreSQL's, written as plain strings"
+        ),
     ))
 }
 

@@ -113,7 +113,9 @@ impl Resolver<'_> {
             && keys.iter().all(|key| plain_key(key))
             && select.projection.iter().all(|item| match item {
                 SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => grouped_output(expr, &keys),
-                SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => false,
+                SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
+                    false
+                }
             })
             && (!keys.is_empty() || select.projection.iter().any(has_aggregate))
             && order_by_holds

@@ -255,9 +255,9 @@ fn relation_access(occurrence: &Occurrence, context: &Context<'_>) -> RelationAc
         })
         .collect();
     if occurrence.star {
-        columns.extend(relation.columns.iter().filter(|column| !occurrence.uses.contains_key(&column.name)).map(|column| {
-            ColumnAccess { name: column.name.clone(), class: column.class, uses: BTreeSet::from([Use::Star]) }
-        }));
+        columns.extend(relation.columns.iter().filter(|column| !occurrence.uses.contains_key(&column.name)).map(
+            |column| ColumnAccess { name: column.name.clone(), class: column.class, uses: BTreeSet::from([Use::Star]) },
+        ));
     }
     RelationAccess {
         relation: relation.name.clone(),

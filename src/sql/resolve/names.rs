@@ -16,8 +16,7 @@ pub(in crate::sql) const MARK: char = '\0';
 
 /// The name that an identifier stands for: folded unless quoted, cut at 63 bytes on a character boundary.
 pub(in crate::sql) fn name_of(ident: &Ident) -> String {
-    let mut name =
-        if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() };
+    let mut name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() };
     if name.len() > LONGEST {
         let cut = (0..=LONGEST).rev().find(|&at| name.is_char_boundary(at)).unwrap_or(0);
         name.truncate(cut);

@@ -35,13 +35,9 @@ fn figure(expr: &Expr) -> Option<String> {
             .or_else(|| figure(root)),
         Expr::Function(function) => function.name.0.last().and_then(|part| part.as_ident()).map(name_of),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
-        Expr::Cast { expr: inner, data_type, .. } => {
-            figure(inner).or_else(|| Some(type_name(&data_type.to_string())))
-        }
+        Expr::Cast { expr: inner, data_type, .. } => figure(inner).or_else(|| Some(type_name(&data_type.to_string()))),
         Expr::TypedString(typed) => Some(type_name(&typed.data_type.to_string())),
-        Expr::Case { else_result, .. } => {
-            else_result.as_deref().and_then(figure).or_else(|| Some("case".to_owned()))
-        }
+        Expr::Case { else_result, .. } => else_result.as_deref().and_then(figure).or_else(|| Some("case".to_owned())),
         Expr::Subquery(query) => match query.body.as_ref() {
             SetExpr::Select(select) => match select.projection.as_slice() {
                 [SelectItem::UnnamedExpr(expr)] => figure(expr),

@@ -5,8 +5,8 @@ use sqlparser::ast::{
     SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetQuantifier, Values, WildcardAdditionalOptions,
 };
 
-use super::output::{output_name, output_names};
 use super::names::{name_of, parts_of, quoted_name};
+use super::output::{output_name, output_names};
 use super::scope::{Columns, Meaning, Scope, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::Use;
@@ -290,10 +290,7 @@ impl Resolver<'_> {
     }
 
     /// What `t.*` or `s.t.*` stands for, and the name it is written by.
-    pub(super) fn qualified_star(
-        &self,
-        parts: &[String],
-    ) -> Result<(Columns, Option<OccurrenceId>, String), Fail> {
+    pub(super) fn qualified_star(&self, parts: &[String]) -> Result<(Columns, Option<OccurrenceId>, String), Fail> {
         let (schema, table) = match parts {
             [table] => (None, table),
             [schema, table] => (Some(schema), table),
@@ -471,7 +468,8 @@ fn mentions(query: &Query, name: &str) -> bool {
     impl Visitor for Finder<'_> {
         type Break = ();
         fn pre_visit_relation(&mut self, relation: &sqlparser::ast::ObjectName) -> std::ops::ControlFlow<()> {
-            let found = matches!(relation.0.as_slice(), [part] if part.as_ident().is_some_and(|i| name_of(i) == self.0));
+            let found =
+                matches!(relation.0.as_slice(), [part] if part.as_ident().is_some_and(|i| name_of(i) == self.0));
             if found { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
         }
     }
@@ -523,4 +521,3 @@ fn refuse_foreign_clauses(select: &Select) -> Result<(), Fail> {
         || !matches!(flavor, SelectFlavor::Standard);
     if foreign { Err(unsupported("a clause of another database")) } else { Ok(()) }
 }
-

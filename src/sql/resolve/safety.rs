@@ -91,7 +91,8 @@ impl Resolver<'_> {
                         && select.projection.iter().all(|item| match item {
                             sqlparser::ast::SelectItem::UnnamedExpr(expr)
                             | sqlparser::ast::SelectItem::ExprWithAlias { expr, .. } => {
-                                is_constant(expr) || self.operand(expr).is_some()
+                                is_constant(expr)
+                                    || self.operand(expr).is_some()
                                     || matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
                             }
                             _ => true,
@@ -165,12 +166,7 @@ impl Resolver<'_> {
     }
 
     /// Wraps each conjunct `column = constant` of WHERE whose table's rows the condition cannot but leave out.
-    pub(super) fn lookups(
-        &mut self,
-        selection: &mut Expr,
-        from: &[TableWithJoins],
-        before: usize,
-    ) -> Result<(), Fail> {
+    pub(super) fn lookups(&mut self, selection: &mut Expr, from: &[TableWithJoins], before: usize) -> Result<(), Fail> {
         let preserved = preserved(from);
         self.lookups_in(selection, &preserved, before);
         Ok(())

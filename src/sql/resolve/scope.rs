@@ -203,7 +203,8 @@ impl Resolver<'_> {
 impl Scope {
     /// The column of that name at this level alone. A source of unknown columns is passed over.
     pub(super) fn find(&self, name: &str) -> Result<Option<Origins>, Fail> {
-        let mut found = self.sources.iter().filter(|source| source.unqualified).filter_map(|source| source.column(name));
+        let mut found =
+            self.sources.iter().filter(|source| source.unqualified).filter_map(|source| source.column(name));
         let Some(first) = found.next() else { return Ok(None) };
         let rest: Vec<_> = found.collect();
         if rest.is_empty() {
@@ -213,10 +214,6 @@ impl Scope {
             let origins = std::iter::once(first).chain(rest).flat_map(|column| column.origins.clone()).collect();
             return Ok(Some(origins));
         }
-        Err(Refusal::new(
-            Stage::Resolve,
-            SqlState::AMBIGUOUS_COLUMN,
-            format!("column reference `{name}` is ambiguous"),
-        ))
+        Err(Refusal::new(Stage::Resolve, SqlState::AMBIGUOUS_COLUMN, format!("column reference `{name}` is ambiguous")))
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, BinaryOperator, ConflictTarget, Delete, Expr, FromTable, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, Insert, ObjectName, ObjectNamePart, OnConflictAction,
-    OnInsert, SelectItem, SetExpr, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
+    Assignment, AssignmentTarget, BinaryOperator, ConflictTarget, Delete, Expr, FromTable, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, Insert, ObjectName, ObjectNamePart, OnConflictAction, OnInsert,
+    SelectItem, SetExpr, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
 };
 
 use super::from::{Called, columns_of};
@@ -122,9 +122,10 @@ impl Resolver<'_> {
                     }
                     Some(ConflictTarget::OnConstraint(_)) => {
                         // A constraint's columns are not known here: whatever is inserted may be looked for.
-                        let written: Vec<String> = self.occurrences.get(id).map_or_else(Vec::new, |occurrence| {
-                            occurrence.uses.keys().cloned().collect()
-                        });
+                        let written: Vec<String> = self
+                            .occurrences
+                            .get(id)
+                            .map_or_else(Vec::new, |occurrence| occurrence.uses.keys().cloned().collect());
                         for column in written {
                             self.mark(&vec![(id, column)], Use::Filter);
                         }
@@ -356,7 +357,8 @@ impl Resolver<'_> {
     }
 
     fn target_item(&mut self, item: &mut TableWithJoins, verb: Verb) -> Result<(OccurrenceId, Source), Fail> {
-        let TableFactor::Table { name, alias, args: None, with_ordinality: false, sample: None, .. } = &mut item.relation
+        let TableFactor::Table { name, alias, args: None, with_ordinality: false, sample: None, .. } =
+            &mut item.relation
         else {
             return Err(unsupported("a target that is not a table"));
         };

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{
-    CaseWhen, Expr, Query, SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
-};
 use sqlparser::ast::helpers::attached_token::AttachedToken;
+use sqlparser::ast::{
+    CaseWhen, Expr, Query, SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Value,
+    VisitMut, VisitorMut,
+};
 
 use super::{Fail, fail, filter, mask};
 use crate::catalog::{Column, quote_ident};
@@ -67,11 +68,7 @@ pub(super) fn governed(
     let mut conditions = Vec::new();
     let mut values = Vec::new();
     for lookup in occurrence.lookups.iter().filter(|lookup| is_lookup(obligation, &lookup.column)) {
-        conditions.push(format!(
-            "\"{ROW}\".{} = ${}",
-            quote_ident(&lookup.column),
-            FIRST_VALUE + values.len()
-        ));
+        conditions.push(format!("\"{ROW}\".{} = ${}", quote_ident(&lookup.column), FIRST_VALUE + values.len()));
         values.push(lookup.value.clone());
     }
     if let Some(consent) = consent {
@@ -189,7 +186,8 @@ fn derive(
     }
     let columns = if positional { column_list(&occurrence.column_aliases) } else { Vec::new() };
     let alias = TableAlias { explicit: true, name: quoted(&occurrence.alias), columns, at: None };
-    let factor = TableFactor::Derived { lateral: false, subquery: Box::new(subquery), alias: Some(alias), sample: None };
+    let factor =
+        TableFactor::Derived { lateral: false, subquery: Box::new(subquery), alias: Some(alias), sample: None };
     Ok((factor, facts))
 }
 

@@ -23,9 +23,9 @@ pub(super) fn consent(
     row: &str,
     catalog: &Catalog,
 ) -> Result<String, Fail> {
-    let relation = catalog.relation(&filter.table).ok_or_else(|| {
-        fail(format!("the purpose is closed: its consent table `{}` does not exist", filter.table))
-    })?;
+    let relation = catalog
+        .relation(&filter.table)
+        .ok_or_else(|| fail(format!("the purpose is closed: its consent table `{}` does not exist", filter.table)))?;
     for column in [&filter.subject, &filter.purpose_column] {
         if relation.column(column).is_none() {
             return Err(fail(format!("the purpose is closed: `{}` has no column `{column}`", filter.table)));

@@ -37,10 +37,7 @@ pub(super) fn sql(mask: &Mask, column: &Column, value: &str, purpose: &str) -> O
 /// `n` characters shown and the rest as stars; a value that is not longer than `n` is all stars.
 fn partial(text: &str, n: u32, join: impl Fn(&str, &str) -> String, side: &str) -> String {
     let length = format!("pg_catalog.length({text})");
-    let shown = join(
-        &format!("pg_catalog.{side}({text}, {n})"),
-        &format!("pg_catalog.repeat('*', {length} - {n})"),
-    );
+    let shown = join(&format!("pg_catalog.{side}({text}, {n})"), &format!("pg_catalog.repeat('*', {length} - {n})"));
     format!("CASE WHEN {length} > {n} THEN {shown} ELSE pg_catalog.repeat('*', {length}) END")
 }
 

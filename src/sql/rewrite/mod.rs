@@ -9,7 +9,10 @@ mod mask;
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, Ident, Query, Select, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{
+    BinaryOperator, Expr, GroupByExpr, Ident, Query, Select, SetExpr, Statement, TableFactor, Value, VisitMut,
+    VisitorMut,
+};
 
 use super::resolve::{
     FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, Occurrence, OccurrenceId, Resolved, marked_id, quoted,
@@ -188,10 +191,12 @@ impl Rewriter<'_> {
             let RelationObligation::Governed { columns, .. } = obligation else { continue };
             let mut more = Vec::new();
             for column in &occurrence.relation.columns {
-                let shown = columns.get(&column.name).is_some_and(|o| matches!(o.action, Action::Read | Action::Mask { .. }));
+                let shown =
+                    columns.get(&column.name).is_some_and(|o| matches!(o.action, Action::Read | Action::Mask { .. }));
                 let uses = occurrence.uses.get(&column.name);
                 let needed = occurrence.star
-                    || uses.is_some_and(|uses| uses.iter().any(|u| matches!(u, Use::Output | Use::Order | Use::Filter)));
+                    || uses
+                        .is_some_and(|uses| uses.iter().any(|u| matches!(u, Use::Output | Use::Order | Use::Filter)));
                 let groupable = !matches!(column.class, TypeClass::Json | TypeClass::Other | TypeClass::Composite)
                     || uses.is_some_and(|uses| uses.contains(&Use::Output));
                 if shown && needed && groupable && !occurrence.relation.primary_key.contains(&column.number) {

@@ -154,7 +154,8 @@ impl<'a> Stream<'a> {
 
     /// How many tokens from here a name takes, `a.b.c`; 0 where none stands here.
     fn name_length(&self, ahead: usize) -> usize {
-        let is_name = |at: usize| matches!(self.peek(at).map(|token| &token.kind), Some(Kind::Word(_) | Kind::Quoted(_)));
+        let is_name =
+            |at: usize| matches!(self.peek(at).map(|token| &token.kind), Some(Kind::Word(_) | Kind::Quoted(_)));
         if !is_name(ahead) {
             return 0;
         }

@@ -139,7 +139,9 @@ pub enum Utility {
 /// What a utility statement refers to, by the rules of [`Facts`].
 pub(super) fn seen(utility: &Utility, facts: &mut Facts) {
     match utility {
-        Utility::Declare { query: statement, .. } | Utility::Prepare { statement, .. } => seen::seen(&**statement, facts),
+        Utility::Declare { query: statement, .. } | Utility::Prepare { statement, .. } => {
+            seen::seen(&**statement, facts)
+        }
         Utility::Explain { statement: Explained::Statement(statement), .. } => seen::seen(&**statement, facts),
         Utility::Explain { statement: Explained::Utility(utility), .. } => self::seen(utility, facts),
         Utility::Execute { arguments, .. } => seen::seen(arguments, facts),
