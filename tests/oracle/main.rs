@@ -189,7 +189,7 @@ fn a_purpose_gets_what_a_database_with_nothing_else_in_it_would_say() {
             let ends = Instant::now() + budget.mul_f64(0.42);
             let mut seed = one.unwrap_or(start * 1_000_000);
             while Instant::now() < ends && counts.wrong.len() < 12 {
-                let text = seed % 2 == 0;
+                let text = seed.is_multiple_of(2);
                 let statement = Generator::new(seed, purpose.letter, !text).statement();
                 compare(&sides, &statement, text, seed, &mut counts).await;
                 if sides.proxied.is_closed() || sides.copy.is_closed() {

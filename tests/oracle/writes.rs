@@ -86,7 +86,7 @@ pub fn run(
         let ends = Instant::now() + budget;
         let mut seed = start * 1_000_000;
         while Instant::now() < ends && counts.wrong.len() < 8 {
-            if seed % 4 == 0 {
+            if seed.is_multiple_of(4) {
                 forbidden(&sides, seed, purpose, &mut counts).await;
             } else {
                 allowed(&sides, seed, purpose, &mut counts).await;
