@@ -24,15 +24,14 @@ pub fn enforce(text: &str, context: &Context<'_>) -> Result<Enforced, Box<Refuse
         Err(refusal) => return observed_or(text, context, Effect::None, refused(refusal)),
     };
     let effect = steer::effect(&parsed);
-    match decided(parsed, context) {
+    match decided(parsed, effect.clone(), context) {
         Ok(enforced) if context.observe => Ok(observed(text, effect, enforced.report)),
         Ok(enforced) => Ok(enforced),
         Err(refused) => observed_or(text, context, effect, refused),
     }
 }
 
-fn decided(parsed: Parsed, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
-    let effect = steer::effect(&parsed);
+fn decided(parsed: Parsed, effect: Effect, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
     let Parsed { kind, facts, .. } = parsed;
     match kind {
         Kind::Empty => Ok(plain(String::new(), effect)),
@@ -90,9 +89,7 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
                 RelationObligation::Open { .. } => false,
                 RelationObligation::Governed { consent, min_group, .. } => consent.is_some() || min_group.is_some(),
             });
-            let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(|refusal| {
-                Box::new(Refused { report: AccessReport::deny(refusal.message.clone()), refusal })
-            })?;
+            let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
             Ok(Governed {
                 statement: rewritten.statement,
                 expected: rewritten.expected,

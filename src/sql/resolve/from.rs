@@ -392,7 +392,7 @@ impl Resolver<'_> {
             self.expose_all();
         }
         if marker::is_rows_from(name) {
-            return self.rows_from(args, with_ordinality, alias);
+            return self.rows_from(args, alias);
         }
         let several_arrays = args.len() > 1 && parts_of(name)? == ["unnest"];
         let parts = if several_arrays {
@@ -436,12 +436,7 @@ impl Resolver<'_> {
 
 impl Resolver<'_> {
     /// ROWS FROM (f(), g()): the columns of each call, side by side.
-    fn rows_from(
-        &mut self,
-        calls: &mut [FunctionArg],
-        with_ordinality: bool,
-        alias: Option<&TableAlias>,
-    ) -> Result<Source, Fail> {
+    fn rows_from(&mut self, calls: &mut [FunctionArg], alias: Option<&TableAlias>) -> Result<Source, Fail> {
         self.expose_all();
         for call in calls {
             let FunctionArg::Unnamed(FunctionArgExpr::Expr(call)) = call else {
@@ -449,7 +444,6 @@ impl Resolver<'_> {
             };
             self.expr(call, Use::Output)?;
         }
-        let _ = with_ordinality;
         source_of(alias, None, None, None)
     }
 }

@@ -58,8 +58,8 @@ impl Resolver<'_> {
         group_by: &mut GroupByExpr,
         projection: &[SelectItem],
         before: usize,
-    ) -> Result<(), Fail> {
-        let GroupByExpr::Expressions(keys, _) = group_by else { return Ok(()) };
+    ) {
+        let GroupByExpr::Expressions(keys, _) = group_by else { return };
         let mut grouped: Vec<(OccurrenceId, String)> = Vec::new();
         for key in keys.iter().map(|key| by_position(key, projection)) {
             let parts: Vec<String> = match key {
@@ -71,7 +71,7 @@ impl Resolver<'_> {
                 grouped.extend(origins);
             }
         }
-        let Some(scope) = self.scopes.last() else { return Ok(()) };
+        let Some(scope) = self.scopes.last() else { return };
         let here: Vec<OccurrenceId> =
             scope.sources.iter().filter_map(|source| source.occurrence).filter(|id| *id >= before).collect();
         for id in here {
@@ -88,7 +88,6 @@ impl Resolver<'_> {
                 keys.push(Expr::Identifier(Ident::new(format!("{MARK}{GROUP_MARK}{id}"))));
             }
         }
-        Ok(())
     }
 
     /// See [`Shape::grouped`](crate::policy::Shape).

@@ -180,7 +180,7 @@ impl Resolver<'_> {
         }
         if let Some(selection) = &mut select.selection {
             self.judge_predicate(selection);
-            self.lookups(selection, &select.from, before)?;
+            self.lookups(selection, &select.from, before);
             self.expr(selection, Use::Filter)?;
         }
         let outputs = output_names(&select.projection);
@@ -206,7 +206,7 @@ impl Resolver<'_> {
                 self.sort_key(&mut key.expr, &outputs, Use::Order)?;
             }
         }
-        self.add_functional_dependencies(&mut select.group_by, &select.projection, before)?;
+        self.add_functional_dependencies(&mut select.group_by, &select.projection, before);
         Ok(columns)
     }
 

@@ -166,10 +166,8 @@ impl Resolver<'_> {
     }
 
     /// Wraps each conjunct `column = constant` of WHERE whose table's rows the condition cannot but leave out.
-    pub(super) fn lookups(&mut self, selection: &mut Expr, from: &[TableWithJoins], before: usize) -> Result<(), Fail> {
-        let preserved = preserved(from);
-        self.lookups_in(selection, &preserved, before);
-        Ok(())
+    pub(super) fn lookups(&mut self, selection: &mut Expr, from: &[TableWithJoins], before: usize) {
+        self.lookups_in(selection, &preserved(from), before);
     }
 
     fn lookups_in(&mut self, expr: &mut Expr, preserved: &HashSet<OccurrenceId>, before: usize) {

@@ -10,8 +10,7 @@ mod mask;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Ident, Query, Select, SetExpr, Statement, TableFactor, Value, VisitMut,
-    VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, Ident, Select, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use super::resolve::{
@@ -269,10 +268,6 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         let result = self.group(&mut select.group_by);
         self.or_fault(result);
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 
