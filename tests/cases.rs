@@ -20,6 +20,8 @@ struct File {
     policy_text: Option<String>,
     #[serde(default)]
     search_path: Vec<String>,
+    /// The server's `server_version_num`; 15 where it is not given.
+    server_version: Option<u32>,
     tables: BTreeMap<String, Table>,
     case: Vec<Case>,
 }
@@ -46,9 +48,12 @@ struct Case {
     sqlstate: Option<String>,
 }
 
-fn catalog(tables: &BTreeMap<String, Table>) -> Catalog {
+fn catalog(file: &File) -> Catalog {
     let mut builder = CatalogBuilder::new();
-    for (name, table) in tables {
+    if let Some(version) = file.server_version {
+        builder = builder.server_version(version);
+    }
+    for (name, table) in &file.tables {
         let columns: Vec<(&str, &str)> = table.columns.iter().map(|[name, ty]| (name.as_str(), ty.as_str())).collect();
         let key: Vec<&str> = table.key.iter().map(String::as_str).collect();
         builder.table(name.parse().unwrap(), &columns, &key);
@@ -69,7 +74,7 @@ fn policies(file: &File) -> PolicySet {
 fn run(path: &Path) -> (String, Vec<String>) {
     let file: File =
         toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{path:?}: {e}"));
-    let (catalog, policies) = (catalog(&file.tables), policies(&file));
+    let (catalog, policies) = (catalog(&file), policies(&file));
     let search_path = if file.search_path.is_empty() { vec!["public".to_owned()] } else { file.search_path.clone() };
     let (mut snapshot, mut wrong) = (String::new(), Vec::new());
     for case in &file.case {

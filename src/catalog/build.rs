@@ -97,6 +97,13 @@ impl CatalogBuilder {
         self
     }
 
+    /// Sets the server's version, as `server_version_num` has it.
+    #[must_use]
+    pub fn server_version(mut self, version: u32) -> Self {
+        self.catalog.server_version = version;
+        self
+    }
+
     /// Adds a schema.
     pub fn add_schema(&mut self, schema: impl Into<String>) {
         self.catalog.schemas.insert(schema.into());

@@ -7,9 +7,9 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Assignment, AssignmentTarget, ConflictTarget, Expr, FunctionArg, FunctionArgExpr, Ident, Insert, Join,
-    JoinConstraint, JoinOperator, LockClause, NamedWindowExpr, ObjectName, ObjectNamePart, OnConflictAction, OnInsert,
-    Query, Select, Statement, TableFactor, TableObject, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
-    WindowSpec, WindowType,
+    JoinConstraint, JoinOperator, LockClause, MergeAction, MergeUpdateKind, NamedWindowExpr, ObjectName,
+    ObjectNamePart, OnConflictAction, OnInsert, Query, Select, Statement, TableFactor, TableObject, UnaryOperator,
+    Value, ValueWithSpan, VisitMut, VisitorMut, WindowSpec, WindowType,
 };
 
 use super::marker::{self, Overriding};
@@ -145,6 +145,18 @@ impl VisitorMut for Writer {
             Statement::Update(update) => {
                 assignments(&mut update.assignments);
                 update.table.joins.iter_mut().for_each(join);
+            }
+            Statement::Merge(merge) => {
+                for clause in &mut merge.clauses {
+                    match &mut clause.action {
+                        MergeAction::Update(update) => match &mut update.kind {
+                            MergeUpdateKind::Set(set) => assignments(set),
+                            MergeUpdateKind::Wildcard => {}
+                        },
+                        MergeAction::Insert(insert) => insert.columns.iter_mut().for_each(target),
+                        MergeAction::Delete { .. } | MergeAction::DoNothing { .. } => {}
+                    }
+                }
             }
             _ => {}
         }

@@ -174,7 +174,7 @@ fn write(seed: u64, purpose: &Purpose) -> (String, &'static str) {
     } else {
         String::new()
     };
-    let kind = make.rng.random_range(0..10);
+    let kind = make.rng.random_range(0..13);
     let sql = match kind {
         0..=1 if target.deletable => format!("DELETE FROM {table} AS x WHERE {condition}{returning}"),
         2 if target.deletable => {
@@ -192,6 +192,7 @@ fn write(seed: u64, purpose: &Purpose) -> (String, &'static str) {
                 "UPDATE {table} AS x SET {column} = {source} FROM customers AS c WHERE c.id = x.customer_id AND {condition}{returning}"
             )
         }
+        10..=12 => merge(&mut make, target, &condition, purpose),
         7 => {
             let (column, ty) = target.set[0];
             let value = make.expr(ty, 1);
@@ -212,6 +213,39 @@ fn write(seed: u64, purpose: &Purpose) -> (String, &'static str) {
         }
     };
     (sql, table)
+}
+
+/// The source holds each customer once, so that no row is changed twice.
+fn merge(make: &mut Generator, target: &Target, condition: &str, purpose: &Purpose) -> String {
+    let table = target.name;
+    let source = match make.rng.random_range(0..3) {
+        0 => "customers AS c",
+        1 => "(SELECT id, upper(full_name) AS full_name, email, city FROM customers WHERE city <> 'Durban') AS c",
+        _ => "customers AS c JOIN (VALUES (1), (3), (5), (7), (9), (12)) AS v (k) ON v.k = c.id",
+    };
+    let also = if make.chance(0.5) { format!(" AND {condition}") } else { String::new() };
+    let mut actions = String::new();
+    if make.chance(0.4) {
+        let when = make.expr(Ty::Bool, 1);
+        let action = if target.deletable && make.chance(0.6) { "DELETE" } else { "DO NOTHING" };
+        actions.push_str(&format!(" WHEN MATCHED AND {when} THEN {action}"));
+    }
+    let column = target.set.iter().find(|column| column.1 == Ty::Text).map_or("status", |column| column.0);
+    let value = if make.chance(0.5) {
+        make.one_of(&["c.full_name", "c.email", "lower(c.city) || x.customer_id"]).to_owned()
+    } else {
+        make.expr(Ty::Text, 1)
+    };
+    actions.push_str(&format!(" WHEN MATCHED THEN UPDATE SET {column} = {value}"));
+    if table == "notes" && purpose.letter == 's' {
+        actions.push_str(
+            " WHEN NOT MATCHED AND c.city LIKE 'C%' THEN INSERT (note_id, customer_id, label, n) VALUES (4000 + c.id, c.id, c.email, DEFAULT)",
+        );
+    }
+    if make.chance(0.3) {
+        actions.push_str(" WHEN NOT MATCHED THEN DO NOTHING");
+    }
+    format!("MERGE INTO {table} AS x USING {source} ON c.id = x.customer_id{also}{actions}")
 }
 
 fn insert(make: &mut Generator) -> String {
@@ -253,6 +287,11 @@ async fn forbidden(sides: &Sides, seed: u64, purpose: &Purpose, counts: &mut Cou
         "INSERT INTO notes SELECT 5000, 1, health_note, 1 FROM customers WHERE id = 3".to_owned(),
         "TRUNCATE notes".to_owned(),
         "DELETE FROM notes USING tickets WHERE tickets.body = notes.label".to_owned(),
+        "MERGE INTO tickets t USING customers c ON c.id = t.customer_id AND t.body LIKE 'body%' WHEN MATCHED THEN UPDATE SET status = 'x'".to_owned(),
+        "MERGE INTO tickets t USING customers c ON c.id = t.customer_id WHEN MATCHED THEN UPDATE SET status = t.body".to_owned(),
+        "MERGE INTO tickets t USING customers c ON c.id = t.customer_id WHEN MATCHED THEN UPDATE SET status = c.health_note".to_owned(),
+        "MERGE INTO orders o USING customers c ON c.id = o.customer_id WHEN MATCHED THEN DELETE".to_owned(),
+        "MERGE INTO customers c USING orders o ON c.id = o.customer_id WHEN MATCHED THEN UPDATE SET city = 'x'".to_owned(),
         "INSERT INTO products VALUES (99, (SELECT health_note FROM customers LIMIT 1), 1, 1)".to_owned(),
     ];
     if purpose.letter == 'm' {

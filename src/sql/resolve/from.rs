@@ -65,14 +65,14 @@ impl Resolver<'_> {
                             continue;
                         }
                         match parts_of(column)?.as_slice() {
-                            [name] => self.merge(name, &sources, &right)?,
+                            [name] => self.merge_column(name, &sources, &right)?,
                             _ => return Err(unsupported("a dotted name in USING")),
                         }
                     }
                 }
                 JoinConstraint::Natural => {
                     for name in common_columns(&sources, &right)? {
-                        self.merge(&name, &sources, &right)?;
+                        self.merge_column(&name, &sources, &right)?;
                     }
                 }
             }
@@ -99,7 +99,7 @@ impl Resolver<'_> {
     }
 
     /// Makes one column of the two sides' columns of that name, and notes that both are compared.
-    fn merge(&mut self, name: &str, left: &[Source], right: &[Source]) -> Result<(), Fail> {
+    fn merge_column(&mut self, name: &str, left: &[Source], right: &[Source]) -> Result<(), Fail> {
         let origins: Vec<_> = left
             .iter()
             .chain(right)
@@ -123,7 +123,8 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    fn factor(&mut self, factor: &mut TableFactor) -> Result<Vec<Source>, Fail> {
+    /// Resolves one FROM item without its joins; what it shows is given, and not in the scope yet.
+    pub(super) fn factor(&mut self, factor: &mut TableFactor) -> Result<Vec<Source>, Fail> {
         match factor {
             TableFactor::Table {
                 name,

@@ -10,6 +10,7 @@ mod expr;
 mod from;
 mod function;
 mod group;
+mod merge;
 mod names;
 mod output;
 mod query;
@@ -210,6 +211,7 @@ impl<'a> Resolver<'a> {
             Statement::Insert(insert) => self.insert(insert),
             Statement::Update(update) => self.update(update),
             Statement::Delete(delete) => self.delete(delete),
+            Statement::Merge(merge) => self.merge(merge),
             other => Err(unsupported(&format!("a statement of the kind {}", kind_of(other)))),
         }
     }

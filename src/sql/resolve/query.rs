@@ -134,10 +134,10 @@ impl Resolver<'_> {
                 Ok(computed(columns))
             }
             SetExpr::Values(values) => self.values(values),
-            SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
-                self.statement(statement)
-            }
-            SetExpr::Merge(_) => Err(unsupported("MERGE")),
+            SetExpr::Insert(statement)
+            | SetExpr::Update(statement)
+            | SetExpr::Delete(statement)
+            | SetExpr::Merge(statement) => self.statement(statement),
             // The parser turns `TABLE t` into `SELECT * FROM t`, which is the same tree.
             SetExpr::Table(_) => Err(unsupported("TABLE in this place")),
         }

@@ -147,7 +147,7 @@ impl Resolver<'_> {
                         self.judge_predicate(selection);
                         self.expr(selection, Use::Filter)?;
                     }
-                    mark_filter(&mut update.selection, id);
+                    update.selection = Some(filtered(update.selection.take(), id));
                     if let Some(scope) = self.scopes.last_mut() {
                         scope.sources.truncate(1);
                     }
@@ -212,7 +212,7 @@ impl Resolver<'_> {
         self.scopes.push(Scope { sources: vec![target], ..Scope::default() });
         let result = self.update_inside(id, assignments, from.as_mut(), selection.as_mut(), returning.as_deref_mut());
         self.scopes.pop();
-        mark_filter(selection, id);
+        *selection = Some(filtered(selection.take(), id));
         result
     }
 
@@ -269,7 +269,7 @@ impl Resolver<'_> {
         };
         let result = inside();
         self.scopes.pop();
-        mark_filter(selection, id);
+        *selection = Some(filtered(selection.take(), id));
         result
     }
 
@@ -279,7 +279,7 @@ impl Resolver<'_> {
         self.expr(selection, Use::Filter)
     }
 
-    fn assignments(&mut self, id: OccurrenceId, assignments: &mut [Assignment]) -> Result<(), Fail> {
+    pub(super) fn assignments(&mut self, id: OccurrenceId, assignments: &mut [Assignment]) -> Result<(), Fail> {
         for Assignment { target, value } in assignments {
             let columns = match target {
                 AssignmentTarget::ColumnName(name) => vec![self.set_column(name)?],
@@ -302,7 +302,7 @@ impl Resolver<'_> {
     }
 
     /// The column of `a`, `a.field`, `a[1]`; subscripts are expressions.
-    fn set_column(&mut self, name: &mut ObjectName) -> Result<String, Fail> {
+    pub(super) fn set_column(&mut self, name: &mut ObjectName) -> Result<String, Fail> {
         let mut parts = name.0.iter_mut();
         let first = match parts.next() {
             Some(ObjectNamePart::Identifier(ident)) => name_of(ident),
@@ -344,7 +344,7 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    fn returning(&mut self, items: Option<&mut [SelectItem]>) -> Result<Columns, Fail> {
+    pub(super) fn returning(&mut self, items: Option<&mut [SelectItem]>) -> Result<Columns, Fail> {
         let Some(items) = items else { return Ok(Some(Vec::new())) };
         let mut columns: Columns = Some(Vec::new());
         for item in items {
@@ -357,13 +357,23 @@ impl Resolver<'_> {
     }
 
     fn target_item(&mut self, item: &mut TableWithJoins, verb: Verb) -> Result<(OccurrenceId, Source), Fail> {
-        let TableFactor::Table { name, alias, args: None, with_ordinality: false, sample: None, .. } =
-            &mut item.relation
-        else {
+        if !item.joins.is_empty() {
+            return Err(unsupported("a target with joins"));
+        }
+        self.target_factor(&mut item.relation, verb)
+    }
+
+    /// The table that is written, as a FROM item.
+    pub(super) fn target_factor(
+        &mut self,
+        factor: &mut TableFactor,
+        verb: Verb,
+    ) -> Result<(OccurrenceId, Source), Fail> {
+        let TableFactor::Table { name, alias, args: None, with_ordinality: false, sample: None, .. } = factor else {
             return Err(unsupported("a target that is not a table"));
         };
-        if !item.joins.is_empty() || alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()) {
-            return Err(unsupported("a target with joins or column aliases"));
+        if alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()) {
+            return Err(unsupported("a target with column aliases"));
         }
         let alias = alias.as_ref().map(|alias| name_of(&alias.name));
         self.target(name, alias, verb)
@@ -396,17 +406,17 @@ impl Resolver<'_> {
     }
 }
 
-/// Joins the mark of the target's row filter to a condition.
-fn mark_filter(selection: &mut Option<Expr>, id: OccurrenceId) {
+/// A condition with the mark of the target's row filter.
+pub(super) fn filtered(condition: Option<Expr>, id: OccurrenceId) -> Expr {
     let mark = Expr::Identifier(Ident::new(format!("{MARK}{FILTER_MARK}{id}")));
-    *selection = Some(match selection.take() {
+    match condition {
         None => mark,
         Some(condition) => Expr::BinaryOp {
             left: Box::new(Expr::Nested(Box::new(condition))),
             op: BinaryOperator::And,
             right: Box::new(mark),
         },
-    });
+    }
 }
 
 /// A name in a conflict target is a column's, also within COLLATE.
@@ -418,10 +428,10 @@ fn uncollated(expr: &Expr) -> &Expr {
 }
 
 /// The keyword DEFAULT, which sqlparser reads as a name.
-fn is_default(expr: &Expr) -> bool {
+pub(super) fn is_default(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
 }
 
-fn null() -> Expr {
+pub(super) fn null() -> Expr {
     Expr::Value(sqlparser::ast::Value::Null.into())
 }
