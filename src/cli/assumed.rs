@@ -81,6 +81,6 @@ fn words(condition: &str) -> BTreeSet<String> {
     condition
         .split(|c: char| !(c.is_alphanumeric() || c == '_'))
         .filter(|word| word.starts_with(|c: char| c.is_alphabetic() || c == '_'))
-        .map(str::to_lowercase)
+        .flat_map(|word| [word.to_owned(), word.to_lowercase()])
         .collect()
 }

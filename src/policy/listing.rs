@@ -26,6 +26,8 @@ pub struct ListedConsent<'a> {
     pub purpose: &'a str,
     /// SQL over its columns that says a consent is live.
     pub active: &'a str,
+    /// The column that says when it was given.
+    pub given_at: Option<&'a str>,
     /// Where the policies say so.
     pub place: &'a Place,
 }
@@ -63,6 +65,7 @@ impl PolicySet {
             subject: &consent.subject,
             purpose: &consent.purpose,
             active: &consent.active,
+            given_at: consent.given_at.as_deref(),
             place: &consent.place,
         })
     }

@@ -2,7 +2,7 @@
 
 use super::model::{Target, column_name};
 use super::{Governance, Lineage, PolicySet, SubjectPath};
-use crate::catalog::{Catalog, Relation, RelationKind, RelationName};
+use crate::catalog::{Catalog, Relation, RelationKind, RelationName, TypeClass};
 use crate::config::document::alike;
 use crate::config::{Fault, Place};
 
@@ -83,10 +83,19 @@ impl PolicySet {
             faults.push(Fault::error(&consent.place, missing(catalog, &consent.table)));
             return;
         };
-        for column in [&consent.subject, &consent.purpose] {
+        let stated =
+            [Some(&consent.subject), Some(&consent.purpose), consent.evidence.as_ref(), consent.given_at.as_ref()];
+        for column in stated.into_iter().flatten() {
             if relation.column(column).is_none() {
                 faults.push(Fault::error(&consent.place, no_column(relation, column)));
             }
+        }
+        let given_at = consent.given_at.as_ref().and_then(|column| relation.column(column));
+        let moment = |class| matches!(class, TypeClass::Date | TypeClass::Timestamp | TypeClass::TimestampTz);
+        if let Some(column) = given_at.filter(|column| !moment(column.class)) {
+            let written = column_name(&relation.name, &column.name);
+            let message = format!("`given_at`: column `{written}` is of type {}, and no date or time", column.type_sql);
+            faults.push(Fault::error(&consent.place, message));
         }
     }
 

@@ -13,6 +13,7 @@
 //! - `transfer_ground` in a role: why information may leave for `country` (POPIA s72); obligatory outside South Africa.
 //! - A child purpose that states no basis has its parent's; its rules open at most what the rules for each ancestor
 //!   open to the same role. It needs the live consent of itself and each ancestor that rests on consent.
+//! - `evidence` and `given_at` in `[consent]`: columns without which, or before which, a row is no live consent.
 //! - `[functions] allow = ["public.f"]`: functions besides the reviewed built-ins.
 //!
 //! # What is understood and not carried out yet

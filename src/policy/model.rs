@@ -162,7 +162,12 @@ pub(super) struct ConsentSource {
     pub(super) table: RelationName,
     pub(super) subject: String,
     pub(super) purpose: String,
+    /// What the policy says, and what follows from `evidence` and `given_at`.
     pub(super) active: String,
+    /// The column without which a row proves nothing (POPIA s11(2)(a)).
+    pub(super) evidence: Option<String>,
+    /// The column that says when it was given.
+    pub(super) given_at: Option<String>,
     pub(super) place: Place,
 }
 

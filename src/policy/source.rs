@@ -59,6 +59,8 @@ pub(super) struct WrittenConsent {
     pub(super) subject: Option<Located<String>>,
     pub(super) purpose: Option<Located<String>>,
     pub(super) active: Option<Located<String>>,
+    pub(super) evidence: Option<Located<String>>,
+    pub(super) given_at: Option<Located<String>>,
 }
 
 #[derive(Debug)]
@@ -231,6 +233,8 @@ fn consent(document: &mut Document, mut section: Section<'_>) -> WrittenConsent 
         subject: section.string("subject", document),
         purpose: section.string("purpose", document),
         active: section.string("active", document),
+        evidence: section.string("evidence", document),
+        given_at: section.string("given_at", document),
     };
     let given = [&written.table, &written.subject, &written.purpose, &written.active];
     let missing: Vec<&str> = ["table", "subject", "purpose", "active"]

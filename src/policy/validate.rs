@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::model::{Basis, Category, ConsentSource, PolicyTest, Purpose, Role, column_name};
 use super::source::{Written, WrittenCategory, WrittenConsent, WrittenPurpose, WrittenRole, WrittenTest};
 use super::{Mask, PolicySet, Verdict, condition, rules, tables};
-use crate::catalog::{RelationName, split_dotted};
+use crate::catalog::{RelationName, quote_ident, split_dotted};
 use crate::config::document::{alike, quoted};
 use crate::config::{Fault, Located, Place};
 
@@ -217,7 +217,7 @@ fn consent(written: Vec<WrittenConsent>, faults: &mut Vec<Fault>) -> Option<Cons
         {
             faults.push(Fault::error(&active.place, format!("`active` is not a plain SQL condition: {why}")));
         }
-        for column in [&consent.subject, &consent.purpose].into_iter().flatten() {
+        for column in [&consent.subject, &consent.purpose, &consent.evidence, &consent.given_at].into_iter().flatten() {
             if column.value.trim().is_empty() {
                 faults.push(Fault::error(&column.place, "the column's name is empty"));
             }
@@ -230,12 +230,30 @@ fn consent(written: Vec<WrittenConsent>, faults: &mut Vec<Fault>) -> Option<Cons
                 table,
                 subject: subject.value,
                 purpose: purpose.value,
-                active: active.value,
+                active: live(&active.value, consent.evidence.as_ref(), consent.given_at.as_ref()),
+                evidence: consent.evidence.map(|column| column.value),
+                given_at: consent.given_at.map(|column| column.value),
                 place: consent.place,
             });
         }
     }
     source
+}
+
+/// The condition of a live consent: the policy's own, with its evidence, and given by now. The statement's own time is
+/// taken, since a transaction may have begun before the consent was given.
+fn live(active: &str, evidence: Option<&Located<String>>, given_at: Option<&Located<String>>) -> String {
+    if evidence.is_none() && given_at.is_none() {
+        return active.to_owned();
+    }
+    let mut condition = format!("({active})");
+    if let Some(column) = evidence {
+        condition += &format!(" AND btrim({}::text) <> ''", quote_ident(&column.value));
+    }
+    if let Some(column) = given_at {
+        condition += &format!(" AND {} <= statement_timestamp()", quote_ident(&column.value));
+    }
+    condition
 }
 
 fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>) {

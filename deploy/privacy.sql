@@ -1,0 +1,145 @@
+-- The schema `privacy`: consents, objections, restrictions, approaches and opt-outs, for those who have none.
+--
+-- Apply it once, as a superuser or the database's owner with CREATEROLE:
+--     psql -d shop -f deploy/privacy.sql
+-- `subject_id` is the key of your customers, and bigint here. Where yours is another type, say so first:
+--     sed 's/subject_id \+bigint/subject_id uuid/' deploy/privacy.sql | psql -d shop
+-- How an application grants and withdraws: docs/consent.md.
+
+BEGIN;
+
+CREATE SCHEMA privacy;
+COMMENT ON SCHEMA privacy IS 'what data subjects agreed to, objected to, and asked to be left alone about (POPIA)';
+
+-- ------------------------------------------------------------------------------------------------ consents, s11(1)(a)
+-- One row for each consent that was ever asked for; the row stays when it is withdrawn, since the responsible party
+-- bears the burden of proof (s11(2)(a)). `purpose` is the policy's purpose, channel included: `marketing.sms` is not
+-- `marketing.email`, and a child needs its parent's consent besides its own.
+CREATE TABLE privacy.consents (
+    consent_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject_id         bigint NOT NULL,
+    purpose            text NOT NULL CHECK (purpose ~ '^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*$'),
+    granted            boolean NOT NULL DEFAULT true,   -- false: was asked, and said no (s69(2): never ask again)
+    granted_at         timestamptz NOT NULL DEFAULT now(),
+    evidence           text NOT NULL CHECK (btrim(evidence) <> ''),   -- `web form v3, request 8e1f`, `call 2026-11-22 10:04`
+    withdrawn_at       timestamptz,
+    withdrawn_evidence text,
+    CHECK (withdrawn_at IS NULL OR withdrawn_at >= granted_at)
+);
+-- At most one live consent for each subject and purpose, found by the consent filter with one descent of the index.
+CREATE UNIQUE INDEX consents_live ON privacy.consents (subject_id, purpose) WHERE granted AND withdrawn_at IS NULL;
+-- What a person asks about (s23), withdrawn ones included.
+CREATE INDEX consents_subject ON privacy.consents (subject_id);
+
+-- ------------------------------------------------------------------------------------------------ objections, s11(3)
+-- To processing that rests on s11(1)(d) to (f), on reasonable grounds; to direct marketing, without any.
+CREATE TABLE privacy.objections (
+    objection_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject_id   bigint NOT NULL,
+    purpose      text NOT NULL CHECK (btrim(purpose) <> ''),
+    objected_at  timestamptz NOT NULL DEFAULT now(),
+    evidence     text NOT NULL CHECK (btrim(evidence) <> ''),   -- form 1 of the regulations, a letter, a call
+    lifted_at    timestamptz,                                   -- taken back by the subject, or not upheld
+    lifted_why   text,
+    CHECK ((lifted_at IS NULL) = (lifted_why IS NULL))
+);
+CREATE UNIQUE INDEX objections_live ON privacy.objections (subject_id, purpose) WHERE lifted_at IS NULL;
+CREATE INDEX objections_subject ON privacy.objections (subject_id);
+
+-- ------------------------------------------------------------------------------------------------ restrictions, s14(6)
+-- Until one is lifted the subject's records may be stored, and processed only for proof, with consent, or to protect
+-- another's rights or the public interest (s14(7)).
+CREATE TABLE privacy.restrictions (
+    restriction_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject_id     bigint NOT NULL,
+    ground         text NOT NULL CHECK (ground IN (
+                       'accuracy_contested',    -- s14(6)(a), until it is verified
+                       'kept_for_proof',        -- s14(6)(b)
+                       'unlawful',              -- s14(6)(c): the subject wants restriction instead of destruction
+                       'transmission')),        -- s14(6)(d): to be sent to another system
+    restricted_at  timestamptz NOT NULL DEFAULT now(),
+    evidence       text NOT NULL CHECK (btrim(evidence) <> ''),
+    told_at        timestamptz,                 -- the subject was told before it is lifted (s14(8))
+    lifted_at      timestamptz,
+    CHECK (lifted_at IS NULL OR (told_at IS NOT NULL AND told_at <= lifted_at))
+);
+CREATE UNIQUE INDEX restrictions_live ON privacy.restrictions (subject_id, ground) WHERE lifted_at IS NULL;
+CREATE INDEX restrictions_subject ON privacy.restrictions (subject_id);
+
+-- ------------------------------------------------------------------------------------------------ approaches, s69(2)
+-- Who is no customer may be asked for consent to direct marketing once, and never again without it. The unique key is
+-- that rule: a second approach is a second row, and fails.
+CREATE TABLE privacy.approaches (
+    approach_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject_id    bigint NOT NULL UNIQUE,
+    purpose       text NOT NULL CHECK (btrim(purpose) <> ''),   -- what was asked for: `marketing`, `marketing.sms`
+    approached_at timestamptz NOT NULL DEFAULT now(),
+    evidence      text NOT NULL CHECK (btrim(evidence) <> '')   -- form 4 of the regulations as it was sent
+);
+
+-- ------------------------------------------------------------------------------------------------ opt-outs
+-- Lists of people who want no direct marketing, such as a national registry's monthly file. An entry may be about
+-- nobody whom you know. `value` is compared as it stands: import it in the form that your own column has.
+CREATE TABLE privacy.opt_out_lists (
+    list        text PRIMARY KEY CHECK (btrim(list) <> ''),
+    as_of       date NOT NULL,                  -- the day the list speaks of: from here on it grows stale
+    imported_at timestamptz NOT NULL DEFAULT now(),
+    source      text NOT NULL CHECK (btrim(source) <> ''),   -- the file's name and its hash
+    entries     bigint NOT NULL CHECK (entries >= 0)
+);
+CREATE TABLE privacy.opt_outs (
+    list  text NOT NULL REFERENCES privacy.opt_out_lists (list) ON DELETE CASCADE,
+    kind  text NOT NULL CHECK (kind IN ('phone', 'email', 'id_number', 'subject')),
+    value text NOT NULL CHECK (btrim(value) <> ''),
+    PRIMARY KEY (kind, value, list)
+);
+
+-- ------------------------------------------------------------------------------------------------ what must not change
+-- A consent is evidence. Its row may be withdrawn, once; nothing else about it changes, and it is not deleted but with
+-- the subject (s24).
+CREATE FUNCTION privacy.keep_consent() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+    IF OLD.withdrawn_at IS NOT NULL THEN
+        RAISE EXCEPTION 'a consent that was withdrawn does not change: a new one is a new row' USING ERRCODE = 'check_violation';
+    END IF;
+    IF (OLD.consent_id, OLD.subject_id, OLD.purpose, OLD.granted, OLD.granted_at, OLD.evidence)
+       IS DISTINCT FROM (NEW.consent_id, NEW.subject_id, NEW.purpose, NEW.granted, NEW.granted_at, NEW.evidence) THEN
+        RAISE EXCEPTION 'of a consent only the withdrawal may be set' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER keep_consent BEFORE UPDATE ON privacy.consents FOR EACH ROW EXECUTE FUNCTION privacy.keep_consent();
+
+-- ------------------------------------------------------------------------------------------------ who may do what
+-- Two groups; neither can log in. Give them to your own logins:
+--     GRANT privacy_reader TO marketing;           -- each login whose purposes rest on consent: filters run in its session
+--     GRANT privacy_keeper TO web_application;     -- the application that records consents and withdrawals
+-- Filters read these columns and no others, so a login that is only a reader sees no evidence beyond what a filter needs.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'privacy_reader') THEN CREATE ROLE privacy_reader NOLOGIN; END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'privacy_keeper') THEN CREATE ROLE privacy_keeper NOLOGIN; END IF;
+END $$;
+
+REVOKE ALL ON SCHEMA privacy FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA privacy FROM PUBLIC;
+GRANT USAGE ON SCHEMA privacy TO privacy_reader, privacy_keeper;
+
+GRANT SELECT (subject_id, purpose, granted, granted_at, evidence, withdrawn_at) ON privacy.consents TO privacy_reader;
+GRANT SELECT (subject_id, purpose, objected_at, lifted_at) ON privacy.objections TO privacy_reader;
+GRANT SELECT (subject_id, ground, restricted_at, lifted_at) ON privacy.restrictions TO privacy_reader;
+GRANT SELECT (subject_id, purpose, approached_at) ON privacy.approaches TO privacy_reader;
+GRANT SELECT ON privacy.opt_outs, privacy.opt_out_lists TO privacy_reader;
+
+GRANT SELECT ON ALL TABLES IN SCHEMA privacy TO privacy_keeper;
+GRANT INSERT (subject_id, purpose, granted, granted_at, evidence) ON privacy.consents TO privacy_keeper;
+GRANT UPDATE (withdrawn_at, withdrawn_evidence) ON privacy.consents TO privacy_keeper;
+GRANT INSERT (subject_id, purpose, objected_at, evidence) ON privacy.objections TO privacy_keeper;
+GRANT UPDATE (lifted_at, lifted_why) ON privacy.objections TO privacy_keeper;
+GRANT INSERT (subject_id, ground, restricted_at, evidence) ON privacy.restrictions TO privacy_keeper;
+GRANT UPDATE (told_at, lifted_at) ON privacy.restrictions TO privacy_keeper;
+GRANT INSERT (subject_id, purpose, approached_at, evidence) ON privacy.approaches TO privacy_keeper;
+GRANT INSERT, DELETE ON privacy.opt_outs TO privacy_keeper;
+GRANT INSERT, UPDATE, DELETE ON privacy.opt_out_lists TO privacy_keeper;
+
+COMMIT;
