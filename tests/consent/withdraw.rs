@@ -76,7 +76,7 @@ impl Reader {
 async fn read(client: Client, number: usize, shared: Arc<Shared>) {
     let reader = Reader::prepare(&client, number).await;
     // Every fifth reads within a transaction that stays open: at READ COMMITTED each statement has its own snapshot.
-    let in_transaction = number % 5 == 0;
+    let in_transaction = number.is_multiple_of(5);
     if in_transaction {
         client.simple_query("BEGIN").await.unwrap();
     }
