@@ -193,6 +193,9 @@ impl Session {
             Effect::Fetch(name) => {
                 let Some(portal) = self.names.portal(name).cloned() else { return Err(no_portal(name)) };
                 self.check_portal(&portal.prepared, name)?;
+                if let Some(decision) = &portal.prepared.decision {
+                    self.check_exchange(&portal, name, decision)?;
+                }
                 Ok(portal.prepared.decision.clone().map_or(Source::Itself, Source::Of))
             }
             _ => Ok(Source::Itself),
@@ -225,6 +228,14 @@ impl Session {
         Err(Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, message).hint("open it again"))
     }
 
+    /// Whether a portal is read in the exchange that opened it, where it must be: it keeps the snapshot of its Bind.
+    pub(super) fn check_exchange(&self, portal: &Portal, name: &str, rows_of: &Decision) -> Result<(), Refusal> {
+        if rows_of.enforced.rests_on_consent() && portal.exchange != self.exchange {
+            return Err(sql::portal_refusal(name));
+        }
+        Ok(())
+    }
+
     /// Counts a run by its verdict.
     pub(super) fn count(&self, decision: &Decision) {
         match decision.enforced.report().verdict {
@@ -254,7 +265,7 @@ impl Session {
             Effect::DiscardAll => vec![self.names.forget_statements(), self.names.forget_portals()],
             Effect::Declare { name, hold } => {
                 let prepared = Arc::new(judged.clone().into_prepared(None));
-                vec![self.names.bind(name, Portal { prepared, hold: *hold })]
+                vec![self.names.bind(name, Portal { prepared, hold: *hold, exchange: self.exchange })]
             }
             Effect::CloseCursor(Some(name)) => vec![self.names.forget_portal(name)],
             Effect::CloseCursor(None) => vec![self.names.forget_portals()],

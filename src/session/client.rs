@@ -151,6 +151,7 @@ impl Session {
             Tag::Flush => {
                 let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
                 frontend::empty(&body).map_err(|error| End::violation(error.to_string()))?;
+                self.exchange = self.exchange.wrapping_add(1);
                 self.upstream.control(Control::Flush);
             }
             Tag::CopyData => {
@@ -286,6 +287,7 @@ impl Session {
     /// Forwards a Sync: the segment ends.
     pub(super) fn sync(&mut self) {
         self.discarding = false;
+        self.exchange = self.exchange.wrapping_add(1);
         self.upstream.control(Control::Sync);
         self.pending.push(Expect::Sync { hidden: false });
         self.end_segment();

@@ -99,7 +99,7 @@ impl Session {
             prepared = self.names.statement(statement).cloned().ok_or_else(|| no_statement(statement))?;
         }
         self.upstream.control(Control::Bind { portal, statement, rest });
-        let undo = Some(self.names.bind(portal, Portal { prepared, hold: false }));
+        let undo = Some(self.names.bind(portal, Portal { prepared, hold: false, exchange: self.exchange }));
         self.pending.push(Expect::Bind { undo });
         self.segment_open = true;
         Ok(())
@@ -132,7 +132,8 @@ impl Session {
     }
 
     async fn try_execute(&mut self, portal: &str, rows: i32) -> Result<(), Refusal> {
-        let Some(Portal { prepared, .. }) = self.names.portal(portal).cloned() else { return Err(no_portal(portal)) };
+        let Some(opened) = self.names.portal(portal).cloned() else { return Err(no_portal(portal)) };
+        let prepared = Arc::clone(&opened.prepared);
         let Some(decision) = prepared.decision.clone() else {
             self.upstream.execute_empty(portal);
             self.push_run(None, None, None, Vec::new());
@@ -160,6 +161,9 @@ impl Session {
             }
             Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
         };
+        if let Err(refusal) = self.check_exchange(&opened, portal, &reported) {
+            return Err(self.log_refusal(refusal, &prepared.text).await);
+        }
         if !decision.enforced.guard().is_unrestricted() && !prepared.is_described(self.segment) {
             // Rows come only behind a row description that was checked.
             self.forward_describe(Target::Portal, portal, &prepared, true);

@@ -61,6 +61,8 @@ pub(super) struct Portal {
     pub(super) prepared: Arc<Prepared>,
     /// WITH HOLD: outlives its transaction.
     pub(super) hold: bool,
+    /// The exchange in which it was opened.
+    pub(super) exchange: u64,
 }
 
 /// What a message took or freed, to be undone if it does not happen.

@@ -3,7 +3,7 @@
 use super::clean::clean;
 use super::pending::{Expect, Run};
 use super::state::{End, HIGH, Session};
-use crate::sql::Effect;
+use crate::sql::{self, Effect};
 use crate::wire::backend::{self, Status};
 use crate::wire::{ErrorFields, HEADER, Header};
 
@@ -361,9 +361,15 @@ impl Session {
     }
 
     fn failure_or_notice(&mut self, tag: u8, mut fields: ErrorFields) -> Result<(), End> {
-        let sqlstate = fields.sqlstate().unwrap_or("XX000").to_owned();
+        let mut sqlstate = fields.sqlstate().unwrap_or("XX000").to_owned();
         if self.governed() {
-            clean(&mut fields, true);
+            match sql::refusal_for(&sqlstate, fields.get(b'M').unwrap_or_default()) {
+                Some(refusal) => {
+                    refusal.sqlstate.as_str().clone_into(&mut sqlstate);
+                    fields = ErrorFields::refusal("ERROR", &refusal);
+                }
+                None => clean(&mut fields, true),
+            }
         }
         if tag == b'N' {
             fields.encode(tag, &mut self.client.out);

@@ -23,6 +23,7 @@ impl Session {
     /// Decides, logs and forwards a batch, or answers with a refusal.
     pub(super) async fn simple(&mut self, text: &str) {
         // PostgreSQL drops both at once.
+        self.exchange = self.exchange.wrapping_add(1);
         self.names.forget_statement("");
         self.names.forget_portal("");
         let before = self.ahead.clone();

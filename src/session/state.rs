@@ -98,6 +98,8 @@ pub struct Session {
     pub(super) segment_open: bool,
     /// Number of the segment: what stands between two Syncs.
     pub(super) segment: u64,
+    /// Number of the exchange: what the client sends without asking for the answers so far.
+    pub(super) exchange: u64,
     /// The segment changes names or settings: the next one waits until it is answered.
     pub(super) dirty: bool,
     pub(super) barrier: bool,
@@ -141,6 +143,7 @@ impl Session {
             discarding: false,
             segment_open: false,
             segment: 1,
+            exchange: 1,
             dirty: false,
             barrier: false,
             failed: false,

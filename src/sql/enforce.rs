@@ -5,7 +5,7 @@ use sqlparser::ast::Statement;
 use super::enforced::refused;
 use super::parse::{Kind, Parsed};
 use super::resolve::{self, Resolved};
-use super::{Context, Effect, Enforced, Facts, Guard, Refused, parse, render, rewrite, steer, witness};
+use super::{Context, Effect, Enforced, Facts, Guard, Refused, fresh, parse, render, rewrite, steer, witness};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, Decision, RelationObligation, Role, decide};
 
@@ -52,15 +52,21 @@ pub(super) struct Governed {
     pub(super) expected: Facts,
     /// Rows are left out, or only groups are seen: how many rows a plan met must not be told.
     pub(super) filtered: bool,
+    /// Rows are left out for want of consent.
+    consented: bool,
     report: AccessReport,
     guard: Guard,
 }
 
 impl Governed {
     /// Holds the finished text to what the rewrite meant.
+    ///
+    /// # Errors
+    /// It does not refer to what was meant, or it is a cursor over rows that rest on consent.
     pub(super) fn finish(self, text: String, effect: Effect) -> Result<Enforced, Box<Refused>> {
+        fresh::check_cursor(self.consented, &effect)?;
         match witness::check_rewrite(&text, &self.expected) {
-            Ok(()) => Ok(Enforced { text, report: self.report, guard: self.guard, effect }),
+            Ok(()) => Ok(Enforced { text, report: self.report, guard: self.guard, effect, consented: self.consented }),
             Err(refusal) => Err(refused(refusal)),
         }
     }
@@ -89,11 +95,16 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
                 RelationObligation::Open { .. } => false,
                 RelationObligation::Governed { consent, min_group, .. } => consent.is_some() || min_group.is_some(),
             });
+            let consented = permit
+                .relations()
+                .iter()
+                .any(|obligation| matches!(obligation, RelationObligation::Governed { consent: Some(_), .. }));
             let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
             Ok(Governed {
                 statement: rewritten.statement,
                 expected: rewritten.expected,
                 filtered,
+                consented,
                 report,
                 guard: rewritten.guard,
             })
@@ -103,7 +114,7 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
 
 /// A statement that refers to nothing.
 pub(super) fn plain(text: String, effect: Effect) -> Enforced {
-    Enforced { text, report: AccessReport::allow(), guard: Guard::default(), effect }
+    Enforced { text, report: AccessReport::allow(), guard: Guard::default(), effect, consented: false }
 }
 
 fn observed_or(
@@ -117,7 +128,8 @@ fn observed_or(
 
 /// Observe mode changes nothing: the client's own text, with nothing guarded.
 fn observed(text: &str, effect: Effect, report: AccessReport) -> Enforced {
-    Enforced { text: text.to_owned(), report, guard: Guard { unrestricted: true, ..Guard::default() }, effect }
+    let guard = Guard { unrestricted: true, ..Guard::default() };
+    Enforced { text: text.to_owned(), report, guard, effect, consented: false }
 }
 
 /// A statement of an unrestricted role: forwarded as it is, and logged.

@@ -14,6 +14,8 @@ pub struct Enforced {
     pub(super) report: AccessReport,
     pub(super) guard: Guard,
     pub(super) effect: Effect,
+    /// Rows are left out for want of consent.
+    pub(super) consented: bool,
 }
 
 impl Enforced {
@@ -30,6 +32,11 @@ impl Enforced {
     /// What the row description may name.
     pub fn guard(&self) -> &Guard {
         &self.guard
+    }
+
+    /// Whether it reads or changes only rows whose subjects consent: a snapshot of them must not grow old.
+    pub fn rests_on_consent(&self) -> bool {
+        self.consented
     }
 
     /// What the statement does to the session.

@@ -7,6 +7,7 @@ mod dialect;
 mod enforce;
 mod enforced;
 mod facts;
+mod fresh;
 mod keywords;
 mod lex;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use crate::policy::PolicySet;
 pub use enforce::{enforce, relay_unrestricted};
 pub use enforced::{Effect, Enforced, Guard, Refused};
 pub use facts::Facts;
+pub use fresh::{portal_refusal, refusal_for};
 pub use parse::{Kind, Parsed, parse};
 pub use redact::{Redacted, redact};
 pub use render::{render, render_expr};

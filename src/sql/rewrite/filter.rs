@@ -7,9 +7,9 @@ use sqlparser::ast::{Expr, Ident, Query, VisitMut, VisitorMut};
 use super::{Fail, fail};
 use crate::catalog::{Catalog, RelationName, quote_ident, quote_literal};
 use crate::policy::{ConsentFilter, SubjectPath};
-use crate::sql::builtins;
 use crate::sql::render_expr;
 use crate::sql::resolve::{name_of, quoted, quoted_name};
+use crate::sql::{builtins, fresh};
 
 /// What the consent table is called within a filter.
 const CONSENT: &str = "pgpurpose_consent";
@@ -46,7 +46,8 @@ pub(super) fn consent(
             purpose = quote_literal(purpose),
         )
     });
-    Ok(each.collect::<Vec<_>>().join(" AND "))
+    let each: Vec<String> = std::iter::once(fresh::condition()).chain(each).collect();
+    Ok(each.join(" AND "))
 }
 
 /// The subject of a row as one expression.
@@ -121,10 +122,33 @@ impl Owner<'_> {
     }
 }
 
+/// What the clock of the transaction's start is written as: a consent that ended since has ended.
+fn clock(expr: &Expr) -> Option<Expr> {
+    let name = match expr {
+        Expr::Identifier(ident) if ident.quote_style.is_none() => name_of(ident),
+        Expr::Function(function) => match function.name.0.as_slice() {
+            [part] => name_of(part.as_ident()?),
+            [schema, part] if name_of(schema.as_ident()?) == "pg_catalog" => name_of(part.as_ident()?),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let text = match name.as_str() {
+        "now" | "transaction_timestamp" | "current_timestamp" => "pg_catalog.statement_timestamp()",
+        "current_date" => "pg_catalog.statement_timestamp()::date",
+        "localtimestamp" => "pg_catalog.statement_timestamp()::timestamp",
+        _ => return None,
+    };
+    super::derived::parse_expression(text).ok()
+}
+
 impl VisitorMut for Owner<'_> {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(now) = clock(expr) {
+            *expr = now;
+        }
         match expr {
             Expr::Identifier(ident) if ident.quote_style.is_none() && builtins::is_value_keyword(&name_of(ident)) => {}
             Expr::Identifier(ident) => *expr = self.own(&ident.clone()),
