@@ -26,6 +26,8 @@ impl SqlState {
     pub const UNDEFINED_FUNCTION: Self = Self("42883");
     /// `undefined_object`.
     pub const UNDEFINED_OBJECT: Self = Self("42704");
+    /// `name_too_long`.
+    pub const NAME_TOO_LONG: Self = Self("42622");
     /// `invalid_sql_statement_name`: no such prepared statement.
     pub const INVALID_SQL_STATEMENT_NAME: Self = Self("26000");
     /// `invalid_cursor_name`: no such portal or cursor.

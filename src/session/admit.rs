@@ -11,6 +11,7 @@ use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Reason, Role, Verdict};
 use crate::sql::{self, Effect, Redacted};
 use crate::upstream::{Decided, REFUSED_STATEMENT};
+use crate::wire::frontend::parameter_types;
 
 /// A statement that was decided, and under what.
 #[derive(Debug, Clone)]
@@ -236,6 +237,32 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the types that a client says its parameters have can be taken: reading a value of theirs, or casting it, must
+    /// call nothing that nobody reviewed, as with a type that is named in a statement.
+    pub(super) async fn check_types(&mut self, types: &[u8]) -> Result<(), Refusal> {
+        if self.role.unrestricted.is_some() {
+            return Ok(());
+        }
+        let mut catalog = self.catalog.current();
+        for oid in parameter_types(types).filter(|oid| *oid != 0) {
+            if catalog.type_by_oid(oid).is_none() && super::shared::refresh(&self.catalog, catalog.epoch()).await {
+                catalog = self.catalog.current();
+            }
+            let Some(known) = catalog.type_by_oid(oid) else {
+                let message = format!("type {oid} of a parameter does not exist");
+                return Err(Refusal::new(Stage::Session, SqlState::UNDEFINED_OBJECT, message));
+            };
+            if catalog.type_calls(&known.name) {
+                let message = format!("parameters of type `{}` are not open to governed sessions", known.name);
+                let mut refusal = Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, message);
+                refusal.detail =
+                    Some("it calls a function of the database's own, and what that reads is not known".into());
+                return Err(refusal.hint("send the value as text, without a type"));
+            }
+        }
+        Ok(())
+    }
+
     /// Counts a run by its verdict.
     pub(super) fn count(&self, decision: &Decision) {
         match decision.enforced.report().verdict {
@@ -358,6 +385,21 @@ pub(super) fn no_statement(name: &str) -> Refusal {
 
 pub(super) fn no_portal(name: &str) -> Refusal {
     Refusal::new(Stage::Session, SqlState::INVALID_CURSOR_NAME, format!("cursor `{name}` does not exist"))
+}
+
+/// Bytes of a name that PostgreSQL keeps (`NAMEDATALEN` - 1).
+const NAME_BYTES: usize = 63;
+
+/// The name that the database will know a statement or portal by: it looks at the first 63 bytes only, so that two longer
+/// names may be one.
+///
+/// # Errors
+/// 42622 where a character would be cut in two.
+pub(super) fn cut(name: &str) -> Result<&str, Refusal> {
+    name.get(..name.len().min(NAME_BYTES)).ok_or_else(|| {
+        let message = format!("the name of a statement or portal is longer than {NAME_BYTES} bytes");
+        Refusal::new(Stage::Session, SqlState::NAME_TOO_LONG, message)
+    })
 }
 
 /// Names of the proxy's own cannot be taken.

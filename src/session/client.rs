@@ -131,7 +131,10 @@ impl Session {
             Tag::Describe => {
                 let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
                 let (target, name) = frontend::target(&body).map_err(|error| End::violation(error.to_string()))?;
-                self.describe(target, name);
+                match super::admit::cut(name) {
+                    Ok(name) => self.describe(target, name),
+                    Err(refusal) => self.refuse(refusal, false),
+                }
             }
             Tag::Execute => {
                 let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
@@ -141,7 +144,10 @@ impl Session {
             Tag::Close => {
                 let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
                 let (target, name) = frontend::target(&body).map_err(|error| End::violation(error.to_string()))?;
-                self.close(target, name);
+                match super::admit::cut(name) {
+                    Ok(name) => self.close(target, name),
+                    Err(refusal) => self.refuse(refusal, false),
+                }
             }
             Tag::Sync => {
                 let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::admit::{Judged, Source, Unspent, check_name, no_portal, no_statement, text_of};
+use super::admit::{Judged, Source, Unspent, check_name, cut, no_portal, no_statement, text_of};
 use super::names::{Portal, Prepared};
 use super::pending::{Expect, Run};
 use super::state::Session;
@@ -22,7 +22,8 @@ impl Session {
     }
 
     async fn try_parse(&mut self, parse: Parse<'_>) -> Result<(), Refusal> {
-        check_name(parse.name)?;
+        let name = cut(parse.name)?;
+        check_name(name)?;
         if self.names.is_full() {
             let message = "too many prepared statements and cursors are open";
             return Err(Refusal::new(Stage::Session, SqlState::PROGRAM_LIMIT_EXCEEDED, message));
@@ -33,7 +34,7 @@ impl Session {
             Err(refusal) => return Err(self.log_refusal(refusal, parse.sql).await),
         };
         let text = match statements.as_slice() {
-            [] => return self.parse_empty(parse.name),
+            [] => return self.parse_empty(name),
             [text] => *text,
             _ => {
                 let refusal =
@@ -41,8 +42,11 @@ impl Session {
                 return Err(self.log_refusal(refusal, parse.sql).await);
             }
         };
+        if let Err(refusal) = self.check_types(parse.types).await {
+            return Err(self.log_refusal(refusal, text).await);
+        }
         let judged = self.judge(text).await?;
-        self.forward_parse(parse.name, judged, parse.types.to_vec(), false).await
+        self.forward_parse(name, judged, parse.types.to_vec(), false).await
     }
 
     fn parse_empty(&mut self, name: &str) -> Result<(), Refusal> {
@@ -88,6 +92,7 @@ impl Session {
 
     /// Handles a Bind, whose values follow.
     pub(super) async fn bind(&mut self, portal: &str, statement: &str, rest: usize) -> Result<(), Refusal> {
+        let (portal, statement) = (cut(portal)?, cut(statement)?);
         let Some(mut prepared) = self.names.statement(statement).cloned() else { return Err(no_statement(statement)) };
         if let Some(judged) = self.renew(&prepared, None).await? {
             if judged.decision.enforced.text() == text_of(&prepared) {
@@ -132,6 +137,7 @@ impl Session {
     }
 
     async fn try_execute(&mut self, portal: &str, rows: i32) -> Result<(), Refusal> {
+        let portal = cut(portal)?;
         let Some(opened) = self.names.portal(portal).cloned() else { return Err(no_portal(portal)) };
         let prepared = Arc::clone(&opened.prepared);
         let Some(decision) = prepared.decision.clone() else {

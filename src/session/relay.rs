@@ -409,7 +409,8 @@ impl Session {
                 Expect::Describe { .. } | Expect::Sync { .. } | Expect::Refuse(_) | Expect::CopyEnd => {}
             }
         }
-        if self.segment_open && !self.pending.has_sync() {
+        // A simple query behind the failure is skipped with the rest, and is no end of it.
+        if !self.pending.has_sync() {
             self.discarding = true;
         }
     }

@@ -99,6 +99,12 @@ impl<'a> Parse<'a> {
     }
 }
 
+/// The oids in [`Parse::types`]; 0 stands for a type that the statement decides.
+pub fn parameter_types(types: &[u8]) -> impl Iterator<Item = u32> + '_ {
+    let oids = types.get(2..).unwrap_or_default();
+    oids.chunks_exact(4).map(|oid| oid.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)))
+}
+
 /// The text of a simple query.
 ///
 /// # Errors
@@ -213,6 +219,7 @@ mod tests {
         let parse = Parse { name: "s", sql: "SELECT $1", types: &[0, 1, 0, 0, 0, 23] };
         parse.encode(&mut out);
         assert_eq!(Parse::decode(&out[5..]), Ok(parse));
+        assert_eq!(parameter_types(parse.types).collect::<Vec<_>>(), [23]);
         out.put_u8(0);
         assert_eq!(Parse::decode(&out[5..]), Err(WireError::LeftOver));
         assert_eq!(Parse::decode(b"s\0x\0\0\x02\0\0\0\x17"), Err(WireError::Short));

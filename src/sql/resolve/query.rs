@@ -1,8 +1,9 @@
 //! Queries: WITH, set operations, SELECT, ORDER BY.
 
 use sqlparser::ast::{
-    Cte, Distinct, Expr, LimitClause, LockClause, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectFlavor,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetQuantifier, Values, WildcardAdditionalOptions,
+    Cte, Distinct, Expr, Ident, LimitClause, LockClause, ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind,
+    OrderBySort, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetQuantifier,
+    Values, WildcardAdditionalOptions,
 };
 
 use super::names::{name_of, parts_of, quoted_name};
@@ -10,7 +11,7 @@ use super::output::{output_name, output_names};
 use super::scope::{Columns, Meaning, Scope, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::Use;
-use crate::sql::marker;
+use crate::sql::{builtins, marker};
 
 impl Resolver<'_> {
     /// Resolves a query and gives the names of its columns.
@@ -391,9 +392,7 @@ pub(super) fn order_keys(order_by: &mut OrderBy) -> Result<&mut Vec<OrderByExpr>
     }
     match &mut order_by.kind {
         OrderByKind::Expressions(keys) => {
-            if keys.iter().any(|key| key.with_fill.is_some()) {
-                return Err(unsupported("WITH FILL"));
-            }
+            order_keys_plain(keys)?;
             Ok(keys)
         }
         OrderByKind::All(_) => Err(unsupported("ORDER BY ALL")),
@@ -402,7 +401,31 @@ pub(super) fn order_keys(order_by: &mut OrderBy) -> Result<&mut Vec<OrderByExpr>
 
 /// ORDER BY keys within a call or window.
 pub(super) fn order_keys_plain(keys: &mut [OrderByExpr]) -> Result<&mut [OrderByExpr], Fail> {
-    if keys.iter().any(|key| key.with_fill.is_some()) { Err(unsupported("WITH FILL")) } else { Ok(keys) }
+    for key in keys.iter_mut() {
+        if key.with_fill.is_some() {
+            return Err(unsupported("WITH FILL"));
+        }
+        if let Some(OrderBySort::Using(operator)) = &mut key.options.sort {
+            sort_operator(operator)?;
+        }
+    }
+    Ok(keys)
+}
+
+/// USING means the system's own operator, and is written so: another of the same name may call anything.
+fn sort_operator(operator: &mut ObjectName) -> Result<(), Fail> {
+    let parts: Vec<String> = operator.0.iter().map(ToString::to_string).collect();
+    let name = match parts.as_slice() {
+        [name] => name,
+        [schema, name] if schema == "pg_catalog" => name,
+        _ => return Err(unsupported("an operator of another schema than `pg_catalog`")),
+    };
+    if !builtins::is_operator(name) {
+        return Err(unsupported("ORDER BY USING with an operator that PostgreSQL does not come with"));
+    }
+    let part = |name: &str| ObjectNamePart::Identifier(Ident::new(name));
+    operator.0 = vec![part("pg_catalog"), part(name)];
+    Ok(())
 }
 
 /// Columns that are visible from outside of a subquery: computed, for the names inside are resolved already.

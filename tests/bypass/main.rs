@@ -1,6 +1,8 @@
 //! A catalogue of ways round, each run against a real cluster through the built proxy. Protected values are canaries that
 //! are searched for in every byte that the client receives; what the tables hold must be the same afterwards.
 #![allow(
+    missing_docs,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -10,17 +12,20 @@
     clippy::print_stdout
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod client;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use client::{Answer, Session, message};
 use pgpurpose::cli::cluster::Cluster;
 use serde::Deserialize;
 use support::proxy::{Proxy, Upstream};
@@ -38,15 +43,17 @@ struct Group {
     login: String,
     #[serde(default)]
     purpose: Option<String>,
-    /// `clean`: answered or not, but without a canary. `refused`: some statement is refused, not failed by its data. Five letters: one fails with that
-    /// SQLSTATE. `same`: all statements get the same answer but for their own text. `answered`: none fails.
+    /// `clean`: answered or not, but without a canary. `refused`: each case names the SQLSTATE that some statement is refused with.
+    /// `same`: all statements get the same answer but for their own text. `answered`: none fails, and where a case has rows
+    /// they are what comes back. `direct`: what comes back is what the database itself says to the same login.
     expect: String,
     /// Run as superuser on the cluster before and after each case.
     #[serde(default)]
     before: Vec<String>,
     #[serde(default)]
     after: Vec<String>,
-    /// Name, then the simple queries that are sent one after the other in one session.
+    /// Name, the SQLSTATE where one is refused, the simple queries that are sent one after the other in one session, and the
+    /// rows of all of them, each behind `=`; one `=` for no row at all.
     cases: Vec<Vec<String>>,
 }
 
@@ -62,8 +69,8 @@ fn stand() -> &'static Stand {
         let cluster = support::own_cluster();
         support::direct(&cluster, "postgres", "CREATE ROLE pgpurpose LOGIN SUPERUSER");
         cluster.run_statements("postgres", "CREATE DATABASE shop").unwrap();
-        cluster.run_statements("shop", include_str!("bypass/schema.sql")).unwrap();
-        let proxy = Proxy::start_with(&cluster, Upstream::Socket, include_str!("bypass/policy.toml"), "");
+        cluster.run_statements("shop", include_str!("schema.sql")).unwrap();
+        let proxy = Proxy::start_with(&cluster, Upstream::Socket, include_str!("policy.toml"), "");
         let values = |sql: &str| -> Vec<String> {
             support::direct(&cluster, "shop", sql).lines().map(str::to_owned).collect()
         };
@@ -125,120 +132,6 @@ fn found(canaries: &[String], bytes: &[u8]) -> Option<String> {
     canaries.iter().find(|canary| text.contains(canary.as_str())).cloned()
 }
 
-/// A raw session: everything that comes back is kept.
-struct Session {
-    stream: TcpStream,
-    all: Vec<u8>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Answer {
-    states: Vec<String>,
-    messages: Vec<String>,
-    rows: Vec<String>,
-    tags: Vec<String>,
-    closed: bool,
-}
-
-impl Session {
-    fn open(port: u16, login: &str, more: &[(&str, &str)]) -> (Self, Answer) {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let mut session = Self { stream, all: Vec::new() };
-        let mut body = 196_608_u32.to_be_bytes().to_vec();
-        let mut parameters = vec![("user", login)];
-        if !more.iter().any(|(name, _)| *name == "database") {
-            parameters.push(("database", "shop"));
-        }
-        parameters.extend_from_slice(more);
-        for (name, value) in parameters {
-            body.extend(format!("{name}\0{value}\0").bytes());
-        }
-        body.push(0);
-        let mut bytes = (body.len() as u32 + 4).to_be_bytes().to_vec();
-        bytes.extend(body);
-        session.stream.write_all(&bytes).unwrap();
-        let answer = session.until_ready();
-        (session, answer)
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> Answer {
-        if self.stream.write_all(bytes).is_err() {
-            return Answer { closed: true, ..Answer::default() };
-        }
-        self.until_ready()
-    }
-
-    fn query(&mut self, sql: &str) -> Answer {
-        self.send(&message(b'Q', &[sql.as_bytes(), b"\0"].concat()))
-    }
-
-    fn until_ready(&mut self) -> Answer {
-        let mut answer = Answer::default();
-        loop {
-            let mut header = [0; 5];
-            if self.stream.read_exact(&mut header).is_err() {
-                answer.closed = true;
-                return answer;
-            }
-            let mut body = vec![0; u32::from_be_bytes(header[1..].try_into().unwrap()) as usize - 4];
-            if self.stream.read_exact(&mut body).is_err() {
-                answer.closed = true;
-                return answer;
-            }
-            self.all.extend_from_slice(&body);
-            self.all.push(0);
-            match header[0] {
-                b'Z' => return answer,
-                b'E' => {
-                    answer.states.push(field(&body, b'C'));
-                    answer.messages.push(field(&body, b'M'));
-                }
-                b'D' => answer.rows.push(row(&body)),
-                b'd' => answer.rows.push(String::from_utf8_lossy(&body).trim_end().to_owned()),
-                b'C' => answer.tags.push(String::from_utf8_lossy(&body[..body.len() - 1]).into_owned()),
-                b'G' => {
-                    let done = [message(b'd', b"1\tx\n"), message(b'c', b"")].concat();
-                    self.stream.write_all(&done).unwrap();
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-fn row(body: &[u8]) -> String {
-    let mut values = Vec::new();
-    let mut rest = &body[2..];
-    while !rest.is_empty() {
-        let length = i32::from_be_bytes(rest[..4].try_into().unwrap());
-        rest = &rest[4..];
-        match usize::try_from(length) {
-            Ok(length) => {
-                values.push(String::from_utf8_lossy(&rest[..length]).into_owned());
-                rest = &rest[length..];
-            }
-            Err(_) => values.push("∅".to_owned()),
-        }
-    }
-    values.join("|")
-}
-
-fn message(tag: u8, body: &[u8]) -> Vec<u8> {
-    let mut out = vec![tag];
-    out.extend((body.len() as u32 + 4).to_be_bytes());
-    out.extend(body);
-    out
-}
-
-fn field(body: &[u8], code: u8) -> String {
-    body.split(|byte| *byte == 0)
-        .find(|field| field.first() == Some(&code))
-        .map(|field| String::from_utf8_lossy(&field[1..]).into_owned())
-        .unwrap_or_default()
-}
-
 const DIGEST: &str = "SELECT md5(concat((SELECT string_agg(p::text, ',' ORDER BY id) FROM people p),
     (SELECT string_agg(p::text, ',' ORDER BY visit) FROM visits p), (SELECT string_agg(p::text, ',' ORDER BY k) FROM things p),
     (SELECT string_agg(p::text, ',' ORDER BY id) FROM other.people p), (SELECT string_agg(p::text, ',') FROM hidden p),
@@ -251,13 +144,21 @@ fn run(stand: &Stand, direct: &mut Session, class: &str, group: &Group, case: &[
         direct.query(sql);
     }
     let truth = direct.query(DIGEST).rows;
-    let options: Vec<(&str, &str)> = match &group.purpose {
-        Some(purpose) => vec![("pgpurpose.purpose", purpose)],
-        None => Vec::new(),
-    };
+    let application = format!("{class}: {}", case[0]);
+    let mut options = vec![("application_name", application.as_str())];
+    options.extend(group.purpose.iter().map(|purpose| ("pgpurpose.purpose", purpose.as_str())));
     let (mut session, opened) = Session::open(stand.proxy.port, &group.login, &options);
     let mut answers = vec![opened];
-    for sql in &case[1..] {
+    let state = case.get(1).filter(|word| is_sqlstate(word));
+    let statements: Vec<&String> =
+        case[1 + usize::from(state.is_some())..].iter().filter(|part| !part.starts_with('=')).collect();
+    let expected: Vec<&str> = case.iter().filter_map(|part| part.strip_prefix('=')).collect();
+    let expected = match expected.as_slice() {
+        [] => None,
+        [""] => Some(Vec::new()),
+        rows => Some(rows.to_vec()),
+    };
+    for sql in &statements {
         // A byte that is no UTF-8 is written as \xNN in the catalogue.
         let bytes = unescape(sql);
         answers.push(session.send(&message(b'Q', &[&bytes[..], b"\0"].concat())));
@@ -275,16 +176,25 @@ fn run(stand: &Stand, direct: &mut Session, class: &str, group: &Group, case: &[
         direct.query(sql);
     }
     let states: Vec<&String> = answers.iter().flat_map(|answer| &answer.states).collect();
+    let rows: Vec<&String> = answers.iter().flat_map(|answer| &answer.rows).collect();
     let held = match group.expect.as_str() {
         "clean" => true,
-        // A division by zero is the way round itself, not its end.
-        "refused" => {
-            states.iter().any(|state| !state.starts_with("22") || *state == "22023")
-                || answers.iter().any(|answer| answer.closed)
-        }
-        "answered" => states.is_empty(),
+        "refused" => match state {
+            // What follows in a transaction fails with it.
+            Some(state) => states.contains(&state) && states.iter().all(|found| *found == state || *found == "25P02"),
+            None => {
+                fault = fault.or_else(|| Some(format!("it names no SQLSTATE: {states:?}")));
+                false
+            }
+        },
+        "answered" => states.is_empty() && expected.as_ref().is_none_or(|expected| *expected == rows),
         "same" => answers[1..].windows(2).all(|pair| pair[0] == pair[1]),
-        state => states.iter().any(|found| *found == state),
+        "direct" => {
+            let (mut own, _) = Session::open(port_of(&stand.cluster), &group.login, &[]);
+            let said: Vec<Answer> = statements.iter().map(|sql| own.query(sql)).collect();
+            said.iter().any(|answer| !answer.rows.is_empty()) && said[..] == answers[1..]
+        }
+        other => panic!("nothing is meant by `{other}`"),
     };
     if fault.is_none() && !held {
         fault = Some(format!("it is not {}", group.expect));
@@ -307,16 +217,25 @@ fn unescape(sql: &str) -> Vec<u8> {
     out
 }
 
+fn is_sqlstate(word: &str) -> bool {
+    word.len() == 5
+        && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+        && word.chars().any(|c| c.is_ascii_digit())
+}
+
+fn port_of(cluster: &Cluster) -> u16 {
+    cluster.tcp_address().unwrap().rsplit_once(':').unwrap().1.parse().unwrap()
+}
+
 #[test]
 fn no_way_round_brings_a_protected_value_back() {
     let stand = stand();
     let started = Instant::now();
-    let port = stand.cluster.tcp_address().unwrap().rsplit_once(':').unwrap().1.parse().unwrap();
-    let (mut direct, _) = Session::open(port, "postgres", &[]);
+    let (mut direct, _) = Session::open(port_of(&stand.cluster), "postgres", &[]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bypass");
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    let (mut counts, mut faults) = (BTreeMap::new(), Vec::new());
+    let (mut counts, mut faults, mut asked) = (BTreeMap::new(), Vec::new(), Vec::new());
     for file in files {
         let class = file.file_stem().unwrap().to_str().unwrap().to_owned();
         if file.extension().is_none_or(|extension| extension != "toml") || class == "policy" || class == "useful" {
@@ -327,8 +246,24 @@ fn no_way_round_brings_a_protected_value_back() {
         for group in &read.group {
             for case in &group.cases {
                 *counts.entry(class.clone()).or_insert(0_usize) += 1;
+                asked.push((format!("{class}: {}", case[0]), case.clone()));
                 faults.extend(run(stand, &mut direct, &class, group, case).err());
             }
+        }
+    }
+    // Whatever was asked, answered or refused, is in the log.
+    let mut logged = BTreeMap::new();
+    for record in stand.proxy.access_log() {
+        if record["event"] == "access" {
+            *logged.entry(record["application"].as_str().unwrap().to_owned()).or_insert(0_usize) += 1;
+        }
+    }
+    for (application, case) in asked {
+        let skipped = 1 + usize::from(is_sqlstate(case.get(1).map_or("", String::as_str)));
+        let statements = case[skipped..].iter().filter(|part| !part.starts_with('=')).count();
+        let found = logged.get(&application).copied().unwrap_or_default();
+        if found < statements {
+            faults.push(format!("{application}: {found} of {statements} statements are in the log"));
         }
     }
     let total: usize = counts.values().sum();
