@@ -124,14 +124,25 @@ impl CatalogBuilder {
         self.catalog.leakproof_operators.insert((operator.into(), left, right));
     }
 
-    /// Says that an operator calls a function in SQL or a procedural language, named with its schema.
+    /// Says that an operator calls a function that is not built in, named with its schema.
     pub fn add_calling_operator(&mut self, operator: impl Into<String>, schema: String, function: String) {
         self.catalog.calling_operators.entry(operator.into()).or_default().push((schema, function));
     }
 
-    /// Says that a cast to or from the type calls such a function.
-    pub fn add_calling_type(&mut self, name: impl Into<String>) {
-        self.catalog.calling_types.insert(name.into());
+    /// Says that a type calls such a function (schema and name) without naming it. `oid` is 0 where no statement can keep
+    /// clear of it; `when`: `n` where the type is named, `v` by a value of it too, `w` by a write.
+    pub fn add_calling_type(&mut self, oid: Oid, name: impl Into<String>, when: &str, function: (String, String)) {
+        let catalog = &mut self.catalog;
+        match (oid, when) {
+            (0, "w") => catalog.calling_writes.push(function),
+            (0, _) => catalog.calling_values.entry(0).or_default().push(function),
+            (oid, when) => {
+                if when == "v" {
+                    catalog.calling_values.entry(oid).or_default().push(function.clone());
+                }
+                catalog.calling_types.entry(name.into()).or_default().push(function);
+            }
+        }
     }
 
     /// Adds a relation as it is.

@@ -97,7 +97,12 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
         builder.add_calling_operator(row.try_get::<_, String>(0)?, row.try_get(1)?, row.try_get(2)?);
     }
     for row in &calling_types {
-        builder.add_calling_type(row.try_get::<_, String>(0)?);
+        builder.add_calling_type(
+            row.try_get(0)?,
+            row.try_get::<_, String>(1)?,
+            row.try_get(2)?,
+            (row.try_get(3)?, row.try_get(4)?),
+        );
     }
     for (ty, _) in types.into_values() {
         builder.add_type(ty);

@@ -19,10 +19,14 @@ pub struct Catalog {
     pub(super) functions: HashMap<String, Vec<Function>>,
     /// (operator name, left type, right type) of operators whose function is leakproof.
     pub(super) leakproof_operators: HashSet<(String, Oid, Oid)>,
-    /// By operator name, the functions in SQL or a procedural language (schema, name) that such an operator calls.
+    /// By operator name, the functions (schema, name) that such an operator calls and nobody reviewed.
     pub(super) calling_operators: HashMap<String, Vec<(String, String)>>,
-    /// Names of types whose casts or checks call such a function.
-    pub(super) calling_types: HashSet<String>,
+    /// By a type's name, such functions that are called where the type is named: casts, checks.
+    pub(super) calling_types: HashMap<String, Vec<(String, String)>>,
+    /// By type, such functions that a value of it may call: casts, operator classes. 0: any value.
+    pub(super) calling_values: HashMap<Oid, Vec<(String, String)>>,
+    /// Such functions that any write may call.
+    pub(super) calling_writes: Vec<(String, String)>,
 }
 
 /// `pg_class.relkind`, of the kinds that a statement can name in FROM.
@@ -170,6 +174,8 @@ impl Catalog {
             && self.leakproof_operators == other.leakproof_operators
             && self.calling_operators == other.calling_operators
             && self.calling_types == other.calling_types
+            && self.calling_values == other.calling_values
+            && self.calling_writes == other.calling_writes
     }
 
     /// `server_version_num`.
@@ -233,15 +239,25 @@ impl Catalog {
         self.leakproof_operators.contains(&(operator.to_owned(), left, right))
     }
 
-    /// The functions in SQL or a procedural language, with their schemas, that operators of this name call, whatever
+    /// The functions that nobody reviewed, with their schemas, that operators of this name call, whatever
     /// their own schema and operands: which one a statement means depends on its session's search path.
     pub fn operator_calls(&self, operator: &str) -> &[(String, String)] {
         self.calling_operators.get(operator).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a type of this name, in whatever schema, cannot be cast to or from, or checked, without such a function.
-    pub fn type_calls(&self, name: &str) -> bool {
-        self.calling_types.contains(name)
+    /// Such functions that are called where a type of this name, in whatever schema, is named: by casts and checks.
+    pub fn type_calls(&self, name: &str) -> &[(String, String)] {
+        self.calling_types.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Such functions that comparing, sorting or converting a value of the type calls. 0: of any type.
+    pub fn value_calls(&self, oid: Oid) -> &[(String, String)] {
+        self.calling_values.get(&oid).map_or(&[], Vec::as_slice)
+    }
+
+    /// Such functions that any write calls where types differ.
+    pub fn write_calls(&self) -> &[(String, String)] {
+        &self.calling_writes
     }
 
     /// The ancestors of a relation (partition parents, inheritance parents), nearest first.

@@ -53,6 +53,19 @@ pub(super) struct Scope {
 }
 
 impl Scope {
+    /// What the pipeline is given of it.
+    pub(super) fn context(&self) -> Context<'_> {
+        Context {
+            catalog: &self.catalog,
+            policies: &self.policies,
+            login: &self.login,
+            purpose: &self.purpose,
+            search_path: &self.search_path,
+            today: self.today,
+            observe: self.observe,
+        }
+    }
+
     /// Whether a decision made under the other still holds under this one.
     pub(super) fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.table, &other.table)
@@ -182,18 +195,7 @@ fn decide(enforce: &Enforce, text: &str, scope: &Scope) -> Answer {
     let decided = if scope.role.unrestricted.is_some() {
         crate::sql::relay_unrestricted(text, &scope.role)
     } else {
-        enforce(
-            text,
-            &Context {
-                catalog: &scope.catalog,
-                policies: &scope.policies,
-                login: &scope.login,
-                purpose: &scope.purpose,
-                search_path: &scope.search_path,
-                today: scope.today,
-                observe: scope.observe,
-            },
-        )
+        enforce(text, &scope.context())
     };
     match decided {
         Ok(enforced) => Ok(Decision { enforced: Arc::new(enforced), logged }),

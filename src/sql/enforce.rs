@@ -99,6 +99,7 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
                 .relations()
                 .iter()
                 .any(|obligation| matches!(obligation, RelationObligation::Governed { consent: Some(_), .. }));
+            resolve::check_values(&resolved, &permit, context).map_err(refused)?;
             let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
             Ok(Governed {
                 statement: rewritten.statement,

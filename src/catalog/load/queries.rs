@@ -131,45 +131,94 @@ pub(super) const LEAKPROOF_OPERATORS: &str = r"
     HAVING bool_and(COALESCE(p.proleakproof, false))
     ORDER BY 1, 2, 3";
 
-/// Name of an operator whose function is written in SQL or a procedural language, with that function's schema and name:
-/// what it reads cannot be told. Functions in C are the server's and its extensions' own.
+/// Name of an operator that is not built in, with its function's schema and name: what that reads cannot be told. Left out is
+/// what an extension brought that a superuser installed, or that installs itself as the bootstrap superuser.
+///
+/// A built-in function stands here too, where somebody made an operator of it: whether it is harmless is not for the catalog to say.
 pub(super) const CALLING_OPERATORS: &str = r"
+    WITH trusted AS (
+        SELECT d.classid, d.objid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+        WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e')
     SELECT DISTINCT o.oprname::text, n.nspname::text, p.proname::text
     FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-    JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-    WHERE o.oid >= 16384 AND l.lanname NOT IN ('internal', 'c')
+    WHERE o.oid >= 16384
+      AND NOT (EXISTS (SELECT FROM trusted WHERE classid = 'pg_catalog.pg_operator'::regclass AND objid = o.oid)
+               AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = o.oprowner AND r.rolsuper))
+      AND NOT (EXISTS (SELECT FROM trusted WHERE classid = 'pg_catalog.pg_proc'::regclass AND objid = p.oid)
+               AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = p.proowner AND r.rolsuper))
     ORDER BY 1, 2, 3";
 
-/// Name of a type that cannot be cast to or from without calling such a function: by a cast, by the check of a domain,
-/// or by an attribute, element or base of such a type.
+/// A type and a function that is called without being named: type (0 where no statement can keep clear of it), the type's
+/// name, when (`n`: only where the type is named; `v`: by a value of the type too; `w`: by a write), the function's schema and name.
+///
+/// * A cast's function is called for a value of its source and for one that becomes its target.
+/// * A support function or operator of an operator class is called by sorting, grouping and comparing.
+/// * A domain's check is called where a value becomes one of the domain.
+/// * All of these also by an array, a range, a domain or a row that holds such a type.
+///
+/// What extensions brought is left out as for operators, and what CREATE TYPE AS RANGE makes itself.
 pub(super) const CALLING_TYPES: &str = r"
-    WITH RECURSIVE called AS (
-        SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-        WHERE p.oid >= 16384 AND l.lanname NOT IN ('internal', 'c')),
+    WITH RECURSIVE trusted AS (
+        SELECT d.objid AS oid FROM pg_catalog.pg_depend d
+        JOIN pg_catalog.pg_proc p ON p.oid = d.objid
+        JOIN pg_catalog.pg_roles r ON r.oid = p.proowner AND r.rolsuper
+        WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+          AND d.deptype = 'e'
+        UNION
+        SELECT d.objid FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.refclassid = 'pg_catalog.pg_type'::regclass AND d.deptype = 'i'),
+    by_value AS (
+        SELECT castsource AS a, casttarget AS b, castcontext::text AS context, castfunc::oid AS function
+        FROM pg_catalog.pg_cast WHERE oid >= 16384 AND castfunc <> 0
+        UNION ALL
+        SELECT amproclefttype, amprocrighttype, 'i', amproc::oid FROM pg_catalog.pg_amproc
+        WHERE oid >= 16384 AND amproc::oid >= 16384
+        UNION ALL
+        SELECT m.amoplefttype, m.amoprighttype, 'i', o.oprcode::oid FROM pg_catalog.pg_amop m
+        JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr WHERE m.oid >= 16384 AND o.oprcode::oid >= 16384
+        UNION ALL
+        SELECT rngtypid, rngtypid, 'i', f FROM pg_catalog.pg_range
+        CROSS JOIN LATERAL (VALUES (rngcanonical::oid), (rngsubdiff::oid)) AS v(f) WHERE f >= 16384),
+    checks AS (
+        SELECT c.contypid AS a, x.function
+        FROM pg_catalog.pg_constraint c
+        CROSS JOIN LATERAL (
+            SELECT m[1]::oid AS function FROM pg_catalog.regexp_matches(c.conbin::text,
+                ':(?:funcid|opfuncid|hashfuncid|negfuncid) ([0-9]+)', 'g') AS m
+            UNION
+            SELECT o.oprcode::oid FROM pg_catalog.regexp_matches(c.conbin::text, ':opno ([0-9]+)', 'g') AS m
+            JOIN pg_catalog.pg_operator o ON o.oid = m[1]::oid) AS x
+        JOIN pg_catalog.pg_proc p ON p.oid = x.function
+        WHERE c.contypid >= 16384
+          AND (p.oid >= 16384 OR p.provolatile = 'v'
+               OR p.proname ~ '_to_xml|^ts_stat|^ts_rewrite|^pg_read_|^pg_ls_|^lo_|^loread|^pg_stat_|setting|config')),
     own AS (
-        SELECT t.oid FROM pg_catalog.pg_cast c JOIN called ON called.oid = c.castfunc
-        JOIN pg_catalog.pg_type t ON t.oid IN (c.castsource, c.casttarget) WHERE t.oid >= 16384
-        UNION
-        SELECT c.contypid FROM pg_catalog.pg_constraint c
-        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = c.oid
-             AND d.refclassid = 'pg_catalog.pg_proc'::regclass
-        JOIN called ON called.oid = d.refobjid WHERE c.contypid <> 0
-        UNION
-        SELECT c.contypid FROM pg_catalog.pg_constraint c
-        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = c.oid
-             AND d.refclassid = 'pg_catalog.pg_operator'::regclass
-        JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid
-        JOIN called ON called.oid = o.oprcode WHERE c.contypid <> 0),
+        SELECT a AS oid, 'v' AS kind, function FROM by_value WHERE a >= 16384
+        UNION SELECT b, 'v', function FROM by_value WHERE b >= 16384
+        UNION SELECT b, 'n', function FROM by_value WHERE a < 16384 AND b < 16384
+        UNION SELECT 0, CASE context WHEN 'a' THEN 'w' ELSE 'v' END, function FROM by_value
+              WHERE a < 16384 AND b < 16384 AND context <> 'e'
+        UNION SELECT a, 'n', function FROM checks),
     edge AS (
         SELECT typelem AS below, oid AS above FROM pg_catalog.pg_type WHERE typelem >= 16384
         UNION ALL
         SELECT typbasetype, oid FROM pg_catalog.pg_type WHERE typbasetype >= 16384
         UNION ALL
+        SELECT rngsubtype, rngtypid FROM pg_catalog.pg_range WHERE rngsubtype >= 16384
+        UNION ALL
         SELECT a.atttypid, t.oid FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.typrelid = a.attrelid
         WHERE t.typrelid <> 0 AND a.atttypid >= 16384 AND NOT a.attisdropped),
     calling AS (
-        SELECT oid FROM own
+        SELECT oid, kind, function FROM own
+        WHERE function NOT IN (SELECT oid FROM trusted)
         UNION
-        SELECT edge.above FROM calling JOIN edge ON edge.below = calling.oid)
-    SELECT DISTINCT t.typname::text FROM calling JOIN pg_catalog.pg_type t ON t.oid = calling.oid ORDER BY 1";
+        SELECT edge.above, calling.kind, calling.function FROM calling JOIN edge ON edge.below = calling.oid)
+    SELECT DISTINCT c.oid, COALESCE(t.typname::text, ''), c.kind, n.nspname::text, p.proname::text
+    FROM calling c LEFT JOIN pg_catalog.pg_type t ON t.oid = c.oid
+    JOIN pg_catalog.pg_proc p ON p.oid = c.function JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    UNION
+    SELECT c.oid, pg_catalog.split_part(pg_catalog.format_type(c.oid, NULL), ' ', 1), c.kind, n.nspname::text, p.proname::text
+    FROM calling c JOIN pg_catalog.pg_proc p ON p.oid = c.function
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE c.oid BETWEEN 1 AND 16383
+    ORDER BY 1, 2, 3, 4, 5";

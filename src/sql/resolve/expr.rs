@@ -4,7 +4,7 @@ use sqlparser::ast::{AccessExpr, BinaryOperator, CeilFloorKind, DataType, Expr, 
 
 use super::names::{name_of, quoted};
 use super::scope::Meaning;
-use super::{Fail, Resolver, function, unsupported};
+use super::{Fail, Resolver, function, implied, unsupported};
 use crate::policy::Use;
 use crate::sql::{builtins, marker};
 
@@ -12,6 +12,7 @@ impl Resolver<'_> {
     /// Resolves an expression: notes the columns that it uses, resolves its subqueries, writes its functions by full name.
     pub(super) fn expr(&mut self, expr: &mut Expr, usage: Use) -> Result<(), Fail> {
         function::plain_call(expr);
+        self.explicit_in(expr);
         match expr {
             // Words of the grammar: values such as CURRENT_USER, and what the parse stage left as marks.
             Expr::Identifier(ident) if ident.value.starts_with(super::MARK) || function::is_value_keyword(ident) => {
@@ -57,7 +58,10 @@ impl Resolver<'_> {
                 self.operator_name(&op.to_string())?;
                 self.expr(inner, usage)
             }
-            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => self.pair(left, right, usage),
+            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
+                self.implied("IS DISTINCT FROM", "=", left, right)?;
+                self.pair(left, right, usage)
+            }
             Expr::BinaryOp { left, op, right } => {
                 let own = self.operator(op)?;
                 self.pair(left, right, usage)?;
@@ -80,7 +84,9 @@ impl Resolver<'_> {
                 }
                 Ok(())
             }
-            Expr::InList { expr: inner, list, negated: _ } => {
+            Expr::InList { expr: inner, list, negated } => {
+                let operator = if *negated { "<>" } else { "=" };
+                list.iter().try_for_each(|item| self.implied("IN", operator, inner, item))?;
                 self.expr(inner, usage)?;
                 self.exprs(list, usage)
             }
@@ -88,7 +94,8 @@ impl Resolver<'_> {
                 self.expr(inner, usage)?;
                 self.query(subquery).map(drop)
             }
-            Expr::Between { expr: inner, negated: _, low, high } => {
+            Expr::Between { expr: inner, negated, low, high } => {
+                self.implied_between(*negated, inner, low, high)?;
                 self.expr(inner, usage)?;
                 self.pair(low, high, usage)
             }
@@ -134,6 +141,9 @@ impl Resolver<'_> {
             Expr::Collate { expr: inner, collation: _ } => self.expr(inner, usage),
             Expr::Function(function) => self.function(function, usage),
             Expr::Case { case_token: _, end_token: _, operand, conditions, else_result } => {
+                if let Some(operand) = operand.as_deref() {
+                    conditions.iter().try_for_each(|when| self.implied("CASE", "=", operand, &when.condition))?;
+                }
                 self.maybe(operand.as_deref_mut(), usage)?;
                 for branch in conditions {
                     self.pair(&mut branch.condition, &mut branch.result, usage)?;
@@ -232,9 +242,8 @@ impl Resolver<'_> {
 
     /// Which operator a name means is found by the session's search path and the operands' types, so that one function
     /// that is not open closes the name. In a longer run of symbols each operator must be open.
-    fn operator_name(&self, name: &str) -> Result<(), Fail> {
-        let open = |(schema, function): &(String, String)| self.context.policies.allows_function(schema, function);
-        if self.context.catalog.operator_calls(name).iter().all(open) {
+    pub(super) fn operator_name(&self, name: &str) -> Result<(), Fail> {
+        if implied::open(self.context.catalog.operator_calls(name), self.context) {
             return Ok(());
         }
         Err(function::calls_unreviewed(&format!("operator `{name}`")))
@@ -252,9 +261,10 @@ impl Resolver<'_> {
 
     /// A type by its name as text: in whatever schema, its casts and checks must call nothing that nobody reviewed.
     pub(super) fn type_name(&self, written: &str) -> Result<(), Fail> {
-        let calls = written
-            .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
-            .any(|word| self.context.catalog.type_calls(word) || self.context.catalog.type_calls(&word.to_lowercase()));
+        let calls = written.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).any(|word| {
+            let calls = |word: &str| !implied::open(self.context.catalog.type_calls(word), self.context);
+            calls(word) || calls(&word.to_lowercase())
+        });
         if calls { Err(function::calls_unreviewed("this type")) } else { Ok(()) }
     }
 

@@ -115,7 +115,7 @@ impl Resolver<'_> {
                 format!("column `{name}` specified in USING clause does not exist on both sides"),
             ));
         }
-        self.judge_merge(&origins);
+        self.judge_merge(&origins)?;
         self.mark(&origins, Use::Join);
         if let Some(scope) = self.scopes.last_mut() {
             scope.merged.insert(name.to_owned());

@@ -34,6 +34,14 @@ impl Resolver<'_> {
                 if !builtins::is_grammar_function(&keyword) {
                     return Err(not_open(&keyword));
                 }
+                if keyword == "nullif"
+                    && let [
+                        FunctionArg::Unnamed(FunctionArgExpr::Expr(left)),
+                        FunctionArg::Unnamed(FunctionArgExpr::Expr(right)),
+                    ] = arguments_of(args)
+                {
+                    self.implied("NULLIF", "=", left, right)?;
+                }
                 false
             }
             None => {

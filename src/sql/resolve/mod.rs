@@ -10,6 +10,7 @@ mod expr;
 mod from;
 mod function;
 mod group;
+mod implied;
 mod merge;
 mod names;
 mod output;
@@ -32,6 +33,8 @@ use crate::policy::{AccessRequest, ColumnAccess, Lineage, RelationAccess, Shape,
 pub(super) use copy::{copy_in, copy_out};
 pub(super) use from::is_constant;
 pub(super) use group::GROUP_MARK;
+pub(super) use implied::check_values;
+pub use implied::open_parameters;
 pub(super) use names::{MARK, name_of, quoted, quoted_name};
 pub(super) use safety::{LOOKUP_MARK, marked_id};
 pub(super) use scope::OccurrenceId;
@@ -135,6 +138,7 @@ pub(super) fn resolve(
     context: &Context<'_>,
 ) -> Result<Resolved, Fail> {
     let mut resolver = Resolver::new(context);
+    resolver.no_calls_anywhere()?;
     resolver.seen = extra;
     resolver.statement(&mut statement)?;
     witness.agrees(&resolver.seen)?;

@@ -37,7 +37,7 @@ impl Resolver<'_> {
     }
 
     /// The same for `=` between columns that USING merges.
-    pub(super) fn judge_merge(&mut self, origins: &Origins) {
+    pub(super) fn judge_merge(&mut self, origins: &Origins) -> Result<(), Fail> {
         let types: Option<Vec<Oid>> = origins.iter().map(|(id, column)| self.type_of(*id, column)).collect();
         let safe = match types.as_deref() {
             Some([first, rest @ ..]) if !rest.is_empty() => {
@@ -47,7 +47,9 @@ impl Resolver<'_> {
         };
         if !safe {
             self.unsafe_predicates = true;
+            self.operator_name("=")?;
         }
+        Ok(())
     }
 
     /// A LATERAL item or a function over columns can run anywhere in the plan.
@@ -109,6 +111,12 @@ impl Resolver<'_> {
             (Some(left), Some(right)) => self.leakproof(operator, left, right),
             _ => false,
         }
+    }
+
+    /// Whether both sides are plain columns or constants of types that PostgreSQL's own operator of that name compares, and no other
+    /// of the same types.
+    pub(super) fn compares_as_builtin(&self, operator: &str, left: &Expr, right: &Expr) -> bool {
+        !self.lenient && self.compared(operator, left, right)
     }
 
     fn leakproof(&self, operator: &str, left: OperandType, right: OperandType) -> bool {
