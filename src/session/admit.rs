@@ -240,27 +240,16 @@ impl Session {
     /// Whether the types that a client says its parameters have can be taken: reading a value of theirs, or casting it, must
     /// call nothing that nobody reviewed, as with a type that is named in a statement.
     pub(super) async fn check_types(&mut self, types: &[u8]) -> Result<(), Refusal> {
-        if self.role.unrestricted.is_some() {
+        if !self.governed() {
             return Ok(());
         }
-        let mut catalog = self.catalog.current();
-        for oid in parameter_types(types).filter(|oid| *oid != 0) {
-            if catalog.type_by_oid(oid).is_none() && super::shared::refresh(&self.catalog, catalog.epoch()).await {
-                catalog = self.catalog.current();
-            }
-            let Some(known) = catalog.type_by_oid(oid) else {
-                let message = format!("type {oid} of a parameter does not exist");
-                return Err(Refusal::new(Stage::Session, SqlState::UNDEFINED_OBJECT, message));
-            };
-            if catalog.type_calls(&known.name) {
-                let message = format!("parameters of type `{}` are not open to governed sessions", known.name);
-                let mut refusal = Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, message);
-                refusal.detail =
-                    Some("it calls a function of the database's own, and what that reads is not known".into());
-                return Err(refusal.hint("send the value as text, without a type"));
-            }
+        let oids: Vec<u32> = parameter_types(types).filter(|oid| *oid != 0).collect();
+        let catalog = self.catalog.current();
+        if oids.iter().any(|oid| catalog.type_by_oid(*oid).is_none()) {
+            super::shared::refresh(&self.catalog, catalog.epoch()).await;
         }
-        Ok(())
+        let scope = self.scope_for(None)?;
+        sql::open_parameters(&oids, &scope.context())
     }
 
     /// Counts a run by its verdict.
