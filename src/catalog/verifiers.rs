@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::{Client, types::Type};
 use zeroize::Zeroizing;
 
 use super::{Connect, LoadError};
-use crate::config::Verifier;
+use crate::config::{Shape, Shapes, Verifier};
 
 /// How long one read may take.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -17,6 +17,16 @@ const AT_A_TIME: usize = 16;
 
 const READ: &str = "SELECT a.rolpassword, a.rolcanlogin, a.rolvaliduntil IS NOT NULL AND a.rolvaliduntil < pg_catalog.now() \
     FROM pg_catalog.pg_authid AS a WHERE a.rolname = $1";
+
+/// Rounds and length of salt (its base64, without padding) of every verifier, and how many have them.
+const SHAPES: &str = "SELECT pg_catalog.split_part(v.salted, ':', 1), \
+    pg_catalog.length(pg_catalog.rtrim(pg_catalog.split_part(v.salted, ':', 2), '=')), pg_catalog.count(*) \
+    FROM (SELECT pg_catalog.split_part(a.rolpassword, '$', 2) AS salted FROM pg_catalog.pg_authid AS a \
+        WHERE a.rolcanlogin AND a.rolpassword LIKE 'SCRAM-SHA-256$%') AS v GROUP BY 1, 2";
+/// What the next verifier would have, where there is none: PostgreSQL 16 and later.
+const ROUNDS: &str = "SELECT pg_catalog.current_setting('scram_iterations', true)";
+/// How long the shapes are kept.
+const SHAPES_FOR: Duration = Duration::from_secs(60);
 
 /// What the database keeps of a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +51,7 @@ pub struct Verifiers {
     connect: Connect,
     client: Mutex<Option<std::sync::Arc<Client>>>,
     turns: Semaphore,
+    shapes: Mutex<Option<(Instant, Shapes)>>,
 }
 
 impl std::fmt::Debug for Verifiers {
@@ -52,16 +63,17 @@ impl std::fmt::Debug for Verifiers {
 impl Verifiers {
     /// Over a connection of the proxy's own login, made when it is first needed and again when it has broken.
     pub fn new(connect: Connect) -> Self {
-        Self { connect, client: Mutex::new(None), turns: Semaphore::new(AT_A_TIME) }
+        Self { connect, client: Mutex::new(None), turns: Semaphore::new(AT_A_TIME), shapes: Mutex::new(None) }
     }
 
-    /// What the database keeps of this login now.
+    /// What the database keeps of this login now, and what its verifiers look like from outside (read once a minute, whoever
+    /// asks).
     ///
     /// # Errors
     /// [`LoadError`]: the database is away, or does not let the proxy's login read `pg_authid` (42501).
-    pub async fn read(&self, login: &str) -> Result<Kept, LoadError> {
+    pub async fn read(&self, login: &str) -> Result<(Kept, Shapes), LoadError> {
         let work = async {
-            let Ok(_turn) = self.turns.acquire().await else { return Ok(Kept::Unknown) };
+            let Ok(_turn) = self.turns.acquire().await else { return Ok((Kept::Unknown, Shapes::default())) };
             // A connection that broke while it was idle is noticed with the first query on it.
             match self.read_on(login, false).await {
                 Err(LoadError::Query(error)) if error.as_db_error().is_none() || error.is_closed() => {
@@ -74,7 +86,7 @@ impl Verifiers {
         timeout(LONGEST, work).await.unwrap_or(Err(LoadError::Timeout(LONGEST.as_secs())))
     }
 
-    async fn read_on(&self, login: &str, fresh: bool) -> Result<Kept, LoadError> {
+    async fn read_on(&self, login: &str, fresh: bool) -> Result<(Kept, Shapes), LoadError> {
         let client = {
             let mut open = self.client.lock().await;
             match open.as_ref().filter(|client| !fresh && !client.is_closed()) {
@@ -83,16 +95,45 @@ impl Verifiers {
             }
         };
         let rows = client.query_typed(READ, &[(&login, Type::TEXT)]).await?;
-        let Some(row) = rows.first() else { return Ok(Kept::Unknown) };
+        let shapes = self.shapes(&client).await?;
+        let Some(row) = rows.first() else { return Ok((Kept::Unknown, shapes)) };
         let password: Option<String> = row.try_get(0)?;
         let password = password.map(Zeroizing::new);
         let (may, expired): (bool, bool) = (row.try_get(1)?, row.try_get(2)?);
-        Ok(match password {
+        let kept = match password {
             _ if !may => Kept::NoLogin,
             _ if expired => Kept::Expired,
             None => Kept::NoPassword,
             Some(text) => text.parse().map_or(Kept::NotScram, Kept::Scram),
-        })
+        };
+        Ok((kept, shapes))
+    }
+
+    async fn shapes(&self, client: &Client) -> Result<Shapes, LoadError> {
+        let mut cached = self.shapes.lock().await;
+        if let Some((read, shapes)) = cached.as_ref()
+            && read.elapsed() < SHAPES_FOR
+        {
+            return Ok(shapes.clone());
+        }
+        let mut counts = Vec::new();
+        for row in client.query_typed(SHAPES, &[]).await? {
+            let (rounds, salt, count): (String, i32, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            // Four characters of base64 are three bytes.
+            let salt = usize::try_from(salt).unwrap_or_default().saturating_mul(3) / 4;
+            let shape = Shape { rounds: rounds.parse().unwrap_or_default(), salt };
+            counts.push((shape, u32::try_from(count).unwrap_or(u32::MAX)));
+        }
+        if counts.is_empty() {
+            let row = client.query_typed(ROUNDS, &[]).await?;
+            let rounds: Option<String> = row.first().map(|row| row.try_get(0)).transpose()?.flatten();
+            if let Some(rounds) = rounds.and_then(|rounds| rounds.parse().ok()) {
+                counts.push((Shape { rounds, ..Shape::default() }, 1));
+            }
+        }
+        let shapes = Shapes::counted(counts);
+        *cached = Some((Instant::now(), shapes.clone()));
+        Ok(shapes)
     }
 }
 

@@ -7,7 +7,7 @@ use super::database::{self, Database};
 use crate::catalog::{LoadError, Verifiers};
 use crate::config::{AuthMethod, Config};
 use crate::policy::PolicySet;
-use crate::server::{Asked, Method, OwnLogin, ask};
+use crate::server::{Asked, Method, OwnLogin, OwnLogins, ask};
 
 /// What was found at the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) fn method(config: &Config, database: &Database) -> Result<Method, Str
                 };
                 logins.insert(login.name.clone(), own);
             }
-            Method::Scram(Arc::new(logins))
+            Method::Scram(Arc::new(OwnLogins::new(logins)))
         }
     })
 }
@@ -63,7 +63,10 @@ pub(super) async fn trouble(
             }
             policies.logins().map(str::to_owned).collect()
         }
-        AuthMethod::Scram => config.logins.iter().map(|login| login.upstream_login.clone()).collect(),
+        AuthMethod::Scram => {
+            found.extend(superusers(config, policies, database).await?);
+            config.logins.iter().map(|login| login.upstream_login.clone()).collect()
+        }
     };
     let servers = database::servers(config)?;
     let (mut open, mut weak) = (Vec::new(), Vec::new());
@@ -90,6 +93,26 @@ pub(super) async fn trouble(
     }
     Ok(found)
 }
+
+/// Logins that policies govern and that are superusers at the database: its own rights would hold nobody back.
+async fn superusers(config: &Config, policies: &PolicySet, database: &Database) -> Result<Vec<Trouble>, String> {
+    let governed = |name: &str| policies.role_of(name).is_none_or(|role| role.unrestricted.is_none());
+    let logins: Vec<&str> =
+        config.logins.iter().filter(|login| governed(&login.name)).map(|login| login.upstream_login.as_str()).collect();
+    let client = database.client().await?;
+    let rows = client.query(SUPERUSERS, &[&logins]).await.map_err(|error| error.to_string())?;
+    let names = rows.iter().filter_map(|row| row.try_get::<_, String>(0).ok());
+    Ok(names
+        .map(|name| {
+            Trouble::Wrong(format!(
+                "`{name}` is an `upstream_login` and a superuser of the database, so that the database's own rights hold nobody back: \
+                 give each login a role with the rights that it needs"
+            ))
+        })
+        .collect())
+}
+
+const SUPERUSERS: &str = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolsuper AND rolname = ANY($1::text[])";
 
 /// Whether the proxy's own login may read `pg_authid`.
 async fn readable(verifiers: &Verifiers, catalog_login: &str) -> Result<Option<Trouble>, String> {

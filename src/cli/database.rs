@@ -1,22 +1,18 @@
 //! The proxy's own connection: for the catalog, and to see whether the database is there.
 
-use std::time::Duration;
-
 use tokio_postgres::{Client, Config as Connection};
 
 use crate::catalog::{CatalogStore, Connect, LoadError, RelationName, Verifiers};
-use crate::config::{Config, UpstreamAddress};
+use crate::config::Config;
 use crate::policy::PolicySet;
-use crate::upstream::{Address, Servers, TlsMode, UpstreamTls};
-
-/// How long the database may take to answer a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::upstream::{Address, DriveError, Servers, TlsMode, UpstreamTls, drive};
 
 /// One database of a server that was reached.
 #[derive(Debug, Clone)]
 pub(super) struct Database {
     /// Its name.
     pub(super) name: String,
+    address: Address,
     connection: Connection,
     tls: UpstreamTls,
 }
@@ -31,8 +27,9 @@ impl Database {
         let tls = upstream_tls(config)?;
         let mut last = "no address of a database is configured".to_owned();
         for address in &config.upstream.addresses {
-            let connection = connection(config, address, &tls)?;
-            match Self::on(&connection, &tls, policies, name).await {
+            let connection = connection(config)?;
+            let at: Address = address.to_string().parse().map_err(|error| format!("{error}"))?;
+            match Self::on(&at, &connection, &tls, policies, name).await {
                 Ok(database) => return Ok(database),
                 Err(error) => last = format!("the database at {address}: {error}"),
             }
@@ -41,6 +38,7 @@ impl Database {
     }
 
     async fn on(
+        address: &Address,
         connection: &Connection,
         tls: &UpstreamTls,
         policies: &PolicySet,
@@ -49,7 +47,7 @@ impl Database {
         let named = |name: &str| {
             let mut connection = connection.clone();
             connection.dbname(name);
-            Self { name: name.to_owned(), connection, tls: tls.clone() }
+            Self { name: name.to_owned(), address: address.clone(), connection, tls: tls.clone() }
         };
         if let Some(name) = name {
             let database = named(name);
@@ -99,17 +97,10 @@ impl Database {
     /// # Errors
     /// In words for the operator.
     pub(super) async fn client(&self) -> Result<Client, String> {
-        self.open().await.map_err(|error| described(&error))
-    }
-
-    async fn open(&self) -> Result<Client, tokio_postgres::Error> {
-        let (client, connection) = self.connection.connect(self.tls.clone()).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "the proxy's own connection ended");
-            }
-        });
-        Ok(client)
+        drive(&self.address, &self.tls, &self.connection).await.map_err(|error| match &error {
+            DriveError::Io(error) => format!("error connecting to server: {error}"),
+            DriveError::Driver(error) => described(error),
+        })
     }
 
     /// Makes connections for those that keep one.
@@ -117,7 +108,7 @@ impl Database {
         let database = self.clone();
         Box::new(move || {
             let database = database.clone();
-            Box::pin(async move { database.open().await.map_err(|error| LoadError::Connect(described(&error))) })
+            Box::pin(async move { database.client().await.map_err(LoadError::Connect) })
         })
     }
 
@@ -146,7 +137,7 @@ impl Database {
     pub(super) fn called(&self, name: &str) -> Self {
         let mut connection = self.connection.clone();
         connection.dbname(name);
-        Self { name: name.to_owned(), connection, tls: self.tls.clone() }
+        Self { name: name.to_owned(), address: self.address.clone(), connection, tls: self.tls.clone() }
     }
 }
 
@@ -181,19 +172,9 @@ pub(super) fn servers(config: &Config) -> Result<Servers, String> {
     Ok(Servers::new(addresses.map_err(|error| format!("{error}"))?, upstream_tls(config)?))
 }
 
-fn connection(config: &Config, address: &UpstreamAddress, tls: &UpstreamTls) -> Result<Connection, String> {
+fn connection(config: &Config) -> Result<Connection, String> {
     let mut connection = Connection::new();
-    match address {
-        UpstreamAddress::Tcp(tcp) => {
-            tls.apply(&mut connection);
-            connection.host(&tcp.host).port(tcp.port)
-        }
-        UpstreamAddress::Unix { directory, port } => {
-            UpstreamTls::disabled().apply(&mut connection);
-            connection.host_path(directory).port(*port)
-        }
-    };
-    connection.user(&config.upstream.catalog_login).application_name("pgpurpose").connect_timeout(CONNECT_TIMEOUT);
+    connection.user(&config.upstream.catalog_login).application_name("pgpurpose");
     if let Some(source) = &config.upstream.catalog_password {
         connection.password(source.read()?.expose());
     }

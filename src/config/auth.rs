@@ -115,6 +115,7 @@ pub(super) fn logins(
     document: &mut Document,
     sections: Vec<Section<'_>>,
     method: Option<AuthMethod>,
+    upstream: Option<&Upstream>,
     top: &Place,
     base: &Path,
 ) -> Vec<Login> {
@@ -146,6 +147,15 @@ pub(super) fn logins(
         let upstream_login = upstream_login.map_or_else(|| name.value.clone(), |login| login.value);
         if logins.iter().any(|login| login.name == name.value) {
             document.fault(&name.place, format!("login `{}` stands here twice", name.value));
+        }
+        if upstream.is_some_and(|upstream| upstream.catalog_login == upstream_login) {
+            document.fault(
+                &place,
+                format!(
+                    "`{}` has the proxy's own login as `upstream_login`, which may read what no application may: give it one of its own",
+                    name.value
+                ),
+            );
         }
         if let Some(other) = logins.iter().find(|login| login.upstream_login == upstream_login) {
             document.fault(

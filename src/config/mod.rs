@@ -16,4 +16,4 @@ pub use server::{
     Admin, Audit, AuditSync, Auth, AuthMethod, ClientCertificate, Config, Limits, Listen, Login, Mode, Policy,
     ServerTls, Upstream, UpstreamTls,
 };
-pub use verifier::{DIGEST, Verifier};
+pub use verifier::{DIGEST, Shape, Shapes, Verifier};

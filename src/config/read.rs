@@ -50,7 +50,8 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
     let section = top.section("auth", document);
     let auth = auth::read(document, section, &top.place.clone(), upstream.as_ref(), listen.tls.as_ref());
     let sections = top.sections("logins", document);
-    let logins = auth::logins(document, sections, auth.as_ref().map(|auth| auth.method), &top.place.clone(), base);
+    let method = auth.as_ref().map(|auth| auth.method);
+    let logins = auth::logins(document, sections, method, upstream.as_ref(), &top.place.clone(), base);
     let policy = top.section("policy", document);
     if policy.is_none() {
         document.fault(&top.place.clone(), "`[policy]` is missing: it says which policies are in force");

@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 pub const DIGEST: usize = 32;
 /// Rounds that are still taken: a client that is told more would compute for minutes.
 const MOST_ROUNDS: u32 = 10_000_000;
+/// Bytes of salt that are still told.
+const LONGEST_SALT: usize = 1024;
 
 /// A SCRAM-SHA-256 verifier in PostgreSQL's form, `SCRAM-SHA-256$ROUNDS:SALT$STOREDKEY:SERVERKEY` (RFC 5803). Its keys are
 /// not printed, and their memory is overwritten when it is dropped.
@@ -38,6 +40,67 @@ impl Verifier {
     /// `ServerKey`, for the one place that signs.
     pub fn server_key(&self) -> &[u8; DIGEST] {
         &self.server_key
+    }
+}
+
+/// What everybody sees of a verifier: a client that asks to log in is told both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shape {
+    /// Rounds of PBKDF2.
+    pub rounds: u32,
+    /// Bytes of the salt.
+    pub salt: usize,
+}
+
+impl Default for Shape {
+    /// PostgreSQL's own (`scram_iterations`).
+    fn default() -> Self {
+        Self { rounds: 4096, salt: 16 }
+    }
+}
+
+/// Which shapes the verifiers of a server have, and how many have each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shapes(Vec<(Shape, u32)>);
+
+impl Default for Shapes {
+    fn default() -> Self {
+        Self(vec![(Shape::default(), 1)])
+    }
+}
+
+impl Shapes {
+    /// From counts of each; what cannot be is left out, and where nothing is left it is [`Shape::default`].
+    pub fn counted(counts: impl IntoIterator<Item = (Shape, u32)>) -> Self {
+        let possible = |(shape, count): &(Shape, u32)| {
+            (1..=MOST_ROUNDS).contains(&shape.rounds) && (1..=LONGEST_SALT).contains(&shape.salt) && *count > 0
+        };
+        let mut counts: Vec<_> = counts.into_iter().filter(possible).collect();
+        counts.sort_unstable();
+        if counts.is_empty() { Self::default() } else { Self(counts) }
+    }
+
+    /// Those of verifiers.
+    pub fn of<'a>(verifiers: impl IntoIterator<Item = &'a Verifier>) -> Self {
+        let mut counts = std::collections::BTreeMap::<Shape, u32>::new();
+        for verifier in verifiers {
+            let count = counts.entry(Shape { rounds: verifier.rounds, salt: verifier.salt.len() }).or_default();
+            *count = count.saturating_add(1);
+        }
+        Self::counted(counts)
+    }
+
+    /// One of them: over all values of `draw` each comes as often as it is there.
+    pub fn at(&self, draw: u32) -> Shape {
+        let all: u128 = self.0.iter().map(|(_, count)| u128::from(*count)).sum();
+        let mut point = (u128::from(draw) * all) >> u32::BITS;
+        for (shape, count) in &self.0 {
+            match point.checked_sub(u128::from(*count)) {
+                Some(rest) => point = rest,
+                None => return *shape,
+            }
+        }
+        Shape::default()
     }
 }
 

@@ -12,13 +12,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::gate::{Gate, Seat, SessionLimits};
-use super::login::{Peer, login, refused, session_id};
+use super::login::login;
+use super::peer::{Attempt, Peer, too_many};
 use super::prove::Method;
 use super::startup::{NoSession, negotiate, say};
 use super::tls::ListenTls;
-use crate::audit::SessionFacts;
 use crate::config::{ClientCertificate, Limits};
-use crate::error::{Refusal, SqlState, Stage};
 use crate::session::{Session, Shared, stopped};
 use crate::sql::TokenKey;
 use crate::upstream::Servers;
@@ -238,32 +237,43 @@ impl Worker {
     async fn connection(self: Arc<Self>, io: Box<dyn crate::wire::Io>, from: SocketAddr) {
         let pending = self.gate.enter(from.ip());
         let mut shutdown = self.shutdown.clone();
-        let starting = tokio::time::timeout(self.options.login_timeout, self.begin(io, from));
-        let session = tokio::select! {
-            session = starting => session.ok().flatten(),
-            // Not answered: an answer would cost as much as the login.
-            () = pending.ended() => {
-                self.shared.metrics.logins_refused.bump();
-                None
-            }
-            () = stopped(&mut shutdown) => None,
+        let mut attempt = Attempt::new(from);
+        let starting = tokio::time::timeout(self.options.login_timeout, self.begin(io, from, &mut attempt));
+        // Neither is answered: an answer would cost as much as the login.
+        let (session, cut) = tokio::select! {
+            session = starting => match session {
+                Ok(session) => (session, None),
+                Err(_) => (None, Some(("57014", "the login was not finished in time"))),
+            },
+            () = pending.ended() => (None, Some(("53300", "the connection had not logged in, and made room for others"))),
+            () = stopped(&mut shutdown) => (None, None),
         };
         drop(pending);
+        if let Some((sqlstate, reason)) = cut {
+            attempt.refused(&self.shared, sqlstate, reason);
+        }
         if let Some((session, _seat)) = session {
             session.run(shutdown).await;
         }
     }
 
     /// Start-up and login; the client was told where there is no session.
-    async fn begin(&self, io: Box<dyn crate::wire::Io>, from: SocketAddr) -> Option<(Session, Seat)> {
-        let mut link = Some(Link::new(io, self.pool.clone()));
+    async fn begin(
+        &self,
+        io: Box<dyn crate::wire::Io>,
+        from: SocketAddr,
+        attempt: &mut Attempt,
+    ) -> Option<(Session, Seat)> {
+        let mut link = Some(Link::new(io, self.pool.clone()).secret());
         let (startup, tls) = match negotiate(&mut link, self.options.tls.as_ref(), &self.shared).await {
             Ok(startup) => startup,
             Err(why) => {
-                if let NoSession::Refused(refusal) = &why {
-                    let facts =
-                        SessionFacts { session: session_id(), client: from.to_string(), ..SessionFacts::default() };
-                    refused(&self.shared, &facts, refusal.sqlstate.as_str(), &refusal.message);
+                match &why {
+                    NoSession::Refused(refusal) => {
+                        attempt.refused(&self.shared, refusal.sqlstate.as_str(), &refusal.message);
+                    }
+                    NoSession::Handshake(error) => attempt.refused(&self.shared, "08P01", error),
+                    NoSession::Silent | NoSession::Failed(..) | NoSession::Told(_) => {}
                 }
                 tell(link.as_mut()?, &why).await;
                 return None;
@@ -271,13 +281,14 @@ impl Worker {
         };
         let mut client = link?;
         if self.gate.is_full() {
-            let refusal =
-                Refusal::new(Stage::Session, SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
+            let refusal = too_many();
+            attempt.names(&startup);
+            attempt.refused(&self.shared, refusal.sqlstate.as_str(), &refusal.message);
             say(&mut client, &refusal).await;
             return None;
         }
         let peer = Peer { from, tls, gate: &self.gate };
-        match login(client, &startup, &peer, &self.options, &self.shared, &self.pool).await {
+        match login(client, &startup, &peer, &self.options, &self.shared, &self.pool, attempt).await {
             Ok((login, seat)) => Some((Session::new(Arc::clone(&self.shared), login), seat)),
             Err((mut client, why)) => {
                 tell(&mut client, &why).await;
@@ -289,7 +300,7 @@ impl Worker {
 
 async fn tell(client: &mut Link, why: &NoSession) {
     match why {
-        NoSession::Silent => {}
+        NoSession::Silent | NoSession::Handshake(_) => {}
         NoSession::Refused(refusal) | NoSession::Failed(refusal, _) => say(client, refusal).await,
         NoSession::Told(fields) => {
             fields.encode(b'E', &mut client.out);

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use bytes::BufMut;
 
 use super::accept::Options;
-use super::gate::{Gate, Seat};
+use super::gate::Seat;
 use super::parameters::{self, FIXED, Wanted};
+use super::peer::{Attempt, Peer, too_many};
 use super::prove::{Credential, failed, prove};
 use super::relay_auth::{Greeting, exchange, gone, search_path};
 use super::startup::{NoSession, PeerTls, takes_long_key};
@@ -29,13 +30,6 @@ const KEY_BYTES: usize = 7_000;
 /// The purpose of an unrestricted role that has none.
 const UNRESTRICTED: &str = "unrestricted";
 
-/// Whose connection it is.
-pub(super) struct Peer<'a> {
-    pub(super) from: std::net::SocketAddr,
-    pub(super) tls: Option<PeerTls>,
-    pub(super) gate: &'a Arc<Gate>,
-}
-
 /// Logs in, writes the event, and gives everything that a session needs.
 pub(super) async fn login(
     mut client: Link,
@@ -44,29 +38,33 @@ pub(super) async fn login(
     options: &Options,
     shared: &Arc<Shared>,
     pool: &Pool,
+    attempt: &mut Attempt,
 ) -> Result<(Login, Seat), (Link, NoSession)> {
-    let mut facts = SessionFacts { session: session_id(), client: peer.from.to_string(), ..SessionFacts::default() };
-    match try_login(&mut client, startup, peer, options, shared, pool, &mut facts).await {
+    attempt.names(startup);
+    match try_login(&mut client, startup, peer, options, shared, pool, &mut attempt.facts).await {
         Ok(parts) => {
             let Ready { upstream, role, policies, catalog, purpose, search_path, key, seat } = parts;
-            peer.gate.succeeded(peer.from.ip(), &facts.login);
+            peer.gate.succeeded(peer.from.ip(), &attempt.facts.login);
+            let facts = std::mem::take(&mut attempt.facts);
             Ok((Login { client, upstream, facts, role, policies, catalog, purpose, search_path, key }, seat))
         }
         Err(why) => {
-            if guessed(&why) {
-                // Whoever guesses waits, and what waits counts against its address.
-                tokio::time::sleep(peer.gate.failed(peer.from.ip(), &facts.login)).await;
-            }
             let (sqlstate, reason) = match &why {
-                NoSession::Silent => return Err((client, why)),
+                NoSession::Silent | NoSession::Handshake(_) => return Err((client, why)),
                 NoSession::Failed(refusal, reason) => {
-                    tracing::warn!(login = facts.login, client = facts.client, reason, "a login failed");
+                    let (login, client) = (&attempt.facts.login, &attempt.facts.client);
+                    tracing::warn!(login, client, reason, "a login failed");
                     (refusal.sqlstate.as_str(), *reason)
                 }
                 NoSession::Refused(refusal) => (refusal.sqlstate.as_str(), refusal.message.as_str()),
                 NoSession::Told(fields) => (fields.sqlstate().unwrap_or("XX000"), "the database refused the login"),
             };
-            refused(shared, &facts, sqlstate, reason);
+            attempt.refused(shared, sqlstate, reason);
+            if guessed(&why) {
+                // Whoever guesses waits, and what waits counts against its address. It is in the log by then: who waits may be
+                // cut off.
+                tokio::time::sleep(peer.gate.failed(peer.from.ip(), &attempt.facts.login)).await;
+            }
             Err((client, why))
         }
     }
@@ -77,19 +75,10 @@ fn guessed(why: &NoSession) -> bool {
     let state = match why {
         NoSession::Failed(refusal, _) => Some(refusal.sqlstate.as_str()),
         NoSession::Told(fields) => fields.sqlstate(),
-        NoSession::Silent | NoSession::Refused(_) => None,
+        NoSession::Silent | NoSession::Handshake(_) | NoSession::Refused(_) => None,
     };
     // `invalid_password`, `invalid_authorization_specification`
     state.is_some_and(|state| state == "28P01" || state == "28000")
-}
-
-/// Notes a connection that came to no session.
-pub(super) fn refused(shared: &Shared, facts: &SessionFacts, sqlstate: &str, reason: &str) {
-    shared.metrics.logins_refused.bump();
-    let event = Event::LoginRefused { session: Cow::Borrowed(facts), sqlstate, reason };
-    if let Ok(record) = event.record() {
-        shared.audit.note(record);
-    }
 }
 
 struct Ready {
@@ -112,38 +101,43 @@ async fn try_login(
     pool: &Pool,
     facts: &mut SessionFacts,
 ) -> Result<Ready, NoSession> {
-    if let Some(login) = startup.parameter("user") {
-        login.clone_into(&mut facts.login);
-    }
     let wanted = parameters::read(startup).map_err(NoSession::Refused)?;
     facts.database.clone_from(&wanted.database);
     facts.application.clone_from(&wanted.application);
 
-    if !peer.gate.may_try(peer.from.ip(), &wanted.login) {
-        let message = "too many failed logins";
-        let refusal = Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message);
-        return Err(NoSession::Refused(refusal.hint("try again in a minute")));
-    }
+    peer.may_try(&wanted.login)?;
     let tls = peer.tls.as_ref();
-    let credential = prove(client, &wanted.login, tls, &options.method, &peer.gate.secret).await?;
-    certificate_fits(&wanted.login, tls, &options.client_certificate)?;
-    let seat = peer.gate.seat(peer.from.ip(), &wanted.login).ok_or_else(|| {
-        NoSession::Refused(Refusal::new(
-            Stage::Session,
-            SqlState::TOO_MANY_CONNECTIONS,
-            "sorry, too many clients already",
-        ))
-    })?;
+    let credential = prove(client, &wanted.login, peer, &options.method).await?;
     let policies = shared.policies.load_full();
-    let role =
-        policies.role_of(&wanted.login).cloned().ok_or_else(|| no_role(&wanted.login)).map_err(NoSession::Refused)?;
-    facts.role = Some(role.name.clone());
-    facts.recipient = Some(role.recipient.clone());
-    let purpose = purpose_of(&wanted, &role, &policies, shared.observe).map_err(NoSession::Refused)?;
-    facts.purpose = Some(purpose.clone());
-
-    let (mut upstream, greeting) =
-        reach(client, &wanted, &purpose, &role, &policies, options, &shared.metrics, pool, &credential).await?;
+    let way =
+        Way { wanted: &wanted, options, metrics: &shared.metrics, pool, credential: &credential, tls: tls.is_some() };
+    let admitted = certificate_fits(&wanted.login, tls, &options.client_certificate)
+        .and_then(|()| admit(&wanted, &policies, shared.observe, facts).map_err(NoSession::Refused));
+    let (role, purpose) = match admitted {
+        Ok(admitted) => admitted,
+        // Whoever has not proved anything yet learns nothing: the database is asked first.
+        Err(why) => {
+            if matches!(credential, Credential::Relay { .. }) {
+                reach(client, &way, Vec::new()).await?;
+            }
+            return Err(why);
+        }
+    };
+    let seat = || peer.gate.seat(peer.from.ip(), &wanted.login).ok_or_else(|| NoSession::Refused(too_many()));
+    // Where the database checks, a seat is for those that it has let in.
+    let early = if matches!(credential, Credential::Relay { .. }) { None } else { Some(seat()?) };
+    let told = [
+        ("pgpurpose.purpose", purpose.as_str()),
+        ("pgpurpose.role", &role.name),
+        ("pgpurpose.policy", policies.hash()),
+    ];
+    let told = told.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings = told.into_iter().chain(token_settings(&role, options.token_key.as_ref())).collect();
+    let (mut upstream, greeting) = reach(client, &way, settings).await?;
+    let seat = match early {
+        Some(seat) => seat,
+        None => seat()?,
+    };
     drop(credential);
     let search_path = search_path(&mut upstream).await.map_err(|_| gone())?;
     let catalog = catalog_of(&wanted, &role, shared).await.map_err(NoSession::Refused)?;
@@ -165,6 +159,8 @@ async fn try_login(
         return Err(NoSession::Refused(error.refusal()));
     }
 
+    client.no_longer_secret();
+    upstream.logged_in();
     frame(&mut client.out, b'R', |body| body.put_u32(0));
     for (name, value) in &greeting.statuses {
         frame(&mut client.out, b'S', |body| {
@@ -176,6 +172,21 @@ async fn try_login(
     backend::put_key_data(&mut client.out, key.pid, &key.secret);
     backend::ready(&mut client.out, Status::Idle);
     Ok(Ready { seat, upstream, role: Arc::new(role), policies, catalog, purpose, search_path, key })
+}
+
+/// Role and purpose of a session that is to be, and their facts.
+fn admit(
+    wanted: &Wanted,
+    policies: &PolicySet,
+    observe: bool,
+    facts: &mut SessionFacts,
+) -> Result<(Role, String), Refusal> {
+    let role = policies.role_of(&wanted.login).cloned().ok_or_else(|| no_role(&wanted.login))?;
+    facts.role = Some(role.name.clone());
+    facts.recipient = Some(role.recipient.clone());
+    let purpose = purpose_of(wanted, &role, policies, observe)?;
+    facts.purpose = Some(purpose.clone());
+    Ok((role, purpose))
 }
 
 /// Whether the client's certificate may go with this login.
@@ -210,21 +221,25 @@ async fn catalog_of(wanted: &Wanted, role: &Role, shared: &Shared) -> Result<Arc
     }
 }
 
-/// Connects and logs in at the first server that accepts writes.
-#[allow(clippy::too_many_arguments)]
+/// What a login at the database needs.
+struct Way<'a> {
+    wanted: &'a Wanted,
+    options: &'a Options,
+    metrics: &'a Metrics,
+    pool: &'a Pool,
+    credential: &'a Credential,
+    /// Whether the client came over TLS.
+    tls: bool,
+}
+
+/// Connects and logs in at the first server that accepts writes. `told`: settings of the proxy's own.
 async fn reach(
     client: &mut Link,
-    wanted: &Wanted,
-    purpose: &str,
-    role: &Role,
-    policies: &PolicySet,
-    options: &Options,
-    metrics: &Metrics,
-    pool: &Pool,
-    credential: &Credential,
+    way: &Way<'_>,
+    told: Vec<(String, String)>,
 ) -> Result<(Upstream, Greeting), NoSession> {
+    let Way { wanted, options, metrics, pool, credential, tls } = *way;
     let mut tries = options.upstream.count();
-    let keys = token_settings(role, options.token_key.as_ref());
     loop {
         tries = tries.saturating_sub(1);
         let (index, mut upstream) = options.upstream.connect(pool.clone()).await.map_err(|error| {
@@ -234,15 +249,10 @@ async fn reach(
         })?;
         let user = credential.upstream_login().unwrap_or(&wanted.login);
         let own = [("user", user), ("database", wanted.database.as_str())];
-        let told = [
-            ("pgpurpose.purpose", purpose),
-            ("pgpurpose.role", role.name.as_str()),
-            ("pgpurpose.policy", policies.hash()),
-        ];
         let settings = wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let keys = keys.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        upstream.start(own.into_iter().chain(settings).chain(FIXED.iter().copied()).chain(told).chain(keys));
-        let greeting = exchange(client, &mut upstream, credential).await?;
+        let told = told.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        upstream.start(own.into_iter().chain(settings).chain(FIXED.iter().copied()).chain(told));
+        let greeting = exchange(client, &mut upstream, credential, tls).await?;
         if options.upstream.count() < 2 || greeting.status("in_hot_standby") != Some("on") {
             options.upstream.writable(index);
             return Ok((upstream, greeting));
@@ -314,9 +324,4 @@ fn purpose_of(wanted: &Wanted, role: &Role, policies: &PolicySet, observe: bool)
 fn no_role(login: &str) -> Refusal {
     Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, format!("login `{login}` has no role in the policy"))
         .hint("name the login in `logins` of a role")
-}
-
-/// 128 random bits in hexadecimal.
-pub(super) fn session_id() -> String {
-    format!("{:032x}", rand::random::<u128>())
 }

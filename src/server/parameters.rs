@@ -58,6 +58,9 @@ const ALLOWED: &[&str] = &[
     "xmloption",
 ];
 
+/// The longest name that PostgreSQL keeps (`NAMEDATALEN` less one), in bytes.
+const LONGEST_NAME: usize = 63;
+
 /// The proxy's own setting.
 const PURPOSE: &str = "pgpurpose.purpose";
 
@@ -103,18 +106,33 @@ pub(super) fn read(startup: &Startup) -> Result<Wanted, Refusal> {
         let message = "no PostgreSQL user name specified in startup packet";
         return Err(Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message));
     }
-    let database = database.filter(|database| !database.is_empty()).unwrap_or(&wanted.login);
-    wanted.database = match database.rsplit_once('@') {
-        Some((database, purpose)) if !database.is_empty() && !purpose.is_empty() => {
+    wanted.database = match database.filter(|database| !database.is_empty()).map(|name| (name, name.rsplit_once('@'))) {
+        Some((_, Some((database, purpose)))) if !database.is_empty() && !purpose.is_empty() => {
             by_database = Some(purpose.to_owned());
             database.to_owned()
         }
-        _ => database.to_owned(),
+        Some((database, _)) => database.to_owned(),
+        // As PostgreSQL has it; a login is no place for a purpose.
+        None => wanted.login.clone(),
     };
+    // PostgreSQL cuts what is longer, and what it cuts would be another name than the one that was decided about.
+    if let Some(long) = [&wanted.login, &wanted.database].into_iter().find(|name| name.len() > LONGEST_NAME) {
+        let message = format!("name `{}...` is longer than {LONGEST_NAME} bytes", cut(long));
+        return Err(Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message));
+    }
     if wanted.purpose.is_none() {
         wanted.purpose = by_database;
     }
     Ok(wanted)
+}
+
+/// As much of a name as PostgreSQL keeps.
+pub(super) fn cut(name: &str) -> &str {
+    let mut end = name.len().min(LONGEST_NAME);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name.get(..end).unwrap_or_default()
 }
 
 fn setting(wanted: &mut Wanted, name: &str, value: String) -> Result<(), Refusal> {
@@ -132,7 +150,7 @@ fn setting(wanted: &mut Wanted, name: &str, value: String) -> Result<(), Refusal
         // It has that value anyway.
     } else if let Some(allowed) = ALLOWED.iter().find(|allowed| name.eq_ignore_ascii_case(allowed)) {
         if *allowed == "application_name" {
-            wanted.application.clone_from(&value);
+            cut(&value).clone_into(&mut wanted.application);
         }
         wanted.settings.retain(|(name, _)| name != allowed);
         wanted.settings.push(((*allowed).to_owned(), value));
@@ -204,6 +222,41 @@ mod tests {
         assert_eq!((both.database.as_str(), both.purpose.as_deref()), ("shop", Some("billing")));
         let none = wanted(&[("user", "a")]).unwrap();
         assert_eq!((none.database.as_str(), none.purpose.as_deref()), ("a", None));
+    }
+
+    #[test]
+    fn the_last_of_a_name_counts_as_in_postgresql() {
+        let twice = wanted(&[("user", "a"), ("database", "x"), ("user", "b"), ("database", "y@p")]).unwrap();
+        assert_eq!((twice.login.as_str(), twice.database.as_str(), twice.purpose.as_deref()), ("b", "y", Some("p")));
+        let message =
+            Startup { major: 3, minor: 0, parameters: vec![("user".into(), "a".into()), ("user".into(), "b".into())] };
+        assert_eq!(message.parameter("user"), Some("b"), "what the log says is what is checked");
+    }
+
+    #[test]
+    fn an_at_sign_names_a_purpose_in_the_database_only() {
+        let database = |parameters: &[(&str, &str)]| {
+            let wanted = wanted(parameters).unwrap();
+            (wanted.database, wanted.purpose)
+        };
+        let none = || None::<String>;
+        assert_eq!(database(&[("user", "thandi@shop.example")]), ("thandi@shop.example".into(), none()));
+        assert_eq!(
+            database(&[("user", "a"), ("database", "we@ird@billing")]),
+            ("we@ird".into(), Some("billing".into()))
+        );
+        assert_eq!(database(&[("user", "a"), ("database", "@x")]), ("@x".into(), none()));
+        assert_eq!(database(&[("user", "a"), ("database", "shop@")]), ("shop@".into(), none()));
+    }
+
+    #[test]
+    fn names_that_postgresql_would_cut_are_refused() {
+        let long = "x".repeat(64);
+        assert!(wanted(&[("user", &long)]).unwrap_err().message.contains("longer than 63 bytes"));
+        assert!(wanted(&[("user", "a"), ("database", &long)]).is_err());
+        assert!(wanted(&[("user", &"x".repeat(63))]).is_ok());
+        let application = wanted(&[("user", "a"), ("application_name", &"é".repeat(40))]).unwrap().application;
+        assert_eq!(application, "é".repeat(31), "cut between characters, as PostgreSQL shows it");
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::BufMut;
 
+use super::peer::Peer;
 use super::relay_auth::{SMALL, gone, password_message, unreadable};
 use super::scram::{self, Challenge, Keys, Wrong};
-use super::startup::{NoSession, PeerTls};
+use super::startup::NoSession;
 use crate::catalog::{Kept, Verifiers};
-use crate::config::{Secret, Verifier};
+use crate::config::{Secret, Shapes, Verifier};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::upstream::{Control, Upstream};
 use crate::wire::backend::{self, Authentication};
@@ -28,8 +29,8 @@ pub enum Method {
     },
     /// The proxy checks with what the database keeps.
     Passthrough(Arc<Verifiers>),
-    /// The proxy checks with its own logins, by name.
-    Scram(Arc<HashMap<String, OwnLogin>>),
+    /// The proxy checks with its own logins.
+    Scram(Arc<OwnLogins>),
 }
 
 impl Method {
@@ -40,6 +41,25 @@ impl Method {
             Self::Passthrough(_) => "passthrough",
             Self::Scram(_) => "scram",
         }
+    }
+}
+
+/// The proxy's own logins.
+#[derive(Debug)]
+pub struct OwnLogins {
+    by_name: HashMap<String, OwnLogin>,
+    shapes: Shapes,
+}
+
+impl OwnLogins {
+    /// By their names.
+    pub fn new(by_name: HashMap<String, OwnLogin>) -> Self {
+        let shapes = Shapes::of(by_name.values().map(|login| &login.verifier));
+        Self { by_name, shapes }
+    }
+
+    fn get(&self, name: &str) -> Option<&OwnLogin> {
+        self.by_name.get(name)
     }
 }
 
@@ -62,7 +82,7 @@ pub(super) enum Credential {
     /// The keys that the client's proof has shown.
     Keys(Keys),
     /// A password of a login of the proxy's own.
-    Own(Arc<HashMap<String, OwnLogin>>, String),
+    Own(Arc<OwnLogins>, String),
 }
 
 impl Credential {
@@ -79,21 +99,20 @@ impl Credential {
 pub(super) async fn prove(
     client: &mut Link,
     login: &str,
-    tls: Option<&PeerTls>,
+    peer: &Peer<'_>,
     method: &Method,
-    secret: &[u8; crate::config::DIGEST],
 ) -> Result<Credential, NoSession> {
-    let (known, why) = match method {
+    let (known, shapes, why) = match method {
         Method::Relay { allow_weak } => return Ok(Credential::Relay { allow_weak: *allow_weak }),
         Method::Scram(logins) => {
             let known = logins.get(login).map(|own| own.verifier.clone());
-            (known, "no such login in `[[logins]]`")
+            (known, logins.shapes.clone(), "no such login in `[[logins]]`")
         }
         Method::Passthrough(verifiers) => kept(verifiers, login).await?,
     };
     let is_known = known.is_some();
-    let verifier = known.unwrap_or_else(|| scram::mock(secret, login));
-    let end_point = tls.and_then(|tls| tls.end_point.as_deref());
+    let verifier = known.unwrap_or_else(|| scram::mock(&peer.gate.secret, login, &shapes));
+    let end_point = peer.tls.as_ref().and_then(|tls| tls.end_point.as_deref());
     let mechanisms: &[&str] = if end_point.is_some() { &[scram::PLUS, scram::PLAIN] } else { &[scram::PLAIN] };
     backend::put_sasl(&mut client.out, mechanisms);
     client.drain().await?;
@@ -109,7 +128,9 @@ pub(super) async fn prove(
     put_sasl_data(client, 11, challenge.first.as_bytes());
     client.drain().await?;
 
-    let last = zeroize::Zeroizing::new(password_message(client, LONGEST).await?);
+    let last = password_message(client, LONGEST).await?;
+    // Again: others from there may have failed meanwhile, and as many guesses at once are no more than one after the other.
+    peer.may_try(login)?;
     match challenge.answer(&last) {
         Ok((answer, keys)) if is_known => {
             put_sasl_data(client, 12, answer.as_bytes());
@@ -126,14 +147,14 @@ pub(super) async fn prove(
 }
 
 /// What the database keeps of a login; why it cannot log in, where it cannot.
-async fn kept(verifiers: &Verifiers, login: &str) -> Result<(Option<Verifier>, &'static str), NoSession> {
-    let kept = verifiers.read(login).await.map_err(|error| {
+async fn kept(verifiers: &Verifiers, login: &str) -> Result<(Option<Verifier>, Shapes, &'static str), NoSession> {
+    let (kept, shapes) = verifiers.read(login).await.map_err(|error| {
         tracing::error!(%error, "no login can be checked: `pg_authid` could not be read");
         let message = "the database cannot be reached";
         NoSession::Refused(Refusal::new(Stage::Session, SqlState::CANNOT_CONNECT, message))
     })?;
     let why = match kept {
-        Kept::Scram(verifier) => return Ok((Some(verifier), "")),
+        Kept::Scram(verifier) => return Ok((Some(verifier), shapes, "")),
         Kept::Unknown => "no such login in the database",
         Kept::NoLogin => "the role may not log in (NOLOGIN)",
         Kept::Expired => "the password has expired (VALID UNTIL)",
@@ -142,7 +163,7 @@ async fn kept(verifiers: &Verifiers, login: &str) -> Result<(Option<Verifier>, &
             "the login's password is kept as MD5: set `password_encryption = 'scram-sha-256'` and set the password again"
         }
     };
-    Ok((None, why))
+    Ok((None, shapes, why))
 }
 
 /// The body of a SASLInitialResponse: mechanism and message.
@@ -178,14 +199,22 @@ fn not_accepted(why: &'static str) -> NoSession {
     NoSession::Failed(Refusal::new(Stage::Session, SqlState::CANNOT_CONNECT, message), why)
 }
 
-/// Answers what the database asks for, up to the end of its exchange; AuthenticationOk comes after it.
+/// Answers what the database asks for, up to the end of its exchange; AuthenticationOk comes after it, with `proved`.
 pub(super) async fn answer(
     upstream: &mut Upstream,
     asked: &Authentication,
     credential: &Credential,
+    proved: bool,
 ) -> Result<(), NoSession> {
     let mechanisms = match asked {
-        Authentication::Ok => return Ok(()),
+        Authentication::Ok if proved || upstream.is_known() => return Ok(()),
+        Authentication::Ok => {
+            return Err(not_accepted(
+                "what answered asks for no proof and gives none, and neither does its address or certificate show that it is \
+                 the database: write `scram-sha-256` in its `pg_hba.conf`, or use `tls = \"verify-full\"`",
+            ));
+        }
+        Authentication::Sasl(_) if proved => return Err(unreadable()),
         Authentication::Sasl(mechanisms) => mechanisms,
         Authentication::Cleartext | Authentication::Md5 => {
             return Err(not_accepted(
@@ -245,12 +274,7 @@ pub(super) async fn answer(
 }
 
 /// Derives the keys of an own login's password, away from the sessions: it takes milliseconds.
-async fn derive(
-    logins: &Arc<HashMap<String, OwnLogin>>,
-    name: &str,
-    salt: Vec<u8>,
-    rounds: u32,
-) -> Result<Keys, NoSession> {
+async fn derive(logins: &Arc<OwnLogins>, name: &str, salt: Vec<u8>, rounds: u32) -> Result<Keys, NoSession> {
     let (logins, name) = (Arc::clone(logins), name.to_owned());
     let work = tokio::task::spawn_blocking(move || {
         let password = logins.get(&name)?.upstream_password.as_ref()?;

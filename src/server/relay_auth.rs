@@ -1,8 +1,10 @@
 //! Authentication by the database: the exchange is passed on.
 
 use tokio::io;
+use zeroize::Zeroizing;
 
 use super::prove::{self, Credential};
+use super::scram;
 use super::startup::NoSession;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::upstream::{Control, Upstream};
@@ -32,13 +34,16 @@ impl Greeting {
     }
 }
 
-/// Passes the exchange on until the database is ready or refuses. AuthenticationOk is left to the caller.
+/// Passes the exchange on until the database is ready or refuses. AuthenticationOk is left to the caller. `tls`: whether
+/// the client's side is encrypted.
 pub(super) async fn exchange(
     client: &mut Link,
     upstream: &mut Upstream,
     credential: &Credential,
+    tls: bool,
 ) -> Result<Greeting, NoSession> {
     let mut greeting = Greeting::default();
+    let mut proved = false;
     upstream.drain().await.map_err(|_| gone())?;
     loop {
         let header = upstream.message(SMALL).await.map_err(|_| gone())?;
@@ -48,10 +53,11 @@ pub(super) async fn exchange(
             b'R' => {
                 let asked = Authentication::decode(&body).map_err(|_| unreadable())?;
                 let Credential::Relay { allow_weak } = *credential else {
-                    prove::answer(upstream, &asked, credential).await?;
+                    prove::answer(upstream, &asked, credential, proved).await?;
+                    proved = true;
                     continue;
                 };
-                if authentication(client, upstream, header, &body, asked, allow_weak)? {
+                if authentication(client, upstream, header, &body, asked, Allow { weak: allow_weak, token: tls })? {
                     greeting.asked = true;
                     client.drain().await?;
                     let answer = password_message(client, SMALL).await?;
@@ -79,6 +85,18 @@ pub(super) async fn exchange(
     }
 }
 
+/// What may be passed on besides SCRAM.
+#[derive(Debug, Clone, Copy)]
+struct Allow {
+    /// A password in clear or as MD5.
+    weak: bool,
+    /// A bearer token: whoever reads it has it.
+    token: bool,
+}
+
+/// SASL with a token (RFC 7628), PostgreSQL 18.
+const TOKEN: &str = "OAUTHBEARER";
+
 /// Passes on what the database asks for; whether the client has to answer.
 fn authentication(
     client: &mut Link,
@@ -86,7 +104,7 @@ fn authentication(
     header: Header,
     body: &[u8],
     asked: Authentication,
-    allow_weak: bool,
+    allow: Allow,
 ) -> Result<bool, NoSession> {
     match asked {
         Authentication::Ok => Ok(false),
@@ -94,18 +112,29 @@ fn authentication(
             // Channel binding binds the client to the proxy's certificate, which the database does not know. A client
             // that sees a plain database offer nothing else accepts that; one before a database with TLS would have to
             // be lied to.
-            let plain: Vec<&str> =
-                mechanisms.iter().map(String::as_str).filter(|mechanism| !mechanism.ends_with("-PLUS")).collect();
-            if upstream.is_encrypted() && plain.len() != mechanisms.len() || plain.is_empty() {
+            let offers = |name: &str| mechanisms.iter().any(|mechanism| mechanism == name);
+            let mut relayed = vec![];
+            if offers(scram::PLAIN) {
+                relayed.push(scram::PLAIN);
+            }
+            if offers(TOKEN) && allow.token {
+                relayed.push(TOKEN);
+            }
+            if offers(TOKEN) && relayed.is_empty() {
+                let message = "the database asks for a token, which is relayed over TLS only";
+                let refusal = Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message);
+                return Err(NoSession::Refused(refusal.hint("connect with `sslmode=require` or stricter")));
+            }
+            if upstream.is_encrypted() && offers(scram::PLUS) || relayed.is_empty() {
                 let message = "the database asks for channel binding, which cannot be relayed";
                 return Err(NoSession::Refused(Refusal::unsupported(Stage::Session, message).hint(
                     "in the proxy's configuration, use another `[auth] method`, or `[upstream] tls = \"disable\"`",
                 )));
             }
-            backend::put_sasl(&mut client.out, &plain);
+            backend::put_sasl(&mut client.out, &relayed);
             Ok(true)
         }
-        Authentication::Cleartext | Authentication::Md5 if !allow_weak => {
+        Authentication::Cleartext | Authentication::Md5 if !allow.weak => {
             tracing::error!(
                 "the database asks for a password in clear or as MD5: write `scram-sha-256` in its `pg_hba.conf`, or, where that \
                  cannot be, `allow_weak = true` under `[auth]`"
@@ -134,7 +163,7 @@ fn pass(client: &mut Link, header: Header, body: &[u8]) {
 }
 
 /// The body of the client's answer.
-pub(super) async fn password_message(client: &mut Link, longest: usize) -> Result<Vec<u8>, NoSession> {
+pub(super) async fn password_message(client: &mut Link, longest: usize) -> Result<Zeroizing<Vec<u8>>, NoSession> {
     client.fill_to(HEADER).await?;
     let header =
         Header::read(client.input()).ok().flatten().filter(|header| header.tag == b'p' && header.body <= longest);
@@ -143,7 +172,7 @@ pub(super) async fn password_message(client: &mut Link, longest: usize) -> Resul
         return Err(NoSession::Refused(Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, message)));
     };
     client.fill_to(header.total()).await?;
-    let body = client.input().get(HEADER..header.total()).unwrap_or_default().to_vec();
+    let body = Zeroizing::new(client.input().get(HEADER..header.total()).unwrap_or_default().to_vec());
     client.consume(header.total());
     Ok(body)
 }

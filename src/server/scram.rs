@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::config::{DIGEST, Verifier};
+use crate::config::{DIGEST, Shapes, Verifier};
 
 /// Without channel binding.
 pub(super) const PLAIN: &str = "SCRAM-SHA-256";
@@ -80,11 +80,16 @@ pub(super) fn nonce() -> String {
 }
 
 /// A verifier for a login that has none: always the same for the same name, so that nobody sees by a changing salt that it
-/// is not there. Nothing proves to it.
-pub(super) fn mock(secret: &[u8; DIGEST], login: &str) -> Verifier {
+/// is not there, and with the rounds and the length of salt that real ones have, as often as they have them. Nothing proves
+/// to it.
+pub(super) fn mock(secret: &[u8; DIGEST], login: &str, shapes: &Shapes) -> Verifier {
     let part = |name: &str| hmac(secret, format!("{name} {login}").as_bytes());
-    let salt = part("salt").iter().copied().take(16).collect();
-    Verifier::new(salt, 4096, *part("stored"), *part("server"))
+    let draw = part("shape").first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    let shape = shapes.at(draw);
+    // Other rounds go with another salt, as where a password was changed.
+    let named = format!("salt {} ", shape.rounds);
+    let salt = (0..shape.salt.div_ceil(DIGEST)).flat_map(|block| *part(&format!("{named}{block}"))).take(shape.salt);
+    Verifier::new(salt.collect(), shape.rounds, *part("stored"), *part("server"))
 }
 
 /// The server's side, after its first message.

@@ -22,6 +22,8 @@ const NEWEST_MINOR: u16 = 2;
 pub(super) enum NoSession {
     /// The client is told no more than that; the operator is told why.
     Failed(Refusal, &'static str),
+    /// TLS could not begin, and has told the client so itself.
+    Handshake(String),
     /// Nothing is to be said: the peer went away, or asked for a cancel.
     Silent,
     /// The client is told.
@@ -139,7 +141,8 @@ fn no_bytes_behind(client: &Link) -> Result<(), NoSession> {
 async fn accept_tls(link: &mut Option<Link>, tls: &ListenTls, direct: bool) -> Result<PeerTls, NoSession> {
     let (io, read, pool) = link.take().ok_or(NoSession::Silent)?.into_parts();
     let loaded = tls.current();
-    let stream = TlsAcceptor::from(Arc::clone(&loaded.config)).accept(Prefixed::new(read, io)).await?;
+    let stream =
+        TlsAcceptor::from(Arc::clone(&loaded.config)).accept(Prefixed::new(read, io)).await.map_err(handshake)?;
     let connection = stream.get_ref().1;
     let agreed = connection.alpn_protocol() == Some(ALPN);
     let own = connection.peer_certificates().and_then(|chain| chain.first());
@@ -151,11 +154,20 @@ async fn accept_tls(link: &mut Option<Link>, tls: &ListenTls, direct: bool) -> R
             _ => "TLSv1.3",
         },
     };
-    *link = Some(Link::new(Box::new(stream), pool));
+    *link = Some(Link::new(Box::new(stream), pool).secret());
     if direct && !agreed {
         return Err(violation("direct TLS needs the ALPN protocol `postgresql`"));
     }
     Ok(peer)
+}
+
+/// What rustls refuses (a certificate that is missing or of nobody known, an old version) is worth a record; that the peer
+/// went away is not.
+fn handshake(error: io::Error) -> NoSession {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(inner) => NoSession::Handshake(format!("TLS could not begin: {inner}")),
+        None => NoSession::Silent,
+    }
 }
 
 /// Tells a client that wants a newer minor version, or options that are not known, what it gets.

@@ -27,6 +27,16 @@ pub enum Address {
 pub struct ParseAddressError(String);
 
 impl Address {
+    /// Whether it is on this machine.
+    pub fn is_here(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp { host, .. } => {
+                host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+            }
+        }
+    }
+
     /// The host to verify a certificate against.
     pub fn host(&self) -> Option<&str> {
         match self {

@@ -77,7 +77,7 @@ impl Servers {
             let Some(address) = self.addresses.get(index) else { continue };
             match tokio::time::timeout(CONNECT_TIMEOUT, open(address, &self.tls)).await {
                 Ok(Ok((io, secured))) => {
-                    let link = Link::new(io, pool);
+                    let link = Link::new(io, pool).secret();
                     return Ok((index, Upstream::new(link, address.clone(), self.tls.clone(), secured)));
                 }
                 Ok(Err(error)) => last = error,

@@ -5,43 +5,92 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_postgres::Config;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio_postgres::{Client, Config};
 
+use super::Address;
 use super::tls::{TlsMode, UpstreamTls, peer_end_point};
+use super::watched::{Proof, Watched};
 
-impl UpstreamTls {
-    /// Tells the driver when to use TLS. A Unix socket never does.
-    pub fn apply(&self, config: &mut Config) {
-        config.ssl_mode(match self.mode {
-            TlsMode::Disable => SslMode::Disable,
-            TlsMode::Prefer => SslMode::Prefer,
-            TlsMode::Require | TlsMode::VerifyFull => SslMode::Require,
-        });
+/// How long one connection may take, without its login.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connects for the proxy's own purposes, with login and password of `config`. The password leaves only as a SCRAM proof,
+/// whatever the database asks for.
+///
+/// # Errors
+/// Those of the stream and of the driver.
+pub async fn drive(address: &Address, tls: &UpstreamTls, config: &Config) -> Result<Client, DriveError> {
+    match address {
+        Address::Unix(path) => {
+            let stream = in_time(UnixStream::connect(path)).await?;
+            let connector = Connector { config: None, name: None, proof: Proof::None };
+            login(Watched::new(stream, Proof::None, false), connector, config, SslMode::Disable).await
+        }
+        Address::Tcp { host, port } => {
+            let stream = in_time(TcpStream::connect((host.as_str(), *port))).await?;
+            stream.set_nodelay(true).map_err(DriveError::Io)?;
+            let proof = if address.is_here() { Proof::None } else { Proof::Needed };
+            let inside = if tls.is_verified() { Proof::None } else { proof };
+            let name = ServerName::try_from(host.clone()).ok();
+            let connector = Connector { config: tls.config.clone(), name, proof: inside };
+            let mode = match tls.mode {
+                TlsMode::Disable => SslMode::Disable,
+                TlsMode::Prefer => SslMode::Prefer,
+                TlsMode::Require | TlsMode::VerifyFull => SslMode::Require,
+            };
+            login(Watched::new(stream, proof, mode != SslMode::Disable), connector, config, mode).await
+        }
     }
+}
+
+async fn in_time<S>(connect: impl Future<Output = io::Result<S>>) -> Result<S, DriveError> {
+    let connected = timeout(CONNECT_TIMEOUT, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    connected.map_err(DriveError::Io)
+}
+
+async fn login<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    connector: Connector,
+    config: &Config,
+    mode: SslMode,
+) -> Result<Client, DriveError> {
+    let mut config = config.clone();
+    config.ssl_mode(mode);
+    let (client, connection) = config.connect_raw(stream, connector).await.map_err(DriveError::Driver)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "the proxy's own connection ended");
+        }
+    });
+    Ok(client)
+}
+
+/// Why the proxy itself could not log in.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The stream.
+    #[error(transparent)]
+    Io(io::Error),
+    /// The login.
+    #[error(transparent)]
+    Driver(tokio_postgres::Error),
 }
 
 /// One connection's TLS; without both, none can begin.
 #[derive(Debug)]
-pub struct Connector {
+struct Connector {
     config: Option<Arc<ClientConfig>>,
     name: Option<ServerName<'static>>,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for UpstreamTls {
-    type Stream = Encrypted<S>;
-    type TlsConnect = Connector;
-    type Error = io::Error;
-
-    fn make_tls_connect(&mut self, domain: &str) -> io::Result<Connector> {
-        // Called for every address, whether TLS is used or not; a Unix socket has no name.
-        Ok(Connector { config: self.config.clone(), name: ServerName::try_from(domain.to_owned()).ok() })
-    }
+    proof: Proof,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Connector {
@@ -55,17 +104,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Conne
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS needs a host name, and `tls` to say how"));
             };
             let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await?;
-            Ok(Encrypted(Box::new(stream)))
+            Ok(Encrypted(Watched::new(Box::new(stream), self.proof, false)))
         })
     }
 }
 
 /// A stream over TLS.
-pub struct Encrypted<S>(Box<tokio_rustls::client::TlsStream<S>>);
+struct Encrypted<S>(Watched<Box<tokio_rustls::client::TlsStream<S>>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
     fn channel_binding(&self) -> ChannelBinding {
-        match peer_end_point(self.0.get_ref().1) {
+        match peer_end_point(self.0.get_ref().get_ref().1) {
             Some(hash) => ChannelBinding::tls_server_end_point(hash),
             None => ChannelBinding::none(),
         }

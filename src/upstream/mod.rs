@@ -9,8 +9,10 @@ mod connect;
 mod driver;
 mod send;
 mod tls;
+mod watched;
 
 pub use address::{Address, ParseAddressError};
 pub use connect::{CancelTarget, ConnectError, Servers, cancel};
+pub use driver::{DriveError, drive};
 pub use send::{Control, Decided, REFUSED_STATEMENT, Upstream};
 pub use tls::{TlsError, TlsMode, UpstreamTls};

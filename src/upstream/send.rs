@@ -97,6 +97,12 @@ impl Upstream {
         self.secured.is_some()
     }
 
+    /// Whether its address or its certificate shows that it is the configured database: a Unix socket, this machine, or TLS
+    /// with a certificate that was checked.
+    pub fn is_known(&self) -> bool {
+        self.address.is_here() || self.secured.is_some() && self.tls.is_verified()
+    }
+
     /// What a login on this connection is bound to: `tls-server-end-point`. `None` without TLS, and where the certificate
     /// has none.
     pub fn end_point(&self) -> Option<&[u8]> {
@@ -111,6 +117,11 @@ impl Upstream {
     /// Where to cancel what runs on this connection.
     pub fn cancel_target(&self, pid: u32, secret: &[u8]) -> CancelTarget {
         CancelTarget::new(self.address.clone(), self.tls.clone(), pid, secret)
+    }
+
+    /// The login is over: what comes and goes now is not wiped.
+    pub fn logged_in(&mut self) {
+        self.link.no_longer_secret();
     }
 
     /// Begins a session of the proxy's own making.

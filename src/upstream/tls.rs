@@ -56,12 +56,18 @@ pub enum TlsError {
 pub struct UpstreamTls {
     pub(super) mode: TlsMode,
     pub(super) config: Option<Arc<ClientConfig>>,
+    /// Certificates are checked, with their names.
+    verified: bool,
 }
 
 impl UpstreamTls {
     /// No TLS.
     pub fn disabled() -> Self {
-        Self { mode: TlsMode::Disable, config: None }
+        Self { mode: TlsMode::Disable, config: None, verified: false }
+    }
+
+    pub(super) fn is_verified(&self) -> bool {
+        self.verified
     }
 
     /// Reads the CA where one is given, and the proxy's own certificate and key, which are shown to a database that asks.
@@ -90,7 +96,7 @@ impl UpstreamTls {
                 builder.with_client_auth_cert(chain, key)?
             }
         };
-        Ok(Self { mode, config: Some(Arc::new(config)) })
+        Ok(Self { mode, config: Some(Arc::new(config)), verified: ca.is_some() })
     }
 }
 

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use zeroize::Zeroize;
 
 use super::{CHUNK, Pool};
 
@@ -25,12 +26,35 @@ pub struct Link {
     pub out: BytesMut,
     unflushed: bool,
     closed: bool,
+    /// What is handled or written is overwritten.
+    secret: bool,
 }
 
 impl Link {
     /// Over a stream.
     pub fn new(io: Box<dyn Io>, pool: Pool) -> Self {
-        Self { io, pool, read: Vec::new(), start: 0, out: BytesMut::new(), unflushed: false, closed: false }
+        Self {
+            io,
+            pool,
+            read: Vec::new(),
+            start: 0,
+            out: BytesMut::new(),
+            unflushed: false,
+            closed: false,
+            secret: false,
+        }
+    }
+
+    /// The same for a login: proofs, passwords and tokens are overwritten as soon as they are handled or written.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    /// The login is over.
+    pub fn no_longer_secret(&mut self) {
+        self.secret = false;
     }
 
     /// Takes the stream back, with what was read and not handled.
@@ -46,7 +70,11 @@ impl Link {
 
     /// Marks bytes as handled.
     pub fn consume(&mut self, count: usize) {
-        self.start = self.start.saturating_add(count).min(self.read.len());
+        let end = self.start.saturating_add(count).min(self.read.len());
+        if self.secret {
+            self.read.get_mut(self.start..end).unwrap_or_default().zeroize();
+        }
+        self.start = end;
         if self.start == self.read.len() {
             self.start = 0;
             self.pool.give(std::mem::take(&mut self.read));
@@ -96,6 +124,9 @@ impl Link {
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.out))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            if self.secret {
+                self.out.get_mut(..written).unwrap_or_default().zeroize();
             }
             self.out.advance(written);
             self.unflushed = true;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::setup::{PASSWORD, guarded, proxy};
+use crate::setup::{Authority, PASSWORD, guarded, missing, proxy};
 
-/// Runs a script of another language; skipped loudly where its driver is not there.
+/// Runs a script of another language; skipped loudly where its driver is not there, but not in CI.
 fn run(mut command: Command, probe: &[&str], script: &[&str], what: &str) {
     let guarded = guarded();
     let mut probing = Command::new(command.get_program());
@@ -13,7 +13,7 @@ fn run(mut command: Command, probe: &[&str], script: &[&str], what: &str) {
         probing.env(name, value.unwrap());
     }
     if !probing.args(probe).output().is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: {what} is not installed, so nothing of it is tested");
+        missing(&format!("{what} is not installed, so nothing of it is tested"));
         return;
     }
     let proxy = proxy(&guarded.listen(), &format!("{}{}", guarded.upstream_tls(), guarded.auth("passthrough")));
@@ -72,4 +72,38 @@ const to = { host: "127.0.0.1", port: +process.env.TEST_PORT, user: "support_age
 })().catch((e) => { console.error(e); process.exit(1); });
 "#;
     run(node, &["-e", "require('pg')"], &["-e", script], "node-postgres");
+}
+
+/// Debian's `libpostgresql-jdbc-java`.
+const PGJDBC: &str = "/usr/share/java/postgresql.jar";
+
+#[test]
+fn pgjdbc_prepares_batches_fetches_and_verifies() {
+    let java = std::env::var("PGPURPOSE_TEST_PGJDBC").unwrap_or_else(|_| PGJDBC.to_owned());
+    let compiler = Command::new("java").args(["--list-modules"]).output();
+    let compiles = compiler.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("jdk.compiler"));
+    if !compiles || !Path::new(&java).exists() {
+        return missing("pgjdbc or a JDK is not installed, so nothing of it is tested");
+    }
+    let guarded = guarded();
+    let other = guarded.files.write("jdbc-other-ca.crt", &Authority::new("another").pem);
+    let proxy = proxy(&guarded.listen(), &format!("{}{}", guarded.upstream_tls(), guarded.auth("passthrough")));
+    let output = Command::new("java")
+        .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &java])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/auth/Jdbc.java"))
+        .env("TEST_PORT", proxy.port.to_string())
+        .env("TEST_PASSWORD", PASSWORD)
+        .env("TEST_CA", guarded.files.at("db-ca.crt"))
+        .env("TEST_OTHER_CA", other)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let wanted = "plain verify-full row1 row2 row3 row4 row5 row6 row7 row8 server-prepared masked refused-in-words portals \
+                  batch written rolled-back metadata purpose binary refused unknown-authority";
+    assert_eq!(said.trim(), wanted);
+    let log = proxy.access_log();
+    let connects: Vec<_> = log.iter().filter(|record| record["event"] == "connect").collect();
+    assert!(connects.iter().any(|record| record["tls"] == "TLSv1.3"), "{connects:?}");
+    assert!(log.iter().any(|record| record["event"] == "access" && record["application"] == "jdbc"));
 }

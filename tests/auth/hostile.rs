@@ -1,69 +1,19 @@
 //! Logins that mean harm, while others log in.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pgpurpose::wire::startup::startup_message;
-use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
-use socket2::{Domain, Socket, Type};
 
+use crate::raw::{connect, exchange, initial, message, send};
 use crate::setup::{CATALOG_PASSWORD, Libpq, PASSWORD, conninfo, guarded, proxy, psql};
 use crate::support::proxy::Proxy;
 
 /// How many: `PGPURPOSE_TEST_HOSTILE=20000` for all of them.
 fn count() -> usize {
     std::env::var("PGPURPOSE_TEST_HOSTILE").ok().and_then(|count| count.parse().ok()).unwrap_or(1_000)
-}
-
-/// From an address of this machine that nobody else has: attackers have more than one.
-fn connect(proxy: &Proxy, number: usize) -> Option<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    let from = Ipv4Addr::new(127, 10, (number / 8 / 250) as u8, (number / 8 % 250) as u8 + 1);
-    socket.bind(&SocketAddr::from((from, 0)).into()).ok()?;
-    socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, proxy.port)).into()).ok()?;
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    Some(stream)
-}
-
-fn message(stream: &mut TcpStream) -> std::io::Result<(u8, Vec<u8>)> {
-    let mut head = [0; 5];
-    stream.read_exact(&mut head)?;
-    let length = u32::from_be_bytes(head[1..].try_into().unwrap()) as usize - 4;
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body)?;
-    Ok((head[0], body))
-}
-
-fn send(stream: &mut TcpStream, body: &[u8]) -> std::io::Result<()> {
-    let mut out = vec![b'p'];
-    out.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
-    out.extend_from_slice(body);
-    stream.write_all(&out)
-}
-
-fn initial(first: &[u8]) -> Vec<u8> {
-    let mut body = b"SCRAM-SHA-256\0".to_vec();
-    body.extend_from_slice(&(first.len() as u32).to_be_bytes());
-    body.extend_from_slice(first);
-    body
-}
-
-/// Goes through an exchange with a password; the answer to the proof, and what was sent.
-fn exchange(proxy: &Proxy, number: usize, user: &str, password: &str, replay: Option<&[u8]>) -> Option<(u8, Vec<u8>)> {
-    let mut stream = connect(proxy, number)?;
-    stream.write_all(&startup_message([("user", user), ("database", "shop")])).ok()?;
-    let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
-    assert_eq!(message(&mut stream).ok()?.0, b'R');
-    send(&mut stream, &initial(scram.message())).ok()?;
-    let (_, body) = message(&mut stream).ok()?;
-    scram.update(body.get(4..)?).ok()?;
-    let sent = replay.map_or_else(|| scram.message().to_vec(), <[u8]>::to_vec);
-    send(&mut stream, &sent).ok()?;
-    let (tag, body) = message(&mut stream).ok()?;
-    Some((tag, if tag == b'E' { body } else { sent }))
 }
 
 fn memory_kib(pid: u32) -> u64 {

@@ -13,6 +13,7 @@ mod changes;
 mod clients;
 mod hostile;
 mod matrix;
+mod raw;
 mod setup;
 #[path = "../support/mod.rs"]
 mod support;

