@@ -9,6 +9,7 @@ mod connect;
 mod driver;
 mod send;
 mod tls;
+mod verify;
 mod watched;
 
 pub use address::{Address, ParseAddressError};

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::ClientConfig;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::verify::{Trusted, Unverified};
 
 /// When TLS is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
@@ -78,12 +78,14 @@ impl UpstreamTls {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder =
             ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-        let roots = ca.map(read_roots).transpose()?;
+        let roots = ca.map(|file| read_roots(file).map(|roots| (file, roots))).transpose()?;
         let builder = match (mode, roots) {
             (TlsMode::Disable, _) => return Ok(Self::disabled()),
             (TlsMode::VerifyFull, None) => return Err(TlsError::NoCa),
-            (TlsMode::VerifyFull | TlsMode::Require | TlsMode::Prefer, Some(roots)) => {
-                builder.with_root_certificates(roots)
+            (TlsMode::VerifyFull | TlsMode::Require | TlsMode::Prefer, Some((file, roots))) => {
+                let trusted = Trusted::new(roots, provider)
+                    .map_err(|reason| TlsError::Ca { file: file.display().to_string(), reason })?;
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(trusted))
             }
             (TlsMode::Require | TlsMode::Prefer, None) => {
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
@@ -117,50 +119,10 @@ fn identity(
     Ok((chain, key))
 }
 
-fn read_roots(file: &Path) -> Result<RootCertStore, TlsError> {
+fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let wrong = |reason: String| TlsError::Ca { file: file.display().to_string(), reason };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))? {
-        roots.add(certificate.map_err(|error| wrong(error.to_string()))?).map_err(|error| wrong(error.to_string()))?;
-    }
+    let roots: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?.collect();
+    let roots = roots.map_err(|error| wrong(error.to_string()))?;
     if roots.is_empty() { Err(wrong("it holds no certificate".into())) } else { Ok(roots) }
-}
-
-/// Encrypts without knowing to whom, as libpq's `sslmode=require` does without a root certificate.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

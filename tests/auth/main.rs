@@ -9,11 +9,16 @@
     missing_docs
 )]
 
+mod cancel;
 mod changes;
 mod clients;
 mod hostile;
+mod limits;
 mod matrix;
+mod newer;
 mod raw;
+mod rogue;
+mod servers;
 mod setup;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,10 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
-use pgpurpose::wire::startup::startup_message;
+use pgpurpose::wire::startup::{ssl_request, startup_message};
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
 use crate::support::proxy::Proxy;
@@ -21,7 +24,7 @@ pub(crate) fn connect(proxy: &Proxy, number: usize) -> Option<TcpStream> {
     Some(stream)
 }
 
-pub(crate) fn message(stream: &mut TcpStream) -> std::io::Result<(u8, Vec<u8>)> {
+pub(crate) fn message(stream: &mut impl Read) -> std::io::Result<(u8, Vec<u8>)> {
     let mut head = [0; 5];
     stream.read_exact(&mut head)?;
     let length = u32::from_be_bytes(head[1..].try_into().unwrap()) as usize - 4;
@@ -30,7 +33,7 @@ pub(crate) fn message(stream: &mut TcpStream) -> std::io::Result<(u8, Vec<u8>)> 
     Ok((head[0], body))
 }
 
-pub(crate) fn send(stream: &mut TcpStream, body: &[u8]) -> std::io::Result<()> {
+pub(crate) fn send(stream: &mut impl Write, body: &[u8]) -> std::io::Result<()> {
     let mut out = vec![b'p'];
     out.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
     out.extend_from_slice(body);
@@ -63,4 +66,64 @@ pub(crate) fn exchange(
     send(&mut stream, &sent).ok()?;
     let (tag, body) = message(&mut stream).ok()?;
     Some((tag, if tag == b'E' { body } else { sent }))
+}
+
+/// A stream of either kind.
+pub(crate) trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
+/// TLS without a look at the certificate, after a request for it.
+pub(crate) fn over_tls(mut stream: TcpStream) -> Box<dyn Stream> {
+    stream.write_all(&ssl_request()).unwrap();
+    let mut answer = [0];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"S");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody))
+        .with_no_client_auth();
+    let connection = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    Box::new(StreamOwned::new(connection, stream))
+}
+
+#[derive(Debug)]
+struct Anybody;
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &rustls_pki_types::CertificateDer<'_>,
+        _: &[rustls_pki_types::CertificateDer<'_>],
+        _: &rustls_pki_types::ServerName<'_>,
+        _: &[u8],
+        _: rustls_pki_types::UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &rustls_pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &rustls_pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
 }

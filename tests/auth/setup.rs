@@ -16,7 +16,7 @@ pub(crate) const CATALOG_PASSWORD: &str = "Kataloog-5520";
 pub(crate) const OWN_PASSWORD: &str = "Eie-woord-9914";
 
 /// This is what the documentation says, but for the lines that the tests themselves need (`local ... postgres`).
-const HBA: &str = "local all postgres trust\n\
+pub(crate) const HBA: &str = "local all postgres trust\n\
     local all all scram-sha-256\n\
     host all all 127.0.0.1/32 scram-sha-256\n";
 

@@ -1,0 +1,166 @@
+//! PostgreSQL 18 as the database: every method, what a policy does, and its logins by token.
+
+use std::io::Write;
+use std::process::Command;
+
+use pgpurpose::wire::startup::startup_message;
+
+use crate::raw::{Stream, connect, initial, message, over_tls, send};
+use crate::setup::{Guarded, HBA, Libpq, OWN_PASSWORD, PASSWORD, ask, conninfo, libpq18, missing, pg18, proxy, psql};
+
+#[test]
+fn postgresql_18_is_logged_in_to_by_every_method_and_governed() {
+    let Some(bin) = pg18() else { return };
+    let guarded = Guarded::start_as(HBA, Some(bin), true, &[("ssl_max_protocol_version", "TLSv1.2")]);
+    assert!(guarded.sql("SHOW server_version").starts_with("18."));
+    let socket = guarded.upstream(&guarded.socket(), "");
+    for (method, upstream) in [
+        ("passthrough", guarded.upstream_tls()),
+        ("passthrough", socket.clone()),
+        ("scram", guarded.upstream_tls()),
+        ("relay", socket),
+    ] {
+        let proxy = proxy(&guarded.listen(), &format!("{upstream}{}", guarded.auth(method)));
+        let (login, password) = if method == "scram" { ("agent", OWN_PASSWORD) } else { ("support_agent", PASSWORD) };
+        for (libpq, more) in [
+            (Libpq::Own, "sslmode=require"),
+            (Libpq::Eighteen, "sslmode=require sslnegotiation=direct max_protocol_version=latest"),
+            (Libpq::Eighteen, "sslmode=disable min_protocol_version=3.2"),
+        ] {
+            let to = conninfo(&proxy, login, more);
+            let said = ask(&guarded, libpq, &to, password, "SELECT email FROM customers WHERE id = 1");
+            assert!(
+                said.as_ref().is_ok_and(|email| email.contains('*') && email.contains('@')),
+                "{method} {more}: {said:?}"
+            );
+            let refused =
+                ask(&guarded, libpq, &to, password, "SELECT health_note FROM customers WHERE id = 1").unwrap_err();
+            assert!(refused.contains("health_note"), "{refused}");
+            assert!(psql(&guarded, libpq, &to, "wrong").unwrap_err().contains("password authentication failed"));
+        }
+        let written = ask(
+            &guarded,
+            Libpq::Own,
+            &conninfo(&proxy, login, "sslmode=require"),
+            password,
+            "BEGIN; UPDATE orders SET status = 'paid' WHERE order_id = 1 RETURNING status; ROLLBACK",
+        );
+        assert!(written.as_ref().is_ok_and(|said| said.contains("paid")), "{method}: {written:?}");
+    }
+}
+
+/// A validator of tokens, which takes one. No headers of PostgreSQL 18 are installed: what of them it needs stands here.
+const VALIDATOR: &str = r#"
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+typedef struct { int version, funcmaxargs, indexmaxkeys, namedatalen, float8byval; char abi_extra[32]; } Abi;
+typedef struct { int len; Abi abi; const char *name, *version; } Magic;
+const Magic *Pg_magic_func(void) {
+    static const Magic magic = { sizeof(Magic), { 1800, 100, 32, 64, 1, "PostgreSQL" }, 0, 0 };
+    return &magic;
+}
+typedef struct { bool authorized; char *authn_id; } Result;
+extern char *pstrdup(const char *);
+static bool validate(const void *state, const char *token, const char *role, Result *result) {
+    (void) state;
+    result->authorized = strcmp(token, "a-good-token") == 0;
+    result->authn_id = pstrdup(role);
+    return true;
+}
+typedef struct { uint32_t magic; void *startup, *shutdown; bool (*validate)(const void *, const char *, const char *, Result *); } Callbacks;
+const Callbacks *_PG_oauth_validator_module_init(void) {
+    static const Callbacks callbacks = { 0x20250220, 0, 0, validate };
+    return &callbacks;
+}
+"#;
+
+/// libpq 18 with a token of its application's (`PQsetAuthDataHook`).
+const WITH_A_TOKEN: &str = r#"
+import ctypes, os, sys
+pq = ctypes.CDLL("libpq.so.5")
+class Request(ctypes.Structure):
+    _fields_ = [("configuration", ctypes.c_char_p), ("scope", ctypes.c_char_p), ("poll", ctypes.c_void_p),
+                ("cleanup", ctypes.c_void_p), ("token", ctypes.c_char_p), ("user", ctypes.c_void_p)]
+token = os.environ["TEST_TOKEN"].encode()
+@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+def hook(kind, connection, data):
+    if kind != 1:
+        return 0
+    ctypes.cast(data, ctypes.POINTER(Request)).contents.token = token
+    return 1
+pq.PQsetAuthDataHook(hook)
+for name in ("PQconnectdb", "PQexec"): getattr(pq, name).restype = ctypes.c_void_p
+for name in ("PQerrorMessage", "PQgetvalue"): getattr(pq, name).restype = ctypes.c_char_p
+c = ctypes.c_void_p(pq.PQconnectdb(sys.argv[1].encode()))
+if pq.PQstatus(c) != 0:
+    print("refused", pq.PQerrorMessage(c).decode())
+else:
+    r = ctypes.c_void_p(pq.PQexec(c, b"SELECT email FROM customers WHERE id = 1"))
+    print("in", pq.PQgetvalue(r, 0, 0).decode())
+"#;
+
+#[test]
+fn a_token_is_relayed_over_tls_only() {
+    let Some(bin) = pg18() else { return };
+    let files = crate::setup::Files::new();
+    let (source, library) = (files.write("validator.c", VALIDATOR), files.at("validator.so"));
+    if !Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return missing("no C compiler, so logins by token are not tested");
+    }
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&library, mode).unwrap();
+    let hba = "local all postgres trust\nlocal all pgpurpose scram-sha-256\n\
+               local all all oauth issuer=\"https://issuer.example\" scope=\"openid\"\n";
+    let library = library.display().to_string();
+    let guarded = Guarded::start_as(hba, Some(bin), false, &[("oauth_validator_libraries", &library)]);
+    let sections = format!("{}{}", guarded.upstream(&guarded.socket(), ""), guarded.auth("relay"));
+    let proxy = proxy(&guarded.listen(), &sections);
+
+    // libpq itself, over TLS.
+    let login = |token: &str| {
+        let more = "sslmode=require oauth_issuer=https://issuer.example oauth_client_id=crm";
+        let output = Command::new("python3")
+            .args(["-c", WITH_A_TOKEN, &conninfo(&proxy, "support_agent", more)])
+            .env("LD_LIBRARY_PATH", libpq18().unwrap())
+            .env("TEST_TOKEN", token)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let said = login("a-good-token");
+    assert!(said.starts_with("in ") && said.contains("*"), "{said}\n{}", proxy.output());
+    let said = login("another-token");
+    assert!(said.starts_with("refused") && said.contains("28000") || said.contains("authentication failed"), "{said}");
+
+    // Message by message: what is offered, and that a plain connection never gets as far.
+    let offered = |mut stream: Box<dyn Stream>| {
+        stream.write_all(&startup_message([("user", "support_agent"), ("database", "shop")])).unwrap();
+        let (tag, body) = message(&mut stream).unwrap();
+        (tag, String::from_utf8_lossy(&body).into_owned(), stream)
+    };
+    let (tag, said, _) = offered(Box::new(connect(&proxy, 1).unwrap()));
+    assert!(tag == b'E' && said.contains("C28000") && said.contains("over TLS only"), "{said}");
+    let (tag, said, mut stream) = offered(over_tls(connect(&proxy, 2).unwrap()));
+    assert!(tag == b'R' && said.contains("OAUTHBEARER\0"), "{said}");
+    send(&mut stream, &token(b"n,,\x01auth=Bearer a-good-token\x01\x01")).unwrap();
+    let (tag, body) = message(&mut stream).unwrap();
+    assert_eq!((tag, body.as_slice()), (b'R', &[0, 0, 0, 0][..]), "AuthenticationOk");
+
+    let log = proxy.access_log();
+    assert!(log.iter().any(|record| record["event"] == "connect" && record["authentication"] == "relay"));
+    let everything = format!("{log:?}{}", proxy.output());
+    assert!(!everything.contains("a-good-token") && !everything.contains("another-token"));
+}
+
+fn token(first: &[u8]) -> Vec<u8> {
+    let scram = initial(first);
+    [b"OAUTHBEARER\0", scram.split_at(b"SCRAM-SHA-256\0".len()).1].concat()
+}
