@@ -1,5 +1,7 @@
 //! The proxy's own connection: for the catalog, and to see whether the database is there.
 
+use std::sync::Arc;
+
 use tokio_postgres::{Client, Config as Connection};
 
 use crate::catalog::{CatalogStore, Connect, LoadError, RelationName, Verifiers};
@@ -12,7 +14,7 @@ use crate::upstream::{Address, DriveError, Servers, TlsMode, UpstreamTls, drive}
 pub(super) struct Database {
     /// Its name.
     pub(super) name: String,
-    address: Address,
+    addresses: Arc<[Address]>,
     connection: Connection,
     tls: UpstreamTls,
 }
@@ -24,31 +26,17 @@ impl Database {
     /// # Errors
     /// In words for the operator.
     pub(super) async fn find(config: &Config, policies: &PolicySet, name: Option<&str>) -> Result<Self, String> {
-        let tls = upstream_tls(config)?;
-        let mut last = "no address of a database is configured".to_owned();
-        for address in &config.upstream.addresses {
-            let connection = connection(config)?;
-            let at: Address = address.to_string().parse().map_err(|error| format!("{error}"))?;
-            match Self::on(&at, &connection, &tls, policies, name).await {
-                Ok(database) => return Ok(database),
-                Err(error) => last = format!("the database at {address}: {error}"),
-            }
-        }
-        Err(last)
+        let any = Self {
+            name: String::new(),
+            addresses: addresses(config)?.into(),
+            connection: connection(config)?,
+            tls: upstream_tls(config)?,
+        };
+        any.of_policies(policies, name).await
     }
 
-    async fn on(
-        address: &Address,
-        connection: &Connection,
-        tls: &UpstreamTls,
-        policies: &PolicySet,
-        name: Option<&str>,
-    ) -> Result<Self, String> {
-        let named = |name: &str| {
-            let mut connection = connection.clone();
-            connection.dbname(name);
-            Self { name: name.to_owned(), address: address.clone(), connection, tls: tls.clone() }
-        };
+    async fn of_policies(&self, policies: &PolicySet, name: Option<&str>) -> Result<Self, String> {
+        let named = |name: &str| self.called(name);
         if let Some(name) = name {
             let database = named(name);
             database.client().await?;
@@ -92,15 +80,23 @@ impl Database {
         row.try_get(0).map_err(|error| described(&error))
     }
 
-    /// A connection of its own.
+    /// A connection of its own: to the first server that answers and accepts writes, else to the first that answers.
     ///
     /// # Errors
     /// In words for the operator.
     pub(super) async fn client(&self) -> Result<Client, String> {
-        drive(&self.address, &self.tls, &self.connection).await.map_err(|error| match &error {
-            DriveError::Io(error) => format!("error connecting to server: {error}"),
-            DriveError::Driver(error) => described(error),
-        })
+        let (mut standby, mut last) = (None, "no address of a database is configured".to_owned());
+        for address in self.addresses.iter() {
+            match drive(address, &self.tls, &self.connection).await {
+                Ok(driven) if !driven.standby => return Ok(driven.client),
+                Ok(driven) => standby = standby.or(Some(driven.client)),
+                Err(DriveError::Io(error)) => {
+                    last = format!("the database at {address}: error connecting to server: {error}");
+                }
+                Err(DriveError::Driver(error)) => last = format!("the database at {address}: {}", described(&error)),
+            }
+        }
+        standby.ok_or(last)
     }
 
     /// Makes connections for those that keep one.
@@ -137,7 +133,7 @@ impl Database {
     pub(super) fn called(&self, name: &str) -> Self {
         let mut connection = self.connection.clone();
         connection.dbname(name);
-        Self { name: name.to_owned(), address: self.address.clone(), connection, tls: self.tls.clone() }
+        Self { name: name.to_owned(), addresses: Arc::clone(&self.addresses), connection, tls: self.tls.clone() }
     }
 }
 
@@ -167,9 +163,13 @@ pub(super) fn upstream_tls(config: &Config) -> Result<UpstreamTls, String> {
 /// # Errors
 /// As [`upstream_tls`].
 pub(super) fn servers(config: &Config) -> Result<Servers, String> {
+    Ok(Servers::new(addresses(config)?, upstream_tls(config)?))
+}
+
+fn addresses(config: &Config) -> Result<Vec<Address>, String> {
     let addresses: Result<Vec<Address>, _> =
         config.upstream.addresses.iter().map(|address| address.to_string().parse()).collect();
-    Ok(Servers::new(addresses.map_err(|error| format!("{error}"))?, upstream_tls(config)?))
+    addresses.map_err(|error| format!("{error}"))
 }
 
 fn connection(config: &Config) -> Result<Connection, String> {

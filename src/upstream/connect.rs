@@ -89,8 +89,8 @@ impl Servers {
 
     /// Says that the server does not accept writes: the next connection begins with the one after it.
     pub fn read_only(&self, index: usize) {
-        let next = index.wrapping_add(1) % self.addresses.len().max(1);
-        let _ = self.first.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
+        // Whatever stood before it was tried first, and cannot be reached.
+        self.first.store(index.wrapping_add(1) % self.addresses.len().max(1), Ordering::Relaxed);
     }
 
     /// Says that the server accepts writes.

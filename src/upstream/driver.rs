@@ -23,12 +23,20 @@ use super::watched::{Proof, Watched};
 /// How long one connection may take, without its login.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection of the proxy's own.
+pub struct Driven {
+    /// What asks.
+    pub client: Client,
+    /// The server follows another and accepts no writes (PostgreSQL 14 and later say so).
+    pub standby: bool,
+}
+
 /// Connects for the proxy's own purposes, with login and password of `config`. The password leaves only as a SCRAM proof,
 /// whatever the database asks for.
 ///
 /// # Errors
 /// Those of the stream and of the driver.
-pub async fn drive(address: &Address, tls: &UpstreamTls, config: &Config) -> Result<Client, DriveError> {
+pub async fn drive(address: &Address, tls: &UpstreamTls, config: &Config) -> Result<Driven, DriveError> {
     match address {
         Address::Unix(path) => {
             let stream = in_time(UnixStream::connect(path)).await?;
@@ -62,16 +70,17 @@ async fn login<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     connector: Connector,
     config: &Config,
     mode: SslMode,
-) -> Result<Client, DriveError> {
+) -> Result<Driven, DriveError> {
     let mut config = config.clone();
     config.ssl_mode(mode);
     let (client, connection) = config.connect_raw(stream, connector).await.map_err(DriveError::Driver)?;
+    let standby = connection.parameter("in_hot_standby") == Some("on");
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "the proxy's own connection ended");
         }
     });
-    Ok(client)
+    Ok(Driven { client, standby })
 }
 
 /// Why the proxy itself could not log in.

@@ -14,6 +14,6 @@ mod watched;
 
 pub use address::{Address, ParseAddressError};
 pub use connect::{CancelTarget, ConnectError, Servers, cancel};
-pub use driver::{DriveError, drive};
+pub use driver::{DriveError, Driven, drive};
 pub use send::{Control, Decided, REFUSED_STATEMENT, Upstream};
 pub use tls::{TlsError, TlsMode, UpstreamTls};

@@ -1,9 +1,15 @@
 //! What changes in the database counts at the next login.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::setup::{CATALOG_PASSWORD, Guarded, Libpq, PASSWORD, conninfo, guarded, policy, proxy, psql};
+use pgpurpose::wire::startup::startup_message;
+use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
+
+use crate::raw::{connect, initial, message, send};
+use crate::setup::{CATALOG_PASSWORD, Guarded, Libpq, PASSWORD, conninfo, guarded, pgpurpose, proxy, psql};
 use crate::support::proxy::Proxy;
 
 fn passthrough(guarded: &Guarded) -> Proxy {
@@ -106,22 +112,8 @@ fn a_database_that_halts_or_starts_again_during_logins_only_delays_them() {
 fn start_up_and_check_say_what_stands_in_the_way() {
     let guarded =
         Guarded::start("local all postgres trust\nlocal all support_agent trust\nlocal all all scram-sha-256\n");
-    let check = || {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("policy.toml"), policy()).unwrap();
-        std::fs::write(folder.path().join("token.key"), "0123456789abcdef".repeat(4)).unwrap();
-        let config = folder.path().join("c.toml");
-        let text = format!(
-            "{}{}[policy]\nfiles = [\"policy.toml\"]\ntoken_key = \"file:token.key\"\n",
-            guarded.upstream(&guarded.socket(), ""),
-            guarded.auth("passthrough")
-        );
-        std::fs::write(&config, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pgpurpose"));
-        let output = command.args(["check", "--live", "--config"]).arg(&config).output().unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
-    };
+    let sections = format!("{}{}", guarded.upstream(&guarded.socket(), ""), guarded.auth("passthrough"));
+    let check = || pgpurpose(&["check", "--live"], &sections);
     let (_, said) = check();
     assert!(said.contains("lets `support_agent` in without a password"), "{said}");
     assert!(!said.contains("GRANT SELECT"), "{said}");
@@ -132,4 +124,77 @@ fn start_up_and_check_say_what_stands_in_the_way() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(!said.contains(CATALOG_PASSWORD));
+    let (code, said) = pgpurpose(&["serve"], &sections);
+    assert!(code == Some(2) && said.contains("GRANT SELECT (rolname"), "serve does not start: {said}");
+
+    // An own login whose role at the database is a superuser would be held back by nothing but the proxy.
+    guarded.sql("ALTER ROLE support_agent SUPERUSER");
+    let scram = format!("{}{}", guarded.upstream(&guarded.socket(), ""), guarded.auth("scram"));
+    let (code, said) = pgpurpose(&["serve"], &scram);
+    assert!(code == Some(2) && said.contains("`support_agent` is an `upstream_login` and a superuser"), "{said}");
+    let (code, said) = pgpurpose(&["check", "--live"], &scram);
+    assert!(code == Some(1) && said.contains("superuser"), "{said}");
+}
+
+/// A login that has been asked for its proof, and not given it yet.
+fn halfway(proxy: &Proxy, password: &str) -> (TcpStream, ScramSha256) {
+    let mut stream = connect(proxy, 1).unwrap();
+    stream.write_all(&startup_message([("user", "support_agent"), ("database", "shop")])).unwrap();
+    message(&mut stream).unwrap();
+    let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+    send(&mut stream, &initial(scram.message())).unwrap();
+    let (_, body) = message(&mut stream).unwrap();
+    scram.update(&body[4..]).unwrap();
+    (stream, scram)
+}
+
+/// Gives the proof: the tags of all messages up to ReadyForQuery or the end, and the last body.
+fn finish(mut stream: TcpStream, scram: &ScramSha256) -> (String, String) {
+    send(&mut stream, scram.message()).unwrap();
+    let (mut tags, mut last) = (String::new(), Vec::new());
+    while let Ok((tag, body)) = message(&mut stream) {
+        tags.push(char::from(tag));
+        last = body;
+        if tag == b'Z' {
+            break;
+        }
+    }
+    (tags, String::from_utf8_lossy(&last).into_owned())
+}
+
+#[test]
+fn what_changes_between_the_question_and_the_proof_is_noticed_at_the_database() {
+    let guarded = Guarded::start("local all postgres trust\nlocal all all scram-sha-256\n");
+    let proxy = passthrough(&guarded);
+    let (stream, scram) = halfway(&proxy, PASSWORD);
+    guarded.sql("ALTER ROLE support_agent PASSWORD 'another'");
+    let (tags, said) = finish(stream, &scram);
+    assert!(tags.ends_with('E') && said.contains("could not log in to the database"), "{tags} {said}");
+    guarded.sql(&format!("ALTER ROLE support_agent PASSWORD '{PASSWORD}'"));
+
+    let (stream, scram) = halfway(&proxy, PASSWORD);
+    guarded.sql("ALTER ROLE support_agent VALID UNTIL '2020-01-01'");
+    let (tags, said) = finish(stream, &scram);
+    assert!(tags.ends_with('E') && said.contains("28P01"), "{tags} {said}");
+    guarded.sql("ALTER ROLE support_agent VALID UNTIL 'infinity'");
+
+    let (stream, scram) = halfway(&proxy, PASSWORD);
+    guarded.sql("ALTER ROLE support_agent NOLOGIN");
+    let (tags, said) = finish(stream, &scram);
+    assert!(tags.ends_with('E') && said.contains("28000"), "{tags} {said}");
+    guarded.sql("ALTER ROLE support_agent LOGIN");
+
+    // The database starts again meanwhile: the login goes on where it comes back in time.
+    let (stream, scram) = halfway(&proxy, PASSWORD);
+    let before = guarded.sql("SELECT pg_postmaster_start_time()");
+    let backend = guarded.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'pgpurpose' LIMIT 1");
+    assert!(Command::new("kill").args(["-9", backend.trim()]).status().unwrap().success());
+    let started = Instant::now();
+    while guarded.cluster.run_sql("shop", "SELECT 1").is_err() {
+        assert!(started.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(before, guarded.sql("SELECT pg_postmaster_start_time()"), "its backends were ended, not itself");
+    let (tags, said) = finish(stream, &scram);
+    assert!(tags.ends_with('Z'), "{tags} {said}");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use pgpurpose::wire::startup::startup_message;
 
 use crate::raw::{connect, exchange, initial, message, send};
-use crate::setup::{CATALOG_PASSWORD, Libpq, PASSWORD, conninfo, guarded, proxy, psql};
+use crate::setup::{CATALOG_PASSWORD, Guarded, Libpq, PASSWORD, conninfo, guarded, proxy, psql};
 use crate::support::proxy::Proxy;
 
 /// How many: `PGPURPOSE_TEST_HOSTILE=20000` for all of them.
@@ -156,21 +156,66 @@ fn a_login_that_is_guessed_is_slowed_down_and_then_refused_from_there_alone() {
 }
 
 #[test]
-fn an_unknown_login_is_asked_as_a_known_one_with_the_same_salt_each_time() {
-    let guarded = guarded();
+fn whoever_cannot_log_in_is_asked_as_one_who_can() {
+    let guarded = Guarded::start("local all postgres trust\nlocal all all scram-sha-256\n");
     let upstream = guarded.upstream(&guarded.socket(), "");
+    // Verifiers with 20,000 rounds, as `scram_iterations` makes them in PostgreSQL 16 and later.
+    let verifier = |password: &str| {
+        let salt = [7; 16];
+        let mut salted = [0; 32];
+        let rounds = std::num::NonZeroU32::new(20_000).unwrap();
+        ring::pbkdf2::derive(ring::pbkdf2::PBKDF2_HMAC_SHA256, rounds, &salt, password.as_bytes(), &mut salted);
+        let key = |name: &[u8]| ring::hmac::sign(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &salted), name);
+        let stored = ring::digest::digest(&ring::digest::SHA256, key(b"Client Key").as_ref());
+        let text = |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
+        format!("SCRAM-SHA-256$20000:{}${}:{}", text(&salt), text(stored.as_ref()), text(key(b"Server Key").as_ref()))
+    };
+    guarded.sql(&format!(
+        "ALTER ROLE support_agent PASSWORD '{0}'; ALTER ROLE pgpurpose PASSWORD '{1}'; ALTER ROLE migrator PASSWORD '{0}';
+         CREATE ROLE no_password LOGIN; CREATE ROLE no_login NOLOGIN PASSWORD '{0}';
+         CREATE ROLE expired LOGIN VALID UNTIL '2020-01-01' PASSWORD '{0}';
+         SET password_encryption = 'md5'; CREATE ROLE kept_as_md5 LOGIN PASSWORD 'x'",
+        verifier(PASSWORD),
+        verifier(CATALOG_PASSWORD)
+    ));
     let proxy = proxy("", &format!("{upstream}{}", guarded.auth("passthrough")));
-    let ask = |user: &str| {
-        let mut stream = connect(&proxy, 1).unwrap();
+    let own = conninfo(&proxy, "support_agent", "sslmode=disable");
+    assert!(psql(&guarded, Libpq::Own, &own, PASSWORD).is_ok(), "{}", proxy.output());
+    // What a client sees of a login up to its end: the offer, the challenge less nonce and salt, the answer.
+    let ask = |user: &str, number: usize| {
+        let mut stream = connect(&proxy, number * 8).unwrap();
         stream.write_all(&startup_message([("user", user), ("database", "shop")])).unwrap();
         let offer = message(&mut stream).unwrap();
         send(&mut stream, &initial(b"n,,n=,r=abcdefgh")).unwrap();
         let text = String::from_utf8(message(&mut stream).unwrap().1[4..].to_vec()).unwrap();
-        (offer, text.split_once(",s=").unwrap().1.to_owned())
+        let (nonce, salted) = text.split_once(",s=").unwrap();
+        let (salt, rounds) = salted.split_once(",i=").unwrap();
+        send(&mut stream, format!("c=biws,{nonce},p={}", "A".repeat(43) + "=").as_bytes()).unwrap();
+        let (tag, body) = message(&mut stream).unwrap();
+        let answer = String::from_utf8_lossy(&body).replace(user, "USER");
+        ((offer, nonce.len(), salt.len(), rounds.to_owned(), tag, answer), salt.to_owned())
     };
-    let (known, unknown) = (ask("support_agent"), ask("nobody_there"));
-    assert_eq!(known.0, unknown.0);
-    assert_eq!(known.1.len(), unknown.1.len());
-    assert_eq!(unknown.1, ask("nobody_there").1);
-    assert_ne!(unknown.1, ask("somebody_else").1);
+    let known = ask("support_agent", 1).0;
+    assert_eq!(known.3, "20000");
+    let mut salts = std::collections::BTreeSet::new();
+    let others = ["nobody_there", "no_password", "no_login", "expired", "kept_as_md5", "somebody_else"];
+    for (number, user) in others.into_iter().enumerate() {
+        let (seen, salt) = ask(user, number + 2);
+        assert_eq!(seen, known, "{user}");
+        assert_eq!(ask(user, number + 20).1, salt, "{user} is asked with the same salt each time");
+        salts.insert(salt);
+    }
+    assert_eq!(salts.len(), others.len());
+    // Each reason is in the log, for the operator.
+    let log = proxy.access_log();
+    for (user, why) in
+        [("no_password", "no password"), ("no_login", "NOLOGIN"), ("expired", "expired"), ("kept_as_md5", "MD5")]
+    {
+        assert!(
+            log.iter()
+                .any(|record| record["login"] == user
+                    && record["reason"].as_str().is_some_and(|said| said.contains(why))),
+            "{user}"
+        );
+    }
 }

@@ -1,8 +1,8 @@
 //! Method, client's TLS, channel binding, the way to the database, libpq: works, or fails as the documentation says.
 
-use std::process::Command;
-
-use crate::setup::{Libpq, OWN_PASSWORD, PASSWORD, conninfo, guarded, libpq18, listen, policy, proxy, psql, rsa};
+use crate::setup::{
+    Guarded, HBA, Libpq, OWN_PASSWORD, PASSWORD, conninfo, guarded, libpq18, listen, pgpurpose, proxy, psql, rsa,
+};
 
 const TLS: &[(&str, &str)] =
     &[("off", "sslmode=disable"), ("on", "sslmode=require"), ("direct", "sslmode=require sslnegotiation=direct")];
@@ -24,11 +24,14 @@ fn every_method_works_over_every_connection_or_fails_as_documented() {
     let guarded = guarded();
     let (rsa_cert, rsa_key) = rsa(&guarded.files, "listen-rsa");
     let plain = |address: &str| guarded.upstream(address, "tls = \"disable\"");
+    let rsa_database = Guarded::start_as(HBA, None, true, &[]);
+    // The certificates are EC where nothing is said.
     let ways = [
         ("socket", plain(&guarded.socket()), guarded.listen()),
-        ("plain", plain(&guarded.tcp()), listen(&rsa_cert, &rsa_key)),
+        ("plain, RSA before it", plain(&guarded.tcp()), listen(&rsa_cert, &rsa_key)),
         ("TLS", guarded.upstream_tls(), guarded.listen()),
-        ("TLS, RSA before the client", guarded.upstream_tls(), listen(&rsa_cert, &rsa_key)),
+        ("TLS, RSA before it", guarded.upstream_tls(), listen(&rsa_cert, &rsa_key)),
+        ("TLS of RSA", rsa_database.upstream_tls(), guarded.listen()),
     ];
     let mut table = Vec::new();
     let mut wrong = Vec::new();
@@ -80,12 +83,6 @@ fn every_method_works_over_every_connection_or_fails_as_documented() {
 }
 
 fn refused_by_check(sections: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("policy.toml"), policy()).unwrap();
-    let config = folder.path().join("c.toml");
-    std::fs::write(&config, format!("{sections}[policy]\nfiles = [\"policy.toml\"]\n")).unwrap();
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_pgpurpose")).args(["check", "--config"]).arg(&config).output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(2) && error.contains("channel binding"), "{error}");
+    let (code, error) = pgpurpose(&["check"], sections);
+    assert!(code == Some(2) && error.contains("channel binding"), "{error}");
 }

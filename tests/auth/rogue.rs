@@ -8,7 +8,7 @@ use std::time::Duration;
 use pgpurpose::wire::startup::{ssl_request, startup_message};
 
 use crate::raw::{connect, message, over_tls};
-use crate::setup::{CATALOG_PASSWORD, guarded, pgpurpose, proxy};
+use crate::setup::{CATALOG_PASSWORD, Libpq, PASSWORD, conninfo, guarded, pgpurpose, proxy, psql};
 
 /// An address of this machine that is not its loopback: what is there counts as elsewhere. No packet is sent.
 fn elsewhere() -> Option<IpAddr> {
@@ -36,7 +36,7 @@ fn scripted(address: IpAddr, to_tls: &'static [u8], to_startup: Vec<u8>) -> (Soc
 }
 
 fn serve(stream: &mut TcpStream, to_tls: &[u8], to_startup: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut packet = |stream: &mut TcpStream| {
+    let packet = |stream: &mut TcpStream| {
         let mut length = [0; 4];
         stream.read_exact(&mut length)?;
         let mut rest = vec![0; u32::from_be_bytes(length) as usize - 4];
@@ -179,8 +179,9 @@ fn what_is_not_the_database_gets_no_session() {
         let at = before_the_database(script, &guarded.tcp(), elsewhere);
         let sections = guarded.upstream(&at.to_string(), "tls = \"disable\"");
         let proxy = proxy("", &format!("{sections}{}", guarded.auth("passthrough")));
-        let (tag, body) = crate::raw::exchange(&proxy, 1, "support_agent", crate::setup::PASSWORD, None).unwrap();
-        assert_eq!(tag, b'E', "{}", String::from_utf8_lossy(&body));
+        let to = conninfo(&proxy, "support_agent", "sslmode=disable");
+        let said = psql(guarded, Libpq::Own, &to, PASSWORD);
+        assert!(said.as_ref().is_err_and(|error| error.contains("FATAL")), "{said:?}");
         let log = proxy.access_log();
         let refused = log.iter().find(|record| record["event"] == "login_refused").unwrap();
         assert!(refused["reason"].as_str().unwrap().contains(why), "{refused}");

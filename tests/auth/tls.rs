@@ -84,6 +84,11 @@ fn a_client_s_certificate_must_be_of_its_login() {
     assert!(login("sslmode=disable").unwrap_err().contains("TLS only"), "and so is TLS");
     let records = proxy.access_log();
     assert!(records.iter().any(|record| record["event"] == "connect" && record["certificate"] == "crm.example"));
+    // Whoever is turned away in the handshake stands there too.
+    let handshakes = records.iter().filter(|record| record["event"] == "login_refused");
+    let handshakes =
+        handshakes.filter(|record| record["reason"].as_str().unwrap().starts_with("TLS could not begin")).count();
+    assert_eq!(handshakes, 2, "{records:?}");
 }
 
 /// The `pg_hba.conf` of docs/authentication.md, with the tests' own first line.
@@ -129,5 +134,27 @@ fn tls_towards_the_database_has_libpq_s_meanings() {
             let refused = std::thread::spawn(move || drop(proxy(&guarded.listen(), &sections))).join();
             assert!(refused.is_err(), "{keys}");
         }
+    }
+}
+
+#[test]
+fn tls_1_2_and_1_3_on_both_legs() {
+    for database in ["TLSv1.2", "TLSv1.3"] {
+        let more = [("ssl_min_protocol_version", database), ("ssl_max_protocol_version", database)];
+        let guarded = Guarded::start_as(crate::setup::HBA, None, false, &more);
+        let proxy = proxy(&guarded.listen(), &format!("{}{}", guarded.upstream_tls(), guarded.auth("passthrough")));
+        for client in ["TLSv1.2", "TLSv1.3"] {
+            let more = format!("ssl_min_protocol_version={client} ssl_max_protocol_version={client}");
+            let to = conninfo(&proxy, "support_agent", &format!("sslmode=require channel_binding=require {more}"));
+            let said = crate::setup::ask(&guarded, Libpq::Own, &to, PASSWORD, "SELECT count(*) FROM customers");
+            assert!(said.is_ok(), "{client} before {database}: {said:?}");
+            assert!(proxy.access_log().iter().any(|record| record["event"] == "connect" && record["tls"] == client));
+        }
+        let old = conninfo(
+            &proxy,
+            "support_agent",
+            "sslmode=require ssl_min_protocol_version=TLSv1.1 ssl_max_protocol_version=TLSv1.1",
+        );
+        assert!(psql(&guarded, Libpq::Own, &old, PASSWORD).is_err());
     }
 }
