@@ -191,6 +191,7 @@ fn scram_has_logins_of_its_own_and_no_other_method_has() {
         &with("scram", &format!("{}{}", login("crm", "postgres"), login("web", "postgres"))),
         &[(12, "each needs its own")],
     );
+    told(&with("scram", &login("crm", "pgpurpose")), &[(7, "the proxy's own login")]);
     told(&with("scram", &login("crm", "x").replace("SCRAM-SHA-256$", "md5")), &[(9, "not a SCRAM-SHA-256 verifier")]);
     told(&with("scram", &login("crm", "x").replace("env:X", "geheim")), &[(11, "write `env:NAME` or `file:PATH`")]);
     told(&with("scram", "[[logins]]\nname = \"a\"\n"), &[(7, "needs `name` and `verifier`")]);
@@ -217,7 +218,12 @@ fn relay_over_tls_is_refused_with_the_reason() {
     for tls in ["prefer", "require", "verify-full"] {
         let text = format!("[upstream]\naddress = \"db:5432\"\ntls = \"{tls}\"\n[auth]\nmethod = \"relay\"{REST}");
         told(&text, &[(5, "channel binding")]);
+        // One of a list is enough.
+        let list = "[\"/run/postgresql\", \"127.0.0.1:5432\"]";
+        told(&text.replace("\"db:5432\"", list), &[(5, "channel binding")]);
     }
+    let list = "[upstream]\naddress = [\"/run/postgresql\", \"localhost:5432\", \"[::1]:5432\", \"db:1\"]\n";
+    told(&format!("{list}[auth]\nmethod = \"relay\"{REST}"), &[(4, "`db:1` is another")]);
     let text = format!("[upstream]\naddress = \"/run/postgresql\"\ntls = \"prefer\"\n[auth]\nmethod = \"relay\"{REST}");
     assert_eq!(faults(&text), Vec::<String>::new());
 }

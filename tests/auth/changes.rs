@@ -175,7 +175,8 @@ fn what_changes_between_the_question_and_the_proof_is_noticed_at_the_database() 
     let (stream, scram) = halfway(&proxy, PASSWORD);
     guarded.sql("ALTER ROLE support_agent VALID UNTIL '2020-01-01'");
     let (tags, said) = finish(stream, &scram);
-    assert!(tags.ends_with('E') && said.contains("28P01"), "{tags} {said}");
+    // PostgreSQL asks whoever has expired with another salt.
+    assert!(tags.ends_with('E') && said.contains("could not log in to the database"), "{tags} {said}");
     guarded.sql("ALTER ROLE support_agent VALID UNTIL 'infinity'");
 
     let (stream, scram) = halfway(&proxy, PASSWORD);

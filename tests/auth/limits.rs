@@ -6,11 +6,9 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use pgpurpose::wire::startup::startup_message;
-use serde_json::Value;
 
 use crate::raw::{connect, initial, message, send};
-use crate::setup::{Guarded, Libpq, PASSWORD, conninfo, guarded, proxy, psql};
-use crate::support::proxy::Proxy;
+use crate::setup::{Guarded, Libpq, PASSWORD, conninfo, guarded, logged, proxy, psql};
 
 /// A session that stays.
 struct Open(Child);
@@ -31,19 +29,6 @@ impl Drop for Open {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         let _ = self.0.wait();
-    }
-}
-
-/// Waits for a refusal in the access log.
-fn logged(proxy: &Proxy, what: &str, is: impl Fn(&Value) -> bool) -> Value {
-    let started = Instant::now();
-    loop {
-        let found = proxy.access_log().into_iter().find(|record| record["event"] == "login_refused" && is(record));
-        if let Some(record) = found {
-            return record;
-        }
-        assert!(started.elapsed() < Duration::from_secs(10), "{what} is not logged: {:?}", proxy.access_log());
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::proxy::Proxy;
@@ -352,4 +354,17 @@ pub(crate) fn ask(
 /// A connection string to the proxy.
 pub(crate) fn conninfo(proxy: &Proxy, login: &str, more: &str) -> String {
     format!("host=127.0.0.1 port={} user={login} dbname=shop gssencmode=disable {more}", proxy.port)
+}
+
+/// Waits for a refusal in the access log.
+pub(crate) fn logged(proxy: &Proxy, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    let started = Instant::now();
+    loop {
+        let found = proxy.access_log().into_iter().find(|record| record["event"] == "login_refused" && is(record));
+        if let Some(record) = found {
+            return record;
+        }
+        assert!(started.elapsed() < Duration::from_secs(10), "{what} is not logged: {:?}", proxy.access_log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
