@@ -186,6 +186,8 @@ fn what_changes_between_the_question_and_the_proof_is_noticed_at_the_database() 
     guarded.sql("ALTER ROLE support_agent LOGIN");
 
     // The database starts again meanwhile: the login goes on where it comes back in time.
+    // (What was said last must outlive a server that writes nothing at once.)
+    guarded.sql("CHECKPOINT");
     let (stream, scram) = halfway(&proxy, PASSWORD);
     let before = guarded.sql("SELECT pg_postmaster_start_time()");
     let backend = guarded.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'pgpurpose' LIMIT 1");
