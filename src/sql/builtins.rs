@@ -93,8 +93,10 @@ mod tests {
         for name in KNOWN.split_ascii_whitespace() {
             assert!(!is_reviewed(name), "{name}");
         }
+        // A count of an index's scans tells of no row.
+        let reviewed = || REVIEWED.split_ascii_whitespace().filter(|name| *name != "pg_stat_get_numscans");
         for part in ["_to_xml", "pg_read", "pg_ls_", "lo_", "dblink", "pg_logical", "pg_stat_get", "binary_upgrade"] {
-            assert!(REVIEWED.split_ascii_whitespace().all(|name| !name.contains(part)), "{part}");
+            assert!(reviewed().all(|name| !name.contains(part)), "{part}");
         }
     }
 

@@ -266,7 +266,13 @@ fn no_way_round_brings_a_protected_value_back() {
             faults.push(format!("{application}: {found} of {statements} statements are in the log"));
         }
     }
+    let benign = counts.remove("benign").unwrap_or_default();
     let total: usize = counts.values().sum();
-    println!("{total} ways round in {:?}: {counts:?}", started.elapsed());
-    assert!(faults.is_empty(), "{} of {total} ways round lead somewhere:\n{}", faults.len(), faults.join("\n"));
+    println!("{total} ways round and {benign} useful statements in {:?}: {counts:?}", started.elapsed());
+    assert!(
+        faults.is_empty(),
+        "{} of {total} ways round lead somewhere, or useful statements fail:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }

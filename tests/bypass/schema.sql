@@ -62,7 +62,7 @@ CREATE TABLE ruled (k int); INSERT INTO ruled VALUES (1);
 CREATE RULE sideways AS ON INSERT TO ruled DO INSTEAD SELECT secret || '' FROM people;
 CREATE TABLE ruled2 (k int); INSERT INTO ruled2 VALUES (1);
 CREATE RULE sideways AS ON DELETE TO ruled2 DO INSTEAD SELECT public.peek(1);
-CREATE SEQUENCE counter;
+CREATE SEQUENCE counter; GRANT USAGE, SELECT ON SEQUENCE counter TO PUBLIC;
 COMMENT ON TABLE things IS 'things';
 CREATE INDEX people_lower ON people (lower(email));
 CREATE STATISTICS people_stats ON city, score FROM people;
