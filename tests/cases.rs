@@ -91,7 +91,18 @@ fn run(path: &Path) -> (String, Vec<String>) {
         match enforce(&case.sql, &context) {
             Ok(enforced) => {
                 let verdict = enforced.report().verdict;
-                writeln!(snapshot, "{}\n", enforced.text()).unwrap();
+                writeln!(snapshot, "{}", enforced.text()).unwrap();
+                let disclosure = enforced.disclosure();
+                if !disclosure.is_empty() {
+                    let hidden = disclosure.hidden.iter().map(|at| disclosure.rows[*at].name.as_str());
+                    write!(snapshot, "-- subjects: {}", hidden.collect::<Vec<_>>().join(", ")).unwrap();
+                    for relation in &disclosure.aggregate {
+                        let filter = relation.filter.as_deref().unwrap_or("-");
+                        write!(snapshot, "; aggregate over {} where {filter}", relation.name).unwrap();
+                    }
+                    snapshot.push('\n');
+                }
+                snapshot.push('\n');
                 if verdict != case.expect {
                     wrong.push(format!("{}: {verdict:?} instead of {:?}", case.name, case.expect));
                 }

@@ -60,6 +60,7 @@ fn serve(_cluster: &Cluster, options: Options) -> (Server, tempfile::TempDir) {
         metrics: Arc::new(Metrics::default()),
         enforce: Box::new(pgpurpose::sql::enforce),
         observe: false,
+        subject_key: None,
     })
     .unwrap();
     (Server::start(options, Arc::new(shared)).unwrap(), log)

@@ -5,6 +5,7 @@
 
 mod audited;
 pub mod chain;
+mod disclosure;
 mod error;
 mod files;
 mod json;
@@ -17,6 +18,7 @@ mod verify;
 mod writer;
 
 pub use audited::Audited;
+pub use disclosure::{DisclosureRecord, Seen, SubjectKey};
 pub use error::AuditError;
 pub use log::{AuditLog, LogOptions, Sync};
 pub use record::{Access, AccessRecord, Event, EventRecord, Outcome, OutcomeStatus, SessionFacts};

@@ -254,7 +254,7 @@ pub(super) struct Body {
 }
 
 impl Body {
-    fn new<T: Serialize>(value: &T, timed: bool) -> Result<Self, AuditError> {
+    pub(super) fn new<T: Serialize>(value: &T, timed: bool) -> Result<Self, AuditError> {
         let json = one_line(value).ok_or(AuditError::Encode)?;
         let fields = json.strip_prefix('{').and_then(|json| json.strip_suffix('}')).ok_or(AuditError::Encode)?;
         Ok(Self { fields: fields.to_owned(), timed })

@@ -134,6 +134,7 @@ impl Proxy {
             metrics: Arc::clone(&metrics),
             enforce: Box::new(enforce),
             observe,
+            subject_key: setup::subject_key(&config).map_err(plain)?,
         };
         let shared = Arc::new(Shared::new(parts).map_err(plain)?);
         let proxy = Self { config, shared, keyed };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::{Output, Style, printable};
+use crate::audit::SubjectKey;
 use crate::config::{Config, Fault, Place, UpstreamAddress};
 use crate::policy::PolicySet;
 
@@ -62,7 +63,23 @@ pub(super) fn fits(config: &Config, policies: &PolicySet) -> Result<(), Fault> {
             "a mask is `token`, and `[policy] token_key` names no key: write `env:NAME` or `file:PATH`",
         ));
     }
+    if policies.needs_subject_key() && config.audit.subject_key.is_none() && config.policy.token_key.is_none() {
+        return Err(Fault::error(
+            &Place::default(),
+            "a table records its subjects by pseudonym, and neither `[audit] subject_key` nor `[policy] token_key` names a \
+             key: write `env:NAME` or `file:PATH`",
+        ));
+    }
     Ok(())
+}
+
+/// The key of the pseudonyms by which the access log names subjects, where the configuration names one.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn subject_key(config: &Config) -> Result<Option<SubjectKey>, String> {
+    let source = config.audit.subject_key.as_ref().or(config.policy.token_key.as_ref());
+    source.map(|source| source.read_key().map(|key| SubjectKey::derive(key.expose()))).transpose()
 }
 
 /// Tells the faults.

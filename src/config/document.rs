@@ -117,11 +117,7 @@ impl<'a> Section<'a> {
 
     /// Takes `true` or `false`.
     pub fn boolean(&mut self, key: &'static str, document: &mut Document) -> Option<Located<bool>> {
-        let node = self.take(key)?;
-        match node.value {
-            DeValue::Boolean(value) => Some(node.with(*value)),
-            _ => node.wrong("`true` or `false`", document),
-        }
+        self.take(key)?.boolean(document)
     }
 
     /// Takes a whole number within the bounds.
@@ -233,6 +229,14 @@ impl<'a> Node<'a> {
     /// Whether it is a text.
     pub fn is_string(&self) -> bool {
         self.value.is_str()
+    }
+
+    /// Takes `true` or `false`.
+    pub fn boolean(self, document: &mut Document) -> Option<Located<bool>> {
+        match self.value {
+            DeValue::Boolean(value) => Some(self.with(*value)),
+            _ => self.wrong("`true` or `false`", document),
+        }
     }
 
     /// Whether it is an array.

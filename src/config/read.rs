@@ -243,13 +243,14 @@ fn policy_of(document: &mut Document, mut section: Section<'_>, base: &Path) -> 
 }
 
 fn audit(document: &mut Document, section: Option<Section<'_>>, base: &Path) -> Audit {
-    let mut audit = Audit { directory: base.join(default::AUDIT), sync: AuditSync::Always };
+    let mut audit = Audit { directory: base.join(default::AUDIT), sync: AuditSync::Always, subject_key: None };
     let Some(mut section) = section else { return audit };
     if let Some(directory) = path(&mut section, "directory", base, document) {
         audit.directory = directory;
     }
     let words = [("always", AuditSync::Always), ("written", AuditSync::Written)];
     audit.sync = word("sync", section.string("sync", document), &words, AuditSync::Always, document);
+    audit.subject_key = secret(&mut section, "subject_key", base, document);
     section.finish(document);
     audit
 }

@@ -196,6 +196,8 @@ pub struct Audit {
     pub directory: PathBuf,
     /// When a record counts as written.
     pub sync: AuditSync,
+    /// The root of the key by which subjects are named in it; `[policy] token_key` where it is not given.
+    pub subject_key: Option<SecretSource>,
 }
 
 /// When a record counts as written.
@@ -259,7 +261,7 @@ impl Config {
             auth: Auth::with(method),
             logins: Vec::new(),
             policy: Policy { files, mode: Mode::Enforce, token_key: None },
-            audit: Audit { directory: PathBuf::from(default::AUDIT), sync: AuditSync::Always },
+            audit: Audit { directory: PathBuf::from(default::AUDIT), sync: AuditSync::Always, subject_key: None },
             admin: Admin { address: Some(here(default::ADMIN_PORT)) },
         }
     }

@@ -7,7 +7,7 @@ use super::govern::{Governed, Whom, governed};
 use super::model::{Basis, Purpose, Role, Table, column_name};
 use super::{
     AccessRequest, Action, ColumnAccess, ColumnObligation, ConsentFilter, Decision, Denial, Permit, PolicySet, Reason,
-    RelationAccess, RelationObligation, RelationReport, Use, Verb,
+    Recording, RelationAccess, RelationObligation, RelationReport, Use, Verb,
 };
 use crate::catalog::RelationName;
 
@@ -114,12 +114,21 @@ impl<'a> Session<'a> {
             self.aggregates_only(request, access, table, least, reasons);
         }
         let consent = self.consent_filter(access, table, reasons);
+        let record = table.record.map(|form| Recording {
+            form,
+            categories: access
+                .columns
+                .iter()
+                .filter_map(|column| Some((column.name.clone(), table.columns.get(&column.name)?.clone())))
+                .collect(),
+        });
         Some(RelationObligation::Governed {
             relation: relation.clone(),
             columns,
             consent,
             subject: table.subject.clone(),
             min_group: self.min_group,
+            record,
         })
     }
 

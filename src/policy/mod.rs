@@ -14,17 +14,19 @@
 //! - A child purpose that states no basis has its parent's; its rules open at most what the rules for each ancestor
 //!   open to the same role. It needs the live consent of itself and each ancestor that rests on consent.
 //! - `evidence` and `given_at` in `[consent]`: columns without which, or before which, a row is no live consent.
+//! - `record_subjects = true` on a table (or `"pseudonym"`, or `"plain"`): the access log says whose rows were seen.
 //! - `[functions] allow = ["public.f"]`: functions besides the reviewed built-ins.
 //!
 //! # What is understood and not carried out yet
 //!
-//! - `record_subjects` and `retain` on a table: every access to it is refused.
+//! - `retain` on a table: every access to it is refused.
 //! - `ddl` on a role: opens nothing.
 //! - Adding rows for a purpose that rests on consent: refused.
 
 mod column;
 mod condition;
 mod decide;
+mod disclosure;
 mod govern;
 mod listing;
 mod live;
@@ -41,12 +43,14 @@ mod validate;
 
 pub use crate::config::{Fault, Severity};
 pub use decide::decide;
+pub use disclosure::{Disclosed, DisclosedColumn, Disclosure};
 pub use govern::Lineage;
 pub use listing::{ListedColumn, ListedConsent};
 pub use mask::Mask;
 pub use model::{Basis, Governance, PolicyTest, Purpose, Role};
 pub use permit::{
-    Action, ColumnObligation, ConsentFilter, Decision, Denial, Permit, Reason, RelationObligation, SubjectPath, Verdict,
+    Action, ColumnObligation, ConsentFilter, Decision, Denial, Permit, Reason, RecordAs, Recording, RelationObligation,
+    SubjectPath, Verdict,
 };
 pub use report::{AccessReport, ColumnReport, RelationReport};
 pub use request::{AccessRequest, ColumnAccess, RelationAccess, Shape, Use, Verb};

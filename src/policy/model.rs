@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use jiff::civil::Date;
 
-use super::{Mask, SubjectPath, Verdict};
+use super::{Mask, RecordAs, SubjectPath, Verdict};
 use crate::catalog::{RelationName, split_dotted};
 use crate::config::Place;
 
@@ -142,6 +142,8 @@ pub(super) struct Table {
     pub(super) columns: BTreeMap<String, String>,
     /// A star over it is refused where a column of it is denied, instead of leaving that column out.
     pub(super) star_refused: bool,
+    /// The log says whose rows were seen, in this form.
+    pub(super) record: Option<RecordAs>,
     /// Keys that are understood and not carried out yet: the table is refused while it has any.
     pub(super) pending: Vec<&'static str>,
     pub(super) place: Place,

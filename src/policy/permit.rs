@@ -74,7 +74,42 @@ pub enum RelationObligation {
         subject: Option<SubjectPath>,
         /// Aggregates only, over at least so many distinct subjects.
         min_group: Option<u32>,
+        /// The log says whose rows were seen.
+        record: Option<Recording>,
     },
+}
+
+/// How the access log names the subjects whose rows were seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordAs {
+    /// By a keyed pseudonym, the same wherever the same subject is seen.
+    Pseudonym,
+    /// By the value that the database has.
+    Plain,
+}
+
+impl RecordAs {
+    /// As a policy and the log write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pseudonym => "pseudonym",
+            Self::Plain => "plain",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::Pseudonym, Self::Plain].into_iter().find(|form| form.name() == text)
+    }
+}
+
+/// What the access log must hold of those whose rows are seen (POPIA s23(1)(b): who has had access).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// In which form.
+    pub form: RecordAs,
+    /// Category of each column that the statement touches.
+    pub categories: BTreeMap<String, String>,
 }
 
 /// What must be done to one column.

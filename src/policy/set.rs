@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 
 use super::model::{Category, ConsentSource, Governance, PolicyTest, Purpose, Role, Rule, Table};
-use super::{Mask, Reason, source, validate};
+use super::{Mask, Reason, RecordAs, source, validate};
 use crate::catalog::RelationName;
 use crate::config::{Fault, Place};
 
@@ -217,6 +217,16 @@ impl PolicySet {
     /// Whether any mask is `token`, so that a token key is needed.
     pub fn needs_token_key(&self) -> bool {
         self.rules.iter().flat_map(|rule| &rule.mask).any(|(_, mask)| *mask == Mask::Token)
+    }
+
+    /// Whether the log says of any table whose rows were seen.
+    pub fn records_subjects(&self) -> bool {
+        self.tables.values().any(|table| table.record.is_some())
+    }
+
+    /// Whether any subject is recorded by pseudonym, so that a key for them is needed.
+    pub fn needs_subject_key(&self) -> bool {
+        self.tables.values().any(|table| table.record == Some(RecordAs::Pseudonym))
     }
 
     /// Names of all tables that are listed, for comparison with the catalog.

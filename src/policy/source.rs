@@ -1,7 +1,8 @@
 //! One policy file as it is written: every key with its place, nothing yet compared with the rest.
 
+use super::RecordAs;
 use crate::catalog::RelationName;
-use crate::config::document::{Document, Section, quoted};
+use crate::config::document::{Document, Node, Section, quoted};
 use crate::config::{Fault, Located, Place};
 
 /// What one file holds. Several are appended to each other before they are validated.
@@ -25,7 +26,7 @@ pub(super) struct WrittenTable {
     pub(super) subject: Option<WrittenSubject>,
     pub(super) columns: Vec<(Located<String>, Located<String>)>,
     pub(super) star: Option<Located<String>>,
-    pub(super) record_subjects: bool,
+    pub(super) record_subjects: Option<Located<RecordAs>>,
     pub(super) retain: Vec<Located<String>>,
 }
 
@@ -191,7 +192,7 @@ fn table(document: &mut Document, name: &Located<String>, mut section: Section<'
         }
     }
     let star = section.string("star", document);
-    let record_subjects = section.boolean("record_subjects", document).is_some_and(|record| record.value);
+    let record_subjects = section.take("record_subjects").and_then(|node| record_subjects(node, document));
     // `retain = "5 years after closed_at"`, or one such text for each purpose.
     let retain = match section.take("retain") {
         None => Vec::new(),
@@ -206,6 +207,25 @@ fn table(document: &mut Document, name: &Located<String>, mut section: Section<'
     };
     section.finish(document);
     Some(WrittenTable { name: relation?, open, subject, columns, star, record_subjects, retain })
+}
+
+/// `true` (pseudonyms), `false`, `"pseudonym"` or `"plain"`.
+fn record_subjects(node: Node<'_>, document: &mut Document) -> Option<Located<RecordAs>> {
+    let place = node.place.clone();
+    if !node.is_string() {
+        let value = node.boolean(document)?.value.then_some(RecordAs::Pseudonym)?;
+        return Some(Located { value, place });
+    }
+    let written = node.string(document)?.value;
+    match RecordAs::parse(&written) {
+        Some(value) => Some(Located { value, place }),
+        None => {
+            let message =
+                format!("`record_subjects` is `true`, `false`, `\"pseudonym\"` or `\"plain\"`, and not `{written}`");
+            document.fault(&place, message);
+            None
+        }
+    }
 }
 
 fn category(document: &mut Document, name: Located<String>, mut section: Section<'_>) -> WrittenCategory {

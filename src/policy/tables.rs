@@ -24,7 +24,7 @@ pub(super) fn tables(written: Vec<WrittenTable>, faults: &mut Vec<Fault>) -> BTr
                 (!table.columns.is_empty(), "columns"),
                 (table.subject.is_some(), "subject"),
                 (table.star.is_some(), "star"),
-                (table.record_subjects, "record_subjects"),
+                (table.record_subjects.is_some(), "record_subjects"),
                 (!table.retain.is_empty(), "retain"),
             ];
             for (_, key) in contradicts.into_iter().filter(|(given, _)| *given) {
@@ -49,10 +49,14 @@ pub(super) fn tables(written: Vec<WrittenTable>, faults: &mut Vec<Fault>) -> BTr
             }
         };
         let mut pending = Vec::new();
-        if table.record_subjects {
-            pending.push("record_subjects");
-            faults.push(not_yet(&place, &name, "record_subjects"));
+        if let Some(record) = &table.record_subjects
+            && table.subject.is_none()
+            && !table.open
+        {
+            let message = format!("table `{name}` has `record_subjects` and no `subject` that says whose a row is");
+            faults.push(Fault::error(&record.place, message));
         }
+        let record = table.record_subjects.map(|record| record.value);
         for retain in &table.retain {
             if let Err(message) = check_retain(&retain.value) {
                 faults.push(Fault::error(&retain.place, message));
@@ -66,7 +70,7 @@ pub(super) fn tables(written: Vec<WrittenTable>, faults: &mut Vec<Fault>) -> BTr
         if let Some(subject) = table.subject {
             subjects.insert(name.clone(), subject);
         }
-        tables.insert(name, Table { open: table.open, subject: None, columns, star_refused, pending, place });
+        tables.insert(name, Table { open: table.open, subject: None, columns, star_refused, record, pending, place });
     }
     let paths: Vec<_> = subjects.keys().map(|name| (name.clone(), path(name, &subjects, &tables, faults))).collect();
     for (name, path) in paths {

@@ -12,6 +12,8 @@ use crate::wire::{ErrorFields, HEADER, Header, WireError, backend};
 const SMALL: usize = 64 * 1024;
 /// What a Parse may hold beside its text: a name, and 65,535 types.
 const PARSE_EXTRA: usize = SMALL + 4 * 65_535 + 4;
+/// The longest values of a Bind that are held whole.
+const LONGEST_VALUES: usize = 64 * 1024 * 1024;
 /// Messages that may wait for their answers before the client is no longer read.
 const MAX_PENDING: usize = 4096;
 
@@ -232,9 +234,18 @@ impl Session {
             return Ok(false);
         };
         let (portal, statement, length) = (head.portal.to_owned(), head.statement.to_owned(), head.length);
-        self.client.consume(HEADER.saturating_add(length));
         let rest = header.body.saturating_sub(length);
-        if let Err(refusal) = self.bind(&portal, &statement, rest).await {
+        // Where rows may have hidden columns, the formats at the end of the message must count them.
+        if rest <= LONGEST_VALUES && self.shared.policies.load().records_subjects() {
+            let Some(body) = self.take_body(header, usize::MAX)? else { return Ok(false) };
+            let values = body.get(length..).unwrap_or_default();
+            if let Err(refusal) = self.bind(&portal, &statement, rest, Some(values)).await {
+                self.refuse(refusal, false);
+            }
+            return Ok(true);
+        }
+        self.client.consume(HEADER.saturating_add(length));
+        if let Err(refusal) = self.bind(&portal, &statement, rest, None).await {
             self.skip = rest;
             self.refuse(refusal, false);
         }

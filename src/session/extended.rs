@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::admit::{Judged, Source, Unspent, check_name, cut, no_portal, no_statement, text_of};
+use super::disclose::hidden;
 use super::names::{Portal, Prepared};
 use super::pending::{Expect, Run};
 use super::state::Session;
@@ -12,6 +13,7 @@ use crate::error::{Refusal, SqlState, Stage};
 use crate::sql::{self, Effect};
 use crate::upstream::{Control, Decided};
 use crate::wire::frontend::{Parse, Target};
+use crate::wire::{WireError, trim};
 
 impl Session {
     /// Handles a Parse.
@@ -90,8 +92,14 @@ impl Session {
         self.forward_parse(name, judged, types, true).await
     }
 
-    /// Handles a Bind, whose values follow.
-    pub(super) async fn bind(&mut self, portal: &str, statement: &str, rest: usize) -> Result<(), Refusal> {
+    /// Handles a Bind, whose values follow: `rest` bytes of them, or all of them in `body`.
+    pub(super) async fn bind(
+        &mut self,
+        portal: &str,
+        statement: &str,
+        rest: usize,
+        body: Option<&[u8]>,
+    ) -> Result<(), Refusal> {
         let (portal, statement) = (cut(portal)?, cut(statement)?);
         let Some(mut prepared) = self.names.statement(statement).cloned() else { return Err(no_statement(statement)) };
         if let Some(judged) = self.renew(&prepared, None).await? {
@@ -103,7 +111,26 @@ impl Session {
             }
             prepared = self.names.statement(statement).cloned().ok_or_else(|| no_statement(statement))?;
         }
-        self.upstream.control(Control::Bind { portal, statement, rest });
+        let more = match prepared.decision.as_ref() {
+            Some(decision) => hidden(Some(decision), self.rows_of(&prepared).as_ref()),
+            None => 0,
+        };
+        match body {
+            Some(body) => {
+                let unreadable =
+                    |error: WireError| Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, error.to_string());
+                let body = trim::bind(body, more).map_err(unreadable)?;
+                self.upstream.control(Control::Bind { portal, statement, rest: body.len() });
+                self.upstream.body(&body);
+            }
+            // The policy began to record subjects this moment, or the values are too long to be held.
+            None if more > 0 => {
+                let message = "the values of a statement over tables that record their data subjects are too long";
+                return Err(Refusal::new(Stage::Session, SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+                    .hint("send shorter values, or use COPY"));
+            }
+            None => self.upstream.control(Control::Bind { portal, statement, rest }),
+        }
         let undo = Some(self.names.bind(portal, Portal { prepared, hold: false, exchange: self.exchange }));
         self.pending.push(Expect::Bind { undo });
         self.segment_open = true;
@@ -142,7 +169,7 @@ impl Session {
         let prepared = Arc::clone(&opened.prepared);
         let Some(decision) = prepared.decision.clone() else {
             self.upstream.execute_empty(portal);
-            self.push_run(None, None, None, Vec::new());
+            self.push_run(None, None, None, None, Vec::new());
             return Ok(());
         };
         if let Err(refusal) = self.check_portal(&prepared, portal) {
@@ -162,6 +189,12 @@ impl Session {
                     return Err(Refusal::internal(Stage::Session));
                 };
                 let reported = Arc::clone(&again.decision);
+                if hidden(None, old.decision.as_ref()) != hidden(None, Some(&reported)) {
+                    // The portal was bound for the columns that the statement had.
+                    let message = format!("prepared statement `{name}` has changed since `{portal}` was bound");
+                    let refusal = Refusal::new(Stage::Session, SqlState::FEATURE_NOT_SUPPORTED, message);
+                    return Err(self.log_refusal(refusal.hint("bind it again"), &prepared.text).await);
+                }
                 self.prepare_again(name, &old, again).await?;
                 reported
             }
@@ -181,7 +214,7 @@ impl Session {
         self.count(&reported);
         let undo = self.expect_effect(&judged);
         self.upstream.execute(&token, portal, rows);
-        self.push_run(Some(token.seq()), Some(decision), Some(reported), undo);
+        self.push_run(Some(token.seq()), Some(decision), Some(reported), Some(judged.scope), undo);
         Ok(())
     }
 
@@ -190,9 +223,11 @@ impl Session {
         seq: Option<u64>,
         decision: Option<Arc<super::enforcer::Decision>>,
         rows_of: Option<Arc<super::enforcer::Decision>>,
+        scope: Option<Arc<super::enforcer::Scope>>,
         undo: Vec<super::names::Undo>,
     ) {
-        let run = Run { seq, started: Instant::now(), decision, rows_of, described: true, rows: 0, undo };
+        let run =
+            Run { seq, started: Instant::now(), decision, rows_of, described: true, rows: 0, scope, told: false, undo };
         self.pending.push(Expect::Execute(Box::new(run)));
         self.segment_open = true;
     }

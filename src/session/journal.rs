@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::enforcer::{Decision, Rejected, Scope};
-use crate::audit::{Access, AccessRecord, AuditError, AuditLog, Audited, Event, Outcome, OutcomeStatus, SessionFacts};
-use crate::policy::AccessReport;
+use crate::audit::{
+    Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, Outcome, OutcomeStatus, Seen,
+    SessionFacts,
+};
+use crate::policy::{AccessReport, Disclosed};
 use crate::sql::Redacted;
 use crate::upstream::Decided;
 
@@ -97,6 +100,20 @@ impl Journal {
             sqlstate: None,
             ms: milliseconds(started),
         });
+    }
+
+    /// Whose rows are about to go to the client, and what was counted, grouped or tested for.
+    pub(super) async fn disclosure(
+        &mut self,
+        scope: &Scope,
+        of: u64,
+        rows: u64,
+        relations: Vec<Seen<'_>>,
+        aggregate: &[Disclosed],
+    ) -> Result<u64, AuditError> {
+        self.enter(scope);
+        let record = DisclosureRecord { of, session: &self.facts, rows, relations, aggregate }.record()?;
+        self.log.append(record).await
     }
 
     fn end(&self, outcome: Outcome<'_>) {

@@ -7,6 +7,7 @@ mod cancel;
 mod catalogs;
 mod clean;
 mod client;
+mod disclose;
 mod enforcer;
 mod extended;
 mod guard;

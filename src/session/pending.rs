@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::enforcer::Decision;
+use super::enforcer::{Decision, Scope};
 use super::names::{Prepared, Undo};
 use crate::error::Refusal;
 
@@ -21,6 +21,10 @@ pub(super) struct Run {
     /// A row description came for it.
     pub(super) described: bool,
     pub(super) rows: u64,
+    /// What it was decided under.
+    pub(super) scope: Option<Arc<Scope>>,
+    /// What it reads of people who are not known one by one stands in the log.
+    pub(super) told: bool,
     pub(super) undo: Vec<Undo>,
 }
 

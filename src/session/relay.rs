@@ -32,7 +32,7 @@ const DDL: &[&str] = &[
 
 impl Session {
     /// Handles what the database sent, as far as it is there and the client takes it.
-    pub(super) fn serve_upstream(&mut self) -> Result<(), End> {
+    pub(super) async fn serve_upstream(&mut self) -> Result<(), End> {
         loop {
             if self.client.out.len() > HIGH {
                 self.upstream_need = None;
@@ -65,14 +65,35 @@ impl Session {
                 self.upstream_need = Some(HEADER);
                 return Ok(());
             };
+            if header.tag == b'D' {
+                let hidden = self.carried();
+                if hidden > 0 {
+                    let held = self.hold_rows(hidden)?;
+                    if self.must_disclose() {
+                        self.disclose().await?;
+                    } else if !held {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            }
+            let input = self.upstream.input();
             match header.tag {
-                b'D' | b'd' => self.pass_rows(header)?,
+                b'D' | b'd' => {
+                    if self.owes_disclosure(header.tag) {
+                        self.disclose().await?;
+                    }
+                    self.pass_rows(header)?;
+                }
                 b'E' | b'N' if header.body > HELD => {
                     let Some(part) = input.get(HEADER..HEADER + ERROR_PART) else {
                         self.upstream_need = Some(HEADER + ERROR_PART);
                         return Ok(());
                     };
                     let fields = ErrorFields::decode_part(part);
+                    if self.owes_disclosure(header.tag) {
+                        self.disclose().await?;
+                    }
                     self.skipping = header.total();
                     self.failure_or_notice(header.tag, fields)?;
                 }
@@ -88,6 +109,9 @@ impl Session {
                     scratch.clear();
                     scratch.extend_from_slice(body);
                     self.upstream.consume(header.total());
+                    if self.owes_disclosure(tag) {
+                        self.disclose().await?;
+                    }
                     let handled = self.answer(header, &scratch);
                     if scratch.capacity() <= 8192 {
                         self.scratch = scratch;
@@ -203,19 +227,27 @@ impl Session {
     }
 
     fn described(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
-        let (hidden, decision, seq, of) = match self.pending.head() {
-            Some(Expect::Describe { of, rows_of, hidden }) => (*hidden, rows_of.clone(), None, Some(of.clone())),
+        let (hidden, decision, seq, of, trimmed) = match self.pending.head() {
+            Some(Expect::Describe { of, rows_of, hidden }) => {
+                let trimmed = super::disclose::hidden(of.decision.as_ref(), rows_of.as_ref());
+                (*hidden, rows_of.clone(), None, Some(of.clone()), trimmed)
+            }
             Some(Expect::Query { runs, .. }) if header.tag == b'T' => match runs.front_mut() {
                 Some(run) => {
                     run.described = true;
-                    (false, run.rows_of.clone(), run.seq, None)
+                    let trimmed = super::disclose::hidden(run.decision.as_ref(), run.rows_of.as_ref());
+                    (false, run.rows_of.clone(), run.seq, None, trimmed)
                 }
                 None => return Err(unexpected()),
             },
             _ => return Err(unexpected()),
         };
+        let mut shorter = None;
         if header.tag == b'T' {
-            self.check_description(decision.as_deref(), seq, body)?;
+            if trimmed > 0 {
+                shorter = Some(self.trim_description(trimmed, seq, body)?);
+            }
+            self.check_description(decision.as_deref(), seq, shorter.as_deref().unwrap_or(body))?;
         }
         if header.tag != b't'
             && let Some(of) = of
@@ -224,7 +256,10 @@ impl Session {
             self.pending.pop();
         }
         if !hidden {
-            self.pass(header, body);
+            match shorter {
+                Some(shorter) => self.pass(Header { tag: header.tag, body: shorter.len() }, &shorter),
+                None => self.pass(header, body),
+            }
         }
         Ok(())
     }

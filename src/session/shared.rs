@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use super::cancel::Cancels;
 use super::catalogs::Catalogs;
 use super::enforcer::{Enforce, Enforcer};
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, SubjectKey};
 use crate::catalog::CatalogStore;
 use crate::policy::PolicySet;
 use crate::telemetry::Metrics;
@@ -30,6 +30,8 @@ pub struct Shared {
     pub observe: bool,
     /// The longest statement that is taken, in bytes.
     pub statement_limit: usize,
+    /// The key of the pseudonyms by which the log names subjects.
+    pub subject_key: Option<SubjectKey>,
     /// Cancel keys of all sessions.
     pub cancels: Arc<Cancels>,
     pub(super) enforcer: Enforcer,
@@ -55,6 +57,8 @@ pub struct Parts {
     pub enforce: Box<Enforce>,
     /// Observe mode.
     pub observe: bool,
+    /// The key of the pseudonyms by which the log names subjects; needed where a policy says `record_subjects = true`.
+    pub subject_key: Option<SubjectKey>,
 }
 
 impl Shared {
@@ -71,6 +75,7 @@ impl Shared {
             enforcer: Enforcer::new(parts.enforce, threads, Arc::clone(&parts.metrics))?,
             metrics: parts.metrics,
             observe: parts.observe,
+            subject_key: parts.subject_key,
             statement_limit: STATEMENT_LIMIT,
             cancels: Arc::new(Cancels::default()),
         })

@@ -77,6 +77,8 @@ impl Session {
             decision: Some(judged.decision),
             described: false,
             rows: 0,
+            scope: Some(judged.scope),
+            told: false,
             undo,
         };
         self.pending.push(Expect::Query { runs: VecDeque::from([run]), hidden: true });
@@ -141,6 +143,8 @@ impl Session {
                 rows_of: Some(rows_of),
                 described: false,
                 rows: 0,
+                scope: Some(step.judged.scope),
+                told: false,
                 undo: step.undo,
             })
             .collect();

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::admit::Unspent;
 use super::cancel::CancelKey;
+use super::disclose::Held;
 use super::enforcer::Scope;
 use super::journal::Journal;
 use super::names::Names;
@@ -118,6 +119,8 @@ pub struct Session {
     pub(super) client_need: Option<usize>,
     pub(super) upstream_need: Option<usize>,
     pub(super) scratch: Vec<u8>,
+    /// Rows whose subjects are not in the log yet.
+    pub(super) held: Held,
 }
 
 impl Session {
@@ -156,6 +159,7 @@ impl Session {
             client_need: None,
             upstream_need: None,
             scratch: Vec::new(),
+            held: Held::default(),
             shared,
         }
     }
@@ -189,7 +193,7 @@ impl Session {
     }
 
     async fn step(&mut self) -> Result<(), End> {
-        self.serve_upstream()?;
+        self.serve_upstream().await?;
         if self.upstream.is_closed() && self.upstream_need.is_some() {
             return Err(End::DatabaseGone);
         }

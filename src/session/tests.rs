@@ -49,6 +49,7 @@ fn session(login: &str) -> Wires {
             metrics: Arc::new(Metrics::default()),
             enforce: Box::new(crate::sql::enforce),
             observe: false,
+            subject_key: None,
         })
         .unwrap(),
     );

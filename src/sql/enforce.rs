@@ -4,10 +4,10 @@ use sqlparser::ast::Statement;
 
 use super::enforced::refused;
 use super::parse::{Kind, Parsed};
-use super::resolve::{self, Resolved};
+use super::resolve::{self, Carry, Resolved};
 use super::{Context, Effect, Enforced, Facts, Guard, Refused, fresh, parse, render, rewrite, steer, witness};
 use crate::error::{Refusal, Stage};
-use crate::policy::{AccessReport, Decision, RelationObligation, Role, decide};
+use crate::policy::{AccessReport, Decision, Disclosure, RelationObligation, Role, decide};
 
 /// Decides one statement and gives the text that may run instead of it.
 ///
@@ -25,7 +25,10 @@ pub fn enforce(text: &str, context: &Context<'_>) -> Result<Enforced, Box<Refuse
     };
     let effect = steer::effect(&parsed);
     match decided(parsed, effect.clone(), context) {
-        Ok(enforced) if context.observe => Ok(observed(text, effect, enforced.report)),
+        Ok(enforced) if context.observe => {
+            // Nothing carries subjects then: what was read is recorded as a whole.
+            Ok(Enforced { disclosure: enforced.disclosure, ..observed(text, effect, enforced.report) })
+        }
         Ok(enforced) => Ok(enforced),
         Err(refused) => observed_or(text, context, effect, refused),
     }
@@ -36,7 +39,7 @@ fn decided(parsed: Parsed, effect: Effect, context: &Context<'_>) -> Result<Enfo
     match kind {
         Kind::Empty => Ok(plain(String::new(), effect)),
         Kind::Statement(statement) => {
-            let governed = govern(*statement, &facts, Facts::default(), context)?;
+            let governed = govern(*statement, &facts, Facts::default(), Carry::Rows, context)?;
             let text = render(&governed.statement);
             governed.finish(text, effect)
         }
@@ -56,6 +59,7 @@ pub(super) struct Governed {
     consented: bool,
     report: AccessReport,
     guard: Guard,
+    disclosure: Disclosure,
 }
 
 impl Governed {
@@ -66,7 +70,15 @@ impl Governed {
     pub(super) fn finish(self, text: String, effect: Effect) -> Result<Enforced, Box<Refused>> {
         fresh::check_cursor(self.consented, &effect)?;
         match witness::check_rewrite(&text, &self.expected) {
-            Ok(()) => Ok(Enforced { text, report: self.report, guard: self.guard, effect, consented: self.consented }),
+            Ok(()) => Ok(Enforced {
+                text,
+                report: self.report,
+                guard: self.guard,
+                effect,
+                consented: self.consented,
+                disclosure: self.disclosure,
+                shows_plan: false,
+            }),
             Err(refusal) => Err(refused(refusal)),
         }
     }
@@ -77,9 +89,10 @@ pub(super) fn govern(
     statement: Statement,
     facts: &Facts,
     extra: Facts,
+    carry: Carry,
     context: &Context<'_>,
 ) -> Result<Governed, Box<Refused>> {
-    let resolved = resolve::resolve(statement, facts, extra, context).map_err(refused)?;
+    let resolved = resolve::resolve(statement, facts, extra, carry, context).map_err(refused)?;
     govern_resolved(resolved, context)
 }
 
@@ -108,6 +121,7 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
                 consented,
                 report,
                 guard: rewritten.guard,
+                disclosure: rewritten.disclosure,
             })
         }
     }
@@ -115,7 +129,15 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
 
 /// A statement that refers to nothing.
 pub(super) fn plain(text: String, effect: Effect) -> Enforced {
-    Enforced { text, report: AccessReport::allow(), guard: Guard::default(), effect, consented: false }
+    Enforced {
+        text,
+        report: AccessReport::allow(),
+        guard: Guard::default(),
+        effect,
+        consented: false,
+        disclosure: Disclosure::default(),
+        shows_plan: false,
+    }
 }
 
 fn observed_or(
@@ -129,8 +151,15 @@ fn observed_or(
 
 /// Observe mode changes nothing: the client's own text, with nothing guarded.
 fn observed(text: &str, effect: Effect, report: AccessReport) -> Enforced {
-    let guard = Guard { unrestricted: true, ..Guard::default() };
-    Enforced { text: text.to_owned(), report, guard, effect, consented: false }
+    Enforced {
+        text: text.to_owned(),
+        report,
+        guard: Guard { unrestricted: true, ..Guard::default() },
+        effect,
+        consented: false,
+        disclosure: Disclosure::default(),
+        shows_plan: false,
+    }
 }
 
 /// A statement of an unrestricted role: forwarded as it is, and logged.

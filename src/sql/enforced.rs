@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::catalog::Oid;
 use crate::error::Refusal;
-use crate::policy::AccessReport;
+use crate::policy::{AccessReport, Disclosure};
 
 /// A statement that may run: rendered from the AST that was decided and rewritten. Only this module's pipeline makes
 /// one, so text that was not decided cannot be forwarded.
@@ -16,6 +16,8 @@ pub struct Enforced {
     pub(super) effect: Effect,
     /// Rows are left out for want of consent.
     pub(super) consented: bool,
+    pub(super) disclosure: Disclosure,
+    pub(super) shows_plan: bool,
 }
 
 impl Enforced {
@@ -37,6 +39,16 @@ impl Enforced {
     /// Whether it reads or changes only rows whose subjects consent: a snapshot of them must not grow old.
     pub fn rests_on_consent(&self) -> bool {
         self.consented
+    }
+
+    /// Whose rows it shows, as far as the policy wants that recorded.
+    pub fn disclosure(&self) -> &Disclosure {
+        &self.disclosure
+    }
+
+    /// Whether it shows the plan of what was prepared instead of its rows: EXPLAIN EXECUTE.
+    pub fn shows_plan(&self) -> bool {
+        self.shows_plan
     }
 
     /// What the statement does to the session.

@@ -58,6 +58,12 @@ impl Facts {
         insert(&mut self.columns, parts);
     }
 
+    /// Takes a column reference away; whether it was there.
+    pub fn remove_column(&mut self, parts: &[String]) -> bool {
+        let found = self.columns.iter().position(|held| held == parts);
+        found.map(|at| self.columns.remove(at)).is_some()
+    }
+
     /// Adds all that another holds.
     pub fn extend(&mut self, other: &Self) {
         for relation in &other.relations {

@@ -44,6 +44,7 @@ pub use fresh::{portal_refusal, refusal_for};
 pub use parse::{Kind, Parsed, parse};
 pub use redact::{Redacted, redact};
 pub use render::{render, render_expr};
+pub use resolve::HIDDEN as HIDDEN_COLUMN;
 pub use resolve::open_parameters;
 pub use seen::{column_parts, is_grammar_function, is_substring_call};
 pub use split::split;

@@ -6,6 +6,7 @@ use sqlparser::ast::{Expr, Statement};
 use super::enforce::{Governed, govern, plain};
 use super::enforced::refused;
 use super::parse::{Kind, Parsed};
+use super::resolve::Carry;
 use super::utility::{CopyDirection, CopySource, CopyStatement, Discard, Explained, SetValue, Utility, render_utility};
 use super::{Context, Effect, Enforced, Facts, Refused, resolve, settings};
 use crate::error::{Refusal, SqlState, Stage};
@@ -110,14 +111,14 @@ pub(super) fn enforce(
             Ok(plain(render_utility(&utility), effect))
         }
         Utility::Declare { name, options, query } => {
-            let mut governed = govern(*query, facts, Facts::default(), context)?;
+            let mut governed = govern(*query, facts, Facts::default(), Carry::Rows, context)?;
             let query = take(&mut governed);
             governed.finish(render_utility(&Utility::Declare { name, options, query }), effect)
         }
         Utility::Prepare { name, types, statement } => {
             let written: Vec<String> = types.iter().map(|written| format!("{written:?}")).collect();
             resolve::open_types(&written.join(" "), context).map_err(refused)?;
-            let mut governed = govern(*statement, facts, Facts::default(), context)?;
+            let mut governed = govern(*statement, facts, Facts::default(), Carry::Rows, context)?;
             let statement = take(&mut governed);
             governed.finish(render_utility(&Utility::Prepare { name, types, statement }), effect)
         }
@@ -141,14 +142,14 @@ fn explain(
 ) -> Result<Enforced, Box<Refused>> {
     match statement {
         Explained::Statement(statement) => {
-            let mut governed = govern(*statement, facts, Facts::default(), context)?;
+            let mut governed = govern(*statement, facts, Facts::default(), Carry::Nothing, context)?;
             let statement = Explained::Statement(take(&mut governed));
             let options = plan_only(options, governed.filtered)?;
             governed.finish(render_utility(&Utility::Explain { options, statement }), effect)
         }
         Explained::Utility(utility) => match *utility {
             Utility::Declare { name, options: cursor, query } => {
-                let mut governed = govern(*query, facts, Facts::default(), context)?;
+                let mut governed = govern(*query, facts, Facts::default(), Carry::Nothing, context)?;
                 let query = take(&mut governed);
                 let statement = Explained::Utility(Box::new(Utility::Declare { name, options: cursor, query }));
                 let options = plan_only(options, governed.filtered)?;
@@ -159,7 +160,8 @@ fn explain(
                 // What was prepared is not at hand here, so that it counts as filtered.
                 let options = plan_only(options, true)?;
                 let statement = Explained::Utility(Box::new(Utility::Execute { name, arguments }));
-                Ok(plain(render_utility(&Utility::Explain { options, statement }), effect))
+                let explained = plain(render_utility(&Utility::Explain { options, statement }), effect);
+                Ok(Enforced { shows_plan: true, ..explained })
             }
             _ => Err(refused(resolve::unsupported("EXPLAIN of this statement"))),
         },
@@ -201,7 +203,7 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
     let CopyStatement { source, direction, legacy, options, filter } = copy;
     match (source, direction) {
         (CopySource::Query(query), CopyDirection::ToStdout) => {
-            let mut governed = govern(*query, facts, Facts::default(), context)?;
+            let mut governed = govern(*query, facts, Facts::default(), Carry::Nothing, context)?;
             let source = CopySource::Query(take(&mut governed));
             governed.finish(
                 render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })),

@@ -11,6 +11,7 @@ pub mod frontend;
 mod link;
 mod pool;
 pub mod startup;
+pub mod trim;
 
 pub use binding::{common_name, end_point};
 pub use fields::ErrorFields;

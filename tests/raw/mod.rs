@@ -87,6 +87,7 @@ pub fn start(options: Options, policy: &str, catalog: Arc<CatalogStore>) -> Prox
         metrics: Arc::new(Metrics::default()),
         enforce: Box::new(pgpurpose::sql::enforce),
         observe: false,
+        subject_key: Some(pgpurpose::audit::SubjectKey::derive(&[7; 32])),
     })
     .unwrap();
     let shared = Arc::new(shared);

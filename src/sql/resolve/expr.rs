@@ -209,9 +209,13 @@ impl Resolver<'_> {
     fn column(&mut self, parts: &[String], usage: Use) -> Result<Option<Vec<String>>, Fail> {
         let usage = if self.in_aggregate && usage != Use::Filter { Use::Aggregate } else { usage };
         self.seen.add_column(parts.to_vec());
+        self.note_level(parts);
         match self.meaning(parts)? {
             Meaning::Column(origins) => self.mark(&origins, usage),
-            Meaning::Row(columns, occurrence) => self.mark_row(&columns, occurrence),
+            Meaning::Row(columns, occurrence, carrier) => {
+                self.mark_row(&columns, occurrence);
+                self.expose_row(&columns, occurrence, carrier);
+            }
             Meaning::Unknown => {}
         }
         let short = parts.get(parts.len().saturating_sub(2)..).unwrap_or(parts).to_vec();
@@ -271,8 +275,9 @@ impl Resolver<'_> {
     /// `t.*` as an argument or in ROW(...).
     pub(super) fn row_star(&mut self, name: &mut ObjectName) -> Result<(), Fail> {
         let parts = super::names::parts_of(name)?;
-        let (columns, occurrence, table) = self.qualified_star(&parts)?;
+        let (columns, occurrence, carrier, table) = self.qualified_star(&parts)?;
         self.mark_row(&columns, occurrence);
+        self.expose_row(&columns, occurrence, carrier);
         let star = |mut parts: Vec<String>| {
             parts.push("*".to_owned());
             parts
@@ -329,7 +334,7 @@ impl Resolver<'_> {
         let Expr::Identifier(ident) = inner.as_ref() else { return None };
         let parts = vec![name_of(ident)];
         match self.meaning(&parts) {
-            Ok(Meaning::Row(Some(columns), _)) => Some((parts, columns)),
+            Ok(Meaning::Row(Some(columns), ..)) => Some((parts, columns)),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ use sqlparser::ast::{
     TableSampleKind, TableWithJoins,
 };
 
+use super::carry::Carrying;
 use super::names::{MARK, name_of, parts_of, quoted_name};
 use super::query::{aliased, computed};
 use super::scope::{Columns, Source, VisibleColumn};
@@ -71,6 +72,10 @@ impl Resolver<'_> {
                     }
                 }
                 JoinConstraint::Natural => {
+                    for source in &both {
+                        // Its hidden columns would be joined by as well.
+                        self.expose_row(&None, None, source.carrier);
+                    }
                     for name in common_columns(&sources, &right)? {
                         self.merge_column(&name, &sources, &right)?;
                     }
@@ -82,7 +87,14 @@ impl Resolver<'_> {
                 let merged = self.scopes.last().map(|scope| scope.merged.clone()).unwrap_or_default();
                 let columns = all_columns(&sources, &merged)
                     .map(|columns| columns.into_iter().filter(|column| merged.contains(&column.name)).collect());
-                sources.push(Source { name: Some(name), schema: None, columns, occurrence: None, unqualified: false });
+                sources.push(Source {
+                    name: Some(name),
+                    schema: None,
+                    columns,
+                    occurrence: None,
+                    unqualified: false,
+                    carrier: None,
+                });
             }
         }
         Ok(sources)
@@ -165,6 +177,7 @@ impl Resolver<'_> {
                 if sample.is_some() {
                     return Err(unsupported("TABLESAMPLE on a subquery"));
                 }
+                self.carrying = Carrying::New;
                 let columns = if *lateral {
                     self.expose_all();
                     self.query(subquery)?
@@ -175,7 +188,8 @@ impl Resolver<'_> {
                     self.scopes.extend(own);
                     columns?
                 };
-                Ok(vec![source_of(alias.as_ref(), None, computed(columns), None)?])
+                let carrier = self.made.take();
+                Ok(vec![Source { carrier, ..source_of(alias.as_ref(), None, computed(columns), None)? }])
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 let sources = self.joined(table_with_joins)?;
@@ -186,6 +200,7 @@ impl Resolver<'_> {
                             // Its names go by position, so that every column must stand where it stood.
                             for source in &sources {
                                 self.mark_row(&source.columns, source.occurrence);
+                                self.expose_row(&source.columns, source.occurrence, source.carrier);
                             }
                         }
                         let merged = self.scopes.last().map(|scope| scope.merged.clone()).unwrap_or_default();
@@ -240,14 +255,14 @@ impl Resolver<'_> {
         marker::set_only(name, false);
         let (schema, table) = self.table_name(name)?;
         if schema.is_none()
-            && let Some((_, columns)) = self.ctes.iter().rev().find(|(cte, _)| *cte == table)
+            && let Some((_, columns, carrier)) = self.ctes.iter().rev().find(|(cte, ..)| *cte == table)
         {
             if sample.is_some() || only {
                 return Err(unsupported("TABLESAMPLE or ONLY on a WITH query"));
             }
-            let columns = columns.clone();
+            let (columns, carrier) = (columns.clone(), *carrier);
             self.meant.add_relation(None, table.clone());
-            let mut source = source_of(alias.as_ref(), None, columns, None)?;
+            let mut source = Source { carrier, ..source_of(alias.as_ref(), None, columns, None)? };
             source.name.get_or_insert(table);
             return Ok(source);
         }
@@ -277,7 +292,7 @@ impl Resolver<'_> {
         let columns = (!called.columns.is_empty()).then(|| columns_of(&called, id));
         let columns = aliased(columns, &column_aliases);
         let schema = alias.is_none().then(|| called.name.schema.clone());
-        Ok(Source { name: Some(shown), schema, columns, occurrence: Some(id), unqualified: true })
+        Ok(Source { name: Some(shown), schema, columns, occurrence: Some(id), unqualified: true, carrier: None })
     }
 
     fn system_item(
@@ -361,6 +376,9 @@ impl Resolver<'_> {
             only: false,
             sample: None,
             lookups: Vec::new(),
+            whole: false,
+            windowed: false,
+            filter_shape: None,
         });
         id
     }
@@ -467,7 +485,11 @@ pub(super) fn columns_of(relation: &Relation, id: OccurrenceId) -> Vec<VisibleCo
     relation
         .columns
         .iter()
-        .map(|column| VisibleColumn { name: column.name.clone(), origins: vec![(id, column.name.clone())] })
+        .map(|column| VisibleColumn {
+            name: column.name.clone(),
+            origins: vec![(id, column.name.clone())],
+            by_star: None,
+        })
         .collect()
 }
 
@@ -478,7 +500,7 @@ fn source_of(
     occurrence: Option<OccurrenceId>,
 ) -> Result<Source, Fail> {
     let Some(alias) = alias else {
-        return Ok(Source { name: None, schema, columns, occurrence, unqualified: true });
+        return Ok(Source { name: None, schema, columns, occurrence, unqualified: true, carrier: None });
     };
     let called = (!marker::is_no_alias(&alias.name)).then(|| name_of(&alias.name));
     if alias.at.is_some() {
@@ -486,7 +508,7 @@ fn source_of(
     }
     let names: Vec<String> = alias.columns.iter().map(|column| name_of(&column.name)).collect();
     let columns = aliased(columns, &names);
-    Ok(Source { name: called, schema: None, columns, occurrence, unqualified: true })
+    Ok(Source { name: called, schema: None, columns, occurrence, unqualified: true, carrier: None })
 }
 
 fn constraint(operator: &mut JoinOperator) -> Result<&mut JoinConstraint, Fail> {

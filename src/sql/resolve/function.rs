@@ -54,9 +54,11 @@ impl Resolver<'_> {
         };
         let outer = self.in_aggregate;
         self.in_aggregate |= aggregate;
+        let around = self.begin_call();
         let inner = self.function_inside(args, within_group, filter.as_deref_mut(), usage);
         self.in_aggregate = outer;
         inner?;
+        self.end_call(around, aggregate, over.is_some(), name);
         match over {
             None => Ok(()),
             Some(window) => self.window(window),

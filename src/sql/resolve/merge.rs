@@ -11,6 +11,7 @@ use sqlparser::ast::{
     MergeUpdateKind, OutputClause,
 };
 
+use super::carry::LeafOf;
 use super::scope::{Columns, Scope, Source};
 use super::write::{filtered, is_default, null};
 use super::{Fail, OccurrenceId, Refusal, Resolver, Stage, unsupported};
@@ -30,12 +31,12 @@ struct Targets {
 
 impl Resolver<'_> {
     /// MERGE.
-    pub(super) fn merge(&mut self, merge: &mut Merge) -> Result<Columns, Fail> {
+    pub(super) fn merge(&mut self, merge: &mut Merge, leaf: Option<LeafOf>) -> Result<Columns, Fail> {
         let Merge { merge_token: _, optimizer_hints, into, table, source, on, clauses, output } = merge;
         if !optimizer_hints.is_empty() || !*into {
             return Err(unsupported("a clause of another database"));
         }
-        self.scopes.push(Scope::default());
+        self.scopes.push(Scope { leaf: leaf.is_some(), ..Scope::default() });
         // The source sees no target.
         let sources = self.factor(source)?;
         let verbs: BTreeSet<Verb> = clauses.iter().filter_map(|clause| verb(&clause.action)).collect();
@@ -71,6 +72,11 @@ impl Resolver<'_> {
             }
             Some(OutputClause::Output { .. }) => return Err(unsupported("a clause of another database")),
         };
+        let returning = match output {
+            Some(OutputClause::Returning { returning_token: _, select_items }) => Some(select_items),
+            Some(OutputClause::Output { .. }) | None => None,
+        };
+        self.end_returning(returning, leaf);
         self.scopes.pop();
         Ok(columns)
     }

@@ -5,6 +5,7 @@
 //! is held to the reviewed list and written with its schema. What the walk saw is compared with what PostgreSQL's own
 //! tree holds, so a place that the walk forgets is a refusal and not a hole.
 
+mod carry;
 mod copy;
 mod expr;
 mod from;
@@ -30,6 +31,9 @@ use crate::catalog::{Relation, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessRequest, ColumnAccess, Lineage, RelationAccess, Shape, Use, Verb};
 
+use carry::Carrying;
+pub use carry::HIDDEN;
+pub(super) use carry::{Carrier, CarrierId, Carry, Leaf, LeafSource, leaf_mark};
 pub(super) use copy::{copy_in, copy_out};
 pub(super) use from::is_constant;
 pub(super) use group::GROUP_MARK;
@@ -65,6 +69,12 @@ pub(super) struct Occurrence {
     pub(super) only: bool,
     /// TABLESAMPLE, as it stands in the AST.
     pub(super) sample: Option<String>,
+    /// Its whole row is used otherwise than by a star whose columns can be named: a column more would be seen.
+    pub(super) whole: bool,
+    /// A window function stands on its level.
+    pub(super) windowed: bool,
+    /// The condition of its level, without literals.
+    pub(super) filter_shape: Option<String>,
     /// Conditions `column = constant` that may be tested below the mask: column, and the condition's number.
     pub(super) lookups: Vec<Lookup>,
 }
@@ -99,6 +109,11 @@ impl Occurrence {
         }
     }
 
+    /// Whether any column of it is read.
+    pub(super) fn reads(&self) -> bool {
+        self.star || self.uses.values().flatten().any(|usage| *usage != Use::Write)
+    }
+
     /// The name under which the statement knows a catalog column.
     pub(super) fn shown_as<'a>(&'a self, column: &'a str) -> &'a str {
         self.relation
@@ -125,6 +140,10 @@ pub(super) struct Resolved {
     pub(super) system: Vec<crate::catalog::Oid>,
     /// A predicate that is not leakproof could run before a row filter.
     pub(super) unsafe_predicates: bool,
+    /// The queries whose rows may carry the keys of subjects.
+    pub(super) carriers: Vec<Carrier>,
+    /// The one whose rows the client gets.
+    pub(super) top: Option<CarrierId>,
 }
 
 /// Resolves one statement against PostgreSQL's own reading of it.
@@ -135,13 +154,23 @@ pub(super) fn resolve(
     mut statement: Statement,
     witness: &Facts,
     extra: Facts,
+    carry: Carry,
     context: &Context<'_>,
 ) -> Result<Resolved, Fail> {
     let mut resolver = Resolver::new(context);
     resolver.no_calls_anywhere()?;
     resolver.seen = extra;
+    resolver.carry_rows(carry);
     resolver.statement(&mut statement)?;
     witness.agrees(&resolver.seen)?;
+    let hidden = |parts: &Vec<String>| parts.iter().any(|part| part.starts_with(HIDDEN));
+    if resolver.recording && resolver.seen.columns().iter().any(hidden) {
+        return Err(Refusal::new(
+            Stage::Resolve,
+            SqlState::UNDEFINED_COLUMN,
+            format!("names that begin with `{HIDDEN}` are kept for the proxy"),
+        ));
+    }
     let shape = Shape { grouped: !resolver.may_fail && resolver.is_grouped(&statement) };
     Ok(resolver.resolved(statement, shape))
 }
@@ -160,7 +189,7 @@ pub(super) struct Resolver<'a> {
     occurrences: Vec<Occurrence>,
     scopes: Vec<Scope>,
     /// WITH lists in force, innermost last.
-    ctes: Vec<(String, Columns)>,
+    ctes: Vec<(String, Columns, Option<CarrierId>)>,
     /// What the client's text refers to.
     seen: Facts,
     /// What the text that runs refers to.
@@ -177,6 +206,17 @@ pub(super) struct Resolver<'a> {
     levels: usize,
     /// Depth of aggregate arguments.
     in_aggregate: bool,
+    /// Some table records subjects, so that the fields below are kept.
+    recording: bool,
+    carriers: Vec<Carrier>,
+    /// What the next query may carry.
+    carrying: Carrying,
+    /// The carrier that the next SELECT, VALUES or RETURNING is part of, and whether rows stay rows on the way out.
+    leaf: Option<(CarrierId, bool)>,
+    /// The carrier that the last query became.
+    made: Option<CarrierId>,
+    /// The innermost level of the columns in an aggregate's arguments.
+    deepest: Option<usize>,
 }
 
 impl<'a> Resolver<'a> {
@@ -195,6 +235,12 @@ impl<'a> Resolver<'a> {
             nested: 0,
             levels: 0,
             in_aggregate: false,
+            recording: context.policies.records_subjects(),
+            carriers: Vec::new(),
+            carrying: Carrying::No,
+            leaf: None,
+            made: None,
+            deepest: None,
         }
     }
 
@@ -206,18 +252,26 @@ impl<'a> Resolver<'a> {
             meant: self.meant,
             system: self.system,
             unsafe_predicates: self.unsafe_predicates,
+            top: self.made,
+            carriers: self.carriers,
         }
     }
 
     fn statement(&mut self, statement: &mut Statement) -> Result<Columns, Fail> {
-        match statement {
-            Statement::Query(query) => self.query(query),
-            Statement::Insert(insert) => self.insert(insert),
-            Statement::Update(update) => self.update(update),
-            Statement::Delete(delete) => self.delete(delete),
-            Statement::Merge(merge) => self.merge(merge),
-            other => Err(unsupported(&format!("a statement of the kind {}", kind_of(other)))),
+        if let Statement::Query(query) = statement {
+            return self.query(query);
         }
+        // Taken here, so that nothing inside takes it for its own.
+        let (leaf, new) = self.begin_statement();
+        let columns = match statement {
+            Statement::Insert(insert) => self.insert(insert, leaf),
+            Statement::Update(update) => self.update(update, leaf),
+            Statement::Delete(delete) => self.delete(delete, leaf),
+            Statement::Merge(merge) => self.merge(merge, leaf),
+            other => Err(unsupported(&format!("a statement of the kind {}", kind_of(other)))),
+        };
+        self.made = new;
+        columns
     }
 }
 

@@ -2,13 +2,14 @@
 
 use sqlparser::ast::{
     Cte, Distinct, Expr, Ident, LimitClause, LockClause, ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind,
-    OrderBySort, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetQuantifier,
-    Values, WildcardAdditionalOptions,
+    OrderBySort, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator,
+    SetQuantifier, Values, WildcardAdditionalOptions,
 };
 
+use super::carry::{CarrierId, Carrying};
 use super::names::{name_of, parts_of, quoted_name};
 use super::output::{output_name, output_names};
-use super::scope::{Columns, Meaning, Scope, VisibleColumn};
+use super::scope::{Columns, Meaning, Scope, UNSURE, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::Use;
 use crate::sql::{builtins, marker};
@@ -31,6 +32,7 @@ impl Resolver<'_> {
         if for_clause.is_some() || settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
             return Err(unsupported("a clause of another database"));
         }
+        let leaf = self.begin_carrier();
         self.nested = self.nested.saturating_add(1);
         let outer_ctes = self.ctes.len();
         let first = self.occurrences.len();
@@ -42,6 +44,7 @@ impl Resolver<'_> {
                 self.cte(cte, with.recursive)?;
             }
         }
+        self.leaf = leaf;
         let columns = match body.as_mut() {
             // ORDER BY of a plain SELECT sees its FROM items.
             SetExpr::Select(select) => self.select(select, order_by.as_mut())?,
@@ -65,6 +68,7 @@ impl Resolver<'_> {
         }
         self.ctes.truncate(outer_ctes);
         self.nested = self.nested.saturating_sub(1);
+        self.made = leaf.map(|(carrier, _)| carrier);
         Ok(columns)
     }
 
@@ -77,14 +81,16 @@ impl Resolver<'_> {
         // A WITH query sees no FROM item of the level that it stands in, but those of the levels around it.
         let columns = if recursive && mentions(&cte.query, &name) {
             let start = self.recursive_columns(&cte.query, &aliases);
-            self.ctes.push((name.clone(), start));
+            self.ctes.push((name.clone(), start, None));
             let columns = self.query(&mut cte.query)?;
             self.ctes.pop();
             columns
         } else {
+            self.carrying = Carrying::New;
             self.query(&mut cte.query)?
         };
-        self.ctes.push((name, aliased(computed(columns), &aliases)));
+        let carrier = self.made.take();
+        self.ctes.push((name, aliased(computed(columns), &aliases), carrier));
         Ok(())
     }
 
@@ -122,15 +128,22 @@ impl Resolver<'_> {
     fn set_expr(&mut self, body: &mut SetExpr) -> Result<Columns, Fail> {
         match body {
             SetExpr::Select(select) => self.select(select, None),
-            SetExpr::Query(query) => self.query(query),
-            SetExpr::SetOperation { left, right, set_quantifier, op: _ } => {
+            SetExpr::Query(query) => {
+                self.carrying = self.leaf.take().into();
+                self.query(query)
+            }
+            SetExpr::SetOperation { left, right, set_quantifier, op } => {
                 match set_quantifier {
                     SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None => {}
                     SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName => {
                         return Err(unsupported("BY NAME"));
                     }
                 }
+                let all = matches!((op, set_quantifier), (SetOperator::Union, SetQuantifier::All));
+                let leaf = self.leaf.take().map(|(carrier, rows)| (carrier, rows && all));
+                self.leaf = leaf;
                 let columns = self.set_expr(left)?;
+                self.leaf = leaf;
                 self.set_expr(right)?;
                 Ok(computed(columns))
             }
@@ -148,19 +161,27 @@ impl Resolver<'_> {
         if values.explicit_row || values.value_keyword {
             return Err(unsupported("this form of VALUES"));
         }
+        let leaf = self.leaf.take();
         for row in &mut values.rows {
             for expr in &mut row.content {
                 self.expr(expr, Use::Output)?;
             }
         }
-        Ok(Some(values_columns(values)))
+        let columns = values_columns(values);
+        if let Some(mark) = self.end_values(leaf) {
+            values.rows.iter_mut().for_each(|row| row.content.push(mark.clone()));
+        }
+        Ok(Some(columns))
     }
 
     fn select(&mut self, select: &mut Select, order_by: Option<&mut OrderBy>) -> Result<Columns, Fail> {
         refuse_foreign_clauses(select)?;
         let before = self.occurrences.len();
-        self.scopes.push(Scope::default());
+        let leaf = self.leaf.take();
+        let shape = self.filter_shape(select.selection.as_ref());
+        self.scopes.push(Scope { leaf: leaf.is_some(), ..Scope::default() });
         let columns = self.select_in_scope(select, order_by, before);
+        self.end_select(select, leaf, shape, before);
         self.scopes.pop();
         columns
     }
@@ -247,7 +268,7 @@ impl Resolver<'_> {
                 match kind {
                     SelectItemQualifiedWildcardKind::ObjectName(name) => {
                         let parts = parts_of(name)?;
-                        let (columns, occurrence, table) = self.qualified_star(&parts)?;
+                        let (columns, occurrence, carrier, table) = self.qualified_star(&parts)?;
                         let mut seen = parts.clone();
                         seen.push("*".to_owned());
                         self.seen.add_column(seen);
@@ -256,6 +277,9 @@ impl Resolver<'_> {
                             *name = quoted_name([table.as_str()]);
                         }
                         self.mark_row(&columns, occurrence);
+                        if !self.can_name_all(Some(&table)) {
+                            self.expose_row(&columns, occurrence, carrier);
+                        }
                         Ok(computed(columns))
                     }
                     SelectItemQualifiedWildcardKind::Expr(expr) => {
@@ -271,8 +295,12 @@ impl Resolver<'_> {
     fn star_of_level(&mut self) -> Result<Columns, Fail> {
         let Some(scope) = self.scopes.last().cloned() else { return Err(unsupported("* without FROM")) };
         let mut columns: Columns = Some(Vec::new());
+        let named = self.can_name_all(None);
         for source in &scope.sources {
             self.mark_row(&source.columns, source.occurrence);
+            if !named {
+                self.expose_row(&source.columns, source.occurrence, source.carrier);
+            }
             match (columns.as_mut(), computed(source.columns.clone())) {
                 (Some(have), Some(more)) => {
                     let merged = |name: &str, have: &[VisibleColumn]| {
@@ -291,14 +319,17 @@ impl Resolver<'_> {
     }
 
     /// What `t.*` or `s.t.*` stands for, and the name it is written by.
-    pub(super) fn qualified_star(&self, parts: &[String]) -> Result<(Columns, Option<OccurrenceId>, String), Fail> {
+    pub(super) fn qualified_star(
+        &self,
+        parts: &[String],
+    ) -> Result<(Columns, Option<OccurrenceId>, Option<CarrierId>, String), Fail> {
         let (schema, table) = match parts {
             [table] => (None, table),
             [schema, table] => (Some(schema), table),
             _ => return Err(unsupported("a star with so many parts to its name")),
         };
         let source = self.source(schema, table)?;
-        Ok((source.columns.clone(), source.occurrence, table.clone()))
+        Ok((source.columns.clone(), source.occurrence, source.carrier, table.clone()))
     }
 
     /// A key of ORDER BY or DISTINCT ON: an output column's name comes first, then input columns.
@@ -430,7 +461,12 @@ fn sort_operator(operator: &mut ObjectName) -> Result<(), Fail> {
 
 /// Columns that are visible from outside of a subquery: computed, for the names inside are resolved already.
 pub(super) fn computed(columns: Columns) -> Columns {
-    columns.map(|columns| columns.into_iter().map(|column| VisibleColumn::computed(column.name)).collect())
+    let computed = |VisibleColumn { name, origins, by_star }| VisibleColumn {
+        name,
+        origins: Vec::new(),
+        by_star: by_star.or_else(|| origins.into_iter().next()),
+    };
+    columns.map(|columns| columns.into_iter().map(computed).collect())
 }
 
 /// Applies an alias's column list by position; with unknown columns, the list is all that is known, so it stays unknown.
@@ -439,6 +475,9 @@ pub(super) fn aliased(columns: Columns, aliases: &[String]) -> Columns {
         return columns;
     }
     let mut columns = columns?;
+    if let Some(by_star) = columns.iter_mut().find_map(|column| column.by_star.as_mut()) {
+        by_star.0 = UNSURE;
+    }
     for (column, alias) in columns.iter_mut().zip(aliases) {
         column.name.clone_from(alias);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::carry::CarrierId;
 use super::names::SYSTEM_COLUMNS;
 use super::{Fail, Resolver, unsupported};
 use crate::error::{Refusal, SqlState, Stage};
@@ -20,11 +21,16 @@ pub(super) struct VisibleColumn {
     pub(super) name: String,
     /// Where it comes from.
     pub(super) origins: Origins,
+    /// It is there by a star over this column, and is left out where the policy closes that; [`UNSURE`]: nobody knows.
+    pub(super) by_star: Option<(OccurrenceId, String)>,
 }
+
+/// Stands for the occurrence where columns that a star leaves out were counted by an alias list.
+pub(super) const UNSURE: OccurrenceId = OccurrenceId::MAX;
 
 impl VisibleColumn {
     pub(super) fn computed(name: impl Into<String>) -> Self {
-        Self { name: name.into(), origins: Vec::new() }
+        Self { name: name.into(), origins: Vec::new(), by_star: None }
     }
 }
 
@@ -44,6 +50,8 @@ pub(super) struct Source {
     pub(super) occurrence: Option<OccurrenceId>,
     /// Unqualified names may mean its columns. False for `excluded`.
     pub(super) unqualified: bool,
+    /// The query whose rows it has, where they may carry subjects.
+    pub(super) carrier: Option<CarrierId>,
 }
 
 impl Source {
@@ -59,6 +67,12 @@ pub(super) struct Scope {
     pub(super) sources: Vec<Source>,
     /// Columns that USING or NATURAL made one.
     pub(super) merged: BTreeSet<String>,
+    /// It is a level whose select list may take the keys of subjects.
+    pub(super) leaf: bool,
+    /// An aggregate belongs to it.
+    pub(super) aggregated: bool,
+    /// A window function stands in it: what it shows is of more rows than its own.
+    pub(super) windowed: bool,
 }
 
 /// What a column reference turned out to be.
@@ -67,7 +81,7 @@ pub(super) enum Meaning {
     /// Columns of occurrences (several where USING merged them), or a computed column (none).
     Column(Origins),
     /// A whole row; its columns' origins.
-    Row(Columns, Option<OccurrenceId>),
+    Row(Columns, Option<OccurrenceId>, Option<CarrierId>),
     /// A column of a FROM item whose columns are not known.
     Unknown,
 }
@@ -98,7 +112,7 @@ impl Resolver<'_> {
         }
         for scope in self.scopes.iter().rev() {
             if let Some(source) = scope.sources.iter().find(|source| source.name.as_deref() == Some(name)) {
-                return Ok(Meaning::Row(source.columns.clone(), source.occurrence));
+                return Ok(Meaning::Row(source.columns.clone(), source.occurrence, source.carrier));
             }
         }
         if unknown {

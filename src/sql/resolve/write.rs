@@ -8,6 +8,7 @@ use sqlparser::ast::{
     SelectItem, SetExpr, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
 };
 
+use super::carry::LeafOf;
 use super::from::{Called, columns_of};
 use super::names::{MARK, name_of, quoted_name};
 use super::scope::{Columns, Scope, Source, VisibleColumn};
@@ -20,7 +21,7 @@ pub(in crate::sql) const FILTER_MARK: &str = "filter:";
 
 impl Resolver<'_> {
     /// INSERT.
-    pub(super) fn insert(&mut self, insert: &mut Insert) -> Result<Columns, Fail> {
+    pub(super) fn insert(&mut self, insert: &mut Insert, leaf: Option<LeafOf>) -> Result<Columns, Fail> {
         let Insert {
             insert_token: _,
             optimizer_hints,
@@ -100,8 +101,9 @@ impl Resolver<'_> {
                 self.query(source)?;
             }
         }
-        self.scopes.push(Scope { sources: vec![target], ..Scope::default() });
+        self.scopes.push(Scope { sources: vec![target], leaf: leaf.is_some(), ..Scope::default() });
         let result = self.after_insert(id, on.as_mut(), returning.as_deref_mut());
+        self.end_returning(returning.as_mut(), leaf);
         self.scopes.pop();
         result
     }
@@ -187,11 +189,18 @@ impl Resolver<'_> {
         let columns = self.occurrences.get(id).map(|occurrence| {
             occurrence.relation.columns.iter().map(|column| VisibleColumn::computed(column.name.clone())).collect()
         });
-        Source { name: Some("excluded".to_owned()), schema: None, columns, occurrence: None, unqualified: false }
+        Source {
+            name: Some("excluded".to_owned()),
+            schema: None,
+            columns,
+            occurrence: None,
+            unqualified: false,
+            carrier: None,
+        }
     }
 
     /// UPDATE.
-    pub(super) fn update(&mut self, update: &mut Update) -> Result<Columns, Fail> {
+    pub(super) fn update(&mut self, update: &mut Update, leaf: Option<LeafOf>) -> Result<Columns, Fail> {
         let Update {
             update_token: _,
             optimizer_hints,
@@ -209,8 +218,11 @@ impl Resolver<'_> {
             return Err(unsupported("a clause of another database"));
         }
         let (id, target) = self.target_item(table, Verb::Update)?;
-        self.scopes.push(Scope { sources: vec![target], ..Scope::default() });
+        let shape = self.filter_shape(selection.as_ref());
+        self.scopes.push(Scope { sources: vec![target], leaf: leaf.is_some(), ..Scope::default() });
         let result = self.update_inside(id, assignments, from.as_mut(), selection.as_mut(), returning.as_deref_mut());
+        self.keep_shape(shape, id);
+        self.end_returning(returning.as_mut(), leaf);
         self.scopes.pop();
         *selection = Some(filtered(selection.take(), id));
         result
@@ -235,7 +247,7 @@ impl Resolver<'_> {
     }
 
     /// DELETE.
-    pub(super) fn delete(&mut self, delete: &mut Delete) -> Result<Columns, Fail> {
+    pub(super) fn delete(&mut self, delete: &mut Delete, leaf: Option<LeafOf>) -> Result<Columns, Fail> {
         let Delete {
             delete_token: _,
             optimizer_hints,
@@ -259,7 +271,8 @@ impl Resolver<'_> {
         let FromTable::WithFromKeyword(items) = from else { return Err(unsupported("DELETE without FROM")) };
         let [item] = items.as_mut_slice() else { return Err(unsupported("DELETE from several tables")) };
         let (id, target) = self.target_item(item, Verb::Delete)?;
-        self.scopes.push(Scope { sources: vec![target], ..Scope::default() });
+        let shape = self.filter_shape(selection.as_ref());
+        self.scopes.push(Scope { sources: vec![target], leaf: leaf.is_some(), ..Scope::default() });
         let mut inside = || {
             if let Some(using) = using {
                 self.from(using)?;
@@ -268,6 +281,8 @@ impl Resolver<'_> {
             self.returning(returning.as_deref_mut())
         };
         let result = inside();
+        self.keep_shape(shape, id);
+        self.end_returning(returning.as_mut(), leaf);
         self.scopes.pop();
         *selection = Some(filtered(selection.take(), id));
         result
@@ -402,7 +417,7 @@ impl Resolver<'_> {
         let shown = alias.unwrap_or_else(|| relation.name.name.clone());
         let id = self.occurs(&relation, &shown, verb);
         let columns = Some(columns_of(&relation, id));
-        Ok((id, Source { name: Some(shown), schema, columns, occurrence: Some(id), unqualified: true }))
+        Ok((id, Source { name: Some(shown), schema, columns, occurrence: Some(id), unqualified: true, carrier: None }))
     }
 }
 

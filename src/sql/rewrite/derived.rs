@@ -51,6 +51,7 @@ pub(super) fn governed(
     obligation: &RelationObligation,
     context: &Context<'_>,
     fence: bool,
+    hidden: Option<&str>,
 ) -> Result<(TableFactor, Facts), Fail> {
     let RelationObligation::Governed { columns, consent, subject, min_group, .. } = obligation else {
         return Err(Refusal::internal(Stage::Rewrite));
@@ -64,6 +65,10 @@ pub(super) fn governed(
     if min_group.is_some() {
         let path = subject.as_ref().ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
         items.push(format!("{} AS {}", filter::subject(path, ROW), quote_ident(SUBJECT)));
+    }
+    if let Some(hidden) = hidden {
+        let path = subject.as_ref().ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
+        items.push(format!("{}::pg_catalog.text AS {}", filter::subject(path, ROW), quote_ident(hidden)));
     }
     let mut conditions = Vec::new();
     let mut values = Vec::new();

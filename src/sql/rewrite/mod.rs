@@ -6,11 +6,13 @@
 mod derived;
 mod filter;
 mod mask;
+mod subjects;
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Ident, Select, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, Ident, OutputClause, Query, Select, SetExpr, Statement, TableFactor, Value,
+    VisitMut, VisitorMut,
 };
 
 use super::resolve::{
@@ -19,7 +21,8 @@ use super::resolve::{
 use super::{Context, Facts, Guard};
 use crate::catalog::TypeClass;
 use crate::error::{Refusal, SqlState, Stage};
-use crate::policy::{Action, Permit, RelationObligation, Use, Verb};
+use crate::policy::{Action, Disclosure, Permit, RelationObligation, Use, Verb};
+use subjects::{Parts, Plan};
 
 /// Why rewriting stopped.
 pub(super) type Fail = Refusal;
@@ -37,6 +40,8 @@ pub(super) struct Rewritten {
     pub(super) expected: Facts,
     /// What its rows may show.
     pub(super) guard: Guard,
+    /// Whose rows they are.
+    pub(super) disclosure: Disclosure,
 }
 
 /// Carries the obligations of a permit out.
@@ -45,7 +50,7 @@ pub(super) struct Rewritten {
 /// 42501 where an obligation cannot be carried out (no consent table, a mask that does not fit); XX000 where the permit
 /// does not match the statement.
 pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>) -> Result<Rewritten, Fail> {
-    let Resolved { mut statement, occurrences, shape: _, meant, system, unsafe_predicates } = resolved;
+    let Resolved { mut statement, occurrences, shape: _, meant, system, unsafe_predicates, carriers, top } = resolved;
     if permit.relations().len() != occurrences.len() {
         return Err(Refusal::internal(Stage::Rewrite));
     }
@@ -54,9 +59,14 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     for (occurrence, obligation) in occurrences.iter().zip(permit.relations()) {
         open(&mut guard, occurrence, obligation)?;
     }
+    let parts = Parts { carriers: &carriers, occurrences: &occurrences, obligations: permit.relations() };
+    let (plan, disclosure) = parts.plan(top);
     let mut rewriter = Rewriter {
         occurrences: &occurrences,
         obligations: permit.relations(),
+        marked: !carriers.is_empty(),
+        parts,
+        plan,
         context,
         fence: unsafe_predicates,
         expected: meant,
@@ -67,7 +77,7 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     let Rewriter { expected, fault, .. } = rewriter;
     match fault {
         Some(fault) => Err(fault),
-        None => Ok(Rewritten { statement, expected, guard }),
+        None => Ok(Rewritten { statement, expected, guard, disclosure }),
     }
 }
 
@@ -105,6 +115,10 @@ fn open(guard: &mut Guard, occurrence: &Occurrence, obligation: &RelationObligat
 struct Rewriter<'a> {
     occurrences: &'a [Occurrence],
     obligations: &'a [RelationObligation],
+    /// Select lists may have marks for hidden columns.
+    marked: bool,
+    parts: Parts<'a>,
+    plan: Plan,
     context: &'a Context<'a>,
     fence: bool,
     expected: Facts,
@@ -167,11 +181,32 @@ impl Rewriter<'_> {
         let (occurrence, obligation) = self.get(id)?;
         let (replaced, facts) = match obligation {
             RelationObligation::Open { .. } => derived::open(occurrence, factor)?,
-            RelationObligation::Governed { .. } => derived::governed(occurrence, obligation, self.context, self.fence)?,
+            RelationObligation::Governed { .. } => {
+                let hidden = self.plan.within(id);
+                derived::governed(occurrence, obligation, self.context, self.fence, hidden.as_deref())?
+            }
         };
         *factor = replaced;
         self.expected.extend(&facts);
         Ok(())
+    }
+
+    /// VALUES have no visit of their own.
+    fn values(&mut self, body: &mut SetExpr) -> Result<(), Fail> {
+        match body {
+            SetExpr::Values(values) => self.plan.finish_values(&self.parts, values),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.values(left)?;
+                self.values(right)
+            }
+            SetExpr::Select(_)
+            | SetExpr::Query(_)
+            | SetExpr::Insert(_)
+            | SetExpr::Update(_)
+            | SetExpr::Delete(_)
+            | SetExpr::Merge(_)
+            | SetExpr::Table(_) => Ok(()),
+        }
     }
 
     /// The columns that follow from a grouped primary key.
@@ -268,6 +303,37 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         let result = self.group(&mut select.group_by);
         self.or_fault(result);
+        if self.marked {
+            let result = self.plan.finish(&self.parts, &mut select.projection, &mut self.expected);
+            self.or_fault(result);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if self.marked {
+            let result = self.values(&mut query.body);
+            self.or_fault(result);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<()> {
+        let returning = match statement {
+            Statement::Insert(insert) => insert.returning.as_mut(),
+            Statement::Update(update) => update.returning.as_mut(),
+            Statement::Delete(delete) => delete.returning.as_mut(),
+            Statement::Merge(merge) => match merge.output.as_mut() {
+                Some(OutputClause::Returning { returning_token: _, select_items }) => Some(select_items),
+                Some(OutputClause::Output { .. }) | None => None,
+            },
+            // Nothing else is marked, and a mark that stayed would not be read again.
+            _ => None,
+        };
+        if let (true, Some(returning)) = (self.marked, returning) {
+            let result = self.plan.finish(&self.parts, returning, &mut self.expected);
+            self.or_fault(result);
+        }
         ControlFlow::Continue(())
     }
 

@@ -1,0 +1,222 @@
+//! Whose rows go to the client: the hidden columns are taken out, and what they say stands in the access log before the
+//! rows are relayed.
+//!
+//! Rows are held while they are few. Where the log cannot be written they are dropped, and the session ends.
+
+use std::collections::BTreeSet;
+use std::mem;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::enforcer::Decision;
+use super::pending::{Expect, Run};
+use super::state::{End, Session};
+use crate::audit::Seen;
+use crate::catalog::builtin;
+use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::{Disclosed, RecordAs};
+use crate::sql::{Effect, HIDDEN_COLUMN};
+use crate::wire::{HEADER, Header, trim};
+
+/// Bytes of rows that wait for one record.
+const HELD_BYTES: usize = 32 * 1024;
+/// Rows that wait for one record.
+const HELD_ROWS: u64 = 1000;
+/// The longest row of a table that records subjects: it is held whole.
+const LONGEST_ROW: usize = 64 * 1024 * 1024;
+
+/// Rows whose subjects are not in the log yet.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    rows: BytesMut,
+    count: u64,
+    /// By the relations of the disclosure.
+    subjects: Vec<BTreeSet<Box<[u8]>>>,
+}
+
+impl Held {
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= HELD_BYTES || self.count >= HELD_ROWS
+    }
+}
+
+/// How many hidden columns the rows of a decision have, run as `statement`.
+pub(super) fn hidden(statement: Option<&Arc<Decision>>, rows_of: Option<&Arc<Decision>>) -> usize {
+    match (statement, rows_of) {
+        // EXPLAIN EXECUTE shows the plan of what was prepared, not its rows.
+        (Some(statement), _) if statement.enforced.shows_plan() => 0,
+        (_, Some(rows_of)) => rows_of.enforced.disclosure().hidden.len(),
+        (_, None) => 0,
+    }
+}
+
+impl Session {
+    fn running(&mut self) -> Option<&mut Run> {
+        match self.pending.head() {
+            Some(Expect::Query { runs, .. }) => runs.front_mut(),
+            Some(Expect::Execute(run)) => Some(run),
+            _ => None,
+        }
+    }
+
+    /// How many hidden columns the rows that come now have.
+    pub(super) fn carried(&mut self) -> usize {
+        self.running().map_or(0, |run| hidden(run.decision.as_ref(), run.rows_of.as_ref()))
+    }
+
+    /// Holds rows as far as they are there; whether any was. `hidden` is what [`Self::carried`] said.
+    pub(super) fn hold_rows(&mut self, hidden: usize) -> Result<bool, End> {
+        let Some(run) = self.running().filter(|run| run.described) else {
+            return Err(self.incident(None, "the database sent rows that nobody asked for"));
+        };
+        let (seq, Some(decision)) = (run.seq, run.rows_of.clone()) else { return Err(unreadable()) };
+        let disclosure = decision.enforced.disclosure();
+        self.held.subjects.resize_with(disclosure.rows.len(), BTreeSet::new);
+        let before = self.held.count;
+        while !self.held.is_full() {
+            let input = self.upstream.input();
+            let Some(header) = Header::read(input).map_err(|_| unreadable())? else {
+                self.upstream_need = Some(HEADER);
+                break;
+            };
+            if header.tag != b'D' {
+                break;
+            }
+            if header.body > LONGEST_ROW {
+                return Err(End::Fatal(too_long()));
+            }
+            let Some(body) = input.get(HEADER..header.total()) else {
+                self.upstream_need = Some(header.total());
+                break;
+            };
+            let Held { rows, count, subjects } = &mut self.held;
+            let mut strange = false;
+            let trimmed = trim::row(body, hidden, rows, |at, value| {
+                let Some(value) = value else { return };
+                let relation = disclosure.hidden.get(at).and_then(|relation| subjects.get_mut(*relation));
+                match relation {
+                    Some(known) if known.contains(value) => {}
+                    Some(known) => drop(known.insert(value.into())),
+                    None => strange = true,
+                }
+            });
+            if trimmed.is_err() || strange {
+                return Err(self.incident(seq, "a row came without the key of its data subject"));
+            }
+            *count += 1;
+            self.upstream.consume(header.total());
+        }
+        let more = self.held.count.saturating_sub(before);
+        if let Some(run) = self.running() {
+            run.rows = run.rows.saturating_add(more);
+        }
+        Ok(more > 0)
+    }
+
+    /// Whether the rows that are held have to go before anything else is held.
+    pub(super) fn must_disclose(&self) -> bool {
+        self.held.is_full()
+    }
+
+    /// Whether something of this run has to stand in the log before the message with this tag is relayed.
+    pub(super) fn owes_disclosure(&mut self, tag: u8) -> bool {
+        if !self.held.is_empty() {
+            return true;
+        }
+        // Rows, or the end of a run.
+        if !matches!(tag, b'D' | b'd' | b'C' | b's') {
+            return false;
+        }
+        self.running().is_some_and(|run| !run.told && !aggregates(run).is_empty())
+    }
+
+    /// Writes what is owed into the log, and relays the rows that were held.
+    pub(super) async fn disclose(&mut self) -> Result<(), End> {
+        let Some(run) = self.running() else { return Err(unreadable()) };
+        let (seq, scope, decision) = (run.seq, run.scope.clone(), run.rows_of.clone());
+        let aggregate = if mem::replace(&mut run.told, true) { Vec::new() } else { aggregates(run) };
+        let (Some(seq), Some(scope), Some(decision)) = (seq, scope, decision) else { return Err(unreadable()) };
+        let Held { rows, count, subjects } = mem::take(&mut self.held);
+        let relations = self.seen(&decision, subjects)?;
+        if !relations.is_empty() || !aggregate.is_empty() {
+            let written = self.journal.disclosure(&scope, seq, count, relations, &aggregate).await;
+            written.map_err(|error| {
+                tracing::error!(%error, "rows were not sent because whose they are could not be logged");
+                End::Fatal(unlogged())
+            })?;
+        }
+        if self.client.out.is_empty() {
+            self.client.out = rows;
+        } else {
+            self.client.out.extend_from_slice(&rows);
+        }
+        Ok(())
+    }
+
+    fn seen<'a>(&self, decision: &'a Decision, subjects: Vec<BTreeSet<Box<[u8]>>>) -> Result<Vec<Seen<'a>>, End> {
+        let mut relations = Vec::new();
+        for (relation, keys) in decision.enforced.disclosure().rows.iter().zip(subjects) {
+            let mut subjects = Vec::with_capacity(keys.len());
+            for key in keys {
+                let key = std::str::from_utf8(&key).map_err(|_| unreadable())?;
+                subjects.push(match (relation.form, &self.shared.subject_key) {
+                    (RecordAs::Plain, _) => key.to_owned(),
+                    (RecordAs::Pseudonym, Some(secret)) => secret.pseudonym(key),
+                    (RecordAs::Pseudonym, None) => return Err(End::Fatal(Refusal::internal(Stage::Audit))),
+                });
+            }
+            if !subjects.is_empty() {
+                relations.push(Seen { relation, subjects });
+            }
+        }
+        Ok(relations)
+    }
+
+    /// A RowDescription without its hidden columns, which must be there.
+    pub(super) fn trim_description(&self, hidden: usize, seq: Option<u64>, body: &[u8]) -> Result<Vec<u8>, End> {
+        let mut strange = false;
+        let trimmed = trim::description(body, hidden, |field| {
+            strange |= !field.name.starts_with(HIDDEN_COLUMN.as_bytes()) || field.type_oid != builtin::TEXT;
+        });
+        match trimmed {
+            Ok(trimmed) if !strange => Ok(trimmed),
+            Ok(_) | Err(_) => Err(self.incident(seq, "the result does not hold the keys of its data subjects")),
+        }
+    }
+}
+
+/// What a run reads without its subjects being known.
+fn aggregates(run: &Run) -> Vec<Disclosed> {
+    let Some(rows_of) = &run.rows_of else { return Vec::new() };
+    let disclosure = rows_of.enforced.disclosure();
+    match run.decision.as_ref().map(|decision| (decision.enforced.effect(), decision.enforced.shows_plan())) {
+        // Nothing is read yet.
+        Some((Effect::Prepare(_) | Effect::Declare { .. }, _)) => Vec::new(),
+        // EXPLAIN ANALYZE EXECUTE counts rows.
+        Some((_, true)) => disclosure.rows.iter().chain(&disclosure.aggregate).cloned().collect(),
+        Some((_, false)) | None => disclosure.aggregate.clone(),
+    }
+}
+
+fn unreadable() -> End {
+    End::violation("the database sent a message that cannot be read")
+}
+
+fn too_long() -> Refusal {
+    let message = format!("a row of a table that records its data subjects is longer than {LONGEST_ROW} bytes");
+    Refusal::new(Stage::Session, SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+}
+
+fn unlogged() -> Refusal {
+    Refusal::new(
+        Stage::Audit,
+        SqlState::IO_ERROR,
+        "the access log cannot be written, so the rows were not sent and the session was ended",
+    )
+    .hint("the operator's log names the cause; service returns when the access log can be written again")
+}

@@ -1,0 +1,444 @@
+//! Whose rows were seen: the hidden columns stay with the proxy, and the access log holds what they said.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod raw;
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, OnceLock};
+
+use pgpurpose::catalog::{CatalogBuilder, CatalogStore};
+use pgpurpose::server::Options;
+use raw::{
+    Client, Message, Proxy, batch, bind, describe, execute, message, parse, query, rows, servers, shown, socket, sync,
+};
+use serde_json::Value;
+
+const POLICY: &str = r#"
+version = 1
+unlisted_tables = "deny"
+[tables."public.persons"]
+subject = "id"
+record_subjects = "plain"
+columns = { id = "reference", email = "contact", city = "open", secret = "closed" }
+[tables."public.orders"]
+subject = "person"
+record_subjects = "plain"
+columns = { order_id = "open", person = "reference", total = "open" }
+[tables."public.items"]
+subject = { column = "order_id", references = "public.orders.order_id" }
+record_subjects = "plain"
+columns = { order_id = "open", thing = "open" }
+[tables."public.patients"]
+subject = "patient"
+record_subjects = true
+columns = { patient = "key", ward = "open" }
+[tables."public.quiet"]
+subject = "id"
+columns = { id = "reference", n = "open" }
+[tables."public.things"]
+open = true
+[purposes.support]
+basis = "contract"
+[roles.support]
+logins = ["support"]
+purposes = ["support"]
+[roles.owner]
+logins = ["postgres"]
+unrestricted = "sets the test up"
+[[rules]]
+name = "support"
+roles = ["support"]
+purposes = ["support"]
+read = ["reference", "open"]
+mask = { contact = "first(1)", key = "band(10)" }
+write = ["open", "reference"]
+delete = ["public.orders"]
+"#;
+
+const TABLES: &str = "
+    CREATE TABLE persons (id int PRIMARY KEY, email text, city text, secret text);
+    CREATE TABLE orders (order_id int PRIMARY KEY, person int, total int);
+    CREATE TABLE items (order_id int, thing text);
+    CREATE TABLE patients (patient bigint PRIMARY KEY, ward text);
+    CREATE TABLE quiet (id int, n int);
+    CREATE TABLE things (id int, thing text);
+    INSERT INTO persons SELECT i, 'p' || i || '@x.org', CASE i % 2 WHEN 0 THEN 'Durban' ELSE 'Pretoria' END, 's' FROM generate_series(1, 5) i;
+    INSERT INTO orders SELECT i, 1 + i % 3, i * 10 FROM generate_series(1, 6) i;
+    INSERT INTO items SELECT i, 'thing ' || i FROM generate_series(1, 4) i;
+    INSERT INTO patients SELECT i, 'ward ' || i % 2 FROM generate_series(11, 14) i;
+    INSERT INTO quiet VALUES (1, 2);
+    INSERT INTO things VALUES (1, 'spade');
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO support";
+
+fn proxy() -> &'static Proxy {
+    static PROXY: OnceLock<Proxy> = OnceLock::new();
+    PROXY.get_or_init(|| {
+        raw::cluster().run_statements("postgres", "CREATE DATABASE seen").unwrap();
+        raw::cluster().run_sql("seen", TABLES).unwrap();
+        raw::start(Options::new("127.0.0.1:0", servers(&socket())), POLICY, raw::catalog("seen"))
+    })
+}
+
+fn client(application: &str) -> Client {
+    proxy().login("support", &[("database", "seen"), ("application_name", application)])
+}
+
+/// The disclosures of one application.
+fn disclosures(application: &str) -> Vec<Value> {
+    let mut records = proxy().records();
+    records.retain(|record| record["event"] == "disclosure" && record["application"] == application);
+    records
+}
+
+/// What was recorded, in one line: `persons 1 2; ~orders` (`~`: an aggregate).
+fn told(records: &[Value]) -> String {
+    let mut by_relation: std::collections::BTreeMap<String, BTreeSet<String>> = std::collections::BTreeMap::new();
+    for record in records {
+        for relation in record["relations"].as_array().unwrap() {
+            let name = relation["name"].as_str().unwrap().trim_start_matches("public.").to_owned();
+            let subjects = relation["subjects"].as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned());
+            by_relation.entry(name).or_default().extend(subjects);
+        }
+        for relation in record["aggregate"].as_array().into_iter().flatten() {
+            by_relation
+                .entry(format!("~{}", relation["name"].as_str().unwrap().trim_start_matches("public.")))
+                .or_default();
+        }
+    }
+    let parts = by_relation
+        .into_iter()
+        .map(|(name, subjects)| std::iter::once(name).chain(subjects).collect::<Vec<_>>().join(" "));
+    parts.collect::<Vec<_>>().join("; ")
+}
+
+/// How many fields the first row description has.
+fn width(messages: &[Message]) -> Option<u16> {
+    let (_, body) = messages.iter().find(|(tag, _)| *tag == b'T')?;
+    Some(u16::from_be_bytes([body[0], body[1]]))
+}
+
+/// Statement, columns, rows, and what the log says.
+const SHAPES: &[(&str, u16, usize, &str)] = &[
+    ("SELECT email FROM persons WHERE id < 3", 1, 2, "persons 1 2"),
+    ("SELECT * FROM persons WHERE id = 3", 3, 1, "persons 3"),
+    ("SELECT persons FROM persons WHERE id = 3", 1, 1, "persons 3"),
+    ("SELECT row_to_json(p) FROM persons p WHERE id = 3", 1, 1, "persons 3"),
+    ("SELECT FROM persons WHERE id = 3", 0, 1, "persons 3"),
+    ("SELECT * FROM items WHERE order_id = 2", 2, 1, "items 3"),
+    ("SELECT thing FROM items ORDER BY thing LIMIT 1", 1, 1, "items 2"),
+    (
+        "SELECT p.city, o.total FROM persons p LEFT JOIN orders o ON o.person = p.id WHERE p.id IN (3, 5)",
+        2,
+        3,
+        "orders 3; persons 3 5",
+    ),
+    ("SELECT a.city, b.city FROM persons a JOIN persons b ON b.id = a.id + 1 WHERE a.id = 1", 2, 1, "persons 1 2"),
+    ("SELECT * FROM (SELECT city, email FROM persons WHERE id = 4) d, things", 4, 1, "persons 4"),
+    ("WITH c AS (SELECT * FROM persons WHERE id > 3) SELECT c.*, 1 AS one FROM c", 4, 2, "persons 4 5"),
+    (
+        "SELECT id FROM persons WHERE id = 1 UNION ALL SELECT person FROM orders WHERE order_id = 2",
+        1,
+        2,
+        "orders 3; persons 1",
+    ),
+    ("SELECT id, city FROM persons WHERE id = 1 UNION ALL VALUES (9, 'x') ORDER BY 1", 2, 2, "persons 1"),
+    (
+        "SELECT p.id, x.total FROM persons p, LATERAL (SELECT * FROM orders o WHERE o.person = p.id ORDER BY total LIMIT 1) x WHERE id = 2",
+        2,
+        1,
+        "orders 2; persons 2",
+    ),
+    ("SELECT id, rank() OVER (ORDER BY id DESC) FROM persons WHERE id = 2", 2, 1, "persons 2; ~persons"),
+    ("SELECT DISTINCT ON (city) city, id FROM persons ORDER BY city, id", 2, 2, "persons 1 2"),
+    ("SELECT count(*) FROM persons", 1, 1, "~persons"),
+    ("SELECT city FROM persons GROUP BY city", 1, 2, "~persons"),
+    ("SELECT DISTINCT city FROM persons", 1, 2, "~persons"),
+    ("SELECT id FROM persons EXCEPT SELECT person FROM orders", 1, 2, "~orders; ~persons"),
+    ("SELECT thing FROM things WHERE EXISTS (SELECT 1 FROM persons WHERE id = 1)", 1, 1, "~persons"),
+    (
+        "SELECT id, (SELECT max(total) FROM orders WHERE person = p.id) FROM persons p WHERE id = 1",
+        2,
+        1,
+        "persons 1; ~orders",
+    ),
+    ("SELECT (SELECT p.city) FROM persons p WHERE id = 1", 1, 1, "persons 1"),
+    ("SELECT (SELECT max(p.id) FROM things) FROM persons p", 1, 1, "~persons"),
+    ("SELECT * FROM persons p NATURAL JOIN (SELECT id FROM persons) q WHERE id = 1", 3, 1, "persons 1; ~persons"),
+    ("SELECT j.email FROM (persons p JOIN orders o ON o.person = p.id) AS j", 1, 6, "~orders; ~persons"),
+    ("UPDATE orders SET total = total + 1 WHERE person = 2 RETURNING order_id", 1, 2, "orders 2"),
+    ("WITH u AS (UPDATE orders SET total = total WHERE order_id = 2 RETURNING *) SELECT * FROM u", 3, 1, "orders 3"),
+    ("SELECT * FROM quiet", 2, 1, ""),
+    ("SELECT * FROM things", 2, 1, ""),
+    ("SELECT id FROM persons WHERE false", 1, 0, ""),
+    ("EXPLAIN (COSTS off) SELECT thing FROM things", 1, 1, ""),
+];
+
+#[test]
+fn each_shape_is_recorded_and_shows_nothing_more() {
+    let mut client = client("shapes");
+    let mut wrong = Vec::new();
+    let mut before = 0;
+    for (sql, columns, count, expected) in SHAPES {
+        client.send(&query(sql));
+        let messages = client.until_ready();
+        let records = disclosures("shapes");
+        let found = told(&records[before..]);
+        before = records.len();
+        let shape = (width(&messages), rows(&messages).len());
+        if shape != (Some(*columns), *count) || found != *expected {
+            wrong.push(format!(
+                "{sql}\n  {shape:?} {} `{found}` instead of {columns} {count} `{expected}`",
+                shown(&messages)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_key_that_is_masked_or_left_out_is_recorded_by_pseudonym() {
+    let mut client = client("masked");
+    assert_eq!(client.rows("SELECT * FROM patients WHERE ward = 'ward 1' ORDER BY 1"), ["10|ward 1", "10|ward 1"]);
+    let records = disclosures("masked");
+    let subjects = records[0]["relations"][0]["subjects"].as_array().unwrap();
+    let key = pgpurpose::audit::SubjectKey::derive(&[7; 32]);
+    let expected: BTreeSet<String> = ["11", "13"].map(|id| key.pseudonym(id)).into();
+    assert_eq!(subjects.iter().map(|s| s.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), expected);
+    let relation = &records[0]["relations"][0];
+    assert_eq!(relation["form"], "pseudonym");
+    let columns = relation["columns"].as_array().unwrap();
+    assert!(
+        columns.iter().any(|c| c["name"] == "patient" && c["category"] == "key" && c["action"] == "mask"),
+        "{relation}"
+    );
+    let access = proxy().records().into_iter().find(|record| record["seq"] == records[0]["of"]).unwrap();
+    assert_eq!((&access["event"], &access["application"]), (&"access".into(), &"masked".into()));
+    for field in ["login", "purpose", "recipient", "database", "session"] {
+        assert_eq!(records[0][field], access[field], "{field}");
+    }
+}
+
+#[test]
+fn the_extended_protocol_carries_and_strips_in_both_formats() {
+    let mut client = client("extended");
+    // Two parameters' worth of formats: none, one for all, one for each; text and binary.
+    let bind_with = |formats: &[u16], id: &str| {
+        let mut body = b"\0\0\0\0\0\x01".to_vec();
+        body.extend(u32::try_from(id.len()).unwrap().to_be_bytes());
+        body.extend(id.bytes());
+        body.extend(u16::try_from(formats.len()).unwrap().to_be_bytes());
+        body.extend(formats.iter().flat_map(|format| format.to_be_bytes()));
+        message(b'B', &body)
+    };
+    for (number, formats) in [&[][..], &[0], &[1], &[1, 0], &[0, 1], &[1, 1]].into_iter().enumerate() {
+        let id = (number % 5 + 1).to_string();
+        client.send(&batch(&[
+            parse("", "SELECT id, city FROM persons WHERE id = $1"),
+            describe('S', ""),
+            bind_with(formats, &id),
+            describe('P', ""),
+            execute("", 0),
+            sync(),
+        ]));
+        let messages = client.until_ready();
+        assert_eq!(shown(&messages), "1 t T 2 T D C(SELECT 1) ZI", "{formats:?}");
+        let described: Vec<u16> = messages
+            .iter()
+            .filter(|(tag, _)| *tag == b'T')
+            .map(|(_, body)| u16::from_be_bytes([body[0], body[1]]))
+            .collect();
+        assert_eq!(described, [2, 2]);
+        let (_, row) = messages.iter().find(|(tag, _)| *tag == b'D').unwrap();
+        let first = u32::from_be_bytes(row[2..6].try_into().unwrap());
+        assert_eq!(u16::from_be_bytes([row[0], row[1]]), 2);
+        assert_eq!(first, if formats.first() == Some(&1) { 4 } else { 1 }, "{formats:?}");
+        assert_eq!(told(&disclosures("extended")[number..]), format!("persons {id}"));
+    }
+}
+
+#[test]
+fn portals_with_limits_and_cursors_are_recorded_as_they_are_fetched() {
+    let mut client = client("portals");
+    client.send(&batch(&[
+        parse("p", "SELECT id FROM persons ORDER BY id"),
+        bind("", "p"),
+        execute("", 2),
+        execute("", 2),
+        execute("", 0),
+        sync(),
+    ]));
+    assert_eq!(shown(&client.until_ready()), "1 2 D D s D D s D C(SELECT 1) ZI");
+    let records = disclosures("portals");
+    let each: Vec<String> = records.iter().map(|record| told(std::slice::from_ref(record))).collect();
+    assert_eq!(each, ["persons 1 2", "persons 3 4", "persons 5"]);
+    client.query("BEGIN");
+    client.query("DECLARE c CURSOR FOR SELECT * FROM persons ORDER BY id");
+    client.query("MOVE 2 FROM c");
+    assert_eq!(client.rows("FETCH 1 FROM c"), ["3|p*******|Pretoria"]);
+    client.send(&batch(&[parse("f", "FETCH 1 FROM c"), describe('S', "f"), bind("", "f"), execute("", 0), sync()]));
+    let messages = client.until_ready();
+    assert_eq!((shown(&messages).as_str(), width(&messages)), ("1 t T 2 D C(FETCH 1) ZT", Some(3)));
+    client.query("COMMIT");
+    assert_eq!(told(&disclosures("portals")[3..4]), "persons 3");
+    assert_eq!(told(&disclosures("portals")[4..]), "persons 4");
+    client.query("PREPARE q AS SELECT city FROM persons WHERE id = $1");
+    assert_eq!(client.rows("EXECUTE q(2)"), ["Durban"]);
+    assert_eq!(told(&disclosures("portals")[5..]), "persons 2");
+    assert!(client.rows("EXPLAIN EXECUTE q(1)").len() > 1, "a plan is not taken apart");
+    assert_eq!(told(&disclosures("portals")[6..]), "~persons");
+}
+
+#[test]
+fn many_rows_go_in_batches_each_behind_its_record() {
+    let mut client = client("batches");
+    client.send(&query("SELECT p.id, g FROM persons p, generate_series(1, 1000) g"));
+    let messages = client.until_ready();
+    assert_eq!(rows(&messages).len(), 5000);
+    let records = disclosures("batches");
+    assert!(records.len() >= 5, "{}", records.len());
+    assert_eq!(records.iter().map(|record| record["rows"].as_u64().unwrap()).sum::<u64>(), 5000);
+    assert_eq!(told(&records), "persons 1 2 3 4 5");
+}
+
+#[test]
+fn an_error_after_rows_comes_after_them() {
+    let mut client = client("error");
+    client.send(&query("SELECT 1 / (id - 3) FROM persons ORDER BY id"));
+    let messages = client.until_ready();
+    let tags: String = shown(&messages);
+    assert!(tags.ends_with("E22012 ZI"), "{tags}");
+    let seen: usize = rows(&messages).len();
+    let recorded = told(&disclosures("error"));
+    assert_eq!(recorded.split(' ').skip(1).count(), seen, "{recorded} for {seen} rows");
+    assert_eq!(client.rows("SELECT id FROM persons WHERE id = 5"), ["5"]);
+}
+
+#[test]
+fn nothing_of_a_value_but_the_key_is_in_the_log() {
+    let mut client = client("values");
+    client.rows("SELECT email, city FROM persons WHERE id = 1 AND city = 'Pretoria'");
+    client.rows("SELECT count(*) FROM persons WHERE city = 'Pretoria'");
+    let records = disclosures("values");
+    assert_eq!(records[1]["aggregate"][0]["filter"], "city = $1");
+    let text = serde_json::to_string(&records).unwrap();
+    assert!(!text.contains("Pretoria") && !text.contains("p1@"), "{text}");
+}
+
+/// A database that answers each simple query with these bytes.
+fn liar(answers: Vec<Vec<u8>>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for answer in answers {
+            let read = |stream: &mut std::net::TcpStream| {
+                let mut header = [0; 5];
+                stream.read_exact(&mut header).ok()?;
+                let length = u32::from_be_bytes(header[1..].try_into().unwrap()) as usize;
+                let mut body = vec![0; length - 4];
+                stream.read_exact(&mut body).ok()?;
+                Some(header[0])
+            };
+            // What ran is cancelled on a connection of its own, of 16 bytes.
+            let (mut stream, mut startup) = loop {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut length = [0; 4];
+                stream.read_exact(&mut length).unwrap();
+                let mut startup = vec![0; u32::from_be_bytes(length) as usize - 4];
+                stream.read_exact(&mut startup).unwrap();
+                if startup.len() != 12 {
+                    break (stream, startup);
+                }
+            };
+            let status = |name: &str, value: &str| message(b'S', format!("{name}\0{value}\0").as_bytes());
+            let greeting = batch(&[
+                message(b'R', &[0; 4]),
+                status("client_encoding", "UTF8"),
+                status("server_version", "17.0"),
+                status("standard_conforming_strings", "on"),
+                message(b'K', &[0, 0, 0, 1, 0, 0, 0, 1]),
+                message(b'Z', b"I"),
+            ]);
+            stream.write_all(&greeting).unwrap();
+            let mut answer = Some(answer);
+            while let Some(tag) = read(&mut stream) {
+                if tag != b'Q' {
+                    continue;
+                }
+                let own = batch(&[
+                    message(b'T', b"\0\x01p\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0"),
+                    message(b'D', b"\0\x01\0\0\0\x06public"),
+                    message(b'C', b"SELECT 1\0"),
+                    message(b'Z', b"I"),
+                ]);
+                // The first is the proxy's own.
+                stream
+                    .write_all(&if startup.is_empty() {
+                        answer.take().unwrap_or_default()
+                    } else {
+                        startup.clear();
+                        own
+                    })
+                    .unwrap();
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn a_database_that_leaves_the_key_out_ends_the_session() {
+    let field = |name: &str, ty: u8| {
+        let mut field = format!("{name}\0").into_bytes();
+        field.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, ty, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+        field
+    };
+    let description = |fields: &[Vec<u8>]| {
+        let mut body = u16::try_from(fields.len()).unwrap().to_be_bytes().to_vec();
+        body.extend(fields.concat());
+        message(b'T', &body)
+    };
+    let end = [message(b'C', b"SELECT 1\0"), message(b'Z', b"I")].concat();
+    let honest = description(&[field("city", 25), field("pgpurpose_subject_q0_0", 25)]);
+    let two = message(b'D', b"\0\x02\0\0\0\x01x\0\0\0\x015");
+    let cases: Vec<(&str, Vec<Vec<u8>>)> = vec![
+        ("a description without the column", vec![description(&[field("city", 25)]), two.clone(), end.clone()]),
+        ("one of no columns", vec![description(&[]), two.clone(), end.clone()]),
+        ("one of another name", vec![description(&[field("city", 25), field("x", 25)]), two.clone(), end.clone()]),
+        (
+            "one of another type",
+            vec![description(&[field("city", 25), field("pgpurpose_subject_q0_0", 23)]), two.clone(), end.clone()],
+        ),
+        ("a row of no columns", vec![honest.clone(), message(b'D', b"\0\0"), end.clone()]),
+        ("a row that is cut", vec![honest.clone(), message(b'D', b"\0\x02\0\0\0\x01x\0\0\0\x095"), end.clone()]),
+        ("a row with more", vec![honest.clone(), message(b'D', b"\0\x02\0\0\0\x01x\0\0\0\x015zzz"), end.clone()]),
+        (
+            "a row of negative length",
+            vec![honest.clone(), message(b'D', b"\0\x02\0\0\0\x01x\xff\xff\xff\xfe"), end.clone()],
+        ),
+        ("a key that is no text", vec![honest.clone(), message(b'D', b"\0\x02\0\0\0\x01x\0\0\0\x01\xff"), end.clone()]),
+        ("a row before its description", vec![two.clone(), end.clone()]),
+    ];
+    let port = liar(cases.iter().map(|(_, messages)| messages.concat()).chain([[honest, two, end].concat()]).collect());
+    let mut builder = CatalogBuilder::new();
+    builder.table(
+        "public.persons".parse().unwrap(),
+        &[("id", "integer"), ("email", "text"), ("city", "text")],
+        &["id"],
+    );
+    let store = Arc::new(CatalogStore::fixed(builder.build()));
+    let lied = raw::start(Options::new("127.0.0.1:0", servers(&format!("127.0.0.1:{port}"))), POLICY, store);
+    for (what, _) in &cases {
+        let mut client = lied.login("support", &[]);
+        client.send(&query("SELECT city FROM persons"));
+        let messages = client.until_closed();
+        assert!(
+            rows(&messages).is_empty() && messages.last().is_some_and(|(tag, _)| *tag == b'E'),
+            "{what}: {}",
+            shown(&messages)
+        );
+    }
+    let mut client = lied.login("support", &[]);
+    assert_eq!(client.rows("SELECT city FROM persons"), ["x"]);
+}
