@@ -224,10 +224,13 @@ impl Gate {
         let mut failures = locked(&self.failures);
         if failures.len() >= MOST_ENTRIES {
             failures.retain(|_, one| one.since.elapsed() < WINDOW);
-        }
-        if failures.len() >= MOST_ENTRIES {
-            // Only whoever has many addresses comes here; those with few failures are forgotten first.
-            failures.retain(|(_, login), one| login.is_none() && one.count > 1);
+            // Only whoever has many addresses comes here; those with few failures are forgotten first. Some room is left, so that
+            // not every failure looks at all of them.
+            let mut few = 1;
+            while failures.len() > MOST_ENTRIES / 4 * 3 {
+                failures.retain(|(_, login), one| login.is_none() && one.count > few);
+                few = few.saturating_mul(2);
+            }
         }
         let mut bump = |key| {
             let now = Instant::now();
@@ -299,6 +302,16 @@ mod tests {
             gate.failed(IpAddr::V4(number.into()), "x");
         }
         assert!(locked(&gate.failures).len() <= MOST_ENTRIES + 2);
+        // Each of them many times, and many names from one address: the one that fails most is remembered longest.
+        let worst = ip("192.0.2.1");
+        for number in 0..30_000_u32 {
+            gate.failed(worst, &format!("name{number}"));
+            for _ in 0..3 {
+                gate.failed(IpAddr::V4((number + 0x0a00_0000).into()), "x");
+            }
+            assert!(locked(&gate.failures).len() <= MOST_ENTRIES + 2);
+        }
+        assert!(!gate.may_try(worst, "somebody else"));
         assert_eq!(whole(ip("2001:db8::1")), whole(ip("2001:db8::2")));
     }
 

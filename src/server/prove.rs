@@ -14,7 +14,7 @@ use crate::config::{Secret, Shapes, Verifier};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::upstream::{Control, Upstream};
 use crate::wire::backend::{self, Authentication};
-use crate::wire::{HEADER, Link, Reader, frame, put_cstr};
+use crate::wire::{ErrorFields, HEADER, Link, Reader, frame, put_cstr};
 
 /// The longest message of a SCRAM exchange that is read.
 const LONGEST: usize = 2048;
@@ -199,6 +199,19 @@ fn not_accepted(why: &'static str) -> NoSession {
     NoSession::Failed(Refusal::new(Stage::Session, SqlState::CANNOT_CONNECT, message), why)
 }
 
+/// The database's error for a login that the proxy has found right. That the database does not let it in is between the
+/// operator and the database, and no guess of the client's; anything else (too many connections, no such database) is told.
+pub(super) fn refused_by_database(fields: ErrorFields) -> NoSession {
+    // Class 28: invalid authorization specification.
+    if fields.sqlstate().is_some_and(|state| state.starts_with("28")) {
+        tracing::error!(sqlstate = fields.sqlstate(), said = ?fields.get(b'M').map(String::from_utf8_lossy), "the database refused a login that was right");
+        return not_accepted(
+            "the database refused the login: see its `pg_hba.conf`, and the role's LOGIN, VALID UNTIL and password",
+        );
+    }
+    NoSession::Told(fields)
+}
+
 /// Answers what the database asks for, up to the end of its exchange; AuthenticationOk comes after it, with `proved`.
 pub(super) async fn answer(
     upstream: &mut Upstream,
@@ -295,9 +308,8 @@ async fn sasl(upstream: &mut Upstream, wanted: Authentication) -> Result<Vec<u8>
             Ok(body.get(4..).unwrap_or_default().to_vec())
         }
         b'E' => {
-            let fields = crate::wire::ErrorFields::decode(&body).map_err(|_| unreadable())?;
-            tracing::error!("a login that was right was refused by the database");
-            Err(NoSession::Told(fields))
+            let fields = ErrorFields::decode(&body).map_err(|_| unreadable())?;
+            Err(refused_by_database(fields))
         }
         _ => Err(unreadable()),
     }

@@ -78,7 +78,10 @@ pub(super) async fn exchange(
             b'E' => {
                 // What the database says of a login holds no data: it is passed on as it is.
                 let fields = ErrorFields::decode(&body).map_err(|_| unreadable())?;
-                return Err(NoSession::Told(fields));
+                return Err(match credential {
+                    Credential::Relay { .. } => NoSession::Told(fields),
+                    Credential::Keys(_) | Credential::Own(..) => prove::refused_by_database(fields),
+                });
             }
             _ => return Err(unreadable()),
         }

@@ -182,7 +182,8 @@ fn what_changes_between_the_question_and_the_proof_is_noticed_at_the_database() 
     let (stream, scram) = halfway(&proxy, PASSWORD);
     guarded.sql("ALTER ROLE support_agent NOLOGIN");
     let (tags, said) = finish(stream, &scram);
-    assert!(tags.ends_with('E') && said.contains("28000"), "{tags} {said}");
+    assert!(tags.ends_with('E') && said.contains("could not log in to the database"), "{tags} {said}");
+    assert!(proxy.output().contains("is not permitted to log in"), "the operator reads why: {}", proxy.output());
     guarded.sql("ALTER ROLE support_agent LOGIN");
 
     // The database starts again meanwhile: the login goes on where it comes back in time.
