@@ -26,7 +26,8 @@ const BUILTIN_TYPES: &[(&str, &str, Oid, TypeClass)] = &[
     ("real", "float4", t::FLOAT4, TypeClass::Float),
     ("double precision", "float8", t::FLOAT8, TypeClass::Float),
     ("money", "money", t::MONEY, TypeClass::Other),
-    ("inet", "inet", t::INET, TypeClass::Other),
+    ("inet", "inet", t::INET, TypeClass::Inet),
+    ("cidr", "cidr", t::CIDR, TypeClass::Inet),
     ("character", "bpchar", t::BPCHAR, TypeClass::Text),
     ("character varying", "varchar", t::VARCHAR, TypeClass::Text),
     ("date", "date", t::DATE, TypeClass::Date),
@@ -168,6 +169,8 @@ impl CatalogBuilder {
                     type_oid,
                     type_sql: type_sql.to_owned(),
                     class,
+                    base_oid: type_oid,
+                    base_sql: type_sql.to_owned(),
                     generated: false,
                 }
             })

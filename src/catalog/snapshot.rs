@@ -99,6 +99,10 @@ pub struct Column {
     pub type_sql: String,
     /// Followed through domains.
     pub class: TypeClass,
+    /// The type under all domains: what a row description names.
+    pub base_oid: Oid,
+    /// That type as `type_sql` writes one: a value shown instead of the column's own need not pass a domain's checks.
+    pub base_sql: String,
     /// A generated column (`GENERATED ALWAYS AS (...) STORED`).
     pub generated: bool,
 }

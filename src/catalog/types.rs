@@ -20,6 +20,7 @@ pub mod builtin {
     pub const FLOAT8: Oid = 701;
     pub const UNKNOWN: Oid = 705;
     pub const MONEY: Oid = 790;
+    pub const CIDR: Oid = 650;
     pub const INET: Oid = 869;
     pub const BPCHAR: Oid = 1042;
     pub const VARCHAR: Oid = 1043;
@@ -60,6 +61,8 @@ pub enum TypeClass {
     Json,
     /// jsonb.
     Jsonb,
+    /// inet, cidr.
+    Inet,
     /// An array of any element type.
     Array,
     /// A row type.

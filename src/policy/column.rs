@@ -72,7 +72,7 @@ impl Hidden {
                 format!("leave the column out, or list it under `[tables.\"{listing}\".columns]`"),
             ),
             Cause::Misfit(mask) => (
-                format!("mask `{mask}` of rule `{rule}` does not fit the column's type{at}"),
+                format!("mask `{mask}` of rule `{rule}` does not fit the column{at}"),
                 "choose a mask that fits, such as `null`".to_owned(),
             ),
         };
@@ -142,7 +142,9 @@ fn level<'a>(
         }
         lookup |= rule.lookup.iter().any(|target| target.is(listing, column, category));
     }
-    let misfit = masks.iter().find(|(mask, _)| class.is_some_and(|class| !mask.fits(class)));
+    let misfit = masks.iter().find(|(mask, _)| {
+        class.is_some_and(|class| !mask.fits(class)) || (mask.needs_subject() && table.subject.is_none())
+    });
     let sight = if let Some((mask, rule)) = misfit {
         Sight::Hidden(Hidden { rule: Some(rule.clone()), ancestor: None, cause: Cause::Misfit(mask.clone()) })
     } else if let Some((mask, rule)) = masks.into_iter().reduce(|(a, rule), (b, other)| meet((a, rule), (b, other))) {

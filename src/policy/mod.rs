@@ -46,7 +46,7 @@ pub use decide::decide;
 pub use disclosure::{Disclosed, DisclosedColumn, Disclosure};
 pub use govern::Lineage;
 pub use listing::{ListedColumn, ListedConsent};
-pub use mask::Mask;
+pub use mask::{AddressPart, Mask, NamePart, Noise, PhonePart, Unit};
 pub use model::{Basis, Governance, PolicyTest, Purpose, Role};
 pub use permit::{
     Action, ColumnObligation, ConsentFilter, Decision, Denial, Permit, Reason, RecordAs, Recording, RelationObligation,

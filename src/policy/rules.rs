@@ -70,7 +70,12 @@ pub(super) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, faults: &mut
                 }),
             };
             match chosen {
-                Ok(chosen) => mask.push((target, chosen)),
+                Ok(chosen) => {
+                    if chosen.needs_subject() {
+                        subjects(&target, &chosen, &text.place, set, faults);
+                    }
+                    mask.push((target, chosen));
+                }
                 Err((place, message)) => faults.push(Fault::error(&place, message)),
             }
         }
@@ -117,6 +122,18 @@ pub(super) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, faults: &mut
             ground,
             place: rule.place,
         });
+    }
+}
+
+/// A mask that is another for each data subject needs tables that say whose a row is.
+fn subjects(target: &Target, mask: &Mask, place: &Place, set: &PolicySet, faults: &mut Vec<Fault>) {
+    for (name, table) in set.tables.iter().filter(|(_, table)| table.subject.is_none()) {
+        if table.columns.iter().any(|(column, category)| target.is(name, column, category)) {
+            faults.push(Fault::error(
+                place,
+                format!("mask `{mask}` is another for each data subject, and table `{name}` names no `subject`"),
+            ));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 
 use super::model::{Category, ConsentSource, Governance, PolicyTest, Purpose, Role, Rule, Table};
-use super::{Mask, Reason, RecordAs, source, validate};
+use super::{Reason, RecordAs, source, validate};
 use crate::catalog::RelationName;
 use crate::config::{Fault, Place};
 
@@ -214,9 +214,9 @@ impl PolicySet {
         &self.tests
     }
 
-    /// Whether any mask is `token`, so that a token key is needed.
+    /// Whether any mask is computed with a key, so that a token key is needed.
     pub fn needs_token_key(&self) -> bool {
-        self.rules.iter().flat_map(|rule| &rule.mask).any(|(_, mask)| *mask == Mask::Token)
+        self.rules.iter().flat_map(|rule| &rule.mask).any(|(_, mask)| mask.is_keyed())
     }
 
     /// Whether the log says of any table whose rows were seen.

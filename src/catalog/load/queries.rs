@@ -28,11 +28,20 @@ pub(super) const RELATIONS: &str = r"
     WHERE c.relpersistence <> 't' AND n.nspname !~ '^pg_(toast_)?temp_'
     ORDER BY c.oid";
 
-/// relation, number, name, type, type as text, whether it is generated.
+/// relation, number, name, type, type as text, whether it is generated, and as text the type under all domains.
 pub(super) const COLUMNS: &str = r"
     SELECT a.attrelid, a.attnum, a.attname::text, a.atttypid,
-           pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> ''
+           pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> '',
+           CASE WHEN t.typtype <> 'd' THEN pg_catalog.format_type(a.atttypid, a.atttypmod) ELSE (
+               WITH RECURSIVE chain (base, modifier, depth) AS (
+                   SELECT t.typbasetype, t.typtypmod, 1
+                   UNION ALL
+                   SELECT d.typbasetype, d.typtypmod, chain.depth + 1
+                   FROM chain JOIN pg_catalog.pg_type d ON d.oid = chain.base AND d.typtype = 'd')
+               SELECT pg_catalog.format_type(base, modifier) FROM chain ORDER BY depth DESC LIMIT 1)
+           END
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+         JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I') AND c.relpersistence <> 't'
     ORDER BY a.attrelid, a.attnum";
 

@@ -94,6 +94,7 @@ fn class(ty: &RawType) -> TypeClass {
         t::BOOL => TypeClass::Bool,
         t::JSON => TypeClass::Json,
         t::JSONB => TypeClass::Jsonb,
+        t::INET | t::CIDR => TypeClass::Inet,
         _ => TypeClass::Other,
     }
 }
@@ -147,6 +148,8 @@ impl Relations {
                 type_oid,
                 type_sql: row.try_get(4)?,
                 class: types.get(&type_oid).map_or(TypeClass::Other, |(ty, _)| ty.class),
+                base_oid: types.get(&type_oid).map_or(type_oid, |(ty, _)| ty.base),
+                base_sql: row.try_get(6)?,
                 generated: row.try_get(5)?,
             });
         }

@@ -10,9 +10,9 @@ use sqlparser::ast::{
 };
 
 use super::{Fail, fail, filter, mask};
-use crate::catalog::{Column, quote_ident};
+use crate::catalog::{Column, Relation, TypeClass, quote_ident};
 use crate::error::{Refusal, Stage};
-use crate::policy::{Action, ColumnObligation, RelationObligation};
+use crate::policy::{Action, ColumnObligation, RelationObligation, SubjectPath};
 use crate::sql::lex::lex;
 use crate::sql::resolve::{Occurrence, quoted, quoted_name};
 use crate::sql::{Context, Facts, marker, parse, witness};
@@ -57,8 +57,9 @@ pub(super) fn governed(
         return Err(Refusal::internal(Stage::Rewrite));
     };
     let mut items = Vec::new();
+    let whose = subject.as_ref().and_then(|path| subject_text(path, &occurrence.relation, context));
     for column in &occurrence.relation.columns {
-        if let Some(item) = item(occurrence, column, columns, context)? {
+        if let Some(item) = item(occurrence, column, columns, context, whose.as_deref())? {
             items.push(item);
         }
     }
@@ -144,22 +145,40 @@ fn item(
     column: &Column,
     columns: &BTreeMap<String, ColumnObligation>,
     context: &Context<'_>,
+    subject: Option<&str>,
 ) -> Result<Option<String>, Fail> {
     let Some(obligation) = columns.get(&column.name) else { return Ok(None) };
     let value = format!("\"{ROW}\".{}", quote_ident(&column.name));
     let expression = match &obligation.action {
         Action::Read => value,
-        Action::Mask { mask, .. } => mask::sql(mask, column, &value, context.purpose).ok_or_else(|| {
-            fail(format!(
-                "mask `{mask}` does not fit column `{}.{}` of type `{}`",
-                occurrence.relation.name, column.name, column.type_sql
-            ))
-        })?,
+        Action::Mask { mask, .. } => {
+            let name = format!("{}.{}", occurrence.relation.name, column.name);
+            let masked = mask::Masked { column, value: &value, name: &name, purpose: context.purpose, subject };
+            mask::sql(mask, &masked).ok_or_else(|| {
+                fail(format!("mask `{mask}` does not fit column `{name}` of type `{}`", column.type_sql))
+            })?
+        }
         Action::Omit => return Ok(None),
         // The resolver gives reads and writes occurrences of their own.
         Action::Write => return Err(Refusal::internal(Stage::Rewrite)),
     };
     Ok(Some(format!("{expression} AS {}", quote_ident(occurrence.shown_as(&column.name)))))
+}
+
+/// The data subject of a row as text, where no setting of the session changes how its type is written.
+fn subject_text(path: &SubjectPath, relation: &Relation, context: &Context<'_>) -> Option<String> {
+    let (mut at, mut step) = (relation, path);
+    let column = loop {
+        match step {
+            SubjectPath::Column(column) => break at.column(column)?,
+            SubjectPath::Through { relation, next, .. } => {
+                at = context.catalog.relation(relation)?;
+                step = next;
+            }
+        }
+    };
+    matches!(column.class, TypeClass::Text | TypeClass::Integer | TypeClass::Numeric | TypeClass::Uuid)
+        .then(|| format!("{}::pg_catalog.text", filter::subject(path, ROW)))
 }
 
 fn base(occurrence: &Occurrence) -> String {

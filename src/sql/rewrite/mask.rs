@@ -1,101 +1,69 @@
 //! Masks as SQL that the database evaluates.
 //!
 //! Each is a total function: it fails on no value, so that a predicate over a mask tells nothing by an error. Each gives
-//! the column's own type back. Functions are written with their schema.
+//! the column's own type back, a domain's base type for a domain (a row description names that one), and NULL for NULL.
+//! None depends on a setting of the session (time zone, date style): a client that turned it would see more each time.
+//! Functions are written with their schema.
 
-use crate::catalog::{Column, TypeClass, builtin, quote_literal};
+mod keyed;
+mod names;
+mod number;
+mod text;
+mod time;
+
+use crate::catalog::{Column, TypeClass, quote_literal};
 use crate::policy::Mask;
-use crate::sql::token;
 
-/// The expression that shows `value` (a column reference as SQL) through the mask.
+/// The column that is masked, and all that a mask is computed from.
+pub(super) struct Masked<'a> {
+    /// The column.
+    pub(super) column: &'a Column,
+    /// A reference to it, as SQL.
+    pub(super) value: &'a str,
+    /// `public.customers.email`.
+    pub(super) name: &'a str,
+    /// The purpose in force: pseudonyms have a key for each.
+    pub(super) purpose: &'a str,
+    /// The data subject of the row as SQL of type text; `None` where the policy does not say whose a row is.
+    pub(super) subject: Option<&'a str>,
+}
+
+/// The expression that shows a column through the mask.
 ///
 /// `None` where the mask does not fit the column's type: the caller refuses.
-pub(super) fn sql(mask: &Mask, column: &Column, value: &str, purpose: &str) -> Option<String> {
+pub(super) fn sql(mask: &Mask, masked: &Masked<'_>) -> Option<String> {
+    let Masked { column, value, .. } = masked;
     if !mask.fits(column.class) {
         return None;
     }
-    let ty = &column.type_sql;
-    let text = format!("{value}::pg_catalog.text");
+    let ty = &column.base_sql;
     let expression = match mask {
         Mask::Null => return Some(format!("NULL::{ty}")),
-        Mask::Fixed(fixed) => return Some(format!("{}::{ty}", quote_literal(fixed))),
-        Mask::First(n) => partial(&text, *n, |shown, hidden| format!("pg_catalog.concat({shown}, {hidden})"), "left"),
-        Mask::Last(n) => partial(&text, *n, |shown, hidden| format!("pg_catalog.concat({hidden}, {shown})"), "right"),
-        Mask::Email => format!(
-            "CASE WHEN {value} IS NULL THEN NULL ELSE pg_catalog.concat(pg_catalog.left({text}, 1), '***@', \
-             pg_catalog.left(pg_catalog.split_part({text}, '@', 2), 1), '***', \
-             (pg_catalog.regexp_match({text}, '@.*([.][^.@]+)$'))[1]) END"
-        ),
-        Mask::Year => calendar(column, value, "year")?,
-        Mask::Month => calendar(column, value, "month")?,
-        Mask::Band(width) => band(column, value, *width)?,
-        Mask::Token => return token_sql(column, value, purpose),
+        Mask::Fixed(fixed) => quote_literal(fixed),
+        Mask::First(n) => text::first(value, *n),
+        Mask::Last(n) => text::last(value, *n),
+        Mask::Partial { prefix, text, suffix } => text::partial(value, *prefix, text, *suffix),
+        Mask::Email => text::email(value),
+        Mask::SaId { year, sex } => text::sa_id(value, *year, *sex),
+        Mask::Phone(part) => text::phone(value, *part),
+        Mask::Account => text::account(value),
+        Mask::Card => text::card(value),
+        Mask::Address(part) => text::address(value, *part),
+        Mask::PostalArea => text::postal_area(value),
+        Mask::TaxNumber => text::tax_number(value),
+        Mask::CompanyNumber => text::company_number(value),
+        Mask::Host => text::host(value),
+        Mask::Network if column.class == TypeClass::Inet => number::network(value),
+        Mask::Network => text::network(value),
+        Mask::Keys(keys) => text::keys(value, keys),
+        Mask::Calendar(unit) => time::calendar(column, value, *unit)?,
+        Mask::Band(width) => number::band(column, value, *width)?,
+        Mask::Range(width) => number::range(value, *width),
+        Mask::Steps(steps) => number::steps(value, steps),
+        Mask::Noise(noise) => keyed::noise(masked, *noise)?,
+        Mask::Shift(days) => keyed::shift(masked, *days)?,
+        Mask::Token => keyed::token(masked)?,
+        Mask::Name(part) => keyed::name(masked, *part),
     };
-    Some(format!("({expression})::{ty}"))
-}
-
-/// `n` characters shown and the rest as stars; a value that is not longer than `n` is all stars.
-fn partial(text: &str, n: u32, join: impl Fn(&str, &str) -> String, side: &str) -> String {
-    let length = format!("pg_catalog.length({text})");
-    let shown = join(&format!("pg_catalog.{side}({text}, {n})"), &format!("pg_catalog.repeat('*', {length} - {n})"));
-    format!("CASE WHEN {length} > {n} THEN {shown} ELSE pg_catalog.repeat('*', {length}) END")
-}
-
-fn calendar(column: &Column, value: &str, unit: &str) -> Option<String> {
-    match column.class {
-        TypeClass::Date => {
-            // By days back, since dates reach further than timestamps do.
-            let days = if unit == "year" { "doy" } else { "day" };
-            let first = format!("{value} - (EXTRACT({days} FROM {value})::pg_catalog.int4 - 1)");
-            Some(format!("CASE WHEN pg_catalog.isfinite({value}) THEN {first} ELSE {value} END"))
-        }
-        TypeClass::Timestamp | TypeClass::TimestampTz => Some(format!("pg_catalog.date_trunc('{unit}', {value})")),
-        _ => None,
-    }
-}
-
-/// The lower end of the band; clamped where the type is too narrow for it.
-fn band(column: &Column, value: &str, width: u64) -> Option<String> {
-    let lower = format!("pg_catalog.floor({value}::pg_catalog.numeric / {width}) * {width}");
-    match column.class {
-        TypeClass::Integer => {
-            let least = match column.type_oid {
-                builtin::INT2 => "-32768",
-                builtin::INT4 => "-2147483648",
-                _ => "-9223372036854775808",
-            };
-            Some(format!("CASE WHEN {value} IS NULL THEN NULL ELSE GREATEST({lower}, {least}::pg_catalog.numeric) END"))
-        }
-        TypeClass::Numeric => Some(lower),
-        TypeClass::Float => {
-            let wide = format!("{value}::pg_catalog.float8");
-            Some(format!("pg_catalog.floor({wide} / {width}) * {width}"))
-        }
-        _ => None,
-    }
-}
-
-/// HMAC-SHA-256 with the purpose's key, which the session holds as two settings (the key against the inner and the
-/// outer pad of RFC 2104), so that the key stands in no SQL text.
-fn token_sql(column: &Column, value: &str, purpose: &str) -> Option<String> {
-    let (inner, outer) = token::setting_names(purpose);
-    let key = |name: &str| format!("pg_catalog.decode(pg_catalog.current_setting('{name}'), 'hex')");
-    let message = format!("pg_catalog.convert_to({value}::pg_catalog.text, 'UTF8')");
-    let first = format!("pg_catalog.sha256({} || {message})", key(&inner));
-    let hex = format!("pg_catalog.encode(pg_catalog.sha256({} || {first}), 'hex')", key(&outer));
-    let ty = &column.type_sql;
-    let bits = |hex_digits: u32, bits: u32| {
-        format!("pg_catalog.concat('x', pg_catalog.left({hex}, {hex_digits}))::pg_catalog.bit({bits})::pg_catalog.int8")
-    };
-    let token = match column.class {
-        TypeClass::Text => format!("pg_catalog.concat('tok_', pg_catalog.left({hex}, 20))"),
-        TypeClass::Uuid => format!("pg_catalog.left({hex}, 32)"),
-        TypeClass::Integer => match column.type_oid {
-            builtin::INT2 => bits(4, 15),
-            builtin::INT4 => bits(8, 31),
-            _ => bits(16, 63),
-        },
-        _ => return None,
-    };
-    Some(format!("CASE WHEN {value} IS NULL THEN NULL ELSE ({token})::{ty} END"))
+    Some(format!("CASE WHEN {value} IS NULL THEN NULL ELSE ({expression})::{ty} END"))
 }

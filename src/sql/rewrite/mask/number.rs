@@ -1,0 +1,90 @@
+//! Masks over numbers and addresses.
+
+use std::fmt::Write as _;
+
+use crate::catalog::{Column, TypeClass, builtin};
+
+/// The least and the greatest value of the type, as SQL; `None` where it knows none.
+pub(super) fn bounds(column: &Column) -> Option<(String, String)> {
+    let pair = |least: &str, greatest: &str| Some((least.to_owned(), greatest.to_owned()));
+    match column.base_oid {
+        builtin::INT2 => pair("-32768", "32767"),
+        builtin::INT4 => pair("-2147483648", "2147483647"),
+        builtin::INT8 => pair("-9223372036854775808", "9223372036854775807"),
+        builtin::FLOAT4 => pair("-3e38", "3e38"),
+        builtin::FLOAT8 => pair("-1e308", "1e308"),
+        // `numeric(12,2)`: up to 9999999999.99.
+        builtin::NUMERIC => {
+            let (precision, scale) = column.base_sql.strip_prefix("numeric(")?.strip_suffix(')')?.split_once(',')?;
+            let (precision, scale) = (precision.trim().parse::<i32>().ok()?, scale.trim().parse::<i32>().ok()?);
+            let nines = "9".repeat(usize::try_from(precision).ok()?);
+            let greatest = format!("{nines}e{}", scale.checked_neg()?);
+            Some((format!("-{greatest}"), greatest))
+        }
+        _ => None,
+    }
+}
+
+/// The lower end of the band; clamped where the type is too narrow for it.
+pub(super) fn band(column: &Column, value: &str, width: u64) -> Option<String> {
+    let lower = format!("pg_catalog.floor({value}::pg_catalog.numeric / {width}) * {width}");
+    match column.class {
+        TypeClass::Integer => {
+            let (least, _) = bounds(column)?;
+            Some(format!("GREATEST({lower}, {least}::pg_catalog.numeric)"))
+        }
+        TypeClass::Numeric => Some(match bounds(column) {
+            Some((least, _)) => format!("GREATEST({lower}, {least}::pg_catalog.numeric)"),
+            None => lower,
+        }),
+        TypeClass::Float => {
+            let wide = format!("{value}::pg_catalog.float8");
+            Some(match bounds(column) {
+                // Dividing and multiplying again may pass the greatest value by a rounding.
+                Some((least, greatest)) => finite(
+                    &wide,
+                    &format!("{wide} BETWEEN {least} AND {greatest}"),
+                    &format!("GREATEST(pg_catalog.floor({wide} / {width}) * {width}, {least}::pg_catalog.float8)"),
+                ),
+                None => return None,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// What is shown of a floating-point number within bounds where nothing overflows: NaN and the infinities as they are, and
+/// nothing of what is beyond the bounds. What is next to nothing is 0: it would become too small for the type.
+pub(super) fn finite(value: &str, within: &str, shown: &str) -> String {
+    let special = ["NaN", "Infinity", "-Infinity"].map(|special| format!("'{special}'::pg_catalog.float8")).join(", ");
+    format!(
+        "CASE WHEN {value} BETWEEN -1e-20 AND 1e-20 THEN 0 WHEN {within} THEN {shown} WHEN {value} IN ({special}) THEN {value} ELSE NULL END"
+    )
+}
+
+/// `20 to 29`, for a text that is a whole number.
+pub(super) fn range(value: &str, width: u64) -> String {
+    let text = format!("{value}::pg_catalog.text");
+    let lower = format!("pg_catalog.floor({text}::pg_catalog.numeric / {width}) * {width}");
+    format!(
+        "CASE WHEN {text} ~ '^ *[+-]?[0-9]{{1,18}} *$' THEN pg_catalog.concat({lower}, ' to ', {lower} + {}) ELSE '*' END",
+        width - 1
+    )
+}
+
+/// The greatest step that is not above the value; below the first there is none.
+pub(super) fn steps(value: &str, steps: &[i64]) -> String {
+    let mut sql = "CASE".to_owned();
+    for step in steps.iter().rev() {
+        let _ = write!(sql, " WHEN {value} >= ({step}) THEN ({step})::pg_catalog.numeric");
+    }
+    sql + " ELSE NULL END"
+}
+
+/// /24 of version 4, /48 of version 6.
+pub(super) fn network(value: &str) -> String {
+    let address = format!("{value}::pg_catalog.inet");
+    format!(
+        "pg_catalog.network(pg_catalog.set_masklen({address}, CASE pg_catalog.family({address}) WHEN 4 THEN 24 ELSE 48 END))"
+    )
+}

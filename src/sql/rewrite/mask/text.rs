@@ -1,0 +1,165 @@
+//! Masks over texts, and over what is written in them.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::quote_literal;
+use crate::policy::{AddressPart, PhonePart};
+
+fn as_text(value: &str) -> String {
+    format!("{value}::pg_catalog.text")
+}
+
+/// The text without what people write between digits.
+fn digits(value: &str) -> String {
+    format!("pg_catalog.regexp_replace({}, '[^0-9]', '', 'g')", as_text(value))
+}
+
+/// `shown` where the text has this form, else a constant.
+fn where_it_is(text: &str, form: &str, shown: &str, otherwise: &str) -> String {
+    format!("CASE WHEN {text} ~ {} THEN {shown} ELSE {} END", quote_literal(form), quote_literal(otherwise))
+}
+
+/// `n` characters shown and the rest as stars; a value that is not longer than `n` is all stars.
+pub(super) fn first(value: &str, n: u32) -> String {
+    kept(value, n, |text, stars| format!("pg_catalog.concat(pg_catalog.left({text}, {n}), {stars})"))
+}
+
+/// The same from the end.
+pub(super) fn last(value: &str, n: u32) -> String {
+    kept(value, n, |text, stars| format!("pg_catalog.concat({stars}, pg_catalog.right({text}, {n}))"))
+}
+
+fn kept(value: &str, n: u32, join: impl Fn(&str, &str) -> String) -> String {
+    let text = as_text(value);
+    let length = format!("pg_catalog.length({text})");
+    let shown = join(&text, &format!("pg_catalog.repeat('*', {length} - {n})"));
+    format!("CASE WHEN {length} > {n} THEN {shown} ELSE pg_catalog.repeat('*', {length}) END")
+}
+
+pub(super) fn partial(value: &str, prefix: u32, between: &str, suffix: u32) -> String {
+    let (text, between, shown) = (as_text(value), quote_literal(between), u64::from(prefix) + u64::from(suffix));
+    format!(
+        "CASE WHEN pg_catalog.length({text}) > {shown} THEN pg_catalog.concat(pg_catalog.left({text}, {prefix}), {between}, \
+         pg_catalog.right({text}, {suffix})) ELSE {between} END"
+    )
+}
+
+pub(super) fn email(value: &str) -> String {
+    let text = as_text(value);
+    format!(
+        "pg_catalog.concat(pg_catalog.left({text}, 1), '***@', pg_catalog.left(pg_catalog.split_part({text}, '@', 2), 1), \
+         '***', (pg_catalog.regexp_match({text}, '@.*([.][^.@]+)$'))[1])"
+    )
+}
+
+/// Thirteen digits: date of birth, four for the sequence (from 5000: male), citizenship, one that has no meaning any
+/// more, and the check digit.
+pub(super) fn sa_id(value: &str, year: bool, sex: bool) -> String {
+    let digits = digits(value);
+    let born = if year { format!("pg_catalog.left({digits}, 2)") } else { "'**'".to_owned() };
+    // The digit itself is a tenth of the sequence number: only what it says of the sex is shown.
+    let sex = if sex {
+        format!("CASE WHEN pg_catalog.substr({digits}, 7, 1) < '5' THEN '0' ELSE '5' END")
+    } else {
+        "'*'".to_owned()
+    };
+    let shown = format!("pg_catalog.concat({born}, '****', {sex}, '******')");
+    where_it_is(&digits, "^[0-9]{13}$", &shown, "*************")
+}
+
+/// `+27` and nine digits, however it is written.
+pub(super) fn phone(value: &str, part: PhonePart) -> String {
+    let digits = format!("pg_catalog.regexp_replace({}, '[^0-9+]', '', 'g')", as_text(value));
+    let shown = match part {
+        PhonePart::Last(n) => {
+            let stars = "*".repeat(9_usize.saturating_sub(n.try_into().unwrap_or(9)));
+            format!("pg_catalog.concat('+27{stars}', pg_catalog.right({digits}, {n}))")
+        }
+        PhonePart::Area => {
+            format!("pg_catalog.concat('+27', pg_catalog.left(pg_catalog.right({digits}, 9), 2), '*******')")
+        }
+    };
+    where_it_is(&digits, "^([+]27|0027|27|0)[1-9][0-9]{8}$", &shown, "+***********")
+}
+
+pub(super) fn account(value: &str) -> String {
+    let digits = digits(value);
+    let shown = format!("pg_catalog.concat('******', pg_catalog.right({digits}, 3))");
+    where_it_is(&digits, "^[0-9]{7,20}$", &shown, "*********")
+}
+
+/// PCI DSS 3.4.1 lets no more be shown than the first six and the last four.
+pub(super) fn card(value: &str) -> String {
+    let digits = digits(value);
+    let shown = format!("pg_catalog.concat('**** **** **** ', pg_catalog.right({digits}, 4))");
+    where_it_is(&digits, "^[0-9]{12,19}$", &shown, "**** **** **** ****")
+}
+
+/// What stands after the last comma, or the last but one, as far as there is no digit in it and something before it. A
+/// postal code at the end is left out.
+pub(super) fn address(value: &str, part: AddressPart) -> String {
+    let text = as_text(value);
+    let lines = format!("pg_catalog.regexp_replace({text}, '[[:space:]]*([,;]|[\r\n])+[[:space:]]*', ', ', 'g')");
+    let plain = format!("pg_catalog.regexp_replace({lines}, '[[:space:],]+[0-9]{{4}}[[:space:],.]*$', '')");
+    let ending = |form: &str| format!("(pg_catalog.regexp_match({plain}, '{form}'))[1]");
+    let town = ending("[^,]+, ([^,0-9]+)$");
+    match part {
+        AddressPart::Town => format!("COALESCE({town}, '***')"),
+        AddressPart::Suburb => format!("COALESCE({}, {town}, '***')", ending("[^,]+, ([^,0-9]+, [^,0-9]+)$")),
+    }
+}
+
+pub(super) fn postal_area(value: &str) -> String {
+    let digits = digits(value);
+    where_it_is(&digits, "^[0-9]{4}$", &format!("pg_catalog.concat(pg_catalog.left({digits}, 2), '**')"), "****")
+}
+
+pub(super) fn tax_number(value: &str) -> String {
+    let digits = digits(value);
+    let shown = format!("pg_catalog.concat('*******', pg_catalog.right({digits}, 3))");
+    where_it_is(&digits, "^[0-9]{10}$", &shown, "**********")
+}
+
+/// `2012/123456/07`: the year of registration, a sequence number, the kind of company.
+pub(super) fn company_number(value: &str) -> String {
+    let text = format!("pg_catalog.btrim({})", as_text(value));
+    let shown = format!("pg_catalog.concat(pg_catalog.left({text}, 4), '/******/', pg_catalog.right({text}, 2))");
+    where_it_is(&text, "^[0-9]{4}/[0-9]{6}/[0-9]{2}$", &shown, "****/******/**")
+}
+
+/// Scheme and host, without user, port, path, query and fragment.
+pub(super) fn host(value: &str) -> String {
+    let found = format!(
+        "pg_catalog.regexp_match({}, '^[[:space:]]*([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*@)?([[][0-9A-Fa-f:.]+[]]|[^][/?#:@[:space:]]+)')",
+        as_text(value)
+    );
+    format!(
+        "COALESCE(pg_catalog.concat(({found})[1] || ({found})[3], CASE WHEN ({found})[3] IS NULL THEN '***' ELSE '/' END), '***')"
+    )
+}
+
+/// An address that is kept as text: /24 of version 4, /48 of version 6 where its first three groups are written out.
+pub(super) fn network(value: &str) -> String {
+    let text = as_text(value);
+    let four =
+        format!("(pg_catalog.regexp_match({text}, '^(([0-9]{{1,3}}[.]){{3}})[0-9]{{1,3}}(/[0-9]+)?$'))[1] || '0/24'");
+    let six = format!(
+        "(pg_catalog.regexp_match({text}, '^([0-9A-Fa-f]{{1,4}}:[0-9A-Fa-f]{{1,4}}:[0-9A-Fa-f]{{1,4}}:)[0-9A-Fa-f:]*(/[0-9]+)?$'))[1] || ':/48'"
+    );
+    format!("COALESCE({four}, {six}, '***')")
+}
+
+/// These keys of an object, where it has them; JSON's `null` for what is no object.
+pub(super) fn keys(value: &str, keys: &BTreeSet<String>) -> String {
+    let object = "'{}'::pg_catalog.jsonb";
+    let kept = keys.iter().map(|key| {
+        let key = format!("{}::pg_catalog.text", quote_literal(key));
+        format!(
+            " || CASE WHEN ({value} -> {key}) IS NULL THEN {object} ELSE pg_catalog.jsonb_build_object({key}, {value} -> {key}) END"
+        )
+    });
+    let kept: String = kept.collect();
+    format!(
+        "CASE WHEN pg_catalog.jsonb_typeof({value}) = 'object' THEN {object}{kept} ELSE 'null'::pg_catalog.jsonb END"
+    )
+}
