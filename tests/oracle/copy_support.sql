@@ -12,7 +12,7 @@ SELECT id,
        CASE WHEN isfinite(date_of_birth) THEN (to_char(date_of_birth, 'YYYY') || '-01-01')::date ELSE date_of_birth END AS date_of_birth,
        points - ((points % 10) + 10) % 10 AS points,
        (balance - mod(mod(balance, 100) + 100, 100))::numeric(10,2) AS balance,
-       city, 'hidden'::text AS "Weird Name", NULL::text[] AS tags, extra, ref, active, feeling, referrer_id,
+       city, CASE WHEN "Weird Name" IS NOT NULL THEN 'hidden'::text END AS "Weird Name", NULL::text[] AS tags, extra, ref, active, feeling, referrer_id,
        (to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM') || '-01 00:00+00')::timestamptz AS created_at
 FROM public.customers;
 DROP TABLE public.customers;
