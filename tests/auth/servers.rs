@@ -1,5 +1,8 @@
 //! Several servers of one database: the first that can be reached and accepts writes.
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use pgpurpose::cli::cluster::{Cluster, ClusterOptions, ServerUser};
 
 use crate::setup::{Guarded, Libpq, PASSWORD, ask, conninfo, missing, proxy};
@@ -46,5 +49,29 @@ fn a_standby_and_a_server_that_is_away_are_passed_over() {
         }
         assert!(said.as_ref().is_ok_and(|said| said.contains("paid")), "{method}: {said:?}");
     }
-    drop(standby);
+
+    // The primary goes away for good and the standby takes its place: sessions and the proxy's own connection follow.
+    let upstream = primary.upstream(&list, "").replace(&format!("\"{list}\""), &format!("[\"{list}\"]"));
+    let proxy = proxy("", &format!("{upstream}{}", primary.auth("passthrough")));
+    let to = conninfo(&proxy, "support_agent", "sslmode=disable");
+    assert!(ask(&primary, Libpq::Own, &to, PASSWORD, "SELECT 1").is_ok());
+    let written = primary.sql("SELECT pg_current_wal_flush_lsn()");
+    let started = Instant::now();
+    let replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{}'", written.trim());
+    while standby.run_sql("shop", &replayed).unwrap().trim() != "t" {
+        assert!(started.elapsed() < Duration::from_secs(30), "the standby does not follow");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let pid = primary.cluster.postmaster_pid().unwrap().to_string();
+    assert!(Command::new("kill").args(["-QUIT", &pid]).status().unwrap().success());
+    assert_eq!(standby.run_sql("shop", "SELECT pg_promote()").unwrap().trim(), "t");
+    let write = "UPDATE orders SET status = 'shipped' WHERE order_id = 1 RETURNING status";
+    let started = Instant::now();
+    loop {
+        match ask(&primary, Libpq::Own, &to, PASSWORD, write) {
+            Ok(said) => break assert!(said.contains("shipped"), "{said}"),
+            Err(error) => assert!(started.elapsed() < Duration::from_secs(20), "{error}\n{}", proxy.output()),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
