@@ -3,10 +3,12 @@
 //! [`enforce`] is the one path: simple query, Parse, SQL-level PREPARE, DECLARE, EXPLAIN and COPY all go through it.
 
 mod builtins;
+mod definitions;
 mod dialect;
 mod enforce;
 mod enforced;
 mod facts;
+mod fragment;
 mod fresh;
 mod keywords;
 mod lex;

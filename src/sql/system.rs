@@ -18,7 +18,7 @@ const PG_CATALOG: &str = "pg_aggregate pg_am pg_amop pg_amproc pg_attrdef pg_att
     pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_type pg_user pg_views";
 
 /// Views of `information_schema` that are closed: options of foreign servers hold passwords.
-const INFORMATION_SCHEMA_CLOSED: &str = "_pg_user_mappings foreign_data_wrapper_options foreign_server_options foreign_table_options user_mapping_options \
+const INFORMATION_SCHEMA_CLOSED: &str = "_pg_user_mappings _pg_foreign_data_wrappers _pg_foreign_servers _pg_foreign_table_columns _pg_foreign_tables column_options foreign_data_wrapper_options foreign_server_options foreign_table_options user_mapping_options \
      user_mappings";
 
 /// What governed sessions may do with a system relation.

@@ -139,7 +139,10 @@ impl Resolver<'_> {
                 self.maybe(overlay_for.as_deref_mut(), usage)
             }
             Expr::Collate { expr: inner, collation: _ } => self.expr(inner, usage),
-            Expr::Function(function) => self.function(function, usage),
+            Expr::Function(function) => {
+                self.function(function, usage)?;
+                self.definition(expr)
+            }
             Expr::Case { case_token: _, end_token: _, operand, conditions, else_result } => {
                 if let Some(operand) = operand.as_deref() {
                     conditions.iter().try_for_each(|when| self.implied("CASE", "=", operand, &when.condition))?;

@@ -15,7 +15,7 @@ use super::scope::{Columns, Source, VisibleColumn};
 use super::{Fail, Occurrence, OccurrenceId, Resolver, no_relation, unsupported};
 use crate::catalog::{Relation, RelationName};
 use crate::policy::{Use, Verb};
-use crate::sql::{marker, system};
+use crate::sql::{definitions, marker, system};
 
 impl Resolver<'_> {
     /// Resolves a FROM list into the innermost scope.
@@ -129,6 +129,7 @@ impl Resolver<'_> {
         }
         self.judge_merge(&origins)?;
         self.mark(&origins, Use::Join);
+        self.merged.insert(name.to_owned());
         if let Some(scope) = self.scopes.last_mut() {
             scope.merged.insert(name.to_owned());
         }
@@ -197,6 +198,7 @@ impl Resolver<'_> {
                     None => Ok(sources),
                     Some(alias) => {
                         if !alias.columns.is_empty() {
+                            self.merged.insert("*".to_owned());
                             // Its names go by position, so that every column must stand where it stood.
                             for source in &sources {
                                 self.mark_row(&source.columns, source.occurrence);
@@ -425,6 +427,9 @@ impl Resolver<'_> {
             self.function_argument(arg, Use::Output)?;
         }
         let called = parts.last().cloned().unwrap_or_default();
+        if parts.first().is_some_and(|schema| schema == "pg_catalog") && definitions::defines(&called) {
+            return Err(unsupported(&format!("`{called}` in FROM")));
+        }
         let mut columns = if several_arrays {
             Some(args.iter().map(|_| VisibleColumn::computed("unnest")).collect())
         } else {

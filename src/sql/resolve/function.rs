@@ -11,7 +11,8 @@ use super::scope::{Columns, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::Use;
-use crate::sql::{builtins, marker, settings};
+use crate::sql::definitions::{self, Sight};
+use crate::sql::{builtins, fragment, marker, settings, witness};
 
 impl Resolver<'_> {
     /// A call in an expression.
@@ -121,6 +122,40 @@ impl Resolver<'_> {
             }
             FunctionArg::ExprNamed { .. } => Err(unsupported("an argument that is named by an expression")),
         }
+    }
+
+    /// A call that gives a definition back becomes an expression that takes out of it what it may give away.
+    pub(super) fn definition(&mut self, expr: &mut Expr) -> Result<(), Fail> {
+        let Expr::Function(function) = &*expr else { return Ok(()) };
+        let parts = parts_of(&function.name)?;
+        let [schema, name] = parts.as_slice() else { return Ok(()) };
+        if schema != "pg_catalog" || !definitions::defines(name) {
+            return Ok(());
+        }
+        let arguments: Option<Vec<Expr>> = arguments_of(&function.args)
+            .iter()
+            .map(|arg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Prefixed { .. })) => None,
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(Expr::Nested(Box::new(expr.clone()))),
+                _ => None,
+            })
+            .collect();
+        let plain = function.over.is_none() && function.filter.is_none() && function.within_group.is_empty();
+        let sight = self.sight.get_or_insert_with(|| Sight::of(self.context));
+        let made = match &arguments {
+            Some(arguments) if plain && (1..=3).contains(&arguments.len()) => {
+                definitions::call(name, arguments.len(), sight)
+            }
+            _ => None,
+        };
+        let (Some((text, counted)), Some(arguments)) = (made, arguments) else {
+            return Err(unsupported(&format!("`{name}` with these arguments")));
+        };
+        let mut made = fragment::parse_expression(&text)?;
+        fragment::fill(&mut made, &arguments)?;
+        self.meant.extend(&witness::facts_of(&format!("SELECT {counted}"))?);
+        *expr = made;
+        Ok(())
     }
 
     /// Holds a function's name to the reviewed list and writes it with its schema; gives the full name.

@@ -39,7 +39,7 @@ pub(super) use from::is_constant;
 pub(super) use group::GROUP_MARK;
 pub(super) use implied::check_values;
 pub use implied::open_parameters;
-pub(super) use names::{MARK, name_of, quoted, quoted_name};
+pub(super) use names::{MARK, name_of, parts_of, quoted, quoted_name};
 pub(super) use safety::{LOOKUP_MARK, marked_id};
 pub(super) use scope::OccurrenceId;
 use scope::{Columns, Scope};
@@ -144,6 +144,8 @@ pub(super) struct Resolved {
     pub(super) carriers: Vec<Carrier>,
     /// The one whose rows the client gets.
     pub(super) top: Option<CarrierId>,
+    /// Names of columns that USING or NATURAL compares; `*` where a join gives its columns other names.
+    pub(super) merged: BTreeSet<String>,
 }
 
 /// Resolves one statement against PostgreSQL's own reading of it.
@@ -196,6 +198,9 @@ pub(super) struct Resolver<'a> {
     meant: Facts,
     system: Vec<crate::catalog::Oid>,
     unsafe_predicates: bool,
+    merged: BTreeSet<String>,
+    /// What definitions the session sees whole, once a statement asks for one.
+    sight: Option<crate::sql::definitions::Sight>,
     /// A predicate could fail on a value, which tells of a single row even where only groups may be seen.
     may_fail: bool,
     /// Judge by whether a comparison can fail, not by whether it is marked leakproof.
@@ -230,6 +235,8 @@ impl<'a> Resolver<'a> {
             meant: Facts::default(),
             system: Vec::new(),
             unsafe_predicates: false,
+            merged: BTreeSet::new(),
+            sight: None,
             may_fail: false,
             lenient: false,
             nested: 0,
@@ -254,6 +261,7 @@ impl<'a> Resolver<'a> {
             unsafe_predicates: self.unsafe_predicates,
             top: self.made,
             carriers: self.carriers,
+            merged: self.merged,
         }
     }
 

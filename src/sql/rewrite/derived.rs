@@ -1,30 +1,21 @@
 //! The derived table that stands where a governed relation stood.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
-use sqlparser::ast::{
-    CaseWhen, Expr, Query, SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Value,
-    VisitMut, VisitorMut,
-};
+use sqlparser::ast::{CaseWhen, Expr, Query, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value};
 
 use super::{Fail, fail, filter, mask};
 use crate::catalog::{Column, Relation, TypeClass, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, ColumnObligation, RelationObligation, SubjectPath};
-use crate::sql::lex::lex;
+use crate::sql::definitions::ROW;
+use crate::sql::fragment::{FIRST_VALUE, fill, parse_expression, parse_query};
 use crate::sql::resolve::{Occurrence, quoted, quoted_name};
-use crate::sql::{Context, Facts, marker, parse, witness};
-
-/// What the base relation is called inside its derived table.
-const ROW: &str = "pgpurpose_row";
+use crate::sql::{Context, Facts, marker, witness};
 
 /// The hidden column by which `min_group` counts subjects.
 pub(super) const SUBJECT: &str = "pgpurpose_subject";
-
-/// Parameters from this number on stand in a fragment for constants of the statement; the protocol has none so high.
-const FIRST_VALUE: usize = 1_000_000;
 
 /// An open relation: written by its full name.
 pub(super) fn open(occurrence: &Occurrence, factor: &TableFactor) -> Result<(TableFactor, Facts), Fail> {
@@ -203,37 +194,12 @@ fn derive(
     let facts = witness::facts_of(text)?;
     let mut subquery = parse_query(text)?;
     set_only(&mut subquery, occurrence.only);
-    let mut filler = Filler { values, missing: false };
-    let _ = VisitMut::visit(&mut subquery, &mut filler);
-    if filler.missing {
-        return Err(Refusal::internal(Stage::Rewrite));
-    }
+    fill(&mut subquery, values)?;
     let columns = if positional { column_list(&occurrence.column_aliases) } else { Vec::new() };
     let alias = TableAlias { explicit: true, name: quoted(&occurrence.alias), columns, at: None };
     let factor =
         TableFactor::Derived { lateral: false, subquery: Box::new(subquery), alias: Some(alias), sample: None };
     Ok((factor, facts))
-}
-
-/// Our own text as an AST; that it cannot be read is a fault of ours.
-pub(super) fn parse_query(text: &str) -> Result<Query, Fail> {
-    let fault = |_: Refusal| Refusal::internal(Stage::Rewrite);
-    match parse::statement(&lex(text).map_err(fault)?).map_err(fault)? {
-        Statement::Query(query) => Ok(*query),
-        _ => Err(Refusal::internal(Stage::Rewrite)),
-    }
-}
-
-/// The one expression of `SELECT expression`.
-pub(super) fn parse_expression(text: &str) -> Result<Expr, Fail> {
-    let SetExpr::Select(select) = *parse_query(&format!("SELECT {text}"))?.body else {
-        return Err(Refusal::internal(Stage::Rewrite));
-    };
-    let mut items = select.projection.into_iter();
-    match (items.next(), items.next(), select.from.is_empty(), &select.selection) {
-        (Some(SelectItem::UnnamedExpr(expr)), None, true, None) => Ok(expr),
-        _ => Err(Refusal::internal(Stage::Rewrite)),
-    }
 }
 
 /// The base relation is the first FROM item of the fragment.
@@ -243,27 +209,5 @@ fn set_only(query: &mut Query, only: bool) {
         && let TableFactor::Table { name, .. } = &mut item.relation
     {
         marker::set_only(name, only);
-    }
-}
-
-struct Filler<'a> {
-    values: &'a [Expr],
-    missing: bool,
-}
-
-impl VisitorMut for Filler<'_> {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let Expr::Value(value) = expr else { return ControlFlow::Continue(()) };
-        let Value::Placeholder(name) = &value.value else { return ControlFlow::Continue(()) };
-        let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
-        if let Some(number) = number.and_then(|number| number.checked_sub(FIRST_VALUE)) {
-            match self.values.get(number) {
-                Some(value) => *expr = value.clone(),
-                None => self.missing = true,
-            }
-        }
-        ControlFlow::Continue(())
     }
 }

@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, RelationName, quote_ident, quote_literal};
 use crate::policy::{ConsentFilter, SubjectPath};
 use crate::sql::render_expr;
 use crate::sql::resolve::{name_of, quoted, quoted_name};
-use crate::sql::{builtins, fresh};
+use crate::sql::{builtins, fragment, fresh};
 
 /// What the consent table is called within a filter.
 const CONSENT: &str = "pgpurpose_consent";
@@ -98,7 +98,7 @@ fn chain(path: &SubjectPath, row: &str) -> Chain {
 /// to mean a column of the row that is filtered.
 fn active(text: &str, table: &RelationName, columns: &[&str]) -> Result<String, Fail> {
     let unclear = || fail(format!("the purpose is closed: the condition `active` of `{table}` is not understood"));
-    let mut expr = super::derived::parse_expression(&format!("({text})")).map_err(|_| unclear())?;
+    let mut expr = fragment::parse_expression(&format!("({text})")).map_err(|_| unclear())?;
     let mut owner = Owner { columns, fault: None };
     let _ = expr.visit(&mut owner);
     match owner.fault {
@@ -139,7 +139,7 @@ fn clock(expr: &Expr) -> Option<Expr> {
         "localtimestamp" => "pg_catalog.statement_timestamp()::timestamp",
         _ => return None,
     };
-    super::derived::parse_expression(text).ok()
+    fragment::parse_expression(text).ok()
 }
 
 impl VisitorMut for Owner<'_> {

@@ -8,18 +8,21 @@ mod filter;
 mod mask;
 mod subjects;
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Ident, OutputClause, Query, Select, SetExpr, Statement, TableFactor, Value,
-    VisitMut, VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, Ident, OutputClause, Query, Select, SetExpr, Statement, TableAlias, TableFactor,
+    Value, VisitMut, VisitorMut,
 };
 
+use super::definitions::{self, ROW, Sight};
 use super::resolve::{
-    FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, Occurrence, OccurrenceId, Resolved, marked_id, quoted,
+    FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, Occurrence, OccurrenceId, Resolved, marked_id, name_of, parts_of,
+    quoted,
 };
-use super::{Context, Facts, Guard};
-use crate::catalog::TypeClass;
+use super::{Context, Facts, Guard, fragment, witness};
+use crate::catalog::{RelationName, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Action, Disclosure, Permit, RelationObligation, Use, Verb};
 use subjects::{Parts, Plan};
@@ -50,7 +53,8 @@ pub(super) struct Rewritten {
 /// 42501 where an obligation cannot be carried out (no consent table, a mask that does not fit); XX000 where the permit
 /// does not match the statement.
 pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>) -> Result<Rewritten, Fail> {
-    let Resolved { mut statement, occurrences, shape: _, meant, system, unsafe_predicates, carriers, top } = resolved;
+    let Resolved { mut statement, occurrences, shape: _, meant, system, unsafe_predicates, carriers, top, merged } =
+        resolved;
     if permit.relations().len() != occurrences.len() {
         return Err(Refusal::internal(Stage::Rewrite));
     }
@@ -61,7 +65,11 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     }
     let parts = Parts { carriers: &carriers, occurrences: &occurrences, obligations: permit.relations() };
     let (plan, disclosure) = parts.plan(top);
+    let used: HashSet<String> =
+        meant.columns().iter().filter_map(|parts| parts.last()).chain(&merged).cloned().collect();
     let mut rewriter = Rewriter {
+        used,
+        sight: None,
         occurrences: &occurrences,
         obligations: permit.relations(),
         marked: !carriers.is_empty(),
@@ -113,6 +121,9 @@ fn open(guard: &mut Guard, occurrence: &Occurrence, obligation: &RelationObligat
 }
 
 struct Rewriter<'a> {
+    /// Names of columns that the statement uses.
+    used: HashSet<String>,
+    sight: Option<Sight>,
     occurrences: &'a [Occurrence],
     obligations: &'a [RelationObligation],
     /// Select lists may have marks for hidden columns.
@@ -177,7 +188,7 @@ impl Rewriter<'_> {
 
     fn table(&mut self, factor: &mut TableFactor) -> Result<(), Fail> {
         let TableFactor::Table { name, .. } = factor else { return Ok(()) };
-        let Some(id) = marked_id(name) else { return Ok(()) };
+        let Some(id) = marked_id(name) else { return self.system(factor) };
         let (occurrence, obligation) = self.get(id)?;
         let (replaced, facts) = match obligation {
             RelationObligation::Open { .. } => derived::open(occurrence, factor)?,
@@ -207,6 +218,34 @@ impl Rewriter<'_> {
             | SetExpr::Merge(_)
             | SetExpr::Table(_) => Ok(()),
         }
+    }
+
+    /// A system relation that holds definitions becomes a derived table that leaves out what they may give away.
+    fn system(&mut self, factor: &mut TableFactor) -> Result<(), Fail> {
+        let TableFactor::Table { name, alias, .. } = factor else { return Ok(()) };
+        let Ok([schema, table]) = <[String; 2]>::try_from(parts_of(name)?) else { return Ok(()) };
+        let name = RelationName::new(schema, table);
+        let called = alias.as_ref().map_or_else(|| name.name.clone(), |alias| name_of(&alias.name));
+        let renamed = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
+        if called == ROW || !(renamed || definitions::concerns(&name, &called, &self.used)) {
+            return Ok(());
+        }
+        let Some(relation) = self.context.catalog.relation(&name) else { return Ok(()) };
+        let context = self.context;
+        let sight = self.sight.get_or_insert_with(|| Sight::of(context));
+        let items = definitions::select_list(relation, &self.used, sight);
+        let facts = witness::facts_of(&format!("SELECT {items}"))?;
+        let subquery = fragment::parse_query(&format!("SELECT {items} FROM {} AS \"{ROW}\"", name.to_sql()))?;
+        let alias = alias.take().unwrap_or_else(|| TableAlias {
+            explicit: true,
+            name: quoted(&name.name),
+            columns: Vec::new(),
+            at: None,
+        });
+        *factor =
+            TableFactor::Derived { lateral: false, subquery: Box::new(subquery), alias: Some(alias), sample: None };
+        self.expected.extend(&facts);
+        Ok(())
     }
 
     /// The columns that follow from a grouped primary key.

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::ast::{Expr, SelectItem, SelectItemQualifiedWildcardKind, Values};
 
-use super::derived::parse_expression;
 use super::{Fail, filter};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, Disclosed, Disclosure, RelationObligation, SubjectPath, Verb};
+use crate::sql::fragment::parse_expression;
 use crate::sql::resolve::{
     Carrier, CarrierId, HIDDEN, Leaf, LeafSource, Occurrence, OccurrenceId, leaf_mark, name_of, quoted,
 };
