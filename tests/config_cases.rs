@@ -33,6 +33,13 @@ token_key = "file:token.key"
 [audit]
 directory = "log"
 sync = "written"
+signing_key = "file:signing.key"
+checkpoint_records = 500
+checkpoint_seconds = 30
+rotate_mb = 16
+rotate_hours = 6
+compress = false
+retain_days = 1095
 
 [admin]
 address = "127.0.0.1:9432"
@@ -84,6 +91,10 @@ fn everything_the_contract_names_is_read() {
     assert_eq!(config.policy.token_key, Some(SecretSource::File(folder.path().join("token.key"))));
     assert_eq!(config.audit.directory, folder.path().join("log"));
     assert_eq!(config.audit.sync, AuditSync::Written);
+    assert_eq!(config.audit.signing_key, Some(SecretSource::File(folder.path().join("signing.key"))));
+    assert_eq!((config.audit.checkpoint_records, config.audit.checkpoint_seconds), (500, 30));
+    assert_eq!((config.audit.rotate_mb, config.audit.rotate_hours), (16, 6));
+    assert_eq!((config.audit.compress, config.audit.retain_days), (false, Some(1095)));
     assert_eq!(config.admin.address.unwrap().to_string(), "127.0.0.1:9432");
     let names = config.policy.matching().unwrap();
     let policies = folder.path().join("policies");

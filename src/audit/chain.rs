@@ -10,7 +10,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use ring::digest::{SHA256, digest};
+use ring::digest::{Digest, SHA256, digest};
 use serde::{Deserialize, Deserializer};
 
 use super::record::Body;
@@ -25,11 +25,26 @@ impl Hash {
 
     /// Of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
+        Self::finish(digest(&SHA256, bytes))
+    }
+
+    /// What a running digest came to.
+    pub(super) fn finish(digest: Digest) -> Self {
         let mut hash = [0; 32];
-        for (to, from) in hash.iter_mut().zip(digest(&SHA256, bytes).as_ref()) {
+        for (to, from) in hash.iter_mut().zip(digest.as_ref()) {
             *to = *from;
         }
         Self(hash)
+    }
+
+    /// From 32 bytes; `None` where there are more or fewer.
+    pub(super) fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The 32 bytes.
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// From 64 lower-case hexadecimal digits.

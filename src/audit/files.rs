@@ -1,33 +1,74 @@
 //! The files of a log: names, order, and where the last one ends.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::chain::{self, Hash, Link, Sealed};
+use super::read::Entry;
 
-/// One file of a log: `access-<number of its first record>-<day it was begun>.jsonl`.
+/// One file of a log: `access-<number of its first record>-<day it was begun>.jsonl`, compressed with `.zst` behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LogFile {
     pub(super) first_seq: u64,
     pub(super) path: PathBuf,
     pub(super) day: Date,
+    pub(super) packed: bool,
 }
+
+/// The end of a compressed file's name.
+pub(super) const PACKED: &str = ".zst";
 
 impl LogFile {
     pub(super) fn new(directory: &Path, first_seq: u64, day: Date) -> Self {
         let path = directory.join(format!("access-{first_seq:012}-{}.jsonl", day.strftime("%Y%m%d")));
-        Self { first_seq, path, day }
+        Self { first_seq, path, day, packed: false }
     }
 
     fn parse(path: PathBuf) -> Option<Self> {
-        let (first_seq, day) =
-            path.file_name()?.to_str()?.strip_prefix("access-")?.strip_suffix(".jsonl")?.split_once('-')?;
-        Some(Self { first_seq: first_seq.parse().ok()?, day: Date::strptime("%Y%m%d", day).ok()?, path })
+        let name = path.file_name()?.to_str()?;
+        let (plain, packed) = name.strip_suffix(PACKED).map_or((name, false), |plain| (plain, true));
+        let (first_seq, day) = plain.strip_prefix("access-")?.strip_suffix(".jsonl")?.split_once('-')?;
+        Some(Self { first_seq: first_seq.parse().ok()?, day: Date::strptime("%Y%m%d", day).ok()?, path, packed })
+    }
+
+    /// The same file in its other form.
+    pub(super) fn other_form(&self) -> Self {
+        let mut path = self.path.clone();
+        if self.packed {
+            path.set_extension("");
+        } else {
+            path.as_mut_os_string().push(PACKED);
+        }
+        Self { path, packed: !self.packed, ..self.clone() }
+    }
+
+    /// Where its index is.
+    pub(super) fn index(&self) -> PathBuf {
+        let plain = if self.packed { self.path.with_extension("") } else { self.path.clone() };
+        plain.with_extension("idx")
+    }
+
+    /// Its lines, whether it is compressed or not, or was compressed since it was listed.
+    pub(super) fn open(&self) -> io::Result<Box<dyn BufRead>> {
+        match self.open_as_it_is() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.other_form().open_as_it_is(),
+            opened => opened,
+        }
+    }
+
+    fn open_as_it_is(&self) -> io::Result<Box<dyn BufRead>> {
+        let file = File::open(&self.path)?;
+        if self.packed {
+            return Ok(Box::new(BufReader::with_capacity(1 << 18, zstd::stream::read::Decoder::new(file)?)));
+        }
+        Ok(Box::new(BufReader::with_capacity(1 << 20, file)))
     }
 
     /// The name without the folder.
@@ -36,13 +77,14 @@ impl LogFile {
     }
 }
 
-/// The files of the log, oldest first, and the names of those that begin and end as one but are none.
+/// The files of the log, oldest first, and the names of those that begin and end as one but are none. Of a file that is
+/// there in both forms, the plain one: it was not removed yet.
 pub(super) fn list(directory: &Path) -> io::Result<(Vec<LogFile>, Vec<String>)> {
-    let (mut files, mut strange) = (Vec::new(), Vec::new());
+    let (mut files, mut strange) = (Vec::<LogFile>::new(), Vec::new());
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with("access-") && name.ends_with(".jsonl") {
+        if name.starts_with("access-") && name.strip_suffix(PACKED).unwrap_or(&name).ends_with(".jsonl") {
             match LogFile::parse(path) {
                 Some(file) => files.push(file),
                 None => strange.push(name),
@@ -50,6 +92,7 @@ pub(super) fn list(directory: &Path) -> io::Result<(Vec<LogFile>, Vec<String>)> 
         }
     }
     files.sort_by(|a, b| (a.first_seq, &a.path).cmp(&(b.first_seq, &b.path)));
+    files.dedup_by(|later, earlier| later.packed && later.other_form().path == earlier.path);
     strange.sort();
     Ok((files, strange))
 }
@@ -59,15 +102,26 @@ pub(super) fn make_directory(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
+const LOCK: &str = ".lock";
+
 /// Takes the folder's lock, which ends with the process; `None` where another holds it.
 pub(super) fn lock(directory: &Path) -> io::Result<Option<File>> {
-    let path = directory.join(".lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(fs::TryLockError::WouldBlock) => Ok(None),
-        Err(fs::TryLockError::Error(error)) => Err(error),
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(directory.join(LOCK))?;
+    // Who looks whether the log is in use holds the lock for a moment.
+    for _ in 0..5 {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(10)),
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
     }
+    Ok(None)
+}
+
+/// Whether a process writes this log now.
+pub(super) fn in_use(directory: &Path) -> bool {
+    File::open(directory.join(LOCK))
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
 }
 
 /// Opens a file for appending; a new one is made durable in its folder.
@@ -79,7 +133,19 @@ pub(super) fn open_append(file: &LogFile, new: bool) -> io::Result<File> {
     Ok(opened)
 }
 
-fn sync_directory(inside: &Path) -> io::Result<()> {
+/// The newest checkpoint's own file.
+pub(super) const CHECKPOINT: &str = "checkpoint.json";
+
+/// Puts the newest checkpoint beside the log.
+pub(super) fn keep_checkpoint(directory: &Path, line: &[u8]) -> io::Result<()> {
+    let unfinished = directory.join("checkpoint.json.tmp");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(line)?;
+    fs::rename(unfinished, directory.join(CHECKPOINT))
+}
+
+/// Makes what was created, renamed or removed beside this file durable.
+pub(super) fn sync_directory(inside: &Path) -> io::Result<()> {
     inside.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
@@ -158,11 +224,15 @@ pub(super) struct Recovered {
     pub(super) torn: Vec<TornEnd>,
 }
 
-/// Finds where the log in this folder ends; bytes behind the last whole record are moved to a file `torn-…` beside it.
+/// Finds where the log in this folder ends; bytes behind the last whole record are moved to a file beside it.
 pub(super) fn recover(directory: &Path, now: Timestamp) -> io::Result<Recovered> {
     let (files, _) = list(directory)?;
     let mut torn = Vec::new();
     for file in files.into_iter().rev() {
+        if file.packed {
+            let link = last_link(&file)?.ok_or_else(|| unreadable(&file))?;
+            return Ok(Recovered { link, last: None, torn });
+        }
         let mut opened = OpenOptions::new().read(true).write(true).open(&file.path)?;
         let end = find_end(&mut opened)?;
         if opened.metadata()?.len() > end.whole {
@@ -177,11 +247,68 @@ pub(super) fn recover(directory: &Path, now: Timestamp) -> io::Result<Recovered>
     Ok(Recovered { link: Link::START, last: None, torn })
 }
 
+fn unreadable(file: &LogFile) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("`{}` does not end in a record", file.name()))
+}
+
+fn last_link(file: &LogFile) -> io::Result<Option<Link>> {
+    let mut last = None;
+    each_line(file, |line| last = Some(line.to_owned()))?;
+    let sealed = last.and_then(|line| chain::open(&line).ok());
+    Ok(sealed.map(|Sealed { seq, hash, .. }| Link { seq, hash }))
+}
+
+/// Gives each whole line of a file, without its `\n`.
+pub(super) fn each_line(file: &LogFile, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut reader = file.open()?;
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        if let Some(whole) = line.strip_suffix(b"\n") {
+            each(whole);
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+/// What this log is called in the newest record that says so.
+pub(super) fn log_name(directory: &Path) -> io::Result<Option<String>> {
+    for file in list(directory)?.0.into_iter().rev() {
+        let mut name = None;
+        each_line(&file, |line| {
+            // No text in a record holds an unescaped quote, so this is a field.
+            if line.windows(FIELD.len()).take(200).any(|window| window == FIELD)
+                && let Some(found) = Entry::parse(line).and_then(|entry| entry.text("log").map(str::to_owned))
+            {
+                name = Some(found);
+            }
+        })?;
+        if name.is_some() {
+            return Ok(name);
+        }
+    }
+    Ok(None)
+}
+
+const FIELD: &[u8] = b",\"log\":\"";
+
+/// When a file was begun: the time of its first record that has one.
+pub(super) fn begun(file: &LogFile) -> io::Result<Option<Timestamp>> {
+    let (mut reader, mut line) = (file.open()?, Vec::new());
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        if let Some(time) = line.strip_suffix(b"\n").and_then(Entry::parse).and_then(|entry| entry.time()) {
+            return Ok(Some(time));
+        }
+        line.clear();
+    }
+    Ok(None)
+}
+
 fn put_aside(directory: &Path, file: &LogFile, opened: &mut File, whole: u64, now: Timestamp) -> io::Result<TornEnd> {
     opened.seek(SeekFrom::Start(whole))?;
     let mut bytes = Vec::new();
     opened.read_to_end(&mut bytes)?;
-    let kept = format!("torn-{}-{}.bin", now.strftime("%Y%m%dT%H%M%S%6f"), whole);
+    let kept = format!("torn-{}-{}.torn", now.strftime("%Y%m%dT%H%M%S%6f"), whole);
     let mut aside = OpenOptions::new().write(true).create_new(true).mode(0o600).open(directory.join(&kept))?;
     aside.write_all(&bytes)?;
     aside.sync_all()?;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::checkpoint::{Rhythm, Signer};
 use super::record::{AccessRecord, Body, EventRecord};
 use super::status::StatusCell;
 use super::writer::{Job, Message, Writer};
@@ -42,12 +43,34 @@ pub struct LogOptions {
     pub sync: Sync,
     /// Bytes after which another file is begun; another day begins one too.
     pub rotate_bytes: u64,
+    /// Hours after which another file is begun.
+    pub rotate_hours: u32,
+    /// Signs checkpoints; without it there are none.
+    pub signer: Option<Arc<Signer>>,
+    /// How often a checkpoint is due.
+    pub rhythm: Rhythm,
+    /// Whether closed files are looked after: indexed, compressed and destroyed.
+    pub keep: bool,
+    /// Whether closed files are compressed.
+    pub compress: bool,
+    /// Days after which whole files are destroyed; `None`: never.
+    pub retain_days: Option<u32>,
 }
 
 impl LogOptions {
-    /// The folder, with files of 64 MiB.
+    /// The folder, with files of 64 MiB that stay as they are, and no checkpoints.
     pub fn new(directory: impl Into<PathBuf>, sync: Sync) -> Self {
-        Self { directory: directory.into(), sync, rotate_bytes: 64 << 20 }
+        Self {
+            directory: directory.into(),
+            sync,
+            rotate_bytes: 64 << 20,
+            rotate_hours: 24,
+            signer: None,
+            rhythm: Rhythm::default(),
+            keep: false,
+            compress: false,
+            retain_days: None,
+        }
     }
 }
 

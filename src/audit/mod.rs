@@ -2,14 +2,21 @@
 //!
 //! Lines of JSON in `DIR/access-*.jsonl`, one record a line, each chained to the one before it; see [`chain`] for the
 //! exact bytes. [`AuditLog::append_access`] is the only way to an [`Audited`], which is what may be forwarded.
+//! Closed files are compressed and carry an index for [`search`](search()); signed [`checkpoint`]s let [`verify_with`] prove
+//! with a public key alone that nothing was changed.
 
 mod audited;
+mod breaks;
 pub mod chain;
+pub mod checkpoint;
 mod disclosure;
 mod error;
 mod files;
+mod index;
 mod json;
+mod keeper;
 mod log;
+mod pack;
 pub mod read;
 mod record;
 mod search;
@@ -18,13 +25,14 @@ mod verify;
 mod writer;
 
 pub use audited::Audited;
+pub use breaks::{Break, MOST_BREAKS, Wrong};
 pub use disclosure::{DisclosureRecord, Seen, SubjectKey};
 pub use error::AuditError;
 pub use log::{AuditLog, LogOptions, Sync};
 pub use record::{Access, AccessRecord, Event, EventRecord, Outcome, OutcomeStatus, SessionFacts};
-pub use search::{Filter, Search};
-pub use status::LogStatus;
-pub use verify::{Break, MOST_BREAKS, Verification, Wrong, verify};
+pub use search::{Effort, Filter, Search, search};
+pub use status::{LastCheckpoint, LogStatus};
+pub use verify::{Ended, Sent, Trust, Verification, verify, verify_with};
 
 #[cfg(test)]
 mod tests;

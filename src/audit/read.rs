@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::files;
+use super::files::{self, LogFile};
 
 /// One record as it was read. Its hash is not looked at: that is for [`verify`](super::verify).
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +45,11 @@ impl Entry {
         self.number("seq")
     }
 
+    /// When it was written; an `outcome` has none.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.text("time")?.parse().ok()
+    }
+
     /// What it records: `access`, `outcome`, `connect` ...
     pub fn event(&self) -> &str {
         self.text("event").unwrap_or_default()
@@ -57,6 +63,12 @@ impl Entry {
             (relation.get("name").and_then(Value::as_str).unwrap_or_default(), names)
         })
     }
+
+    /// Whose rows a `disclosure` tells of, as they are named there.
+    pub fn subjects(&self) -> impl Iterator<Item = &str> {
+        let relations = self.fields.get("relations").and_then(Value::as_array).into_iter().flatten();
+        relations.filter_map(|relation| relation.get("subjects")?.as_array()).flatten().filter_map(Value::as_str)
+    }
 }
 
 /// Every line of the log that is a JSON object, oldest first, given to `each` until it answers `false`.
@@ -65,18 +77,25 @@ impl Entry {
 /// The folder or a file cannot be read.
 pub fn scan(directory: &Path, mut each: impl FnMut(Entry) -> bool) -> io::Result<()> {
     for file in files::list(directory)?.0 {
-        let mut reader = BufReader::with_capacity(1 << 20, File::open(&file.path)?);
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line)? > 0 {
-            if let Some(entry) = line.strip_suffix(b"\n").and_then(Entry::parse)
-                && !each(entry)
-            {
-                return Ok(());
-            }
-            line.clear();
+        if !scan_lines(&mut *file.open()?, &mut each)? {
+            return Ok(());
         }
     }
     Ok(())
+}
+
+/// The same of what is left of one file; `false` where `each` wants no more.
+pub(super) fn scan_lines(reader: &mut dyn BufRead, each: &mut impl FnMut(Entry) -> bool) -> io::Result<bool> {
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        if let Some(entry) = line.strip_suffix(b"\n").and_then(Entry::parse)
+            && !each(entry)
+        {
+            return Ok(false);
+        }
+        line.clear();
+    }
+    Ok(true)
 }
 
 /// The last `count` records that `wanted` takes, oldest first. Reads no more than the newest files that it needs, and
@@ -87,12 +106,9 @@ pub fn scan(directory: &Path, mut each: impl FnMut(Entry) -> bool) -> io::Result
 pub fn last(directory: &Path, count: usize, reach: u64, wanted: impl Fn(&Entry) -> bool) -> io::Result<Vec<Entry>> {
     let mut found: VecDeque<Entry> = VecDeque::new();
     for file in files::list(directory)?.0.into_iter().rev() {
-        let mut opened = File::open(&file.path)?;
-        let from = opened.metadata()?.len().saturating_sub(reach);
-        opened.seek(SeekFrom::Start(from))?;
         let mut here = Vec::new();
         // A line that begins before the reach is cut, so it is no JSON object.
-        for line in BufReader::new(opened).split(b'\n') {
+        for line in near_end(&file, reach)?.split(b'\n') {
             here.extend(Entry::parse(&line?).filter(&wanted));
         }
         for entry in here.into_iter().rev() {
@@ -105,12 +121,29 @@ pub fn last(directory: &Path, count: usize, reach: u64, wanted: impl Fn(&Entry) 
     Ok(found.into())
 }
 
-/// Gives what is added to the log from now on, over rotations.
+/// A file's last bytes; of a compressed one all of it.
+fn near_end(file: &LogFile, reach: u64) -> io::Result<Box<dyn BufRead>> {
+    if file.packed {
+        return file.open();
+    }
+    let mut opened = match File::open(&file.path) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return file.other_form().open(),
+        Err(error) => return Err(error),
+    };
+    let from = opened.metadata()?.len().saturating_sub(reach);
+    opened.seek(SeekFrom::Start(from))?;
+    Ok(Box::new(BufReader::new(opened)))
+}
+
+/// Gives what is added to the log, over rotations.
 #[derive(Debug)]
 pub struct Follower {
     directory: PathBuf,
-    /// The file that is read, and how far.
-    at: Option<(PathBuf, u64)>,
+    /// First number of the file that is read, and how far it is read, in plain bytes.
+    at: Option<(u64, u64)>,
+    /// Records up to here were given before.
+    after: u64,
 }
 
 impl Follower {
@@ -120,10 +153,16 @@ impl Follower {
     /// The folder or a file cannot be read.
     pub fn at_end(directory: &Path) -> io::Result<Self> {
         let at = match files::list(directory)?.0.pop() {
-            Some(file) => Some((file.path.clone(), file.path.metadata()?.len())),
+            Some(file) if file.packed => Some((file.first_seq, u64::MAX)),
+            Some(file) => Some((file.first_seq, file.path.metadata()?.len())),
             None => None,
         };
-        Ok(Self { directory: directory.to_owned(), at })
+        Ok(Self { directory: directory.to_owned(), at, after: 0 })
+    }
+
+    /// Begins behind the record of this number; 0: at the beginning.
+    pub fn after(directory: &Path, seq: u64) -> Self {
+        Self { directory: directory.to_owned(), at: None, after: seq }
     }
 
     /// The records added since the last call.
@@ -131,27 +170,63 @@ impl Follower {
     /// # Errors
     /// The folder or a file cannot be read.
     pub fn poll(&mut self) -> io::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
+        self.poll_some(usize::MAX)
+    }
+
+    /// No more than so many bytes of them, and at least one record where there is one.
+    ///
+    /// # Errors
+    /// The folder or a file cannot be read.
+    pub fn poll_some(&mut self, most: usize) -> io::Result<Vec<Entry>> {
+        let (mut entries, mut bytes) = (Vec::new(), 0_usize);
         let files = files::list(&self.directory)?.0;
-        let known = self.at.as_ref().and_then(|(path, _)| files.iter().position(|file| file.path == *path));
-        for file in files.into_iter().skip(known.unwrap_or(0)) {
-            let mut offset = match &self.at {
-                Some((path, offset)) if *path == file.path => *offset,
+        let from = match self.at {
+            Some((first, _)) => files.iter().position(|file| file.first_seq >= first).unwrap_or(files.len()),
+            // The last file that begins no later than what is wanted next.
+            None => files.iter().rposition(|file| file.first_seq <= self.after + 1).unwrap_or(0),
+        };
+        for file in files.into_iter().skip(from) {
+            let mut offset = match self.at {
+                Some((first, offset)) if first == file.first_seq => offset,
                 Some(_) | None => 0,
             };
-            let mut opened = File::open(&file.path)?;
-            opened.seek(SeekFrom::Start(offset))?;
-            let mut reader = BufReader::new(opened);
+            let mut reader = behind(&file, offset)?;
             let mut line = Vec::new();
             while reader.read_until(b'\n', &mut line)? > 0 {
                 // A line that is not whole yet is read again.
                 let Some(whole) = line.strip_suffix(b"\n") else { break };
-                entries.extend(Entry::parse(whole));
+                if let Some(entry) = Entry::parse(whole)
+                    && entry.seq().is_none_or(|seq| seq > self.after)
+                {
+                    entries.push(entry);
+                }
                 offset += line.len() as u64;
+                bytes = bytes.saturating_add(line.len());
                 line.clear();
+                self.at = Some((file.first_seq, offset));
+                if bytes >= most && !entries.is_empty() {
+                    return Ok(entries);
+                }
             }
-            self.at = Some((file.path, offset));
+            self.at = Some((file.first_seq, offset));
         }
         Ok(entries)
     }
+}
+
+/// A file's lines from this byte of its plain form on.
+fn behind(file: &LogFile, offset: u64) -> io::Result<Box<dyn BufRead>> {
+    if !file.packed {
+        match File::open(&file.path) {
+            Ok(mut opened) => {
+                opened.seek(SeekFrom::Start(offset))?;
+                return Ok(Box::new(BufReader::with_capacity(1 << 18, opened)));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut reader = file.open()?;
+    io::copy(&mut (&mut reader).take(offset), &mut io::sink())?;
+    Ok(reader)
 }

@@ -201,6 +201,44 @@ pub enum Event<'a> {
         version: &'a str,
         /// `always` or `written`.
         sync: &'a str,
+        /// Names this log over files and restarts; random.
+        log: &'a str,
+        /// Names the key that signs checkpoints, where there is one.
+        key: Option<&'a str>,
+    },
+    /// What a signature vouches for; see [`checkpoint`](super::checkpoint).
+    Checkpoint {
+        /// The log.
+        log: &'a str,
+        /// Number of the record before it.
+        covers: u64,
+        /// Hash of that record.
+        head: &'a str,
+        /// Records after which the next one is due.
+        records: u64,
+        /// Seconds after which the next one is due.
+        seconds: u64,
+        /// Names the key.
+        key: &'a str,
+        /// 128 hexadecimal digits.
+        signature: &'a str,
+    },
+    /// A whole file was destroyed because of its age, or will be at once.
+    Destroyed {
+        /// Its name.
+        file: &'a str,
+        /// Number of its first record.
+        from: u64,
+        /// Number of its last record.
+        to: u64,
+        /// Hash of its last record, which the next file follows.
+        last: &'a str,
+        /// SHA-256 of the file as it was.
+        sha256: &'a str,
+        /// Time of its newest record.
+        newest: &'a str,
+        /// After so many days records are destroyed.
+        retain_days: u32,
     },
     /// The log was closed in order.
     Stop {

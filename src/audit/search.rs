@@ -1,10 +1,15 @@
 //! Which records somebody looks for.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::read::Entry;
+use super::files::{self, LogFile};
+use super::index::{Block, Index, Key};
+use super::read::{Entry, scan_lines};
 
 /// What a record must match; a field that is `None` matches all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,6 +30,8 @@ pub struct Filter {
     pub verdict: Option<String>,
     /// `event`.
     pub event: Option<String>,
+    /// A subject as it stands in the record, plain or as a digest: any of these.
+    pub subject: Vec<String>,
     /// A part of the statement, in any case.
     pub statement: Option<String>,
     /// Not before.
@@ -78,8 +85,26 @@ impl Filter {
             && self.statement.as_deref().is_none_or(|wanted| {
                 entry.text("statement").is_some_and(|value| value.to_lowercase().contains(&wanted.to_lowercase()))
             })
+            && (self.subject.is_empty()
+                || entry.subjects().any(|subject| self.subject.iter().any(|wanted| wanted == subject)))
             && self.in_time(entry)
             && self.touches(entry)
+    }
+
+    /// The values of which one each must stand in a block for a record of it to match.
+    fn keys(&self) -> Vec<Vec<Key>> {
+        let fields = [
+            ("login", &self.login),
+            ("role", &self.role),
+            ("purpose", &self.purpose),
+            ("recipient", &self.recipient),
+            ("relation", &self.relation),
+            ("verdict", &self.verdict),
+            ("event", &self.event),
+        ];
+        let fields = fields.into_iter().filter_map(|(name, value)| Some(vec![Key::of(name, value.as_deref()?)]));
+        let subjects = self.subject.iter().map(|subject| Key::of("subject", subject)).collect::<Vec<_>>();
+        fields.chain(Some(subjects).filter(|subjects| !subjects.is_empty())).collect()
     }
 
     fn in_time(&self, entry: &Entry) -> bool {
@@ -105,4 +130,129 @@ impl Filter {
                     .is_none_or(|wanted| columns.iter().any(|column| ends_in(&format!("{relation}.{column}"), wanted)))
         })
     }
+}
+
+/// What a search took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Effort {
+    /// Files of the log.
+    pub files: usize,
+    /// Of these, files that have no index that fits, and were read whole.
+    pub unindexed: usize,
+    /// Blocks of indexed files.
+    pub blocks: usize,
+    /// Of these, blocks that were read.
+    pub read: usize,
+}
+
+/// Every record that matches, and the outcome of each that does, oldest first, given to `each` until it answers `false`.
+/// Blocks that their index says hold nothing are not read, unless `all` are to be.
+///
+/// # Errors
+/// The folder or a file cannot be read.
+pub fn search(directory: &Path, filter: Filter, all: bool, mut each: impl FnMut(Entry) -> bool) -> io::Result<Effort> {
+    let keys = filter.keys();
+    let mut search = Search::new(filter);
+    let mut effort = Effort::default();
+    for file in files::list(directory)?.0 {
+        effort.files += 1;
+        let index = if all { None } else { open_index(&file)? };
+        let more = match index {
+            Some((index, data)) => search.indexed(&file, &index, data, &keys, &mut effort, &mut each)?,
+            None => {
+                effort.unindexed += 1;
+                let mut wanted = |entry: Entry| !search.wants(&entry) || each(entry);
+                scan_lines(&mut *file.open()?, &mut wanted)?
+            }
+        };
+        if !more {
+            break;
+        }
+    }
+    Ok(effort)
+}
+
+fn open_index(file: &LogFile) -> io::Result<Option<(Index, File)>> {
+    let data = match File::open(&file.path) {
+        Ok(data) => data,
+        // Just compressed: it is read whole, in its other form.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let index = Index::open(&file.index(), data.metadata()?.len())?;
+    Ok(index.map(|index| (index, data)))
+}
+
+impl Search {
+    /// The blocks of one file that may hold what is looked for.
+    fn candidates(&self, index: &Index, keys: &[Vec<Key>]) -> io::Result<BTreeSet<usize>> {
+        let mut wanted: BTreeSet<usize> = (0..index.blocks.len()).collect();
+        for any in keys {
+            let mut here = BTreeSet::new();
+            for key in any {
+                here.append(&mut index.find(*key)?);
+            }
+            wanted.retain(|block| here.contains(block));
+            if wanted.is_empty() {
+                return Ok(wanted);
+            }
+        }
+        let (since, until) =
+            (self.filter.since.map(Timestamp::as_microsecond), self.filter.until.map(Timestamp::as_microsecond));
+        let times: Vec<i64> = index.blocks.iter().map(|block| block.time).collect();
+        wanted.retain(|&at| {
+            let begins = times.get(at).copied().unwrap_or(i64::MIN);
+            let ends = times.get(at + 1).copied().unwrap_or(index.last_time);
+            since.is_none_or(|since| ends >= since) && until.is_none_or(|until| begins < until)
+        });
+        Ok(wanted)
+    }
+
+    fn indexed(
+        &mut self,
+        file: &LogFile,
+        index: &Index,
+        mut data: File,
+        keys: &[Vec<Key>],
+        effort: &mut Effort,
+        each: &mut impl FnMut(Entry) -> bool,
+    ) -> io::Result<bool> {
+        effort.blocks += index.blocks.len();
+        let mut wanted = self.candidates(index, keys)?;
+        let mut asked = HashSet::new();
+        self.follow(index, &mut asked, &mut wanted)?;
+        while let Some(at) = wanted.pop_first() {
+            let Some(block) = index.blocks.get(at) else { continue };
+            effort.read += 1;
+            let mut lines = open_block(file, &mut data, *block)?;
+            if !scan_lines(&mut *lines, &mut |entry| !self.wants(&entry) || each(entry))? {
+                return Ok(false);
+            }
+            self.follow(index, &mut asked, &mut wanted)?;
+            wanted = wanted.split_off(&(at + 1));
+        }
+        Ok(true)
+    }
+
+    /// Adds the blocks with the outcomes that are still missing; of each it asks once in a file.
+    fn follow(&self, index: &Index, asked: &mut HashSet<u64>, wanted: &mut BTreeSet<usize>) -> io::Result<()> {
+        if self.filter.event.is_some() {
+            return Ok(());
+        }
+        for seq in &self.matched {
+            if asked.insert(*seq) {
+                wanted.append(&mut index.find(Key::of("of", &seq.to_string()))?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open_block(file: &LogFile, data: &mut File, block: Block) -> io::Result<Box<dyn BufRead>> {
+    data.seek(SeekFrom::Start(block.offset))?;
+    let part = io::Read::take(data.try_clone()?, block.length.into());
+    if file.packed {
+        return Ok(Box::new(BufReader::with_capacity(1 << 17, zstd::stream::read::Decoder::new(part)?.single_frame())));
+    }
+    Ok(Box::new(BufReader::with_capacity(1 << 17, part)))
 }

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
+
 /// How the log does now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogStatus {
@@ -12,6 +14,17 @@ pub struct LogStatus {
     pub trouble: Option<String>,
     /// Records refused since the log was opened.
     pub refused: u64,
+    /// The last signed checkpoint; `None` where none was made since the log was opened.
+    pub checkpoint: Option<LastCheckpoint>,
+}
+
+/// The last signed checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastCheckpoint {
+    /// Number of the last record that it covers.
+    pub covers: u64,
+    /// When it was made.
+    pub time: Timestamp,
 }
 
 /// Written by the writer, read by everyone.
@@ -20,6 +33,7 @@ pub(super) struct StatusCell {
     last_seq: AtomicU64,
     refused: AtomicU64,
     trouble: Mutex<Option<String>>,
+    checkpoint: Mutex<Option<LastCheckpoint>>,
 }
 
 impl StatusCell {
@@ -28,6 +42,7 @@ impl StatusCell {
             last_seq: self.last_seq.load(Ordering::Acquire),
             trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             refused: self.refused.load(Ordering::Acquire),
+            checkpoint: *self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
@@ -37,6 +52,10 @@ impl StatusCell {
 
     pub(super) fn refused(&self, records: u64) {
         self.refused.fetch_add(records, Ordering::AcqRel);
+    }
+
+    pub(super) fn checkpoint(&self, covers: u64, time: Timestamp) {
+        *self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(LastCheckpoint { covers, time });
     }
 
     pub(super) fn trouble(&self, trouble: Option<String>) {

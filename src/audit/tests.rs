@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+mod packed;
+mod signed;
+
 use super::read::{Entry, Follower, last, scan};
 use super::*;
 use crate::error::SqlState;

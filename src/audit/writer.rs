@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::AuditError;
 use super::chain::{Link, seal};
 use super::files::{self, LogFile, TornEnd};
+use super::keeper::{Care, Keeper};
 use super::log::{LogOptions, Sync};
 use super::record::{Body, Event};
 use super::status::StatusCell;
@@ -39,8 +40,17 @@ pub(super) enum Message {
 
 /// Bytes after which no further job joins a batch.
 const BATCH_BYTES: usize = 4 << 20;
+/// The same for records.
+const BATCH_RECORDS: usize = 5_000;
 /// How often the writer looks after the file by itself.
 const TEND: Duration = Duration::from_secs(1);
+
+/// What a checkpoint covers, and when it was made.
+#[derive(Debug, Clone, Copy)]
+struct Covered {
+    seq: u64,
+    at: Instant,
+}
 
 /// The file that is being written.
 #[derive(Debug)]
@@ -48,6 +58,7 @@ struct Open {
     file: File,
     named: LogFile,
     length: u64,
+    begun: Timestamp,
     /// A sync failed.
     doubtful: bool,
     /// Held while the file is.
@@ -79,6 +90,11 @@ pub(super) struct Writer {
     /// Where the file stood when it was last synced.
     synced: Option<Mark>,
     trouble: Option<Trouble>,
+    /// Names the log in checkpoints; empty until the log was opened once.
+    name: String,
+    covered: Option<Covered>,
+    keeper: Option<Keeper>,
+    tended: Instant,
 }
 
 impl Writer {
@@ -88,12 +104,37 @@ impl Writer {
         status: Arc<StatusCell>,
         inbox: Receiver<Message>,
     ) -> Result<(), AuditError> {
-        let mut writer = Self { options, status, inbox, open: None, link: None, synced: None, trouble: None };
+        let mut writer = Self {
+            options,
+            status,
+            inbox,
+            open: None,
+            link: None,
+            synced: None,
+            trouble: None,
+            name: String::new(),
+            covered: None,
+            keeper: None,
+            tended: Instant::now(),
+        };
         files::make_directory(&writer.options.directory).map_err(|error| writer.unwritable(&error.to_string()))?;
         writer.reopen()?;
         let sync = writer.options.sync.to_string();
-        let start = Event::Start { version: env!("CARGO_PKG_VERSION"), sync: &sync }.record()?;
-        writer.write(&[&[start.body]], true).map_err(|error| writer.unwritable(&error.to_string()))?;
+        let key = writer.options.signer.as_ref().map(|signer| signer.public().id());
+        let start =
+            Event::Start { version: env!("CARGO_PKG_VERSION"), sync: &sync, log: &writer.name, key: key.as_deref() };
+        let start = start.record()?;
+        writer.write(&[&[start.body]], true, true).map_err(|error| writer.unwritable(&error.to_string()))?;
+        let care = Care {
+            directory: writer.options.directory.clone(),
+            compress: writer.options.compress,
+            retain_days: writer.options.retain_days,
+        };
+        if writer.options.keep {
+            let keeper = Keeper::start(care).map_err(|error| writer.unwritable(&error.to_string()))?;
+            keeper.look();
+            writer.keeper = Some(keeper);
+        }
         let directory = writer.options.directory.display().to_string();
         thread::Builder::new()
             .name("audit".to_owned())
@@ -122,23 +163,27 @@ impl Writer {
             if stop {
                 return;
             }
+            if self.tended.elapsed() >= TEND {
+                self.tend();
+            }
         }
     }
 
     /// All jobs that wait, up to a bound; and whether the last of them ends the log.
     fn gather(&self, first: Message) -> (Vec<Job>, bool) {
-        let (mut jobs, mut bytes, mut next) = (Vec::new(), 0, Some(first));
+        let (mut jobs, mut bytes, mut records, mut next) = (Vec::new(), 0, 0, Some(first));
         while let Some(message) = next {
             let (job, stop) = match message {
                 Message::Append(job) => (job, false),
                 Message::Stop(job) => (job, true),
             };
             bytes += job.bodies.iter().map(|body| body.fields.len()).sum::<usize>();
+            records += job.bodies.len();
             jobs.push(job);
             if stop {
                 return (jobs, true);
             }
-            next = if bytes < BATCH_BYTES { self.inbox.try_recv().ok() } else { None };
+            next = if bytes < BATCH_BYTES && records < BATCH_RECORDS { self.inbox.try_recv().ok() } else { None };
         }
         (jobs, false)
     }
@@ -148,13 +193,14 @@ impl Writer {
         let waited = stop || jobs.iter().any(|job| job.answer.is_some());
         let bodies: Vec<&[Body]> = jobs.iter().map(|job| job.bodies.as_slice()).collect();
         let written = self.ready().and_then(|()| {
-            self.write(&bodies, waited).map_err(|error| {
+            self.write(&bodies, waited, stop).map_err(|error| {
                 self.fail(&error);
                 self.unwritable(&error.to_string())
             })
         });
         if stop {
             // Before the answer: who waited for the end may open the log again.
+            self.keeper = None;
             self.open = None;
         }
         match written {
@@ -188,10 +234,60 @@ impl Writer {
         {
             self.fail(&error);
         }
+        // What went wrong stands in the status.
         if self.open.is_none() {
-            // What went wrong stands in the status.
             let _ = self.ready();
         }
+        if self.open.is_some()
+            && let Err(error) = self.keep()
+        {
+            self.fail(&error);
+        }
+        self.tended = Instant::now();
+    }
+
+    /// Writes the checkpoint that is due, and what is destroyed.
+    fn keep(&mut self) -> io::Result<()> {
+        while let Some(doomed) = self.keeper.as_ref().and_then(Keeper::doomed) {
+            if !doomed.file.path.exists() {
+                continue;
+            }
+            let event = Event::Destroyed {
+                file: &doomed.file.name(),
+                from: doomed.file.first_seq,
+                to: doomed.last.seq,
+                last: &doomed.last.hash.to_string(),
+                sha256: &doomed.sha256.to_string(),
+                newest: &doomed.newest,
+                retain_days: doomed.retain_days,
+            };
+            let record = event.record().map_err(io::Error::other)?;
+            self.write(&[&[record.body]], true, true)?;
+            tracing::info!(file = doomed.file.name(), "a file of the access log is destroyed because of its age");
+            if let Some(keeper) = &self.keeper {
+                keeper.destroy(doomed.file);
+            }
+        }
+        if self.is_due() { self.write(&[], true, true).map(drop) } else { Ok(()) }
+    }
+
+    /// Whether records wait for a checkpoint since longer than they may.
+    fn is_due(&self) -> bool {
+        let waits = |link: Link| self.covered.is_none_or(|covered| link.seq > covered.seq + 1);
+        let late = |covered: Covered| covered.at.elapsed().as_secs() >= self.options.rhythm.seconds;
+        self.options.signer.is_some() && self.link.is_some_and(waits) && self.covered.is_none_or(late)
+    }
+
+    /// The checkpoint that belongs behind this record, where one does.
+    fn checkpoint(&self, link: Link, now: Timestamp, asked: bool) -> io::Result<Option<Body>> {
+        let Some(signer) = &self.options.signer else { return Ok(None) };
+        // The checkpoint itself needs none.
+        let waiting = self.covered.map_or(link.seq, |covered| link.seq.saturating_sub(covered.seq + 1));
+        if waiting == 0 || !(asked || self.is_due() || waiting >= self.options.rhythm.records) {
+            return Ok(None);
+        }
+        let record = signer.record(&self.name, link, &format!("{now:.6}"), self.options.rhythm);
+        record.map(|record| Some(record.body)).map_err(io::Error::other)
     }
 
     /// Makes sure that a file is open, a new one where the old one is full or of another day.
@@ -200,7 +296,9 @@ impl Writer {
             self.reopen()?;
         }
         let today = today();
-        let full = |open: &Open| open.length >= self.options.rotate_bytes || open.named.day != today;
+        let old =
+            |open: &Open| Timestamp::now().duration_since(open.begun).as_hours() >= self.options.rotate_hours.into();
+        let full = |open: &Open| open.length >= self.options.rotate_bytes || open.named.day != today || old(open);
         if self.open.as_ref().is_some_and(|open| open.length > 0 && full(open)) {
             self.rotate(today).map_err(|error| {
                 self.fail(&error);
@@ -211,13 +309,18 @@ impl Writer {
     }
 
     fn rotate(&mut self, today: Date) -> io::Result<()> {
+        self.write(&[], true, true)?;
         let (Some(open), Some(link)) = (&mut self.open, self.link) else { return Ok(()) };
         open.file.sync_data().inspect_err(|_| open.doubtful = true)?;
         let named = LogFile::new(&self.options.directory, link.seq + 1, today);
         open.file = files::open_append(&named, true)?;
         open.named = named;
         open.length = 0;
+        open.begun = Timestamp::now();
         self.synced = Some(Mark { link, length: 0 });
+        if let Some(keeper) = &self.keeper {
+            keeper.look();
+        }
         Ok(())
     }
 
@@ -252,7 +355,12 @@ impl Writer {
         };
         let file = files::open_append(&named, new).map_err(|error| failed(self, &error))?;
         let length = file.metadata().map_err(|error| failed(self, &error))?.len();
-        self.open = Some(Open { file, named, length, doubtful: false, _lock: lock });
+        let begun = if new { None } else { files::begun(&named).map_err(|error| failed(self, &error))? };
+        if self.name.is_empty() {
+            let known = files::log_name(&self.options.directory).map_err(|error| failed(self, &error))?;
+            self.name = known.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+        }
+        self.open = Some(Open { file, named, length, begun: begun.unwrap_or(now), doubtful: false, _lock: lock });
         self.link = Some(link);
         self.synced = Some(Mark { link, length });
         self.tell(&recovered.torn)
@@ -271,7 +379,7 @@ impl Writer {
             bodies.push(Event::Recovered { error, since: &since, refused: *refused }.record()?.body);
         }
         if !bodies.is_empty() {
-            self.write(&[&bodies], true).map_err(|error| {
+            self.write(&[&bodies], true, false).map_err(|error| {
                 self.cut_back();
                 self.unwritable(&error.to_string())
             })?;
@@ -284,15 +392,23 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the records in one go; gives the number of the first. Nothing is answered yet.
-    fn write(&mut self, jobs: &[&[Body]], waited: bool) -> io::Result<u64> {
-        let (Some(open), Some(before)) = (&mut self.open, self.link) else {
-            return Err(io::Error::other("the log is not open"));
-        };
+    /// Writes the records in one go, and the checkpoint that is due or asked for; gives the number of the first. Nothing
+    /// is answered yet.
+    fn write(&mut self, jobs: &[&[Body]], waited: bool, checkpoint: bool) -> io::Result<u64> {
+        let before = self.link.ok_or_else(not_open)?;
         let (mut link, mut bytes, now) = (before, Vec::new(), Timestamp::now());
         for body in jobs.iter().flat_map(|bodies| bodies.iter()) {
             link = seal(link, now, body, &mut bytes);
         }
+        let covered = self.checkpoint(link, now, checkpoint)?.map(|body| {
+            let (covered, from) = (Covered { seq: link.seq, at: Instant::now() }, bytes.len());
+            link = seal(link, now, &body, &mut bytes);
+            (covered, from)
+        });
+        if bytes.is_empty() {
+            return Ok(before.seq + 1);
+        }
+        let open = self.open.as_mut().ok_or_else(not_open)?;
         open.file.write_all(&bytes)?;
         if waited && self.options.sync == Sync::Always {
             // After a failed sync nobody knows what the disk holds of what was written since the last one.
@@ -305,6 +421,13 @@ impl Writer {
             self.synced = Some(Mark { link, length: open.length });
         }
         self.status.reached(link.seq);
+        if let Some((covered, from)) = covered {
+            self.status.checkpoint(covered.seq, now);
+            self.covered = Some(covered);
+            if let Err(error) = files::keep_checkpoint(&self.options.directory, bytes.get(from..).unwrap_or_default()) {
+                tracing::warn!(%error, "the newest checkpoint cannot be put beside the access log");
+            }
+        }
         Ok(before.seq + 1)
     }
 
@@ -321,6 +444,7 @@ impl Writer {
         let mark = if open.doubtful { synced } else { Mark { link: written, length: open.length } };
         if open.file.set_len(mark.length).is_ok() && open.file.sync_all().is_ok() {
             self.link = Some(mark.link);
+            self.covered = self.covered.filter(|covered| covered.seq < mark.link.seq);
         }
     }
 
@@ -333,6 +457,10 @@ impl Writer {
     fn unwritable(&self, reason: &str) -> AuditError {
         AuditError::Unwritable { directory: self.options.directory.display().to_string(), reason: reason.to_owned() }
     }
+}
+
+fn not_open() -> io::Error {
+    io::Error::other("the log is not open")
 }
 
 fn today() -> Date {

@@ -10,6 +10,8 @@ pub(super) struct Output {
     results: Box<dyn Write>,
     remarks: Box<dyn Write>,
     colours: bool,
+    /// Remarks go to a terminal.
+    watched: bool,
     /// Nobody reads the results any more (`… | head`).
     closed: bool,
 }
@@ -27,7 +29,8 @@ impl Output {
     /// The process's own streams.
     pub(super) fn of_process() -> Self {
         let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { results: Box::new(io::stdout()), remarks: Box::new(io::stderr()), colours, closed: false }
+        let watched = io::stderr().is_terminal();
+        Self { results: Box::new(io::stdout()), remarks: Box::new(io::stderr()), colours, watched, closed: false }
     }
 
     /// A line of the result.
@@ -46,6 +49,15 @@ impl Output {
     pub(super) fn remark(&mut self, remark: impl Display) {
         // There is nowhere left to complain to.
         let _ = writeln!(self.remarks, "{remark}");
+    }
+
+    /// How far long work has come, on one line of a terminal that the next call replaces; empty text removes it. Without a
+    /// terminal nothing is written.
+    pub(super) fn progress(&mut self, text: impl Display) {
+        if self.watched {
+            // There is nowhere left to complain to.
+            let _ = write!(self.remarks, "\r\x1b[K{text}").and_then(|()| self.remarks.flush());
+        }
     }
 
     /// Says what is wrong with usage or configuration.

@@ -13,8 +13,9 @@ use super::auth::{self, Trouble};
 use super::database::{self, Database};
 use super::output::Output;
 use super::setup::{self, Source};
-use crate::audit::{AuditLog, Event, Sync};
-use crate::config::{AuditSync, Config, Fault, HostPort, Mode};
+use crate::audit::checkpoint::{Rhythm, Signer};
+use crate::audit::{AuditLog, Event, LogOptions, Sync};
+use crate::config::{Audit, AuditSync, Config, Fault, HostPort, Mode};
 use crate::policy::PolicySet;
 use crate::server::admin::{self, Admin, Running};
 use crate::server::{ListenTls, Options, Server};
@@ -116,11 +117,8 @@ impl Proxy {
         let tls = options.tls.clone();
         let catalog = Arc::new(database.catalog().await.map_err(plain)?);
         let metrics = Arc::new(Metrics::default());
-        let sync = match config.audit.sync {
-            AuditSync::Always => Sync::Always,
-            AuditSync::Written => Sync::Written,
-        };
-        let audit = AuditLog::open(&config.audit.directory, sync).map_err(plain)?.with_metrics(Arc::clone(&metrics));
+        let log = log_options(&config.audit).map_err(plain)?;
+        let audit = AuditLog::open_with(log).map_err(plain)?.with_metrics(Arc::clone(&metrics));
         let observe = config.policy.mode == Mode::Observe;
         let others = database.clone();
         let open: OpenCatalog = Box::new(move |name, first_epoch| {
@@ -288,6 +286,31 @@ fn options(config: &Config) -> Result<Options, Vec<Fault>> {
         options.tls = Some(made.map_err(plain)?);
     }
     Ok(options)
+}
+
+fn log_options(audit: &Audit) -> Result<LogOptions, String> {
+    let sync = match audit.sync {
+        AuditSync::Always => Sync::Always,
+        AuditSync::Written => Sync::Written,
+    };
+    let signer = match &audit.signing_key {
+        Some(source) => {
+            let signer = Signer::new(source.read_key()?.expose());
+            Some(Arc::new(signer.ok_or_else(|| format!("the key at {source} cannot sign"))?))
+        }
+        None => None,
+    };
+    Ok(LogOptions {
+        directory: audit.directory.clone(),
+        sync,
+        rotate_bytes: u64::from(audit.rotate_mb) << 20,
+        rotate_hours: audit.rotate_hours,
+        signer,
+        rhythm: Rhythm { records: audit.checkpoint_records.into(), seconds: audit.checkpoint_seconds.into() },
+        keep: true,
+        compress: audit.compress,
+        retain_days: audit.retain_days,
+    })
 }
 
 /// Gives every session upstream the keys of all purposes' pseudonyms; gives the names of these purposes.

@@ -1,6 +1,7 @@
 //! The server's configuration, and how TOML files are read with the place of every fault.
 
 mod address;
+mod audit;
 mod auth;
 pub mod document;
 mod fault;
@@ -10,10 +11,11 @@ mod server;
 mod verifier;
 
 pub use address::{HostPort, UpstreamAddress};
+pub use audit::{Audit, AuditSync};
 pub use fault::{Fault, Located, Place, Severity};
 pub use secret::{Key, Secret, SecretSource};
 pub use server::{
-    Admin, Audit, AuditSync, Auth, AuthMethod, ClientCertificate, Config, Limits, Listen, Login, Mode, Policy,
-    ServerTls, Upstream, UpstreamTls,
+    Admin, Auth, AuthMethod, ClientCertificate, Config, Limits, Listen, Login, Mode, Policy, ServerTls, Upstream,
+    UpstreamTls,
 };
 pub use verifier::{DIGEST, Shape, Shapes, Verifier};

@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::address::HostPort;
-use super::auth;
 use super::document::{Document, Section, alike, quoted};
 use super::fault::{Fault, Located, Place};
 use super::secret::SecretSource;
-use super::server::{
-    Admin, Audit, AuditSync, Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls, default, pattern,
-};
+use super::server::{Admin, Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls, default, pattern};
+use super::{audit, auth};
 
 impl Config {
     /// Reads and validates a file.
@@ -58,7 +56,7 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
     }
     let policy = policy.and_then(|section| policy_of(document, section, base));
     let section = top.section("audit", document);
-    let audit = audit(document, section, base);
+    let audit = audit::read(document, section, base);
     let admin = match top.section("admin", document) {
         None => Admin { address: Some(HostPort { host: default::LISTEN.to_owned(), port: default::ADMIN_PORT }) },
         Some(mut section) => {
@@ -74,7 +72,7 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
 }
 
 /// Reads a text as a value whose error says what is wrong.
-fn parsed<T: std::str::FromStr<Err = String>>(text: &Located<String>, document: &mut Document) -> Option<T> {
+pub(super) fn parsed<T: std::str::FromStr<Err = String>>(text: &Located<String>, document: &mut Document) -> Option<T> {
     match text.value.parse() {
         Ok(value) => Some(value),
         Err(message) => {
@@ -105,7 +103,12 @@ pub(super) fn word<T: Copy>(
     otherwise
 }
 
-fn path(section: &mut Section<'_>, key: &'static str, base: &Path, document: &mut Document) -> Option<PathBuf> {
+pub(super) fn path(
+    section: &mut Section<'_>,
+    key: &'static str,
+    base: &Path,
+    document: &mut Document,
+) -> Option<PathBuf> {
     let text = section.string(key, document)?;
     if text.value.is_empty() {
         document.fault(&text.place, format!("`{key}` is empty"));
@@ -240,17 +243,4 @@ fn policy_of(document: &mut Document, mut section: Section<'_>, base: &Path) -> 
         document.fault(&place, message);
     }
     Some(policy)
-}
-
-fn audit(document: &mut Document, section: Option<Section<'_>>, base: &Path) -> Audit {
-    let mut audit = Audit { directory: base.join(default::AUDIT), sync: AuditSync::Always, subject_key: None };
-    let Some(mut section) = section else { return audit };
-    if let Some(directory) = path(&mut section, "directory", base, document) {
-        audit.directory = directory;
-    }
-    let words = [("always", AuditSync::Always), ("written", AuditSync::Written)];
-    audit.sync = word("sync", section.string("sync", document), &words, AuditSync::Always, document);
-    audit.subject_key = secret(&mut section, "subject_key", base, document);
-    section.finish(document);
-    audit
 }

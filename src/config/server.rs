@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::address::{HostPort, UpstreamAddress};
+use super::audit::Audit;
 use super::secret::SecretSource;
 use super::verifier::Verifier;
 
@@ -189,26 +190,6 @@ pub enum Mode {
     Observe,
 }
 
-/// The access log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Audit {
-    /// Its folder.
-    pub directory: PathBuf,
-    /// When a record counts as written.
-    pub sync: AuditSync,
-    /// The root of the key by which subjects are named in it; `[policy] token_key` where it is not given.
-    pub subject_key: Option<SecretSource>,
-}
-
-/// When a record counts as written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuditSync {
-    /// When it is on disk.
-    Always,
-    /// When the kernel has it.
-    Written,
-}
-
 /// The console and the metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
@@ -261,7 +242,7 @@ impl Config {
             auth: Auth::with(method),
             logins: Vec::new(),
             policy: Policy { files, mode: Mode::Enforce, token_key: None },
-            audit: Audit { directory: PathBuf::from(default::AUDIT), sync: AuditSync::Always, subject_key: None },
+            audit: Audit::new(PathBuf::from(default::AUDIT)),
             admin: Admin { address: Some(here(default::ADMIN_PORT)) },
         }
     }

@@ -1,5 +1,8 @@
 //! `pgpurpose audit`: reads the access log. Nothing here writes to it.
 
+mod keygen;
+mod verify;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,8 +14,8 @@ use jiff::{Span, Timestamp, Zoned};
 
 use super::Ending;
 use super::output::{Output, Style, printable};
-use crate::audit::read::{Entry, Follower, last, scan};
-use crate::audit::{Filter, Search, verify};
+use crate::audit::read::{Entry, Follower, last};
+use crate::audit::{Effort, Filter, search};
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
@@ -46,24 +49,31 @@ enum AuditVerb {
         place: Place,
         #[command(flatten)]
         wanted: Box<Wanted>,
+        /// Read everything, whatever the indexes say
+        #[arg(long)]
+        all: bool,
         /// The records as they are in the log, one JSON object a line
         #[arg(long)]
         json: bool,
     },
     /// Prove that no record was changed, removed, inserted or reordered, or say where
     #[command(
-        after_help = "Ends with 1 where the chain breaks. A clean cut of the newest records cannot be seen in the log itself:\ncompare the last hash with one that was kept elsewhere (--last).\n\nExample:\n  pgpurpose audit verify --dir audit"
+        after_help = "Ends with 1 where the chain breaks. Without a key, a rewrite of everything from some record on cannot be seen, and\nwithout a checkpoint that was kept elsewhere, a clean cut of the newest records cannot.\n\nExamples:\n  pgpurpose audit verify --dir audit --public-key signing.pub\n  pgpurpose audit verify --dir audit --public-key signing.pub --checkpoint kept.jsonl"
     )]
     Verify {
         #[command(flatten)]
         place: Place,
-        /// The log must hold a record with this number and hash, as `verify` printed them earlier
-        #[arg(long, value_name = "SEQ:HASH")]
-        last: Option<String>,
+        #[command(flatten)]
+        proof: verify::Proof,
         /// The result as one JSON object
         #[arg(long)]
         json: bool,
     },
+    /// Make the key that signs checkpoints; prints its public half
+    #[command(
+        after_help = "Keep the file where the proxy alone can read it, and the public half where the log's readers are.\n\nExamples:\n  pgpurpose audit keygen --out signing.key > signing.pub\n  pgpurpose audit keygen --of signing.key"
+    )]
+    Keygen(keygen::KeygenArgs),
 }
 
 #[derive(Debug, Args)]
@@ -102,11 +112,14 @@ struct Wanted {
     /// Whose statement holds this text
     #[arg(long)]
     statement: Option<String>,
+    /// That disclosed this subject, as it stands in the record
+    #[arg(long)]
+    subject: Vec<String>,
     /// Not before: `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `2h`, `7d`
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, alias = "from", value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
     /// Before, in the same forms
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, alias = "to", value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
 }
 
@@ -150,6 +163,7 @@ impl From<&Wanted> for Filter {
                 .to_owned()
             }),
             event: wanted.event.clone(),
+            subject: wanted.subject.clone(),
             statement: wanted.statement.clone(),
             since: wanted.since,
             until: wanted.until,
@@ -158,13 +172,15 @@ impl From<&Wanted> for Filter {
 }
 
 pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
-    let directory = match &arguments.verb {
-        AuditVerb::Tail { place, .. } | AuditVerb::Search { place, .. } | AuditVerb::Verify { place, .. } => &place.dir,
-    };
-    let done = match &arguments.verb {
-        AuditVerb::Tail { lines, follow, json, .. } => tail(directory, *lines, *follow, *json, output),
-        AuditVerb::Search { wanted, json, .. } => search(directory, Filter::from(wanted.as_ref()), *json, output),
-        AuditVerb::Verify { last, json, .. } => prove(directory, last.as_deref(), *json, output),
+    let (directory, done) = match &arguments.verb {
+        AuditVerb::Tail { place, lines, follow, json } => {
+            (&place.dir, tail(&place.dir, *lines, *follow, *json, output))
+        }
+        AuditVerb::Search { place, wanted, all, json } => {
+            (&place.dir, find(&place.dir, Filter::from(wanted.as_ref()), *all, *json, output))
+        }
+        AuditVerb::Verify { place, proof, json } => (&place.dir, verify::run(&place.dir, proof, *json, output)),
+        AuditVerb::Keygen(arguments) => return keygen::run(arguments, output),
     };
     done.unwrap_or_else(|error| output.wrong(format_args!("`{}` cannot be read: {error}", directory.display())))
 }
@@ -183,18 +199,18 @@ fn tail(directory: &Path, lines: usize, follow: bool, json: bool, output: &mut O
     Ok(Ending::Fine)
 }
 
-fn search(directory: &Path, filter: Filter, json: bool, output: &mut Output) -> io::Result<Ending> {
-    let mut search = Search::new(filter);
+fn find(directory: &Path, filter: Filter, all: bool, json: bool, output: &mut Output) -> io::Result<Ending> {
     let mut found = 0_u64;
-    scan(directory, |entry| {
-        if search.wants(&entry) {
-            found += u64::from(entry.event() != "outcome");
-            show(&entry, json, output);
-        }
+    let effort = search(directory, filter, all, |entry| {
+        found += u64::from(entry.event() != "outcome");
+        show(&entry, json, output);
         !output.closed()
     })?;
     if !json {
-        output.remark(format_args!("{found} found"));
+        let Effort { files, unindexed, blocks, read } = effort;
+        output.remark(format_args!(
+            "{found} found; of {files} files, {unindexed} without an index were read whole, of the others {read} of {blocks} blocks"
+        ));
     }
     Ok(Ending::Fine)
 }
@@ -259,48 +275,4 @@ fn describe(entry: &Entry, output: &Output) -> String {
             format!("{seq:>8} {time} {}{who} {}", output.styled(Style::Heading, printable(other)), details.join(" "))
         }
     }
-}
-
-fn prove(directory: &Path, last: Option<&str>, json: bool, output: &mut Output) -> io::Result<Ending> {
-    let expected =
-        match last.map(|last| last.split_once(':').and_then(|(seq, hash)| Some((seq.parse::<u64>().ok()?, hash)))) {
-            None => None,
-            Some(Some(expected)) => Some(expected),
-            Some(None) => return Ok(output.wrong("--last takes a number and a hash: `17:5d41…`")),
-        };
-    let found = verify(directory)?;
-    let mut breaks: Vec<String> = found.breaks.iter().map(ToString::to_string).collect();
-    if let Some((seq, hash)) = expected {
-        let mut there = false;
-        scan(directory, |entry| {
-            there |= entry.seq() == Some(seq) && entry.text("hash") == Some(hash);
-            !there && entry.seq().is_none_or(|at| at <= seq)
-        })?;
-        if !there {
-            breaks.push(format!("record {seq} with the expected hash is not in the log: it was cut off or rewritten"));
-        }
-    }
-    let last = format!("{}:{}", found.last.seq, found.last.hash);
-    let ending = if breaks.is_empty() { Ending::Fine } else { Ending::Failed };
-    if json {
-        output.line(serde_json::json!({
-            "holds": breaks.is_empty(), "files": found.files, "records": found.records, "last": last,
-            "breaks": breaks, "notices": found.notices,
-        }));
-        return Ok(ending);
-    }
-    for notice in &found.notices {
-        output.line(format_args!("note: {}", printable(notice)));
-    }
-    for broken in &breaks {
-        let line = format!("{}: {}", output.styled(Style::Bad, "broken"), printable(broken));
-        output.line(line);
-    }
-    let counts = format!("{} records in {} files, the last is {last}", found.records, found.files);
-    let line = match ending {
-        Ending::Fine => format!("{}: {counts}", output.styled(Style::Good, "the chain holds")),
-        Ending::Failed | Ending::Wrong => format!("{}: {counts}", output.styled(Style::Bad, "the chain is broken")),
-    };
-    output.line(line);
-    Ok(ending)
 }

@@ -1,0 +1,193 @@
+//! The thread that looks after closed files: compresses and indexes them, and destroys them when they are old enough.
+//!
+//! It never touches the file that is written. What is to be destroyed is told to the writer, which writes that down first
+//! and then lets it happen.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::chain::{self, Hash, Link};
+use super::files::{self, LogFile};
+use super::pack::{hash_of, index_plain, pack};
+use super::read::Entry;
+
+/// How often it looks by itself.
+const LOOK: Duration = Duration::from_secs(600);
+
+/// A file that is old enough to be destroyed.
+#[derive(Debug, Clone)]
+pub(super) struct Doomed {
+    pub(super) file: LogFile,
+    pub(super) last: Link,
+    pub(super) sha256: Hash,
+    pub(super) newest: String,
+    pub(super) retain_days: u32,
+}
+
+/// What the keeper is told.
+#[derive(Debug)]
+enum Task {
+    /// A file was closed.
+    Look,
+    /// It is written down that this file is destroyed.
+    Destroy(LogFile),
+}
+
+/// The writer's side of it.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    tasks: Sender<Task>,
+    doomed: Receiver<Doomed>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What it does with closed files.
+#[derive(Debug, Clone)]
+pub(super) struct Care {
+    pub(super) directory: PathBuf,
+    pub(super) compress: bool,
+    pub(super) retain_days: Option<u32>,
+}
+
+impl Keeper {
+    pub(super) fn start(care: Care) -> io::Result<Self> {
+        let (tasks, inbox) = channel();
+        let (sentence, doomed) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new()
+            .name("audit-files".to_owned())
+            .spawn(move || Thread { care, inbox, sentence, stop: stopped }.run())?;
+        Ok(Self { tasks, doomed, stop, thread: Some(thread) })
+    }
+
+    /// There may be something to do.
+    pub(super) fn look(&self) {
+        // Where the thread is gone, files stay as they are.
+        let _ = self.tasks.send(Task::Look);
+    }
+
+    /// What waits to be written down.
+    pub(super) fn doomed(&self) -> Option<Doomed> {
+        self.doomed.try_recv().ok()
+    }
+
+    /// It is written down.
+    pub(super) fn destroy(&self, file: LogFile) {
+        let _ = self.tasks.send(Task::Destroy(file));
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.look();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that looks after closed files of the access log panicked");
+        }
+    }
+}
+
+struct Thread {
+    care: Care,
+    inbox: Receiver<Task>,
+    sentence: Sender<Doomed>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Thread {
+    fn run(self) {
+        loop {
+            let done = match self.inbox.recv_timeout(LOOK) {
+                _ if self.stop.load(Ordering::Acquire) => return,
+                Ok(Task::Look) | Err(RecvTimeoutError::Timeout) => self.look(),
+                Ok(Task::Destroy(file)) => destroy(&file),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if let Err(error) = done {
+                // Tried again with the next look.
+                tracing::warn!(%error, "a closed file of the access log could not be compressed, indexed or removed");
+            }
+        }
+    }
+
+    fn look(&self) -> io::Result<()> {
+        let (mut closed, _) = files::list(&self.care.directory)?;
+        // The newest is being written.
+        closed.pop();
+        let mut failed = Ok(());
+        for file in &closed {
+            let done = if file.packed {
+                continue;
+            } else if self.care.compress {
+                pack(file, &self.stop).map(drop)
+            } else if file.index().exists() {
+                continue;
+            } else {
+                index_plain(file)
+            };
+            if self.stop.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            failed = failed.and(done);
+        }
+        self.judge().and(failed)
+    }
+
+    /// Sends the closed files whose newest record is too old, oldest first and without a gap.
+    fn judge(&self) -> io::Result<()> {
+        let Some(retain_days) = self.care.retain_days else { return Ok(()) };
+        let limit = Timestamp::now() - SignedDuration::from_hours(24 * i64::from(retain_days));
+        let (mut closed, _) = files::list(&self.care.directory)?;
+        closed.pop();
+        for file in closed {
+            // Nothing in a file is older than its day.
+            if file.day > limit.to_zoned(TimeZone::UTC).date() {
+                return Ok(());
+            }
+            let Some(doomed) = examine(file, retain_days)? else { return Ok(()) };
+            let old = doomed.newest.parse::<Timestamp>().is_ok_and(|newest| newest < limit);
+            if !old || self.stop.load(Ordering::Acquire) || self.sentence.send(doomed).is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the record of its destruction says of a file; `None` where its end cannot be read, so that it stays.
+fn examine(file: LogFile, retain_days: u32) -> io::Result<Option<Doomed>> {
+    let (mut last, mut newest) = (None, None);
+    files::each_line(&file, |line| {
+        last = Some(line.to_owned());
+        if let Some(time) = Entry::parse(line).and_then(|entry| entry.text("time").map(str::to_owned)) {
+            newest = Some(time);
+        }
+    })?;
+    let sealed = last.and_then(|line| chain::open(&line).ok());
+    let (Some(sealed), Some(newest)) = (sealed, newest) else { return Ok(None) };
+    let sha256 = hash_of(&mut File::open(&file.path)?)?;
+    let last = Link { seq: sealed.seq, hash: sealed.hash };
+    Ok(Some(Doomed { file, last, sha256, newest, retain_days }))
+}
+
+fn destroy(file: &LogFile) -> io::Result<()> {
+    fs::remove_file(&file.path)?;
+    match fs::remove_file(file.index()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    files::sync_directory(&file.path)
+}

@@ -1,0 +1,180 @@
+//! `pgpurpose audit verify`: what the log proves, and what it cannot.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::audit::checkpoint::{Checkpoint, PublicKey};
+use crate::audit::read::{Entry, scan};
+use crate::audit::{Ended, Sent, Trust, Verification, verify_with};
+use crate::cli::Ending;
+use crate::cli::output::{Output, Style, printable};
+
+#[derive(Debug, Args)]
+pub(super) struct Proof {
+    /// The public key that `audit keygen` printed, or a file that holds it; again for each key that was ever in use
+    #[arg(long, value_name = "FILE|HEX")]
+    public_key: Vec<String>,
+    /// Checkpoints that were kept elsewhere, one JSON object a line; other lines are passed over
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+    /// The log must hold a record with this number and hash, as `verify` printed them earlier
+    #[arg(long, value_name = "SEQ:HASH")]
+    last: Option<String>,
+    /// The log must end with the record that closes it, as after `SIGTERM`
+    #[arg(long)]
+    closed: bool,
+    /// Leave out that each index is built again and compared: half the time
+    #[arg(long)]
+    no_index: bool,
+}
+
+pub(super) fn run(directory: &Path, proof: &Proof, json: bool, output: &mut Output) -> io::Result<Ending> {
+    let expected = match proof.last.as_deref().map(seq_and_hash) {
+        None => None,
+        Some(Some(expected)) => Some(expected),
+        Some(None) => return Ok(output.wrong("--last takes a number and a hash: `17:5d41…`")),
+    };
+    let trust = match trust(proof) {
+        Ok(trust) => trust,
+        Err(error) => return Ok(output.wrong(error)),
+    };
+    let mut told = false;
+    let found = verify_with(directory, &trust, |records| {
+        told = true;
+        output.progress(format_args!("{records} records read"));
+    })?;
+    if told {
+        output.progress("");
+    }
+    let mut breaks: Vec<String> = found.breaks.iter().map(ToString::to_string).collect();
+    if let Some((seq, hash)) = expected {
+        let mut there = false;
+        scan(directory, |entry| {
+            there |= entry.seq() == Some(seq) && entry.text("hash") == Some(hash);
+            !there && entry.seq().is_none_or(|at| at <= seq)
+        })?;
+        if !there {
+            breaks.push(format!("record {seq} with the expected hash is not in the log: it was cut off or rewritten"));
+        }
+    }
+    if proof.closed && found.ended != Ended::InOrder {
+        breaks.push("the log does not end with the record that closes it".to_owned());
+    }
+    let ending = if breaks.is_empty() { Ending::Fine } else { Ending::Failed };
+    if json {
+        output.line(as_json(&found, &breaks));
+    } else {
+        tell(&found, &breaks, &trust, proof, output);
+    }
+    Ok(ending)
+}
+
+fn seq_and_hash(text: &str) -> Option<(u64, &str)> {
+    let (seq, hash) = text.split_once(':')?;
+    Some((seq.parse().ok()?, hash))
+}
+
+fn trust(proof: &Proof) -> Result<Trust, String> {
+    let keys = proof.public_key.iter().map(|key| PublicKey::read(key)).collect::<Result<_, _>>()?;
+    let mut sent = Vec::new();
+    for path in &proof.checkpoint {
+        let failed = |error: io::Error| format!("`{}` cannot be read: {error}", path.display());
+        let before = sent.len();
+        for (number, line) in BufReader::new(File::open(path).map_err(failed)?).split(b'\n').enumerate() {
+            let line = line.map_err(failed)?;
+            // Syslog puts its own words before the record.
+            let json = line.iter().position(|byte| *byte == b'{').and_then(|at| line.get(at..)).unwrap_or_default();
+            if let Some(checkpoint) = Entry::parse(json).as_ref().and_then(Checkpoint::of) {
+                sent.push(Sent { place: format!("`{}:{}`", path.display(), number + 1), checkpoint });
+            }
+        }
+        if sent.len() == before {
+            return Err(format!("`{}` holds no checkpoint", path.display()));
+        }
+    }
+    Ok(Trust { keys, sent, indexes: !proof.no_index })
+}
+
+fn as_json(found: &Verification, breaks: &[String]) -> serde_json::Value {
+    let places: Vec<_> = found
+        .breaks
+        .iter()
+        .map(|broken| {
+            serde_json::json!({
+                "file": broken.file, "line": broken.line, "seq": broken.seq, "what": broken.what.to_string(),
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "holds": breaks.is_empty(), "files": found.files, "records": found.records, "first": found.first,
+        "last": format!("{}:{}", found.last.seq, found.last.hash), "checkpoints": found.checkpoints,
+        "vouched": found.vouched, "ended": ended(found.ended), "breaks": breaks, "places": places,
+        "notices": found.notices,
+    })
+}
+
+fn ended(ended: Ended) -> &'static str {
+    match ended {
+        Ended::InOrder => "in order",
+        Ended::Running => "running",
+        Ended::Abruptly => "abruptly",
+    }
+}
+
+fn tell(found: &Verification, breaks: &[String], trust: &Trust, proof: &Proof, output: &mut Output) {
+    for notice in &found.notices {
+        output.line(format_args!("note: {}", printable(notice)));
+    }
+    for broken in breaks {
+        let line = format!("{}: {}", output.styled(Style::Bad, "broken"), printable(broken));
+        output.line(line);
+    }
+    for limit in limits(found, trust, proof) {
+        output.line(format_args!("note: {limit}"));
+    }
+    let last = format!("{}:{}", found.last.seq, found.last.hash);
+    let counts = format!("{} records in {} files, the last is {last}", found.records, found.files);
+    let line = if breaks.is_empty() {
+        format!("{}: {counts}", output.styled(Style::Good, "the chain holds"))
+    } else {
+        format!("{}: {counts}", output.styled(Style::Bad, "the chain is broken"))
+    };
+    output.line(line);
+}
+
+/// What was not shown.
+fn limits(found: &Verification, trust: &Trust, proof: &Proof) -> Vec<String> {
+    let mut limits = Vec::new();
+    if trust.keys.is_empty() {
+        let how = if found.checkpoints > 0 {
+            format!("the log holds {} signed checkpoints: give `--public-key`", found.checkpoints)
+        } else {
+            "set `signing_key` under `[audit]`".to_owned()
+        };
+        limits.push(format!(
+            "without a key, this shows a change of single records; whoever rewrote everything from some record on is not seen ({how})"
+        ));
+    } else if found.vouched > 0 {
+        let behind = found.last.seq.saturating_sub(found.vouched);
+        limits.push(format!("{} checkpoints vouch for everything up to record {}", found.checkpoints, found.vouched));
+        if behind > 0 {
+            limits.push(format!("the {behind} records behind it wait for the next checkpoint, and could be rewritten"));
+        }
+    }
+    match found.ended {
+        Ended::InOrder => {}
+        Ended::Running if proof.checkpoint.is_empty() && proof.last.is_none() => limits.push(
+            "the log is being written: that its newest records were cut off shows only by a checkpoint kept elsewhere (`--checkpoint`)"
+                .to_owned(),
+        ),
+        Ended::Running => {}
+        Ended::Abruptly => limits.push(
+            "the log does not end with the record that closes it: the proxy was killed, or the newest records were cut off"
+                .to_owned(),
+        ),
+    }
+    limits
+}
