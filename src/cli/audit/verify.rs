@@ -133,7 +133,7 @@ fn tell(found: &Verification, breaks: &[String], trust: &Trust, proof: &Proof, o
         output.line(line);
     }
     for limit in limits(found, trust, proof) {
-        output.line(format_args!("note: {limit}"));
+        output.remark(format_args!("note: {limit}"));
     }
     let last = format!("{}:{}", found.last.seq, found.last.hash);
     let counts = format!("{} records in {} files, the last is {last}", found.records, found.files);
