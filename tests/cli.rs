@@ -4,8 +4,11 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
-use pgpurpose::audit::{Access, AuditLog, SessionFacts, Sync};
+use pgpurpose::audit::checkpoint::Signer;
+use pgpurpose::audit::{Access, AuditLog, LogOptions, SessionFacts, Sync};
+use pgpurpose::config::SecretSource;
 use pgpurpose::policy::{AccessReport, Verdict};
 use tempfile::TempDir;
 
@@ -264,9 +267,38 @@ async fn the_log_is_read_searched_and_proved_by_command() {
     fs::write(&file, text.replacen("\"verdict\":\"deny\"", "\"verdict\":\"mask\"", 1)).unwrap();
     let (status, said, _) = audit("verify", &[]);
     assert_eq!(status, 1);
-    assert!(said.contains(":4: the line was changed"), "{said}");
+    assert!(said.contains(":4: at record 4: the line was changed"), "{said}");
     let (status, said, _) = audit("verify", &["--json"]);
     assert_eq!((status, &serde_json::from_str::<serde_json::Value>(&said).unwrap()["holds"]), (1, &false.into()));
+}
+
+#[tokio::test]
+async fn a_signed_log_is_proved_by_its_public_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (status, public, _) = run(&["audit", "keygen", "--out", &at("signing.key")]);
+    assert_eq!((status, public.trim().len()), (0, 64));
+    assert_eq!(run(&["audit", "keygen", "--of", &at("signing.key")]).1, public);
+    assert_eq!(run(&["audit", "keygen", "--out", &at("signing.key")]).0, 2, "a key is not overwritten");
+    assert_eq!(run(&["audit", "keygen"]).0, 2);
+    fs::write(at("signing.pub"), &public).unwrap();
+
+    let key = SecretSource::File(at("signing.key").into()).read_key().unwrap();
+    let signer = Some(Arc::new(Signer::new(key.expose()).unwrap()));
+    let log = AuditLog::open_with(LogOptions { signer, ..LogOptions::new(at("log"), Sync::Written) }).unwrap();
+    log.close("test").await.unwrap();
+    let verify = |more: &[&str]| run(&[&["audit", "verify", "--dir", &at("log")], more].concat());
+    for key in [public.trim(), &at("signing.pub")] {
+        let (status, said, told) =
+            verify(&["--public-key", key, "--closed", "--checkpoint", &at("log/checkpoint.json")]);
+        assert_eq!(status, 0, "{said}{told}");
+        assert!(told.contains("2 checkpoints vouch for everything up to record 4"), "{told}");
+    }
+    let told = verify(&[]).2;
+    assert!(told.contains("without a key") && told.contains("2 signed checkpoints"), "{told}");
+    assert_eq!(verify(&["--public-key", &"0".repeat(64)]).0, 1);
+    assert_eq!(verify(&["--public-key", "nonsense"]).0, 2);
+    assert_eq!(verify(&["--checkpoint", &at("signing.pub")]).0, 2);
 }
 
 #[test]
