@@ -3,6 +3,7 @@
 use super::signed::signer;
 use super::*;
 use crate::audit::read::Follower;
+use crate::policy::{Disclosed, RecordAs};
 
 fn options(directory: &Path) -> LogOptions {
     LogOptions { keep: true, compress: true, rotate_bytes: 40_000, ..LogOptions::new(directory, Sync::Written) }
@@ -19,11 +20,20 @@ fn record(n: usize) -> AccessRecord {
     access_with(&format!("SELECT email FROM t{n}"), &masked_email(), &session, false)
 }
 
+fn disclosure(of: u64, n: usize) -> EventRecord {
+    let relation = Disclosed { name: "public.customers".into(), form: RecordAs::Plain, columns: vec![], filter: None };
+    let seen = Seen { relation: &relation, subjects: vec![format!("subject_{n}"), "subject_common".into()] };
+    DisclosureRecord { of, session: &facts(), rows: 2, relations: vec![seen], aggregate: &[] }.record().unwrap()
+}
+
 /// Some 300 accesses with outcomes, some of which come later.
 async fn fill(log: &AuditLog) {
     let mut late = Vec::new();
     for n in 0..300 {
         let seq = log.append_access(record(n), ()).await.unwrap().seq();
+        if n % 50 == 7 {
+            log.note(disclosure(seq, n));
+        }
         if n % 10 == 3 {
             late.push(seq)
         } else {
@@ -106,6 +116,8 @@ async fn a_search_by_index_finds_what_one_without_finds_and_reads_less() {
         Filter { purpose: text("support"), relation: text("customers"), login: text("login_7"), ..Filter::default() },
         Filter { relation: text("orders"), ..Filter::default() },
         Filter { event: text("start"), ..Filter::default() },
+        Filter { subject: vec!["subject_107".to_owned()], ..Filter::default() },
+        Filter { subject: vec!["subject_7".to_owned(), "subject_common".to_owned()], ..Filter::default() },
         Filter { verdict: text("mask"), since: Some(middle), ..Filter::default() },
         Filter { login: text("login_5"), until: Some(middle), ..Filter::default() },
         Filter::default(),
@@ -119,6 +131,8 @@ async fn a_search_by_index_finds_what_one_without_finds_and_reads_less() {
     let (rare, effort) = found(directory.path(), &filters[1], false);
     assert!(rare.len() >= 2 && effort.read < effort.blocks, "{effort:?}");
     assert_eq!(found(directory.path(), &filters[2], false).1.read, 0);
+    assert_eq!(found(directory.path(), &filters[6], false).0.len(), 1);
+    assert_eq!(found(directory.path(), &filters[7], false).0.len(), 6);
 }
 
 #[tokio::test]
