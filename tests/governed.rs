@@ -362,3 +362,40 @@ fn a_result_that_does_not_match_the_decision_ends_the_session_before_a_row() {
     }
     assert_eq!(proxy.records().iter().filter(|record| record["event"] == "incident").count(), 3);
 }
+
+#[test]
+fn explain_policy_tells_what_a_statement_would_get_and_forwards_none_of_it() {
+    let mut client = support();
+    let told = client.rows("EXPLAIN POLICY SELECT id, email FROM people WHERE id = 4711");
+    let want = [
+        "verdict: mask",
+        "role support for purpose support (contract, POPIA s11(1)(b))",
+        "public.people",
+        "  email: mask first(1), by rule `support sees masks`",
+        "  id: read, by rule `support sees masks`",
+    ];
+    assert_eq!(told, want);
+    let told = client.rows("/* purpose='billing' */ explain /* why */ policy SELECT secret FROM people");
+    assert_eq!(told[0], "verdict: deny");
+    assert!(told.iter().any(|line| line.starts_with("refused with 42501: column `public.people.secret`")), "{told:?}");
+    let told = client.rows("EXPLAIN POLICY SELECT * FROM people");
+    assert!(told.contains(&"  left out of the star: 1".to_owned()) && !told.concat().contains("secret"), "{told:?}");
+    let told = client.rows("EXPLAIN POLICY DELETE FROM people");
+    assert_eq!(told[0], "verdict: deny");
+    assert_eq!(client.rows("EXPLAIN POLICY nonsense")[0], "verdict: deny");
+    assert_eq!(client.query("EXPLAIN POLICY EXPLAIN POLICY SELECT 1"), "E42601 ZI");
+    assert_eq!(client.rows(EMAIL), [MASKED], "the rows are there still");
+    // The extended protocol, where a driver prepares it.
+    client.send(&batch(&[
+        parse("why", "EXPLAIN POLICY SELECT email FROM people"),
+        bind("", "why"),
+        describe('P', ""),
+        execute("", 0),
+        sync(),
+    ]));
+    let answers = client.until_ready();
+    assert_eq!(rows(&answers)[0], "verdict: mask", "{}", shown(&answers));
+    let mut migrator = proxy().login("postgres", &[]);
+    assert_eq!(migrator.rows("EXPLAIN POLICY DELETE FROM people")[0], "verdict: allow");
+    assert_eq!(migrator.rows("SELECT count(*) FROM people"), ["1"]);
+}

@@ -13,6 +13,7 @@ mod output;
 mod serve;
 mod setup;
 mod verdict;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -13,8 +13,10 @@ use super::auth::{self, Trouble};
 use super::database::{self, Database};
 use super::output::Output;
 use super::setup::{self, Source};
+use super::watch::Watch;
 use crate::audit::checkpoint::{Rhythm, Signer};
 use crate::audit::{AuditLog, Event, LogOptions, Sync};
+use crate::catalog::Catalog;
 use crate::config::{Audit, AuditSync, Config, Fault, HostPort, Mode};
 use crate::policy::PolicySet;
 use crate::server::admin::{self, Admin, Running};
@@ -25,6 +27,8 @@ use crate::telemetry::{self, Metrics};
 
 /// How often the catalog is read again for changes that did not pass through the proxy.
 const CATALOG_EVERY: Duration = Duration::from_secs(60);
+/// How often the policies' files are looked at.
+const POLICIES_EVERY: Duration = Duration::from_millis(500);
 /// How often the files of certificate and key are looked at.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
 
@@ -75,8 +79,8 @@ pub(super) fn run(arguments: &ServeArgs, output: &mut Output) -> Ending {
     }
 }
 
-/// Runs the proxy until SIGTERM or SIGINT; `ready` is called with the database's name once clients can connect. SIGHUP
-/// loads the policies again, all of them or none.
+/// Runs the proxy until SIGTERM or SIGINT; `ready` is called with the database's name once clients can connect. SIGHUP,
+/// and a change of their files, loads the policies again, all of them or none.
 ///
 /// # Errors
 /// What keeps the proxy from starting.
@@ -90,22 +94,27 @@ fn plain(error: impl std::fmt::Display) -> Vec<Fault> {
     vec![Fault::error(&crate::config::Place::default(), error.to_string())]
 }
 
+/// That every mask fits its column, in the database that the policies are about.
+fn fit(policies: &PolicySet, catalog: &Catalog) -> Result<(), Vec<Fault>> {
+    let misfits = policies.misfits(catalog);
+    if misfits.is_empty() { Ok(()) } else { Err(misfits) }
+}
+
 struct Proxy {
     config: Config,
     shared: Arc<Shared>,
-    /// Purposes whose pseudonyms' keys every session upstream was given.
-    keyed: Vec<String>,
 }
 
 impl Proxy {
     async fn run(config: Config, database: Option<&str>, ready: impl FnOnce(&str)) -> Result<(), Vec<Fault>> {
+        let mut watch = Watch::new(&config.policy);
         let policies = setup::policies(&config)?;
         setup::fits(&config, &policies).map_err(|fault| vec![fault])?;
         for warning in policies.warnings() {
             tracing::warn!("{warning}");
         }
         let mut options = options(&config)?;
-        let keyed = keys(&config, &policies, &mut options)?;
+        options.token_key = token_key(&config)?;
         let database = Database::find(&config, &policies, database).await.map_err(plain)?;
         options.method = auth::method(&config, &database).map_err(plain)?;
         for trouble in auth::trouble(&config, &policies, &database).await.map_err(plain)? {
@@ -116,6 +125,7 @@ impl Proxy {
         }
         let tls = options.tls.clone();
         let catalog = Arc::new(database.catalog().await.map_err(plain)?);
+        fit(&policies, &catalog.current())?;
         let metrics = Arc::new(Metrics::default());
         let log = log_options(&config.audit).map_err(plain)?;
         let audit = AuditLog::open_with(log).map_err(plain)?.with_metrics(Arc::clone(&metrics));
@@ -135,7 +145,7 @@ impl Proxy {
             subject_key: setup::subject_key(&config).map_err(plain)?,
         };
         let shared = Arc::new(Shared::new(parts).map_err(plain)?);
-        let proxy = Self { config, shared, keyed };
+        let proxy = Self { config, shared };
         proxy.log_policies(None, &[]).await?;
         proxy.start_admin(&database).await?;
         // Before anybody can connect: a signal that comes early is not lost.
@@ -148,13 +158,27 @@ impl Proxy {
         let fresh = tokio::spawn(async move { catalog.keep_fresh(CATALOG_EVERY).await });
         ready(&database.name);
         let mut certificate = tokio::time::interval(CERTIFICATE_EVERY);
+        let mut files = tokio::time::interval(POLICIES_EVERY);
         let reason = loop {
             tokio::select! {
                 _ = stop.recv() => break "SIGTERM",
                 _ = interrupt.recv() => break "SIGINT",
                 _ = reload.recv() => {
                     renew(tls.as_ref()).await;
+                    watch = Watch::new(&proxy.config.policy);
                     proxy.reload().await;
+                }
+                _ = files.tick() => {
+                    let policy = proxy.config.policy.clone();
+                    let looked = tokio::task::spawn_blocking(move || {
+                        let changed = watch.changed(&policy);
+                        (watch, changed)
+                    });
+                    let changed;
+                    (watch, changed) = looked.await.map_err(plain)?;
+                    if changed {
+                        proxy.reload().await;
+                    }
                 }
                 _ = certificate.tick() => renew(tls.as_ref()).await,
             }
@@ -197,7 +221,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// Loads the policies again: all of them, or the ones before stay.
+    /// Loads the policies again: all of them, or the ones before stay. A session's next statement is decided by the new ones.
     async fn reload(&self) {
         let before = self.shared.policies.load_full();
         let outcome = match self.load_again().await {
@@ -225,20 +249,13 @@ impl Proxy {
 
     async fn load_again(&self) -> Result<PolicySet, Vec<Fault>> {
         let config = self.config.clone();
-        let policies = tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             let policies = setup::policies(&config)?;
             setup::fits(&config, &policies).map(|()| policies).map_err(|fault| vec![fault])
         })
         .await
-        .map_err(plain)??;
-        let unkeyed = policies.purposes().find(|purpose| !self.keyed.contains(&purpose.name));
-        match unkeyed.filter(|_| policies.needs_token_key()) {
-            Some(purpose) => Err(plain(format!(
-                "purpose `{}` is new, and its pseudonyms' key reaches sessions only after a restart",
-                purpose.name
-            ))),
-            None => Ok(policies),
-        }
+        .map_err(plain)?
+        .and_then(|policies| fit(&policies, &self.shared.catalogs.main().current()).map(|()| policies))
     }
 
     async fn log_policies(&self, before: Option<&str>, faults: &[Fault]) -> Result<(), Vec<Fault>> {
@@ -313,14 +330,12 @@ fn log_options(audit: &Audit) -> Result<LogOptions, String> {
     })
 }
 
-/// Gives every session upstream the keys of all purposes' pseudonyms; gives the names of these purposes.
-fn keys(config: &Config, policies: &PolicySet, options: &mut Options) -> Result<Vec<String>, Vec<Fault>> {
-    let Some(source) = &config.policy.token_key else { return Ok(Vec::new()) };
+/// The root of the pseudonyms' keys. A session is given those of its role's purposes when it logs in: for a purpose that the
+/// role was given later its masks fail until it logs in again.
+fn token_key(config: &Config) -> Result<Option<TokenKey>, Vec<Fault>> {
+    let Some(source) = &config.policy.token_key else { return Ok(None) };
     let secret = source.read().map_err(plain)?;
-    let key = TokenKey::from_hex(secret.expose()).map_err(plain)?;
-    let names: Vec<String> = policies.purposes().map(|purpose| purpose.name.clone()).collect();
-    options.token_key = Some(key);
-    Ok(names)
+    TokenKey::from_hex(secret.expose()).map(Some).map_err(plain)
 }
 
 /// `pgpurpose demo`: its own screen in the place of a log line.

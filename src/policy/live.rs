@@ -48,6 +48,15 @@ impl PolicySet {
         faults
     }
 
+    /// The masks that do not fit their columns' types: the policies are not loaded with them.
+    pub fn misfits(&self, catalog: &Catalog) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        self.masks_fit(catalog, &mut faults);
+        faults.sort_by(|a, b| (&a.file, a.line, &a.message).cmp(&(&b.file, b.line, &b.message)));
+        faults.dedup();
+        faults
+    }
+
     fn masks_fit(&self, catalog: &Catalog, faults: &mut Vec<Fault>) {
         for rule in &self.rules {
             for (target, mask) in &rule.mask {

@@ -5,7 +5,7 @@ use sqlparser::ast::Statement;
 use super::enforced::refused;
 use super::parse::{Kind, Parsed};
 use super::resolve::{self, Carry, Resolved};
-use super::{Context, Effect, Enforced, Facts, Guard, Refused, fresh, parse, render, rewrite, steer, witness};
+use super::{Context, Effect, Enforced, Facts, Guard, Refused, ask, fresh, parse, render, rewrite, steer, witness};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, Decision, Disclosure, RelationObligation, Role, decide};
 
@@ -19,6 +19,9 @@ use crate::policy::{AccessReport, Decision, Disclosure, RelationObligation, Role
 /// # Errors
 /// [`Refused`] with the refusal for the client and the report for the log.
 pub fn enforce(text: &str, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
+    if let Some(statement) = ask::question(text) {
+        return ask::answer(statement, context);
+    }
     let parsed = match parse(text, context.catalog.server_version()) {
         Ok(parsed) => parsed,
         Err(refusal) => return observed_or(text, context, Effect::None, refused(refusal)),
@@ -169,6 +172,9 @@ fn observed(text: &str, effect: Effect, report: AccessReport) -> Enforced {
 pub fn relay_unrestricted(text: &str, role: &Role) -> Result<Enforced, Box<Refused>> {
     if role.unrestricted.is_none() {
         return Err(refused(Refusal::internal(Stage::Decide)));
+    }
+    if ask::question(text).is_some() {
+        return Ok(ask::unrestricted(role));
     }
     Ok(observed(text, Effect::None, AccessReport::allow()))
 }

@@ -2,6 +2,7 @@
 //!
 //! [`enforce`] is the one path: simple query, Parse, SQL-level PREPARE, DECLARE, EXPLAIN and COPY all go through it.
 
+mod ask;
 mod builtins;
 mod definitions;
 mod dialect;
