@@ -135,6 +135,45 @@ fn no_text_makes_the_way_of_a_statement_panic_or_read_a_denied_column() {
     drive("sql", sql::run);
 }
 
+/// The corpus of statements, one byte or more changed at random: none is read in one way by one parser and in another by
+/// the other. `fuzz/targets/sql.rs` holds what was understood to PostgreSQL's tree once more, and a parser that hangs is
+/// one input that takes longer than all of them may.
+#[test]
+fn mutated_statements_are_refused_or_read_alike() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths: Vec<_> =
+        fs::read_dir(root.join("fuzz/corpus/sql")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let mut corpus: Vec<String> =
+        paths.iter().map(|path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()).collect();
+    // What clients send, from the catalogue of useful statements.
+    let useful: toml::Value =
+        toml::from_str(&fs::read_to_string(root.join("tests/bypass/benign.toml")).unwrap()).unwrap();
+    let cases = useful["group"].as_array().unwrap().iter().flat_map(|group| group["cases"].as_array().unwrap());
+    let texts = cases.flat_map(|case| case.as_array().unwrap()).filter_map(toml::Value::as_str);
+    corpus.extend(texts.filter(|text| text.to_lowercase().starts_with("select")).map(str::to_owned));
+    let mut rng = StdRng::seed_from_u64(number("PGPURPOSE_FUZZ_SEED", 7));
+    let (mut count, mut understood) = (0_usize, 0_usize);
+    let ends = Instant::now() + Duration::from_secs(number("PGPURPOSE_FUZZ_SECONDS", 5));
+    while Instant::now() < ends {
+        let mut bytes = corpus.choose(&mut rng).unwrap().as_bytes().to_vec();
+        for _ in 0..rng.random_range(0..4) {
+            let at = rng.random_range(0..=bytes.len());
+            match rng.random_range(0..3) {
+                0 if at < bytes.len() => bytes[at] = rng.random_range(1..128),
+                1 if at < bytes.len() => drop(bytes.remove(at)),
+                _ => bytes.insert(at, *b"'\"$\\/*-;&|~(E ".choose(&mut rng).unwrap()),
+            }
+        }
+        let started = Instant::now();
+        understood += usize::from(sql::agrees(&String::from_utf8_lossy(&bytes)));
+        assert!(started.elapsed() < Duration::from_secs(20), "hangs: {bytes:?}");
+        count += 1;
+    }
+    println!("{count} mutated statements, {understood} understood");
+    assert!(understood > count / 20, "hardly anything is understood any more");
+}
+
 #[test]
 fn no_text_makes_the_reading_of_policies_panic() {
     drive("policy", policy::run);

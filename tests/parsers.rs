@@ -86,11 +86,11 @@ fn what_is_just_within_the_limits_is_read_on_the_parsers_stack() {
         format!("SELECT {}1{}", "(".repeat(190), ")".repeat(190)),
         format!("SELECT 1{}", "+1".repeat(1_900)),
         format!("SELECT 1 WHERE a{}", " AND a".repeat(1_900)),
-        format!("SELECT 1{}", " UNION SELECT 1".repeat(900)),
-        format!("SELECT 1 WHERE a IN ({}1)", "1,".repeat(50_000)),
-        format!("SELECT {}1", "a + b, ".repeat(5_000)),
+        format!("SELECT 1{}", " UNION SELECT 1".repeat(490)),
+        format!("SELECT 1 WHERE a IN ({}1)", "1,".repeat(24_000)),
+        format!("SELECT {}1", "a + b, ".repeat(1_900)),
         format!("SELECT CASE {} END", "WHEN a = 1 THEN 2 ".repeat(3_000)),
-        format!("SELECT 1 FROM a{}", " JOIN a ON true".repeat(900)),
+        format!("SELECT 1 FROM a{}", " JOIN a ON true".repeat(490)),
     ] {
         let start = Instant::now();
         let result = parse(&text);

@@ -36,6 +36,21 @@ pub fn run(data: &[u8]) {
     sql::on_parser_stack(move || one(&text)).expect("nothing panics");
 }
 
+/// Whether the text is understood; then what is written for it means the same to PostgreSQL's own grammar.
+#[allow(dead_code)]
+pub fn agrees(text: &str) -> bool {
+    let text = text.to_owned();
+    sql::on_parser_stack(move || {
+        let Ok(parsed) = sql::parse(&text, SERVER) else { return false };
+        if let Kind::Statement(tree) = parsed.kind() {
+            let again = sql::parse(&sql::render(tree), SERVER).expect("what was rendered is read");
+            assert_eq!(parsed.facts(), again.facts(), "it refers to the same: {text}");
+        }
+        true
+    })
+    .expect("nothing panics")
+}
+
 fn one(text: &str) {
     let _ = sql::redact(text);
     let _ = sql::stated_purpose(text);

@@ -3,6 +3,7 @@
 //! Source: "Lexical Structure" in PostgreSQL's documentation, version 15, with `standard_conforming_strings` on. What an
 //! older or newer server reads otherwise is marked ([`Kind::Number`]) or refused.
 
+use super::limits;
 use crate::error::{Refusal, SqlState, Stage};
 
 /// Longest name in bytes; the rest is cut.
@@ -67,9 +68,9 @@ impl Token {
 /// All tokens of a text, comments too.
 ///
 /// # Errors
-/// 42601 for what PostgreSQL's lexer refuses, 54001 for comments nested too deep.
+/// 42601 for what PostgreSQL's lexer refuses, 54001 for comments nested too deep or too many tokens.
 pub(super) fn lex(text: &str) -> Result<Vec<Token>, Refusal> {
-    lex_with(text, |_| Ok(()))
+    lex_with(text, limits::message())
 }
 
 /// The same, where `check` may refuse each token as it comes.

@@ -80,6 +80,7 @@ pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
             (Kind::Statement(Box::new(statement)), rendered)
         }
     };
+    drop(tokens);
     let facts = witness::gate(text, &rendered)?;
     let mut seen = Facts::default();
     match &kind {

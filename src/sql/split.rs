@@ -1,13 +1,14 @@
 //! A simple-query message into its statements.
 
 use super::lex::{Kind, Token, lex};
+use super::limits;
 use crate::error::{Refusal, Stage};
 
 /// The statements of a simple-query message, cut at the semicolons of the top level. Comments stay with the statement
 /// before which they stand; what holds comments only is dropped.
 ///
 /// # Errors
-/// 42601 where the text cannot be read token by token.
+/// 42601 where the text cannot be read token by token; 54001 for too many statements.
 pub fn split(text: &str) -> Result<Vec<&str>, Refusal> {
     let mut statements = Vec::new();
     let mut start = 0;
@@ -54,6 +55,7 @@ pub fn split(text: &str) -> Result<Vec<&str>, Refusal> {
     if holds_tokens {
         statements.push(part(text, start, text.len())?);
     }
+    limits::statements(statements.len())?;
     Ok(statements)
 }
 

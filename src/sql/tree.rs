@@ -200,8 +200,8 @@ impl ser::Serializer for Builder {
         Err(Never)
     }
 
-    fn serialize_struct(self, name: &'static str, length: usize) -> Result<NodeBuilder, Never> {
-        Ok(NodeBuilder(name, Vec::with_capacity(length)))
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<NodeBuilder, Never> {
+        Ok(NodeBuilder(name, Vec::new()))
     }
 
     fn serialize_struct_variant(
@@ -260,15 +260,24 @@ impl ser::SerializeStruct for NodeBuilder {
     type Error = Never;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Never> {
-        if !LOCATIONS.contains(&key) {
-            self.1.push((key, value.serialize(Builder)?));
+        if LOCATIONS.contains(&key) {
+            return Ok(());
+        }
+        // A field that says nothing is as good as none, and most do: they would take nine tenths of the memory.
+        match value.serialize(Builder)? {
+            Tree::Nothing | Tree::Number(0) | Tree::Flag(false) => {}
+            Tree::Text(text) if text.is_empty() => {}
+            Tree::List(items) if items.is_empty() => {}
+            said => self.1.push((key, said)),
         }
         Ok(())
     }
 
     fn end(mut self) -> Result<Tree, Never> {
+        self.1.shrink_to_fit();
         // `Node` only wraps the one of its kinds that it is.
         match (self.0, self.1.len(), self.1.pop()) {
+            ("Node", 0, _) => Ok(Tree::Nothing),
             ("Node", 1, Some((_, inner))) => Ok(inner),
             (_, _, Some(last)) => {
                 self.1.push(last);

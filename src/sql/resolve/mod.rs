@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Expr, Statement};
 
-use super::{Context, Facts};
+use super::{Context, Facts, limits};
 use crate::catalog::{Relation, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessRequest, ColumnAccess, Lineage, RelationAccess, Shape, Use, Verb};
@@ -159,6 +159,7 @@ pub(super) fn resolve(
     carry: Carry,
     context: &Context<'_>,
 ) -> Result<Resolved, Fail> {
+    limits::relations(witness.relations().len())?;
     let mut resolver = Resolver::new(context);
     resolver.no_calls_anywhere()?;
     resolver.seen = extra;

@@ -21,7 +21,7 @@ use super::resolve::{
     FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, Occurrence, OccurrenceId, Resolved, marked_id, name_of, parts_of,
     quoted,
 };
-use super::{Context, Facts, Guard, fragment, witness};
+use super::{Context, Facts, Guard, fragment, limits, witness};
 use crate::catalog::{RelationName, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Action, Disclosure, Permit, RelationObligation, Use, Verb};
@@ -58,6 +58,13 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     if permit.relations().len() != occurrences.len() {
         return Err(Refusal::internal(Stage::Rewrite));
     }
+    let masks = permit.relations().iter().map(|obligation| match obligation {
+        RelationObligation::Open { .. } => 0,
+        RelationObligation::Governed { columns, .. } => {
+            columns.iter().filter(|(_, column)| matches!(column.action, Action::Mask { .. })).count()
+        }
+    });
+    limits::masks(masks.sum())?;
     let mut guard = Guard::default();
     guard.open.extend(system);
     for (occurrence, obligation) in occurrences.iter().zip(permit.relations()) {
