@@ -27,7 +27,8 @@ fn utility_effect(utility: &Utility) -> Effect {
         Utility::Savepoint(name) => Effect::Savepoint(name.clone()),
         Utility::Release(name) => Effect::Release(name.clone()),
         Utility::RollbackTo(name) => Effect::RollbackTo(name.clone()),
-        Utility::Set { local, name, values } => match name.as_str() {
+        // PostgreSQL compares names of settings without case, quoted or not.
+        Utility::Set { local, name, values } => match name.to_ascii_lowercase().as_str() {
             settings::PURPOSE => Effect::SetPurpose {
                 purpose: values.as_ref().and_then(|values| one_text(values)).map(str::to_owned),
                 local: *local,
@@ -35,8 +36,10 @@ fn utility_effect(utility: &Utility) -> Effect {
             settings::SEARCH_PATH => Effect::SetSearchPath { path: values.as_deref().map(texts), local: *local },
             _ => Effect::None,
         },
-        Utility::Reset(Some(name)) if name == settings::PURPOSE => Effect::SetPurpose { purpose: None, local: false },
-        Utility::Reset(Some(name)) if name == settings::SEARCH_PATH => {
+        Utility::Reset(Some(name)) if name.eq_ignore_ascii_case(settings::PURPOSE) => {
+            Effect::SetPurpose { purpose: None, local: false }
+        }
+        Utility::Reset(Some(name)) if name.eq_ignore_ascii_case(settings::SEARCH_PATH) => {
             Effect::SetSearchPath { path: None, local: false }
         }
         Utility::Reset(Some(_)) => Effect::None,
@@ -101,8 +104,8 @@ pub(super) fn enforce(
             }
             Ok(plain(render_utility(&utility), effect))
         }
-        Utility::Show(ref name) => match name.as_deref() {
-            Some(name) if name.starts_with(settings::OWN) => settings::show(name, context).map_err(refused),
+        Utility::Show(ref name) => match name.as_deref().map(str::to_ascii_lowercase) {
+            Some(name) if name.starts_with(settings::OWN) => settings::show(&name, context).map_err(refused),
             // PostgreSQL leaves settings that it does not know out of SHOW ALL, so no key is shown.
             _ => Ok(plain(render_utility(&utility), effect)),
         },
