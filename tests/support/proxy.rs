@@ -31,6 +31,7 @@ pub struct Proxy {
     supervisor: Child,
     pid: u32,
     folder: TempDir,
+    environment: Vec<(String, String)>,
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
     /// Where its console listens, on 127.0.0.1.
@@ -68,15 +69,32 @@ impl Proxy {
             "[upstream]\naddress = \"{address}\"\ntls = \"disable\"\ncatalog_login = \"pgpurpose\"\n\
              [auth]\nmethod = \"relay\"\n{more}"
         );
-        Self::launch(policy, "", &sections, audit_keys)
+        Self::launch(policy, "", &sections, audit_keys, &[])
+    }
+
+    /// The same with variables of its environment, and no more sections.
+    pub fn start_in(
+        cluster: &Cluster,
+        policy: &str,
+        more: &str,
+        audit_keys: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let sections = format!(
+            "[upstream]\naddress = \"{}:{}\"\ntls = \"disable\"\ncatalog_login = \"pgpurpose\"\n\
+             [auth]\nmethod = \"relay\"\n{more}",
+            cluster.socket_dir().display(),
+            cluster.port()
+        );
+        Self::launch(policy, "", &sections, audit_keys, environment)
     }
 
     /// With a policy's text, more keys for `[listen]`, and all sections but `[listen]`, `[policy]`, `[audit]` and `[admin]`.
     pub fn start_sections(policy: &str, listen: &str, sections: &str) -> Self {
-        Self::launch(policy, listen, sections, "")
+        Self::launch(policy, listen, sections, "", &[])
     }
 
-    fn launch(policy: &str, listen: &str, sections: &str, audit_keys: &str) -> Self {
+    fn launch(policy: &str, listen: &str, sections: &str, audit_keys: &str, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("pgpurpose-test-").tempdir().unwrap();
         let (port, admin_port) = (free_port(), free_port());
         let at = |name: &str| folder.path().join(name);
@@ -93,27 +111,25 @@ impl Proxy {
             audit = at("audit").display(),
         );
         fs::write(at("pgpurpose.toml"), config).unwrap();
-        let log = File::create(at("proxy.log")).unwrap();
-        let supervisor = Command::new("sh")
-            .args(["-c", SUPERVISOR, "supervisor"])
-            .arg(at("pid"))
-            .args([env!("CARGO_BIN_EXE_pgpurpose"), "serve", "--config"])
-            .arg(at("pgpurpose.toml"))
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut proxy = Self { supervisor, pid: 0, folder, port, admin_port };
+        let environment: Vec<(String, String)> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let supervisor = spawn(folder.path(), &environment);
+        let mut proxy = Self { supervisor, pid: 0, folder, environment, port, admin_port };
         proxy.wait_until_ready();
-        proxy.pid = fs::read_to_string(proxy.folder.path().join("pid")).unwrap().trim().parse().unwrap();
         proxy
+    }
+
+    /// Starts it again, once it has ended.
+    pub fn restart(&mut self) {
+        self.supervisor = spawn(self.folder.path(), &self.environment);
+        self.wait_until_ready();
     }
 
     fn wait_until_ready(&mut self) {
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(30) {
             if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+                self.pid = fs::read_to_string(self.folder.path().join("pid")).unwrap().trim().parse().unwrap();
                 return;
             }
             if let Some(status) = self.supervisor.try_wait().unwrap() {
@@ -147,15 +163,13 @@ impl Proxy {
 
     /// Every record of the access log.
     pub fn access_log(&self) -> Vec<serde_json::Value> {
-        let mut files: Vec<PathBuf> =
-            fs::read_dir(self.audit_dir()).unwrap().map(|entry| entry.unwrap().path()).collect();
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
-        files.sort();
-        files
-            .iter()
-            .flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
-            .map(|line| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}")))
-            .collect()
+        let mut records = Vec::new();
+        pgpurpose::audit::read::scan(&self.audit_dir(), |entry| {
+            records.push(serde_json::from_str(&entry.line).unwrap());
+            true
+        })
+        .unwrap();
+        records
     }
 
     /// The `access` records of one application name, in order.
@@ -177,6 +191,21 @@ impl Drop for Proxy {
 }
 
 /// `kill -9`.
+fn spawn(folder: &Path, environment: &[(String, String)]) -> Child {
+    let log = File::options().create(true).append(true).open(folder.join("proxy.log")).unwrap();
+    Command::new("sh")
+        .args(["-c", SUPERVISOR, "supervisor"])
+        .arg(folder.join("pid"))
+        .args([env!("CARGO_BIN_EXE_pgpurpose"), "serve", "--config"])
+        .arg(folder.join("pgpurpose.toml"))
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
 pub fn kill_9(pid: u32) {
     assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
 }
