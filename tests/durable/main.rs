@@ -41,7 +41,7 @@ fn signed(cluster: &Cluster, audit_keys: &str, environment: &[(&str, &str)]) -> 
 fn marks(text: &str) -> BTreeSet<String> {
     text.match_indices("m_")
         .filter_map(|(at, _)| {
-            let mark: String = text[at + 2..].chars().take_while(|c| c.is_ascii_digit() || *c == '_').collect();
+            let mark: String = text.get(at + 2..)?.chars().take_while(|c| c.is_ascii_digit() || *c == '_').collect();
             let (one, two) = mark.split_once('_')?;
             (!one.is_empty() && !two.is_empty()).then(|| format!("m_{mark}"))
         })
