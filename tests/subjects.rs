@@ -41,9 +41,12 @@ columns = { id = "reference", n = "open" }
 open = true
 [purposes.support]
 basis = "contract"
+description = "Answer a patient's question"
 [roles.support]
 logins = ["support"]
 purposes = ["support"]
+recipient = "Ward Round Ltd"
+operator_contract = "2026/3"
 [roles.owner]
 logins = ["postgres"]
 unrestricted = "sets the test up"
@@ -96,10 +99,9 @@ fn disclosures(application: &str) -> Vec<Value> {
 fn told(records: &[Value]) -> String {
     let mut by_relation: std::collections::BTreeMap<String, BTreeSet<String>> = std::collections::BTreeMap::new();
     for record in records {
-        for relation in record["relations"].as_array().unwrap() {
-            let name = relation["name"].as_str().unwrap().trim_start_matches("public.").to_owned();
-            let subjects = relation["subjects"].as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned());
-            by_relation.entry(name).or_default().extend(subjects);
+        for (name, subjects) in record["subjects"].as_object().unwrap() {
+            let subjects = subjects.as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned());
+            by_relation.entry(name.trim_start_matches("public.").to_owned()).or_default().extend(subjects);
         }
         for relation in record["aggregate"].as_array().into_iter().flatten() {
             by_relation
@@ -202,7 +204,7 @@ fn a_key_that_is_masked_or_left_out_is_recorded_by_pseudonym() {
     let mut client = client("masked");
     assert_eq!(client.rows("SELECT * FROM patients WHERE ward = 'ward 1' ORDER BY 1"), ["10|ward 1", "10|ward 1"]);
     let records = disclosures("masked");
-    let subjects = records[0]["relations"][0]["subjects"].as_array().unwrap();
+    let subjects = records[0]["subjects"]["public.patients"].as_array().unwrap();
     let key = pgpurpose::audit::SubjectKey::derive(&[7; 32]);
     let expected: BTreeSet<String> = ["11", "13"].map(|id| key.pseudonym(id)).into();
     assert_eq!(subjects.iter().map(|s| s.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), expected);
@@ -441,4 +443,80 @@ fn a_database_that_leaves_the_key_out_ends_the_session() {
     }
     let mut client = lied.login("support", &[]);
     assert_eq!(client.rows("SELECT city FROM persons"), ["x"]);
+}
+
+/// `pgpurpose audit ...` over the log of this test.
+fn audit(arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("policy.toml"), POLICY).unwrap();
+    std::fs::write(at("key"), "07".repeat(32)).unwrap();
+    let config = format!(
+        "[upstream]\naddress = \"127.0.0.1:1\"\n[auth]\nmethod = \"relay\"\n[policy]\nfiles = [\"policy.toml\"]\n\
+         [audit]\ndirectory = \"{}\"\nsubject_key = \"file:key\"\n",
+        proxy().log.path().display()
+    );
+    std::fs::write(at("pgpurpose.toml"), config).unwrap();
+    std::fs::write(at("ids"), "11\n12\n13\n").unwrap();
+    let ids = at("ids").display().to_string();
+    let arguments: Vec<&str> = arguments.iter().map(|part| if *part == "IDS" { ids.as_str() } else { part }).collect();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
+        .arg("audit")
+        .args(&arguments)
+        .arg("--config")
+        .arg(at("pgpurpose.toml"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_person_and_a_breach_are_answered_from_the_log() {
+    let mut client = client("person");
+    client.rows("SELECT * FROM patients WHERE ward = 'ward 0'");
+    client.rows("SELECT ward FROM patients WHERE ward = 'ward 0'");
+    client.rows("SELECT count(*) FROM patients WHERE ward = 'ward 1'");
+    client.rows("SELECT email FROM persons WHERE id = 5");
+    proxy().records();
+    let json = |arguments: &[&str]| serde_json::from_str::<Value>(&audit(arguments)).unwrap();
+    let told = json(&["subject", "12", "--json"]);
+    assert_eq!(told["people"], serde_json::json!({ "public.patients": 1 }));
+    let seen = &told["seen"][0];
+    assert_eq!(
+        (&seen["recipient"], &seen["third_party"], &seen["purpose"], &seen["basis"], &seen["seen"]["statements"]),
+        (&"Ward Round Ltd".into(), &true.into(), &"support".into(), &"contract".into(), &2.into())
+    );
+    let columns = &seen["seen"]["columns"]["public.patients"];
+    assert_eq!(columns["patient"], serde_json::json!({ "category": "key", "plain": false }));
+    assert_eq!(columns["ward"], serde_json::json!({ "category": "open", "plain": true }));
+    assert_eq!(told["may_have_been_part_of"][0]["group"]["relation"], "public.patients");
+    assert_eq!(json(&["subject", "13", "--json"])["people"], serde_json::json!({}));
+    // The key is the same for every table; a table of other people is left out by its name.
+    assert_eq!(json(&["subject", "5", "--json"])["people"], serde_json::json!({ "public.persons": 1 }));
+    assert_eq!(json(&["subject", "5", "--relation", "patients", "--json"])["people"], serde_json::json!({}));
+    let page = audit(&["subject", "12"]);
+    for part in [
+        "Ward Round Ltd",
+        "Answer a patient&#39;s question",
+        "a contract with you needs it",
+        "2 times",
+        "hidden in part",
+    ] {
+        assert!(page.contains(part), "`{part}` is not in\n{page}");
+    }
+    assert!(!page.contains("<script") && !page.contains("http"), "{page}");
+    assert!(audit(&["subject", "<b>"]).contains("&lt;b&gt;"));
+    let breach = json(&["breach", "--login", "support", "--from", "2020-01-01", "--ids", "IDS", "--json"]);
+    assert_eq!(breach["people"], serde_json::json!({ "public.patients": 2, "public.persons": 1 }));
+    assert_eq!(breach["named"], serde_json::json!({ "public.patients": ["12"] }));
+    assert_eq!(breach["categories"]["open"], serde_json::json!({ "people": 2, "special": false }));
+    assert_eq!(
+        json(&["breach", "--login", "support", "--from", "2020-01-01", "--to", "2020-01-02", "--json"])["people"],
+        serde_json::json!({})
+    );
+    assert!(
+        audit(&["breach", "--login", "support", "--from", "1d"])
+            .contains("public.patients                  2 data subjects")
+    );
 }

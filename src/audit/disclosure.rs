@@ -1,5 +1,7 @@
 //! Who was seen: the subjects whose rows go to a client, in the log before the rows do (POPIA s23(1)(b)).
 
+use std::collections::BTreeMap;
+
 use ring::hmac;
 use serde::Serialize;
 
@@ -46,10 +48,9 @@ impl SubjectKey {
 }
 
 /// Subjects of one relation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Seen<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectsOf<'a> {
     /// The relation, and the columns that were read of it.
-    #[serde(flatten)]
     pub relation: &'a Disclosed,
     /// Each once, in the form that the relation says.
     pub subjects: Vec<String>,
@@ -65,7 +66,7 @@ pub struct DisclosureRecord<'a> {
     /// How many rows go with it.
     pub rows: u64,
     /// Whose rows they are.
-    pub relations: Vec<Seen<'a>>,
+    pub relations: Vec<SubjectsOf<'a>>,
     /// What was counted, grouped or tested for, by people who are not known one by one.
     pub aggregate: &'a [Disclosed],
 }
@@ -77,7 +78,9 @@ struct Fields<'a> {
     #[serde(flatten)]
     session: &'a SessionFacts,
     rows: u64,
-    relations: &'a [Seen<'a>],
+    relations: Vec<&'a Disclosed>,
+    /// By relation.
+    subjects: BTreeMap<&'a str, &'a [String]>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     aggregate: &'a [Disclosed],
 }
@@ -93,7 +96,12 @@ impl DisclosureRecord<'_> {
             of: self.of,
             session: self.session,
             rows: self.rows,
-            relations: &self.relations,
+            relations: self.relations.iter().map(|seen| seen.relation).collect(),
+            subjects: self
+                .relations
+                .iter()
+                .map(|seen| (seen.relation.name.as_str(), seen.subjects.as_slice()))
+                .collect(),
             aggregate: self.aggregate,
         };
         Ok(EventRecord { body: Body::new(&fields, true)? })

@@ -10,6 +10,7 @@ pub mod demo;
 mod explain;
 mod hash_password;
 mod output;
+mod seen;
 mod serve;
 mod setup;
 mod verdict;

@@ -219,6 +219,11 @@ impl PolicySet {
         self.rules.iter().flat_map(|rule| &rule.mask).any(|(_, mask)| mask.is_keyed())
     }
 
+    /// Whether a category is special personal information (POPIA s26).
+    pub fn is_special(&self, category: &str) -> bool {
+        self.categories.get(category).is_some_and(|category| category.special)
+    }
+
     /// Whether the log says of any table whose rows were seen.
     pub fn records_subjects(&self) -> bool {
         self.tables.values().any(|table| table.record.is_some())

@@ -14,6 +14,7 @@ use jiff::{Span, Timestamp, Zoned};
 
 use super::Ending;
 use super::output::{Output, Style, printable};
+use super::seen::{self, BreachArgs, SubjectArgs};
 use crate::audit::read::{Entry, Follower, last};
 use crate::audit::{Effort, Filter, search};
 
@@ -56,6 +57,16 @@ enum AuditVerb {
         #[arg(long)]
         json: bool,
     },
+    /// What was seen of one person, by whom and why: a page for them, or JSON
+    #[command(
+        after_help = "Examples:\n  pgpurpose audit subject 17 --config pgpurpose.toml -o 17.html\n  pgpurpose audit subject 17 --config pgpurpose.toml --since 2026-01-01 --json"
+    )]
+    Subject(Box<SubjectArgs>),
+    /// Whose information a login saw in a time, and what of it
+    #[command(
+        after_help = "Example:\n  pgpurpose audit breach --config pgpurpose.toml --login support_agent --from 2026-11-20 --to 2026-11-22"
+    )]
+    Breach(Box<BreachArgs>),
     /// Prove that no record was changed, removed, inserted or reordered, or say where
     #[command(
         after_help = "Ends with 1 where the chain breaks. Without a key, a rewrite of everything from some record on cannot be seen, and\nwithout a checkpoint that was kept elsewhere, a clean cut of the newest records cannot.\n\nExamples:\n  pgpurpose audit verify --dir audit --public-key signing.pub\n  pgpurpose audit verify --dir audit --public-key signing.pub --checkpoint kept.jsonl"
@@ -131,7 +142,7 @@ enum WantedVerdict {
 }
 
 /// A moment: with a zone, without one (UTC), a day (its beginning in UTC), or so long ago.
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
@@ -181,6 +192,8 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
         }
         AuditVerb::Verify { place, proof, json } => (&place.dir, verify::run(&place.dir, proof, *json, output)),
         AuditVerb::Keygen(arguments) => return keygen::run(arguments, output),
+        AuditVerb::Subject(arguments) => return seen::subject(arguments, output),
+        AuditVerb::Breach(arguments) => return seen::breach(arguments, output),
     };
     done.unwrap_or_else(|error| output.wrong(format_args!("`{}` cannot be read: {error}", directory.display())))
 }

@@ -1,0 +1,289 @@
+//! `pgpurpose audit subject` and `audit breach`: who was seen, from the access log.
+
+mod page;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Ending;
+use super::output::{Output, Style, printable};
+use super::setup;
+use crate::audit::{Sightings, SubjectKey, Wanted};
+use crate::config::Config;
+use crate::policy::PolicySet;
+
+/// Where the log and what explains it are.
+#[derive(Debug, Args)]
+struct Source {
+    /// The configuration file: the log's folder, the key of the pseudonyms, and what the purposes are for
+    #[arg(long, value_name = "FILE", required_unless_present = "dir")]
+    config: Option<PathBuf>,
+    /// The folder of the access log, where it is another than the configuration's
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Only what was seen of this table: `customers` or `public.customers`
+    #[arg(long, value_name = "TABLE")]
+    relation: Option<String>,
+    /// The result as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Write the result into this file
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SubjectArgs {
+    /// The data subject, as the database writes its key: `17`
+    id: String,
+    #[command(flatten)]
+    source: Source,
+    /// Not before: `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `2h`, `7d`
+    #[arg(long, alias = "from", value_name = "TIME", value_parser = super::audit::time)]
+    since: Option<Timestamp>,
+    /// Before, in the same forms
+    #[arg(long, alias = "to", value_name = "TIME", value_parser = super::audit::time)]
+    until: Option<Timestamp>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BreachArgs {
+    /// The PostgreSQL login that somebody else had, or that was misused
+    #[arg(long)]
+    login: String,
+    #[command(flatten)]
+    source: Source,
+    /// From when on: `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `2h`, `7d`
+    #[arg(long, value_name = "TIME", value_parser = super::audit::time)]
+    from: Timestamp,
+    /// Until when, in the same forms; now where it is not given
+    #[arg(long, value_name = "TIME", value_parser = super::audit::time)]
+    to: Option<Timestamp>,
+    /// A file of keys as the database writes them, one a line: those whose pseudonyms were seen are named
+    #[arg(long, value_name = "FILE")]
+    ids: Option<PathBuf>,
+}
+
+/// The log's folder, and what the configuration adds.
+struct Known {
+    directory: PathBuf,
+    key: Option<SubjectKey>,
+    policies: PolicySet,
+}
+
+impl Source {
+    fn known(&self, output: &mut Output) -> Result<Known, Ending> {
+        let Some(file) = &self.config else {
+            let directory = self.dir.clone().unwrap_or_default();
+            return Ok(Known { directory, key: None, policies: PolicySet::default() });
+        };
+        let loaded = Config::load(file).and_then(|config| setup::policies(&config).map(|policies| (config, policies)));
+        let (config, policies) = loaded.map_err(|faults| {
+            setup::tell(&faults, output);
+            Ending::Wrong
+        })?;
+        let key = setup::subject_key(&config).map_err(|error| output.wrong(error))?;
+        let directory = self.dir.clone().unwrap_or(config.audit.directory);
+        Ok(Known { directory, key, policies })
+    }
+
+    fn collect(&self, known: &Known, wanted: &Wanted, output: &mut Output) -> Result<Sightings, Ending> {
+        Sightings::collect(&known.directory, wanted)
+            .map_err(|error| output.wrong(format_args!("`{}` cannot be read: {error}", known.directory.display())))
+    }
+
+    fn write(&self, text: &str, output: &mut Output) -> Ending {
+        match &self.out {
+            None => {
+                output.line(text);
+                Ending::Fine
+            }
+            Some(file) => match std::fs::write(file, format!("{text}\n")) {
+                Ok(()) => Ending::Fine,
+                Err(error) => output.wrong(format_args!("`{}` cannot be written: {error}", file.display())),
+            },
+        }
+    }
+}
+
+/// Everything that was seen of one person.
+pub(super) fn subject(arguments: &SubjectArgs, output: &mut Output) -> Ending {
+    let known = match arguments.source.known(output) {
+        Ok(known) => known,
+        Err(ending) => return ending,
+    };
+    let pseudonym = known.key.as_ref().map(|key| key.pseudonym(&arguments.id));
+    if pseudonym.is_none() && !arguments.id.starts_with("ps_") {
+        output.remark("note: without a key only plain records are found; name the configuration with --config");
+    }
+    let wanted = Wanted {
+        subjects: std::iter::once(arguments.id.clone()).chain(pseudonym).collect(),
+        login: None,
+        relation: arguments.source.relation.clone(),
+        since: arguments.since,
+        until: arguments.until,
+    };
+    let found = match arguments.source.collect(&known, &wanted, output) {
+        Ok(found) => found,
+        Err(ending) => return ending,
+    };
+    let text = if arguments.source.json {
+        let mut object = told(&found, &known.policies);
+        if let Some(object) = object.as_object_mut() {
+            object.insert("subject".to_owned(), json!(arguments.id));
+        }
+        object.to_string()
+    } else {
+        page::page(&arguments.id, &found, &known.policies)
+    };
+    arguments.source.write(&text, output)
+}
+
+/// Everybody whom a login saw in a time.
+pub(super) fn breach(arguments: &BreachArgs, output: &mut Output) -> Ending {
+    let known = match arguments.source.known(output) {
+        Ok(known) => known,
+        Err(ending) => return ending,
+    };
+    let wanted = Wanted {
+        subjects: Vec::new(),
+        login: Some(arguments.login.clone()),
+        relation: arguments.source.relation.clone(),
+        since: Some(arguments.from),
+        until: arguments.to,
+    };
+    let found = match arguments.source.collect(&known, &wanted, output) {
+        Ok(found) => found,
+        Err(ending) => return ending,
+    };
+    let named = match &arguments.ids {
+        None => None,
+        Some(file) => match std::fs::read_to_string(file) {
+            Ok(text) => Some(names(&text, &found, known.key.as_ref())),
+            Err(error) => return output.wrong(format_args!("`{}` cannot be read: {error}", file.display())),
+        },
+    };
+    if arguments.source.json {
+        let mut object = told(&found, &known.policies);
+        if let Some(object) = object.as_object_mut() {
+            object.insert("login".to_owned(), json!(arguments.login));
+            object.insert("from".to_owned(), json!(arguments.from.to_string()));
+            object.insert("to".to_owned(), json!(arguments.to.map(|to| to.to_string())));
+            object.insert("subjects".to_owned(), json!(found.subjects));
+            object.insert("named".to_owned(), json!(named));
+        }
+        return arguments.source.write(&object.to_string(), output);
+    }
+    let text = breach_text(arguments, &found, &known.policies, named.as_ref(), output);
+    arguments.source.write(&text, output)
+}
+
+/// The keys of the file that were seen, plain or by pseudonym, by relation.
+fn names(text: &str, found: &Sightings, key: Option<&SubjectKey>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for id in text.lines().filter(|line| !line.is_empty()) {
+        let pseudonym = key.map(|key| key.pseudonym(id));
+        for (relation, seen) in &found.subjects {
+            if seen.contains(id) || pseudonym.as_ref().is_some_and(|pseudonym| seen.contains(pseudonym)) {
+                named.entry(relation.clone()).or_default().insert(id.to_owned());
+            }
+        }
+    }
+    named
+}
+
+/// What both reports have in common.
+fn told(found: &Sightings, policies: &PolicySet) -> Value {
+    let categories: serde_json::Map<String, Value> = found
+        .categories
+        .iter()
+        .map(|(name, people)| (name.clone(), json!({ "people": people.len(), "special": policies.is_special(name) })))
+        .collect();
+    let seen: Vec<Value> = found
+        .seen
+        .iter()
+        .map(|(whom, seen)| {
+            let purpose = policies.purpose(&whom.purpose);
+            json!({
+                "recipient": whom.recipient, "third_party": whom.recipient != page::OURSELVES,
+                "purpose": whom.purpose, "description": purpose.and_then(|purpose| purpose.description.clone()),
+                "basis": purpose.map(|purpose| purpose.basis.name()), "role": whom.role, "seen": seen,
+            })
+        })
+        .collect();
+    let groups: Vec<Value> =
+        found.groups.iter().map(|(group, times)| json!({ "group": group, "times": times })).collect();
+    let people: BTreeMap<&String, usize> = found.subjects.iter().map(|(name, people)| (name, people.len())).collect();
+    json!({
+        "log": { "from": found.log_from, "to": found.log_to },
+        "people": people, "categories": categories, "seen": seen, "may_have_been_part_of": groups,
+        "unrestricted": found.unrestricted, "statements": found.statements, "refused": found.refused,
+    })
+}
+
+fn breach_text(
+    arguments: &BreachArgs,
+    found: &Sightings,
+    policies: &PolicySet,
+    named: Option<&BTreeMap<String, BTreeSet<String>>>,
+    output: &Output,
+) -> String {
+    let mut lines = Vec::new();
+    let heading = |text: &str| format!("\n{}", output.styled(Style::Heading, text));
+    let to = arguments.to.map_or_else(|| "now".to_owned(), |to| to.to_string());
+    lines.push(format!("login {} from {} to {to}", printable(&arguments.login), arguments.from));
+    lines.push(format!("statements: {}, of which refused: {}", found.statements, found.refused));
+    lines.push(heading("whose rows were seen"));
+    for (relation, people) in &found.subjects {
+        lines.push(format!("  {:32} {} data subjects", printable(relation), people.len()));
+    }
+    if found.subjects.is_empty() {
+        lines.push("  nobody's, of tables that record their subjects".to_owned());
+    }
+    lines.push(heading("what was seen of them"));
+    for (category, people) in &found.categories {
+        let special = if policies.is_special(category) { "  special personal information (POPIA s26)" } else { "" };
+        lines.push(format!("  {:32} of {}{special}", printable(category), people.len()));
+    }
+    lines.push(heading("why, and on whose behalf"));
+    for (whom, seen) in &found.seen {
+        lines.push(format!(
+            "  {} for {}: {} statements, {} to {}",
+            printable(&whom.recipient),
+            printable(&whom.purpose),
+            seen.statements,
+            printable(&seen.first),
+            printable(&seen.last)
+        ));
+    }
+    if !found.groups.is_empty() {
+        lines.push(heading("counted, grouped or tested for, by people who are not known one by one"));
+        for (group, times) in &found.groups {
+            let filter =
+                group.filter.as_deref().map(|filter| format!(" where {}", printable(filter))).unwrap_or_default();
+            lines.push(format!("  {}{filter}: {} statements", printable(&group.relation), times.statements));
+        }
+    }
+    for (login, times) in &found.unrestricted {
+        lines.push(heading("statements that were relayed as they are: what they saw is not known"));
+        lines.push(format!("  {}: {} statements", printable(login), times.statements));
+    }
+    for (relation, ids) in named.into_iter().flatten() {
+        lines.push(heading(&format!("of the given keys, seen in {}", printable(relation))));
+        lines.extend(ids.iter().map(|id| format!("  {}", printable(id))));
+    }
+    lines.push(heading("what a notification must say besides (POPIA s22(5))"));
+    for line in [
+        "  the possible consequences for the people concerned",
+        "  what you do, or mean to do, about it",
+        "  what they can do themselves",
+        "  who had the login, if you know",
+    ] {
+        lines.push(line.to_owned());
+    }
+    lines.join("\n")
+}

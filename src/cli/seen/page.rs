@@ -1,0 +1,172 @@
+//! The page for the person: what was seen of them, by whom and why, in plain words (POPIA s23(1)(b), s23(2)).
+
+use std::fmt::Write;
+
+use crate::audit::{Seen, Sightings, Whom};
+use crate::policy::{Basis, PolicySet};
+
+/// The recipient that is no third party.
+pub(super) const OURSELVES: &str = "internal";
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1c1c;background:#fff}\
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}table{border-collapse:collapse;width:100%}\
+th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid #ddd}th{background:#f4f4f2}\
+.quiet{color:#5c5c5c}ul{margin:0;padding-left:1.1rem}@media print{body{margin:0}}";
+
+/// The page, on its own: no script, nothing loaded from elsewhere.
+pub(super) fn page(subject: &str, found: &Sightings, policies: &PolicySet) -> String {
+    let mut out = String::new();
+    let _ = write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Who has seen your information</title>\
+         <style>{STYLE}</style></head><body>\n<h1>Who has seen your information</h1>\n\
+         <p>This page answers what section 23 of the Protection of Personal Information Act lets you ask: who has had \
+         access to the information that is kept about you. It is about the record with the number <b>{}</b>",
+        escape(subject)
+    );
+    match (&found.log_from, &found.log_to) {
+        (Some(from), Some(to)) => {
+            let _ = write!(out, ", and covers the time from {} to {}.</p>\n", moment(from), moment(to));
+        }
+        (_, _) => out.push_str(".</p>\n"),
+    }
+    let (own, third): (Vec<_>, Vec<_>) = found.seen.iter().partition(|(whom, _)| whom.recipient == OURSELVES);
+    section(&mut out, "Other organisations", &third, policies, "No other organisation has seen your record.");
+    section(
+        &mut out,
+        "Within the organisation",
+        &own,
+        policies,
+        "Nobody within the organisation has seen your record.",
+    );
+    groups(&mut out, found);
+    limits(&mut out, found);
+    out.push_str("</body></html>");
+    out
+}
+
+fn section(out: &mut String, title: &str, rows: &[(&Whom, &Seen)], policies: &PolicySet, none: &str) {
+    let _ = write!(out, "<h2>{title}</h2>\n");
+    if rows.is_empty() {
+        let _ = write!(out, "<p>{none}</p>\n");
+        return;
+    }
+    out.push_str("<table><tr><th>Who</th><th>Why</th><th>What they saw</th><th>When</th></tr>\n");
+    for (whom, seen) in rows {
+        let who = if whom.recipient == OURSELVES { &whom.role } else { &whom.recipient };
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td><ul>{}</ul></td><td>{}</td></tr>\n",
+            escape(who),
+            why(&whom.purpose, policies),
+            what(seen),
+            when(seen.statements, &seen.first, &seen.last)
+        );
+    }
+    out.push_str("</table>\n");
+}
+
+fn why(purpose: &str, policies: &PolicySet) -> String {
+    let Some(known) = policies.purpose(purpose) else { return escape(purpose) };
+    let mut text = escape(known.description.as_deref().unwrap_or(purpose));
+    let _ = write!(
+        text,
+        "<br><span class=\"quiet\">{} (section {} of the Act)</span>",
+        because(known.basis),
+        known.basis.section().trim_start_matches('s')
+    );
+    text
+}
+
+fn because(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Consent => "you agreed to it",
+        Basis::Contract => "a contract with you needs it",
+        Basis::LegalObligation => "a law demands it",
+        Basis::SubjectInterest => "it protects your interests",
+        Basis::PublicDuty => "a public body needs it for its duty",
+        Basis::LegitimateInterest => "the organisation has a legitimate interest in it",
+    }
+}
+
+/// By category: the columns, and whether a part of each only.
+fn what(seen: &Seen) -> String {
+    let mut text = String::new();
+    for (relation, columns) in &seen.columns {
+        for (name, column) in columns {
+            let table = relation.rsplit('.').next().unwrap_or(relation);
+            let category = column.category.as_deref().map(|c| format!(" <span class=\"quiet\">({})</span>", escape(c)));
+            let part = if column.plain { "" } else { ", hidden in part" };
+            let _ =
+                write!(text, "<li>{} in {}{}{part}</li>", escape(name), escape(table), category.unwrap_or_default());
+        }
+    }
+    text
+}
+
+fn when(times: usize, first: &str, last: &str) -> String {
+    match times {
+        1 => format!("once, {}", moment(first)),
+        _ => format!("{times} times, from {} to {}", moment(first), moment(last)),
+    }
+}
+
+fn groups(out: &mut String, found: &Sightings) {
+    out.push_str("<h2>Counts and statistics that you may have been part of</h2>\n");
+    if found.groups.is_empty() {
+        out.push_str("<p>There were none.</p>\n");
+        return;
+    }
+    out.push_str(
+        "<p>Here rows were counted, compared or searched without any single person's row being shown, so that it is not \
+         known whether yours was among them.</p>\n<table><tr><th>Who</th><th>Why</th><th>Of what</th><th>When</th></tr>\n",
+    );
+    for (group, times) in &found.groups {
+        let filter = group.filter.as_deref().map(|filter| format!(", where <code>{}</code>", escape(filter)));
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{}{}</td><td>{}</td></tr>\n",
+            escape(if group.whom.recipient == OURSELVES { &group.whom.role } else { &group.whom.recipient }),
+            escape(&group.whom.purpose),
+            escape(&group.relation),
+            filter.unwrap_or_default(),
+            when(times.statements, &times.first, &times.last)
+        );
+    }
+    out.push_str("</table>\n");
+}
+
+fn limits(out: &mut String, found: &Sightings) {
+    out.push_str("<h2>What this page does not show</h2>\n<ul>");
+    out.push_str("<li>What was seen before the time that it covers, or on paper, or in another system.</li>");
+    for (login, times) in &found.unrestricted {
+        let _ = write!(
+            out,
+            "<li>What the login {} saw while it maintained the database: {}. Each of its statements is in the log.</li>",
+            escape(login),
+            when(times.statements, &times.first, &times.last)
+        );
+    }
+    out.push_str("</ul>\n");
+}
+
+/// `2026-11-22 10:00` of a time stamp; all times are UTC.
+fn moment(time: &str) -> String {
+    escape(&time.chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).collect::<String>())
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c if c.is_control() => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
