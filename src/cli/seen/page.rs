@@ -26,7 +26,7 @@ pub(super) fn page(subject: &str, found: &Sightings, policies: &PolicySet) -> St
     );
     match (&found.log_from, &found.log_to) {
         (Some(from), Some(to)) => {
-            let _ = write!(out, ", and covers the time from {} to {}.</p>\n", moment(from), moment(to));
+            let _ = writeln!(out, ", and covers the time from {} to {}.</p>", moment(from), moment(to));
         }
         (_, _) => out.push_str(".</p>\n"),
     }
@@ -46,17 +46,17 @@ pub(super) fn page(subject: &str, found: &Sightings, policies: &PolicySet) -> St
 }
 
 fn section(out: &mut String, title: &str, rows: &[(&Whom, &Seen)], policies: &PolicySet, none: &str) {
-    let _ = write!(out, "<h2>{title}</h2>\n");
+    let _ = writeln!(out, "<h2>{title}</h2>");
     if rows.is_empty() {
-        let _ = write!(out, "<p>{none}</p>\n");
+        let _ = writeln!(out, "<p>{none}</p>");
         return;
     }
     out.push_str("<table><tr><th>Who</th><th>Why</th><th>What they saw</th><th>When</th></tr>\n");
     for (whom, seen) in rows {
         let who = if whom.recipient == OURSELVES { &whom.role } else { &whom.recipient };
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<tr><td>{}</td><td>{}</td><td><ul>{}</ul></td><td>{}</td></tr>\n",
+            "<tr><td>{}</td><td>{}</td><td><ul>{}</ul></td><td>{}</td></tr>",
             escape(who),
             why(&whom.purpose, policies),
             what(seen),
@@ -123,9 +123,9 @@ fn groups(out: &mut String, found: &Sightings) {
     );
     for (group, times) in &found.groups {
         let filter = group.filter.as_deref().map(|filter| format!(", where <code>{}</code>", escape(filter)));
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<tr><td>{}</td><td>{}</td><td>{}{}</td><td>{}</td></tr>\n",
+            "<tr><td>{}</td><td>{}</td><td>{}{}</td><td>{}</td></tr>",
             escape(if group.whom.recipient == OURSELVES { &group.whom.role } else { &group.whom.recipient }),
             escape(&group.whom.purpose),
             escape(&group.relation),
