@@ -70,8 +70,9 @@ impl Session {
     }
 
     /// Holds rows as far as they are there; whether any was. `hidden` is what [`Self::carried`] said.
-    pub(super) fn hold_rows(&mut self, hidden: usize) -> Result<bool, End> {
-        let Some(run) = self.running().filter(|run| run.described) else {
+    pub(super) fn hold_rows(&mut self, tag: u8, hidden: usize) -> Result<bool, End> {
+        let copying = self.copy_out;
+        let Some(run) = self.running().filter(|run| if tag == b'd' { copying } else { run.described }) else {
             return Err(self.incident(None, "the database sent rows that nobody asked for"));
         };
         let (seq, Some(decision)) = (run.seq, run.rows_of.clone()) else { return Err(unreadable()) };
@@ -84,7 +85,7 @@ impl Session {
                 self.upstream_need = Some(HEADER);
                 break;
             };
-            if header.tag != b'D' {
+            if header.tag != tag {
                 break;
             }
             if header.body > LONGEST_ROW {
@@ -96,15 +97,25 @@ impl Session {
             };
             let Held { rows, count, subjects } = &mut self.held;
             let mut strange = false;
-            let trimmed = trim::row(body, hidden, rows, |at, value| {
-                let Some(value) = value else { return };
+            let mut note = |at: usize, value: &[u8]| {
                 let relation = disclosure.hidden.get(at).and_then(|relation| subjects.get_mut(*relation));
                 match relation {
                     Some(known) if known.contains(value) => {}
                     Some(known) => drop(known.insert(value.into())),
                     None => strange = true,
                 }
-            });
+            };
+            let mut unmarked = false;
+            let trimmed = if tag == b'd' {
+                let Some(form) = decision.enforced.copy_form() else { return Err(unreadable()) };
+                self.copy_trim.message(form, body, hidden, rows, |at, value| match value.strip_prefix(b"=") {
+                    Some(key) => note(at, key),
+                    None => unmarked |= !value.is_empty(),
+                })
+            } else {
+                trim::row(body, hidden, rows, |at, value| value.into_iter().for_each(|value| note(at, value)))
+            };
+            strange |= unmarked;
             if trimmed.is_err() || strange {
                 return Err(self.incident(seq, "a row came without the key of its data subject"));
             }

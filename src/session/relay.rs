@@ -5,6 +5,7 @@ use super::pending::{Expect, Run};
 use super::state::{End, HIGH, Session};
 use crate::sql::{self, Effect};
 use crate::wire::backend::{self, Status};
+use crate::wire::copy_rows::{self, CopyTrim};
 use crate::wire::{ErrorFields, HEADER, Header};
 
 /// The longest message that is held whole; of a longer error only the beginning is read.
@@ -65,10 +66,10 @@ impl Session {
                 self.upstream_need = Some(HEADER);
                 return Ok(());
             };
-            if header.tag == b'D' {
+            if matches!(header.tag, b'D' | b'd') {
                 let hidden = self.carried();
                 if hidden > 0 {
-                    let held = self.hold_rows(hidden)?;
+                    let held = self.hold_rows(header.tag, hidden)?;
                     if self.must_disclose() {
                         self.disclose().await?;
                     } else if !held {
@@ -292,6 +293,13 @@ impl Session {
             }
         } else {
             self.copy_out = true;
+            self.copy_trim = CopyTrim::default();
+            let hidden = self.carried();
+            if hidden > 0 {
+                let shorter = copy_rows::response(body, hidden).map_err(|_| unreadable())?;
+                self.pass(Header { tag: header.tag, body: shorter.len() }, &shorter);
+                return Ok(());
+            }
         }
         self.pass(header, body);
         Ok(())

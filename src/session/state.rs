@@ -22,6 +22,7 @@ use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
 use crate::upstream::{Upstream, cancel};
 use crate::wire::backend::Status;
+use crate::wire::copy_rows::CopyTrim;
 use crate::wire::{ErrorFields, Link};
 
 /// Bytes that may wait for a peer before the other is no longer read.
@@ -121,6 +122,8 @@ pub struct Session {
     pub(super) scratch: Vec<u8>,
     /// Rows whose subjects are not in the log yet.
     pub(super) held: Held,
+    /// Takes hidden columns out of the rows of a COPY.
+    pub(super) copy_trim: CopyTrim,
 }
 
 impl Session {
@@ -160,6 +163,7 @@ impl Session {
             upstream_need: None,
             scratch: Vec::new(),
             held: Held::default(),
+            copy_trim: CopyTrim::default(),
             shared,
         }
     }

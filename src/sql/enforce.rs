@@ -81,6 +81,7 @@ impl Governed {
                 consented: self.consented,
                 disclosure: self.disclosure,
                 shows_plan: false,
+                copy_form: None,
             }),
             Err(refusal) => Err(refused(refusal)),
         }
@@ -140,6 +141,7 @@ pub(super) fn plain(text: String, effect: Effect) -> Enforced {
         consented: false,
         disclosure: Disclosure::default(),
         shows_plan: false,
+        copy_form: None,
     }
 }
 
@@ -162,6 +164,7 @@ fn observed(text: &str, effect: Effect, report: AccessReport) -> Enforced {
         consented: false,
         disclosure: Disclosure::default(),
         shows_plan: false,
+        copy_form: None,
     }
 }
 

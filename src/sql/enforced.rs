@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::catalog::Oid;
 use crate::error::Refusal;
 use crate::policy::{AccessReport, Disclosure};
+use crate::wire::copy_rows::CopyForm;
 
 /// A statement that may run: rendered from the AST that was decided and rewritten. Only this module's pipeline makes
 /// one, so text that was not decided cannot be forwarded.
@@ -18,6 +19,7 @@ pub struct Enforced {
     pub(super) consented: bool,
     pub(super) disclosure: Disclosure,
     pub(super) shows_plan: bool,
+    pub(super) copy_form: Option<CopyForm>,
 }
 
 impl Enforced {
@@ -49,6 +51,11 @@ impl Enforced {
     /// Whether it shows the plan of what was prepared instead of its rows: EXPLAIN EXECUTE.
     pub fn shows_plan(&self) -> bool {
         self.shows_plan
+    }
+
+    /// How the rows of a COPY TO STDOUT with hidden columns are written.
+    pub fn copy_form(&self) -> Option<CopyForm> {
+        self.copy_form
     }
 
     /// What the statement does to the session.

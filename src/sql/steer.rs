@@ -7,9 +7,13 @@ use super::enforce::{Governed, govern, plain};
 use super::enforced::refused;
 use super::parse::{Kind, Parsed};
 use super::resolve::Carry;
-use super::utility::{CopyDirection, CopySource, CopyStatement, Discard, Explained, SetValue, Utility, render_utility};
+use super::utility::{
+    CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Discard, Explained, SetValue, Utility,
+    render_utility,
+};
 use super::{Context, Effect, Enforced, Facts, Refused, resolve, settings};
 use crate::error::{Refusal, SqlState, Stage};
+use crate::wire::copy_rows::{CopyForm, CopyFormat};
 
 /// What a statement does to the session.
 pub(super) fn effect(parsed: &Parsed) -> Effect {
@@ -204,24 +208,22 @@ fn plan_only(
 /// COPY: out of a table is a query over it, into a table is a write.
 fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
     let CopyStatement { source, direction, legacy, options, filter } = copy;
+    let form = copy_form(&options);
+    let carry = if form.is_some() { Carry::Copy } else { Carry::Nothing };
     match (source, direction) {
         (CopySource::Query(query), CopyDirection::ToStdout) => {
-            let mut governed = govern(*query, facts, Facts::default(), Carry::Nothing, context)?;
+            let mut governed = govern(*query, facts, Facts::default(), carry, context)?;
             let source = CopySource::Query(take(&mut governed));
-            governed.finish(
-                render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })),
-                effect,
-            )
+            let text = render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter }));
+            Ok(Enforced { copy_form: form, ..governed.finish(text, effect)? })
         }
         (CopySource::Query(_), CopyDirection::FromStdin) => Err(refused(resolve::unsupported("COPY into a query"))),
         (CopySource::Table { schema, name, columns }, CopyDirection::ToStdout) => {
-            let resolved = resolve::copy_out(schema, name, &columns, facts, context).map_err(refused)?;
+            let resolved = resolve::copy_out(schema, name, &columns, facts, carry, context).map_err(refused)?;
             let mut governed = super::enforce::govern_resolved(resolved, context)?;
             let source = CopySource::Query(take(&mut governed));
-            governed.finish(
-                render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })),
-                effect,
-            )
+            let text = render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter }));
+            Ok(Enforced { copy_form: form, ..governed.finish(text, effect)? })
         }
         (CopySource::Table { schema, name, columns }, CopyDirection::FromStdin) => {
             if filter.is_some() {
@@ -236,6 +238,50 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
             )
         }
     }
+}
+
+/// How the rows of a COPY TO STDOUT will be written; `None` where a row could not be taken apart again with certainty.
+fn copy_form(options: &[CopyOption]) -> Option<CopyForm> {
+    let text = |value: &Option<CopyValue>| match value {
+        Some(CopyValue::Text(text)) => Some(text.clone()),
+        Some(CopyValue::Number(_) | CopyValue::Flag | CopyValue::Default | CopyValue::Star | CopyValue::List(_))
+        | None => None,
+    };
+    let byte = |value: &Option<CopyValue>| match text(value)?.as_bytes() {
+        [byte] => Some(*byte),
+        _ => None,
+    };
+    let (mut format, mut header) = ("text".to_owned(), false);
+    let (mut delimiter, mut quote, mut escape) = (None, b'"', None);
+    for CopyOption { name, value } in options {
+        match name.as_str() {
+            "format" => format = text(value)?.to_ascii_lowercase(),
+            "header" => {
+                header = match value {
+                    None | Some(CopyValue::Flag) => true,
+                    Some(CopyValue::Text(text) | CopyValue::Number(text)) => {
+                        !matches!(text.to_ascii_lowercase().as_str(), "off" | "false" | "0")
+                    }
+                    Some(CopyValue::Default | CopyValue::Star | CopyValue::List(_)) => return None,
+                }
+            }
+            "delimiter" => delimiter = Some(byte(value)?),
+            "quote" => quote = byte(value)?,
+            "escape" => escape = Some(byte(value)?),
+            // Within a text that is not escaped, a backslash would be read as one that escapes.
+            "null" if text(value)?.replace("\\N", "").contains('\\') => return None,
+            "null" | "force_quote" => {}
+            "encoding" if ["utf8", "utf-8", "unicode"].contains(&text(value)?.to_ascii_lowercase().as_str()) => {}
+            _ => return None,
+        }
+    }
+    let format = match format.as_str() {
+        "text" => CopyFormat::Text { delimiter: delimiter.unwrap_or(b'\t') },
+        "csv" => CopyFormat::Csv { delimiter: delimiter.unwrap_or(b','), quote, escape: escape.unwrap_or(quote) },
+        "binary" => CopyFormat::Binary,
+        _ => return None,
+    };
+    Some(CopyForm { format, header })
 }
 
 /// Arguments of EXECUTE are constants or parameters: anything else would be a statement of its own.

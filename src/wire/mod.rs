@@ -5,6 +5,7 @@
 
 pub mod backend;
 mod binding;
+pub mod copy_rows;
 mod fields;
 mod frame;
 pub mod frontend;

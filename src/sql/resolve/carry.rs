@@ -36,6 +36,8 @@ pub const HIDDEN: &str = "pgpurpose_subject";
 pub(in crate::sql) enum Carry {
     /// They do.
     Rows,
+    /// They do, as lines of a COPY: there a key must be told from NULL, however that is written.
+    Copy,
     /// They do not: EXPLAIN.
     Nothing,
 }
@@ -100,8 +102,9 @@ pub(in crate::sql) fn leaf_mark(expr: &Expr) -> Option<(CarrierId, usize)> {
 impl Resolver<'_> {
     /// Says whether the rows of the statement reach the client.
     pub(super) fn carry_rows(&mut self, carry: Carry) {
+        self.copied = carry == Carry::Copy;
         self.carrying = match carry {
-            Carry::Rows => Carrying::New,
+            Carry::Rows | Carry::Copy => Carrying::New,
             Carry::Nothing => Carrying::No,
         };
     }

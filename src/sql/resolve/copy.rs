@@ -4,6 +4,7 @@ use sqlparser::ast::Statement;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
+use super::carry::Carry;
 use super::from::Called;
 use super::{Fail, Resolved, Resolver};
 use crate::catalog::{RelationName, quote_ident};
@@ -20,6 +21,7 @@ pub(in crate::sql) fn copy_out(
     name: String,
     columns: &[String],
     witness: &Facts,
+    carry: Carry,
     context: &Context<'_>,
 ) -> Result<Resolved, Fail> {
     let mut seen = Facts::default();
@@ -35,6 +37,7 @@ pub(in crate::sql) fn copy_out(
         return Err(Refusal::internal(Stage::Resolve));
     };
     let mut resolver = Resolver::new(context);
+    resolver.carry_rows(carry);
     resolver.statement(&mut statement)?;
     Ok(resolver.resolved(statement, Shape::default()))
 }

@@ -144,6 +144,8 @@ pub(super) struct Resolved {
     pub(super) carriers: Vec<Carrier>,
     /// The one whose rows the client gets.
     pub(super) top: Option<CarrierId>,
+    /// As lines of a COPY.
+    pub(super) copied: bool,
     /// Names of columns that USING or NATURAL compares; `*` where a join gives its columns other names.
     pub(super) merged: BTreeSet<String>,
 }
@@ -215,6 +217,7 @@ pub(super) struct Resolver<'a> {
     /// Some table records subjects, so that the fields below are kept.
     recording: bool,
     carriers: Vec<Carrier>,
+    copied: bool,
     /// What the next query may carry.
     carrying: Carrying,
     /// The carrier that the next SELECT, VALUES or RETURNING is part of, and whether rows stay rows on the way out.
@@ -245,6 +248,7 @@ impl<'a> Resolver<'a> {
             in_aggregate: false,
             recording: context.policies.records_subjects(),
             carriers: Vec::new(),
+            copied: false,
             carrying: Carrying::No,
             leaf: None,
             made: None,
@@ -261,6 +265,7 @@ impl<'a> Resolver<'a> {
             system: self.system,
             unsafe_predicates: self.unsafe_predicates,
             top: self.made,
+            copied: self.copied,
             carriers: self.carriers,
             merged: self.merged,
         }

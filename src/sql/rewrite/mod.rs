@@ -53,8 +53,18 @@ pub(super) struct Rewritten {
 /// 42501 where an obligation cannot be carried out (no consent table, a mask that does not fit); XX000 where the permit
 /// does not match the statement.
 pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>) -> Result<Rewritten, Fail> {
-    let Resolved { mut statement, occurrences, shape: _, meant, system, unsafe_predicates, carriers, top, merged } =
-        resolved;
+    let Resolved {
+        mut statement,
+        occurrences,
+        shape: _,
+        meant,
+        system,
+        unsafe_predicates,
+        carriers,
+        top,
+        merged,
+        copied,
+    } = resolved;
     if permit.relations().len() != occurrences.len() {
         return Err(Refusal::internal(Stage::Rewrite));
     }
@@ -70,7 +80,8 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     for (occurrence, obligation) in occurrences.iter().zip(permit.relations()) {
         open(&mut guard, occurrence, obligation)?;
     }
-    let parts = Parts { carriers: &carriers, occurrences: &occurrences, obligations: permit.relations() };
+    let copied = if copied { top } else { None };
+    let parts = Parts { carriers: &carriers, occurrences: &occurrences, obligations: permit.relations(), copied };
     let (plan, disclosure) = parts.plan(top);
     let used: HashSet<String> =
         meant.columns().iter().filter_map(|parts| parts.last()).chain(&merged).cloned().collect();

@@ -15,7 +15,7 @@ use crate::sql::fragment::parse_expression;
 use crate::sql::resolve::{
     Carrier, CarrierId, HIDDEN, Leaf, LeafSource, Occurrence, OccurrenceId, leaf_mark, name_of, quoted,
 };
-use crate::sql::{Facts, witness};
+use crate::sql::{Facts, render_expr, witness};
 
 /// The most hidden columns of one result; what would need more is an aggregate.
 const MOST: usize = 32;
@@ -48,6 +48,8 @@ pub(super) struct Parts<'a> {
     pub(super) carriers: &'a [Carrier],
     pub(super) occurrences: &'a [Occurrence],
     pub(super) obligations: &'a [RelationObligation],
+    /// The carrier whose rows are lines of a COPY.
+    pub(super) copied: Option<CarrierId>,
 }
 
 impl Parts<'_> {
@@ -179,6 +181,12 @@ impl Parts<'_> {
                 self.value(hidden, source)?
             } else {
                 (parse_expression("NULL::pg_catalog.text")?, Facts::default())
+            };
+            let expr = if self.copied == Some(carrier) {
+                // NULL may be written as any text: here it is nothing, and a key begins with `=`.
+                parse_expression(&format!("COALESCE('=' || ({}), '')", render_expr(&expr)))?
+            } else {
+                expr
             };
             items.push((expr, hidden.name.clone(), facts));
         }
