@@ -99,9 +99,10 @@ fn disclosures(application: &str) -> Vec<Value> {
 fn told(records: &[Value]) -> String {
     let mut by_relation: std::collections::BTreeMap<String, BTreeSet<String>> = std::collections::BTreeMap::new();
     for record in records {
-        for (name, subjects) in record["subjects"].as_object().unwrap() {
-            let subjects = subjects.as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned());
-            by_relation.entry(name.trim_start_matches("public.").to_owned()).or_default().extend(subjects);
+        for relation in record["relations"].as_array().unwrap() {
+            let name = relation["name"].as_str().unwrap().trim_start_matches("public.").to_owned();
+            let subjects = relation["subjects"].as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned());
+            by_relation.entry(name).or_default().extend(subjects);
         }
         for relation in record["aggregate"].as_array().into_iter().flatten() {
             by_relation
@@ -204,7 +205,7 @@ fn a_key_that_is_masked_or_left_out_is_recorded_by_pseudonym() {
     let mut client = client("masked");
     assert_eq!(client.rows("SELECT * FROM patients WHERE ward = 'ward 1' ORDER BY 1"), ["10|ward 1", "10|ward 1"]);
     let records = disclosures("masked");
-    let subjects = records[0]["subjects"]["public.patients"].as_array().unwrap();
+    let subjects = records[0]["relations"][0]["subjects"].as_array().unwrap();
     let key = pgpurpose::audit::SubjectKey::derive(&[7; 32]);
     let expected: BTreeSet<String> = ["11", "13"].map(|id| key.pseudonym(id)).into();
     assert_eq!(subjects.iter().map(|s| s.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), expected);

@@ -1,7 +1,5 @@
 //! Who was seen: the subjects whose rows go to a client, in the log before the rows do (POPIA s23(1)(b)).
 
-use std::collections::BTreeMap;
-
 use ring::hmac;
 use serde::Serialize;
 
@@ -48,9 +46,10 @@ impl SubjectKey {
 }
 
 /// Subjects of one relation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SubjectsOf<'a> {
     /// The relation, and the columns that were read of it.
+    #[serde(flatten)]
     pub relation: &'a Disclosed,
     /// Each once, in the form that the relation says.
     pub subjects: Vec<String>,
@@ -78,9 +77,7 @@ struct Fields<'a> {
     #[serde(flatten)]
     session: &'a SessionFacts,
     rows: u64,
-    relations: Vec<&'a Disclosed>,
-    /// By relation.
-    subjects: BTreeMap<&'a str, &'a [String]>,
+    relations: &'a [SubjectsOf<'a>],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     aggregate: &'a [Disclosed],
 }
@@ -96,12 +93,7 @@ impl DisclosureRecord<'_> {
             of: self.of,
             session: self.session,
             rows: self.rows,
-            relations: self.relations.iter().map(|seen| seen.relation).collect(),
-            subjects: self
-                .relations
-                .iter()
-                .map(|seen| (seen.relation.name.as_str(), seen.subjects.as_slice()))
-                .collect(),
+            relations: &self.relations,
             aggregate: self.aggregate,
         };
         Ok(EventRecord { body: Body::new(&fields, true)? })

@@ -31,8 +31,8 @@ pub use disclosure::{DisclosureRecord, SubjectKey, SubjectsOf};
 pub use error::AuditError;
 pub use log::{AuditLog, LogOptions, Sync};
 pub use record::{Access, AccessRecord, Event, EventRecord, Outcome, OutcomeStatus, SessionFacts};
-pub use sightings::{Group, Seen, SeenColumn, Sightings, Times, Wanted, Whom};
 pub use search::{Effort, Filter, Search, search};
+pub use sightings::{Group, Seen, SeenColumn, Sightings, Times, Wanted, Whom};
 pub use status::{LastCheckpoint, LogStatus};
 pub use verify::{Ended, Sent, Trust, Verification, verify, verify_with};
 

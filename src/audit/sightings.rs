@@ -177,7 +177,7 @@ impl Sightings {
         }
         for relation in objects(entry.field("relations")) {
             let name = relation.get("name").and_then(Value::as_str).unwrap_or_default();
-            let subjects = entry.field("subjects").and_then(|subjects| subjects.get(name)).and_then(Value::as_array);
+            let subjects = relation.get("subjects").and_then(Value::as_array);
             let subjects: Vec<&str> = subjects
                 .into_iter()
                 .flatten()
