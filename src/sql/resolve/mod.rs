@@ -48,6 +48,9 @@ pub(super) use write::FILTER_MARK;
 /// Why resolving stopped.
 pub(super) type Fail = Refusal;
 
+/// What the rewrite calls tables, besides names that begin with [`HIDDEN`].
+const OWN_NAMES: [&str; 2] = ["pgpurpose_row", "pgpurpose_consent"];
+
 /// One reference to a relation that is not a system catalog.
 #[derive(Debug, Clone)]
 pub(super) struct Occurrence {
@@ -168,6 +171,13 @@ pub(super) fn resolve(
     resolver.carry_rows(carry);
     resolver.statement(&mut statement)?;
     witness.agrees(&resolver.seen)?;
+    // What the rewrite adds beside a target is read under its alias, and must not find itself instead.
+    let own = |occurrence: &Occurrence| {
+        occurrence.alias.starts_with(HIDDEN) || OWN_NAMES.contains(&occurrence.alias.as_str())
+    };
+    if let Some(occurrence) = resolver.occurrences.iter().find(|occurrence| own(occurrence)) {
+        return Err(unsupported(&format!("a table called `{}`, a name that is kept for the proxy,", occurrence.alias)));
+    }
     let hidden = |parts: &Vec<String>| parts.iter().any(|part| part.starts_with(HIDDEN));
     if resolver.recording && resolver.seen.columns().iter().any(hidden) {
         return Err(Refusal::new(

@@ -1,0 +1,183 @@
+//! Whose rows were seen, against the truth. Of row-level queries the log must name exactly those whom the copy names. Of any
+//! query it must name everybody without whose rows the copy would answer otherwise, or say that people were counted.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use pgpurpose::audit::read::Follower;
+use pgpurpose::cli::cluster::Cluster;
+use rand::Rng;
+use tokio::runtime::Runtime;
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::answer::{Answer, difference, simple};
+use super::generate::{Generator, Statement, Ty};
+use super::support::proxy::Proxy;
+use super::{Purpose, Sides};
+
+/// The policy of the oracle with every table's subjects recorded as they are.
+pub fn recording(policy: &str) -> String {
+    let lines = policy.lines().map(|line| {
+        let recorded = line.starts_with("subject = ") && !line.contains("subject_id");
+        if recorded { format!("record_subjects = \"plain\"\n{line}\n") } else { format!("{line}\n") }
+    });
+    lines.collect()
+}
+
+/// A table of which the log names each row's subject: columns to ask by, and the subject as the copy says it.
+struct Kept {
+    from: &'static str,
+    columns: &'static [(&'static str, Ty)],
+    keys: &'static [&'static str],
+}
+
+const KEPT: &[Kept] = &[
+    Kept {
+        from: "customers AS x",
+        columns: &[("id", Ty::Int), ("city", Ty::Text), ("points", Ty::Int), ("created_at", Ty::Time)],
+        keys: &["x.id"],
+    },
+    Kept {
+        from: "orders AS x",
+        columns: &[("order_id", Ty::Int), ("customer_id", Ty::Int), ("total", Ty::Num), ("status", Ty::Text)],
+        keys: &["x.customer_id"],
+    },
+    Kept {
+        from: "order_items AS x",
+        columns: &[("order_id", Ty::Int), ("quantity", Ty::Int), ("price", Ty::Num)],
+        keys: &["(SELECT o.customer_id FROM orders o WHERE o.order_id = x.order_id)"],
+    },
+    Kept {
+        from: "customers AS x JOIN orders AS y ON y.customer_id = x.id",
+        columns: &[("id", Ty::Int), ("city", Ty::Text), ("points", Ty::Int)],
+        keys: &["x.id", "y.customer_id"],
+    },
+    Kept {
+        from: "orders AS x LEFT JOIN customers AS y ON y.id = x.order_id",
+        columns: &[("order_id", Ty::Int), ("customer_id", Ty::Int), ("status", Ty::Text)],
+        keys: &["x.customer_id", "y.id"],
+    },
+];
+
+/// Everything of one person.
+const FORGET: &str = "
+    DELETE FROM order_items WHERE order_id IN (SELECT order_id FROM orders WHERE customer_id = $1);
+    DELETE FROM orders WHERE customer_id = $1; DELETE FROM archive.orders WHERE customer_id = $1;
+    DELETE FROM tickets WHERE customer_id = $1; DELETE FROM notes WHERE customer_id = $1; DELETE FROM customers WHERE id = $1;";
+
+/// What the log says of the statements since the last look: subjects, and whether people were counted.
+fn told(follower: &mut Follower) -> (BTreeSet<String>, bool) {
+    let (mut subjects, mut counted) = (BTreeSet::new(), false);
+    for entry in follower.poll().unwrap().into_iter().filter(|entry| entry.event() == "disclosure") {
+        subjects.extend(entry.subjects().map(str::to_owned));
+        counted |= entry.field("aggregate").is_some();
+    }
+    (subjects, counted)
+}
+
+async fn exact(sides: &Sides, seed: u64, purpose: &Purpose, log: &Path, wrong: &mut Vec<String>) -> usize {
+    let mut make = Generator::new(seed, purpose.letter, false);
+    let kept = &KEPT[make.rng.random_range(0..KEPT.len())];
+    make.enter("x", kept.columns);
+    let condition = make.expr(Ty::Bool, 2);
+    let list = make.one_of(&["*", "x.*", "1 AS one", "x"]);
+    let keys: Vec<String> =
+        kept.keys.iter().map(|key| format!("SELECT ({key})::text FROM {} WHERE {condition}", kept.from)).collect();
+    let sql = match make.rng.random_range(0..4) {
+        0 => format!("SELECT * FROM (SELECT {list} FROM {} WHERE {condition}) AS d", kept.from),
+        1 if list != "*" => format!("WITH w AS (SELECT {list} FROM {} WHERE {condition}) SELECT w.* FROM w", kept.from),
+        _ => format!("SELECT {list} FROM {} WHERE {condition}", kept.from),
+    };
+    // Two FROM items with a column of the same name cannot be named one by one.
+    let doubtful = sql.starts_with("SELECT * FROM (SELECT *") && kept.keys.len() > 1;
+    let mut follower = Follower::at_end(log).unwrap();
+    let got = simple(&sides.proxied, &sql).await;
+    let truth = simple(&sides.copy, &keys.join(" UNION ")).await;
+    let (Answer::Rows { .. }, Answer::Rows { rows, .. }) = (&got, &truth) else { return 0 };
+    let truth: BTreeSet<String> =
+        rows.iter().filter_map(|row| row[0].as_ref().map(|key| String::from_utf8_lossy(key).into_owned())).collect();
+    let (subjects, counted) = told(&mut follower);
+    // A subquery in the condition reads of people that are not known one by one.
+    let subqueries = condition.contains("SELECT");
+    let fine = if doubtful { counted || subjects == truth } else { subjects == truth && counted == subqueries };
+    if !fine {
+        wrong.push(format!(
+            "seed {seed}: the log names {subjects:?} (counted: {counted}), the truth is {truth:?}\n{sql}"
+        ));
+    }
+    1
+}
+
+/// Gives how many people were tried.
+async fn never_fewer(
+    sides: &Sides,
+    copy: &Client,
+    seed: u64,
+    purpose: &Purpose,
+    log: &Path,
+    wrong: &mut Vec<String>,
+) -> usize {
+    let Statement { sql, ordered, .. } = Generator::new(seed, purpose.letter, false).statement();
+    let mut follower = Follower::at_end(log).unwrap();
+    let got = simple(&sides.proxied, &sql).await;
+    let (subjects, counted) = told(&mut follower);
+    let whole = simple(copy, &sql).await;
+    let (Answer::Rows { .. }, Answer::Rows { .. }) = (&got, &whole) else { return 0 };
+    if counted {
+        return 0;
+    }
+    let mut tried = 0;
+    let all: Vec<i64> = (1..=40).collect();
+    for person in all.into_iter().filter(|person| !subjects.contains(&person.to_string())) {
+        copy.batch_execute("BEGIN").await.unwrap();
+        copy.batch_execute(&FORGET.replace("$1", &person.to_string())).await.unwrap();
+        let without = simple(copy, &sql).await;
+        copy.batch_execute("ROLLBACK").await.unwrap();
+        tried += 1;
+        if let Some(what) = difference(&whole, &without, ordered) {
+            wrong.push(format!("seed {seed}: {person} was seen ({what}), and the log names {subjects:?}\n{sql}"));
+            break;
+        }
+    }
+    tried
+}
+
+/// Compares for so long; gives what went wrong.
+pub fn run(
+    runtime: &Runtime,
+    cluster: &Cluster,
+    proxy: &Proxy,
+    purpose: &Purpose,
+    budget: Duration,
+    start: u64,
+) -> Vec<String> {
+    let log = proxy.audit_dir();
+    let (mut wrong, mut exacts, mut people, mut queries) = (Vec::new(), 0, 0, 0);
+    runtime.block_on(async {
+        let sides = super::sides(cluster, proxy, purpose).await;
+        let mut config = Config::new();
+        config.host_path(cluster.socket_dir()).port(cluster.port()).user("postgres").dbname(purpose.database);
+        let (copy, connection) = config.connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        copy.batch_execute("SET statement_timeout = '4s'").await.unwrap();
+        let mut seed = start * 1_000_000;
+        let ends = Instant::now() + budget;
+        while Instant::now() < ends && wrong.len() < 6 {
+            exacts += exact(&sides, seed, purpose, &log, &mut wrong).await;
+            let tried = never_fewer(&sides, &copy, seed, purpose, &log, &mut wrong).await;
+            people += tried;
+            queries += usize::from(tried > 0);
+            seed += 1;
+        }
+    });
+    println!(
+        "{}: subjects of {exacts} row-level queries compared, and {people} people left out of {queries} queries of any shape, {} wrong",
+        purpose.login,
+        wrong.len()
+    );
+    if exacts < 5 {
+        wrong.push(format!("{}: {exacts} row-level queries were compared only", purpose.login));
+    }
+    wrong
+}
