@@ -47,7 +47,7 @@ impl SubjectKey {
 
 /// Subjects of one relation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SubjectsOf<'a> {
+pub struct Seen<'a> {
     /// The relation, and the columns that were read of it.
     #[serde(flatten)]
     pub relation: &'a Disclosed,
@@ -65,7 +65,7 @@ pub struct DisclosureRecord<'a> {
     /// How many rows go with it.
     pub rows: u64,
     /// Whose rows they are.
-    pub relations: Vec<SubjectsOf<'a>>,
+    pub relations: Vec<Seen<'a>>,
     /// What was counted, grouped or tested for, by people who are not known one by one.
     pub aggregate: &'a [Disclosed],
 }
@@ -77,7 +77,7 @@ struct Fields<'a> {
     #[serde(flatten)]
     session: &'a SessionFacts,
     rows: u64,
-    relations: &'a [SubjectsOf<'a>],
+    relations: &'a [Seen<'a>],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     aggregate: &'a [Disclosed],
 }

@@ -27,12 +27,12 @@ mod writer;
 
 pub use audited::Audited;
 pub use breaks::{Break, MOST_BREAKS, Wrong};
-pub use disclosure::{DisclosureRecord, SubjectKey, SubjectsOf};
+pub use disclosure::{DisclosureRecord, Seen, SubjectKey};
 pub use error::AuditError;
 pub use log::{AuditLog, LogOptions, Sync};
 pub use record::{Access, AccessRecord, Event, EventRecord, Outcome, OutcomeStatus, SessionFacts};
 pub use search::{Effort, Filter, Search, search};
-pub use sightings::{Group, Seen, SeenColumn, Sightings, Times, Wanted, Whom};
+pub use sightings::{Group, SeenColumn, SeenFor, Sightings, Times, Wanted, Whom};
 pub use status::{LastCheckpoint, LogStatus};
 pub use verify::{Ended, Sent, Trust, Verification, verify, verify_with};
 

@@ -38,7 +38,7 @@ pub struct Whom {
 
 /// What was seen for them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Seen {
+pub struct SeenFor {
     /// How many statements.
     pub statements: usize,
     /// The first.
@@ -89,7 +89,7 @@ pub struct Times {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sightings {
     /// By whom, and what.
-    pub seen: BTreeMap<Whom, Seen>,
+    pub seen: BTreeMap<Whom, SeenFor>,
     /// Everybody who was seen, by relation.
     pub subjects: BTreeMap<String, BTreeSet<String>>,
     /// Everybody whose columns of a category were seen.

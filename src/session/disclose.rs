@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use super::enforcer::Decision;
 use super::pending::{Expect, Run};
 use super::state::{End, Session};
-use crate::audit::SubjectsOf;
+use crate::audit::Seen;
 use crate::catalog::builtin;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Disclosed, RecordAs};
@@ -169,7 +169,7 @@ impl Session {
         Ok(())
     }
 
-    fn seen<'a>(&self, decision: &'a Decision, subjects: Vec<BTreeSet<Box<[u8]>>>) -> Result<Vec<SubjectsOf<'a>>, End> {
+    fn seen<'a>(&self, decision: &'a Decision, subjects: Vec<BTreeSet<Box<[u8]>>>) -> Result<Vec<Seen<'a>>, End> {
         let mut relations = Vec::new();
         for (relation, keys) in decision.enforced.disclosure().rows.iter().zip(subjects) {
             let mut subjects = Vec::with_capacity(keys.len());
@@ -182,7 +182,7 @@ impl Session {
                 });
             }
             if !subjects.is_empty() {
-                relations.push(SubjectsOf { relation, subjects });
+                relations.push(Seen { relation, subjects });
             }
         }
         Ok(relations)

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::enforcer::{Decision, Rejected, Scope};
 use crate::audit::{
-    Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, Outcome, OutcomeStatus, SessionFacts,
-    SubjectsOf,
+    Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, Outcome, OutcomeStatus, Seen,
+    SessionFacts,
 };
 use crate::policy::{AccessReport, Disclosed};
 use crate::sql::Redacted;
@@ -108,7 +108,7 @@ impl Journal {
         scope: &Scope,
         of: u64,
         rows: u64,
-        relations: Vec<SubjectsOf<'_>>,
+        relations: Vec<Seen<'_>>,
         aggregate: &[Disclosed],
     ) -> Result<u64, AuditError> {
         self.enter(scope);

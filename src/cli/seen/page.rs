@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::audit::{Seen, Sightings, Whom};
+use crate::audit::{SeenFor, Sightings, Whom};
 use crate::policy::{Basis, PolicySet};
 
 /// The recipient that is no third party.
@@ -45,7 +45,7 @@ pub(super) fn page(subject: &str, found: &Sightings, policies: &PolicySet) -> St
     out
 }
 
-fn section(out: &mut String, title: &str, rows: &[(&Whom, &Seen)], policies: &PolicySet, none: &str) {
+fn section(out: &mut String, title: &str, rows: &[(&Whom, &SeenFor)], policies: &PolicySet, none: &str) {
     let _ = writeln!(out, "<h2>{title}</h2>");
     if rows.is_empty() {
         let _ = writeln!(out, "<p>{none}</p>");
@@ -90,7 +90,7 @@ fn because(basis: Basis) -> &'static str {
 }
 
 /// By category: the columns, and whether a part of each only.
-fn what(seen: &Seen) -> String {
+fn what(seen: &SeenFor) -> String {
     let mut text = String::new();
     for (relation, columns) in &seen.columns {
         for (name, column) in columns {
