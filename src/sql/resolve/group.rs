@@ -1,8 +1,8 @@
 //! GROUP BY: its names, the columns that follow from a primary key, and the shape that `min_group` can hold.
 
 use sqlparser::ast::{
-    Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator,
-    OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    BinaryOperator, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
+    JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
 };
 
 use super::names::{MARK, name_of};
@@ -150,12 +150,34 @@ fn plain_from(select: &Select) -> bool {
         table(&item.relation)
             && item.joins.iter().all(|join| {
                 table(&join.relation)
+                    && joined_by_columns(&join.join_operator)
                     && matches!(
                         join.join_operator,
                         JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
                     )
             })
     })
+}
+
+/// Rows are joined where columns are equal: any other condition could pick single rows.
+fn joined_by_columns(join: &JoinOperator) -> bool {
+    fn equal(condition: &Expr) -> bool {
+        match condition {
+            Expr::Nested(inner) => equal(inner),
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => equal(left) && equal(right),
+            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => is_column(left) && is_column(right),
+            _ => false,
+        }
+    }
+    match join {
+        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) | JoinOperator::CrossJoin(constraint) => {
+            match constraint {
+                JoinConstraint::On(condition) => equal(condition),
+                JoinConstraint::Using(_) | JoinConstraint::Natural | JoinConstraint::None => true,
+            }
+        }
+        _ => false,
+    }
 }
 
 fn is_column(expr: &Expr) -> bool {

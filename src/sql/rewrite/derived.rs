@@ -8,7 +8,7 @@ use sqlparser::ast::{CaseWhen, Expr, Query, SetExpr, TableAlias, TableAliasColum
 use super::{Fail, fail, filter, mask};
 use crate::catalog::{Column, Relation, TypeClass, quote_ident};
 use crate::error::{Refusal, Stage};
-use crate::policy::{Action, ColumnObligation, RelationObligation, SubjectPath};
+use crate::policy::{Action, ColumnObligation, RelationObligation, SubjectPath, Use};
 use crate::sql::definitions::ROW;
 use crate::sql::fragment::{FIRST_VALUE, fill, parse_expression, parse_query};
 use crate::sql::resolve::{Occurrence, quoted, quoted_name};
@@ -119,6 +119,69 @@ pub(super) fn at_least(column: &[String], value: Option<&[String]>, least: u32) 
         Some(value) => format!("CASE WHEN {} IS NULL THEN NULL ELSE {column} END", written(value)),
     };
     parse_expression(&format!("pg_catalog.count(DISTINCT {counted}) >= {least}"))
+}
+
+/// `(everybody in the relation) - (those in the group)` is 0, or at least `least`.
+///
+/// With a `value`, only subjects count that have one, here and there.
+pub(super) fn outside(
+    occurrence: &Occurrence,
+    obligation: &RelationObligation,
+    value: Option<&str>,
+    least: u32,
+    context: &Context<'_>,
+) -> Result<(Expr, Facts), Fail> {
+    let RelationObligation::Governed { consent, subject: Some(path), .. } = obligation else {
+        return Err(Refusal::internal(Stage::Rewrite));
+    };
+    let of_those = |who: &str, value: Option<String>| match value {
+        None => who.to_owned(),
+        Some(value) => format!("CASE WHEN {value} IS NULL THEN NULL ELSE {who} END"),
+    };
+    let alias = quote_ident(&occurrence.alias);
+    let shown = value.map(|name| format!("{alias}.{}", quote_ident(occurrence.shown_as(name))));
+    let group = of_those(&format!("{alias}.{}", quote_ident(SUBJECT)), shown);
+    let stored = value.map(|name| format!("\"{ROW}\".{}", quote_ident(name)));
+    let everybody = of_those(&filter::subject(path, ROW), stored);
+    let rows = match consent {
+        Some(consent) => format!(" WHERE {}", filter::consent(consent, path, ROW, context.catalog)?),
+        None => String::new(),
+    };
+    let condition = format!(
+        "(SELECT pg_catalog.count(DISTINCT {everybody}) FROM {} AS \"{ROW}\"{rows}) - pg_catalog.count(DISTINCT {group}) \
+         NOT BETWEEN 1 AND {}",
+        base(occurrence),
+        least.saturating_sub(1)
+    );
+    let facts = witness::facts_of(&format!("SELECT {condition}"))?;
+    Ok((Expr::Nested(Box::new(parse_expression(&condition)?)), facts))
+}
+
+/// Where only groups are seen, the columns that name one row or one data subject may be joined by and counted, and no more.
+pub(super) fn singles_nobody_out(occurrence: &Occurrence, obligation: &RelationObligation) -> Result<(), Fail> {
+    let relation = &occurrence.relation;
+    let key = match relation.primary_key.as_slice() {
+        [number] => relation.columns.iter().find(|column| column.number == *number).map(|column| column.name.as_str()),
+        _ => None,
+    };
+    let whose = match obligation {
+        RelationObligation::Governed {
+            subject: Some(SubjectPath::Column(column) | SubjectPath::Through { column, .. }),
+            ..
+        } => Some(column.as_str()),
+        RelationObligation::Governed { subject: None, .. } | RelationObligation::Open { .. } => None,
+    };
+    let singling = |uses: &Use| matches!(uses, Use::Filter | Use::Lookup | Use::Group | Use::Order | Use::Output);
+    for name in key.into_iter().chain(whose) {
+        if occurrence.uses.get(name).is_some_and(|uses| uses.iter().any(singling)) {
+            return Err(fail(format!(
+                "column `{}.{name}` names single rows or data subjects, and the purpose sees groups only",
+                relation.name
+            ))
+            .hint("filter and group by columns that many people share; join with ON; the column may be joined by and counted"));
+        }
+    }
+    Ok(())
 }
 
 /// Whether `column = constant` may be tested on the raw value.

@@ -175,6 +175,8 @@ impl Rewriter<'_> {
             self.expected.add_function(vec!["pg_catalog".to_owned(), "count".to_owned()]);
             self.expected.add_column(column.clone());
             conditions.push(derived::at_least(&column, None, *least)?);
+            derived::singles_nobody_out(occurrence, obligation)?;
+            conditions.push(self.outside(occurrence, obligation, None, *least)?);
             // Where only one subject of a group has a value, the sum is that value.
             let added = occurrence.uses.iter().filter(|(_, uses)| uses.contains(&Use::Aggregate)).map(|(name, _)| name);
             for name in added {
@@ -183,6 +185,7 @@ impl Rewriter<'_> {
                 self.expected.add_column(column.clone());
                 self.expected.add_column(value.clone());
                 conditions.push(derived::at_least(&column, Some(&value), *least)?);
+                conditions.push(self.outside(occurrence, obligation, Some(name), *least)?);
             }
         }
         if conditions.is_empty() {
@@ -202,6 +205,19 @@ impl Rewriter<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Nobody, or enough, are left outside of a group: else the difference to a larger one tells of the few.
+    fn outside(
+        &mut self,
+        occurrence: &Occurrence,
+        obligation: &RelationObligation,
+        value: Option<&str>,
+        least: u32,
+    ) -> Result<Expr, Fail> {
+        let (condition, facts) = derived::outside(occurrence, obligation, value, least, self.context)?;
+        self.expected.extend(&facts);
+        Ok(condition)
     }
 
     fn table(&mut self, factor: &mut TableFactor) -> Result<(), Fail> {

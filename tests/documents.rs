@@ -1,0 +1,78 @@
+//! What the documentation says of tests is true: each that it names is there.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Names of all functions that are tests, in `tests` and `src`.
+fn tests() -> BTreeSet<String> {
+    fn walk(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let mut is_test = false;
+                for line in text.lines().map(str::trim) {
+                    if line == "#[test]" || line.starts_with("#[tokio::test") {
+                        is_test = true;
+                    } else if let Some(rest) = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ") {
+                        if is_test {
+                            found.extend(rest.split('(').next().map(str::to_owned));
+                        }
+                        is_test = false;
+                    }
+                }
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk(Path::new("tests"), &mut found);
+    walk(Path::new("src"), &mut found);
+    found
+}
+
+/// The names between backticks of a column of the page's table.
+fn named(page: &str, column: &str) -> Vec<(String, Vec<String>)> {
+    let text = fs::read_to_string(page).unwrap();
+    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let mut rows = text.lines().filter(|line| line.starts_with('|')).map(cells);
+    let heading = rows.next().unwrap();
+    let at = heading.iter().position(|cell| cell == column).unwrap_or_else(|| panic!("{page} has no column {column}"));
+    rows.skip(1)
+        .map(|row| {
+            let names = row[at].split('`').skip(1).step_by(2).map(str::to_owned).collect();
+            (row[0].clone(), names)
+        })
+        .collect()
+}
+
+#[test]
+fn the_ten_principles_name_tests_that_are_there() {
+    let tests = tests();
+    let rows = named("docs/ten-principles.md", "shown by");
+    assert_eq!(rows.len(), 10);
+    for (principle, names) in rows {
+        assert!(!names.is_empty(), "{principle} names no test");
+        for name in names {
+            assert!(tests.contains(&name), "{principle}: there is no test `{name}`");
+        }
+    }
+}
+
+#[test]
+fn the_sample_policies_load_and_pass_their_own_tests() {
+    for name in ["shop", "clinic", "lender"] {
+        let policy = format!("policies/{name}.toml");
+        let own = fs::read_to_string(&policy).unwrap().matches("[[tests]]").count();
+        assert!(own >= 12, "{policy} has {own} tests");
+        let checked =
+            Command::new(env!("CARGO_BIN_EXE_pgpurpose")).args(["check", "--policy", &policy]).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+        assert!(checked.status.success(), "{policy}: {said}");
+        assert!(!said.contains("warning"), "{policy}: {said}");
+    }
+}
