@@ -1,5 +1,5 @@
 //! Whose rows were seen: the hidden columns stay with the proxy, and the access log holds what they said.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
 mod raw;
 
