@@ -24,6 +24,7 @@ fn text_of(parsed: &Parsed) -> String {
         Kind::Empty => String::new(),
         Kind::Statement(statement) => sql::render(statement),
         Kind::Utility(utility) => sql::utility::render_utility(utility),
+        Kind::Ddl(ddl) => ddl.render(),
     }
 }
 
@@ -150,13 +151,26 @@ fn every_relation_is_seen_however_it_is_named() {
 }
 
 #[test]
-fn tables_made_from_queries_are_refused() {
+fn tables_made_from_queries_name_what_they_are_made_of() {
     for text in [
         "SELECT * INTO stolen FROM users",
-        "SELECT password INTO TEMP stolen FROM users",
+        "WITH w AS (SELECT password FROM users) SELECT w.* INTO UNLOGGED stolen FROM w, users",
         "CREATE TABLE stolen AS SELECT * FROM users",
         "CREATE TABLE stolen (LIKE users)",
         "CREATE TEMP TABLE stolen AS TABLE users",
+        "CREATE VIEW stolen (a) AS SELECT * FROM users WITH CHECK OPTION",
+    ] {
+        let relations = relations(text);
+        assert!(relations.contains(&"stolen".to_owned()) && relations.contains(&"users".to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn files_programs_and_tables_within_queries_are_refused() {
+    for text in [
+        "SELECT * FROM (SELECT * INTO stolen FROM users) x",
+        "SELECT 1 UNION SELECT password INTO stolen FROM users",
+        "CREATE TABLE stolen AS EXECUTE p",
         "COPY users TO '/tmp/stolen'",
         "COPY users TO PROGRAM 'cat'",
         "COPY users FROM '/tmp/x'",
@@ -228,8 +242,8 @@ fn forms_without_an_equal_are_refused_by_name() {
     for (text, said) in [
         ("WITH RECURSIVE t AS (SELECT 1) SEARCH DEPTH FIRST BY a SET b SELECT 1", "SEARCH"),
         ("WITH RECURSIVE t AS (SELECT 1) CYCLE a SET b USING c SELECT 1", "CYCLE"),
-        ("VACUUM", "VACUUM"),
-        ("CREATE TABLE t (a int)", "CREATE"),
+        ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE FUNCTION"),
+        ("CREATE OR REPLACE TRUSTED LANGUAGE l", "CREATE LANGUAGE"),
         ("DO $$begin end$$", "DO"),
         ("CALL p()", "CALL"),
         ("SELECT 1 FROM db.s.t", "database"),

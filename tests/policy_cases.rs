@@ -158,6 +158,7 @@ fn request(case: &Case) -> AccessRequest {
                 whole_row_write: relation.whole_row_write,
             })
             .collect(),
+        structure: None,
         shape: Shape { grouped: case.grouped },
     }
 }

@@ -161,6 +161,7 @@ fn ask(
                 }],
                 whole_row_write: verb == Verb::Delete,
             }],
+            structure: None,
             shape: Shape::default(),
         },
     )
@@ -207,6 +208,7 @@ fn openness(set: &PolicySet, purpose: &str) -> Vec<Open> {
                                     columns: Vec::new(),
                                     whole_row_write: true,
                                 }],
+                                structure: None,
                                 shape: Shape::default(),
                             }
                         ),

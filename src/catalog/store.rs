@@ -45,6 +45,10 @@ pub struct CatalogStore {
     connect: Connect,
     /// Number of loads that were asked for.
     asked: AtomicU64,
+    /// The load that must be answered before anything else is decided.
+    due: AtomicU64,
+    /// As [`State::answered`], to be read without waiting.
+    answered: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -82,6 +86,8 @@ impl CatalogStore {
             current: ArcSwap::from_pointee(catalog),
             connect,
             asked: AtomicU64::new(0),
+            due: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
             state: Mutex::new(state),
         })
     }
@@ -92,6 +98,8 @@ impl CatalogStore {
             current: ArcSwap::from_pointee(catalog),
             connect: Box::new(|| Box::pin(async { Err(LoadError::Connect("there is no database".to_owned())) })),
             asked: AtomicU64::new(0),
+            due: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
             state: Mutex::new(State { client: None, answered: 0, loaded_at: Instant::now() }),
         }
     }
@@ -113,6 +121,27 @@ impl CatalogStore {
             return Ok(self.current());
         }
         self.load_locked(&mut state).await
+    }
+
+    /// Says that the database has changed: from now on [`settled`](Self::settled) waits for a snapshot that was read later.
+    pub fn outdated(&self) {
+        let ticket = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        self.due.fetch_max(ticket, Ordering::SeqCst);
+    }
+
+    /// Waits until the snapshot is newer than every change that was told of; at once where none was.
+    ///
+    /// # Errors
+    /// [`LoadError`]: the snapshot is older than the database.
+    pub async fn settled(&self) -> Result<(), LoadError> {
+        if self.answered.load(Ordering::SeqCst) >= self.due.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let mut state = self.state.lock().await;
+        if state.answered >= self.due.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.load_locked(&mut state).await.map(|_| ())
     }
 
     /// Reads the catalog again because a name is not known, unless that was done a moment ago: then the snapshot that
@@ -150,6 +179,7 @@ impl CatalogStore {
             self.current.store(Arc::new(loaded));
         }
         state.answered = covers;
+        self.answered.store(covers, Ordering::SeqCst);
         Ok(self.current())
     }
 }

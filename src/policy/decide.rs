@@ -6,8 +6,8 @@ use super::column::{Sight, Standing, standing};
 use super::govern::{Governed, Whom, governed};
 use super::model::{Basis, Purpose, Role, Table, column_name};
 use super::{
-    AccessRequest, Action, ColumnAccess, ColumnObligation, ConsentFilter, Decision, Denial, Permit, PolicySet, Reason,
-    Recording, RelationAccess, RelationObligation, RelationReport, Use, Verb,
+    AccessRequest, Action, Change, ColumnAccess, ColumnObligation, ConsentFilter, Decision, Denial, Permit, PolicySet,
+    Reason, Recording, RelationAccess, RelationObligation, RelationReport, Use, Verb,
 };
 use crate::catalog::RelationName;
 
@@ -23,12 +23,18 @@ pub fn decide(policies: &PolicySet, request: &AccessRequest) -> Decision {
             return Decision::Denial(Denial { reasons: vec![reason], relations });
         }
     };
-    let mut reasons = Vec::new();
+    let mut reasons = match (&request.structure, policies.role_of(&request.login)) {
+        (Some(structure), Some(role)) => structure.check(policies, role),
+        (Some(_) | None, _) => Vec::new(),
+    };
     let mut obligations = Vec::new();
     let mut reports = Vec::new();
-    for access in &request.relations {
+    for (number, access) in request.relations.iter().enumerate() {
         let mut found = Vec::new();
-        let obligation = session.relation(request, access, &mut found);
+        let obligation = match access.verb {
+            Verb::Define => session.definition(request, number, access, &mut found),
+            Verb::Select | Verb::Insert | Verb::Update | Verb::Delete => session.relation(request, access, &mut found),
+        };
         reports.push(RelationReport::of(access, obligation.as_ref(), &found));
         obligations.extend(obligation);
         for reason in found {
@@ -129,6 +135,68 @@ impl<'a> Session<'a> {
             subject: table.subject.clone(),
             min_group: self.min_group,
             record,
+        })
+    }
+
+    /// The same for a relation whose structure is changed. What is named of it is looked at in every row, so that it must
+    /// be open unmasked and in all rows; else nothing of it need be open.
+    fn definition(
+        &self,
+        request: &AccessRequest,
+        number: usize,
+        access: &RelationAccess,
+        reasons: &mut Vec<Reason>,
+    ) -> Option<RelationObligation> {
+        let structure = request.structure.as_ref()?;
+        let relation = &access.relation;
+        let governed = governed(self.policies, access, &self.whom);
+        let mut empties = false;
+        for change in structure.changes_of(number) {
+            empties |= *change == Change::Empty;
+            reasons.extend(structure.against(change, access, &governed, self.policies, &self.whom));
+        }
+        let mut columns = BTreeMap::new();
+        match governed {
+            Governed::Open => return Some(RelationObligation::Open { relation: relation.clone() }),
+            Governed::Refused(reason) => {
+                if !access.columns.is_empty() || empties {
+                    reasons.push(reason);
+                }
+            }
+            Governed::By(listing, table) => {
+                let listing = Listing { session: self, access, name: &listing, table };
+                for column in &access.columns {
+                    if let Some(obligation) = listing.column(column, reasons) {
+                        columns.insert(column.name.clone(), obligation);
+                    }
+                }
+                let part = !self.consent.is_empty() || self.min_group.is_some();
+                if part && (!access.columns.is_empty() || empties) {
+                    reasons.push(
+                        Reason::about(
+                            relation,
+                            self.whom.not_open(&format!("what looks at every row of `{relation}`")),
+                        )
+                        .detail("the purpose may see some rows only, or groups of them"),
+                    );
+                }
+                if empties && !listing.deletable() {
+                    let whom = &self.whom;
+                    let message = format!(
+                        "rows of `{relation}` may not be deleted by role `{}` for purpose `{}`",
+                        whom.role, whom.purpose
+                    );
+                    reasons.push(Reason::about(relation, message).detail("no rule names it under `delete`"));
+                }
+            }
+        }
+        Some(RelationObligation::Governed {
+            relation: relation.clone(),
+            columns,
+            consent: None,
+            subject: None,
+            record: None,
+            min_group: None,
         })
     }
 
@@ -318,7 +386,7 @@ impl Listing<'_> {
                 !any(set) && !self.deletable(),
                 "rows are locked only by who may change them, and no rule opens a column of it for writing",
             ),
-            (Verb::Select, false) => (false, ""),
+            (Verb::Select, false) | (Verb::Define, _) => (false, ""),
         };
         if refused {
             let message = format!(
@@ -326,7 +394,7 @@ impl Listing<'_> {
                 match self.access.verb {
                     Verb::Select => "locked",
                     Verb::Insert => "added",
-                    Verb::Update => "changed",
+                    Verb::Update | Verb::Define => "changed",
                     Verb::Delete => "deleted",
                 },
                 whom.role,

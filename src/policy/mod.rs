@@ -15,12 +15,13 @@
 //!   open to the same role. It needs the live consent of itself and each ancestor that rests on consent.
 //! - `evidence` and `given_at` in `[consent]`: columns without which, or before which, a row is no live consent.
 //! - `record_subjects = true` on a table (or `"pseudonym"`, or `"plain"`): the access log says whose rows were seen.
+//! - `ddl = true` on a role opens statements that change the database's structure, of a list of kinds. What they read must be
+//!   open unmasked, and no name that a policy lists may come to mean other values ([`Structure`]).
 //! - `[functions] allow = ["public.f"]`: functions besides the reviewed built-ins.
 //!
 //! # What is understood and not carried out yet
 //!
 //! - `retain` on a table: every access to it is refused.
-//! - `ddl` on a role: opens nothing.
 //! - Adding rows for a purpose that rests on consent: refused.
 
 mod column;
@@ -38,6 +39,7 @@ mod request;
 mod rules;
 mod set;
 mod source;
+mod structure;
 mod tables;
 mod validate;
 
@@ -55,3 +57,4 @@ pub use permit::{
 pub use report::{AccessReport, ColumnReport, RelationReport};
 pub use request::{AccessRequest, ColumnAccess, RelationAccess, Shape, Use, Verb};
 pub use set::PolicySet;
+pub use structure::{Change, Make, Structure};

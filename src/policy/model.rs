@@ -31,7 +31,7 @@ pub struct Role {
     pub country: String,
     /// Why information may leave for that country (POPIA s72); present wherever it is not South Africa.
     pub transfer_ground: Option<String>,
-    /// Whether the role may change the schema. Nothing is opened by it yet.
+    /// Whether the role may change the database's structure.
     pub ddl: bool,
     pub(super) place: Place,
 }

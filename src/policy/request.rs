@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Structure;
 use crate::catalog::{RelationName, TypeClass};
 
 /// What one statement asks for, on behalf of whom, and why. Made by the resolver.
@@ -17,6 +18,8 @@ pub struct AccessRequest {
     pub relations: Vec<RelationAccess>,
     /// What the statement as a whole looks like: `min_group` decides by it.
     pub shape: Shape,
+    /// What it does to the database's structure; `None` for a statement that only reads and writes rows.
+    pub structure: Option<Structure>,
 }
 
 /// One occurrence of a relation.
@@ -54,6 +57,8 @@ pub enum Verb {
     Update,
     /// Rows are removed.
     Delete,
+    /// Its structure is changed, or looked at: columns that are named must be open as they are.
+    Define,
 }
 
 /// One column of one occurrence.

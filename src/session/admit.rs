@@ -80,6 +80,9 @@ impl Session {
     /// Decides one statement; a refusal is in the log when this returns.
     pub(super) async fn judge(&mut self, text: &str) -> Result<Judged, Refusal> {
         let unrestricted = self.role.unrestricted.is_some();
+        if !unrestricted && let Err(refusal) = super::shared::settle(&self.catalog).await {
+            return Err(self.log_rejected(reject(refusal, sql::redact(text))).await);
+        }
         let stated = match sql::stated_purpose(text) {
             Ok(stated) => stated,
             Err(_) if unrestricted => None,
@@ -171,7 +174,8 @@ impl Session {
             | Effect::Fetch(_)
             | Effect::CloseCursor(_)
             | Effect::CopyIn
-            | Effect::CopyOut => Ok(()),
+            | Effect::CopyOut
+            | Effect::Define => Ok(()),
         }
     }
 
@@ -211,6 +215,9 @@ impl Session {
     ) -> Result<Option<Judged>, Refusal> {
         if prepared.decision.is_none() {
             return Ok(None);
+        }
+        if self.role.unrestricted.is_none() {
+            super::shared::settle(&self.catalog).await?;
         }
         let own = prepared.stated.then(|| prepared.scope.purpose.clone());
         let scope = self.scope_for(own.or(stated).as_deref())?;
@@ -298,7 +305,8 @@ impl Session {
             | Effect::Execute(_)
             | Effect::Fetch(_)
             | Effect::CopyIn
-            | Effect::CopyOut => Vec::new(),
+            | Effect::CopyOut
+            | Effect::Define => Vec::new(),
         }
     }
 }
@@ -335,7 +343,8 @@ fn leaves_purpose(effect: &Effect) -> bool {
         | Effect::Declare { .. }
         | Effect::Fetch(_)
         | Effect::CopyIn
-        | Effect::CopyOut => false,
+        | Effect::CopyOut
+        | Effect::Define => false,
     }
 }
 

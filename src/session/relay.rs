@@ -328,6 +328,9 @@ impl Session {
         self.copy_in = false;
         self.copy_out = false;
         self.ddl |= DDL.iter().any(|ddl| tag.starts_with(ddl));
+        if let Some(decision) = run.as_ref().and_then(|run| run.decision.as_ref()) {
+            self.ddl |= *decision.enforced.effect() == Effect::Define;
+        }
         if let Some(run) = run {
             let rows = if header.tag == b's' { Some(run.rows) } else { backend::rows_of(tag) };
             self.finished(&run, rows, None);
@@ -394,8 +397,10 @@ impl Session {
         }
         if self.ddl && status == Status::Idle {
             self.ddl = false;
+            // Before the client hears of it: no session decides by the older snapshot from here on.
+            self.catalog.outdated();
             let catalog = self.catalog.clone();
-            tokio::spawn(async move { super::shared::changed(&catalog).await });
+            tokio::spawn(async move { super::shared::settle(&catalog).await });
         }
         if !hidden {
             self.pass(header, body);

@@ -90,7 +90,8 @@ impl Settings {
             | Effect::Fetch(_)
             | Effect::CloseCursor(_)
             | Effect::CopyIn
-            | Effect::CopyOut => {}
+            | Effect::CopyOut
+            | Effect::Define => {}
         }
     }
 

@@ -10,6 +10,7 @@ use super::catalogs::Catalogs;
 use super::enforcer::{Enforce, Enforcer};
 use crate::audit::{AuditLog, SubjectKey};
 use crate::catalog::CatalogStore;
+use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::PolicySet;
 use crate::telemetry::Metrics;
 
@@ -96,7 +97,23 @@ pub(super) async fn refresh(catalog: &CatalogStore, seen: u64) -> bool {
     }
 }
 
-/// Reads the catalog again, because DDL passed.
+/// Waits until the catalog is newer than all DDL that passed.
+///
+/// # Errors
+/// 58030: it cannot be read, so that nothing can be decided by it.
+pub(super) async fn settle(catalog: &CatalogStore) -> Result<(), Refusal> {
+    catalog.settled().await.map_err(|error| {
+        tracing::warn!(%error, "the catalog could not be read again after a change of the database's structure");
+        Refusal::new(
+            Stage::Session,
+            SqlState::IO_ERROR,
+            "the database's structure has changed, and its catalog could not be read again",
+        )
+        .hint("try again; the operator's log says why")
+    })
+}
+
+/// Reads the catalog again, because time has passed.
 pub(super) async fn changed(catalog: &CatalogStore) {
     if let Err(error) = catalog.reload().await {
         tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");

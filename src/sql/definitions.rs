@@ -242,6 +242,7 @@ fn everything_of(relation: &Relation, context: &Context<'_>) -> AccessRequest {
             whole_row_write: false,
         }],
         shape: Shape::default(),
+        structure: None,
     }
 }
 

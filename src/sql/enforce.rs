@@ -3,6 +3,7 @@
 use sqlparser::ast::Statement;
 
 use super::enforced::refused;
+use super::lex::{self, Token};
 use super::parse::{Kind, Parsed};
 use super::resolve::{self, Carry, Resolved};
 use super::{Context, Effect, Enforced, Facts, Guard, Refused, ask, fresh, parse, render, rewrite, steer, witness};
@@ -47,6 +48,13 @@ fn decided(parsed: Parsed, effect: Effect, context: &Context<'_>) -> Result<Enfo
             governed.finish(text, effect)
         }
         Kind::Utility(utility) => steer::enforce(utility, &facts, effect, context),
+        Kind::Ddl(ddl) => {
+            let (resolved, edits, ddl) = resolve::define(*ddl, &facts, context).map_err(refused)?;
+            let governed = govern_resolved(resolved, context)?;
+            let query = ddl.query.is_some().then(|| render(&governed.statement));
+            let text = ddl.text(&edits, query.as_deref());
+            governed.finish(text, effect)
+        }
     }
 }
 
@@ -179,5 +187,10 @@ pub fn relay_unrestricted(text: &str, role: &Role) -> Result<Enforced, Box<Refus
     if ask::question(text).is_some() {
         return Ok(ask::unrestricted(role));
     }
-    Ok(observed(text, Effect::None, AccessReport::allow()))
+    // CREATE TABLE AS is answered as a SELECT is.
+    let creates = |tokens: Vec<Token>| {
+        tokens.iter().find(|token| token.kind != lex::Kind::Comment).is_some_and(|token| token.is_word("create"))
+    };
+    let effect = if lex::lex(text).is_ok_and(creates) { Effect::Define } else { Effect::None };
+    Ok(observed(text, effect, AccessReport::allow()))
 }

@@ -159,6 +159,8 @@ pub enum Effect {
     CopyIn,
     /// COPY ... TO STDOUT.
     CopyOut,
+    /// It may change the database's structure: once it lasts, the catalog is another.
+    Define,
 }
 
 /// A refusal with a report that holds its message.

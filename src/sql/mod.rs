@@ -4,6 +4,7 @@
 
 mod ask;
 mod builtins;
+mod ddl;
 mod definitions;
 mod dialect;
 mod enforce;
@@ -40,6 +41,7 @@ pub mod witness;
 use crate::catalog::Catalog;
 use crate::policy::PolicySet;
 
+pub use ddl::Ddl;
 pub use enforce::{enforce, relay_unrestricted};
 pub use enforced::{Effect, Enforced, Guard, Refused};
 pub use facts::Facts;

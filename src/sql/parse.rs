@@ -4,6 +4,7 @@ use sqlparser::ast::{Expr, Statement};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token as Out;
 
+use super::ddl::{self, Ddl};
 use super::dialect::Postgres;
 use super::facts::Facts;
 use super::lex::{self, Token, lex_with};
@@ -41,6 +42,8 @@ pub enum Kind {
     Statement(Box<Statement>),
     /// What steers the session, some with a statement inside.
     Utility(Utility),
+    /// What changes the database's structure.
+    Ddl(Box<Ddl>),
 }
 
 /// Depth that sqlparser may recurse to; our own limits hold before.
@@ -68,13 +71,24 @@ pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
     if tokens.is_empty() {
         return Ok(Parsed { kind: Kind::Empty, facts: Facts::default() });
     }
-    let (kind, rendered) = match utility::read(&tokens) {
-        Some(utility) => {
+    if let Some(ddl) = ddl::select_into(text, &tokens) {
+        let ddl = ddl?;
+        let query = ddl.query.as_ref().map(|(_, query)| render::render(query)).unwrap_or_default();
+        let facts = witness::gate_into(text, &query)?;
+        return Ok(Parsed { kind: Kind::Ddl(Box::new(ddl)), facts });
+    }
+    let (kind, rendered) = match (utility::read(&tokens), ddl::read(text, &tokens)) {
+        (Some(utility), _) => {
             let utility = utility?;
             let rendered = utility::render_utility(&utility);
             (Kind::Utility(utility), rendered)
         }
-        None => {
+        (None, Some(ddl)) => {
+            let ddl = ddl?;
+            let rendered = ddl.render();
+            (Kind::Ddl(Box::new(ddl)), rendered)
+        }
+        (None, None) => {
             let statement = statement(&tokens)?;
             let rendered = render::render(&statement);
             (Kind::Statement(Box::new(statement)), rendered)
@@ -85,6 +99,8 @@ pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
     let mut seen = Facts::default();
     match &kind {
         Kind::Empty => {}
+        // PostgreSQL's tree is the one that is walked: what the walk meets is held to it there.
+        Kind::Ddl(_) => return Ok(Parsed { kind, facts }),
         Kind::Statement(statement) => seen::seen(&**statement, &mut seen),
         Kind::Utility(utility) => utility::seen(utility, &mut seen),
     }

@@ -19,6 +19,7 @@ use crate::wire::copy_rows::{CopyForm, CopyFormat};
 pub(super) fn effect(parsed: &Parsed) -> Effect {
     match parsed.kind() {
         Kind::Empty | Kind::Statement(_) => Effect::None,
+        Kind::Ddl(_) => Effect::Define,
         Kind::Utility(utility) => utility_effect(utility),
     }
 }

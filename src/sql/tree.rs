@@ -49,6 +49,21 @@ impl Tree {
         }
     }
 
+    /// The node with nothing in that field.
+    pub(super) fn without(self, name: &str) -> Self {
+        match self {
+            Self::Node(node, mut fields) => {
+                for (field, value) in &mut fields {
+                    if *field == name {
+                        *value = Self::Nothing;
+                    }
+                }
+                Self::Node(node, fields)
+            }
+            other => other,
+        }
+    }
+
     /// The items of a list; empty for anything else.
     pub(super) fn items(&self) -> &[Tree] {
         match self {

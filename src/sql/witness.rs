@@ -20,6 +20,23 @@ pub(super) fn gate(text: &str, rendered: &str) -> Result<Facts, Refusal> {
     facts(&asked)
 }
 
+/// The same for SELECT INTO, where the AST is that of the query without INTO.
+///
+/// # Errors
+/// As [`gate`].
+pub(super) fn gate_into(text: &str, rendered: &str) -> Result<Facts, Refusal> {
+    let asked = tree(text)?;
+    let into = asked.field("into_clause").clone();
+    let asked = asked.without("into_clause");
+    let understood = tree(rendered).map_err(|_| two_ways())?;
+    if asked != understood {
+        return Err(two_ways());
+    }
+    let mut facts = facts(&asked)?;
+    collect(&into, &mut facts)?;
+    Ok(facts)
+}
+
 /// Holds a rewritten text to what the rewrite meant: exactly one statement, with exactly the relations, functions and
 /// columns expected.
 ///
@@ -44,6 +61,19 @@ fn two_ways() -> Refusal {
 
 /// The tree of the one statement in `text`.
 pub(super) fn tree(text: &str) -> Result<Tree, Refusal> {
+    let statement = statement(text)?;
+    Tree::of(&statement).ok_or_else(|| Refusal::internal(Stage::Witness))
+}
+
+/// The one statement in `text` as PostgreSQL's grammar has it, with the places of names.
+///
+/// # Errors
+/// 42601 where it is not exactly one statement of PostgreSQL's.
+pub(super) fn node(text: &str) -> Result<pg_query::NodeEnum, Refusal> {
+    statement(text)?.node.ok_or_else(|| Refusal::internal(Stage::Witness))
+}
+
+fn statement(text: &str) -> Result<pg_query::Node, Refusal> {
     // The binding derives summaries from the tree with code that may panic on forms it does not know.
     let parsed = catch_unwind(|| pg_query::parse(text, 0)).map_err(|_| Refusal::internal(Stage::Witness))?;
     let parsed =
@@ -51,8 +81,7 @@ pub(super) fn tree(text: &str) -> Result<Tree, Refusal> {
     let [statement] = parsed.protobuf.stmts.as_slice() else {
         return Err(Refusal::syntax(Stage::Witness, "the text is not exactly one statement"));
     };
-    let tree = statement.stmt.as_ref().and_then(|statement| Tree::of(statement.as_ref()));
-    tree.ok_or_else(|| Refusal::internal(Stage::Witness))
+    statement.stmt.as_deref().cloned().ok_or_else(|| Refusal::internal(Stage::Witness))
 }
 
 /// What a tree refers to, by the rules of [`Facts`].
@@ -76,8 +105,9 @@ fn collect(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
                 "ColumnRef" => {
                     facts.add_column(tree.field("fields").items().iter().map(part).collect::<Result<_, _>>()?)
                 }
-                "IntoClause" => {
-                    return Err(Refusal::unsupported(Stage::Witness, "a table cannot be made from a query here"));
+                "SelectStmt" if *tree.field("into_clause") != Tree::Nothing => {
+                    return Err(Refusal::unsupported(Stage::Witness, "a table cannot be made from a query here")
+                        .hint("write it as `CREATE TABLE name AS SELECT ..`"));
                 }
                 _ => {}
             }

@@ -84,7 +84,7 @@ fn stand() -> &'static Stand {
         let contact = |more: &str| {
             values(&format!("SELECT email FROM people {more} UNION ALL SELECT nick FROM people {more}"))
         };
-        let canaries = [("agent", contact("")), ("market", contact("WHERE id > 5")), ("stats", contact("")), ("stranger", contact(""))];
+        let canaries = [("agent", contact("")), ("market", contact("WHERE id > 5")), ("stats", contact("")), ("stranger", contact("")), ("owner", contact(""))];
         let canaries = canaries
             .into_iter()
             .map(|(login, own)| {

@@ -1,5 +1,5 @@
 -- Every protected value is a canary: a string or number that occurs nowhere else.
-CREATE ROLE agent LOGIN; CREATE ROLE market LOGIN; CREATE ROLE stats LOGIN; CREATE ROLE stranger LOGIN;
+CREATE ROLE agent LOGIN; CREATE ROLE market LOGIN; CREATE ROLE stats LOGIN; CREATE ROLE stranger LOGIN; CREATE ROLE owner LOGIN SUPERUSER;
 CREATE SCHEMA privacy; CREATE SCHEMA other; CREATE SCHEMA "Odd ""Schema";
 CREATE TYPE public.mood AS ENUM ('calm', 'cross');
 CREATE TYPE public.address AS (street text, zip text);

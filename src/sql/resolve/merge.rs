@@ -51,7 +51,7 @@ impl Resolver<'_> {
             match verb {
                 Verb::Insert => targets.insert = more,
                 Verb::Update => targets.update = more,
-                Verb::Select | Verb::Delete => {}
+                Verb::Select | Verb::Delete | Verb::Define => {}
             }
         }
         let both: Vec<Source> = std::iter::once(target.clone()).chain(sources.iter().cloned()).collect();

@@ -7,6 +7,7 @@
 
 mod carry;
 mod copy;
+mod define;
 mod expr;
 mod from;
 mod function;
@@ -29,12 +30,13 @@ use sqlparser::ast::{Expr, Statement};
 use super::{Context, Facts, limits};
 use crate::catalog::{Relation, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
-use crate::policy::{AccessRequest, ColumnAccess, Lineage, RelationAccess, Shape, Use, Verb};
+use crate::policy::{AccessRequest, ColumnAccess, Lineage, RelationAccess, Shape, Structure, Use, Verb};
 
 use carry::Carrying;
 pub use carry::HIDDEN;
 pub(super) use carry::{Carrier, CarrierId, Carry, Leaf, LeafSource, leaf_mark};
 pub(super) use copy::{copy_in, copy_out};
+pub(super) use define::define;
 pub(super) use from::is_constant;
 pub(super) use group::GROUP_MARK;
 pub(super) use implied::check_values;
@@ -151,6 +153,10 @@ pub(super) struct Resolved {
     pub(super) copied: bool,
     /// Names of columns that USING or NATURAL compares; `*` where a join gives its columns other names.
     pub(super) merged: BTreeSet<String>,
+    /// What it does to the database's structure.
+    pub(super) structure: Option<Structure>,
+    /// It is only written down, and governed when it is used: the query of a view.
+    pub(super) definition: bool,
 }
 
 /// Resolves one statement against PostgreSQL's own reading of it.
@@ -278,6 +284,8 @@ impl<'a> Resolver<'a> {
             copied: self.copied,
             carriers: self.carriers,
             merged: self.merged,
+            structure: None,
+            definition: false,
         }
     }
 
@@ -323,6 +331,7 @@ pub(super) fn request(resolved: &Resolved, context: &Context<'_>) -> AccessReque
         today: context.today,
         relations: resolved.occurrences.iter().map(|occurrence| relation_access(occurrence, context)).collect(),
         shape: resolved.shape,
+        structure: resolved.structure.clone(),
     }
 }
 

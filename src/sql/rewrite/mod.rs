@@ -56,7 +56,6 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     let Resolved {
         mut statement,
         occurrences,
-        shape: _,
         meant,
         system,
         unsafe_predicates,
@@ -64,6 +63,8 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
         top,
         merged,
         copied,
+        definition,
+        ..
     } = resolved;
     if permit.relations().len() != occurrences.len() {
         return Err(Refusal::internal(Stage::Rewrite));
@@ -95,10 +96,13 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
         plan,
         context,
         fence: unsafe_predicates,
+        definition,
         expected: meant,
         fault: None,
     };
-    rewriter.hold_groups(&mut statement)?;
+    if !definition {
+        rewriter.hold_groups(&mut statement)?;
+    }
     let _ = VisitMut::visit(&mut statement, &mut rewriter);
     let Rewriter { expected, fault, .. } = rewriter;
     match fault {
@@ -150,6 +154,8 @@ struct Rewriter<'a> {
     plan: Plan,
     context: &'a Context<'a>,
     fence: bool,
+    /// Nothing is masked or filtered: it is governed when it is used.
+    definition: bool,
     expected: Facts,
     fault: Option<Fail>,
 }
@@ -225,6 +231,7 @@ impl Rewriter<'_> {
         let Some(id) = marked_id(name) else { return self.system(factor) };
         let (occurrence, obligation) = self.get(id)?;
         let (replaced, facts) = match obligation {
+            _ if self.definition => derived::open(occurrence, factor)?,
             RelationObligation::Open { .. } => derived::open(occurrence, factor)?,
             RelationObligation::Governed { .. } => {
                 let hidden = self.plan.within(id);
@@ -293,7 +300,7 @@ impl Rewriter<'_> {
             }
             None => true,
         });
-        for id in marks {
+        for id in marks.into_iter().filter(|_| !self.definition) {
             let (occurrence, obligation) = self.get(id)?;
             let RelationObligation::Governed { columns, .. } = obligation else { continue };
             let mut more = Vec::new();
@@ -326,7 +333,7 @@ impl Rewriter<'_> {
         let Some((id, number)) = numbers else { return Err(Refusal::internal(Stage::Rewrite)) };
         let (occurrence, obligation) = self.get(id)?;
         let lookup = occurrence.lookups.get(number).ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
-        if derived::is_lookup(obligation, &lookup.column) {
+        if !self.definition && derived::is_lookup(obligation, &lookup.column) {
             Ok(Expr::Value(Value::Boolean(true).into()))
         } else {
             let written = lookup.written.clone();

@@ -1,0 +1,319 @@
+//! Statements that change the database's structure: which relations they touch, what they look at in them, and what they
+//! make of names.
+//!
+//! The walk is over PostgreSQL's own tree. A place of it that the walk does not know is a refusal: each kind of statement
+//! and command is named, and what the tree refers to must be what the walk met.
+
+mod alter;
+mod expr;
+mod names;
+mod table;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    AlterObjectSchemaStmt, CommentStmt, CreateTableAsStmt, DropBehavior, DropStmt, GrantStmt, GrantTargetType,
+    IndexStmt, IntoClause, Node, ObjectType, RangeVar, RenameStmt, TruncateStmt, VacuumStmt, ViewStmt,
+};
+use sqlparser::ast::{Ident, Statement};
+
+use super::{Fail, OccurrenceId, Resolved, Resolver, unsupported};
+use crate::catalog::{RelationName, quote_ident, quote_literal};
+use crate::error::{Refusal, Stage};
+use crate::policy::{Change, Make, Shape, Structure, Use};
+use crate::sql::ddl::{Ddl, Edits};
+use crate::sql::{Context, Facts};
+
+/// Resolves a statement that changes the structure; gives the names that are written instead of the client's.
+///
+/// # Errors
+/// As [`super::resolve`].
+pub(in crate::sql) fn define(ddl: Ddl, witness: &Facts, context: &Context<'_>) -> Result<(Resolved, Edits, Ddl), Fail> {
+    let mut ddl = ddl;
+    let query = ddl.query.as_mut().map(|(_, statement)| statement.as_ref().clone());
+    let mut define = Define {
+        resolver: Resolver::new(context),
+        ddl: &ddl,
+        edits: Edits::default(),
+        structure: Structure::default(),
+    };
+    let mut statement = query.unwrap_or(Statement::UNLISTEN { channel: Ident::new("*") });
+    define.statement(&ddl.node, &mut statement)?;
+    let Define { resolver, edits, mut structure, .. } = define;
+    witness.agrees(&resolver.seen)?;
+    structure.consents = beneath_consents(context);
+    let definition = matches!(ddl.node, NodeEnum::ViewStmt(_));
+    let shape = Shape { grouped: !resolver.may_fail && resolver.is_grouped(&statement) };
+    let mut resolved = resolver.resolved(statement, shape);
+    resolved.structure = Some(structure);
+    resolved.definition = definition;
+    Ok((resolved, edits, ddl))
+}
+
+/// What the table of consents is made or part of.
+fn beneath_consents(context: &Context<'_>) -> Vec<RelationName> {
+    let catalog = context.catalog;
+    let consents = context.policies.listed_consent().and_then(|consent| catalog.relation(consent.table));
+    let Some(consents) = consents else { return Vec::new() };
+    let lineage = crate::policy::Lineage::of(catalog, consents.oid);
+    lineage.ancestors.into_iter().chain(lineage.reaches).collect()
+}
+
+/// The walk's state.
+struct Define<'r, 'a> {
+    resolver: Resolver<'a>,
+    ddl: &'r Ddl,
+    edits: Edits,
+    structure: Structure,
+}
+
+impl Define<'_, '_> {
+    fn statement(&mut self, node: &NodeEnum, query: &mut Statement) -> Result<(), Fail> {
+        match node {
+            NodeEnum::CreateStmt(create) => self.create_table(create),
+            NodeEnum::CreateTableAsStmt(create) => self.create_table_as(create, query),
+            NodeEnum::ViewStmt(view) => self.view(view, query),
+            NodeEnum::IndexStmt(index) => self.index(index),
+            NodeEnum::CreateSeqStmt(create) => self.made(create.sequence.as_ref(), false),
+            NodeEnum::AlterSeqStmt(alter) => self.touched(alter.sequence.as_ref()),
+            NodeEnum::AlterTableStmt(alter) => self.alter(alter),
+            NodeEnum::RenameStmt(rename) => self.rename(rename),
+            NodeEnum::AlterObjectSchemaStmt(alter) => self.set_schema(alter),
+            NodeEnum::DropStmt(drop) => self.drop(drop),
+            NodeEnum::TruncateStmt(truncate) => self.truncate(truncate),
+            NodeEnum::VacuumStmt(vacuum) => self.vacuum(vacuum),
+            NodeEnum::LockStmt(lock) => lock.relations.iter().try_for_each(|node| self.range(node).map(drop)),
+            NodeEnum::CommentStmt(comment) => self.comment(comment),
+            NodeEnum::GrantStmt(grant) => self.grant(grant),
+            NodeEnum::CreateSchemaStmt(create) if create.schema_elts.is_empty() => Ok(()),
+            NodeEnum::CreateSchemaStmt(_) => Err(unsupported("CREATE SCHEMA with statements inside")),
+            NodeEnum::CreateEnumStmt(_) | NodeEnum::AlterEnumStmt(_) => Ok(()),
+            NodeEnum::CreateDomainStmt(domain) => self.domain(domain),
+            NodeEnum::ReindexStmt(reindex) => match &reindex.relation {
+                Some(relation) => self.touched(Some(relation)),
+                None => Err(unsupported("REINDEX of a schema or database")),
+            },
+            NodeEnum::RefreshMatViewStmt(refresh) => self.touched(refresh.relation.as_ref()),
+            NodeEnum::ClusterStmt(cluster) => match &cluster.relation {
+                Some(relation) => self.touched(Some(relation)),
+                None => Ok(()),
+            },
+            // The parser lets no other kind through.
+            _ => Err(self.ddl.refused_kind()),
+        }
+    }
+
+    fn create_table_as(&mut self, create: &CreateTableAsStmt, query: &mut Statement) -> Result<(), Fail> {
+        let CreateTableAsStmt { query: _, into, objtype: _, is_select_into: _, if_not_exists: _ } = create;
+        let Some(into) = into else { return Err(unsupported("this form of a table from a query")) };
+        let IntoClause {
+            rel,
+            col_names: _,
+            access_method: _,
+            options: _,
+            on_commit: _,
+            table_space_name: _,
+            view_query: _,
+            skip_data: _,
+        } = into.as_ref();
+        self.made(rel.as_ref(), true)?;
+        self.resolver.statement(query).map(drop)
+    }
+
+    fn view(&mut self, view: &ViewStmt, query: &mut Statement) -> Result<(), Fail> {
+        let ViewStmt { view, aliases: _, query: _, replace: _, options: _, with_check_option: _ } = view;
+        self.made(view.as_ref(), true)?;
+        self.resolver.statement(query).map(drop)
+    }
+
+    fn index(&mut self, index: &IndexStmt) -> Result<(), Fail> {
+        let id = self.existing(index.relation.as_ref())?;
+        let mut looked = Vec::new();
+        for node in &index.index_params {
+            // Where nothing can fail on a value, nothing is told of it.
+            self.index_element(node, index.unique, &mut looked)?;
+        }
+        self.scalar(index.where_clause.as_deref(), &mut looked)?;
+        self.change(id, Change::Alter);
+        self.looks(id, &[], looked)
+    }
+
+    fn rename(&mut self, rename: &RenameStmt) -> Result<(), Fail> {
+        let RenameStmt {
+            rename_type,
+            relation_type: _,
+            relation,
+            object: _,
+            subname,
+            newname,
+            behavior: _,
+            missing_ok: _,
+        } = rename;
+        match ObjectType::try_from(*rename_type) {
+            Ok(
+                ObjectType::ObjectTable
+                | ObjectType::ObjectView
+                | ObjectType::ObjectMatview
+                | ObjectType::ObjectIndex
+                | ObjectType::ObjectSequence,
+            ) => {
+                let id = self.existing(relation.as_ref())?;
+                let to = RelationName::new(self.name_of(id)?.schema, newname);
+                self.change(id, Change::Move(to));
+                Ok(())
+            }
+            Ok(ObjectType::ObjectColumn) => {
+                let id = self.existing(relation.as_ref())?;
+                self.column(id, subname)?;
+                self.change(id, Change::RenameColumn { from: subname.clone(), to: newname.clone() });
+                Ok(())
+            }
+            Ok(ObjectType::ObjectTabconstraint) => {
+                let id = self.existing(relation.as_ref())?;
+                self.change(id, Change::Alter);
+                Ok(())
+            }
+            _ => Err(self.ddl.refused_kind()),
+        }
+    }
+
+    fn set_schema(&mut self, alter: &AlterObjectSchemaStmt) -> Result<(), Fail> {
+        let AlterObjectSchemaStmt { object_type, relation, object: _, newschema, missing_ok: _ } = alter;
+        match ObjectType::try_from(*object_type) {
+            Ok(
+                ObjectType::ObjectTable
+                | ObjectType::ObjectView
+                | ObjectType::ObjectMatview
+                | ObjectType::ObjectSequence,
+            ) => {
+                let id = self.existing(relation.as_ref())?;
+                names::own_schema(newschema)?;
+                let to = RelationName::new(newschema, self.name_of(id)?.name);
+                self.change(id, Change::Move(to));
+                Ok(())
+            }
+            _ => Err(self.ddl.refused_kind()),
+        }
+    }
+
+    fn drop(&mut self, drop: &DropStmt) -> Result<(), Fail> {
+        let DropStmt { objects, remove_type, behavior, missing_ok, concurrent } = drop;
+        let (kind, relations) = match ObjectType::try_from(*remove_type) {
+            Ok(ObjectType::ObjectTable) => ("TABLE", true),
+            Ok(ObjectType::ObjectIndex) => ("INDEX", true),
+            Ok(ObjectType::ObjectSequence) => ("SEQUENCE", true),
+            Ok(ObjectType::ObjectView) => ("VIEW", true),
+            Ok(ObjectType::ObjectMatview) => ("MATERIALIZED VIEW", true),
+            Ok(ObjectType::ObjectSchema | ObjectType::ObjectType | ObjectType::ObjectDomain) => ("", false),
+            _ => return Err(self.ddl.refused_kind()),
+        };
+        let cascade = *behavior == DropBehavior::DropCascade as i32;
+        if !relations {
+            // What else it would take away is not known here.
+            return if cascade { Err(unsupported("DROP of a schema or type with CASCADE")) } else { Ok(()) };
+        }
+        let mut written = Vec::new();
+        for object in objects {
+            written.push(self.dropped(object, *missing_ok)?.to_sql());
+        }
+        let word = |set: bool, word: &'static str| if set { word } else { "" };
+        let text = format!(
+            "DROP {kind}{}{} {}{}",
+            word(*concurrent, " CONCURRENTLY"),
+            word(*missing_ok, " IF EXISTS"),
+            written.join(", "),
+            word(cascade, " CASCADE")
+        );
+        self.edits.whole(text);
+        Ok(())
+    }
+
+    fn truncate(&mut self, truncate: &TruncateStmt) -> Result<(), Fail> {
+        let TruncateStmt { relations, restart_seqs: _, behavior } = truncate;
+        if *behavior == DropBehavior::DropCascade as i32 {
+            return Err(unsupported("TRUNCATE with CASCADE"));
+        }
+        for relation in relations {
+            let id = self.range(relation)?;
+            self.change(id, Change::Empty);
+        }
+        Ok(())
+    }
+
+    fn vacuum(&mut self, vacuum: &VacuumStmt) -> Result<(), Fail> {
+        for node in &vacuum.rels {
+            match &node.node {
+                Some(NodeEnum::VacuumRelation(relation)) => self.touched(relation.relation.as_ref())?,
+                Some(_) | None => return Err(unsupported("this form of VACUUM or ANALYZE")),
+            }
+        }
+        Ok(())
+    }
+
+    fn comment(&mut self, comment: &CommentStmt) -> Result<(), Fail> {
+        let CommentStmt { objtype, object, comment } = comment;
+        let kind = match ObjectType::try_from(*objtype) {
+            Ok(ObjectType::ObjectTable) => "TABLE",
+            Ok(ObjectType::ObjectColumn) => "COLUMN",
+            Ok(ObjectType::ObjectView) => "VIEW",
+            Ok(ObjectType::ObjectMatview) => "MATERIALIZED VIEW",
+            Ok(ObjectType::ObjectIndex) => "INDEX",
+            Ok(ObjectType::ObjectSequence) => "SEQUENCE",
+            Ok(ObjectType::ObjectSchema) => return Ok(()),
+            _ => return Err(self.ddl.refused_kind()),
+        };
+        let mut parts = names::strings(object.as_deref())?;
+        let column = if kind == "COLUMN" { parts.pop() } else { None };
+        let (id, relation) = self.by_parts(&parts)?;
+        if let Some(column) = &column {
+            self.column(id, column)?;
+        }
+        let column = column.map(|column| format!(".{}", quote_ident(&column))).unwrap_or_default();
+        let text = if comment.is_empty() { "NULL".to_owned() } else { quote_literal(comment) };
+        self.edits.whole(format!("COMMENT ON {kind} {}{column} IS {text}", relation.to_sql()));
+        Ok(())
+    }
+
+    fn grant(&mut self, grant: &GrantStmt) -> Result<(), Fail> {
+        if GrantTargetType::try_from(grant.targtype) != Ok(GrantTargetType::AclTargetObject) {
+            return Err(unsupported("GRANT on everything in a schema, or by default"));
+        }
+        match ObjectType::try_from(grant.objtype) {
+            Ok(ObjectType::ObjectTable | ObjectType::ObjectSequence) => {
+                grant.objects.iter().try_for_each(|node| self.range(node).map(drop))
+            }
+            Ok(ObjectType::ObjectSchema | ObjectType::ObjectType | ObjectType::ObjectDomain) => Ok(()),
+            _ => Err(self.ddl.refused_kind()),
+        }
+    }
+
+    /// A relation that is only named.
+    fn touched(&mut self, range: Option<&RangeVar>) -> Result<(), Fail> {
+        self.existing(range).map(|_| ())
+    }
+
+    fn range(&mut self, node: &Node) -> Result<OccurrenceId, Fail> {
+        match &node.node {
+            Some(NodeEnum::RangeVar(range)) => self.existing(Some(range)),
+            Some(_) | None => Err(Refusal::internal(Stage::Resolve)),
+        }
+    }
+
+    fn change(&mut self, id: OccurrenceId, change: Change) {
+        self.structure.changes.push((id, change));
+    }
+
+    fn make(&mut self, name: RelationName, from_query: bool) {
+        self.structure.makes.push(Make { name, from_query });
+    }
+
+    /// Every row's values of these columns are looked at; `new` are columns that this statement makes.
+    fn looks(&mut self, id: OccurrenceId, new: &[String], columns: Vec<String>) -> Result<(), Fail> {
+        for column in columns.into_iter().filter(|column| !new.contains(column)) {
+            self.column(id, &column)?;
+            if let Some(occurrence) = self.resolver.occurrences.get_mut(id) {
+                occurrence.mark(&column, Use::Filter);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! Names in statements that change the structure: written in full, by the search path as PostgreSQL has it.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{Node, RangeVar};
+
+use super::Define;
+use crate::catalog::{RelationName, quote_ident};
+use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::{Change, Verb};
+use crate::sql::resolve::from::Called;
+use crate::sql::resolve::{Fail, OccurrenceId, no_relation, unsupported};
+use crate::sql::system;
+
+impl Define<'_, '_> {
+    /// A relation that is there.
+    pub(super) fn existing(&mut self, range: Option<&RangeVar>) -> Result<OccurrenceId, Fail> {
+        let (schema, table) = self.written(range)?;
+        let id = self.found(schema.as_deref(), &table)?;
+        let name = self.name_of(id)?;
+        self.write(range, &name)?;
+        Ok(id)
+    }
+
+    /// A relation that is made.
+    pub(super) fn made(&mut self, range: Option<&RangeVar>, from_query: bool) -> Result<(), Fail> {
+        let (schema, table) = self.written(range)?;
+        let name = self.new_name(schema, table)?;
+        self.write(range, &name)?;
+        self.make(name, from_query);
+        Ok(())
+    }
+
+    /// A relation by the parts of its name, as DROP and COMMENT have it.
+    pub(super) fn by_parts(&mut self, parts: &[String]) -> Result<(OccurrenceId, RelationName), Fail> {
+        let (schema, table) = split(parts)?;
+        let id = self.found(schema, table)?;
+        Ok((id, self.name_of(id)?))
+    }
+
+    /// A relation that is dropped, if it is there.
+    pub(super) fn dropped(&mut self, object: &Node, missing_ok: bool) -> Result<RelationName, Fail> {
+        let parts = strings(Some(object))?;
+        match self.by_parts(&parts) {
+            Ok((id, name)) => {
+                self.change(id, Change::Drop);
+                Ok(name)
+            }
+            Err(refusal) if missing_ok && refusal.sqlstate == SqlState::UNDEFINED_TABLE => {
+                let (schema, table) = split(&parts)?;
+                self.new_name(schema.map(str::to_owned), table.to_owned())
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    fn found(&mut self, schema: Option<&str>, table: &str) -> Result<OccurrenceId, Fail> {
+        match self.resolver.called(schema, table)? {
+            Called::System(name) => Err(Refusal::new(
+                Stage::Resolve,
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("the structure of system relation `{name}` may not be changed"),
+            )),
+            Called::Relation(relation) => Ok(self.resolver.occurs(&relation, table, Verb::Define)),
+        }
+    }
+
+    /// Schema and name as they are written, counted among what the walk met.
+    fn written(&mut self, range: Option<&RangeVar>) -> Result<(Option<String>, String), Fail> {
+        let Some(range) = range else { return Err(Refusal::internal(Stage::Resolve)) };
+        let RangeVar { catalogname, schemaname, relname, inh: _, relpersistence, alias, location: _ } = range;
+        if !catalogname.is_empty() || alias.is_some() {
+            return Err(unsupported("a table name with a database or an alias"));
+        }
+        if relpersistence == "t" {
+            return Err(temporary());
+        }
+        let schema = (!schemaname.is_empty()).then(|| schemaname.clone());
+        self.resolver.seen.add_relation(schema.clone(), relname.clone());
+        Ok((schema, relname.clone()))
+    }
+
+    fn write(&mut self, range: Option<&RangeVar>, name: &RelationName) -> Result<(), Fail> {
+        let Some(range) = range else { return Err(Refusal::internal(Stage::Resolve)) };
+        let mut parts = vec![range.schemaname.clone(), range.relname.clone()];
+        parts.retain(|part| !part.is_empty());
+        if !self.ddl.name_at(&mut self.edits, range.location, &parts, name.to_sql()) {
+            return Err(unsupported("a name in this place"));
+        }
+        self.resolver.meant.add_relation(Some(name.schema.clone()), name.name.clone());
+        Ok(())
+    }
+
+    /// Where a new relation goes: the schema that is written, else the first of the search path that is there.
+    fn new_name(&self, schema: Option<String>, table: String) -> Result<RelationName, Fail> {
+        let context = self.resolver.context;
+        let schema = match schema {
+            Some(schema) => schema,
+            None => context
+                .search_path
+                .iter()
+                .find(|schema| context.catalog.has_schema(schema) || schema.starts_with("pg_temp"))
+                .cloned()
+                .ok_or_else(|| {
+                    Refusal::new(
+                        Stage::Resolve,
+                        SqlState::UNDEFINED_OBJECT,
+                        "no schema of the search path is there to create in",
+                    )
+                })?,
+        };
+        own_schema(&schema)?;
+        Ok(RelationName::new(schema, table))
+    }
+
+    pub(super) fn name_of(&self, id: OccurrenceId) -> Result<RelationName, Fail> {
+        let occurrence = self.resolver.occurrences.get(id);
+        occurrence.map(|occurrence| occurrence.relation.name.clone()).ok_or_else(|| Refusal::internal(Stage::Resolve))
+    }
+
+    /// Whether the relation has the column.
+    pub(super) fn column(&self, id: OccurrenceId, column: &str) -> Result<(), Fail> {
+        let relation = self.resolver.occurrences.get(id).map(|occurrence| &occurrence.relation);
+        match relation {
+            Some(relation) if relation.column(column).is_some() => Ok(()),
+            Some(relation) => Err(Refusal::new(
+                Stage::Resolve,
+                SqlState::UNDEFINED_COLUMN,
+                format!("column `{column}` of relation `{}` does not exist", relation.name),
+            )),
+            None => Err(Refusal::internal(Stage::Resolve)),
+        }
+    }
+}
+
+/// Nothing is made in the system's schemas, nor in a session's own: what stands there is no part of the catalog.
+pub(super) fn own_schema(schema: &str) -> Result<(), Fail> {
+    if schema.starts_with("pg_temp") {
+        return Err(temporary());
+    }
+    if system::is_system_schema(schema) {
+        return Err(Refusal::new(
+            Stage::Resolve,
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            format!("nothing may be made in schema `{schema}`"),
+        ));
+    }
+    Ok(())
+}
+
+fn temporary() -> Fail {
+    unsupported("a temporary table")
+        .detail("it belongs to one session alone: neither the catalog nor a policy knows what stands in it")
+        .hint("use WITH, a subquery, or a cursor")
+}
+
+fn split(parts: &[String]) -> Result<(Option<&str>, &str), Fail> {
+    match parts {
+        [table] => Ok((None, table)),
+        [schema, table] => Ok((Some(schema), table)),
+        [] => Err(no_relation("")),
+        _ => Err(unsupported("a table name with a database")),
+    }
+}
+
+/// The strings of a list, as dotted names stand in the tree.
+pub(super) fn strings(node: Option<&Node>) -> Result<Vec<String>, Fail> {
+    match node.and_then(|node| node.node.as_ref()) {
+        Some(NodeEnum::List(list)) => list.items.iter().map(string).collect(),
+        Some(NodeEnum::String(string)) => Ok(vec![string.sval.clone()]),
+        Some(_) | None => Err(unsupported("a name in this place")),
+    }
+}
+
+/// One string of the tree.
+pub(super) fn string(node: &Node) -> Result<String, Fail> {
+    match &node.node {
+        Some(NodeEnum::String(string)) => Ok(string.sval.clone()),
+        Some(_) | None => Err(unsupported("a name in this place")),
+    }
+}
+
+/// A dotted name in double quotes.
+pub(super) fn full(parts: &[String]) -> String {
+    parts.iter().map(|part| quote_ident(part)).collect::<Vec<_>>().join(".")
+}
