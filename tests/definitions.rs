@@ -109,6 +109,7 @@ fn no_system_relation_gives_a_constant_of_a_closed_table_away() {
         )
         .unwrap();
     let mut client = proxy.login("support", &[]);
+    client.stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
     let (mut leaking, mut answered, mut refused) = (Vec::new(), 0, 0);
     for relation in relations.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let name = relation.rsplit('.').next().unwrap();

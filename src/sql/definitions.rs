@@ -24,6 +24,8 @@ const FIRST_OWN: Oid = 16384;
 enum Treatment {
     /// NULL unless the relation is open: whose oid the SQL gives.
     Value(&'static str),
+    /// A number: the same, but that one of at most two digits stays.
+    Number(&'static str),
     /// A tree: the same, but that it stays where its constants are small.
     Tree(&'static str),
     /// A tree that belongs to a column: relation and number.
@@ -38,7 +40,7 @@ enum Treatment {
     Never,
 }
 
-use Treatment::{Default, DefaultText, Never, OfColumn, Text, Tree, Value};
+use Treatment::{Default, DefaultText, Never, Number, OfColumn, Text, Tree, Value};
 
 /// No relation that could be open.
 const NONE: &str = "NULL::pg_catalog.oid";
@@ -90,8 +92,8 @@ const COLUMNS: &[(&str, &str, &str, Treatment)] = &[
     ("pg_catalog", "pg_seclabel", "label", Never),
     ("pg_catalog", "pg_seclabels", "label", Never),
     ("pg_catalog", "pg_shseclabel", "label", Never),
-    ("pg_catalog", "pg_sequence", "seqstart", Value("r.seqrelid")),
-    ("pg_catalog", "pg_sequences", "start_value", Value(BY_NAME[3])),
+    ("pg_catalog", "pg_sequence", "seqstart", Number("r.seqrelid")),
+    ("pg_catalog", "pg_sequences", "start_value", Number(BY_NAME[3])),
     ("pg_catalog", "pg_sequences", "last_value", Value(BY_NAME[3])),
     ("pg_catalog", "pg_foreign_server", "srvoptions", Never),
     ("pg_catalog", "pg_foreign_table", "ftoptions", Never),
@@ -111,7 +113,7 @@ const COLUMNS: &[(&str, &str, &str, Treatment)] = &[
     ("information_schema", "views", "view_definition", Text(BY_TABLE)),
     ("information_schema", "triggers", "action_condition", Text(BY_EVENT)),
     ("information_schema", "triggers", "action_statement", Text(BY_EVENT)),
-    ("information_schema", "sequences", "start_value", Value(BY_SEQUENCE)),
+    ("information_schema", "sequences", "start_value", Number(BY_SEQUENCE)),
     ("information_schema", "routines", "routine_definition", Never),
     ("information_schema", "parameters", "parameter_default", Text(NONE)),
     ("information_schema", "domains", "domain_default", Text(NONE)),
@@ -297,6 +299,10 @@ pub(super) fn select_list(relation: &Relation, used: &HashSet<String>, sight: &S
                 None => value,
                 Some(Never) => format!("CASE WHEN false THEN {value} END"),
                 Some(Value(oid)) => format!("CASE WHEN {} THEN {value} END", sight.relation(&sql(oid))),
+                Some(Number(oid)) => format!(
+                    "CASE WHEN {} OR pg_catalog.length({value}::pg_catalog.text) < 3 THEN {value} END",
+                    sight.relation(&sql(oid))
+                ),
                 Some(OfColumn(oid, number)) => {
                     format!("CASE WHEN {} THEN {value} END", sight.column(&parenthesized(&sql(oid)), &sql(number)))
                 }
