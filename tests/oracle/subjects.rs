@@ -100,7 +100,7 @@ async fn exact(sides: &Sides, seed: u64, purpose: &Purpose, log: &Path, wrong: &
     let (subjects, counted) = told(&mut follower);
     // A subquery in the condition reads of people that are not known one by one.
     let subqueries = condition.contains("SELECT");
-    let fine = if doubtful { counted || subjects == truth } else { subjects == truth && counted == subqueries };
+    let fine = if doubtful { counted || subjects == truth } else { subjects == truth && (subqueries || !counted) };
     if !fine {
         wrong.push(format!(
             "seed {seed}: the log names {subjects:?} (counted: {counted}), the truth is {truth:?}\n{sql}"
@@ -124,7 +124,8 @@ async fn never_fewer(
     let (subjects, counted) = told(&mut follower);
     let whole = simple(copy, &sql).await;
     let (Answer::Rows { .. }, Answer::Rows { .. }) = (&got, &whole) else { return 0 };
-    if counted {
+    // Who is passed over by OFFSET is not shown, and yet the answer would be another without them.
+    if counted || sql.contains("OFFSET") {
         return 0;
     }
     let mut tried = 0;
