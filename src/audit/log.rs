@@ -157,6 +157,7 @@ impl AuditLog {
 
     /// Appends an event without waiting: for outcomes and what is told afterwards. A log in trouble shows in [`Self::status`].
     pub fn note(&self, record: EventRecord) {
+        self.status.submitted();
         // A closed log has no reader left; its status says so.
         let _ = self.jobs.send(Message::Append(Job { bodies: vec![record.body], answer: None }));
     }
@@ -174,6 +175,11 @@ impl AuditLog {
         self.status.get()
     }
 
+    /// What the log is called in its `start` records and checkpoints.
+    pub fn name(&self) -> &str {
+        self.status.name()
+    }
+
     /// The folder.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -187,6 +193,7 @@ impl AuditLog {
         let record = super::Event::Stop { reason }.record()?;
         let (answer, answered) = oneshot::channel();
         let stop = Message::Stop(Job { bodies: vec![record.body], answer: Some(answer) });
+        self.status.submitted();
         self.jobs.send(stop).map_err(|_| AuditError::Closed)?;
         answered.await.map_err(|_| AuditError::Closed)?
     }
@@ -202,6 +209,7 @@ impl AuditLog {
 
     fn submit(&self, bodies: Vec<Body>) -> Result<oneshot::Receiver<Result<u64, AuditError>>, AuditError> {
         let (answer, answered) = oneshot::channel();
+        self.status.submitted();
         self.jobs.send(Message::Append(Job { bodies, answer: Some(answer) })).map_err(|_| AuditError::Closed)?;
         Ok(answered)
     }

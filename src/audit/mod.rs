@@ -21,6 +21,7 @@ pub mod read;
 mod record;
 mod search;
 mod sightings;
+pub mod ship;
 mod status;
 mod verify;
 mod writer;

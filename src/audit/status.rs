@@ -1,7 +1,7 @@
 //! How the log does, for readiness and metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 
@@ -12,6 +12,10 @@ pub struct LogStatus {
     pub last_seq: u64,
     /// Why it cannot be written; `None` while it can.
     pub trouble: Option<String>,
+    /// Number of the last record that cannot be cut back any more: on disk with `always`, the kernel's with `written`.
+    pub durable: u64,
+    /// Jobs that wait for the writer.
+    pub waiting: u64,
     /// Records refused since the log was opened.
     pub refused: u64,
     /// The last signed checkpoint; `None` where none was made since the log was opened.
@@ -31,7 +35,10 @@ pub struct LastCheckpoint {
 #[derive(Debug, Default)]
 pub(super) struct StatusCell {
     last_seq: AtomicU64,
+    durable: AtomicU64,
+    waiting: AtomicU64,
     refused: AtomicU64,
+    name: OnceLock<String>,
     trouble: Mutex<Option<String>>,
     checkpoint: Mutex<Option<LastCheckpoint>>,
 }
@@ -40,6 +47,8 @@ impl StatusCell {
     pub(super) fn get(&self) -> LogStatus {
         LogStatus {
             last_seq: self.last_seq.load(Ordering::Acquire),
+            durable: self.durable.load(Ordering::Acquire),
+            waiting: self.waiting.load(Ordering::Acquire),
             trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             refused: self.refused.load(Ordering::Acquire),
             checkpoint: *self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner),
@@ -48,6 +57,27 @@ impl StatusCell {
 
     pub(super) fn reached(&self, seq: u64) {
         self.last_seq.store(seq, Ordering::Release);
+    }
+
+    pub(super) fn durable(&self, seq: u64) {
+        self.durable.store(seq, Ordering::Release);
+    }
+
+    pub(super) fn submitted(&self) {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn taken(&self, jobs: usize) {
+        self.waiting.fetch_sub(u64::try_from(jobs).unwrap_or(u64::MAX), Ordering::AcqRel);
+    }
+
+    pub(super) fn named(&self, name: &str) {
+        // The name never changes.
+        let _ = self.name.set(name.to_owned());
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.name.get().map_or("", String::as_str)
     }
 
     pub(super) fn refused(&self, records: u64) {

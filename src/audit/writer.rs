@@ -153,6 +153,7 @@ impl Writer {
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     if let Ok(stop) = (Event::Stop { reason: "dropped" }).record() {
+                        self.status.submitted();
                         self.commit(vec![Job { bodies: vec![stop.body], answer: None }], true);
                     }
                     return;
@@ -190,6 +191,7 @@ impl Writer {
 
     /// Writes the jobs and answers them.
     fn commit(&mut self, jobs: Vec<Job>, stop: bool) {
+        self.status.taken(jobs.len());
         let waited = stop || jobs.iter().any(|job| job.answer.is_some());
         let bodies: Vec<&[Body]> = jobs.iter().map(|job| job.bodies.as_slice()).collect();
         let written = self.ready().and_then(|()| {
@@ -268,7 +270,19 @@ impl Writer {
                 keeper.destroy(doomed.file);
             }
         }
+        self.settle()?;
         if self.is_due() { self.write(&[], true, true).map(drop) } else { Ok(()) }
+    }
+
+    /// Syncs what nobody waited for: outcomes.
+    fn settle(&mut self) -> io::Result<()> {
+        let (Some(open), Some(link), Some(synced)) = (&mut self.open, self.link, self.synced) else { return Ok(()) };
+        if link.seq > synced.link.seq {
+            open.file.sync_data().inspect_err(|_| open.doubtful = true)?;
+            self.synced = Some(Mark { link, length: open.length });
+            self.status.durable(link.seq);
+        }
+        Ok(())
     }
 
     /// Whether records wait for a checkpoint since longer than they may.
@@ -318,6 +332,7 @@ impl Writer {
         open.length = 0;
         open.begun = Timestamp::now();
         self.synced = Some(Mark { link, length: 0 });
+        self.status.durable(link.seq);
         if let Some(keeper) = &self.keeper {
             keeper.look();
         }
@@ -363,6 +378,8 @@ impl Writer {
         self.open = Some(Open { file, named, length, begun: begun.unwrap_or(now), doubtful: false, _lock: lock });
         self.link = Some(link);
         self.synced = Some(Mark { link, length });
+        self.status.named(&self.name);
+        self.status.durable(link.seq);
         self.tell(&recovered.torn)
     }
 
@@ -419,6 +436,7 @@ impl Writer {
         self.link = Some(link);
         if waited || self.options.sync == Sync::Written {
             self.synced = Some(Mark { link, length: open.length });
+            self.status.durable(link.seq);
         }
         self.status.reached(link.seq);
         if let Some((covered, from)) = covered {

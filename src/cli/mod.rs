@@ -1,5 +1,6 @@
 //! The commands, as a person types them.
 
+mod access_log;
 mod assumed;
 mod audit;
 mod auth;

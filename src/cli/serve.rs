@@ -8,16 +8,16 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Ending;
 use super::auth::{self, Trouble};
 use super::database::{self, Database};
 use super::output::Output;
 use super::setup::{self, Source};
 use super::watch::Watch;
-use crate::audit::checkpoint::{Rhythm, Signer};
-use crate::audit::{AuditLog, Event, LogOptions, Sync};
+use super::{Ending, access_log};
+use crate::audit::ship::Shipping;
+use crate::audit::{AuditLog, Event};
 use crate::catalog::Catalog;
-use crate::config::{Audit, AuditSync, Config, Fault, HostPort, Mode};
+use crate::config::{Config, Fault, HostPort, Mode};
 use crate::policy::PolicySet;
 use crate::server::admin::{self, Admin, Running};
 use crate::server::{ListenTls, Options, Server};
@@ -29,6 +29,8 @@ use crate::telemetry::{self, Metrics};
 const CATALOG_EVERY: Duration = Duration::from_secs(60);
 /// How often the policies' files are looked at.
 const POLICIES_EVERY: Duration = Duration::from_millis(500);
+/// How long each place beside the log gets at the end.
+const SINKS: Duration = Duration::from_secs(2);
 /// How often the files of certificate and key are looked at.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
 
@@ -127,8 +129,9 @@ impl Proxy {
         let catalog = Arc::new(database.catalog().await.map_err(plain)?);
         fit(&policies, &catalog.current())?;
         let metrics = Arc::new(Metrics::default());
-        let log = log_options(&config.audit).map_err(plain)?;
+        let log = access_log::options(&config.audit).map_err(plain)?;
         let audit = AuditLog::open_with(log).map_err(plain)?.with_metrics(Arc::clone(&metrics));
+        let sinks = access_log::sinks(&config.audit, &audit).map_err(plain)?;
         let observe = config.policy.mode == Mode::Observe;
         let others = database.clone();
         let open: OpenCatalog = Box::new(move |name, first_epoch| {
@@ -147,7 +150,7 @@ impl Proxy {
         let shared = Arc::new(Shared::new(parts).map_err(plain)?);
         let proxy = Self { config, shared };
         proxy.log_policies(None, &[]).await?;
-        proxy.start_admin(&database).await?;
+        proxy.start_admin(&database, sinks.clone()).await?;
         // Before anybody can connect: a signal that comes early is not lost.
         let (mut stop, mut interrupt, mut reload) = (
             signal(SignalKind::terminate()).map_err(plain)?,
@@ -191,10 +194,14 @@ impl Proxy {
         if let Err(error) = audit.close(reason).await {
             tracing::error!(%error, "the end of the access log was not written");
         }
+        let last = audit.status().last_seq;
+        let finished = tokio::task::spawn_blocking(move || sinks.iter().for_each(|sink| sink.finish(last, SINKS)));
+        // What they lack goes with the next start.
+        let _ = finished.await;
         Ok(())
     }
 
-    async fn start_admin(&self, database: &Database) -> Result<(), Vec<Fault>> {
+    async fn start_admin(&self, database: &Database, sinks: Vec<Shipping>) -> Result<(), Vec<Fault>> {
         let Some(address) = &self.config.admin.address else { return Ok(()) };
         let listener = TcpListener::bind((address.host.as_str(), address.port))
             .await
@@ -204,6 +211,7 @@ impl Proxy {
         let admin = Admin {
             metrics: Arc::clone(&self.shared.metrics),
             log: self.shared.audit.clone(),
+            sinks,
             running: Box::new(move || Running {
                 policy: shared.policies.load().hash().to_owned(),
                 mode: mode.clone(),
@@ -303,31 +311,6 @@ fn options(config: &Config) -> Result<Options, Vec<Fault>> {
         options.tls = Some(made.map_err(plain)?);
     }
     Ok(options)
-}
-
-fn log_options(audit: &Audit) -> Result<LogOptions, String> {
-    let sync = match audit.sync {
-        AuditSync::Always => Sync::Always,
-        AuditSync::Written => Sync::Written,
-    };
-    let signer = match &audit.signing_key {
-        Some(source) => {
-            let signer = Signer::new(source.read_key()?.expose());
-            Some(Arc::new(signer.ok_or_else(|| format!("the key at {source} cannot sign"))?))
-        }
-        None => None,
-    };
-    Ok(LogOptions {
-        directory: audit.directory.clone(),
-        sync,
-        rotate_bytes: u64::from(audit.rotate_mb) << 20,
-        rotate_hours: audit.rotate_hours,
-        signer,
-        rhythm: Rhythm { records: audit.checkpoint_records.into(), seconds: audit.checkpoint_seconds.into() },
-        keep: true,
-        compress: audit.compress,
-        retain_days: audit.retain_days,
-    })
 }
 
 /// The root of the pseudonyms' keys. A session is given those of its role's purposes when it logs in: for a purpose that the

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::address::UpstreamAddress;
 use super::document::{Document, Section};
-use super::read::{path, secret, word};
+use super::fault::Located;
+use super::read::{parsed, path, secret, word};
 use super::secret::SecretSource;
-use super::server::default;
+use super::server::{UpstreamTls, default};
 
 /// The access log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,60 @@ pub struct Audit {
     pub compress: bool,
     /// Days after which whole files are destroyed; `None`: never.
     pub retain_days: Option<u32>,
+    /// Places beside the files.
+    pub sinks: Sinks,
+}
+
+/// Places beside the files that take records, each where it is named.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sinks {
+    /// `[audit.stdout]`
+    pub stdout: Option<SinkRecords>,
+    /// `[audit.syslog]`: `unix:PATH`, `udp:HOST:PORT` or `tcp:HOST:PORT`.
+    pub syslog: Option<(String, SinkRecords)>,
+    /// `[audit.http]`
+    pub http: Option<HttpSink>,
+    /// `[audit.postgres]`
+    pub postgres: Option<PostgresSink>,
+}
+
+/// Which records a place gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SinkRecords {
+    /// All of them.
+    All,
+    /// Signed checkpoints.
+    Checkpoints,
+}
+
+/// A server that takes POSTs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSink {
+    /// `http://` or `https://`.
+    pub url: String,
+    /// What goes as `Authorization: Bearer`.
+    pub token: Option<SecretSource>,
+    /// PEM file of the authorities of its certificate, instead of those of the machine.
+    pub tls_ca: Option<PathBuf>,
+    /// Which records it gets.
+    pub records: SinkRecords,
+}
+
+/// The audit database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresSink {
+    /// Where it is.
+    pub address: UpstreamAddress,
+    /// Its name.
+    pub database: String,
+    /// The proxy's login there.
+    pub login: String,
+    /// Its password, where the database asks for one.
+    pub password: Option<SecretSource>,
+    /// TLS towards it.
+    pub tls: UpstreamTls,
+    /// PEM file of the authorities that may have signed its certificate.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// When a record counts as written.
@@ -55,6 +111,7 @@ impl Audit {
             rotate_hours: 24,
             compress: true,
             retain_days: None,
+            sinks: Sinks::default(),
         }
     }
 }
@@ -83,6 +140,64 @@ pub(super) fn read(document: &mut Document, section: Option<Section<'_>>, base: 
         audit.compress = compress.value;
     }
     audit.retain_days = section.integer("retain_days", 1..=36_500, document).map(|days| days.value);
+    audit.sinks = Sinks {
+        stdout: section.section("stdout", document).map(|mut section| {
+            let records = records(&mut section, SinkRecords::All, document);
+            section.finish(document);
+            records
+        }),
+        syslog: section.section("syslog", document).and_then(|section| syslog(section, document)),
+        http: section.section("http", document).and_then(|section| http(section, base, document)),
+        postgres: section.section("postgres", document).and_then(|section| postgres(section, base, document)),
+    };
     section.finish(document);
     audit
+}
+
+fn records(section: &mut Section<'_>, otherwise: SinkRecords, document: &mut Document) -> SinkRecords {
+    let words = [("all", SinkRecords::All), ("checkpoints", SinkRecords::Checkpoints)];
+    word("records", section.string("records", document), &words, otherwise, document)
+}
+
+/// A text without which the section means nothing.
+fn needed(section: &mut Section<'_>, key: &'static str, document: &mut Document) -> Option<Located<String>> {
+    let text = section.string(key, document);
+    if text.is_none() {
+        let message = format!("`[{}]` needs `{key}`", section.name());
+        document.fault(&section.place.clone(), message);
+    }
+    text
+}
+
+fn syslog(mut section: Section<'_>, document: &mut Document) -> Option<(String, SinkRecords)> {
+    let address = needed(&mut section, "address", document);
+    let records = records(&mut section, SinkRecords::All, document);
+    section.finish(document);
+    Some((address?.value, records))
+}
+
+fn http(mut section: Section<'_>, base: &Path, document: &mut Document) -> Option<HttpSink> {
+    let url = needed(&mut section, "url", document);
+    let token = secret(&mut section, "token", base, document);
+    let tls_ca = path(&mut section, "tls_ca", base, document);
+    let records = records(&mut section, SinkRecords::Checkpoints, document);
+    section.finish(document);
+    Some(HttpSink { url: url?.value, token, tls_ca, records })
+}
+
+fn postgres(mut section: Section<'_>, base: &Path, document: &mut Document) -> Option<PostgresSink> {
+    let address = needed(&mut section, "address", document).and_then(|text| parsed(&text, document));
+    let database = needed(&mut section, "database", document);
+    let login = needed(&mut section, "login", document);
+    let password = secret(&mut section, "password", base, document);
+    let words = [
+        ("disable", UpstreamTls::Disable),
+        ("prefer", UpstreamTls::Prefer),
+        ("require", UpstreamTls::Require),
+        ("verify-full", UpstreamTls::VerifyFull),
+    ];
+    let tls = word("tls", section.string("tls", document), &words, UpstreamTls::Disable, document);
+    let tls_ca = path(&mut section, "tls_ca", base, document);
+    section.finish(document);
+    Some(PostgresSink { address: address?, database: database?.value, login: login?.value, password, tls, tls_ca })
 }

@@ -11,7 +11,7 @@ mod server;
 mod verifier;
 
 pub use address::{HostPort, UpstreamAddress};
-pub use audit::{Audit, AuditSync};
+pub use audit::{Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
 pub use fault::{Fault, Located, Place, Severity};
 pub use secret::{Key, Secret, SecretSource};
 pub use server::{

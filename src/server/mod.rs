@@ -14,6 +14,7 @@ mod probe;
 mod prove;
 mod relay_auth;
 mod scram;
+pub mod sinks;
 mod startup;
 mod tls;
 

@@ -119,6 +119,11 @@ pub struct Metrics {
 impl Metrics {
     /// All of it in Prometheus' text form.
     pub fn render(&self) -> String {
+        self.page().finish()
+    }
+
+    /// The same, for more to be added.
+    pub fn page(&self) -> Page {
         let mut page = Page(String::with_capacity(8192));
         page.head("statements_total", "counter", "Statements by verdict.");
         for (verdict, counter) in
@@ -143,14 +148,43 @@ impl Metrics {
         page.histogram("log_append_seconds", "Time until a record counts as logged.", &self.log_append);
         page.histogram("decide_seconds", "Time of a decision that was not cached.", &self.decide);
         page.histogram("upstream_seconds", "Time from forwarding a statement to its end.", &self.upstream);
-        page.0
+        page
     }
 }
 
-/// The text that is being written.
-struct Page(String);
+/// The text that is being written. Names get the prefix `pgpurpose_`.
+#[derive(Debug)]
+pub struct Page(String);
 
 impl Page {
+    /// A value that grows and shrinks.
+    pub fn gauge(&mut self, name: &str, help: &str, value: impl ToSample) {
+        self.head(name, "gauge", help);
+        self.line(format_args!("pgpurpose_{name} {}", value.sample()));
+    }
+
+    /// A value that only grows.
+    pub fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.head(name, "counter", help);
+        self.line(format_args!("pgpurpose_{name} {value}"));
+    }
+
+    /// One sample for each of a few values of a label, which no client can choose; nothing where there are none.
+    pub fn by_label(&mut self, name: &str, kind: &str, help: &str, label: &str, samples: &[(&str, u64)]) {
+        if samples.is_empty() {
+            return;
+        }
+        self.head(name, kind, help);
+        for (value, sample) in samples {
+            self.line(format_args!("pgpurpose_{name}{{{label}=\"{value}\"}} {sample}"));
+        }
+    }
+
+    /// The whole text.
+    pub fn finish(self) -> String {
+        self.0
+    }
+
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
         // Writing to a String does not fail.
         let _ = writeln!(self.0, "{line}");
@@ -158,11 +192,6 @@ impl Page {
 
     fn head(&mut self, name: &str, kind: &str, help: &str) {
         self.line(format_args!("# HELP pgpurpose_{name} {help}\n# TYPE pgpurpose_{name} {kind}"));
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: i64) {
-        self.head(name, "gauge", help);
-        self.line(format_args!("pgpurpose_{name} {value}"));
     }
 
     fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
@@ -178,6 +207,30 @@ impl Page {
         let sum = Duration::from_nanos(histogram.sum_ns.load(Ordering::Relaxed)).as_secs_f64();
         self.line(format_args!("pgpurpose_{name}_bucket{{le=\"+Inf\"}} {count}"));
         self.line(format_args!("pgpurpose_{name}_sum {sum}\npgpurpose_{name}_count {count}"));
+    }
+}
+
+/// What a gauge may show.
+pub trait ToSample {
+    /// As a whole number.
+    fn sample(self) -> i64;
+}
+
+impl ToSample for i64 {
+    fn sample(self) -> i64 {
+        self
+    }
+}
+
+impl ToSample for u64 {
+    fn sample(self) -> i64 {
+        i64::try_from(self).unwrap_or(i64::MAX)
+    }
+}
+
+impl ToSample for bool {
+    fn sample(self) -> i64 {
+        self.into()
     }
 }
 

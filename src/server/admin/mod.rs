@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::audit::AuditLog;
+use crate::audit::ship::{ShipStatus, Shipping};
 use crate::telemetry::Metrics;
 
 pub use ready::Readiness;
@@ -53,6 +54,8 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// The access log.
     pub log: AuditLog,
+    /// Places beside its files.
+    pub sinks: Vec<Shipping>,
     /// Gives what the proxy runs with.
     pub running: Box<dyn Fn() -> Running + Send + Sync>,
     /// Asks the database.
@@ -116,21 +119,34 @@ async fn answer(admin: &Admin, request: &Request<Incoming>) -> Page {
 
 fn metrics(admin: &Admin) -> String {
     let status = admin.log.status();
-    let writable = u8::from(status.trouble.is_none());
-    format!(
-        "{}# HELP pgpurpose_log_writable Whether the access log can be written.\n\
-         # TYPE pgpurpose_log_writable gauge\n\
-         pgpurpose_log_writable {writable}\n\
-         # HELP pgpurpose_log_refused_total Records that the access log could not take.\n\
-         # TYPE pgpurpose_log_refused_total counter\n\
-         pgpurpose_log_refused_total {}\n\
-         # HELP pgpurpose_log_records Number of the last record in the access log.\n\
-         # TYPE pgpurpose_log_records gauge\n\
-         pgpurpose_log_records {}\n",
-        admin.metrics.render(),
-        status.refused,
-        status.last_seq
-    )
+    let mut page = admin.metrics.page();
+    page.gauge("log_writable", "Whether the access log can be written.", status.trouble.is_none());
+    page.counter("log_refused_total", "Records that the access log could not take.", status.refused);
+    page.gauge("log_records", "Number of the last record in the access log.", status.last_seq);
+    page.gauge("log_waiting_jobs", "Statements and events that wait for the writer.", status.waiting);
+    let undurable = status.last_seq.saturating_sub(status.durable);
+    page.gauge("log_unsynced_records", "Records that were written and not synced yet.", undurable);
+    if let Some(checkpoint) = status.checkpoint {
+        let age = jiff::Timestamp::now().duration_since(checkpoint.time).as_secs().max(0);
+        page.gauge("log_checkpoint_age_seconds", "Age of the newest signed checkpoint.", age);
+        let behind = status.last_seq.saturating_sub(checkpoint.covers + 1);
+        page.gauge("log_uncovered_records", "Records since the newest signed checkpoint.", behind);
+    }
+    let sinks: Vec<_> = admin.sinks.iter().map(Shipping::status).collect();
+    let labelled = |value: fn(&ShipStatus, u64) -> u64| -> Vec<(&str, u64)> {
+        sinks.iter().map(|sink| (sink.name, value(sink, status.durable))).collect()
+    };
+    page.by_label(
+        "sink_up",
+        "gauge",
+        "Whether a sink takes records.",
+        "sink",
+        &labelled(|sink, _| sink.trouble.is_none().into()),
+    );
+    let lag = labelled(|sink, durable| durable.saturating_sub(sink.delivered));
+    page.by_label("sink_lag_records", "gauge", "Records that a sink does not have yet.", "sink", &lag);
+    page.by_label("sink_failures_total", "counter", "Failures of a sink.", "sink", &labelled(|sink, _| sink.failures));
+    page.finish()
 }
 
 /// A name that is no address could be one that somebody else's page has pointed here.

@@ -1,4 +1,4 @@
-#![allow(unused_must_use, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(unused_must_use, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,6 +26,7 @@ async fn running() -> Running1 {
     let admin = Admin {
         metrics: Arc::clone(&metrics),
         log: log.clone(),
+        sinks: Vec::new(),
         running: Box::new(|| Running { policy: "sha256:<b>".into(), mode: "enforce".into(), catalog: Some(7) }),
         upstream: Box::new(move || {
             let up = up.load(Ordering::Relaxed);
@@ -88,6 +89,110 @@ async fn metrics_are_in_the_form_of_prometheus() {
     assert!(text.contains("content-type: text/plain; version=0.0.4"), "{text}");
     assert!(text.contains("\npgpurpose_statements_total{verdict=\"deny\"} 1\n"), "{text}");
     assert!(text.contains("\npgpurpose_log_writable 1\n"), "{text}");
+}
+
+/// A sink that takes nothing.
+struct Nowhere;
+
+impl crate::audit::ship::Deliver for Nowhere {
+    fn begin(&mut self) -> Result<Option<crate::audit::ship::Position>, String> {
+        Err("nowhere".to_owned())
+    }
+
+    fn deliver(&mut self, _: &[crate::audit::read::Entry]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Everything that can be exposed: a log with checkpoints, and a sink.
+async fn everything() -> (String, TempDir) {
+    let directory = TempDir::new().unwrap();
+    let signer = crate::audit::checkpoint::Signer::new(&[7; 32]).map(Arc::new);
+    let options = crate::audit::LogOptions { signer, ..crate::audit::LogOptions::new(directory.path(), Sync::Written) };
+    let log = AuditLog::open_with(options).unwrap();
+    let sink = Shipping::start(&log, "postgres", crate::audit::ship::Wanted::All, Box::new(Nowhere)).unwrap();
+    while sink.status().failures == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let admin = Admin {
+        metrics: Arc::new(Metrics::default()),
+        log,
+        sinks: vec![sink],
+        running: Box::new(Running::default),
+        upstream: Box::new(|| Box::pin(async { Ok(()) })),
+    };
+    admin.metrics.upstream.observe(Duration::from_millis(3));
+    (metrics(&admin), directory)
+}
+
+/// The name of a metric, without what a histogram adds.
+fn family(name: &str) -> &str {
+    ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
+}
+
+/// What `promtool check metrics` looks at.
+#[tokio::test]
+async fn every_metric_has_its_help_and_type_and_histograms_add_up() {
+    let (page, _directory) = everything().await;
+    let (mut helped, mut typed) = (std::collections::HashSet::new(), std::collections::HashMap::new());
+    let (mut seen, mut below) = (std::collections::HashSet::new(), None::<(String, f64)>);
+    for line in page.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            let (name, help) = rest.split_once(' ').unwrap();
+            assert!(helped.insert(name) && help.ends_with('.'), "{line}");
+            continue;
+        }
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(helped.contains(name) && typed.insert(name, kind).is_none(), "{line}");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+            continue;
+        }
+        let (sample, value) = line.rsplit_once(' ').unwrap();
+        let value: f64 = value.parse().unwrap();
+        assert!(seen.insert(sample), "twice: {line}");
+        let name = sample.split('{').next().unwrap();
+        assert!(name.starts_with("pgpurpose_") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{line}");
+        let histogram = typed.get(family(name)) == Some(&"histogram");
+        assert!(histogram || typed.contains_key(name), "{line}");
+        if name.ends_with("_bucket") {
+            if let Some((before, count)) = &below {
+                assert!(before != name || value >= *count, "{line}");
+            }
+            below = Some((name.to_owned(), value));
+        } else if histogram && name.ends_with("_count") {
+            assert_eq!(below.take().map(|(_, count)| count), Some(value), "{line}");
+        }
+        let label = sample.split_once('{').map(|(_, label)| label.split('=').next().unwrap());
+        assert!(matches!(label, None | Some("le" | "verdict" | "sink")), "no label that a client could choose: {line}");
+    }
+    assert!(page.lines().count() < 250, "bounded");
+    assert!(
+        page.contains("\npgpurpose_sink_up{sink=\"postgres\"} 0\n")
+            && page.contains("\npgpurpose_log_uncovered_records 0\n"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn dashboard_and_alerts_ask_for_metrics_that_there_are() {
+    let (page, _directory) = everything().await;
+    let exposed: std::collections::HashSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    let mut asked = std::collections::HashSet::new();
+    for file in ["grafana.json", "alerts.yml"] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        for (at, _) in text.match_indices("pgpurpose_") {
+            let name: String = text[at..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            let known = if exposed.contains(name.as_str()) { name.as_str() } else { family(&name) };
+            assert!(exposed.contains(known), "{file} asks for `{name}`");
+            asked.insert(known.to_owned());
+        }
+    }
+    let dashboard: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(root.join("grafana.json")).unwrap()).unwrap();
+    assert!(dashboard["panels"].as_array().unwrap().len() >= 10 && asked.len() >= 18, "{asked:?}");
 }
 
 #[tokio::test]

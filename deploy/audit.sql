@@ -1,0 +1,114 @@
+-- Tables for the access logs of any number of proxies, in a database of its own. Run once as its owner:
+--   psql -d audit -v ON_ERROR_STOP=1 -f audit.sql
+-- Then: GRANT audit_writer TO <login of the proxies>; GRANT audit_reader TO <login of whoever reads>;
+BEGIN;
+
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'audit_writer') THEN CREATE ROLE audit_writer NOLOGIN; END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'audit_reader') THEN CREATE ROLE audit_reader NOLOGIN; END IF;
+END $$;
+
+CREATE SCHEMA audit;
+
+-- One row a record. `line` is the record as it stands in the log, so that its hash can be checked here too.
+CREATE TABLE audit.records (
+  log         text        NOT NULL,   -- which log: `log` in its `start` records
+  seq         bigint      NOT NULL,
+  time        timestamptz NOT NULL,   -- of an outcome: that of the record before it that has one
+  event       text        NOT NULL,
+  session     text,
+  client      text,
+  login       text,
+  role        text,
+  purpose     text,
+  recipient   text,
+  database    text,
+  application text,
+  verdict     text,
+  statement   text,
+  fingerprint text,
+  reason      text,
+  status      text,
+  sqlstate    text,
+  hash        text        NOT NULL,
+  "of"        bigint,
+  rows        bigint,
+  ms          double precision,
+  line        text        NOT NULL,
+  PRIMARY KEY (log, seq, time)
+) PARTITION BY RANGE (time);
+
+CREATE INDEX ON audit.records (login, time);
+CREATE INDEX ON audit.records (time) WHERE verdict = 'deny' OR event IN ('incident', 'login_refused');
+
+-- Up to which record each log is here; written in the same transaction as the records.
+CREATE TABLE audit.positions (
+  log  text PRIMARY KEY,
+  seq  bigint NOT NULL,
+  hash text NOT NULL,
+  time timestamptz
+);
+
+-- The partition of a month, made when its first record comes.
+CREATE FUNCTION audit.make_partition(month date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  first date := date_trunc('month', month);
+  name text := 'records_' || to_char(first, 'YYYY_MM');
+BEGIN
+  IF to_regclass('audit.' || name) IS NULL THEN
+    PERFORM pg_advisory_xact_lock(hashtext('audit.make_partition'));
+    EXECUTE format(
+      'CREATE TABLE IF NOT EXISTS audit.%I PARTITION OF audit.records FOR VALUES FROM (%L) TO (%L)',
+      name, first::text || ' 00:00:00+00', (first + interval '1 month')::date::text || ' 00:00:00+00');
+  END IF;
+END $$;
+
+-- Who saw what, for which purpose: statements by day.
+CREATE VIEW audit.accesses_by_purpose AS
+  SELECT date_trunc('day', time) AS day, log, purpose, role, recipient, verdict, count(*) AS statements
+  FROM audit.records WHERE event = 'access' GROUP BY 1, 2, 3, 4, 5, 6;
+
+-- Refusals and their reasons.
+CREATE VIEW audit.refusals AS
+  SELECT time, log, seq, login, role, purpose, statement, reason
+  FROM audit.records WHERE event = 'access' AND verdict = 'deny';
+
+-- Which columns went to whom (POPIA s23(1)(b): third parties are recipients other than `internal`).
+CREATE VIEW audit.columns_by_recipient AS
+  SELECT date_trunc('day', r.time) AS day, r.log, r.recipient, r.purpose, relation ->> 'name' AS relation,
+         col ->> 'name' AS column_name, col ->> 'action' AS action, count(*) AS statements
+  FROM audit.records AS r,
+       LATERAL jsonb_array_elements(r.line::jsonb -> 'relations') AS relation,
+       LATERAL jsonb_array_elements(relation -> 'columns') AS col
+  WHERE r.event = 'access' AND r.verdict <> 'deny'
+  GROUP BY 1, 2, 3, 4, 5, 6, 7;
+
+-- Log-ins, and those that were refused.
+CREATE VIEW audit.logins AS
+  SELECT time, log, event, login, client, database, application, reason, sqlstate
+  FROM audit.records WHERE event IN ('connect', 'login_refused');
+
+-- What somebody should look at.
+CREATE VIEW audit.incidents AS
+  SELECT time, log, seq, event, login, line::jsonb ->> 'what' AS what
+  FROM audit.records WHERE event IN ('incident', 'recovered', 'torn', 'destroyed');
+
+-- How each statement ended.
+CREATE VIEW audit.statements AS
+  SELECT a.time, a.log, a.seq, a.login, a.role, a.purpose, a.recipient, a.verdict, a.statement,
+         o.status, o.rows, o.sqlstate, o.ms
+  FROM audit.records AS a
+  LEFT JOIN audit.records AS o ON o.log = a.log AND o."of" = a.seq AND o.event = 'outcome'
+  WHERE a.event = 'access';
+CREATE INDEX ON audit.records (log, "of") WHERE event = 'outcome';
+
+REVOKE ALL ON FUNCTION audit.make_partition(date) FROM PUBLIC;
+GRANT USAGE ON SCHEMA audit TO audit_writer, audit_reader;
+GRANT INSERT, SELECT ON audit.records TO audit_writer;
+GRANT INSERT, SELECT, UPDATE ON audit.positions TO audit_writer;
+GRANT EXECUTE ON FUNCTION audit.make_partition(date) TO audit_writer;
+GRANT SELECT ON ALL TABLES IN SCHEMA audit TO audit_reader;
+
+COMMIT;

@@ -1,0 +1,250 @@
+//! Records on their way to other places, beside the file: each place follows the files at its own pace.
+//!
+//! A place that is slow or away holds up nothing and loses nothing: what it has is a position, and what it lacks is in the
+//! files. Only records that cannot be cut back any more are given away.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::AuditLog;
+use super::read::{Entry, Follower};
+
+/// How long it waits where nothing is new.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long it waits after the first failure, and at most.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+/// Bytes that are given away at once.
+const AT_ONCE: usize = 1 << 20;
+
+/// Up to which record a place has everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// Its number.
+    pub seq: u64,
+    /// Its hash; `None` where it is not known.
+    pub hash: Option<String>,
+}
+
+/// A place that takes records.
+pub trait Deliver: Send + 'static {
+    /// Connects, where that is needed, and says up to where the place has everything, where it knows that itself.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    fn begin(&mut self) -> Result<Option<Position>, String>;
+
+    /// Gives it records, in order. After an error, [`begin`](Self::begin) is asked again, and nothing counts as given.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    fn deliver(&mut self, entries: &[Entry]) -> Result<(), String>;
+}
+
+/// Which records a place gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of them.
+    All,
+    /// Checkpoints.
+    Checkpoints,
+}
+
+/// How a place does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShipStatus {
+    /// What it is called.
+    pub name: &'static str,
+    /// Up to which record it has what it wants.
+    pub delivered: u64,
+    /// Why it cannot be given anything; `None` while it can.
+    pub trouble: Option<String>,
+    /// How often it failed.
+    pub failures: u64,
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    delivered: AtomicU64,
+    failures: AtomicU64,
+    trouble: Mutex<Option<String>>,
+}
+
+/// A place that is being given records, by a thread of its own.
+#[derive(Debug, Clone)]
+pub struct Shipping {
+    name: &'static str,
+    cell: Arc<Cell>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Shipping {
+    /// Begins. `name` is part of a file's name and a metric's label.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(log: &AuditLog, name: &'static str, wanted: Wanted, to: Box<dyn Deliver>) -> io::Result<Self> {
+        let (cell, stop) = (Arc::new(Cell::default()), Arc::new(AtomicBool::new(false)));
+        let courier = Courier {
+            log: log.clone(),
+            name,
+            wanted,
+            to,
+            cell: Arc::clone(&cell),
+            stop: Arc::clone(&stop),
+            state: log.directory().join(format!("sink-{name}.json")),
+        };
+        thread::Builder::new().name(format!("audit-{name}")).spawn(move || courier.run())?;
+        Ok(Self { name, cell, stop })
+    }
+
+    /// How it does.
+    pub fn status(&self) -> ShipStatus {
+        ShipStatus {
+            name: self.name,
+            delivered: self.cell.delivered.load(Ordering::Acquire),
+            trouble: self.cell.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            failures: self.cell.failures.load(Ordering::Acquire),
+        }
+    }
+
+    /// Waits until everything up to this record is there, for so long at most, and ends. What is missing then goes with
+    /// the next start. Blocks.
+    pub fn finish(&self, last: u64, longest: Duration) {
+        let until = Instant::now() + longest;
+        while self.cell.delivered.load(Ordering::Acquire) < last && Instant::now() < until {
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+struct Courier {
+    log: AuditLog,
+    name: &'static str,
+    wanted: Wanted,
+    to: Box<dyn Deliver>,
+    cell: Arc<Cell>,
+    stop: Arc<AtomicBool>,
+    state: PathBuf,
+}
+
+impl Courier {
+    fn run(mut self) {
+        let mut retry = FIRST_RETRY;
+        while !self.stopped() {
+            match self.serve(&mut retry) {
+                Ok(()) => return,
+                Err(error) => {
+                    self.cell.failures.fetch_add(1, Ordering::AcqRel);
+                    let mut trouble = self.cell.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+                    if trouble.is_none() {
+                        tracing::warn!(sink = self.name, error, "records of the access log wait in its files");
+                    }
+                    *trouble = Some(error);
+                }
+            }
+            let until = Instant::now() + retry;
+            while Instant::now() < until && !self.stopped() {
+                thread::sleep(PAUSE.min(retry));
+            }
+            retry = (retry * 2).min(LONGEST_RETRY);
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    fn serve(&mut self, retry: &mut Duration) -> Result<(), String> {
+        let told = self.to.begin()?;
+        let known = match told {
+            Some(position) => position,
+            None => Position { seq: saved(&self.state), hash: None },
+        };
+        let from = self.from(&known)?;
+        let mut follower = Follower::after(self.log.directory(), from);
+        self.reached(from);
+        while !self.stopped() {
+            let durable = self.log.status().durable;
+            let mut entries = follower.poll_some(AT_ONCE).map_err(|error| error.to_string())?;
+            let read = entries.last().and_then(Entry::seq);
+            if read.is_some_and(|read| read > durable) {
+                // Not on disk yet: read again once it is.
+                entries.retain(|entry| entry.seq().is_some_and(|seq| seq <= durable));
+                let last = entries.last().and_then(Entry::seq);
+                self.give(entries)?;
+                follower =
+                    Follower::after(self.log.directory(), last.unwrap_or(self.cell.delivered.load(Ordering::Acquire)));
+                thread::sleep(PAUSE);
+                continue;
+            }
+            if entries.is_empty() {
+                *retry = FIRST_RETRY;
+                thread::sleep(PAUSE);
+                continue;
+            }
+            self.give(entries)?;
+            *retry = FIRST_RETRY;
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, mut entries: Vec<Entry>) -> Result<(), String> {
+        let Some(last) = entries.last().and_then(Entry::seq) else { return Ok(()) };
+        match self.wanted {
+            Wanted::All => {}
+            Wanted::Checkpoints => entries.retain(|entry| entry.event() == "checkpoint"),
+        }
+        if !entries.is_empty() {
+            self.to.deliver(&entries)?;
+            save(&self.state, last).map_err(|error| format!("`{}`: {error}", self.state.display()))?;
+        }
+        self.reached(last);
+        Ok(())
+    }
+
+    fn reached(&self, seq: u64) {
+        self.cell.delivered.store(seq, Ordering::Release);
+        *self.cell.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Where to begin: behind the position, if the log holds the same record there; else everything again.
+    fn from(&self, known: &Position) -> Result<u64, String> {
+        let Some(before) = known.seq.checked_sub(1) else { return Ok(0) };
+        let mut follower = Follower::after(self.log.directory(), before);
+        let next = follower.poll_some(1).map_err(|error| error.to_string())?.into_iter().next();
+        let same = match &next {
+            Some(entry) if entry.seq() == Some(known.seq) => {
+                known.hash.as_deref().is_none_or(|hash| entry.text("hash") == Some(hash))
+            }
+            // Destroyed by age meanwhile.
+            Some(entry) => entry.seq().is_some_and(|seq| seq > known.seq),
+            None => false,
+        };
+        if !same {
+            tracing::warn!(
+                sink = self.name,
+                seq = known.seq,
+                "the sink has a record that the log lost; all records are given again"
+            );
+            return Ok(0);
+        }
+        Ok(known.seq)
+    }
+}
+
+fn saved(state: &Path) -> u64 {
+    fs::read(state).ok().and_then(|bytes| Entry::parse(bytes.trim_ascii_end())?.seq()).unwrap_or(0)
+}
+
+fn save(state: &Path, seq: u64) -> io::Result<()> {
+    let unfinished = state.with_extension("json.tmp");
+    fs::write(&unfinished, format!("{{\"seq\":{seq}}}\n"))?;
+    fs::rename(unfinished, state)
+}

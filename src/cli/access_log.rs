@@ -1,0 +1,87 @@
+//! The access log of a configuration, and the places beside it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::audit::checkpoint::{Rhythm, Signer};
+use crate::audit::ship::{Deliver, Shipping, Wanted};
+use crate::audit::{AuditLog, LogOptions, Sync};
+use crate::config::{Audit, AuditSync, PostgresSink, SinkRecords, UpstreamTls as ConfiguredTls};
+use crate::server::sinks::{Http, Postgres, Stdout, Syslog};
+use crate::upstream::{TlsMode, UpstreamTls};
+
+/// How the log is kept.
+///
+/// # Errors
+/// The signing key cannot be read.
+pub(super) fn options(audit: &Audit) -> Result<LogOptions, String> {
+    let sync = match audit.sync {
+        AuditSync::Always => Sync::Always,
+        AuditSync::Written => Sync::Written,
+    };
+    let signer = match &audit.signing_key {
+        Some(source) => {
+            let signer = Signer::new(source.read_key()?.expose());
+            Some(Arc::new(signer.ok_or_else(|| format!("the key at {source} cannot sign"))?))
+        }
+        None => None,
+    };
+    Ok(LogOptions {
+        directory: audit.directory.clone(),
+        sync,
+        rotate_bytes: u64::from(audit.rotate_mb) << 20,
+        rotate_hours: audit.rotate_hours,
+        signer,
+        rhythm: Rhythm { records: audit.checkpoint_records.into(), seconds: audit.checkpoint_seconds.into() },
+        keep: true,
+        compress: audit.compress,
+        retain_days: audit.retain_days,
+    })
+}
+
+/// Begins to give records to every place that is named.
+///
+/// # Errors
+/// A place whose address, key or certificate cannot be used. One that is away is no error.
+pub(super) fn sinks(audit: &Audit, log: &AuditLog) -> Result<Vec<Shipping>, String> {
+    let mut places: Vec<(&'static str, SinkRecords, Box<dyn Deliver>)> = Vec::new();
+    if let Some(records) = audit.sinks.stdout {
+        places.push(("stdout", records, Box::new(Stdout)));
+    }
+    if let Some((address, records)) = &audit.sinks.syslog {
+        places.push(("syslog", *records, Box::new(Syslog::new(address.parse()?))));
+    }
+    if let Some(http) = &audit.sinks.http {
+        let token = http.token.as_ref().map(crate::config::SecretSource::read).transpose()?;
+        places.push(("http", http.records, Box::new(Http::new(&http.url, token, http.tls_ca.as_deref())?)));
+    }
+    if let Some(database) = &audit.sinks.postgres {
+        places.push(("postgres", SinkRecords::All, Box::new(postgres(database, log.name())?)));
+    }
+    let start = |(name, records, to): (&'static str, SinkRecords, Box<dyn Deliver>)| {
+        let wanted = match records {
+            SinkRecords::All => Wanted::All,
+            SinkRecords::Checkpoints => Wanted::Checkpoints,
+        };
+        Shipping::start(log, name, wanted, to).map_err(|error| format!("a thread cannot be started: {error}"))
+    };
+    places.into_iter().map(start).collect()
+}
+
+fn postgres(database: &PostgresSink, log: &str) -> Result<Postgres, String> {
+    let mode = match database.tls {
+        ConfiguredTls::Disable => TlsMode::Disable,
+        ConfiguredTls::Prefer => TlsMode::Prefer,
+        ConfiguredTls::Require => TlsMode::Require,
+        ConfiguredTls::VerifyFull => TlsMode::VerifyFull,
+    };
+    let tls =
+        UpstreamTls::new(mode, database.tls_ca.as_deref().map(Path::new), None).map_err(|error| error.to_string())?;
+    let address = database.address.to_string().parse().map_err(|error| format!("{error}"))?;
+    let mut config = tokio_postgres::Config::new();
+    config.user(&database.login).dbname(&database.database).application_name("pgpurpose audit");
+    if let Some(source) = &database.password {
+        config.password(source.read()?.expose());
+    }
+    Ok(Postgres::new(address, tls, config, log.to_owned()))
+}

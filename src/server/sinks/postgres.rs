@@ -1,0 +1,201 @@
+//! PostgreSQL: the tables of `deploy/audit.sql` in a separate database, loaded by COPY.
+//!
+//! Records and the position up to which they are there are written in one transaction, so that after an outage of either
+//! side nothing is missing and nothing is there twice.
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use tokio::runtime::Runtime;
+use tokio_postgres::{Client, Config};
+
+use crate::audit::read::Entry;
+use crate::audit::ship::{Deliver, Position};
+use crate::upstream::{Address, DriveError, UpstreamTls, drive};
+
+/// The audit database.
+pub struct Postgres {
+    address: Address,
+    tls: UpstreamTls,
+    config: Config,
+    /// What the log is called there.
+    log: String,
+    runtime: Option<Runtime>,
+    client: Option<Client>,
+    /// The time of the last record that has one: an `outcome` has none, and its row needs one.
+    time: Option<String>,
+}
+
+const POSITION: &str = "SELECT seq, hash, to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM audit.positions WHERE log = $1";
+const COLUMNS: &[&str] = &[
+    "event",
+    "session",
+    "client",
+    "login",
+    "role",
+    "purpose",
+    "recipient",
+    "database",
+    "application",
+    "verdict",
+    "statement",
+    "fingerprint",
+    "reason",
+    "status",
+    "sqlstate",
+    "hash",
+];
+const NUMBERS: &[&str] = &["of", "rows"];
+
+impl Postgres {
+    /// Connected with the first record. `log` names the log among those that report to the same database.
+    pub fn new(address: Address, tls: UpstreamTls, config: Config, log: String) -> Self {
+        Self { address, tls, config, log, runtime: None, client: None, time: None }
+    }
+
+    fn row(&mut self, entry: &Entry, out: &mut Vec<u8>) {
+        if let Some(time) = entry.text("time") {
+            self.time = Some(time.to_owned());
+        }
+        put(out, Some(&self.log));
+        put_raw(out, Some(&entry.seq().unwrap_or_default().to_string()));
+        put(out, Some(self.time.as_deref().unwrap_or("1970-01-01T00:00:00Z")));
+        for column in COLUMNS {
+            put(out, entry.text(column));
+        }
+        for column in NUMBERS {
+            put_raw(out, entry.number(column).map(|number| number.to_string()).as_deref());
+        }
+        put_raw(out, entry.field("ms").map(ToString::to_string).as_deref());
+        put(out, Some(&entry.line));
+        // The last field's tab becomes the row's end.
+        if let Some(last) = out.last_mut() {
+            *last = b'\n';
+        }
+    }
+}
+
+fn put_raw(out: &mut Vec<u8>, text: Option<&str>) {
+    out.extend_from_slice(text.unwrap_or("\\N").as_bytes());
+    out.push(b'\t');
+}
+
+/// As COPY's text format wants it (<https://www.postgresql.org/docs/current/sql-copy.html>).
+fn put(out: &mut Vec<u8>, text: Option<&str>) {
+    let Some(text) = text else { return put_raw(out, None) };
+    for byte in text.bytes() {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            // PostgreSQL's text holds no such byte.
+            0 => out.push(b'?'),
+            other => out.push(other),
+        }
+    }
+    out.push(b'\t');
+}
+
+async fn connect(address: &Address, tls: &UpstreamTls, config: &Config, log: &str) -> Result<Begun, String> {
+    let client = match drive(address, tls, config).await {
+        Ok(driven) => driven.client,
+        Err(DriveError::Io(error)) => return Err(format!("the audit database at {address}: {error}")),
+        Err(DriveError::Driver(error)) => {
+            return Err(format!("the audit database at {address}: {}", described(&error)));
+        }
+    };
+    client.batch_execute(PREPARE).await.map_err(|error| described(&error))?;
+    let row = client.query_opt(POSITION, &[&log]).await.map_err(|error| described(&error))?;
+    let position = row.map(|row| {
+        let seq: i64 = row.try_get(0)?;
+        Ok::<_, tokio_postgres::Error>((u64::try_from(seq).unwrap_or_default(), row.try_get(1)?, row.try_get(2)?))
+    });
+    Ok(Begun { client, position: position.transpose().map_err(|error| described(&error))? })
+}
+
+struct Begun {
+    client: Client,
+    position: Option<(u64, String, Option<String>)>,
+}
+
+const PREPARE: &str = "SET synchronous_commit = on; SET statement_timeout = '60s'; SET lock_timeout = '10s'; \
+    CREATE TEMPORARY TABLE IF NOT EXISTS incoming (LIKE audit.records) ON COMMIT DELETE ROWS";
+
+async fn load(client: &mut Client, log: &str, rows: Vec<u8>, last: &Last) -> Result<(), tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    // One proxy at a time for each log.
+    transaction.execute("SELECT FROM audit.positions WHERE log = $1 FOR UPDATE", &[&log]).await?;
+    let columns = format!("log, seq, time, {}, {}, ms, line", quoted(COLUMNS).join(", "), quoted(NUMBERS).join(", "));
+    let sink = transaction.copy_in(&format!("COPY pg_temp.incoming ({columns}) FROM STDIN")).await?;
+    let mut sink = std::pin::pin!(sink);
+    sink.send(Bytes::from(rows)).await?;
+    sink.as_mut().finish().await?;
+    transaction
+        .batch_execute(
+            "SELECT audit.make_partition(day) FROM (SELECT DISTINCT date_trunc('month', time AT TIME ZONE 'UTC')::date FROM pg_temp.incoming) AS days (day); \
+             INSERT INTO audit.records SELECT * FROM pg_temp.incoming ON CONFLICT DO NOTHING",
+        )
+        .await?;
+    let seq = i64::try_from(last.seq).unwrap_or(i64::MAX);
+    transaction
+        .execute(
+            "INSERT INTO audit.positions AS p (log, seq, hash, time) VALUES ($1, $2, $3, $4::text::timestamptz) \
+             ON CONFLICT (log) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, time = excluded.time",
+            &[&log, &seq, &last.hash, &last.time],
+        )
+        .await?;
+    transaction.commit().await
+}
+
+struct Last {
+    seq: u64,
+    hash: String,
+    time: Option<String>,
+}
+
+fn quoted(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| format!("\"{name}\"")).collect()
+}
+
+fn described(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("the audit database: {} ({})", db.message(), db.code().code()),
+        None => format!("the audit database: {error}"),
+    }
+}
+
+impl Deliver for Postgres {
+    fn begin(&mut self) -> Result<Option<Position>, String> {
+        self.client = None;
+        if self.runtime.is_none() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            self.runtime = Some(runtime.map_err(|error| error.to_string())?);
+        }
+        let Some(runtime) = &self.runtime else { return Err("no runtime".to_owned()) };
+        let begun = runtime.block_on(connect(&self.address, &self.tls, &self.config, &self.log))?;
+        self.client = Some(begun.client);
+        let (seq, hash, time) = match begun.position {
+            Some((seq, hash, time)) => (seq, Some(hash), time),
+            None => (0, None, None),
+        };
+        self.time = time;
+        Ok(Some(Position { seq, hash }))
+    }
+
+    fn deliver(&mut self, entries: &[Entry]) -> Result<(), String> {
+        let mut rows = Vec::new();
+        for entry in entries {
+            self.row(entry, &mut rows);
+        }
+        let Some(entry) = entries.last() else { return Ok(()) };
+        let last = Last {
+            seq: entry.seq().unwrap_or_default(),
+            hash: entry.text("hash").unwrap_or_default().to_owned(),
+            time: self.time.clone(),
+        };
+        let (Some(runtime), Some(client)) = (&self.runtime, &mut self.client) else {
+            return Err("the audit database is not connected".to_owned());
+        };
+        runtime.block_on(load(client, &self.log, rows, &last)).map_err(|error| described(&error))
+    }
+}
