@@ -81,21 +81,24 @@ CREATE TABLE privacy.approaches (
 );
 
 -- ------------------------------------------------------------------------------------------------ opt-outs
--- Lists of people who want no direct marketing, such as a national registry's monthly file. An entry may be about
--- nobody whom you know. `value` is compared as it stands: import it in the form that your own column has.
+-- Lists of people who want no direct marketing, such as a national registry's monthly file; `pgpurpose optouts import`
+-- fills both tables. An entry may be about nobody whom you know, so that it is kept as the SHA-256 of its one form (an
+-- e-mail address in small letters, a number's digits), which the filter computes of your own rows. Numbers can be tried
+-- out against such digests: who is no `privacy_reader` must not read them.
 CREATE TABLE privacy.opt_out_lists (
     list        text PRIMARY KEY CHECK (btrim(list) <> ''),
     as_of       date NOT NULL,                  -- the day the list speaks of: from here on it grows stale
     imported_at timestamptz NOT NULL DEFAULT now(),
-    source      text NOT NULL CHECK (btrim(source) <> ''),   -- the file's name and its hash
+    source      text NOT NULL CHECK (btrim(source) <> ''),   -- the files' names and their hashes
     entries     bigint NOT NULL CHECK (entries >= 0)
 );
 CREATE TABLE privacy.opt_outs (
-    list  text NOT NULL REFERENCES privacy.opt_out_lists (list) ON DELETE CASCADE,
-    kind  text NOT NULL CHECK (kind IN ('phone', 'email', 'id_number', 'subject')),
-    value text NOT NULL CHECK (btrim(value) <> ''),
-    PRIMARY KEY (kind, value, list)
+    list   text NOT NULL REFERENCES privacy.opt_out_lists (list) ON DELETE CASCADE,
+    kind   text NOT NULL CHECK (kind IN ('phone', 'email', 'id_number')),
+    digest bytea NOT NULL CHECK (length(digest) = 32),
+    PRIMARY KEY (kind, digest, list)
 );
+CREATE INDEX opt_outs_list ON privacy.opt_outs (list);
 
 -- ------------------------------------------------------------------------------------------------ what must not change
 -- A consent is evidence. Its row may be withdrawn, once; nothing else about it changes, and it is not deleted but with
@@ -142,7 +145,7 @@ GRANT UPDATE (lifted_at, lifted_why) ON privacy.objections TO privacy_keeper;
 GRANT INSERT (subject_id, ground, restricted_at, evidence) ON privacy.restrictions TO privacy_keeper;
 GRANT UPDATE (told_at, lifted_at) ON privacy.restrictions TO privacy_keeper;
 GRANT INSERT (subject_id, purpose, approached_at, evidence) ON privacy.approaches TO privacy_keeper;
-GRANT INSERT, DELETE ON privacy.opt_outs TO privacy_keeper;
+GRANT INSERT, UPDATE, DELETE ON privacy.opt_outs TO privacy_keeper;
 GRANT INSERT, UPDATE, DELETE ON privacy.opt_out_lists TO privacy_keeper;
 
 COMMIT;

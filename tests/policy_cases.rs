@@ -297,7 +297,6 @@ fn what_is_worth_a_look_is_a_warning() {
     let text = r#"
 version = 1
 [tables."public.t"]
-retain = { p = "5 years after closed_at" }
 columns = { a = "helth", b = "b" }
 [categories.health]
 special = true
@@ -327,13 +326,12 @@ purposes = ["p"]
     let told: Vec<String> =
         set.warnings().iter().chain(&set.overdue(jiff::civil::date(2026, 11, 22))).map(ToString::to_string).collect();
     let wanted = [
-        "p.toml:3: warning: `retain` is not carried out by this version: every access to `public.t` is refused until the key is taken out",
         "p.toml:3: warning: column `public.t.a` has the category `helth`, which nothing describes: is it `health`?",
-        "p.toml:20: warning: rule `never` never matches: none of its roles may use any of its purposes",
-        "p.toml:25: warning: rule `nothing` opens and denies nothing",
-        "p.toml:8: warning: purpose `p` should have been reviewed by 2026-01-01",
-        "p.toml:11: warning: purpose `q` expired on 2026-01-01, and is refused",
-        "p.toml:14: warning: the contract with `Mailer Inc` ended on 2026-06-01: role `r` is refused",
+        "p.toml:19: warning: rule `never` never matches: none of its roles may use any of its purposes",
+        "p.toml:24: warning: rule `nothing` opens and denies nothing",
+        "p.toml:7: warning: purpose `p` should have been reviewed by 2026-01-01",
+        "p.toml:10: warning: purpose `q` expired on 2026-01-01, and is refused",
+        "p.toml:13: warning: the contract with `Mailer Inc` ended on 2026-06-01: role `r` is refused",
     ];
     assert_eq!(told, wanted);
     assert!(set.overdue(jiff::civil::date(2025, 12, 31)).is_empty());

@@ -1,6 +1,6 @@
 //! A catalog made of what the policies themselves say, for when there is no database to ask.
 //!
-//! It holds the tables that are listed with columns, and the table of consents. A column's type is not in a policy, so
+//! It holds the tables that are listed with columns, and those of consents, objections and the like. A column's type is not in a policy, so
 //! it is assumed: `text`, or where the masks of that column do not fit a text the first of `date`, `numeric`, `uuid`
 //! and `timestamp with time zone` that they all fit. There are no keys, views, functions or open tables' columns in it:
 //! a test that needs them needs the database (`check --live`).
@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, CatalogBuilder, RelationName, TypeClass};
-use crate::policy::{ListedColumn, PolicySet, SubjectPath};
+use crate::policy::{Holds, ListedColumn, PolicySet, SubjectPath};
 
 const TYPES: [(&str, TypeClass); 5] = [
     ("text", TypeClass::Text),
@@ -23,7 +23,15 @@ pub(super) fn catalog(policies: &PolicySet) -> Catalog {
     let mut builder = CatalogBuilder::new();
     for table in policies.listed_tables() {
         let listed = policies.listed_columns(&table);
-        let mut columns: Vec<(&str, &str)> = listed.iter().map(|column| (column.name, assumed_type(column))).collect();
+        let needed: Vec<_> = policies.needed_columns().into_iter().filter(|needed| *needed.table == table).collect();
+        let holds = |name: &str| needed.iter().find(|needed| needed.column == name).map(|needed| needed.holds);
+        let mut columns: Vec<(&str, &str)> =
+            listed.iter().map(|column| (column.name, assumed_type(column, holds(column.name)))).collect();
+        for needed in &needed {
+            if !columns.iter().any(|(name, _)| *name == needed.column) {
+                columns.push((needed.column, assumed_needed(needed.holds)));
+            }
+        }
         let referred = referred_columns(policies, &table);
         for column in &referred {
             if !columns.iter().any(|(name, _)| name == column) {
@@ -32,23 +40,36 @@ pub(super) fn catalog(policies: &PolicySet) -> Catalog {
         }
         builder.table(table, &columns, &[]);
     }
-    if let Some(consent) = policies.listed_consent() {
-        let words = words(consent.active);
-        let mut columns = vec![(consent.subject, "text"), (consent.purpose, "text")];
-        for word in &words {
-            if !columns.iter().any(|(name, _)| name == word) {
-                columns.push((word, "text"));
+    for wish in policies.wish_tables() {
+        if !policies.listed_columns(wish.table).is_empty() {
+            continue;
+        }
+        let mut columns: Vec<(&str, &str)> = policies
+            .needed_columns()
+            .into_iter()
+            .filter(|needed| needed.table == wish.table)
+            .map(|needed| (needed.column, assumed_needed(needed.holds)))
+            .collect();
+        let consent = policies.listed_consent().filter(|consent| consent.table == wish.table);
+        let words = words(&wish.condition);
+        let named = consent.iter().flat_map(|consent| [consent.subject, consent.purpose]);
+        for name in named.chain(words.iter().map(String::as_str)) {
+            if !columns.iter().any(|(known, _)| *known == name) {
+                columns.push((name, "text"));
             }
         }
-        if policies.listed_columns(consent.table).is_empty() {
-            builder.table(consent.table.clone(), &columns, &[]);
-        }
+        builder.table(wish.table.clone(), &columns, &[]);
     }
     builder.build()
 }
 
-fn assumed_type(column: &ListedColumn<'_>) -> &'static str {
-    let fits_all = |class| column.masks.iter().all(|mask| mask.fits(class));
+fn assumed_needed(holds: Holds) -> &'static str {
+    if holds == Holds::Day { "date" } else { "text" }
+}
+
+fn assumed_type(column: &ListedColumn<'_>, holds: Option<Holds>) -> &'static str {
+    let held = |class| holds.is_none_or(|holds| holds.fits(class));
+    let fits_all = |class| held(class) && column.masks.iter().all(|mask| mask.fits(class));
     TYPES.iter().find(|(_, class)| fits_all(*class)).map_or("text", |(sql, _)| sql)
 }
 

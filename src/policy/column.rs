@@ -5,6 +5,7 @@ use super::govern::Whom;
 use super::model::{Purpose, Rule, Table, column_name};
 use super::{Mask, PolicySet, Reason};
 use crate::catalog::{RelationName, TypeClass};
+use crate::config::document::quoted;
 
 /// What is seen of a column, and whether it may be set.
 #[derive(Debug, Clone)]
@@ -40,11 +41,18 @@ enum Cause {
     NotOpened,
     /// The table's listing does not name it.
     Unlisted,
+    /// It was collected for other purposes, and no line says that this one is compatible with them.
+    Collected(Vec<String>),
     /// The mask cannot keep the column's type.
     Misfit(Mask),
 }
 
 impl Hidden {
+    /// Whether it is hidden by more than that no rule opens it.
+    pub(super) fn is_stated(&self) -> bool {
+        self.rule.is_some() || matches!(self.cause, Cause::Collected(_))
+    }
+
     /// The reason for the client.
     pub(super) fn reason(
         &self,
@@ -71,6 +79,11 @@ impl Hidden {
                 "no rule opens it: the policy gives the column no category".to_owned(),
                 format!("leave the column out, or list it under `[tables.\"{listing}\".columns]`"),
             ),
+            Cause::Collected(purposes) => (
+                format!("it was collected for {}, which is another purpose (POPIA s15){at}", quoted(purposes)),
+                "where the use is compatible, say so in a `[[compatible]]` line, with the reason and the section"
+                    .to_owned(),
+            ),
             Cause::Misfit(mask) => (
                 format!("mask `{mask}` of rule `{rule}` does not fit the column{at}"),
                 "choose a mask that fits, such as `null`".to_owned(),
@@ -94,7 +107,16 @@ pub(super) fn standing(
     let mut result: Option<Standing> = None;
     for (depth, purpose) in lineage.iter().enumerate() {
         let rules = policies.rules.iter().filter(|rule| rule.applies(role, &purpose.name));
-        let mut level = level(rules, listing, table, column, class);
+        let foreign = table.collected_for.get(column).filter(|list| !policies.compatible(list, &purpose.name));
+        let mut level = match (level(rules, listing, table, column, class), foreign) {
+            // A rule that denies it says more.
+            (standing @ Standing { sight: Sight::Hidden(Hidden { cause: Cause::Denied, .. }), .. }, _) => standing,
+            (standing, None) => standing,
+            (_, Some(list)) => {
+                let cause = Cause::Collected(list.iter().cloned().collect());
+                Standing { sight: Sight::Hidden(Hidden { rule: None, ancestor: None, cause }), write: None }
+            }
+        };
         if depth > 0
             && let Sight::Hidden(hidden) = &mut level.sight
         {

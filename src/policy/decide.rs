@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::column::{Sight, Standing, standing};
+use super::filters::Filtering;
 use super::govern::{Governed, Whom, governed};
 use super::model::{Basis, Purpose, Role, Table, column_name};
 use super::{
@@ -128,10 +129,20 @@ impl<'a> Session<'a> {
                 .filter_map(|column| Some((column.name.clone(), table.columns.get(&column.name)?.clone())))
                 .collect(),
         });
+        let filtering = Filtering {
+            policies: self.policies,
+            whom: self.whom,
+            lineage: &self.lineage,
+            access,
+            name: &listing,
+            table,
+        };
+        let rows = filtering.filters(reasons);
         Some(RelationObligation::Governed {
             relation: relation.clone(),
             columns,
             consent,
+            rows,
             subject: table.subject.clone(),
             min_group: self.min_group,
             record,
@@ -164,13 +175,23 @@ impl<'a> Session<'a> {
                 }
             }
             Governed::By(listing, table) => {
+                let read = RelationAccess { verb: Verb::Select, ..access.clone() };
+                let filtering = Filtering {
+                    policies: self.policies,
+                    whom: self.whom,
+                    lineage: &self.lineage,
+                    access: &read,
+                    name: &listing,
+                    table,
+                };
+                let left_out = !filtering.filters(&mut Vec::new()).is_empty();
                 let listing = Listing { session: self, access, name: &listing, table };
                 for column in &access.columns {
                     if let Some(obligation) = listing.column(column, reasons) {
                         columns.insert(column.name.clone(), obligation);
                     }
                 }
-                let part = !self.consent.is_empty() || self.min_group.is_some();
+                let part = left_out || !self.consent.is_empty() || self.min_group.is_some();
                 if part && (!access.columns.is_empty() || empties) {
                     reasons.push(
                         Reason::about(
@@ -194,6 +215,7 @@ impl<'a> Session<'a> {
             relation: relation.clone(),
             columns,
             consent: None,
+            rows: Vec::new(),
             subject: None,
             record: None,
             min_group: None,
@@ -291,7 +313,7 @@ impl Listing<'_> {
         let before = reasons.len();
         if column.uses.contains(&Use::Write) && standing.write.is_none() {
             let (detail, rule) = match &standing.sight {
-                Sight::Hidden(hidden) if hidden.rule.is_some() => {
+                Sight::Hidden(hidden) if hidden.is_stated() => {
                     let reason = hidden.reason(whom, relation, self.name, &column.name);
                     (reason.detail.unwrap_or_default(), reason.rule)
                 }
@@ -357,12 +379,6 @@ impl Listing<'_> {
     fn whole(&self, columns: &BTreeMap<String, ColumnObligation>, reasons: &mut Vec<Reason>) {
         let whom = &self.session.whom;
         let relation = &self.access.relation;
-        if let Some(key) = self.table.pending.first() {
-            reasons.push(
-                Reason::about(relation, whom.not_open(&format!("table `{relation}`")))
-                    .detail(format!("the policy states `{key}` for it, which this version does not carry out")),
-            );
-        }
         let any =
             |test: fn(&Standing) -> bool| self.table.columns.keys().any(|column| test(&self.standing(column, None)));
         let seen = |standing: &Standing| !matches!(standing.sight, Sight::Hidden(_));

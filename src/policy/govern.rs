@@ -43,10 +43,9 @@ pub(super) fn governed<'a>(policies: &'a PolicySet, access: &RelationAccess, who
         }
     }
     let hint = format!("list it under `[tables.\"{name}\"]` with its own columns");
-    let keeps_consents =
-        |relation: &RelationName| policies.consent.as_ref().is_some_and(|consent| consent.table == *relation);
-    let protected =
-        |relation: &&RelationName| policies.governance(relation) == Governance::Governed || keeps_consents(relation);
+    let protected = |relation: &&RelationName| {
+        policies.governance(relation) == Governance::Governed || policies.keeps_wishes(relation)
+    };
     if let Some(reached) = access.reaches.iter().find(protected) {
         return Governed::Refused(
             Reason::about(name, whom.not_open(&format!("relation `{name}`")))

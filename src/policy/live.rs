@@ -41,6 +41,7 @@ impl PolicySet {
         }
         self.masks_fit(catalog, &mut faults);
         self.consents_exist(catalog, &mut faults);
+        faults.extend(self.check_filters(catalog));
         self.functions_exist(catalog, &mut faults);
         self.relations_without_a_listing(catalog, &mut faults);
         faults.sort_by(|a, b| (&a.file, a.line, &a.message).cmp(&(&b.file, b.line, &b.message)));

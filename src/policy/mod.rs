@@ -10,7 +10,7 @@
 //!   column, what both let through is shown ([`Mask::meet`]).
 //! - `delete = ["public.tickets"]` in a rule lets rows be deleted; nothing else does. Adding and changing rows needs
 //!   `write` for each column that is set. Locking rows (`FOR UPDATE`) needs some column that may be set.
-//! - `transfer_ground` in a role: why information may leave for `country` (POPIA s72); obligatory outside South Africa.
+//! - `country_ground` in a role: why information may leave for `country` (POPIA s72); obligatory outside South Africa.
 //! - A child purpose that states no basis has its parent's; its rules open at most what the rules for each ancestor
 //!   open to the same role. It needs the live consent of itself and each ancestor that rests on consent.
 //! - `evidence` and `given_at` in `[consent]`: columns without which, or before which, a row is no live consent.
@@ -19,29 +19,38 @@
 //!   open unmasked, and no name that a policy lists may come to mean other values ([`Structure`]).
 //! - `[functions] allow = ["public.f"]`: functions besides the reviewed built-ins.
 //!
+//! `docs/policies.md` is the reference.
+//!
 //! # What is understood and not carried out yet
 //!
-//! - `retain` on a table: every access to it is refused.
 //! - Adding rows for a purpose that rests on consent: refused.
 
+mod births;
+mod collected;
 mod column;
 mod condition;
 mod decide;
 mod disclosure;
+mod filters;
 mod govern;
 mod listing;
 mod live;
 mod mask;
 mod model;
+mod needed;
 mod permit;
+mod purposes;
 mod report;
 mod request;
+mod retain;
+mod rows;
 mod rules;
 mod set;
 mod source;
 mod structure;
 mod tables;
 mod validate;
+mod wishes;
 
 pub use crate::config::{Fault, Severity};
 pub use decide::decide;
@@ -50,11 +59,17 @@ pub use govern::Lineage;
 pub use listing::{ListedColumn, ListedConsent};
 pub use mask::{AddressPart, Mask, NamePart, Noise, PhonePart, Unit};
 pub use model::{Basis, Governance, PolicyTest, Purpose, Role};
+pub use needed::{Holds, NeededColumn, WishTable};
 pub use permit::{
     Action, ColumnObligation, ConsentFilter, Decision, Denial, Permit, Reason, RecordAs, Recording, RelationObligation,
     SubjectPath, Verdict,
 };
 pub use report::{AccessReport, ColumnReport, RelationReport};
 pub use request::{AccessRequest, ColumnAccess, RelationAccess, Shape, Use, Verb};
+pub use retain::Retained;
+pub use rows::{
+    Approach, Birth, Contact, ContactKind, Customers, Exclusion, ExclusionList, Limit, OptOuts, Period, PeriodUnit,
+    RowFilter, SinceColumn,
+};
 pub use set::PolicySet;
 pub use structure::{Change, Make, Structure};

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use jiff::civil::Date;
 
-use super::{Mask, RecordAs, SubjectPath, Verdict};
+use super::{Birth, ContactKind, Customers, ExclusionList, Limit, Mask, RecordAs, SubjectPath, Verdict};
 use crate::catalog::{RelationName, split_dotted};
 use crate::config::Place;
 
@@ -30,7 +30,9 @@ pub struct Role {
     /// ISO 3166 code of the country where the recipient is.
     pub country: String,
     /// Why information may leave for that country (POPIA s72); present wherever it is not South Africa.
-    pub transfer_ground: Option<String>,
+    pub country_ground: Option<String>,
+    /// Lookups of raw values that a session may make in a minute.
+    pub lookup_limit: Option<u32>,
     /// Whether the role may change the database's structure.
     pub ddl: bool,
     pub(super) place: Place,
@@ -53,7 +55,22 @@ pub struct Purpose {
     pub min_group: Option<u32>,
     /// The purpose whose child it is.
     pub parent: Option<String>,
+    /// Rows past their retention stay visible to it, and restricted ones do (POPIA s14(6)).
+    pub proof: bool,
+    /// It sees only rows that are due for destruction (s14(4)).
+    pub destruction: bool,
+    /// The ground of s35 on which rows of children are opened.
+    pub child_ground: Option<String>,
+    pub(super) direct_marketing: Option<DirectMarketing>,
     pub(super) place: Place,
+}
+
+/// Whom a purpose of direct marketing may approach, besides those who consented (s69).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DirectMarketing {
+    pub(super) customers: Option<Customers>,
+    pub(super) first_approach: bool,
+    pub(super) opt_outs_days: Option<u32>,
 }
 
 /// Why processing is lawful (POPIA s11(1)).
@@ -144,8 +161,12 @@ pub(super) struct Table {
     pub(super) star_refused: bool,
     /// The log says whose rows were seen, in this form.
     pub(super) record: Option<RecordAs>,
-    /// Keys that are understood and not carried out yet: the table is refused while it has any.
-    pub(super) pending: Vec<&'static str>,
+    /// How long its rows are kept; the key is the purpose, `None` for every other.
+    pub(super) retain: BTreeMap<Option<String>, Limit>,
+    /// Where it says when the person was born.
+    pub(super) birth: Option<Birth>,
+    /// The purposes for which a column's values were collected, of those columns that say so.
+    pub(super) collected_for: BTreeMap<String, BTreeSet<String>>,
     pub(super) place: Place,
 }
 
@@ -156,6 +177,40 @@ pub(super) struct Category {
     pub(super) special: bool,
     /// The mask where a rule says mask without one.
     pub(super) mask: Option<Mask>,
+}
+
+/// A use for another purpose than that of collection (POPIA s15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Compatible {
+    pub(super) from: String,
+    pub(super) to: String,
+    /// Why, and the section.
+    pub(super) reason: String,
+    pub(super) section: String,
+    pub(super) place: Place,
+}
+
+/// Where the database keeps objections or restrictions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ExclusionSource {
+    pub(super) list: ExclusionList,
+    pub(super) table: RelationName,
+    pub(super) subject: String,
+    pub(super) purpose: Option<String>,
+    pub(super) active: String,
+    pub(super) place: Place,
+}
+
+/// What all direct marketing shares.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct MarketingSource {
+    /// The register of approaches, and its column that names the subject.
+    pub(super) approaches: Option<(RelationName, String)>,
+    /// The opt-outs, and the lists that they come from.
+    pub(super) opt_outs: Option<(RelationName, RelationName)>,
+    /// What is reached, by its column.
+    pub(super) contacts: BTreeMap<ContactKind, (RelationName, String)>,
+    pub(super) place: Place,
 }
 
 /// Where the database keeps consents.
@@ -188,6 +243,9 @@ pub(super) struct Rule {
     pub(super) delete: BTreeSet<RelationName>,
     /// The ground of POPIA s27-33 on which a special category is opened.
     pub(super) ground: Option<String>,
+    /// The ground of s35 on which rows of children are opened.
+    pub(super) child_ground: Option<String>,
+    pub(super) lookup_limit: Option<u32>,
     pub(super) place: Place,
 }
 
@@ -195,6 +253,14 @@ impl Rule {
     /// Whether it speaks about this role and purpose.
     pub(super) fn applies(&self, role: &str, purpose: &str) -> bool {
         self.roles.contains(role) && self.purposes.contains(purpose)
+    }
+
+    /// Whether it opens anything of that table.
+    pub(super) fn opens(&self, name: &RelationName, table: &Table) -> bool {
+        let targets = self.read.iter().chain(&self.lookup).chain(&self.write);
+        let mut targets = targets.chain(self.mask.iter().map(|(target, _)| target));
+        self.delete.contains(name)
+            || targets.any(|target| table.columns.iter().any(|(column, category)| target.is(name, column, category)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Mask, RelationReport};
+use super::{Mask, RelationReport, RowFilter};
 use crate::catalog::RelationName;
 use crate::error::{Refusal, SqlState, Stage};
 
@@ -43,8 +43,8 @@ impl Permit {
     pub fn verdict(&self) -> Verdict {
         let touched = self.relations.iter().any(|relation| match relation {
             RelationObligation::Open { .. } => false,
-            RelationObligation::Governed { columns, consent, min_group, .. } => {
-                consent.is_some()
+            RelationObligation::Governed { columns, min_group, .. } => {
+                relation.leaves_rows_out()
                     || min_group.is_some()
                     || columns.values().any(|column| !matches!(column.action, Action::Read | Action::Write))
             }
@@ -70,6 +70,8 @@ pub enum RelationObligation {
         columns: BTreeMap<String, ColumnObligation>,
         /// Only rows of subjects with live consent.
         consent: Option<ConsentFilter>,
+        /// Only rows that meet each of these.
+        rows: Vec<RowFilter>,
         /// Whose row it is.
         subject: Option<SubjectPath>,
         /// Aggregates only, over at least so many distinct subjects.
@@ -110,6 +112,25 @@ pub struct Recording {
     pub form: RecordAs,
     /// Category of each column that the statement touches.
     pub categories: BTreeMap<String, String>,
+}
+
+impl RelationObligation {
+    /// Whether its rows rest on what subjects may say differently at any time: consent, an objection that the law gives
+    /// them, an opt-out of direct marketing. A snapshot of them must not grow old.
+    pub fn rests_on_wishes(&self) -> bool {
+        match self {
+            Self::Open { .. } => false,
+            Self::Governed { consent, rows, .. } => consent.is_some() || rows.iter().any(RowFilter::rests_on_wishes),
+        }
+    }
+
+    /// Whether some of its rows are left out.
+    pub fn leaves_rows_out(&self) -> bool {
+        match self {
+            Self::Open { .. } => false,
+            Self::Governed { consent, rows, .. } => consent.is_some() || !rows.is_empty(),
+        }
+    }
 }
 
 /// What must be done to one column.

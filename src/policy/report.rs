@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{AccessRequest, Action, Decision, Reason, RelationAccess, RelationObligation, Use, Verb, Verdict};
+use super::{
+    AccessRequest, Action, Decision, Reason, RelationAccess, RelationObligation, RowFilter, Use, Verb, Verdict,
+};
 
 /// The part of an `access` record that the decision fills in. Holds names only, no literal and no value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,7 +24,8 @@ pub struct AccessReport {
 pub struct RelationReport {
     /// `public.customers`.
     pub name: String,
-    /// Which rows were left out: `consent(marketing)`, `min_group(10)`; `None` where none were.
+    /// Which rows were left out: `consent(marketing)`, `retain(5 years after closed_at)`, `adults`, `min_group(10)`; `None`
+    /// where none were.
     pub filter: Option<String>,
     /// The columns that the statement touches.
     pub columns: Vec<ColumnReport>,
@@ -87,8 +90,9 @@ impl RelationReport {
     /// One occurrence. A column without an obligation is denied, and so is every column where there is none at all.
     pub(super) fn of(access: &RelationAccess, obligation: Option<&RelationObligation>, reasons: &[Reason]) -> Self {
         let mut filter = Vec::new();
-        if let Some(RelationObligation::Governed { consent, min_group, .. }) = obligation {
+        if let Some(RelationObligation::Governed { consent, rows, min_group, .. }) = obligation {
             filter.extend(consent.as_ref().map(|consent| format!("consent({})", consent.purposes.join(", "))));
+            filter.extend(rows.iter().map(RowFilter::describe));
             filter.extend(min_group.map(|least| format!("min_group({least})")));
         }
         let columns = access

@@ -35,7 +35,14 @@ pub(super) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, faults: &mut
             }
         }
         let purposes = known("purpose", &rule.purposes, &rule.place, "purposes", set.purposes.keys(), faults);
+        if let Some(ground) = &rule.ground
+            && !(26..=33).any(|section| ground.value.contains(&format!("s{section}")))
+        {
+            let message = "`ground` names no section of POPIA s27-33, such as `s32(1)(a)`: an auditor will look for it";
+            faults.push(Fault::warning(&ground.place, message));
+        }
         let ground = spoken(rule.ground, "`ground`", faults);
+        let child_ground = super::purposes::child_ground(rule.child_ground, faults);
         let mut opened: Vec<(Target, Place)> = Vec::new();
         let mut targets = |written: Vec<Located<String>>, opens: bool, faults: &mut Vec<Fault>| {
             let mut found = BTreeSet::new();
@@ -120,6 +127,8 @@ pub(super) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, faults: &mut
             deny,
             delete,
             ground,
+            child_ground,
+            lookup_limit: rule.lookup_limit,
             place: rule.place,
         });
     }

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use jiff::civil::Date;
 
-use super::model::{Category, ConsentSource, Governance, PolicyTest, Purpose, Role, Rule, Table};
+use super::model::{
+    Category, Compatible, ConsentSource, ExclusionSource, Governance, MarketingSource, PolicyTest, Purpose, Role, Rule,
+    Table,
+};
 use super::{Reason, RecordAs, source, validate};
 use crate::catalog::RelationName;
 use crate::config::{Fault, Place};
@@ -21,6 +24,10 @@ pub struct PolicySet {
     pub(super) categories: BTreeMap<String, Category>,
     pub(super) purposes: BTreeMap<String, Purpose>,
     pub(super) consent: Option<ConsentSource>,
+    /// Objections and restrictions.
+    pub(super) exclusions: Vec<ExclusionSource>,
+    pub(super) marketing: MarketingSource,
+    pub(super) compatible: Vec<Compatible>,
     pub(super) roles: BTreeMap<String, Role>,
     /// Role of each login.
     pub(super) logins: BTreeMap<String, String>,
@@ -193,15 +200,31 @@ impl PolicySet {
         Ok(())
     }
 
-    /// How a relation of exactly this name is treated. The table of consents is never open by being unlisted.
+    /// How a relation of exactly this name is treated. Tables by which rows are filtered are never open by being
+    /// unlisted.
     pub fn governance(&self, relation: &RelationName) -> Governance {
-        let keeps_consents = self.consent.as_ref().is_some_and(|consent| consent.table == *relation);
         match self.tables.get(relation) {
             Some(table) if table.open => Governance::Open,
             Some(_) => Governance::Governed,
-            None if self.unlisted_allowed && !keeps_consents => Governance::UnlistedAllow,
+            None if self.unlisted_allowed && !self.keeps_wishes(relation) => Governance::UnlistedAllow,
             None => Governance::UnlistedDeny,
         }
+    }
+
+    /// Whether the table holds consents, objections, restrictions, approaches or opt-outs.
+    pub(super) fn keeps_wishes(&self, relation: &RelationName) -> bool {
+        self.wishes().any(|(_, table, _)| table == relation)
+    }
+
+    /// The tables by which rows are filtered: what they hold, the table, and where the policy says so.
+    pub(super) fn wishes(&self) -> impl Iterator<Item = (&'static str, &RelationName, &Place)> {
+        let consent = self.consent.iter().map(|consent| ("consents", &consent.table, &consent.place));
+        let exclusions = self.exclusions.iter().map(|source| (source.list.name(), &source.table, &source.place));
+        let marketing = &self.marketing;
+        let approaches = marketing.approaches.iter().map(|(table, _)| ("approaches", table, &marketing.place));
+        let opt_outs = marketing.opt_outs.iter().flat_map(|(table, lists)| [table, lists]);
+        let opt_outs = opt_outs.map(|table| ("opt-outs", table, &marketing.place));
+        consent.chain(exclusions).chain(approaches).chain(opt_outs)
     }
 
     /// Whether a function that is not on the reviewed list of built-ins is named in `[functions] allow`.

@@ -13,6 +13,10 @@ pub(super) struct Written {
     pub(super) categories: Vec<WrittenCategory>,
     pub(super) purposes: Vec<WrittenPurpose>,
     pub(super) consent: Vec<WrittenConsent>,
+    pub(super) objections: Vec<WrittenConsent>,
+    pub(super) restrictions: Vec<WrittenConsent>,
+    pub(super) marketing: Vec<WrittenMarketing>,
+    pub(super) compatible: Vec<WrittenCompatible>,
     pub(super) roles: Vec<WrittenRole>,
     pub(super) rules: Vec<WrittenRule>,
     pub(super) functions: Vec<Located<String>>,
@@ -27,7 +31,19 @@ pub(super) struct WrittenTable {
     pub(super) columns: Vec<(Located<String>, Located<String>)>,
     pub(super) star: Option<Located<String>>,
     pub(super) record_subjects: Option<Located<RecordAs>>,
-    pub(super) retain: Vec<Located<String>>,
+    /// The purpose, where it is for one, and the text.
+    pub(super) retain: Vec<(Option<Located<String>>, Located<String>)>,
+    pub(super) date_of_birth: Option<Located<String>>,
+    pub(super) identity_number: Option<Located<String>>,
+    pub(super) no_children: Option<Located<String>>,
+    pub(super) collected_for: Vec<WrittenCollected>,
+}
+
+/// The purposes of one column, or of all.
+#[derive(Debug)]
+pub(super) struct WrittenCollected {
+    pub(super) column: Option<Located<String>>,
+    pub(super) purposes: Vec<Located<String>>,
 }
 
 #[derive(Debug)]
@@ -51,8 +67,45 @@ pub(super) struct WrittenPurpose {
     pub(super) expires: Option<jiff::civil::Date>,
     pub(super) review: Option<jiff::civil::Date>,
     pub(super) min_group: Option<u32>,
+    pub(super) proof: Option<Located<bool>>,
+    pub(super) destruction: Option<Located<bool>>,
+    pub(super) child_ground: Option<Located<String>>,
+    pub(super) direct_marketing: Option<WrittenDirect>,
 }
 
+/// `direct_marketing` of a purpose.
+#[derive(Debug)]
+pub(super) struct WrittenDirect {
+    pub(super) place: Place,
+    pub(super) customers: Option<Located<String>>,
+    pub(super) customers_where: Option<Located<String>>,
+    pub(super) first_approach: bool,
+    pub(super) opt_outs_days: Option<Located<u32>>,
+}
+
+/// `[direct_marketing]`.
+#[derive(Debug)]
+pub(super) struct WrittenMarketing {
+    pub(super) place: Place,
+    pub(super) approaches: Option<Located<String>>,
+    pub(super) subject: Option<Located<String>>,
+    pub(super) opt_outs: Option<Located<String>>,
+    pub(super) opt_out_lists: Option<Located<String>>,
+    /// Kind and column.
+    pub(super) contacts: Vec<(Located<String>, Located<String>)>,
+}
+
+/// `[[compatible]]`.
+#[derive(Debug)]
+pub(super) struct WrittenCompatible {
+    pub(super) place: Place,
+    pub(super) from: Option<Located<String>>,
+    pub(super) to: Option<Located<String>>,
+    pub(super) reason: Option<Located<String>>,
+    pub(super) section: Option<Located<String>>,
+}
+
+/// A table of consents, objections or restrictions.
 #[derive(Debug)]
 pub(super) struct WrittenConsent {
     pub(super) place: Place,
@@ -73,7 +126,8 @@ pub(super) struct WrittenRole {
     pub(super) operator_contract: Option<Located<String>>,
     pub(super) operator_expires: Option<Located<jiff::civil::Date>>,
     pub(super) country: Option<Located<String>>,
-    pub(super) transfer_ground: Option<Located<String>>,
+    pub(super) country_ground: Option<Located<String>>,
+    pub(super) lookup_limit: Option<u32>,
     pub(super) unrestricted: Option<Located<String>>,
     pub(super) ddl: bool,
 }
@@ -92,6 +146,8 @@ pub(super) struct WrittenRule {
     pub(super) deny: Vec<Located<String>>,
     pub(super) delete: Vec<Located<String>>,
     pub(super) ground: Option<Located<String>>,
+    pub(super) child_ground: Option<Located<String>>,
+    pub(super) lookup_limit: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -128,7 +184,19 @@ fn top_level(document: &mut Document, mut top: Section<'_>, into: &mut Written) 
         into.purposes.push(purpose(document, name, section));
     }
     if let Some(section) = top.section("consent", document) {
-        into.consent.push(consent(document, section));
+        into.consent.push(consent(document, section, true));
+    }
+    if let Some(section) = top.section("objections", document) {
+        into.objections.push(consent(document, section, true));
+    }
+    if let Some(section) = top.section("restrictions", document) {
+        into.restrictions.push(consent(document, section, false));
+    }
+    if let Some(section) = top.section("direct_marketing", document) {
+        into.marketing.push(marketing(document, section));
+    }
+    for section in top.sections("compatible", document) {
+        into.compatible.push(compatible(document, section));
     }
     for (name, section) in named(&mut top, "roles", document) {
         into.roles.push(role(document, name, section));
@@ -196,17 +264,44 @@ fn table(document: &mut Document, name: &Located<String>, mut section: Section<'
     // `retain = "5 years after closed_at"`, or one such text for each purpose.
     let retain = match section.take("retain") {
         None => Vec::new(),
-        Some(node) if node.is_string() => node.string(document).into_iter().collect(),
+        Some(node) if node.is_string() => node.string(document).map(|text| (None, text)).into_iter().collect(),
         Some(node) => node
             .section(document)
             .map(|mut by_purpose| by_purpose.rest())
             .unwrap_or_default()
             .into_iter()
-            .filter_map(|(_, node)| node.string(document))
+            .filter_map(|(purpose, node)| Some((Some(purpose), node.string(document)?)))
+            .collect(),
+    };
+    let date_of_birth = section.string("date_of_birth", document);
+    let identity_number = section.string("identity_number", document);
+    let no_children = section.string("no_children", document);
+    // `collected_for = ["support"]`, or one such list for each column.
+    let collected_for = match section.take("collected_for") {
+        None => Vec::new(),
+        Some(node) if node.is_array() => vec![WrittenCollected { column: None, purposes: node.strings(document) }],
+        Some(node) => node
+            .section(document)
+            .map(|mut by_column| by_column.rest())
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(column, node)| WrittenCollected { column: Some(column), purposes: node.strings(document) })
             .collect(),
     };
     section.finish(document);
-    Some(WrittenTable { name: relation?, open, subject, columns, star, record_subjects, retain })
+    Some(WrittenTable {
+        name: relation?,
+        open,
+        subject,
+        columns,
+        star,
+        record_subjects,
+        retain,
+        date_of_birth,
+        identity_number,
+        no_children,
+        collected_for,
+    })
 }
 
 /// `true` (pseudonyms), `false`, `"pseudonym"` or `"plain"`.
@@ -241,12 +336,72 @@ fn purpose(document: &mut Document, name: Located<String>, mut section: Section<
     let expires = section.date("expires", document).map(|date| date.value);
     let review = section.date("review", document).map(|date| date.value);
     let min_group = section.integer("min_group", 2..=1_000_000, document).map(|number| number.value);
+    let proof = section.boolean("proof", document);
+    let destruction = section.boolean("destruction", document);
+    let child_ground = section.string("child_ground", document);
+    let direct_marketing = section.section("direct_marketing", document).map(|section| direct(document, section));
     section.finish(document);
-    WrittenPurpose { name, basis, description, expires, review, min_group }
+    WrittenPurpose {
+        name,
+        basis,
+        description,
+        expires,
+        review,
+        min_group,
+        proof,
+        destruction,
+        child_ground,
+        direct_marketing,
+    }
 }
 
-fn consent(document: &mut Document, mut section: Section<'_>) -> WrittenConsent {
+fn direct(document: &mut Document, mut section: Section<'_>) -> WrittenDirect {
+    let written = WrittenDirect {
+        place: section.place.clone(),
+        customers: section.string("customers", document),
+        customers_where: section.string("customers_where", document),
+        first_approach: section.boolean("first_approach", document).is_some_and(|first| first.value),
+        opt_outs_days: section.integer("opt_outs_days", 1..=3660, document),
+    };
+    section.finish(document);
+    written
+}
+
+fn marketing(document: &mut Document, mut section: Section<'_>) -> WrittenMarketing {
+    let written = WrittenMarketing {
+        place: section.place.clone(),
+        approaches: section.string("approaches", document),
+        subject: section.string("subject", document),
+        opt_outs: section.string("opt_outs", document),
+        opt_out_lists: section.string("opt_out_lists", document),
+        contacts: section
+            .section("contacts", document)
+            .map(|mut contacts| contacts.rest())
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|(kind, node)| Some((kind, node.string(document)?)))
+            .collect(),
+    };
+    section.finish(document);
+    written
+}
+
+fn compatible(document: &mut Document, mut section: Section<'_>) -> WrittenCompatible {
+    let written = WrittenCompatible {
+        place: section.place.clone(),
+        from: section.string("from", document),
+        to: section.string("to", document),
+        reason: section.string("reason", document),
+        section: section.string("section", document),
+    };
+    section.finish(document);
+    written
+}
+
+/// A table of consents, objections or restrictions; the last may do without a column for the purpose.
+fn consent(document: &mut Document, mut section: Section<'_>, by_purpose: bool) -> WrittenConsent {
     let place = section.place.clone();
+    let name = section.name().to_owned();
     let written = WrittenConsent {
         place: place.clone(),
         table: section.string("table", document),
@@ -256,14 +411,15 @@ fn consent(document: &mut Document, mut section: Section<'_>) -> WrittenConsent 
         evidence: section.string("evidence", document),
         given_at: section.string("given_at", document),
     };
-    let given = [&written.table, &written.subject, &written.purpose, &written.active];
-    let missing: Vec<&str> = ["table", "subject", "purpose", "active"]
-        .into_iter()
-        .zip(given)
-        .filter_map(|(key, value)| value.is_none().then_some(key))
-        .collect();
+    let given = [
+        ("table", written.table.is_some()),
+        ("subject", written.subject.is_some()),
+        ("purpose", written.purpose.is_some() || !by_purpose),
+        ("active", written.active.is_some()),
+    ];
+    let missing: Vec<&str> = given.into_iter().filter(|(_, given)| !given).map(|(key, _)| key).collect();
     if !missing.is_empty() {
-        document.fault(&place, format!("`consent` lacks {}", quoted(missing)));
+        document.fault(&place, format!("`{name}` lacks {}", quoted(missing)));
     }
     section.finish(document);
     written
@@ -278,7 +434,12 @@ fn role(document: &mut Document, name: Located<String>, mut section: Section<'_>
         operator_contract: section.string("operator_contract", document),
         operator_expires: section.date("operator_expires", document),
         country: section.string("country", document),
-        transfer_ground: section.string("transfer_ground", document),
+        // `transfer_ground` is how it was spelled first.
+        country_ground: {
+            let older = section.string("transfer_ground", document);
+            section.string("country_ground", document).or(older)
+        },
+        lookup_limit: section.integer("lookup_limit", 1..=100_000, document).map(|limit| limit.value),
         unrestricted: section.string("unrestricted", document),
         ddl: section.boolean("ddl", document).is_some_and(|ddl| ddl.value),
     };
@@ -315,6 +476,8 @@ fn rule(document: &mut Document, mut section: Section<'_>) -> WrittenRule {
         deny: section.strings("deny", document),
         delete: section.strings("delete", document),
         ground: section.string("ground", document),
+        child_ground: section.string("child_ground", document),
+        lookup_limit: section.integer("lookup_limit", 1..=100_000, document).map(|limit| limit.value),
     };
     section.finish(document);
     written

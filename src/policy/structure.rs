@@ -93,7 +93,7 @@ impl Structure {
 
     /// Whether consents are kept there.
     fn keeps_consents(&self, policies: &PolicySet, name: &RelationName) -> bool {
-        policies.consent.as_ref().is_some_and(|consent| consent.table == *name) || self.consents.contains(name)
+        policies.keeps_wishes(name) || self.consents.contains(name)
     }
 
     /// What speaks against one change of a relation that is there.
@@ -126,9 +126,7 @@ fn check(
     whom: &Whom<'_>,
 ) -> Option<Reason> {
     let relation = &access.relation;
-    let listed = |name: &RelationName| {
-        policies.tables.contains_key(name) || policies.consent.as_ref().is_some_and(|consent| consent.table == *name)
-    };
+    let listed = |name: &RelationName| policies.tables.contains_key(name) || policies.keeps_wishes(name);
     let refuse = |what: &str, detail: &str, hint: &str| {
         let message = format!("{what} is not open to role `{}` for purpose `{}`", whom.role, whom.purpose);
         Some(Reason::about(relation, message).detail(detail).hint(hint))

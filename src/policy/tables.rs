@@ -2,15 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::SubjectPath;
-use super::model::{Table, Target};
+use super::births::{self, WrittenBirth};
+use super::model::{Purpose, Table, Target};
 use super::source::{WrittenSubject, WrittenTable};
 use super::validate::{twice, unknown};
+use super::{SubjectPath, collected, retain};
 use crate::catalog::RelationName;
 use crate::config::{Fault, Located, Place};
 
 /// The tables by name. Faults are noted.
-pub(super) fn tables(written: Vec<WrittenTable>, faults: &mut Vec<Fault>) -> BTreeMap<RelationName, Table> {
+pub(super) fn tables(
+    written: Vec<WrittenTable>,
+    purposes: &BTreeMap<String, Purpose>,
+    faults: &mut Vec<Fault>,
+) -> BTreeMap<RelationName, Table> {
+    let (mut births, mut retained) = (Vec::new(), Vec::new());
     let mut subjects: BTreeMap<RelationName, WrittenSubject> = BTreeMap::new();
     let mut tables: BTreeMap<RelationName, Table> = BTreeMap::new();
     for table in written {
@@ -26,6 +32,10 @@ pub(super) fn tables(written: Vec<WrittenTable>, faults: &mut Vec<Fault>) -> BTr
                 (table.star.is_some(), "star"),
                 (table.record_subjects.is_some(), "record_subjects"),
                 (!table.retain.is_empty(), "retain"),
+                (table.date_of_birth.is_some(), "date_of_birth"),
+                (table.identity_number.is_some(), "identity_number"),
+                (table.no_children.is_some(), "no_children"),
+                (!table.collected_for.is_empty(), "collected_for"),
             ];
             for (_, key) in contradicts.into_iter().filter(|(given, _)| *given) {
                 faults.push(Fault::error(
@@ -48,7 +58,6 @@ pub(super) fn tables(written: Vec<WrittenTable>, faults: &mut Vec<Fault>) -> BTr
                 true
             }
         };
-        let mut pending = Vec::new();
         if let Some(record) = &table.record_subjects
             && table.subject.is_none()
             && !table.open
@@ -57,20 +66,32 @@ pub(super) fn tables(written: Vec<WrittenTable>, faults: &mut Vec<Fault>) -> BTr
             faults.push(Fault::error(&record.place, message));
         }
         let record = table.record_subjects.map(|record| record.value);
-        for retain in &table.retain {
-            if let Err(message) = check_retain(&retain.value) {
-                faults.push(Fault::error(&retain.place, message));
-            }
-        }
-        if !table.retain.is_empty() {
-            pending.push("retain");
-            faults.push(not_yet(&place, &name, "retain"));
-        }
         let columns = columns(table.columns, faults);
         if let Some(subject) = table.subject {
             subjects.insert(name.clone(), subject);
         }
-        tables.insert(name, Table { open: table.open, subject: None, columns, star_refused, record, pending, place });
+        births.push(WrittenBirth {
+            table: name.clone(),
+            date: table.date_of_birth,
+            number: table.identity_number,
+            none: table.no_children,
+        });
+        retained.push((name.clone(), table.retain));
+        let collected_for = collected::collected(&name, &columns, table.collected_for, purposes, faults);
+        tables.insert(
+            name,
+            Table {
+                open: table.open,
+                subject: None,
+                columns,
+                star_refused,
+                retain: BTreeMap::new(),
+                birth: None,
+                collected_for,
+                record,
+                place,
+            },
+        );
     }
     let paths: Vec<_> = subjects.keys().map(|name| (name.clone(), path(name, &subjects, &tables, faults))).collect();
     for (name, path) in paths {
@@ -78,14 +99,14 @@ pub(super) fn tables(written: Vec<WrittenTable>, faults: &mut Vec<Fault>) -> BTr
             table.subject = path;
         }
     }
+    for (name, written) in retained {
+        let limits = retain::limits(&name, written, &tables, purposes, faults);
+        if let Some(table) = tables.get_mut(&name) {
+            table.retain = limits;
+        }
+    }
+    births::births(births, &mut tables, faults);
     tables
-}
-
-fn not_yet(place: &Place, table: &RelationName, key: &str) -> Fault {
-    let message = format!(
-        "`{key}` is not carried out by this version: every access to `{table}` is refused until the key is taken out"
-    );
-    Fault::warning(place, message)
 }
 
 fn columns(written: Vec<(Located<String>, Located<String>)>, faults: &mut Vec<Fault>) -> BTreeMap<String, String> {
@@ -103,19 +124,6 @@ fn columns(written: Vec<(Located<String>, Located<String>)>, faults: &mut Vec<Fa
         columns.insert(column.value, category.value);
     }
     columns
-}
-
-/// `5 years after closed_at`.
-fn check_retain(text: &str) -> Result<(), String> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let fine = match words.as_slice() {
-        [number, unit, "after", _column] => {
-            number.parse::<u32>().is_ok_and(|number| number > 0)
-                && ["day", "days", "week", "weeks", "month", "months", "year", "years"].contains(unit)
-        }
-        _ => false,
-    };
-    if fine { Ok(()) } else { Err(format!("`retain` is written as `5 years after closed_at`, and not `{text}`")) }
 }
 
 /// Follows the references from a table to the column that names the subject.

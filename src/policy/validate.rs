@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{Basis, Category, ConsentSource, PolicyTest, Purpose, Role, column_name};
-use super::source::{Written, WrittenCategory, WrittenConsent, WrittenPurpose, WrittenRole, WrittenTest};
-use super::{Mask, PolicySet, Verdict, condition, rules, tables};
-use crate::catalog::{RelationName, quote_ident, split_dotted};
+use super::model::{Basis, Category, PolicyTest, Role, column_name};
+use super::source::{Written, WrittenCategory, WrittenRole, WrittenTest};
+use super::{ExclusionList, Mask, PolicySet, Verdict, collected, purposes, rules, tables, wishes};
+use crate::catalog::split_dotted;
 use crate::config::document::{alike, quoted};
 use crate::config::{Fault, Located, Place};
 
@@ -15,16 +15,22 @@ pub(super) fn validate(written: Written) -> (PolicySet, Vec<Fault>) {
     let mut faults = Vec::new();
     set.unlisted_allowed = unlisted(&written.unlisted_tables, &mut faults);
     set.categories = categories(written.categories, &mut faults);
-    set.purposes = purposes(written.purposes, &mut faults);
-    set.consent = consent(written.consent, &mut faults);
-    set.tables = tables::tables(written.tables, &mut faults);
-    if let Some(consent) = &set.consent
-        && set.tables.get(&consent.table).is_some_and(|table| table.open)
-    {
-        faults.push(Fault::error(
-            &consent.place,
-            format!("`{}` holds the consents and cannot be `open`: anybody could write a consent", consent.table),
-        ));
+    let (purposes, direct) = purposes::purposes(written.purposes, &mut faults);
+    set.purposes = purposes;
+    set.consent = wishes::consent(written.consent, &mut faults);
+    set.exclusions.extend(wishes::exclusion(ExclusionList::Objections, written.objections, &mut faults));
+    set.exclusions.extend(wishes::exclusion(ExclusionList::Restrictions, written.restrictions, &mut faults));
+    set.tables = tables::tables(written.tables, &set.purposes, &mut faults);
+    set.marketing = wishes::marketing(written.marketing, &set.tables, &mut faults);
+    set.compatible = collected::compatible(written.compatible, &set.purposes, &mut faults);
+    purposes::direct_marketing(direct, &mut set, &mut faults);
+    for (what, table, place) in set.wishes() {
+        if set.tables.get(table).is_some_and(|table| table.open) {
+            faults.push(Fault::error(
+                place,
+                format!("`{table}` holds the {what} and cannot be `open`: anybody could write one"),
+            ));
+        }
     }
     if set.consent.is_none() {
         for purpose in set.purposes.values().filter(|purpose| purpose.basis == Basis::Consent) {
@@ -126,136 +132,6 @@ fn categories(written: Vec<WrittenCategory>, faults: &mut Vec<Fault>) -> BTreeMa
     categories
 }
 
-fn purposes(written: Vec<WrittenPurpose>, faults: &mut Vec<Fault>) -> BTreeMap<String, Purpose> {
-    let mut bases: BTreeMap<String, Option<Basis>> = BTreeMap::new();
-    let mut places: BTreeMap<String, Place> = BTreeMap::new();
-    for purpose in &written {
-        let name = &purpose.name;
-        if let Some(before) = places.insert(name.value.clone(), name.place.clone()) {
-            twice("purpose", &name.value, &name.place, &before, faults);
-        }
-        let basis = purpose.basis.as_ref().and_then(|basis| {
-            let parsed = Basis::parse(&basis.value);
-            if parsed.is_none() {
-                faults.push(Fault::error(
-                    &basis.place,
-                    format!(
-                        "unknown basis `{}`: POPIA s11(1) knows {}",
-                        basis.value,
-                        quoted(Basis::ALL.iter().map(|(_, name, _)| name))
-                    ),
-                ));
-            }
-            parsed
-        });
-        bases.insert(name.value.clone(), basis);
-    }
-    let mut purposes = BTreeMap::new();
-    for purpose in written {
-        let name = purpose.name;
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        if !name.value.chars().all(plain) || name.value.split('.').any(str::is_empty) {
-            faults.push(Fault::error(
-                &name.place,
-                format!("purpose `{}`: a name has letters, digits, `_`, `-`, and dots between them", name.value),
-            ));
-        }
-        let parent = name.value.rsplit_once('.').map(|(parent, _)| parent.to_owned());
-        if let Some(parent) = &parent
-            && !bases.contains_key(parent)
-        {
-            faults.push(Fault::error(
-                &name.place,
-                format!("purpose `{}` is a child of `{parent}`, and there is no purpose `{parent}`", name.value),
-            ));
-        }
-        let own = bases.get(&name.value).copied().flatten();
-        let basis = own.or_else(|| {
-            let mut above = parent.clone();
-            while let Some(ancestor) = above {
-                if let Some(basis) = bases.get(&ancestor).copied().flatten() {
-                    return Some(basis);
-                }
-                above = ancestor.rsplit_once('.').map(|(parent, _)| parent.to_owned());
-            }
-            None
-        });
-        if basis.is_none() && purpose.basis.is_none() {
-            faults.push(Fault::error(
-                &name.place,
-                format!("purpose `{}` has no `basis`: without one of POPIA s11(1) it is not lawful", name.value),
-            ));
-        }
-        let place = name.place;
-        // Any basis stands in for a faulty one: the set is not used then.
-        let basis = basis.unwrap_or(Basis::LegitimateInterest);
-        let (description, expires, review) = (purpose.description, purpose.expires, purpose.review);
-        let min_group = purpose.min_group;
-        purposes.insert(
-            name.value.clone(),
-            Purpose { name: name.value, description, basis, expires, review, min_group, parent, place },
-        );
-    }
-    purposes
-}
-
-fn consent(written: Vec<WrittenConsent>, faults: &mut Vec<Fault>) -> Option<ConsentSource> {
-    let mut source: Option<ConsentSource> = None;
-    for consent in written {
-        if let Some(before) = &source {
-            twice("section", "consent", &consent.place, &before.place, faults);
-        }
-        let relation = consent.table.and_then(|table| {
-            let relation = table.value.parse::<RelationName>();
-            if relation.is_err() {
-                faults.push(Fault::error(&table.place, format!("`{}` must be written as schema.table", table.value)));
-            }
-            relation.ok()
-        });
-        if let Some(active) = &consent.active
-            && let Err(why) = condition::check(&active.value)
-        {
-            faults.push(Fault::error(&active.place, format!("`active` is not a plain SQL condition: {why}")));
-        }
-        for column in [&consent.subject, &consent.purpose, &consent.evidence, &consent.given_at].into_iter().flatten() {
-            if column.value.trim().is_empty() {
-                faults.push(Fault::error(&column.place, "the column's name is empty"));
-            }
-        }
-        // What is missing was noted when the file was read.
-        if let (Some(table), Some(subject), Some(purpose), Some(active)) =
-            (relation, consent.subject, consent.purpose, consent.active)
-        {
-            source = Some(ConsentSource {
-                table,
-                subject: subject.value,
-                purpose: purpose.value,
-                active: live(&active.value, consent.evidence.as_ref(), consent.given_at.as_ref()),
-                evidence: consent.evidence.map(|column| column.value),
-                given_at: consent.given_at.map(|column| column.value),
-                place: consent.place,
-            });
-        }
-    }
-    source
-}
-
-/// The condition of a live consent: the policy's own, with its evidence, and given by now. The statement's own time is
-/// taken, since a transaction may have begun before the consent was given.
-fn live(active: &str, evidence: Option<&Located<String>>, given_at: Option<&Located<String>>) -> String {
-    if evidence.is_none() && given_at.is_none() {
-        return active.to_owned();
-    }
-    let mut condition = format!("({active})");
-    if let Some(column) = evidence {
-        condition += &format!(" AND btrim({}::text) <> ''", quote_ident(&column.value));
-    }
-    if let Some(column) = given_at {
-        condition += &format!(" AND {} <= statement_timestamp()", quote_ident(&column.value));
-    }
-    condition
-}
-
 fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>) {
     let mut logins: BTreeMap<String, (String, Place)> = BTreeMap::new();
     for role in written {
@@ -315,7 +191,7 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
                 ),
             ));
         }
-        let transfer_ground = spoken(role.transfer_ground, "`transfer_ground`", faults);
+        let country_ground = country_ground(role.country_ground, faults);
         let country = match role.country {
             None => "ZA".to_owned(),
             Some(country) => {
@@ -325,10 +201,10 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
                         &country.place,
                         format!("country `{}` must be an ISO 3166 code of two letters, such as `ZA`", country.value),
                     ));
-                } else if country.value != "ZA" && transfer_ground.is_none() {
+                } else if country.value != "ZA" && country_ground.is_none() {
                     faults.push(Fault::error(
                         &country.place,
-                        format!("country `{}` needs a `transfer_ground` (POPIA s72)", country.value),
+                        format!("country `{}` needs a `country_ground` (POPIA s72(1))", country.value),
                     ));
                 }
                 country.value
@@ -345,13 +221,27 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
                 operator_contract,
                 operator_expires: role.operator_expires.map(|date| date.value),
                 country,
-                transfer_ground,
+                country_ground,
+                lookup_limit: role.lookup_limit,
                 ddl: role.ddl,
                 place: name.place,
             },
         );
     }
     set.logins = logins.into_iter().map(|(login, (role, _))| (login, role)).collect();
+}
+
+/// Why information may leave the country; one of five.
+fn country_ground(written: Option<Located<String>>, faults: &mut Vec<Fault>) -> Option<String> {
+    let place = written.as_ref().map(|ground| ground.place.clone()).unwrap_or_default();
+    let ground = spoken(written, "`country_ground`", faults)?;
+    if !["(a)", "(b)", "(c)", "(d)", "(e)"].iter().any(|letter| ground.contains(&format!("s72(1){letter}"))) {
+        faults.push(Fault::error(
+            &place,
+            "`country_ground` must name one of the grounds of POPIA s72(1)(a)-(e), such as `s72(1)(a): binding agreement 2024/7`",
+        ));
+    }
+    Some(ground)
 }
 
 fn functions(written: Vec<Located<String>>, faults: &mut Vec<Fault>) -> BTreeSet<(String, String)> {

@@ -118,12 +118,9 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
         Decision::Permit(permit) => {
             let filtered = permit.relations().iter().any(|obligation| match obligation {
                 RelationObligation::Open { .. } => false,
-                RelationObligation::Governed { consent, min_group, .. } => consent.is_some() || min_group.is_some(),
+                RelationObligation::Governed { min_group, .. } => obligation.leaves_rows_out() || min_group.is_some(),
             });
-            let consented = permit
-                .relations()
-                .iter()
-                .any(|obligation| matches!(obligation, RelationObligation::Governed { consent: Some(_), .. }));
+            let consented = permit.relations().iter().any(RelationObligation::rests_on_wishes);
             resolve::check_values(&resolved, &permit, context).map_err(refused)?;
             let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
             Ok(Governed {

@@ -43,6 +43,12 @@ pub(super) fn compare(policies: &PolicySet, catalog: &Catalog) -> Vec<Finding> {
     }
     subjects(policies, catalog, &mut findings);
     consents(policies, catalog, &mut findings);
+    findings.extend(
+        policies
+            .check_filters(catalog)
+            .into_iter()
+            .map(|fault| wrong(format!("{}:{}: {}", fault.file, fault.line, fault.message))),
+    );
     reached(policies, catalog, &mut findings);
     findings.sort_by(|a, b| (b.wrong, &a.text).cmp(&(a.wrong, &b.text)));
     findings.dedup();

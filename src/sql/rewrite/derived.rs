@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{CaseWhen, Expr, Query, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value};
 
-use super::{Fail, fail, filter, mask};
+use super::{Fail, fail, filter, mask, rows};
 use crate::catalog::{Column, Relation, TypeClass, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, ColumnObligation, RelationObligation, SubjectPath, Use};
 use crate::sql::definitions::ROW;
 use crate::sql::fragment::{FIRST_VALUE, fill, parse_expression, parse_query};
 use crate::sql::resolve::{Occurrence, quoted, quoted_name};
-use crate::sql::{Context, Facts, marker, witness};
+use crate::sql::{Context, Facts, fresh, marker, witness};
 
 /// The hidden column by which `min_group` counts subjects.
 pub(super) const SUBJECT: &str = "pgpurpose_subject";
@@ -44,7 +44,7 @@ pub(super) fn governed(
     fence: bool,
     hidden: Option<&str>,
 ) -> Result<(TableFactor, Facts), Fail> {
-    let RelationObligation::Governed { columns, consent, subject, min_group, .. } = obligation else {
+    let RelationObligation::Governed { columns, subject, min_group, .. } = obligation else {
         return Err(Refusal::internal(Stage::Rewrite));
     };
     let mut items = Vec::new();
@@ -68,13 +68,10 @@ pub(super) fn governed(
         conditions.push(format!("\"{ROW}\".{} = ${}", quote_ident(&lookup.column), FIRST_VALUE + values.len()));
         values.push(lookup.value.clone());
     }
-    if let Some(consent) = consent {
-        let path = subject.as_ref().ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
-        conditions.push(filter::consent(consent, path, ROW, context.catalog)?);
-    }
+    conditions.extend(row_conditions(occurrence, obligation, ROW, context)?);
     let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     // Without a fence PostgreSQL may run the caller's predicates before the filter.
-    let fence = if consent.is_some() && fence { " OFFSET 0" } else { "" };
+    let fence = if obligation.leaves_rows_out() && fence { " OFFSET 0" } else { "" };
     let text = format!(
         "SELECT {} FROM {} AS \"{ROW}\"{}{filter}{fence}",
         items.join(", "),
@@ -86,15 +83,43 @@ pub(super) fn governed(
 
 /// The row filter of a relation that is not derived, as a condition over `row`.
 pub(super) fn row_filter(
+    occurrence: &Occurrence,
     obligation: &RelationObligation,
     row: &str,
     context: &Context<'_>,
 ) -> Result<Option<(Expr, Facts)>, Fail> {
-    let RelationObligation::Governed { consent: Some(consent), subject, .. } = obligation else { return Ok(None) };
-    let path = subject.as_ref().ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
-    let condition = filter::consent(consent, path, row, context.catalog)?;
+    let conditions = row_conditions(occurrence, obligation, row, context)?;
+    if conditions.is_empty() {
+        return Ok(None);
+    }
+    let condition = conditions.join(" AND ");
     let facts = witness::facts_of(&format!("SELECT {condition}"))?;
     Ok(Some((Expr::Nested(Box::new(parse_expression(&condition)?)), facts)))
+}
+
+/// Each condition that a row must meet.
+fn row_conditions(
+    occurrence: &Occurrence,
+    obligation: &RelationObligation,
+    row: &str,
+    context: &Context<'_>,
+) -> Result<Vec<String>, Fail> {
+    let RelationObligation::Governed { consent, rows: filters, subject, .. } = obligation else {
+        return Ok(Vec::new());
+    };
+    let mut conditions = Vec::new();
+    if let Some(consent) = consent {
+        let path = subject.as_ref().ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
+        conditions.push(filter::consent(consent, path, row, context.catalog)?);
+    } else if obligation.rests_on_wishes() {
+        conditions.push(fresh::condition());
+    }
+    let place =
+        rows::Place { relation: &occurrence.relation, row, subject: subject.as_ref(), catalog: context.catalog };
+    for filter in filters {
+        conditions.push(rows::condition(filter, place)?);
+    }
+    Ok(conditions)
 }
 
 /// `CASE WHEN filter THEN condition ELSE false END`: the condition sees only rows that passed the filter.

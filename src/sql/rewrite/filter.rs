@@ -32,7 +32,7 @@ pub(super) fn consent(
         }
     }
     let columns: Vec<&str> = relation.columns.iter().map(|column| column.name.as_str()).collect();
-    let active = active(&filter.active, &filter.table, &columns)?;
+    let active = condition("active", &filter.active, &filter.table, &columns, CONSENT)?;
     let Chain { from, conditions, subject } = chain(subject, row);
     let conditions: String = conditions.iter().map(|condition| format!("{condition} AND ")).collect();
     let each = filter.purposes.iter().map(|purpose| {
@@ -61,13 +61,18 @@ pub(super) fn subject(path: &SubjectPath, row: &str) -> String {
 }
 
 /// How a row leads to its subject: relations to join, conditions, and the subject's column at the end.
-struct Chain {
-    from: Vec<String>,
-    conditions: Vec<String>,
-    subject: String,
+pub(super) struct Chain {
+    pub(super) from: Vec<String>,
+    pub(super) conditions: Vec<String>,
+    pub(super) subject: String,
 }
 
-fn chain(path: &SubjectPath, row: &str) -> Chain {
+/// What the relations on the way are called, the first after the row itself being number 0.
+pub(super) fn step(number: usize) -> String {
+    format!("pgpurpose_subject{number}")
+}
+
+pub(super) fn chain(path: &SubjectPath, row: &str) -> Chain {
     let mut chain = Chain { from: Vec::new(), conditions: Vec::new(), subject: String::new() };
     let mut row = row.to_owned();
     let mut path = path;
@@ -78,7 +83,7 @@ fn chain(path: &SubjectPath, row: &str) -> Chain {
                 return chain;
             }
             SubjectPath::Through { column, relation, references, next } => {
-                let name = format!("pgpurpose_subject{}", chain.from.len());
+                let name = step(chain.from.len());
                 chain.from.push(format!("{} AS {}", relation.to_sql(), quote_ident(&name)));
                 chain.conditions.push(format!(
                     "{}.{} = {}.{}",
@@ -94,20 +99,27 @@ fn chain(path: &SubjectPath, row: &str) -> Chain {
     }
 }
 
-/// The policy's own condition, every column of it written as the consent table's: one that is not there must not come
+/// A condition of the policy's own, every column of it written as `owner`'s, which is what `table` is called: one that is not there must not come
 /// to mean a column of the row that is filtered.
-fn active(text: &str, table: &RelationName, columns: &[&str]) -> Result<String, Fail> {
-    let unclear = || fail(format!("the purpose is closed: the condition `active` of `{table}` is not understood"));
+pub(super) fn condition(
+    key: &str,
+    text: &str,
+    table: &RelationName,
+    columns: &[&str],
+    owner: &str,
+) -> Result<String, Fail> {
+    let unclear = || fail(format!("the purpose is closed: the condition `{key}` of `{table}` is not understood"));
     let mut expr = fragment::parse_expression(&format!("({text})")).map_err(|_| unclear())?;
-    let mut owner = Owner { columns, fault: None };
+    let mut owner = Owner { name: owner, columns, fault: None };
     let _ = expr.visit(&mut owner);
     match owner.fault {
         None => Ok(render_expr(&expr)),
-        Some(fault) => Err(fail(format!("the purpose is closed: the condition `active` of `{table}` {fault}"))),
+        Some(fault) => Err(fail(format!("the purpose is closed: the condition `{key}` of `{table}` {fault}"))),
     }
 }
 
 struct Owner<'a> {
+    name: &'a str,
     columns: &'a [&'a str],
     fault: Option<String>,
 }
@@ -118,7 +130,7 @@ impl Owner<'_> {
         if !self.columns.contains(&name.as_str()) {
             self.fault.get_or_insert(format!("names the column `{name}`, which is not there"));
         }
-        Expr::CompoundIdentifier(vec![quoted(CONSENT), quoted(&name)])
+        Expr::CompoundIdentifier(vec![quoted(self.name), quoted(&name)])
     }
 }
 
@@ -152,7 +164,7 @@ impl VisitorMut for Owner<'_> {
         match expr {
             Expr::Identifier(ident) if ident.quote_style.is_none() && builtins::is_value_keyword(&name_of(ident)) => {}
             Expr::Identifier(ident) => *expr = self.own(&ident.clone()),
-            Expr::CompoundIdentifier(parts) if parts.first().is_some_and(|part| part.value == CONSENT) => {}
+            Expr::CompoundIdentifier(parts) if parts.first().is_some_and(|part| part.value == self.name) => {}
             Expr::CompoundIdentifier(_) => {
                 self.fault.get_or_insert("names a column with its table".to_owned());
             }

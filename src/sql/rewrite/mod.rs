@@ -6,6 +6,7 @@
 mod derived;
 mod filter;
 mod mask;
+mod rows;
 mod subjects;
 
 use std::collections::HashSet;
@@ -345,7 +346,7 @@ impl Rewriter<'_> {
     /// The row filter of the target of UPDATE and DELETE joins its condition.
     fn filter_target(&mut self, id: OccurrenceId, condition: Option<Expr>) -> Result<Expr, Fail> {
         let (occurrence, obligation) = self.get(id)?;
-        let filter = derived::row_filter(obligation, &occurrence.alias, self.context)?;
+        let filter = derived::row_filter(occurrence, obligation, &occurrence.alias, self.context)?;
         let fence = self.fence;
         Ok(match (filter, condition) {
             (None, None) => Expr::Value(Value::Boolean(true).into()),

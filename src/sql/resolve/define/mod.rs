@@ -49,13 +49,16 @@ pub(in crate::sql) fn define(ddl: Ddl, witness: &Facts, context: &Context<'_>) -
     Ok((resolved, edits, ddl))
 }
 
-/// What the table of consents is made or part of.
+/// What the tables of consents, objections and the like are made or part of.
 fn beneath_consents(context: &Context<'_>) -> Vec<RelationName> {
     let catalog = context.catalog;
-    let consents = context.policies.listed_consent().and_then(|consent| catalog.relation(consent.table));
-    let Some(consents) = consents else { return Vec::new() };
-    let lineage = crate::policy::Lineage::of(catalog, consents.oid);
-    lineage.ancestors.into_iter().chain(lineage.reaches).collect()
+    let tables = context.policies.wish_tables();
+    let kept = tables.iter().filter_map(|wish| catalog.relation(wish.table));
+    kept.flat_map(|table| {
+        let lineage = crate::policy::Lineage::of(catalog, table.oid);
+        lineage.ancestors.into_iter().chain(lineage.reaches)
+    })
+    .collect()
 }
 
 /// The walk's state.
