@@ -88,9 +88,9 @@ fn what_is_just_within_the_limits_is_read_on_the_parsers_stack() {
         format!("SELECT 1{}", "+1".repeat(1_900)),
         format!("SELECT 1 WHERE a{}", " AND a".repeat(1_900)),
         format!("SELECT 1{}", " UNION SELECT 1".repeat(490)),
-        format!("SELECT 1 WHERE a IN ({}1)", "1,".repeat(24_000)),
+        format!("SELECT 1 WHERE a IN ({}1)", "1,".repeat(19_000)),
         format!("SELECT {}1", "a + b, ".repeat(1_900)),
-        format!("SELECT CASE {} END", "WHEN a = 1 THEN 2 ".repeat(3_000)),
+        format!("SELECT CASE {} END", "WHEN a = 1 THEN 2 ".repeat(2_500)),
         format!("SELECT 1 FROM a{}", " JOIN a ON true".repeat(490)),
     ] {
         let start = Instant::now();

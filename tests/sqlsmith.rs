@@ -26,6 +26,13 @@ const SCHEMA: &str = "
     GRANT pg_read_all_stats TO agent;
 ";
 
+/// The same tables with nothing but what the policy shows: statements made over them name no denied column, and run.
+const SEEN: &str = "
+    CREATE TABLE customers (id bigint PRIMARY KEY, full_name text, email text, points integer);
+    CREATE TABLE orders (order_id bigint PRIMARY KEY, customer_id bigint REFERENCES customers, total numeric);
+    CREATE TABLE products (product_id bigint PRIMARY KEY, name text, price numeric);
+";
+
 const POLICY: &str = r#"
 version = 1
 unlisted_tables = "deny"
@@ -56,14 +63,19 @@ fn random_statements_bring_no_canary_back() {
     let cluster = support::own_cluster();
     cluster.run_statements("postgres", "CREATE DATABASE shop").unwrap();
     cluster.run_sql("shop", SCHEMA).unwrap();
+    cluster.run_statements("postgres", "CREATE DATABASE seen").unwrap();
+    cluster.run_sql("seen", SEEN).unwrap();
+    // The proxy must find the tables in one database only.
+    cluster.run_statements("seen", "REVOKE CONNECT ON DATABASE seen FROM PUBLIC").unwrap();
     let proxy = Proxy::start_with(&cluster, Upstream::Socket, POLICY, "");
     let direct = format!("host={} port={} user=postgres dbname=shop", cluster.socket_dir().display(), cluster.port());
+    let seen = direct.replace("dbname=shop", "dbname=seen");
     let proxied = format!("host=127.0.0.1 port={} user=agent dbname=shop", proxy.port);
     let named = |name: &str, otherwise: &str| std::env::var(name).unwrap_or_else(|_| otherwise.to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sqlsmith.sh");
     let output = Command::new("sh")
         .arg(script)
-        .args([&direct, &proxied, &proxy.pid().to_string()])
+        .args([&direct, &seen, &proxied, &proxy.pid().to_string()])
         .args([named("PGPURPOSE_SQLSMITH_QUERIES", "1000"), named("PGPURPOSE_SQLSMITH_SEED", "1")])
         .output()
         .unwrap();

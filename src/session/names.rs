@@ -77,7 +77,7 @@ pub(super) enum Undo {
 /// Names that one session may hold.
 const MAX_NAMES: usize = 20_000;
 /// Bytes of text that their statements may have together; each is held four times, as sent, as it runs and for the log.
-const MAX_TEXT: usize = 4 * 1024 * 1024;
+const MAX_TEXT: usize = 3 * 1024 * 1024;
 
 /// All names of a session.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use crate::error::{Refusal, SqlState, Stage};
 /// Longest statement in bytes.
 const STATEMENT_BYTES: usize = 1024 * 1024;
 /// Most tokens of a statement: its trees take about a kilobyte for each, and one session is to take less than 64 MB.
-const TOKENS: usize = 50_000;
+const TOKENS: usize = 40_000;
 /// What a name counts for: a reference takes more than a constant.
 const NAME: usize = 4;
 /// Most tokens of a message, which may hold several statements.
