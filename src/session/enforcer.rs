@@ -19,6 +19,9 @@ use crate::telemetry::Metrics;
 /// Both parsers recurse (design, settled choices).
 const STACK: usize = 64 * 1024 * 1024;
 
+/// Bytes from which a statement is long.
+const LONG: usize = 16 * 1024;
+
 /// A function that decides one statement.
 pub type Enforce = dyn Fn(&str, &Context<'_>) -> Result<Enforced, Box<Refused>> + Send + Sync;
 
@@ -91,6 +94,8 @@ struct Job {
 pub(super) struct Enforcer {
     metrics: Arc<Metrics>,
     jobs: Sender<Job>,
+    /// Long statements, one at a time: a thread keeps the memory that it once needed.
+    long: Sender<Job>,
     cache: Cache,
 }
 
@@ -108,15 +113,14 @@ impl Enforcer {
     pub(super) fn new(enforce: Box<Enforce>, threads: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
         let enforce: Arc<Enforce> = Arc::from(enforce);
         let (jobs, inbox) = channel::<Job>();
-        let inbox = Arc::new(Mutex::new(inbox));
-        for number in 0..threads.max(1) {
-            let (inbox, enforce) = (Arc::clone(&inbox), Arc::clone(&enforce));
-            thread::Builder::new()
-                .name(format!("decide-{number}"))
-                .stack_size(STACK)
-                .spawn(move || work(&inbox, &*enforce))?;
+        let (long, long_inbox) = channel::<Job>();
+        let (inbox, long_inbox) = (Arc::new(Mutex::new(inbox)), Arc::new(Mutex::new(long_inbox)));
+        let named = (0..threads.max(1)).map(|number| (format!("decide-{number}"), &inbox));
+        for (name, inbox) in named.chain([("decide-long".to_owned(), &long_inbox)]) {
+            let (inbox, enforce) = (Arc::clone(inbox), Arc::clone(&enforce));
+            thread::Builder::new().name(name).stack_size(STACK).spawn(move || work(&inbox, &*enforce))?;
         }
-        Ok(Self { metrics, jobs, cache: Cache::default() })
+        Ok(Self { metrics, jobs, long, cache: Cache::default() })
     }
 
     /// A scope; its decisions are shared with every equal one.
@@ -154,7 +158,8 @@ impl Enforcer {
         let started = Instant::now();
         let (answer, decided) = oneshot::channel();
         let job = Job { text: text.to_owned(), scope: Arc::clone(scope), answer };
-        let sent = self.jobs.send(job).is_ok();
+        let queue = if text.len() < LONG { &self.jobs } else { &self.long };
+        let sent = queue.send(job).is_ok();
         let answer = if sent { decided.await.ok() } else { None };
         self.metrics.decide.observe(started.elapsed());
         match answer {
