@@ -53,11 +53,7 @@ impl Tree {
     pub(super) fn without(self, name: &str) -> Self {
         match self {
             Self::Node(node, mut fields) => {
-                for (field, value) in &mut fields {
-                    if *field == name {
-                        *value = Self::Nothing;
-                    }
-                }
+                fields.retain(|(field, _)| *field != name);
                 Self::Node(node, fields)
             }
             other => other,

@@ -144,7 +144,7 @@ fn run(stand: &Stand, direct: &mut Session, class: &str, group: &Group, case: &[
         direct.query(sql);
     }
     let truth = direct.query(DIGEST).rows;
-    let application = format!("{class}: {}", case[0]);
+    let application = application_of(class, case);
     let mut options = vec![("application_name", application.as_str())];
     options.extend(group.purpose.iter().map(|purpose| ("pgpurpose.purpose", purpose.as_str())));
     let (mut session, opened) = Session::open(stand.proxy.port, &group.login, &options);
@@ -217,6 +217,11 @@ fn unescape(sql: &str) -> Vec<u8> {
     out
 }
 
+/// Finds the case in the log. PostgreSQL cuts it as it cuts any name.
+fn application_of(class: &str, case: &[String]) -> String {
+    format!("{class}: {}", case[0]).chars().take(63).collect()
+}
+
 fn is_sqlstate(word: &str) -> bool {
     word.len() == 5
         && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
@@ -246,7 +251,7 @@ fn no_way_round_brings_a_protected_value_back() {
         for group in &read.group {
             for case in &group.cases {
                 *counts.entry(class.clone()).or_insert(0_usize) += 1;
-                asked.push((format!("{class}: {}", case[0]), case.clone()));
+                asked.push((application_of(&class, case), case.clone()));
                 faults.extend(run(stand, &mut direct, &class, group, case).err());
             }
         }
