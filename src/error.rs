@@ -56,6 +56,8 @@ impl SqlState {
     pub const CHARACTER_NOT_IN_REPERTOIRE: Self = Self("22021");
     /// `too_many_connections`.
     pub const TOO_MANY_CONNECTIONS: Self = Self("53300");
+    /// `configuration_limit_exceeded`: too many lookups in a minute.
+    pub const CONFIGURATION_LIMIT_EXCEEDED: Self = Self("53400");
     /// `io_error`: the access log cannot be written.
     pub const IO_ERROR: Self = Self("58030");
     /// `admin_shutdown`.

@@ -10,7 +10,9 @@ mod database;
 pub mod demo;
 mod explain;
 mod hash_password;
+mod optouts;
 mod output;
+mod retention;
 mod seen;
 mod serve;
 mod setup;
@@ -72,6 +74,17 @@ enum Verb {
         after_help = "Examples:\n  pgpurpose explain --config pgpurpose.toml --login support_agent 'SELECT * FROM customers'\n  pgpurpose explain --policy policies/shop.toml --login analyst --purpose analytics --json 'SELECT city FROM customers'\n  pgpurpose explain --config pgpurpose.toml --login support_agent --file statements.jsonl"
     )]
     Explain(explain::ExplainArgs),
+    /// List what is past its retention and due for destruction: counts only
+    #[command(
+        after_help = "Counts with the login of `[upstream] catalog_login`, which needs SELECT on the tables. Ends with 1 where one could not be\ncounted.\n\nExamples:\n  pgpurpose retention --config pgpurpose.toml\n  pgpurpose retention --config pgpurpose.toml --json"
+    )]
+    Retention(retention::RetentionArgs),
+    /// Lists of those who opted out of direct marketing
+    #[command(
+        name = "optouts",
+        after_help = "Example:\n  pgpurpose optouts import --config pgpurpose.toml --list registry --as-of 2026-11-01 november.csv"
+    )]
+    OptOuts(optouts::OptOutsArgs),
     /// Make the entry of a login for `method = "scram"` from a password
     #[command(
         after_help = "The password is read twice from the terminal, without echo, or once from a pipe; only its verifier is printed.\n\nExample:\n  pgpurpose hash-password support_agent >> pgpurpose.toml"
@@ -98,6 +111,8 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
         Verb::Serve(arguments) => serve::run(&arguments, output),
         Verb::Check(arguments) => check::run(&arguments, output),
         Verb::Explain(arguments) => explain::run(&arguments, output),
+        Verb::Retention(arguments) => retention::run(&arguments, output),
+        Verb::OptOuts(arguments) => optouts::run(&arguments, output),
         Verb::HashPassword(arguments) => hash_password::run(&arguments, output),
         Verb::Audit(arguments) => audit::run(&arguments, output),
     }

@@ -45,7 +45,8 @@ pub fn decide(policies: &PolicySet, request: &AccessRequest) -> Decision {
         }
     }
     if reasons.is_empty() && obligations.len() == request.relations.len() {
-        return Decision::Permit(Permit { relations: obligations });
+        let lookup_limit = policies.lookup_limit(session.whom.role, session.whom.purpose);
+        return Decision::Permit(Permit { relations: obligations, lookup_limit });
     }
     if reasons.is_empty() {
         // An obligation was withheld without a word: a fault of this module, and no reason to let it pass.

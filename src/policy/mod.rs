@@ -30,9 +30,11 @@ mod collected;
 mod column;
 mod condition;
 mod decide;
+mod diff;
 mod disclosure;
 mod filters;
 mod govern;
+mod lint;
 mod listing;
 mod live;
 mod mask;
@@ -54,11 +56,12 @@ mod wishes;
 
 pub use crate::config::{Fault, Severity};
 pub use decide::decide;
+pub use diff::Change;
 pub use disclosure::{Disclosed, DisclosedColumn, Disclosure};
 pub use govern::Lineage;
 pub use listing::{ListedColumn, ListedConsent};
 pub use mask::{AddressPart, Mask, NamePart, Noise, PhonePart, Unit};
-pub use model::{Basis, Governance, PolicyTest, Purpose, Role};
+pub use model::{Basis, DEFAULT_LOOKUP_LIMIT, Governance, PolicyTest, Purpose, Role};
 pub use needed::{Holds, NeededColumn, WishTable};
 pub use permit::{
     Action, ColumnObligation, ConsentFilter, Decision, Denial, Permit, Reason, RecordAs, Recording, RelationObligation,

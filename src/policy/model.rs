@@ -10,6 +10,10 @@ use super::{Birth, ContactKind, Customers, ExclusionList, Limit, Mask, RecordAs,
 use crate::catalog::{RelationName, split_dotted};
 use crate::config::Place;
 
+/// Lookups of raw values that a session may make in a minute where neither the role nor a rule says otherwise: more than
+/// a clerk types, and too few to try identity numbers one by one.
+pub const DEFAULT_LOOKUP_LIMIT: u32 = 60;
+
 /// A role: logins, purposes, recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
@@ -177,6 +181,8 @@ pub(super) struct Category {
     pub(super) special: bool,
     /// The mask where a rule says mask without one.
     pub(super) mask: Option<Mask>,
+    /// Where it is described; `None` where only columns have it.
+    pub(super) place: Option<Place>,
 }
 
 /// A use for another purpose than that of collection (POPIA s15).

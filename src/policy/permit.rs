@@ -31,12 +31,18 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permit {
     pub(super) relations: Vec<RelationObligation>,
+    pub(super) lookup_limit: u32,
 }
 
 impl Permit {
     /// One obligation for each [`RelationAccess`](super::RelationAccess) of the request, in the same order.
     pub fn relations(&self) -> &[RelationObligation] {
         &self.relations
+    }
+
+    /// Lookups of raw values that the session may make in a minute.
+    pub fn lookup_limit(&self) -> u32 {
+        self.lookup_limit
     }
 
     /// `Mask` where anything is masked, left out or filtered, else `Allow`.

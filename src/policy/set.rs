@@ -151,6 +151,25 @@ impl PolicySet {
         chain
     }
 
+    /// Lookups of raw values that a session of the role may make in a minute for the purpose: the least that the role and
+    /// the rules for the purpose or an ancestor of it state.
+    pub fn lookup_limit(&self, role: &str, purpose: &str) -> u32 {
+        let lineage = self.lineage(purpose);
+        let of_rules = self
+            .rules
+            .iter()
+            .filter(|rule| lineage.iter().any(|level| rule.applies(role, &level.name)))
+            .filter_map(|rule| rule.lookup_limit);
+        let of_role = self.roles.get(role).and_then(|role| role.lookup_limit);
+        of_rules.chain(of_role).min().unwrap_or(super::DEFAULT_LOOKUP_LIMIT)
+    }
+
+    /// The rule of that name: where it stands, and the grounds that it names.
+    pub fn rule_at(&self, name: &str) -> Option<(&Place, Option<&str>, Option<&str>)> {
+        let rule = self.rules.iter().find(|rule| rule.name == name)?;
+        Some((&rule.place, rule.ground.as_deref(), rule.child_ground.as_deref()))
+    }
+
     /// Whether the role may be used at all today: the contract with a third party may have ended (POPIA s21).
     ///
     /// # Errors

@@ -127,7 +127,7 @@ fn categories(written: Vec<WrittenCategory>, faults: &mut Vec<Fault>) -> BTreeMa
                 None
             }
         });
-        categories.insert(name.value, Category { special: category.special, mask });
+        categories.insert(name.value, Category { special: category.special, mask, place: Some(name.place) });
     }
     categories
 }

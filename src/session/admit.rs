@@ -350,12 +350,13 @@ fn leaves_purpose(effect: &Effect) -> bool {
 
 /// Whether the role may use the purpose today (42501). An unrestricted role without purposes needs none.
 pub(super) fn check_purpose(policies: &PolicySet, role: &Role, purpose: &str) -> Result<(), Refusal> {
-    if role.unrestricted.is_some() && role.purposes.is_empty() {
-        return Ok(());
-    }
-    policies
-        .check_purpose(role, purpose, today())
-        .map_err(|reason| refusal_of(reason, SqlState::INSUFFICIENT_PRIVILEGE))
+    let today = today();
+    let checked = if role.unrestricted.is_some() && role.purposes.is_empty() {
+        policies.check_role(role, today)
+    } else {
+        policies.check_purpose(role, purpose, today)
+    };
+    checked.map_err(|reason| refusal_of(reason, SqlState::INSUFFICIENT_PRIVILEGE))
 }
 
 /// A reason of the policy as a refusal.

@@ -203,6 +203,9 @@ impl Session {
         if let Err(refusal) = self.check_exchange(&opened, portal, &reported) {
             return Err(self.log_refusal(refusal, &prepared.text).await);
         }
+        if let Err(refusal) = self.count_lookups(&decision, &reported) {
+            return Err(self.log_refusal(refusal, &prepared.text).await);
+        }
         if !decision.enforced.guard().is_unrestricted() && !prepared.is_described(self.segment) {
             // Rows come only behind a row description that was checked.
             self.forward_describe(Target::Portal, portal, &prepared, true);

@@ -12,6 +12,7 @@ mod enforcer;
 mod extended;
 mod guard;
 mod journal;
+mod lookups;
 mod names;
 mod pending;
 mod relay;

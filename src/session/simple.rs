@@ -55,6 +55,14 @@ impl Session {
                 Ok(source) => source,
                 Err(refusal) => return Err(self.log_refusal(refusal, statement).await),
             };
+            let reported = match &source {
+                Source::Itself => &judged.decision,
+                Source::Of(decision) => decision,
+                Source::Again(_, again) => &again.decision,
+            };
+            if let Err(refusal) = self.count_lookups(&judged.decision, reported) {
+                return Err(self.log_refusal(refusal, statement).await);
+            }
             let undo = self.expect_effect(&judged);
             steps.push(Step { judged, source, undo });
         }

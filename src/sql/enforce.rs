@@ -2,7 +2,7 @@
 
 use sqlparser::ast::Statement;
 
-use super::enforced::refused;
+use super::enforced::{Lookups, refused};
 use super::lex::{self, Token};
 use super::parse::{Kind, Parsed};
 use super::resolve::{self, Carry, Resolved};
@@ -71,6 +71,7 @@ pub(super) struct Governed {
     report: AccessReport,
     guard: Guard,
     disclosure: Disclosure,
+    lookups: Lookups,
 }
 
 impl Governed {
@@ -90,6 +91,7 @@ impl Governed {
                 disclosure: self.disclosure,
                 shows_plan: false,
                 copy_form: None,
+                lookups: self.lookups,
             }),
             Err(refusal) => Err(refused(refusal)),
         }
@@ -131,6 +133,7 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
                 report,
                 guard: rewritten.guard,
                 disclosure: rewritten.disclosure,
+                lookups: Lookups { count: rewritten.lookups, limit: permit.lookup_limit() },
             })
         }
     }
@@ -147,6 +150,7 @@ pub(super) fn plain(text: String, effect: Effect) -> Enforced {
         disclosure: Disclosure::default(),
         shows_plan: false,
         copy_form: None,
+        lookups: Lookups::default(),
     }
 }
 
@@ -170,6 +174,7 @@ fn observed(text: &str, effect: Effect, report: AccessReport) -> Enforced {
         disclosure: Disclosure::default(),
         shows_plan: false,
         copy_form: None,
+        lookups: Lookups::default(),
     }
 }
 

@@ -11,6 +11,8 @@ use crate::wire::copy_rows::CopyForm;
 /// one, so text that was not decided cannot be forwarded.
 #[derive(Debug, Clone)]
 pub struct Enforced {
+    /// Raw values that it tests.
+    pub(super) lookups: Lookups,
     pub(super) text: String,
     pub(super) report: AccessReport,
     pub(super) guard: Guard,
@@ -22,7 +24,21 @@ pub struct Enforced {
     pub(super) copy_form: Option<CopyForm>,
 }
 
+/// Raw values of masked columns that a statement tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lookups {
+    /// How many.
+    pub count: u32,
+    /// How many a session may test in a minute.
+    pub limit: u32,
+}
+
 impl Enforced {
+    /// Raw values that each run of it tests.
+    pub fn lookups(&self) -> Lookups {
+        self.lookups
+    }
+
     /// The text to forward.
     pub fn text(&self) -> &str {
         &self.text

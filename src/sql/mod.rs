@@ -43,7 +43,7 @@ use crate::policy::PolicySet;
 
 pub use ddl::Ddl;
 pub use enforce::{enforce, relay_unrestricted};
-pub use enforced::{Effect, Enforced, Guard, Refused};
+pub use enforced::{Effect, Enforced, Guard, Lookups, Refused};
 pub use facts::Facts;
 pub use fresh::{portal_refusal, refusal_for};
 pub use parse::{Kind, Parsed, parse};
@@ -51,6 +51,7 @@ pub use redact::{Redacted, redact};
 pub use render::{render, render_expr};
 pub use resolve::HIDDEN as HIDDEN_COLUMN;
 pub use resolve::open_parameters;
+pub use rewrite::due_counts;
 pub use seen::{column_parts, is_grammar_function, is_substring_call};
 pub use split::split;
 pub use stack::on_parser_stack;

@@ -1,9 +1,12 @@
 //! `pgpurpose check`: is the configuration right, do the policies do what their tests say, do they fit the database.
 
+mod against;
 mod live;
 mod own_tests;
 
 use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::Ending;
 use super::auth;
@@ -27,6 +30,12 @@ pub(super) struct CheckArgs {
     /// Do not ask the database: run the policies' tests against a catalog that is assumed
     #[arg(long, conflicts_with_all = ["live", "database"])]
     offline: bool,
+    /// Say what these policies open and close against older ones: a file, a folder, or a pattern
+    #[arg(long, value_name = "OLD", num_args = 1..)]
+    against: Vec<String>,
+    /// End with 1 where anybody gains anything against the older ones
+    #[arg(long, requires = "against")]
+    fail_on_opening: bool,
 }
 
 pub(super) fn run(arguments: &CheckArgs, output: &mut Output) -> Ending {
@@ -45,6 +54,15 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output) -> Ending {
         }
     };
     setup::tell(policies.warnings(), output);
+    setup::tell(&policies.lint(), output);
+    setup::tell(&policies.overdue(Timestamp::now().to_zoned(TimeZone::UTC).date()), output);
+    let opened = match against::run(&arguments.against, &policies, output) {
+        Ok(opened) => opened,
+        Err(faults) => {
+            setup::tell(&faults, output);
+            return Ending::Wrong;
+        }
+    };
     // Policies alone say nothing of keys or logins.
     let faults = if arguments.source.config.is_some() { configuration(&config, &policies) } else { Vec::new() };
     setup::tell(&faults, output);
@@ -58,7 +76,8 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output) -> Ending {
     let fits = tell(&findings, output);
     let passed = own_tests::run(&policies, &known, output);
     output.line(format_args!("policy {}", policies.hash()));
-    if fits && passed { Ending::Fine } else { Ending::Failed }
+    let closed = !(arguments.fail_on_opening && opened > 0);
+    if fits && passed && closed { Ending::Fine } else { Ending::Failed }
 }
 
 /// What one file alone cannot tell.

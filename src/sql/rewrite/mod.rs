@@ -18,6 +18,8 @@ use sqlparser::ast::{
 };
 
 use super::definitions::{self, ROW, Sight};
+pub use rows::due_counts;
+
 use super::resolve::{
     FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, Occurrence, OccurrenceId, Resolved, marked_id, name_of, parts_of,
     quoted,
@@ -46,6 +48,8 @@ pub(super) struct Rewritten {
     pub(super) guard: Guard,
     /// Whose rows they are.
     pub(super) disclosure: Disclosure,
+    /// How many raw values it tests.
+    pub(super) lookups: u32,
 }
 
 /// Carries the obligations of a permit out.
@@ -84,6 +88,14 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     }
     let copied = if copied { top } else { None };
     let parts = Parts { carriers: &carriers, occurrences: &occurrences, obligations: permit.relations(), copied };
+    let lookups = occurrences
+        .iter()
+        .zip(permit.relations())
+        .map(|(occurrence, obligation)| {
+            occurrence.lookups.iter().filter(|lookup| derived::is_lookup(obligation, &lookup.column)).count()
+        })
+        .sum::<usize>();
+    let lookups = u32::try_from(lookups).unwrap_or(u32::MAX);
     let (plan, disclosure) = parts.plan(top);
     let used: HashSet<String> =
         meant.columns().iter().filter_map(|parts| parts.last()).chain(&merged).cloned().collect();
@@ -108,7 +120,7 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     let Rewriter { expected, fault, .. } = rewriter;
     match fault {
         Some(fault) => Err(fault),
-        None => Ok(Rewritten { statement, expected, guard, disclosure }),
+        None => Ok(Rewritten { statement, expected, guard, disclosure, lookups }),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::{Fail, fail, filter};
 use crate::catalog::{Catalog, Column, Relation, RelationName, TypeClass, quote_ident, quote_literal};
+use crate::error::Refusal;
 use crate::policy::{
     Approach, Birth, ContactKind, Customers, Exclusion, Limit, OptOuts, Period, PeriodUnit, RowFilter, SinceColumn,
     SubjectPath,
@@ -363,4 +364,48 @@ fn digest(text: &str, kind: ContactKind) -> String {
         ContactKind::IdNumber => digits,
     };
     format!("pg_catalog.sha256(pg_catalog.convert_to({normal}, 'UTF8'))")
+}
+
+/// What of a table is due for destruction, as one row: how many rows, of how many subjects (NULL where the policy does not
+/// say whose they are), and the day of the oldest, as text.
+///
+/// # Errors
+/// 42501 where a table or column is not there, or is no date.
+pub fn due_counts(
+    table: &RelationName,
+    limits: &[Limit],
+    subject: Option<&SubjectPath>,
+    catalog: &Catalog,
+) -> Result<String, Refusal> {
+    const ROW: &str = "pgpurpose_row";
+    let relation = relation_of(catalog, table)?;
+    let place = Place { relation, row: ROW, subject, catalog };
+    let condition = due(limits, place)?;
+    let counted = subject.map_or_else(
+        || "NULL::pg_catalog.int8".to_owned(),
+        |path| format!("pg_catalog.count(DISTINCT {})", filter::subject(path, ROW)),
+    );
+    let mut oldest = Vec::new();
+    for limit in limits {
+        let day = match &limit.since {
+            SinceColumn::Own(column) => at(ROW, column),
+            SinceColumn::Of(since, column) => {
+                let chain = filter::chain(place.subject()?, ROW);
+                let step = position(place.subject()?, since)
+                    .ok_or_else(|| fail(format!("rows of `{table}` do not lead to `{since}`")))?;
+                format!(
+                    "(SELECT {} FROM {} WHERE {})",
+                    at(&filter::step(step), column),
+                    chain.from.join(", "),
+                    chain.conditions.join(" AND ")
+                )
+            }
+        };
+        oldest.push(format!("pg_catalog.min(({day})::pg_catalog.date)"));
+    }
+    let oldest = if oldest.is_empty() { "NULL".to_owned() } else { format!("LEAST({})", oldest.join(", ")) };
+    Ok(format!(
+        "SELECT pg_catalog.count(*), {counted}, ({oldest})::pg_catalog.text FROM {} AS \"{ROW}\" WHERE {condition}",
+        table.to_sql()
+    ))
 }
