@@ -63,6 +63,8 @@ fn every_verb_explains_itself_with_an_example() {
         &["serve"],
         &["check"],
         &["explain"],
+        &["retention"],
+        &["optouts", "import"],
         &["audit", "tail"],
         &["audit", "search"],
         &["audit", "verify"],
@@ -306,4 +308,92 @@ fn policies_alone_are_checked_without_a_configuration() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/shop.toml").display().to_string();
     let (status, said, told) = run(&["check", "--offline", "--policy", &file]);
     assert_eq!(status, 0, "{said}{told}");
+}
+
+#[test]
+fn a_change_of_the_policies_is_told_as_what_it_opens_and_closes() {
+    let folder = TempDir::new().unwrap();
+    let old = folder.path().join("old.toml");
+    fs::write(&old, POLICY).unwrap();
+    let old = old.display().to_string();
+    let run_against = |text: &str| {
+        let new = policy(&folder, text);
+        run(&["check", "--offline", "--policy", &new, "--against", &old, "--fail-on-opening"])
+    };
+    let (status, out, _) = run_against(POLICY);
+    assert!(status == 0 && out.contains("0 openings, 0 closings"), "{out}");
+    let whom = "role `agent` for purpose `support`";
+    for (change, to, told) in [
+        (
+            "contact = \"email\"",
+            "contact = \"first(1)\"",
+            "`public.people.email` masked as `first(1)`, and was masked as `email`",
+        ),
+        ("read = [\"reference\"]", "read = [\"reference\"]\nwrite = [\"birth\"]", "`public.people.born` set"),
+        ("read = [\"reference\"]", "read = [\"reference\"]\nlookup = [\"contact\"]", "`public.people.email` looked up"),
+        (
+            "read = [\"reference\"]",
+            "read = [\"reference\"]\ndelete = [\"public.people\"]",
+            "rows of `public.people` deleted",
+        ),
+    ] {
+        let (status, out, err) = run_against(&POLICY.replace(change, to));
+        assert_eq!(status, 1, "{out}{err}");
+        assert!(out.contains(&format!("opens  {whom}: {told}")), "{out}");
+    }
+    let (status, out, _) = run_against(&POLICY.replace(
+        "mask = { contact = \"email\", birth = \"year\" }",
+        "mask = { contact = \"email\", birth = \"null\" }",
+    ));
+    assert!(
+        status == 0
+            && out.contains(&format!("closes {whom}: `public.people.born` masked as `null`, and was masked as `year`")),
+        "{out}"
+    );
+    let retained = POLICY.replace("subject = \"id\"\n", "subject = \"id\"\nretain = \"5 years after born\"\n");
+    let (status, out, _) = run_against(&retained);
+    assert!(status == 0 && out.contains("are left out by `retain(5 years after born)`"), "{out}");
+    let (_, out, _) = run_against(&POLICY.replace("logins = [\"agent\"]", "logins = [\"agent\", \"other\"]"));
+    assert!(out.contains("opens  login `other` is in role `agent`, and was in none"), "{out}");
+    assert_eq!(run(&["check", "--offline", "--policy", &old, "--against", "/nonexistent.toml"]).0, 2);
+}
+
+#[test]
+fn what_has_no_effect_or_contradicts_itself_is_told_with_its_place() {
+    let folder = TempDir::new().unwrap();
+    let text = POLICY
+        .replace(
+            "[purposes.support]",
+            "[categories.colour]\nspecial = false\n[purposes.idle]\nbasis = \"contract\"\n[purposes.support]",
+        )
+        .replace("read = [\"reference\"]", "read = [\"reference\", \"contact\"]\ndeny = [\"birth\"]");
+    let (status, out, err) = run(&["check", "--offline", "--policy", &policy(&folder, &text)]);
+    assert_eq!(status, 1, "{out}{err}");
+    for told in [
+        "policy.toml:3: warning: no rule opens `public.people.secret (health)`",
+        "no column has the category `colour`",
+        "no role has the purpose `idle`",
+        "both reads and masks `contact`: it is masked",
+        "both opens and denies `birth`: it is denied",
+    ] {
+        assert!(err.contains(told), "{told} is not in {err}");
+    }
+}
+
+#[test]
+fn explain_names_the_basis_its_section_and_the_ground_of_each_rule() {
+    let folder = TempDir::new().unwrap();
+    let text = POLICY
+        .replace("read = [\"reference\"]", "read = [\"reference\", \"health\"]\nground = \"s32(1)(a): treatment\"");
+    let file = policy(&folder, &text);
+    let asked = ["explain", "--offline", "--policy", &file, "--login", "agent", "SELECT id, secret FROM people"];
+    let (status, out, err) = run(&asked);
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("role agent for purpose support (contract, POPIA s11(1)(b))"), "{out}");
+    assert!(out.contains("rule `agents see contacts masked` stands at "), "{out}");
+    assert!(out.contains("on the ground: s32(1)(a): treatment"), "{out}");
+    let (_, out, _) = run(&[&asked[..], &["--json"]].concat());
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&told["basis"], &told["section"]), (&"contract".into(), &"s11(1)(b)".into()));
+    assert_eq!(told["rules"][0]["ground"], "s32(1)(a): treatment");
 }

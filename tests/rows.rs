@@ -310,3 +310,171 @@ fn who_objects_is_restricted_or_opted_out_is_left_alone() {
     assert!(session(proxy, NAME, "offers").query(people).starts_with('E'));
     assert_eq!(ids(proxy, NAME, "support", "SELECT count(*) FROM people"), "8");
 }
+
+const LOOKUPS: &str = r#"
+version = 1
+[tables."public.people"]
+subject = "id"
+columns = { id = "reference", name = "identity", id_number = "national_id" }
+[purposes.support]
+basis = "contract"
+[roles.r]
+logins = ["support"]
+purposes = ["support"]
+lookup_limit = 5
+[roles.mover]
+logins = ["postgres"]
+unrestricted = "moves the data"
+recipient = "Mover Inc"
+operator_contract = "2026/1"
+operator_expires = 2999-01-01
+[[rules]]
+name = "clerks look up"
+roles = ["r"]
+purposes = ["support"]
+read = ["reference"]
+mask = { national_id = "last(4)" }
+lookup = ["national_id"]
+lookup_limit = 3
+"#;
+
+#[test]
+fn lookups_use_the_index_and_are_limited_and_contracts_end_within_a_session() {
+    const NAME: &str = "lookups";
+    raw::cluster().run_statements("postgres", &format!("CREATE DATABASE {NAME}")).unwrap();
+    run(
+        NAME,
+        "CREATE TABLE people (id bigint PRIMARY KEY, name text, id_number text);
+         INSERT INTO people SELECT n, 'x', (8001015000000 + n)::text FROM generate_series(1, 20000) AS n;
+         CREATE INDEX by_number ON people (id_number);
+         GRANT SELECT ON people TO support",
+    );
+    run(NAME, "ANALYZE people");
+    let proxy = raw::start(Options::new("127.0.0.1:0", servers(&socket())), LOOKUPS, raw::catalog(NAME));
+    let mut client = session(&proxy, NAME, "support");
+    let find = |number: u64| format!("SELECT id, id_number FROM people WHERE id_number = '{number}'");
+    let plan = client.rows(&format!("EXPLAIN {}", find(8_001_015_000_007))).join("\n");
+    assert!(plan.contains("by_number"), "{plan}");
+    let mut client = session(&proxy, NAME, "support");
+    assert_eq!(client.rows(&find(8_001_015_000_007)), ["7|*********0007"]);
+    // A prepared statement counts each time that it runs, and not when it is prepared.
+    let sql = "PREPARE q AS SELECT id FROM people WHERE id_number = '8001015000008'";
+    assert_eq!(client.query(sql), "C(PREPARE) ZI");
+    assert_eq!(client.rows("EXECUTE q"), ["8"]);
+    client.send(&raw::batch(&[
+        raw::parse("", &find(8_001_015_000_009)),
+        raw::bind("", ""),
+        raw::execute("", 0),
+        raw::sync(),
+    ]));
+    assert_eq!(raw::rows(&client.until_ready()), ["9|*********0009"]);
+    assert_eq!(client.query("EXECUTE q"), "E53400 ZI");
+    assert_eq!(client.query(&find(8_001_015_000_010)), "E53400 ZI");
+    client.send(&raw::batch(&[
+        raw::parse("", &find(8_001_015_000_009)),
+        raw::bind("", ""),
+        raw::execute("", 0),
+        raw::sync(),
+    ]));
+    assert!(raw::shown(&client.until_ready()).contains("E53400"));
+    // Four at once are too many for anybody, and the mask may be tested without end.
+    let mut fresh = session(&proxy, NAME, "support");
+    let four: Vec<String> = (1..=4).map(|n| find(8_001_015_000_000 + n)).collect();
+    assert_eq!(fresh.query(&four.join(" UNION ALL ")), "E53400 ZI");
+    assert_eq!(fresh.rows("SELECT count(*) FROM people WHERE id_number LIKE '%0007'").join(""), "2");
+    let denied = proxy
+        .records()
+        .iter()
+        .filter(|record| {
+            record["event"] == "access"
+                && record["verdict"] == "deny"
+                && record["reason"].as_str().unwrap().contains("look up")
+        })
+        .count();
+    assert_eq!(denied, 4);
+    // A contract that has ended counts for the next statement, also of a role without rules.
+    let mut mover = proxy.login("postgres", &[("database", NAME)]);
+    let ended = LOOKUPS.replace("2999-01-01", "2026-01-01");
+    let policies = pgpurpose::policy::PolicySet::from_sources(&[("test.toml".into(), ended)]).unwrap();
+    proxy.shared.policies.store(std::sync::Arc::new(policies));
+    assert_eq!(mover.query("SELECT 1"), "E42501 ZI");
+}
+
+/// Runs the built program with a configuration for this database.
+fn command(name: &str, arguments: &[&str], files: &[(&str, &str)]) -> (i32, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.toml"), POLICY).unwrap();
+    for (file, text) in files {
+        std::fs::write(folder.path().join(file), text).unwrap();
+    }
+    let config = format!(
+        "[upstream]\naddress = \"{}\"\ntls = \"disable\"\ncatalog_login = \"postgres\"\n[auth]\nmethod = \"relay\"\n\
+         [policy]\nfiles = [\"policy.toml\"]\n[audit]\ndirectory = \"audit\"\n",
+        socket()
+    );
+    std::fs::write(folder.path().join("c.toml"), config).unwrap();
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
+        .args(arguments)
+        .args(["--config", "c.toml", "--database", name])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (ran.status.code().unwrap(), text(ran.stdout), text(ran.stderr))
+}
+
+#[test]
+fn what_is_due_is_counted_and_lists_are_imported() {
+    const NAME: &str = "commands";
+    let proxy = database(NAME);
+    run(
+        NAME,
+        "INSERT INTO people VALUES (1, 'a', 'Ann@x.org', '082 000 0001', '1980-01-01', null),
+             (2, 'b', 'bob@x.org', '082 000 0002', '1980-01-01', null);
+         INSERT INTO orders VALUES (1, 1, '2001-02-03', 1), (2, 1, '2002-02-03', 1), (3, 2, null, 1), (4, 2, now(), 1);
+         INSERT INTO items VALUES (1, 1), (2, 4)",
+    );
+    let (status, out, err) = command(NAME, &["retention", "--json"], &[]);
+    assert_eq!(status, 0, "{err}");
+    let due: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<String> = due
+        .iter()
+        .map(|due| format!("{} {} {} {}", due["table"], due["rows"], due["subjects"], due["oldest"]))
+        .collect();
+    assert_eq!(
+        told,
+        ["\"public.items\" 1 1 \"2001-02-03\"", "\"public.orders\" 2 1 \"2001-02-03\"", "\"public.visits\" 0 0 null",]
+    );
+    let (status, out, _) = command(NAME, &["retention"], &[]);
+    assert!(
+        status == 0 && out.contains("due for destruction: 2 rows of 1 data subjects, the oldest of 2001-02-03"),
+        "{out}"
+    );
+
+    let people = "SELECT id FROM people ORDER BY id";
+    assert_eq!(ids(&proxy, NAME, "offers", people), "", "without a list nobody is seen");
+    let files =
+        [("list.csv", "\u{feff}E-mail;Phone\nann@X.org;\n;nothing\n;+27 11 000 0000\n"), ("own.txt", "0820000002\n")];
+    let import = ["optouts", "import", "list.csv"];
+    let (status, out, err) = command(NAME, &import, &files);
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("2 entries") && err.contains("1 lines"), "{out}{err}");
+    assert_eq!(ids(&proxy, NAME, "offers", people), "2");
+    let (status, _, err) = command(NAME, &["optouts", "import", "--list", "own", "--kind", "phone", "own.txt"], &files);
+    assert_eq!(status, 0, "{err}");
+    assert_eq!(ids(&proxy, NAME, "offers", people), "");
+    // An older list, one of a day to come, one without entries and one without a heading change nothing.
+    for more in [
+        &["--as-of", "2020-01-01", "list.csv"][..],
+        &["--as-of", "2999-01-01", "list.csv"],
+        &["policy.toml"],
+        &["own.txt"],
+    ] {
+        let (status, _, err) = command(NAME, &[&["optouts", "import"], more].concat(), &files);
+        assert_eq!(status, 2, "{more:?}: {err}");
+    }
+    // What is in the next list no more is reached again.
+    let next = [("list.csv", "email\nsomebody@x.org\n")];
+    assert_eq!(command(NAME, &import, &next).0, 0);
+    assert_eq!(ids(&proxy, NAME, "offers", people), "1");
+}

@@ -1,5 +1,6 @@
 //! `pgpurpose explain`: what a statement would get, and why. Nothing of it runs.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use super::verdict::{Judged, Question, judge};
 use super::{assumed, verdict};
 use crate::catalog::Catalog;
 use crate::config::Config;
-use crate::policy::{PolicySet, RelationReport, Verdict};
+use crate::policy::{AccessReport, PolicySet, RelationReport, Verdict};
 use crate::sql::on_parser_stack;
 
 #[derive(Debug, Args)]
@@ -173,9 +174,32 @@ fn object(judged: &Judged, question: &Question<'_>, known: &Known) -> serde_json
     if let Some(object) = object.as_object_mut() {
         object.insert("login".to_owned(), json!(question.login));
         object.insert("role".to_owned(), json!(question.role.name));
+        let purpose = question.purpose.or_else(|| question.role.purposes.first().map(String::as_str));
+        let basis = purpose.and_then(|purpose| question.policies.purpose(purpose)).map(|purpose| purpose.basis);
+        object.insert("basis".to_owned(), json!(basis.map(crate::policy::Basis::name)));
+        object.insert("section".to_owned(), json!(basis.map(crate::policy::Basis::section)));
+        let (Judged::Runs { report, .. } | Judged::Refused { report, .. }) = judged;
+        let rules = grounds(report, question);
+        let rules = rules.iter().map(|(rule, place, ground)| json!({"name": rule, "at": place, "ground": ground}));
+        object.insert("rules".to_owned(), rules.collect());
         object.insert("catalog".to_owned(), json!(known.database.as_deref().map_or("assumed", |_| "database")));
     }
     object
+}
+
+/// The rules that decided, where they stand, and the ground that each names.
+fn grounds(report: &AccessReport, question: &Question<'_>) -> Vec<(String, String, Option<String>)> {
+    let rules: BTreeSet<&str> = report
+        .relations
+        .iter()
+        .flat_map(|relation| relation.columns.iter().filter_map(|column| column.rule.as_deref()))
+        .collect();
+    let found = rules.into_iter().filter_map(|name| {
+        let (place, ground, child_ground) = question.policies.rule_at(name)?;
+        let grounds: Vec<&str> = ground.into_iter().chain(child_ground).collect();
+        Some((name.to_owned(), place.to_string(), (!grounds.is_empty()).then(|| grounds.join("; "))))
+    });
+    found.collect()
 }
 
 fn describe(judged: &Judged, question: &Question<'_>, output: &mut Output) {
@@ -187,13 +211,23 @@ fn describe(judged: &Judged, question: &Question<'_>, output: &mut Output) {
     let purpose = question.purpose.or_else(|| question.role.purposes.first().map(String::as_str)).unwrap_or("none");
     let whom = match &question.role.unrestricted {
         Some(reason) => format!("role {}, unrestricted: {reason}", question.role.name),
-        None => format!("role {} for purpose {purpose}", question.role.name),
+        None => {
+            let basis = question
+                .policies
+                .purpose(purpose)
+                .map(|purpose| format!(" ({}, POPIA {})", purpose.basis.name(), purpose.basis.section()));
+            format!("role {} for purpose {purpose}{}", question.role.name, basis.unwrap_or_default())
+        }
     };
     let line = format!("{}  {}", output.styled(style, name), printable(&whom));
     output.line(line);
     let (Judged::Runs { report, .. } | Judged::Refused { report, .. }) = judged;
     for relation in &report.relations {
         describe_relation(relation, output);
+    }
+    for (rule, place, ground) in grounds(report, question) {
+        let ground = ground.map(|ground| format!(", on the ground: {}", printable(&ground))).unwrap_or_default();
+        output.line(format_args!("\nrule `{}` stands at {place}{ground}", printable(&rule)));
     }
     match judged {
         Judged::Refused { refusal, .. } => {

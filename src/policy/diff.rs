@@ -11,7 +11,7 @@ use crate::catalog::RelationName;
 
 /// One thing that differs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Change {
+pub struct Difference {
     /// It gives somebody more than before; what cannot be compared counts as that.
     pub opens: bool,
     /// In words.
@@ -59,7 +59,7 @@ impl Seen {
 
 impl PolicySet {
     /// What differs between older policies and these, openings first.
-    pub fn changes_since(&self, old: &Self) -> Vec<Change> {
+    pub fn changes_since(&self, old: &Self) -> Vec<Difference> {
         let mut changes = Changes { all: Vec::new() };
         changes.logins(old, self);
         changes.roles(old, self);
@@ -73,12 +73,12 @@ impl PolicySet {
 }
 
 struct Changes {
-    all: Vec<Change>,
+    all: Vec<Difference>,
 }
 
 impl Changes {
     fn note(&mut self, opens: bool, text: String) {
-        self.all.push(Change { opens, text });
+        self.all.push(Difference { opens, text });
     }
 
     fn logins(&mut self, old: &PolicySet, new: &PolicySet) {

@@ -56,7 +56,7 @@ mod wishes;
 
 pub use crate::config::{Fault, Severity};
 pub use decide::decide;
-pub use diff::Change;
+pub use diff::Difference;
 pub use disclosure::{Disclosed, DisclosedColumn, Disclosure};
 pub use govern::Lineage;
 pub use listing::{ListedColumn, ListedConsent};
