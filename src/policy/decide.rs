@@ -268,13 +268,6 @@ impl<'a> Session<'a> {
                     .hint("state the table's `subject` in the policy"),
             );
         }
-        if access.verb == Verb::Insert {
-            reasons.push(
-                not_open()
-                    .detail("the purpose rests on consent, and whether a new row's data subject consented is not checked yet")
-                    .hint("add rows under a purpose with another basis"),
-            );
-        }
         let Some(source) = &self.policies.consent else {
             reasons.push(
                 not_open().detail("the purpose rests on consent, and the policy does not say where consents are kept"),
@@ -330,14 +323,16 @@ impl Listing<'_> {
                 reason.hint("leave the column out, or name it under `write` in a rule for this role and purpose"),
             );
         }
-        let star_only = column.uses.len() == 1 && column.uses.contains(&Use::Star);
+        // What RETURNING * shows of a column that is set is held to what SELECT * shows.
+        let star_only =
+            column.uses.contains(&Use::Star) && column.uses.iter().all(|used| matches!(used, Use::Star | Use::Write));
         let write_only = column.uses.len() == 1 && column.uses.contains(&Use::Write);
         if write_only {
             let rule = standing.write.filter(|_| reasons.len() == before)?;
             return Some(ColumnObligation { action: Action::Write, rule: Some(rule) });
         }
         // Below the target of a write no derived table can stand, so no mask either.
-        let direct = self.access.verb != Verb::Select || column.uses.contains(&Use::Target);
+        let direct = (self.access.verb != Verb::Select && !star_only) || column.uses.contains(&Use::Target);
         let obligation = match standing.sight {
             Sight::Hidden(hidden) if star_only && !direct && !self.table.star_refused => {
                 Some(ColumnObligation { action: Action::Omit, rule: hidden.rule })

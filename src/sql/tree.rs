@@ -49,7 +49,7 @@ impl Tree {
         }
     }
 
-    /// The node with nothing in that field.
+    /// The node without that field: one that holds nothing does not stand in a tree.
     pub(super) fn without(self, name: &str) -> Self {
         match self {
             Self::Node(node, mut fields) => {

@@ -173,7 +173,8 @@ impl Resolver<'_> {
             Expr::Prefixed { prefix, value } if marker::is_variadic(prefix) || marker::is_symmetric(prefix) => {
                 self.expr(value, usage)
             }
-            Expr::Prefixed { prefix, .. } if marker::is_current_of(prefix) => Err(unsupported("WHERE CURRENT OF")),
+            // A cursor's name; where rows are filtered the rewrite refuses it.
+            Expr::Prefixed { prefix, .. } if marker::is_current_of(prefix) => Ok(()),
             Expr::Prefixed { prefix, value } if marker::is_operator(prefix) => {
                 self.operator_name(&prefix.value)?;
                 self.expr(value, usage)

@@ -373,6 +373,7 @@ impl Resolver<'_> {
             column_aliases: Vec::new(),
             verb,
             uses: std::collections::BTreeMap::new(),
+            physical: std::collections::BTreeSet::new(),
             star: false,
             locked: false,
             only: false,

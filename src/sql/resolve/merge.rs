@@ -43,6 +43,7 @@ impl Resolver<'_> {
         // The one that only reads is held to what UPDATE is held to.
         let first = [Verb::Update, Verb::Delete, Verb::Insert].into_iter().find(|verb| verbs.contains(verb));
         let first = first.unwrap_or(Verb::Update);
+        let adds = verbs.contains(&Verb::Insert);
         let (id, target) = self.target_factor(table, first)?;
         let mut targets = Targets { first: id, update: id, insert: id };
         for verb in verbs.into_iter().filter(|verb| *verb != first) {
@@ -68,7 +69,7 @@ impl Resolver<'_> {
             Some(OutputClause::Returning { returning_token: _, select_items }) => {
                 self.needs_17("MERGE with RETURNING")?;
                 self.sees(sources.into_iter().chain([target]).collect());
-                self.returning(Some(select_items))?
+                self.returning(Some(select_items), id, adds)?
             }
             Some(OutputClause::Output { .. }) => return Err(unsupported("a clause of another database")),
         };

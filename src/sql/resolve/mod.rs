@@ -17,6 +17,7 @@ mod merge;
 mod names;
 mod output;
 mod query;
+mod returning;
 mod safety;
 mod scope;
 mod window;
@@ -41,7 +42,9 @@ pub(super) use from::is_constant;
 pub(super) use group::GROUP_MARK;
 pub(super) use implied::check_values;
 pub use implied::open_parameters;
-pub(super) use names::{MARK, name_of, parts_of, quoted, quoted_name};
+pub(super) use names::{MARK, is_system_column, name_of, parts_of, quoted, quoted_name, system_column_number};
+pub(super) use output::output_name;
+pub(super) use returning::{RETURN_ALL, RETURN_FROM, RETURN_ROWS};
 pub(super) use safety::{LOOKUP_MARK, marked_id};
 pub(super) use scope::OccurrenceId;
 use scope::{Columns, Scope};
@@ -66,6 +69,8 @@ pub(super) struct Occurrence {
     pub(super) verb: Verb,
     /// Columns named, and for what.
     pub(super) uses: BTreeMap<String, BTreeSet<Use>>,
+    /// System columns named: where the row stands and which transaction wrote it.
+    pub(super) physical: BTreeSet<String>,
     /// A star or a whole-row reference reaches it.
     pub(super) star: bool,
     /// FOR UPDATE, FOR SHARE.
@@ -97,6 +102,10 @@ pub(super) struct Lookup {
 
 impl Occurrence {
     fn mark(&mut self, column: &str, usage: Use) {
+        if is_system_column(column) && self.relation.column(column).is_none() {
+            self.physical.insert(column.to_owned());
+            return;
+        }
         let uses = self.uses.entry(column.to_owned()).or_default();
         uses.insert(usage);
         if self.verb != Verb::Select && usage != Use::Write {
@@ -344,7 +353,12 @@ fn relation_access(occurrence: &Occurrence, context: &Context<'_>) -> RelationAc
         .map(|(name, uses)| ColumnAccess {
             name: name.clone(),
             class: relation.column(name).map_or(TypeClass::Other, |column| column.class),
-            uses: uses.clone(),
+            uses: if occurrence.star && uses.iter().all(|used| *used == Use::Write) {
+                // RETURNING * shows what was set.
+                BTreeSet::from([Use::Write, Use::Star])
+            } else {
+                uses.clone()
+            },
         })
         .collect();
     if occurrence.star {

@@ -11,6 +11,24 @@ const LONGEST: usize = 63;
 /// System columns of every table.
 pub(super) const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
+/// The attribute number of a system column (`access/sysattr.h`).
+pub(in crate::sql) fn system_column_number(name: &str) -> Option<i16> {
+    match name {
+        "ctid" => Some(-1),
+        "xmin" => Some(-2),
+        "cmin" => Some(-3),
+        "xmax" => Some(-4),
+        "cmax" => Some(-5),
+        "tableoid" => Some(-6),
+        _ => None,
+    }
+}
+
+/// Whether a name is a system column's.
+pub(in crate::sql) fn is_system_column(name: &str) -> bool {
+    system_column_number(name).is_some()
+}
+
 /// Marks what the resolver left for the rewrite to find. No client can write it: the lexer refuses NUL everywhere.
 pub(in crate::sql) const MARK: char = '\0';
 

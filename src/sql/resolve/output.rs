@@ -17,7 +17,7 @@ pub(super) fn output_names(items: &[SelectItem]) -> Vec<String> {
 }
 
 /// The name PostgreSQL gives an output column without alias (`FigureColname`).
-pub(super) fn output_name(expr: &Expr) -> String {
+pub(in crate::sql) fn output_name(expr: &Expr) -> String {
     figure(expr).unwrap_or_else(|| "?column?".to_owned())
 }
 

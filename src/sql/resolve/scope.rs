@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::carry::CarrierId;
-use super::names::SYSTEM_COLUMNS;
-use super::{Fail, Resolver, unsupported};
+use super::names::is_system_column;
+use super::{Fail, Resolver};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::Use;
 
@@ -118,9 +118,6 @@ impl Resolver<'_> {
         if unknown {
             return Ok(Meaning::Unknown);
         }
-        if SYSTEM_COLUMNS.contains(&name) {
-            return Err(unsupported(&format!("the system column `{name}` of a table")));
-        }
         Err(Refusal::new(Stage::Resolve, SqlState::UNDEFINED_COLUMN, format!("column `{name}` does not exist")))
     }
 
@@ -128,13 +125,13 @@ impl Resolver<'_> {
         let source = self.source(schema, table)?;
         match (source.column(column), &source.columns) {
             (Some(found), _) => Ok(Meaning::Column(found.origins.clone())),
+            (None, Some(_)) if is_system_column(column) && source.occurrence.is_some() => {
+                Ok(Meaning::Column(source.occurrence.iter().map(|id| (*id, column.to_owned())).collect()))
+            }
             (None, None) => {
                 // `t.f` calls the function `f` where `t` has no such column and a row type fits.
                 self.check_field(column)?;
                 Ok(Meaning::Unknown)
-            }
-            (None, Some(_)) if SYSTEM_COLUMNS.contains(&column) => {
-                Err(unsupported(&format!("the system column `{column}` of a table")))
             }
             (None, Some(_)) => Err(Refusal::new(
                 Stage::Resolve,
@@ -215,11 +212,28 @@ impl Resolver<'_> {
 }
 
 impl Scope {
+    /// A system column: that of the one table of this level.
+    fn system_column(&self, name: &str) -> Result<Option<Origins>, Fail> {
+        if !is_system_column(name) {
+            return Ok(None);
+        }
+        let mut tables = self.sources.iter().filter(|source| source.unqualified).filter_map(|source| source.occurrence);
+        match (tables.next(), tables.next()) {
+            (None, _) => Ok(None),
+            (Some(id), None) => Ok(Some(vec![(id, name.to_owned())])),
+            (Some(_), Some(_)) => Err(Refusal::new(
+                Stage::Resolve,
+                SqlState::AMBIGUOUS_COLUMN,
+                format!("column reference `{name}` is ambiguous"),
+            )),
+        }
+    }
+
     /// The column of that name at this level alone. A source of unknown columns is passed over.
     pub(super) fn find(&self, name: &str) -> Result<Option<Origins>, Fail> {
         let mut found =
             self.sources.iter().filter(|source| source.unqualified).filter_map(|source| source.column(name));
-        let Some(first) = found.next() else { return Ok(None) };
+        let Some(first) = found.next() else { return self.system_column(name) };
         let rest: Vec<_> = found.collect();
         if rest.is_empty() {
             return Ok(Some(first.origins.clone()));

@@ -102,7 +102,7 @@ impl Resolver<'_> {
             }
         }
         self.scopes.push(Scope { sources: vec![target], leaf: leaf.is_some(), ..Scope::default() });
-        let result = self.after_insert(id, on.as_mut(), returning.as_deref_mut());
+        let result = self.after_insert(id, on.as_mut(), returning.as_mut());
         self.end_returning(returning.as_mut(), leaf);
         self.scopes.pop();
         result
@@ -112,7 +112,7 @@ impl Resolver<'_> {
         &mut self,
         id: OccurrenceId,
         on: Option<&mut OnInsert>,
-        returning: Option<&mut [SelectItem]>,
+        returning: Option<&mut Vec<SelectItem>>,
     ) -> Result<Columns, Fail> {
         match on {
             None => {}
@@ -157,7 +157,7 @@ impl Resolver<'_> {
             }
             Some(_) => return Err(unsupported("ON DUPLICATE KEY")),
         }
-        self.returning(returning)
+        self.returning(returning, id, true)
     }
 
     /// ON CONFLICT (expressions) WHERE condition: they must match an index, whose definition is the database's.
@@ -220,7 +220,7 @@ impl Resolver<'_> {
         let (id, target) = self.target_item(table, Verb::Update)?;
         let shape = self.filter_shape(selection.as_ref());
         self.scopes.push(Scope { sources: vec![target], leaf: leaf.is_some(), ..Scope::default() });
-        let result = self.update_inside(id, assignments, from.as_mut(), selection.as_mut(), returning.as_deref_mut());
+        let result = self.update_inside(id, assignments, from.as_mut(), selection.as_mut(), returning.as_mut());
         self.keep_shape(shape, id);
         self.end_returning(returning.as_mut(), leaf);
         self.scopes.pop();
@@ -234,7 +234,7 @@ impl Resolver<'_> {
         assignments: &mut [Assignment],
         from: Option<&mut UpdateTableFromKind>,
         selection: Option<&mut Expr>,
-        returning: Option<&mut [SelectItem]>,
+        returning: Option<&mut Vec<SelectItem>>,
     ) -> Result<Columns, Fail> {
         match from {
             None => {}
@@ -243,7 +243,7 @@ impl Resolver<'_> {
         }
         self.assignments(id, assignments)?;
         self.condition(selection)?;
-        self.returning(returning)
+        self.returning(returning, id, false)
     }
 
     /// DELETE.
@@ -278,7 +278,7 @@ impl Resolver<'_> {
                 self.from(using)?;
             }
             self.condition(selection.as_mut())?;
-            self.returning(returning.as_deref_mut())
+            self.returning(returning.as_mut(), id, false)
         };
         let result = inside();
         self.keep_shape(shape, id);
@@ -357,18 +357,6 @@ impl Resolver<'_> {
             occurrence.mark(column, Use::Write);
         }
         Ok(())
-    }
-
-    pub(super) fn returning(&mut self, items: Option<&mut [SelectItem]>) -> Result<Columns, Fail> {
-        let Some(items) = items else { return Ok(Some(Vec::new())) };
-        let mut columns: Columns = Some(Vec::new());
-        for item in items {
-            match (columns.as_mut(), self.select_item(item, Use::Output)?) {
-                (Some(have), Some(more)) => have.extend(super::query::computed(Some(more)).unwrap_or_default()),
-                _ => columns = None,
-            }
-        }
-        Ok(columns)
     }
 
     fn target_item(&mut self, item: &mut TableWithJoins, verb: Verb) -> Result<(OccurrenceId, Source), Fail> {

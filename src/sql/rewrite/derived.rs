@@ -48,11 +48,29 @@ pub(super) fn governed(
         return Err(Refusal::internal(Stage::Rewrite));
     };
     let mut items = Vec::new();
-    let whose = subject.as_ref().and_then(|path| subject_text(path, &occurrence.relation, context));
+    let whose = subject.as_ref().and_then(|path| subject_text(path, ROW, &occurrence.relation, context));
     for column in &occurrence.relation.columns {
         if let Some(item) = item(occurrence, column, columns, context, whose.as_deref())? {
             items.push(item);
         }
+    }
+    if !occurrence.physical.is_empty() {
+        if occurrence.star {
+            return Err(Refusal::unsupported(
+                Stage::Rewrite,
+                format!("system columns beside a star over `{}` are not supported", occurrence.relation.name),
+            )
+            .hint("name the columns instead of `*`"));
+        }
+        if min_group.is_some() {
+            return Err(fail(format!(
+                "system columns of `{}` are not open to a purpose that sees groups only",
+                occurrence.relation.name
+            )));
+        }
+    }
+    for column in &occurrence.physical {
+        items.push(format!("\"{ROW}\".{column} AS {}", quote_ident(column)));
     }
     if min_group.is_some() {
         let path = subject.as_ref().ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
@@ -130,6 +148,17 @@ pub(super) fn guarded(filter: Expr, condition: Expr) -> Expr {
         operand: None,
         conditions: vec![CaseWhen { condition: filter, result: condition }],
         else_result: Some(Box::new(Expr::Value(Value::Boolean(false).into()))),
+    }
+}
+
+/// `CASE WHEN filter THEN value END`.
+pub(super) fn where_agreed(filter: Expr, value: Expr) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition: filter, result: value }],
+        else_result: None,
     }
 }
 
@@ -245,7 +274,12 @@ fn item(
 }
 
 /// The data subject of a row as text, where no setting of the session changes how its type is written.
-fn subject_text(path: &SubjectPath, relation: &Relation, context: &Context<'_>) -> Option<String> {
+pub(super) fn subject_text(
+    path: &SubjectPath,
+    row: &str,
+    relation: &Relation,
+    context: &Context<'_>,
+) -> Option<String> {
     let (mut at, mut step) = (relation, path);
     let column = loop {
         match step {
@@ -257,7 +291,7 @@ fn subject_text(path: &SubjectPath, relation: &Relation, context: &Context<'_>) 
         }
     };
     matches!(column.class, TypeClass::Text | TypeClass::Integer | TypeClass::Numeric | TypeClass::Uuid)
-        .then(|| format!("{}::pg_catalog.text", filter::subject(path, ROW)))
+        .then(|| format!("{}::pg_catalog.text", filter::subject(path, row)))
 }
 
 fn base(occurrence: &Occurrence) -> String {

@@ -6,6 +6,7 @@
 mod derived;
 mod filter;
 mod mask;
+mod returning;
 mod rows;
 mod subjects;
 
@@ -22,9 +23,9 @@ pub use rows::due_counts;
 
 use super::resolve::{
     FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, Occurrence, OccurrenceId, Resolved, marked_id, name_of, parts_of,
-    quoted,
+    quoted, system_column_number,
 };
-use super::{Context, Facts, Guard, fragment, limits, witness};
+use super::{Context, Facts, Guard, fragment, limits, marker, witness};
 use crate::catalog::{RelationName, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Action, Disclosure, Permit, RelationObligation, Use, Verb};
@@ -127,6 +128,8 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
 /// Notes what the row description may name, and holds targets to plain columns once more.
 fn open(guard: &mut Guard, occurrence: &Occurrence, obligation: &RelationObligation) -> Result<(), Fail> {
     let relation = &occurrence.relation;
+    let physical = occurrence.physical.iter().filter_map(|column| system_column_number(column));
+    guard.columns.extend(physical.map(|number| (relation.oid, number)));
     let columns = match obligation {
         RelationObligation::Open { relation: name } if *name == relation.name => {
             guard.open.insert(relation.oid);
@@ -143,7 +146,7 @@ fn open(guard: &mut Guard, occurrence: &Occurrence, obligation: &RelationObligat
                 guard.columns.extend(relation.column(name).map(|column| (relation.oid, column.number)));
             }
             Action::Write => {}
-            Action::Mask { .. } | Action::Omit if occurrence.verb != Verb::Select => {
+            Action::Mask { .. } | Action::Omit if occurrence.verb != Verb::Select && !returned(occurrence, name) => {
                 return Err(fail(format!(
                     "column `{}.{name}` is masked or closed, and cannot be read from the target of a write",
                     relation.name
@@ -153,6 +156,11 @@ fn open(guard: &mut Guard, occurrence: &Occurrence, obligation: &RelationObligat
         }
     }
     Ok(())
+}
+
+/// Whether a column of a write's target is only set, and reached by `RETURNING *`, which masks it or leaves it out.
+fn returned(occurrence: &Occurrence, column: &str) -> bool {
+    occurrence.star && occurrence.uses.get(column).is_none_or(|uses| uses.iter().all(|used| *used == Use::Write))
 }
 
 struct Rewriter<'a> {
@@ -360,6 +368,15 @@ impl Rewriter<'_> {
         let (occurrence, obligation) = self.get(id)?;
         let filter = derived::row_filter(occurrence, obligation, &occurrence.alias, self.context)?;
         let fence = self.fence;
+        if let Some(cursor) = condition.as_ref().and_then(current_of) {
+            // Nothing can be added to it.
+            return match filter {
+                None => Ok(cursor.clone()),
+                Some(_) => Err(fail("`WHERE CURRENT OF` is not open for a purpose that rests on consent")
+                    .detail("whether the data subject still agrees cannot be asked there")
+                    .hint("name the row by its key")),
+            };
+        }
         Ok(match (filter, condition) {
             (None, None) => Expr::Value(Value::Boolean(true).into()),
             (None, Some(condition)) => condition,
@@ -372,6 +389,15 @@ impl Rewriter<'_> {
                 if fence { derived::guarded(filter, condition) } else { and(condition, filter) }
             }
         })
+    }
+}
+
+/// `CURRENT OF cursor`, in the parentheses that the resolver puts around a condition.
+fn current_of(condition: &Expr) -> Option<&Expr> {
+    match condition {
+        Expr::Nested(inner) => current_of(inner),
+        Expr::Prefixed { prefix, .. } if marker::is_current_of(prefix) => Some(condition),
+        _ => None,
     }
 }
 
@@ -423,9 +449,13 @@ impl VisitorMut for Rewriter<'_> {
             // Nothing else is marked, and a mark that stayed would not be read again.
             _ => None,
         };
-        if let (true, Some(returning)) = (self.marked, returning) {
-            let result = self.plan.finish(&self.parts, returning, &mut self.expected);
+        if let Some(returning) = returning {
+            let result = self.returned(returning);
             self.or_fault(result);
+            if self.marked {
+                let result = self.plan.finish(&self.parts, returning, &mut self.expected);
+                self.or_fault(result);
+            }
         }
         ControlFlow::Continue(())
     }

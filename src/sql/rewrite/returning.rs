@@ -1,0 +1,129 @@
+//! RETURNING: a star over the target names its columns, masked or left out as SELECT would; and a row that an INSERT added
+//! for a purpose that rests on consent is shown only where its data subject agreed.
+
+use sqlparser::ast::{Expr, ObjectName, SelectItem, SelectItemQualifiedWildcardKind};
+
+use super::{Fail, Rewriter, derived, fail, mask};
+use crate::error::{Refusal, Stage};
+use crate::policy::{Action, RelationObligation};
+use crate::sql::resolve::{
+    Occurrence, OccurrenceId, RETURN_ALL, RETURN_FROM, RETURN_ROWS, leaf_mark, output_name, quoted,
+};
+use crate::sql::{fragment, witness};
+
+impl Rewriter<'_> {
+    /// Carries out what the marks of a RETURNING list ask for.
+    pub(super) fn returned(&mut self, items: &mut Vec<SelectItem>) -> Result<(), Fail> {
+        let Some((id, adds)) = items.first().and_then(first_mark) else { return Ok(()) };
+        items.remove(0);
+        let written = std::mem::take(items);
+        for item in written {
+            match star_mark(&item) {
+                Some(id) => self.name_all(id, items)?,
+                None => items.push(item),
+            }
+        }
+        if items.is_empty() {
+            let (occurrence, _) = self.get(id)?;
+            return Err(fail(format!("no column of `{}` is open to be returned", occurrence.relation.name)));
+        }
+        if adds { self.shown_where_agreed(id, items) } else { Ok(()) }
+    }
+
+    /// The target's columns that may be seen, in their order.
+    fn name_all(&mut self, id: OccurrenceId, items: &mut Vec<SelectItem>) -> Result<(), Fail> {
+        let (occurrence, obligation) = self.get(id)?;
+        let alias = occurrence.alias.clone();
+        let RelationObligation::Governed { columns, subject, .. } = obligation else {
+            self.expected.add_column(vec![alias.clone(), "*".to_owned()]);
+            let name = SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(vec![quoted(&alias)]));
+            items.push(SelectItem::QualifiedWildcard(name, Default::default()));
+            return Ok(());
+        };
+        let subject =
+            subject.as_ref().and_then(|path| derived::subject_text(path, &alias, &occurrence.relation, self.context));
+        let mut named = Vec::new();
+        for column in &occurrence.relation.columns {
+            let parts = [alias.as_str(), column.name.as_str()];
+            match columns.get(&column.name).map(|obligation| &obligation.action) {
+                Some(Action::Read) => {
+                    let expr = Expr::CompoundIdentifier(parts.iter().map(|part| quoted(part)).collect());
+                    named.push((SelectItem::UnnamedExpr(expr), None, column.name.clone()));
+                }
+                Some(Action::Mask { mask, .. }) => {
+                    let text = self.masked(occurrence, mask, column, &parts, subject.as_deref())?;
+                    let item = SelectItem::ExprWithAlias {
+                        expr: fragment::parse_expression(&text)?,
+                        alias: quoted(&column.name),
+                    };
+                    named.push((item, Some(text), column.name.clone()));
+                }
+                Some(Action::Omit | Action::Write) | None => {}
+            }
+        }
+        for (item, text, column) in named {
+            match text {
+                None => self.expected.add_column(vec![alias.clone(), column]),
+                Some(text) => self.expected.extend(&witness::facts_of(&format!("SELECT {text}"))?),
+            }
+            items.push(item);
+        }
+        Ok(())
+    }
+
+    fn masked(
+        &self,
+        occurrence: &Occurrence,
+        mask: &crate::policy::Mask,
+        column: &crate::catalog::Column,
+        parts: &[&str],
+        subject: Option<&str>,
+    ) -> Result<String, Fail> {
+        let value = parts.iter().map(|part| crate::catalog::quote_ident(part)).collect::<Vec<_>>().join(".");
+        let name = format!("{}.{}", occurrence.relation.name, column.name);
+        let masked = mask::Masked { column, value: &value, name: &name, purpose: self.context.purpose, subject };
+        mask::sql(mask, &masked)
+            .ok_or_else(|| fail(format!("mask `{mask}` does not fit column `{name}` of type `{}`", column.type_sql)))
+    }
+
+    /// `CASE WHEN consent THEN value END` for each value.
+    fn shown_where_agreed(&mut self, id: OccurrenceId, items: &mut [SelectItem]) -> Result<(), Fail> {
+        let (occurrence, obligation) = self.get(id)?;
+        let Some((filter, facts)) = derived::row_filter(occurrence, obligation, &occurrence.alias, self.context)?
+        else {
+            return Ok(());
+        };
+        for item in items {
+            let (expr, alias) = match item {
+                SelectItem::UnnamedExpr(expr) if leaf_mark(expr).is_some() => continue,
+                SelectItem::UnnamedExpr(expr) => {
+                    let name = output_name(expr);
+                    (expr.clone(), quoted(&name))
+                }
+                SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), alias.clone()),
+                SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
+                    return Err(Refusal::unsupported(
+                        Stage::Rewrite,
+                        "a star in RETURNING is not supported here for a purpose that rests on consent",
+                    )
+                    .hint("name the columns"));
+                }
+            };
+            self.expected.extend(&facts);
+            *item = SelectItem::ExprWithAlias { expr: derived::where_agreed(filter.clone(), expr), alias };
+        }
+        Ok(())
+    }
+}
+
+/// The mark at the front of a RETURNING list: the target, and whether rows of it may be added.
+fn first_mark(item: &SelectItem) -> Option<(OccurrenceId, bool)> {
+    let SelectItem::UnnamedExpr(expr) = item else { return None };
+    super::mark(expr, RETURN_ROWS).map(|id| (id, true)).or_else(|| super::mark(expr, RETURN_FROM).map(|id| (id, false)))
+}
+
+/// The mark that stands for all columns of a target.
+fn star_mark(item: &SelectItem) -> Option<OccurrenceId> {
+    let SelectItem::UnnamedExpr(expr) = item else { return None };
+    super::mark(expr, RETURN_ALL)
+}
