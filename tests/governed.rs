@@ -10,7 +10,8 @@ use pgpurpose::catalog::{CatalogBuilder, CatalogStore, RelationName};
 use pgpurpose::policy::PolicySet;
 use pgpurpose::server::Options;
 use raw::{
-    Client, Proxy, batch, bind, describe, execute, field, message, parse, query, rows, servers, shown, socket, sync,
+    Client, Proxy, batch, bind, bind_with, describe, execute, field, message, parse, parse_with, query, rows, servers,
+    shown, socket, sync,
 };
 
 const POLICY: &str = r#"
@@ -60,7 +61,10 @@ fn set_up() {
     DONE.get_or_init(|| {
         let sql = "CREATE TABLE people (id int PRIMARY KEY, email text, secret text);
                    INSERT INTO people VALUES (1, 'ann@x.org', 'canary');
-                   GRANT SELECT ON people TO support";
+                   GRANT SELECT, DELETE ON people TO support;
+                   CREATE TABLE visits (id int PRIMARY KEY, town text);
+                   INSERT INTO visits VALUES (1, 'Durban'), (2, 'Durban'), (3, 'Paarl'), (4, 'Paarl');
+                   GRANT SELECT ON visits TO support";
         raw::cluster().run_sql("postgres", sql).unwrap();
     });
 }
@@ -398,4 +402,156 @@ fn explain_policy_tells_what_a_statement_would_get_and_forwards_none_of_it() {
     let mut migrator = proxy().login("postgres", &[]);
     assert_eq!(migrator.rows("EXPLAIN POLICY DELETE FROM people")[0], "verdict: allow");
     assert_eq!(migrator.rows("SELECT count(*) FROM people"), ["1"]);
+}
+
+const FIGURES: &str = r#"
+version = 1
+[tables."public.people"]
+subject = "id"
+columns = { id = "reference", email = "contact", secret = "hidden" }
+[tables."public.visits"]
+subject = "id"
+columns = { id = "reference", town = "place" }
+[purposes.figures]
+basis = "contract"
+min_group = 2
+queries_per_day = 4
+[purposes.service]
+basis = "contract"
+[roles.support]
+logins = ["support"]
+purposes = ["figures", "service"]
+[[rules]]
+name = "all"
+roles = ["support"]
+purposes = ["figures", "service"]
+read = ["reference", "place"]
+"#;
+
+const TOWNS: &str = "SELECT town, count(*) FROM visits GROUP BY town ORDER BY town";
+
+#[test]
+fn queries_over_groups_have_a_budget_that_all_sessions_share_and_no_way_of_asking_gets_past() {
+    set_up();
+    let proxy = raw::start(Options::new("127.0.0.1:0", servers(&socket())), FIGURES, raw::catalog("postgres"));
+    let (mut one, mut other) = (proxy.login("support", &[]), proxy.login("support", &[]));
+    let prepared = || batch(&[parse("", TOWNS), bind("", ""), execute("", 0), sync()]);
+    // Neither what is refused nor what brings no rows counts.
+    assert_eq!(one.query("SELECT id FROM visits"), "E42501 ZI");
+    assert_eq!(one.query(&format!("PREPARE towns AS {TOWNS}")), "C(PREPARE) ZI");
+    one.send(&batch(&[parse("later", TOWNS), describe('S', "later"), sync()]));
+    one.until_ready();
+
+    assert_eq!(one.rows(TOWNS).len(), 2);
+    other.send(&prepared());
+    assert_eq!(rows(&other.until_ready()).len(), 2);
+    assert_eq!(one.rows("EXECUTE towns"), ["Durban|2", "Paarl|2"]);
+    assert_eq!(other.query(&format!("{TOWNS}; {TOWNS}")), "E42501 ZI", "a batch is taken whole or not at all");
+    let declared = other.query(&format!("BEGIN; DECLARE kept CURSOR FOR {TOWNS}"));
+    assert_eq!(declared, "C(BEGIN) C(DECLARE CURSOR) ZT", "what was refused whole left its share");
+    assert_eq!(other.rows("FETCH 1 FROM kept"), ["Durban|2"]);
+
+    for asked in [
+        TOWNS.to_owned(),
+        format!("/* again */ {TOWNS}"),
+        "EXECUTE towns".to_owned(),
+        format!("COPY ({TOWNS}) TO STDOUT"),
+        format!("DECLARE held CURSOR WITH HOLD FOR {TOWNS}"),
+        "SELECT count(*) FROM visits".to_owned(),
+    ] {
+        one.query("BEGIN");
+        assert_eq!(one.query(&asked), "E42501 ZE", "{asked}");
+        one.query("ROLLBACK");
+    }
+    one.send(&prepared());
+    assert!(shown(&one.until_ready()).contains("E42501"));
+    one.send(&batch(&[bind("", "later"), execute("", 0), sync()]));
+    let refused = one.until_ready();
+    assert!(rows(&refused).is_empty() && shown(&refused).contains("E42501"), "{}", shown(&refused));
+    assert_eq!(other.rows("FETCH 1 FROM kept"), ["Paarl|2"], "a cursor was counted when it was declared");
+    assert_eq!(one.rows("/* purpose='service' */ SELECT id FROM visits").len(), 4, "another purpose is not counted");
+
+    one.send(&query(TOWNS));
+    let answer = one.until_ready();
+    let error = &answer.iter().find(|(tag, _)| *tag == b'E').unwrap().1;
+    assert_eq!(
+        field(error, b'M'),
+        "login `support` of role `support` has used its budget of 4 queries a day for purpose `figures`"
+    );
+    assert_eq!(field(error, b'D'), "the policy states `queries_per_day = 4` for it");
+    assert!(field(error, b'H').ends_with(" at 00:00 UTC"), "{}", field(error, b'H'));
+    let denied =
+        |record: &&serde_json::Value| record["reason"].as_str().is_some_and(|why| why.contains("its budget of 4"));
+    assert_eq!(proxy.records().iter().filter(denied).count(), 10, "each refusal is in the log");
+    let told = one.rows(&format!("EXPLAIN POLICY {TOWNS}"));
+    assert!(told.contains(&"counts as one of 4 queries a day and login for purpose figures".to_owned()), "{told:?}");
+}
+
+#[test]
+fn observe_mode_changes_nothing_and_the_log_holds_what_would_have_been() {
+    set_up();
+    let policy = format!(
+        "{POLICY}[consent]\ntable = \"public.nowhere\"\nsubject = \"s\"\npurpose = \"p\"\nactive = \"true\"\n\
+                          [purposes.letters]\nbasis = \"consent\"\n[roles.clerk]\nlogins = [\"clerk\"]\npurposes = [\"letters\"]\n"
+    );
+    let catalog = raw::catalog("postgres");
+    let proxy = raw::start_in(true, Options::new("127.0.0.1:0", servers(&socket())), &policy, catalog);
+    let mut client = proxy.login("support", &[("application_name", "watched")]);
+    assert_eq!(client.rows(EMAIL), [PLAIN], "no mask");
+    assert_eq!(client.rows("SELECT * FROM people"), ["1|ann@x.org|canary"], "no column is left out");
+    assert_eq!(client.rows("SELECT secret FROM people WHERE secret = 'canary'"), ["canary"], "no refusal");
+    assert_eq!(client.rows("SELECT town FROM visits WHERE id = 1"), ["Durban"], "nor of a table that no policy names");
+    assert_eq!(client.rows("SET pgpurpose.purpose = 'letters'; SELECT email FROM people"), [PLAIN], "nor a row filter");
+    assert_eq!(client.rows("RESET pgpurpose.purpose; SELECT 1"), ["1"]);
+    assert_eq!(client.query("DO $$ BEGIN PERFORM 1; END $$"), "C(DO) ZI", "nor of a kind that is never forwarded");
+    assert_eq!(client.query("BEGIN; DELETE FROM people; ROLLBACK"), "C(BEGIN) C(DELETE 1) C(ROLLBACK) ZI");
+    client.send(&batch(&[parse("", "SELECT secret FROM people"), bind("", ""), execute("", 0), sync()]));
+    assert_eq!(rows(&client.until_ready()), ["canary"]);
+    assert_eq!(client.query("SELECT email FROM nobody"), "E42P01 ZI", "the database's own error");
+
+    let records = proxy.records();
+    let accesses: Vec<_> = records.iter().filter(|record| record["event"] == "access").collect();
+    assert!(accesses.iter().all(|record| record["mode"] == "observe"), "{accesses:?}");
+    let verdict = |statement: &str| {
+        let found: Vec<_> = accesses.iter().filter(|record| record["statement"] == statement).collect();
+        assert!(!found.is_empty(), "`{statement}` in {accesses:?}");
+        (found[0]["verdict"].as_str().unwrap(), found[0]["reason"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(verdict("SELECT email FROM people"), ("mask", String::new()));
+    assert_eq!(verdict("SELECT * FROM people"), ("mask", String::new()));
+    let (denied, why) = verdict("SELECT secret FROM people WHERE secret = $1");
+    assert!(denied == "deny" && why.contains("public.people.secret"), "{why}");
+    let (denied, why) = verdict("SELECT town FROM visits WHERE id = $1");
+    assert!(denied == "deny" && why.contains("public.visits"), "{why}");
+    assert_eq!(verdict("DELETE FROM people").0, "deny");
+    assert_eq!(verdict("SELECT secret FROM people").0, "deny");
+    let letters: Vec<_> = accesses.iter().filter(|record| record["purpose"] == "letters").collect();
+    assert!(letters.iter().any(|record| record["verdict"] == "deny"), "{letters:?}");
+}
+
+#[test]
+fn explain_policy_takes_parameters_as_drivers_send_them_and_is_in_the_log() {
+    let mut client = proxy().login("support", &[("application_name", "asks why")]);
+    let text = "EXPLAIN POLICY SELECT id, email FROM people WHERE id = $1 AND email = $2";
+    // int4 and text, as a driver says, and left to the database.
+    for types in [&[23_u32, 25][..], &[]] {
+        client.send(&batch(&[
+            parse_with("", text, types),
+            describe('S', ""),
+            bind_with("", "", &[b"4711", b"x@y.org"]),
+            execute("", 0),
+            sync(),
+        ]));
+        let answers = client.until_ready();
+        assert_eq!(rows(&answers).first().map(String::as_str), Some("verdict: mask"), "{types:?} {}", shown(&answers));
+    }
+    let records = proxy().records();
+    let asked: Vec<_> =
+        records.iter().filter(|record| record["event"] == "access" && record["application"] == "asks why").collect();
+    assert_eq!(asked.len(), 2, "one record for each: {asked:?}");
+    for record in asked {
+        assert_eq!((&record["statement"], &record["verdict"]), (&text.into(), &"allow".into()), "{record}");
+        let ended = records.iter().find(|ended| ended["event"] == "outcome" && ended["of"] == record["seq"]).unwrap();
+        assert_eq!((&ended["status"], ended["rows"].as_u64()), (&"ok".into(), Some(5)), "{ended}");
+    }
 }

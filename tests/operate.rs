@@ -10,10 +10,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use pgpurpose::audit::verify;
+use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
+use pgpurpose::sql::TokenKey;
 use support::client::login;
 use support::proxy::{Proxy, Upstream};
-use support::shop;
+use support::{shop, template};
 
 const SHOP_POLICY: &str = include_str!("../policies/shop.toml");
 
@@ -272,4 +276,101 @@ fn explain_finds_the_database_by_the_policies_tables() {
     assert_eq!(status, 0, "{told}");
     let verdict: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!((&verdict["verdict"], &verdict["catalog"]), (&"mask".into(), &"database".into()), "{verdict}");
+}
+
+#[test]
+fn a_restart_gives_no_new_budget_of_queries() {
+    let policy = SHOP_POLICY.replace("min_group = 10 ", "queries_per_day = 2\nmin_group = 10 ");
+    assert_ne!(policy, SHOP_POLICY);
+    let mut proxy = Proxy::start_with(shop(), Upstream::Socket, &policy, "");
+    let count = |proxy: &Proxy| proxy.psql(shop(), &login("analyst"), &["SELECT count(*) FROM customers"]);
+    assert!(count(&proxy).ok);
+    proxy.kill();
+    proxy.restart();
+    assert!(count(&proxy).ok);
+    proxy.kill();
+    proxy.restart();
+    let said = count(&proxy);
+    assert!(!said.ok && said.err.contains("has used its budget of 2 queries a day"), "{said:?}");
+}
+
+/// The shop's customers, whose names are shown as pseudonyms.
+const PSEUDONYMS: &str = "version = 1\n\
+    [tables.\"public.customers\"]\nsubject = \"id\"\ncolumns = { id = \"reference\", full_name = \"identity\" }\n\
+    [purposes.support]\nbasis = \"contract\"\n\
+    [roles.agent]\nlogins = [\"support_agent\"]\npurposes = [\"support\"]\n\
+    [[rules]]\nname = \"names as pseudonyms\"\nroles = [\"agent\"]\npurposes = [\"support\"]\nread = [\"reference\"]\n\
+    mask = { identity = \"token\" }\n";
+
+#[test]
+fn no_key_of_a_pseudonym_is_in_the_log_or_the_activity_of_a_database_that_logs_all_it_can() {
+    let settings = [
+        ("logging_collector", "on"),
+        ("log_min_messages", "debug1"),
+        ("log_statement", "all"),
+        ("log_min_duration_statement", "0"),
+        ("log_duration", "on"),
+        ("log_connections", "on"),
+        ("log_disconnections", "on"),
+        ("log_parameter_max_length_on_error", "-1"),
+        ("log_line_prefix", "%m %u %d %a %Q "),
+        ("log_error_verbosity", "verbose"),
+        ("debug_print_plan", "on"),
+        ("debug_print_rewritten", "on"),
+        ("session_preload_libraries", "auto_explain"),
+        ("auto_explain.log_min_duration", "0"),
+        ("auto_explain.log_analyze", "on"),
+        ("auto_explain.log_verbose", "on"),
+        ("auto_explain.log_settings", "on"),
+        ("track_activity_query_size", "1048576"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let options = ClusterOptions { template: Some(template(None)), settings, ..ClusterOptions::default() };
+    let cluster = Cluster::start(&options).unwrap();
+    let proxy = Proxy::start_with(&cluster, Upstream::Socket, PSEUDONYMS, "");
+    // The client's session stays, so that the view shows its last statement.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let activity = runtime.block_on(async {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(proxy.port).user("support_agent").dbname("shop");
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let name = client.query_one("SELECT full_name FROM customers WHERE id = $1", &[&1_i64]).await.unwrap();
+        assert!(name.get::<_, &str>(0).starts_with("tok_"));
+        assert!(
+            client.simple_query("SELECT full_name, 1 / (id - id) FROM customers").await.is_err(),
+            "an error is logged"
+        );
+        client
+            .batch_execute("BEGIN; DECLARE c CURSOR FOR SELECT full_name FROM customers; FETCH 2 FROM c")
+            .await
+            .unwrap();
+        client
+            .batch_execute("ROLLBACK; EXPLAIN (ANALYZE, VERBOSE, SETTINGS) SELECT full_name FROM customers")
+            .await
+            .unwrap();
+        client.batch_execute("SELECT full_name FROM customers WHERE id < 3").await.unwrap();
+        cluster.run_sql("shop", "SELECT query FROM pg_stat_activity").unwrap()
+    });
+    let log = cluster.run_sql("shop", "SELECT pg_read_file(pg_current_logfile())").unwrap();
+    for shown in [&activity, &log] {
+        assert!(shown.contains("current_setting"), "the masked statement is shown");
+    }
+    assert!(log.contains("Query Text") && log.contains("division by zero"), "explained plans and errors are logged");
+
+    let root = "0123456789abcdef".repeat(4);
+    let mut secrets = vec![root.clone()];
+    secrets.extend(TokenKey::from_hex(&root).unwrap().settings("support").map(|(_, value)| value));
+    for secret in secrets {
+        let bytes: Vec<u8> =
+            (0..secret.len()).step_by(2).map(|at| u8::from_str_radix(&secret[at..at + 2], 16).unwrap()).collect();
+        // A part is enough: settings may be cut. Base64 depends on where the bytes begin, so each beginning is looked for.
+        let mut forms = vec![secret[..24].to_owned(), secret[secret.len() - 24..].to_owned()];
+        forms.extend((0..3).map(|from| BASE64_STANDARD_NO_PAD.encode(&bytes[from..from + 18])));
+        for form in forms {
+            for (place, text) in [("log", &log), ("activity", &activity)] {
+                assert!(!text.to_lowercase().contains(&form.to_lowercase()), "a key is in the database's {place}");
+            }
+        }
+    }
 }

@@ -64,6 +64,12 @@ impl Entry {
         })
     }
 
+    /// Which rows of each relation of an `access` were left out.
+    pub fn filters(&self) -> impl Iterator<Item = &str> {
+        let relations = self.fields.get("relations").and_then(Value::as_array).into_iter().flatten();
+        relations.filter_map(|relation| relation.get("filter")?.as_str())
+    }
+
     /// Whose rows a `disclosure` tells of, as they are named there.
     pub fn subjects(&self) -> impl Iterator<Item = &str> {
         let relations = self.fields.get("relations").and_then(Value::as_array).into_iter().flatten();

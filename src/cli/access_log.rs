@@ -3,11 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use crate::audit::checkpoint::{Rhythm, Signer};
 use crate::audit::ship::{Deliver, Shipping, Wanted};
-use crate::audit::{AuditLog, LogOptions, Sync};
+use crate::audit::{self, AuditLog, Filter, LogOptions, Sync};
 use crate::config::{Audit, AuditSync, PostgresSink, SinkRecords, UpstreamTls as ConfiguredTls};
+use crate::policy::filters_groups;
 use crate::server::sinks::{Http, Postgres, Stdout, Syslog};
+use crate::session::Shared;
 use crate::upstream::{TlsMode, UpstreamTls};
 
 /// How the log is kept.
@@ -37,6 +42,32 @@ pub(super) fn options(audit: &Audit) -> Result<LogOptions, String> {
         compress: audit.compress,
         retain_days: audit.retain_days,
     })
+}
+
+/// Counts today's statements over groups from the access log, so that a restart gives no new budget. A statement that was
+/// prepared and run has two records, and counts twice here.
+///
+/// # Errors
+/// The log cannot be read.
+pub(super) fn count_again(shared: &Shared, directory: &Path) -> std::io::Result<()> {
+    let policies = shared.policies.load();
+    if !policies.has_budgets() {
+        return Ok(());
+    }
+    let now = Timestamp::now().to_zoned(TimeZone::UTC);
+    let midnight = now.start_of_day().map_err(std::io::Error::other)?.timestamp();
+    let [event, verdict] = ["access", "mask"].map(|wanted| Some(wanted.to_owned()));
+    let today = Filter { event, verdict, since: Some(midnight), ..Filter::default() };
+    audit::search(directory, today, false, |entry| {
+        let mut filters = entry.filters();
+        if let (Some(login), Some(purpose), true) =
+            (entry.text("login"), entry.text("purpose"), filters.any(filters_groups))
+        {
+            shared.budgets.recover(&policies, login, purpose, now.date());
+        }
+        true
+    })
+    .map(drop)
 }
 
 /// Begins to give records to every place that is named.

@@ -182,6 +182,9 @@ fn object(judged: &Judged, question: &Question<'_>, known: &Known) -> serde_json
         let rules = grounds(report, question);
         let rules = rules.iter().map(|(rule, place, ground)| json!({"name": rule, "at": place, "ground": ground}));
         object.insert("rules".to_owned(), rules.collect());
+        if let Some((_, budget)) = budgets(judged, question).first() {
+            object.insert("queries_per_day".to_owned(), json!(budget));
+        }
         object.insert("catalog".to_owned(), json!(known.database.as_deref().map_or("assumed", |_| "database")));
     }
     object
@@ -221,6 +224,9 @@ fn describe(judged: &Judged, question: &Question<'_>, output: &mut Output) {
     };
     let line = format!("{}  {}", output.styled(style, name), printable(&whom));
     output.line(line);
+    for (purpose, budget) in budgets(judged, question) {
+        output.line(printable(&format!("counts as one of {budget} queries a day and login for purpose {purpose}")));
+    }
     let (Judged::Runs { report, .. } | Judged::Refused { report, .. }) = judged;
     for relation in &report.relations {
         describe_relation(relation, output);
@@ -245,6 +251,16 @@ fn describe(judged: &Judged, question: &Question<'_>, output: &mut Output) {
             let heading = output.styled(Style::Heading, "forwarded");
             output.line(format_args!("\n{heading}\n  {}", printable(text)));
         }
+    }
+}
+
+/// The budgets that a run would be counted against.
+fn budgets<'a>(judged: &Judged, question: &Question<'a>) -> Vec<(&'a str, u32)> {
+    let (Judged::Runs { report, .. } | Judged::Refused { report, .. }) = judged;
+    let purpose = question.purpose.or_else(|| question.role.purposes.first().map(String::as_str));
+    match purpose {
+        Some(purpose) if report.shows_groups() => question.policies.budgets(purpose).collect(),
+        Some(_) | None => Vec::new(),
     }
 }
 

@@ -148,6 +148,11 @@ impl Proxy {
             subject_key: setup::subject_key(&config).map_err(plain)?,
         };
         let shared = Arc::new(Shared::new(parts).map_err(plain)?);
+        let (asked, directory) = (Arc::clone(&shared), config.audit.directory.clone());
+        tokio::task::spawn_blocking(move || access_log::count_again(&asked, &directory))
+            .await
+            .map_err(plain)?
+            .map_err(plain)?;
         let proxy = Self { config, shared };
         proxy.log_policies(None, &[]).await?;
         proxy.start_admin(&database, sinks.clone()).await?;

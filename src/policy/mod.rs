@@ -13,6 +13,8 @@
 //! - `country_ground` in a role: why information may leave for `country` (POPIA s72); obligatory outside South Africa.
 //! - A child purpose that states no basis has its parent's; its rules open at most what the rules for each ancestor
 //!   open to the same role. It needs the live consent of itself and each ancestor that rests on consent.
+//! - `queries_per_day = N` on a purpose with `min_group`: statements over groups that one login may run in a day (UTC). What is
+//!   asked for a child counts for its ancestors too.
 //! - `evidence` and `given_at` in `[consent]`: columns without which, or before which, a row is no live consent.
 //! - `record_subjects = true` on a table (or `"pseudonym"`, or `"plain"`): the access log says whose rows were seen.
 //! - `ddl = true` on a role opens statements that change the database's structure, of a list of kinds. What they read must be
@@ -67,7 +69,7 @@ pub use permit::{
     Action, ColumnObligation, ConsentFilter, Decision, Denial, Permit, Reason, RecordAs, Recording, RelationObligation,
     SubjectPath, Verdict,
 };
-pub use report::{AccessReport, ColumnReport, RelationReport};
+pub use report::{AccessReport, ColumnReport, RelationReport, filters_groups};
 pub use request::{AccessRequest, ColumnAccess, RelationAccess, Shape, Use, Verb};
 pub use retain::Retained;
 pub use rows::{

@@ -57,6 +57,8 @@ pub struct Purpose {
     pub review: Option<Date>,
     /// Aggregates only, over at least so many data subjects.
     pub min_group: Option<u32>,
+    /// Statements over groups that one login may run in a day, in UTC.
+    pub queries_per_day: Option<u32>,
     /// The purpose whose child it is.
     pub parent: Option<String>,
     /// Rows past their retention stay visible to it, and restricted ones do (POPIA s14(6)).

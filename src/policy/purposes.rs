@@ -1,6 +1,6 @@
 //! Validates `[purposes]`: the tree, each purpose's lawful basis, and what it is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{Basis, Purpose};
 use super::source::{WrittenDirect, WrittenPurpose};
@@ -37,6 +37,11 @@ pub(super) fn purposes(
         });
         bases.insert(name.value.clone(), basis);
     }
+    let grouped: BTreeSet<String> = written
+        .iter()
+        .filter(|purpose| purpose.min_group.is_some())
+        .map(|purpose| purpose.name.value.clone())
+        .collect();
     let (mut purposes, mut marketing) = (BTreeMap::new(), BTreeMap::new());
     let mut flags = BTreeMap::new();
     for purpose in written {
@@ -81,6 +86,15 @@ pub(super) fn purposes(
             marketing.insert(name.value.clone(), direct);
         }
         let child_ground = child_ground(purpose.child_ground, faults);
+        if let Some(budget) = &purpose.queries_per_day
+            && !lineage(&name.value).any(|name| grouped.contains(name))
+        {
+            let message = format!(
+                "purpose `{}` has `queries_per_day` without `min_group`: only queries over groups are counted",
+                name.value
+            );
+            faults.push(Fault::error(&budget.place, message));
+        }
         flags.insert(name.value.clone(), (purpose.proof, purpose.destruction));
         purposes.insert(
             name.value.clone(),
@@ -91,6 +105,7 @@ pub(super) fn purposes(
                 expires: purpose.expires,
                 review: purpose.review,
                 min_group: purpose.min_group,
+                queries_per_day: purpose.queries_per_day.map(|budget| budget.value),
                 parent,
                 proof: false,
                 destruction: false,
@@ -102,6 +117,11 @@ pub(super) fn purposes(
     }
     keeping(flags, &mut purposes, faults);
     (purposes, marketing)
+}
+
+/// A purpose's name and its ancestors'.
+fn lineage(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(name), |name| name.rsplit_once('.').map(|(parent, _)| parent))
 }
 
 /// A flag as it is written.

@@ -58,6 +58,12 @@ impl AccessReport {
         Self { verdict: Verdict::Deny, relations: Vec::new(), reason: Some(reason.into()) }
     }
 
+    /// Whether it may run and shows groups of data subjects: what `queries_per_day` counts.
+    pub fn shows_groups(&self) -> bool {
+        let over_groups = |relation: &RelationReport| relation.filter.as_deref().is_some_and(filters_groups);
+        self.verdict != Verdict::Deny && self.relations.iter().any(over_groups)
+    }
+
     /// What was asked and decided.
     pub fn of(request: &AccessRequest, decision: &Decision) -> Self {
         match decision {
@@ -93,7 +99,7 @@ impl RelationReport {
         if let Some(RelationObligation::Governed { consent, rows, min_group, .. }) = obligation {
             filter.extend(consent.as_ref().map(|consent| format!("consent({})", consent.purposes.join(", "))));
             filter.extend(rows.iter().map(RowFilter::describe));
-            filter.extend(min_group.map(|least| format!("min_group({least})")));
+            filter.extend(min_group.map(|least| format!("{MIN_GROUP}({least})")));
         }
         let columns = access
             .columns
@@ -133,6 +139,13 @@ impl RelationReport {
         let filter = (!filter.is_empty()).then(|| filter.join(", "));
         Self { name: access.relation.to_string(), filter, columns }
     }
+}
+
+const MIN_GROUP: &str = "min_group";
+
+/// Whether the `filter` of a relation, as the log holds it, says that groups were seen.
+pub fn filters_groups(filter: &str) -> bool {
+    filter.split(", ").any(|part| part.strip_prefix(MIN_GROUP).is_some_and(|rest| rest.starts_with('(')))
 }
 
 /// One entry for each relation and column, in the order in which they first stand; the stricter action is kept.

@@ -170,6 +170,16 @@ impl PolicySet {
         Some((&rule.place, rule.ground.as_deref(), rule.child_ground.as_deref()))
     }
 
+    /// `(purpose, queries a day)`: the budgets that a statement over groups for this purpose is counted against.
+    pub fn budgets(&self, purpose: &str) -> impl Iterator<Item = (&str, u32)> {
+        self.lineage(purpose).into_iter().filter_map(|purpose| Some((purpose.name.as_str(), purpose.queries_per_day?)))
+    }
+
+    /// Whether any purpose has a budget of queries.
+    pub fn has_budgets(&self) -> bool {
+        self.purposes.values().any(|purpose| purpose.queries_per_day.is_some())
+    }
+
     /// Whether the role may be used at all today: the contract with a third party may have ended (POPIA s21).
     ///
     /// # Errors

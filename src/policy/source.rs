@@ -71,6 +71,7 @@ pub(super) struct WrittenPurpose {
     pub(super) destruction: Option<Located<bool>>,
     pub(super) child_ground: Option<Located<String>>,
     pub(super) direct_marketing: Option<WrittenDirect>,
+    pub(super) queries_per_day: Option<Located<u32>>,
 }
 
 /// `direct_marketing` of a purpose.
@@ -340,6 +341,7 @@ fn purpose(document: &mut Document, name: Located<String>, mut section: Section<
     let destruction = section.boolean("destruction", document);
     let child_ground = section.string("child_ground", document);
     let direct_marketing = section.section("direct_marketing", document).map(|section| direct(document, section));
+    let queries_per_day = section.integer("queries_per_day", 1..=1_000_000, document);
     section.finish(document);
     WrittenPurpose {
         name,
@@ -348,6 +350,7 @@ fn purpose(document: &mut Document, name: Located<String>, mut section: Section<
         expires,
         review,
         min_group,
+        queries_per_day,
         proof,
         destruction,
         child_ground,

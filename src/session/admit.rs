@@ -129,7 +129,7 @@ impl Session {
         self.log_rejected(reject(refusal, logged)).await
     }
 
-    async fn log_refused(&mut self, scope: &Scope, rejected: Rejected) -> Refusal {
+    pub(super) async fn log_refused(&mut self, scope: &Scope, rejected: Rejected) -> Refusal {
         self.shared.metrics.statements_denied.bump();
         match self.journal.refused(scope, &rejected).await {
             Ok(_) => rejected.refusal,

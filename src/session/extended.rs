@@ -12,7 +12,7 @@ use crate::audit::{AuditError, Audited};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::sql::{self, Effect};
 use crate::upstream::{Control, Decided};
-use crate::wire::frontend::{Parse, Target};
+use crate::wire::frontend::{Parse, Target, parameter_types};
 use crate::wire::{WireError, trim};
 
 impl Session {
@@ -64,6 +64,10 @@ impl Session {
 
     /// Logs and forwards a Parse.
     async fn forward_parse(&mut self, name: &str, judged: Judged, types: Vec<u8>, hidden: bool) -> Result<(), Refusal> {
+        let types = match judged.decision.enforced.parameters() {
+            0 => types,
+            parameters => as_text(&types, parameters.into()),
+        };
         let token = self.journal.access(&judged.scope, &judged.decision, &judged.decision).await.map_err(unlogged)?;
         self.upstream.parse(name, &token, &types);
         let prepared = Arc::new(judged.into_prepared(Some(types)));
@@ -206,6 +210,7 @@ impl Session {
         if let Err(refusal) = self.count_lookups(&decision, &reported) {
             return Err(self.log_refusal(refusal, &prepared.text).await);
         }
+        self.spend(&[(&judged, &reported)]).await?;
         if !decision.enforced.guard().is_unrestricted() && !prepared.is_described(self.segment) {
             // Rows come only behind a row description that was checked.
             self.forward_describe(Target::Portal, portal, &prepared, true);
@@ -244,6 +249,18 @@ impl Session {
         let position = self.unspent.iter().position(|unspent| Arc::ptr_eq(&unspent.prepared, prepared))?;
         Some(self.unspent.swap_remove(position).token)
     }
+}
+
+/// The same types, and text for the parameters that have none, as a Parse has them: where the text that is sent names none of
+/// them, PostgreSQL takes no other values than those of types that are stated.
+fn as_text(types: &[u8], parameters: usize) -> Vec<u8> {
+    const TEXT: u32 = 25;
+    let stated = parameter_types(types).map(|oid| if oid == 0 { TEXT } else { oid });
+    let all: Vec<u32> = stated.collect();
+    let missing = std::iter::repeat_n(TEXT, parameters.saturating_sub(all.len()));
+    let count = u16::try_from(all.len().max(parameters)).unwrap_or(u16::MAX);
+    let oids = all.iter().copied().chain(missing).flat_map(u32::to_be_bytes);
+    count.to_be_bytes().into_iter().chain(oids).collect()
 }
 
 fn unlogged(error: AuditError) -> Refusal {

@@ -2,6 +2,7 @@
 //! relayed in the other, both in one task.
 
 mod admit;
+mod budget;
 mod cache;
 mod cancel;
 mod catalogs;

@@ -5,6 +5,7 @@ use std::{fmt, io};
 
 use arc_swap::ArcSwap;
 
+use super::budget::Budgets;
 use super::cancel::Cancels;
 use super::catalogs::Catalogs;
 use super::enforcer::{Enforce, Enforcer};
@@ -35,6 +36,8 @@ pub struct Shared {
     pub subject_key: Option<SubjectKey>,
     /// Cancel keys of all sessions.
     pub cancels: Arc<Cancels>,
+    /// Statements over groups, counted.
+    pub budgets: Budgets,
     pub(super) enforcer: Enforcer,
 }
 
@@ -79,6 +82,7 @@ impl Shared {
             subject_key: parts.subject_key,
             statement_limit: STATEMENT_LIMIT,
             cancels: Arc::new(Cancels::default()),
+            budgets: Budgets::default(),
         })
     }
 }

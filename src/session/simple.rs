@@ -1,9 +1,11 @@
 //! The simple query: a batch is decided as a whole before any of it runs.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::admit::{Judged, Source};
+use super::enforcer::Decision;
 use super::names::Undo;
 use super::pending::{Expect, Run};
 use super::state::Session;
@@ -17,6 +19,17 @@ struct Step {
     judged: Judged,
     source: Source,
     undo: Vec<Undo>,
+}
+
+impl Step {
+    /// Whose report the run has.
+    fn reported(&self) -> &Arc<Decision> {
+        match &self.source {
+            Source::Itself => &self.judged.decision,
+            Source::Of(decision) => decision,
+            Source::Again(_, again) => &again.decision,
+        }
+    }
 }
 
 impl Session {
@@ -95,6 +108,8 @@ impl Session {
     }
 
     async fn forward_batch(&mut self, steps: &mut Vec<Step>) -> Result<(), Refusal> {
+        let runs: Vec<_> = steps.iter().map(|step| (&step.judged, &**step.reported())).collect();
+        self.spend(&runs).await?;
         for step in &*steps {
             if let Source::Again(prepared, again) = &step.source {
                 let sql::Effect::Execute(name) = step.judged.decision.enforced.effect() else {
@@ -115,11 +130,7 @@ impl Session {
         let mut logged = Vec::new();
         let waiting = Instant::now();
         for step in &*steps {
-            let reported = match &step.source {
-                Source::Itself => &step.judged.decision,
-                Source::Of(decision) => decision,
-                Source::Again(_, again) => &again.decision,
-            };
+            let reported = step.reported();
             logged.push((&*step.judged.scope, &*step.judged.decision, &**reported));
             runs.push_back(reported.clone());
         }

@@ -6,7 +6,7 @@
 
 use super::enforce::{enforce, plain};
 use super::enforced::refused;
-use super::lex::{Kind, lex};
+use super::lex::{Kind, Token, lex};
 use super::{Context, Effect, Enforced, Refused};
 use crate::catalog::quote_literal;
 use crate::error::{Refusal, Stage};
@@ -36,25 +36,40 @@ pub(super) fn answer(statement: &str, context: &Context<'_>) -> Result<Enforced,
     if context.observe {
         lines.push("observe mode: it would run as it stands, and the log would say this".to_owned());
     }
+    if report.shows_groups() {
+        lines.extend(context.policies.budgets(context.purpose).map(|(purpose, budget)| {
+            format!("counts as one of {budget} queries a day and login for purpose {purpose}")
+        }));
+    }
     lines.extend(relations(report));
     if let Some(refusal) = refusal {
         lines.push(format!("refused with {}: {}", refusal.sqlstate, refusal.message));
         lines.extend(refusal.detail.iter().map(|detail| format!("detail: {detail}")));
         lines.extend(refusal.hint.iter().map(|hint| format!("hint: {hint}")));
     }
-    Ok(told(&lines))
+    Ok(told(&lines, statement))
 }
 
 /// The same for a role whose statements are not decided.
-pub(super) fn unrestricted(role: &Role) -> Enforced {
+pub(super) fn unrestricted(statement: &str, role: &Role) -> Enforced {
     let reason = role.unrestricted.as_deref().unwrap_or_default();
-    told(&[format!("verdict: {}", name(Verdict::Allow)), format!("role {} is unrestricted: {reason}", role.name)])
+    let lines = [format!("verdict: {}", name(Verdict::Allow)), format!("role {} is unrestricted: {reason}", role.name)];
+    told(&lines, statement)
 }
 
-fn told(lines: &[String]) -> Enforced {
+fn told(lines: &[String], statement: &str) -> Enforced {
     let lines: Vec<String> = lines.iter().map(|line| quote_literal(line)).collect();
     let text = format!("SELECT pg_catalog.unnest(ARRAY[{}]::pg_catalog.text[]) AS \"policy\"", lines.join(", "));
-    plain(text, Effect::None)
+    Enforced { parameters: parameters(statement), ..plain(text, Effect::None) }
+}
+
+/// The highest `$n`: a driver gives values for all of them.
+fn parameters(statement: &str) -> u16 {
+    let number = |token: &Token| match token.kind {
+        Kind::Param(number) => u16::try_from(number).ok(),
+        _ => None,
+    };
+    lex(statement).unwrap_or_default().iter().filter_map(number).max().unwrap_or(0)
 }
 
 fn name(verdict: Verdict) -> &'static str {

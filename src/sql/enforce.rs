@@ -92,6 +92,7 @@ impl Governed {
                 shows_plan: false,
                 copy_form: None,
                 lookups: self.lookups,
+                parameters: 0,
             }),
             Err(refusal) => Err(refused(refusal)),
         }
@@ -151,6 +152,7 @@ pub(super) fn plain(text: String, effect: Effect) -> Enforced {
         shows_plan: false,
         copy_form: None,
         lookups: Lookups::default(),
+        parameters: 0,
     }
 }
 
@@ -175,6 +177,7 @@ fn observed(text: &str, effect: Effect, report: AccessReport) -> Enforced {
         shows_plan: false,
         copy_form: None,
         lookups: Lookups::default(),
+        parameters: 0,
     }
 }
 
@@ -186,8 +189,8 @@ pub fn relay_unrestricted(text: &str, role: &Role) -> Result<Enforced, Box<Refus
     if role.unrestricted.is_none() {
         return Err(refused(Refusal::internal(Stage::Decide)));
     }
-    if ask::question(text).is_some() {
-        return Ok(ask::unrestricted(role));
+    if let Some(statement) = ask::question(text) {
+        return Ok(ask::unrestricted(statement, role));
     }
     // CREATE TABLE AS is answered as a SELECT is.
     let creates = |tokens: Vec<Token>| {

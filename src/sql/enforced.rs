@@ -22,6 +22,8 @@ pub struct Enforced {
     pub(super) disclosure: Disclosure,
     pub(super) shows_plan: bool,
     pub(super) copy_form: Option<CopyForm>,
+    /// Parameters of the client's statement that the text does without.
+    pub(super) parameters: u16,
 }
 
 /// Raw values of masked columns that a statement tests.
@@ -72,6 +74,11 @@ impl Enforced {
     /// How the rows of a COPY TO STDOUT with hidden columns are written.
     pub fn copy_form(&self) -> Option<CopyForm> {
         self.copy_form
+    }
+
+    /// How many parameters the client will give values for, though the text names none of them: EXPLAIN POLICY.
+    pub fn parameters(&self) -> u16 {
+        self.parameters
     }
 
     /// What the statement does to the session.

@@ -79,6 +79,11 @@ pub fn no_catalog() -> Arc<CatalogStore> {
 
 /// Starts a proxy with this policy.
 pub fn start(options: Options, policy: &str, catalog: Arc<CatalogStore>) -> Proxy {
+    start_in(false, options, policy, catalog)
+}
+
+/// The same, in observe mode or not.
+pub fn start_in(observe: bool, options: Options, policy: &str, catalog: Arc<CatalogStore>) -> Proxy {
     let log = tempfile::tempdir().unwrap();
     let shared = Shared::new(Parts {
         policies: Arc::new(PolicySet::from_sources(&[("test.toml".into(), policy.into())]).unwrap()),
@@ -86,7 +91,7 @@ pub fn start(options: Options, policy: &str, catalog: Arc<CatalogStore>) -> Prox
         audit: AuditLog::open(log.path(), Sync::Written).unwrap(),
         metrics: Arc::new(Metrics::default()),
         enforce: Box::new(pgpurpose::sql::enforce),
-        observe: false,
+        observe,
         subject_key: Some(pgpurpose::audit::SubjectKey::derive(&[7; 32])),
     })
     .unwrap();
@@ -184,6 +189,26 @@ pub fn parse(name: &str, sql: &str) -> Vec<u8> {
 
 pub fn bind(portal: &str, statement: &str) -> Vec<u8> {
     message(b'B', format!("{portal}\0{statement}\0\0\0\0\0\0\0").as_bytes())
+}
+
+/// With the types of parameters.
+pub fn parse_with(name: &str, sql: &str, types: &[u32]) -> Vec<u8> {
+    let mut body = format!("{name}\0{sql}\0").into_bytes();
+    body.extend((types.len() as u16).to_be_bytes());
+    body.extend(types.iter().flat_map(|oid| oid.to_be_bytes()));
+    message(b'P', &body)
+}
+
+/// With values, all in text.
+pub fn bind_with(portal: &str, statement: &str, values: &[&[u8]]) -> Vec<u8> {
+    let mut body = format!("{portal}\0{statement}\0\0\0").into_bytes();
+    body.extend((values.len() as u16).to_be_bytes());
+    for value in values {
+        body.extend((value.len() as u32).to_be_bytes());
+        body.extend(*value);
+    }
+    body.extend([0, 0]);
+    message(b'B', &body)
 }
 
 pub fn describe(kind: char, name: &str) -> Vec<u8> {

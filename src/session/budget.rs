@@ -1,0 +1,172 @@
+//! How many statements over groups each login has run today, where a purpose has `queries_per_day`.
+//!
+//! Single statements cannot be held against each other for what their difference tells; that many of them cost something can.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::civil::Date;
+
+use super::admit::Judged;
+use super::enforcer::{Decision, Rejected, Scope};
+use super::state::{Session, today};
+use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::{AccessReport, PolicySet};
+use crate::sql::Effect;
+
+/// Counts of one day, in UTC; all sessions share them.
+#[derive(Debug, Default)]
+pub struct Budgets(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    day: Date,
+    /// By login and purpose; what is asked for a child counts for its ancestors too.
+    used: HashMap<(String, String), u32>,
+}
+
+/// A budget that is used up.
+struct Exhausted {
+    purpose: String,
+    budget: u32,
+}
+
+impl Budgets {
+    /// Counts a statement that ran earlier, as the access log tells of it.
+    pub fn recover(&self, policies: &PolicySet, login: &str, purpose: &str, day: Date) {
+        self.on(day).count(policies, login, purpose);
+    }
+
+    fn on(&self, day: Date) -> MutexGuard<'_, Counts> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that is set back gives no new budget.
+        if day > counts.day {
+            *counts = Counts { day, used: HashMap::new() };
+        }
+        counts
+    }
+
+    /// Counts one statement against every budget of the purpose, or none.
+    fn spend(&self, policies: &PolicySet, login: &str, purpose: &str, day: Date) -> Result<(), Exhausted> {
+        let mut counts = self.on(day);
+        for (name, budget) in policies.budgets(purpose) {
+            if counts.used(login, name) >= budget {
+                return Err(Exhausted { purpose: name.to_owned(), budget });
+            }
+        }
+        counts.count(policies, login, purpose);
+        Ok(())
+    }
+
+    /// Takes back what a statement that was not forwarded was counted.
+    fn give_back(&self, policies: &PolicySet, login: &str, purpose: &str, day: Date) {
+        let mut counts = self.on(day);
+        for purpose in policies.lineage(purpose) {
+            if let Some(used) = counts.used.get_mut(&(login.to_owned(), purpose.name.clone())) {
+                *used = used.saturating_sub(1);
+            }
+        }
+    }
+}
+
+impl Counts {
+    fn used(&self, login: &str, purpose: &str) -> u32 {
+        self.used.get(&(login.to_owned(), purpose.to_owned())).copied().unwrap_or(0)
+    }
+
+    /// Also where no budget is stated yet: one that is loaded during the day begins with the day.
+    fn count(&mut self, policies: &PolicySet, login: &str, purpose: &str) {
+        for purpose in policies.lineage(purpose) {
+            let used = self.used.entry((login.to_owned(), purpose.name.clone())).or_default();
+            *used = used.saturating_add(1);
+        }
+    }
+}
+
+impl Session {
+    /// Counts the runs of a batch that show groups, all of them or none; `reported` is whose report each has.
+    ///
+    /// # Errors
+    /// 42501: a budget is used up; it is in the log when this returns.
+    pub(super) async fn spend(&mut self, runs: &[(&Judged, &Decision)]) -> Result<(), Refusal> {
+        let day = today();
+        let mut counted = Vec::new();
+        for (judged, reported) in runs {
+            if !is_counted(&judged.decision, reported) {
+                continue;
+            }
+            let scope = &judged.scope;
+            let Err(exhausted) = self.shared.budgets.spend(&scope.policies, &scope.login, &scope.purpose, day) else {
+                counted.push(scope);
+                continue;
+            };
+            let refusal = exhausted.refusal(scope, day);
+            let rejected = Rejected {
+                report: AccessReport::deny(refusal.message.clone()),
+                refusal,
+                logged: judged.decision.logged.clone(),
+            };
+            let refusal = self.log_refused(scope, rejected).await;
+            // Observe mode changes nothing; the log says what would have been.
+            if !scope.observe {
+                for scope in counted {
+                    self.shared.budgets.give_back(&scope.policies, &scope.login, &scope.purpose, day);
+                }
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a run brings rows of its own: PREPARE brings none, and FETCH those of a cursor that was counted when it was declared.
+fn is_counted(statement: &Decision, reported: &Decision) -> bool {
+    reported.enforced.report().shows_groups()
+        && !matches!(statement.enforced.effect(), Effect::Prepare(_) | Effect::Fetch(_))
+}
+
+impl Exhausted {
+    fn refusal(&self, scope: &Scope, day: Date) -> Refusal {
+        let Self { purpose, budget } = self;
+        let message = format!(
+            "login `{}` of role `{}` has used its budget of {budget} queries a day for purpose `{purpose}`",
+            scope.login, scope.role.name
+        );
+        let hint = match day.tomorrow() {
+            Ok(tomorrow) => format!("the next budget begins on {tomorrow} at 00:00 UTC"),
+            Err(_) => "the next budget begins at 00:00 UTC".to_owned(),
+        };
+        Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, message)
+            .detail(format!("the policy states `queries_per_day = {budget}` for it"))
+            .hint(hint)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn a_budget_is_of_a_day_a_login_and_a_purpose_with_its_children() {
+        let policy = "version = 1\n[purposes.figures]\nbasis = \"contract\"\nmin_group = 10\nqueries_per_day = 2\n\
+                      [purposes.\"figures.towns\"]\nqueries_per_day = 1\n[purposes.\"figures.years\"]\n";
+        let policies = PolicySet::from_sources(&[("test.toml".into(), policy.into())]).unwrap();
+        let budgets = Budgets::default();
+        let (today, tomorrow) = (date(2026, 11, 22), date(2026, 11, 23));
+        let spend = |login, purpose, day| budgets.spend(&policies, login, purpose, day).map_err(|full| full.purpose);
+        assert_eq!(spend("ann", "figures.towns", today), Ok(()));
+        assert_eq!(spend("ann", "figures.towns", today), Err("figures.towns".to_owned()));
+        assert_eq!(spend("ann", "figures.years", today), Ok(()));
+        assert_eq!(spend("ann", "figures.years", today), Err("figures".to_owned()), "children share their parent's");
+        assert_eq!(spend("ann", "figures", today), Err("figures".to_owned()));
+        budgets.give_back(&policies, "ann", "figures", today);
+        assert_eq!(spend("ann", "figures", today), Ok(()), "what was not forwarded is given back");
+        assert_eq!(spend("ben", "figures", today), Ok(()), "another login has its own");
+        assert_eq!(spend("ann", "figures", tomorrow), Ok(()), "a new day");
+        assert_eq!(spend("ann", "figures", tomorrow), Ok(()));
+        assert_eq!(spend("ann", "figures", today), Err("figures".to_owned()), "a clock set back brings nothing");
+    }
+}
