@@ -13,6 +13,7 @@ mod from;
 mod function;
 mod group;
 mod implied;
+mod kinds;
 mod merge;
 mod names;
 mod output;
@@ -299,6 +300,9 @@ impl<'a> Resolver<'a> {
     }
 
     fn statement(&mut self, statement: &mut Statement) -> Result<Columns, Fail> {
+        if let Some(kind) = kinds::refused_kind(statement) {
+            return Err(unsupported(&format!("a statement of the kind {kind}")));
+        }
         if let Statement::Query(query) = statement {
             return self.query(query);
         }
@@ -309,17 +313,11 @@ impl<'a> Resolver<'a> {
             Statement::Update(update) => self.update(update, leaf),
             Statement::Delete(delete) => self.delete(delete, leaf),
             Statement::Merge(merge) => self.merge(merge, leaf),
-            other => Err(unsupported(&format!("a statement of the kind {}", kind_of(other)))),
+            _ => Err(unsupported("this statement")),
         };
         self.made = new;
         columns
     }
-}
-
-/// The first words of a statement that is not carried out, without anything the client wrote.
-fn kind_of(statement: &Statement) -> String {
-    let text = format!("{statement:?}");
-    text.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
 /// 0A000: `… is not supported`.
