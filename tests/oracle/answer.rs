@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use tokio_postgres::types::{FromSql, Kind, ToSql, Type};
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{Format, FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::generate::{Statement, Value};
@@ -52,25 +53,73 @@ pub async fn simple(client: &Client, sql: &str) -> Answer {
     }
 }
 
-/// In binary, by the extended protocol.
-pub async fn extended(client: &Client, statement: &Statement) -> Answer {
-    match prepared(client, statement).await {
+/// A parameter in the text format.
+#[derive(Debug)]
+struct InText(String);
+
+impl ToSql for InText {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
+/// In binary, by the extended protocol; the parameters in binary or as text, the rows at once or some at a time.
+pub async fn extended(client: &mut Client, statement: &Statement, text: bool, portion: Option<i32>) -> Answer {
+    match prepared(client, statement, text, portion).await {
         Ok(answer) => answer,
         Err(error) => failed(&error),
     }
 }
 
-async fn prepared(client: &Client, statement: &Statement) -> Result<Answer, tokio_postgres::Error> {
+async fn prepared(
+    client: &mut Client,
+    statement: &Statement,
+    text: bool,
+    portion: Option<i32>,
+) -> Result<Answer, tokio_postgres::Error> {
     let prepared = client.prepare(&statement.sql).await?;
-    let values: Vec<&(dyn ToSql + Sync)> = statement
+    let values: Vec<Box<dyn ToSql + Sync>> = statement
         .values
         .iter()
-        .map(|value| match value {
-            Value::Int(number) => number as &(dyn ToSql + Sync),
-            Value::Text(text) => text as &(dyn ToSql + Sync),
+        .map(|value| -> Box<dyn ToSql + Sync> {
+            match value {
+                Value::Int(number) if text => Box::new(InText(number.to_string())),
+                Value::Text(words) if text => Box::new(InText(words.clone())),
+                Value::Int(number) => Box::new(*number),
+                Value::Text(words) => Box::new(words.clone()),
+            }
         })
         .collect();
-    let found = client.query(&prepared, &values).await?;
+    let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value).collect();
+    let found = match portion {
+        None => client.query(&prepared, &values).await?,
+        Some(most) => {
+            let transaction = client.transaction().await?;
+            let portal = transaction.bind(&prepared, &values).await?;
+            let mut found = Vec::new();
+            loop {
+                let some = transaction.query_portal(&portal, most).await?;
+                let last = some.len() < usize::try_from(most).unwrap();
+                found.extend(some);
+                if last {
+                    break;
+                }
+            }
+            transaction.commit().await?;
+            found
+        }
+    };
     let names = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
     // A whole row is a `record` where it comes from a derived table, the table's own type where it does not.
     let plain = |ty: &Type| if matches!(ty.kind(), Kind::Composite(_)) { Type::RECORD.oid() } else { ty.oid() };
@@ -83,7 +132,7 @@ async fn prepared(client: &Client, statement: &Statement) -> Result<Answer, toki
     Ok(Answer::Rows { names, types, rows, count })
 }
 
-fn failed(error: &tokio_postgres::Error) -> Answer {
+pub fn failed(error: &tokio_postgres::Error) -> Answer {
     match error.as_db_error() {
         Some(db) => Answer::Failed { code: db.code().code().to_owned(), message: db.message().to_owned() },
         None => Answer::Failed { code: String::new(), message: error.to_string() },

@@ -1,5 +1,7 @@
 //! Random queries: always well formed, never failing at run time, and with one answer only.
 
+mod shapes;
+
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -98,7 +100,7 @@ impl Generator {
 
     /// A query as a client sends it.
     pub fn statement(mut self) -> Statement {
-        let (mut sql, columns) = self.query(3, None);
+        let (mut sql, columns) = if self.chance(0.03) { self.bare_statement() } else { self.query(3, None) };
         let mut ordered = false;
         if self.chance(0.5) && columns.iter().all(|column| sortable(column.ty)) && !columns.is_empty() {
             let keys = self.positions(columns.len());
@@ -162,7 +164,8 @@ impl Generator {
 
     fn limit(&mut self) -> String {
         let count = 1 + self.number(12);
-        match self.number(4) {
+        match self.number(5) {
+            4 => format!(" FETCH FIRST {count} ROWS WITH TIES"),
             0 => format!(" FETCH FIRST {count} ROWS ONLY"),
             1 => format!(" LIMIT {count} OFFSET {}", self.number(5)),
             2 => format!(" OFFSET {} LIMIT {count}", self.number(5)),
@@ -183,7 +186,8 @@ impl Generator {
         let mut with: Vec<String> = with;
         let mut prefix = recursive;
         if depth > 1 && self.chance(0.05) {
-            with.push(self.recursive());
+            let tree = if self.chance(0.4) { self.searched() } else { self.recursive() };
+            with.push(tree);
             prefix = "RECURSIVE ";
         }
         let (mut sql, columns) =
@@ -422,7 +426,8 @@ impl Generator {
             return (format!("SELECT {items}{from}{filter}"), columns);
         }
         let list: Vec<String> = keys.iter().map(|key| key.0.clone()).collect();
-        let clause = match self.number(7) {
+        let clause = match self.number(9) {
+            7..=8 => self.grouping_clause(&list),
             0 => format!("ROLLUP ({})", list.join(", ")),
             1 if list.len() < 3 => format!("CUBE ({})", list.join(", ")),
             2 => format!("GROUPING SETS (({}), ({}), ())", list.join(", "), list[0]),
@@ -440,6 +445,7 @@ impl Generator {
             let expr = match of_type.choose(&mut self.rng) {
                 Some(key) if self.chance(0.6) => key.0.clone(),
                 _ if sets && ty == Ty::Int && self.chance(0.3) => format!("grouping({})", list.join(", ")),
+                _ if ty == Ty::Int && self.chance(0.15) => self.over_groups(&list[0]),
                 _ => self.aggregate(ty),
             };
             let name = self.name("g");
@@ -489,6 +495,12 @@ impl Generator {
     fn aggregate(&mut self, ty: Ty) -> String {
         let before = std::mem::replace(&mut self.local, true);
         let distinct = if self.chance(0.2) { "DISTINCT " } else { "" };
+        if self.chance(0.3)
+            && let Some(sql) = self.odd_aggregate(ty)
+        {
+            self.local = before;
+            return sql;
+        }
         let sql = match ty {
             Ty::Int => match self.number(5) {
                 0 => "count(*)".to_owned(),
@@ -551,6 +563,7 @@ impl Generator {
             return self.expr(ty, 1);
         }
         let before = std::mem::replace(&mut self.local, true);
+        let values = self.values.len();
         let argument = self.expr(ty, 1);
         self.local = before;
         let function = match (ty, total) {
@@ -558,14 +571,27 @@ impl Generator {
             (Ty::Int, false) => "count(*)".to_owned(),
             (Ty::Bool, _) => format!("bool_or({argument})"),
             (_, true) if self.chance(0.6) => {
-                format!("{}({argument})", self.pick(&["lag", "lead", "first_value", "last_value"]))
+                let function = self.pick(&["lag", "lead", "first_value", "last_value", "nth_value", "lag "]);
+                let more = if function == "nth_value" || function == "lag " { ", 2" } else { "" };
+                format!("{function}({argument}{more})")
+            }
+            (_, _) if self.chance(0.25) => {
+                let before = std::mem::replace(&mut self.local, true);
+                let condition = self.expr(Ty::Bool, 1);
+                self.local = before;
+                format!("max({argument}) FILTER (WHERE {condition})")
             }
             (_, _) => format!("max({argument})"),
         };
+        if ty == Ty::Int {
+            // The argument is not written.
+            self.values.truncate(values);
+        }
         if self.chance(0.3) && self.levels.len() == 1 {
             return format!("{function} OVER w1");
         }
-        format!("{function} OVER ({})", self.window_spec())
+        let frame = if total { self.frame() } else { "" };
+        format!("{function} OVER ({}{frame})", self.window_spec())
     }
 
     // FROM
@@ -675,7 +701,8 @@ impl Generator {
             self.levels = levels;
             return self.derived(&sql, columns, "");
         }
-        match self.number(20) {
+        match self.number(22) {
+            20..=21 => self.odd_source(),
             0 => {
                 let alias = self.name("v");
                 let (a, b) = (self.name("a"), self.name("b"));
@@ -738,6 +765,9 @@ impl Generator {
                 format!("jsonb_each_text(CASE WHEN jsonb_typeof({0}) = 'object' THEN {0} END) AS {alias}", json.1),
                 source(alias, columns),
             );
+        }
+        if self.chance(0.2) {
+            return self.lateral_values();
         }
         let (sql, columns) = self.select(depth.min(2) - 1, None);
         self.derived(&sql, columns, "LATERAL ")
@@ -823,6 +853,8 @@ impl Generator {
                 1 => return format!("coalesce({}, {})", self.leaf(ty), self.expr(ty, d)),
                 2 if ty == Ty::Text => return format!("nullif({}, {})", self.leaf(ty), self.leaf(ty)),
                 3 if !self.local && depth > 1 => return self.scalar(ty, d),
+                4 => return self.simple_case(ty, d),
+                5 if ty == Ty::Text => return self.odd_text(d),
                 _ => {}
             }
         }
@@ -876,7 +908,8 @@ impl Generator {
 
     fn condition(&mut self, d: usize) -> String {
         let ty = [Ty::Int, Ty::Text, Ty::Num, Ty::Date, Ty::Time][self.number(5)];
-        match self.number(22) {
+        match self.number(28) {
+            22..=27 => self.odd_condition(ty, d),
             0 | 1 => format!("({} AND {})", self.expr(Ty::Bool, d), self.expr(Ty::Bool, d)),
             2 | 3 => format!("({} OR {})", self.expr(Ty::Bool, d), self.expr(Ty::Bool, d)),
             4 => format!("NOT {}", self.leaf_condition()),

@@ -19,6 +19,7 @@
 mod support;
 
 mod answer;
+mod deliver;
 mod generate;
 mod shop;
 mod subjects;
@@ -28,7 +29,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use answer::{Answer, difference, extended, simple};
+use answer::{Answer, difference};
+use deliver::Way;
 use generate::{Generator, Statement};
 use pgpurpose::cli::cluster::Cluster;
 use support::proxy::{Proxy, Upstream};
@@ -62,6 +64,7 @@ pub struct Sides {
 #[derive(Default)]
 struct Counts {
     asked: usize,
+    ways: BTreeMap<&'static str, usize>,
     same: usize,
     rows: usize,
     /// Neither answers: by the SQLSTATE of the copy and of the proxy.
@@ -115,12 +118,10 @@ async fn sides(cluster: &Cluster, proxy: &Proxy, purpose: &Purpose) -> Sides {
     Sides { proxied: connect(&proxied).await, copy: connect(&copy).await }
 }
 
-async fn compare(sides: &Sides, statement: &Statement, text: bool, seed: u64, counts: &mut Counts) {
-    let (expected, got) = if text {
-        (simple(&sides.copy, &statement.sql).await, simple(&sides.proxied, &statement.sql).await)
-    } else {
-        (extended(&sides.copy, statement).await, extended(&sides.proxied, statement).await)
-    };
+async fn compare(sides: &mut Sides, statement: &Statement, way: Way, seed: u64, counts: &mut Counts) {
+    let Sides { proxied, copy } = sides;
+    let (expected, got) = tokio::join!(way.answer(copy, statement), way.answer(proxied, statement));
+    *counts.ways.entry(way.name()).or_default() += 1;
     let sql = statement.sql.replace('\n', " ");
     counts.asked += 1;
     match (&expected, &got) {
@@ -129,23 +130,23 @@ async fn compare(sides: &Sides, statement: &Statement, text: bool, seed: u64, co
                 counts.same += 1;
                 counts.rows += rows.len();
             }
-            Some(what) => {
-                counts.wrong.push(format!("seed {seed}: copy and proxy differ: {what}\n{sql}\n{:?}", statement.values))
-            }
+            Some(what) => counts
+                .wrong
+                .push(format!("seed {seed}, {way:?}: copy and proxy differ: {what}\n{sql}\n{:?}", statement.values)),
         },
         (Answer::Failed { code, message }, Answer::Rows { .. }) => {
             // A condition that fails on a value may be run or not, as the plan is.
-            counts.wrong.push(format!("seed {seed}: answered, though the copy says {code} {message}\n{sql}"));
+            counts.wrong.push(format!("seed {seed}, {way:?}: answered, though the copy says {code} {message}\n{sql}"));
         }
         (Answer::Failed { code, .. }, Answer::Failed { code: got, .. }) if code == "42703" && got == "42501" => {
             counts.denied += 1;
         }
         (Answer::Failed { code, message }, Answer::Failed { code: got, message: said }) => {
-            let _ = writeln!(counts.notes, "neither\t{seed}\t{code} {message}\t{got} {said}\t{sql}");
+            let _ = writeln!(counts.notes, "neither\t{seed} {way:?}\t{code} {message}\t{got} {said}\t{sql}");
             *counts.neither.entry(format!("{code}, the proxy {got}")).or_default() += 1;
         }
         (Answer::Rows { .. }, Answer::Failed { code, message }) => {
-            let _ = writeln!(counts.notes, "refused\t{seed}\t{code} {message}\t{sql}");
+            let _ = writeln!(counts.notes, "refused\t{seed} {way:?}\t{code} {message}\t{sql}");
             *counts.refused.entry(format!("{code} {}", reason(message))).or_default() += 1;
         }
     }
@@ -166,6 +167,7 @@ fn report(name: &str, counts: &Counts) {
         counts.refused.values().sum::<usize>(),
         counts.wrong.len()
     );
+    println!("  delivered: {:?}", counts.ways);
     for (reason, count) in &counts.refused {
         println!("  not answered: {count} × {reason}");
     }
@@ -194,9 +196,9 @@ fn a_purpose_gets_what_a_database_with_nothing_else_in_it_would_say() {
             let ends = Instant::now() + budget.mul_f64(0.27);
             let mut seed = one.unwrap_or(start * 1_000_000);
             while Instant::now() < ends && counts.wrong.len() < 12 {
-                let text = seed.is_multiple_of(2);
-                let statement = Generator::new(seed, purpose.letter, !text).statement();
-                compare(&sides, &statement, text, seed, &mut counts).await;
+                let way = Way::of(seed, purpose.letter == 's');
+                let statement = Generator::new(seed, purpose.letter, way.parameters()).statement();
+                compare(&mut sides, &statement, way, seed, &mut counts).await;
                 if sides.proxied.is_closed() || sides.copy.is_closed() {
                     counts.wrong.push(format!("seed {seed}: the session ended\n{}", statement.sql));
                     sides = self::sides(&cluster, proxy, purpose).await;
