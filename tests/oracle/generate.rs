@@ -186,8 +186,7 @@ impl Generator {
         let mut with: Vec<String> = with;
         let mut prefix = recursive;
         if depth > 1 && self.chance(0.05) {
-            let tree = if self.chance(0.4) { self.searched() } else { self.recursive() };
-            with.push(tree);
+            with.push(self.recursive());
             prefix = "RECURSIVE ";
         }
         let (mut sql, columns) =

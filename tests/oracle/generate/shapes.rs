@@ -69,23 +69,6 @@ impl Generator {
         )
     }
 
-    /// A tree with an order or a guard against circles.
-    pub(super) fn searched(&mut self) -> String {
-        let name = self.name("walk");
-        let tail = self.pick(&[
-            "SEARCH DEPTH FIRST BY id SET walked",
-            "SEARCH BREADTH FIRST BY id, who SET walked",
-            "CYCLE id SET walked USING way",
-            "CYCLE id SET walked TO 'Y' DEFAULT 'N' USING way",
-        ]);
-        let sql = format!(
-            "{name} (id, who) AS (SELECT id, full_name FROM customers WHERE id < 8 UNION ALL \
-             SELECT c.id, c.full_name FROM customers c JOIN {name} AS up ON c.referrer_id = up.id) {tail}"
-        );
-        self.with.push((name, vec![out("id", Ty::Int), out("who", Ty::Text)]));
-        sql
-    }
-
     pub(super) fn grouping_clause(&mut self, list: &[String]) -> String {
         let (all, first) = (list.join(", "), list[0].clone());
         match self.number(6) {
