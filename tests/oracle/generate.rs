@@ -102,7 +102,8 @@ impl Generator {
     pub fn statement(mut self) -> Statement {
         let (mut sql, columns) = if self.chance(0.03) { self.bare_statement() } else { self.query(3, None) };
         let mut ordered = false;
-        if self.chance(0.5) && columns.iter().all(|column| sortable(column.ty)) && !columns.is_empty() {
+        let sorted = sql.starts_with("(SELECT DISTINCT ON");
+        if self.chance(0.5) && !sorted && columns.iter().all(|column| sortable(column.ty)) && !columns.is_empty() {
             let keys = self.positions(columns.len());
             sql = format!("{sql} ORDER BY {keys}");
             ordered = true;

@@ -34,7 +34,8 @@ impl Generator {
         match self.number(4) {
             0 => {
                 let (sql, table) = self.whole_table();
-                self.derived(&sql, table.columns, "")
+                // Without names of its own: a list over TABLE counts the columns that the purpose does not see.
+                (format!("({sql}) AS {alias}"), source(alias, table.columns))
             }
             1 => (
                 format!(
@@ -73,10 +74,10 @@ impl Generator {
         let (all, first) = (list.join(", "), list[0].clone());
         match self.number(6) {
             0 => format!("GROUPING SETS (ROLLUP ({all}), ({first}))"),
-            1 => format!("DISTINCT ROLLUP ({all}), ROLLUP ({first})"),
+            1 => format!("ROLLUP ({all}), ROLLUP ({first})"),
             2 => format!("GROUPING SETS (({all}), GROUPING SETS (({first}), ()))"),
             3 => format!("{first}, ROLLUP ({all})"),
-            4 => format!("GROUPING SETS (({first}), CUBE ({first}))"),
+            4 => format!("GROUPING SETS (({all}), CUBE ({first}))"),
             _ => format!("ROLLUP (({all}), {first})"),
         }
     }
@@ -131,7 +132,7 @@ impl Generator {
                 _ => format!("(sum({value}){filter} - min({value}))::numeric"),
             },
             Ty::Date | Ty::Time => format!("mode() WITHIN GROUP (ORDER BY {value}){filter}"),
-            _ => format!("NOT bool_and({value}){filter}"),
+            _ => format!("(NOT (bool_and({value}){filter}))"),
         })
     }
 
@@ -148,7 +149,7 @@ impl Generator {
             7 if !self.local && d > 0 => {
                 let ty = self.plain();
                 let (inner, _) = self.select(1, Some(&[ty]));
-                format!("(ARRAY({inner} ORDER BY 1)::text || {text} || {number}::text)")
+                format!("(ARRAY(SELECT * FROM ({inner}) AS one ORDER BY 1)::text || {text} || {number}::text)")
             }
             _ => format!("translate({text}, '*@', '+') || {number}::text"),
         }
