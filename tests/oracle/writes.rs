@@ -298,7 +298,6 @@ async fn forbidden(sides: &Sides, seed: u64, purpose: &Purpose, counts: &mut Cou
         statements.push("UPDATE orders SET status = 'x' WHERE total > 100".to_owned());
         statements.push("UPDATE orders SET status = total::text".to_owned());
         statements.push("UPDATE orders SET status = 'x' RETURNING note".to_owned());
-        statements.push("INSERT INTO notes (note_id, customer_id) VALUES (9000, 3)".to_owned());
     } else {
         statements.push("UPDATE tickets SET status = 'x' WHERE subject = 'subject 1'".to_owned());
         statements.push("UPDATE tickets SET status = subject".to_owned());

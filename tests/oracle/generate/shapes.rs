@@ -108,7 +108,7 @@ impl Generator {
         let condition = self.chance(0.4).then(|| self.expr(Ty::Bool, 1));
         let filter = condition.map(|condition| format!(" FILTER (WHERE {condition})")).unwrap_or_default();
         let of = if ty == Ty::Text { self.plain() } else { ty };
-        let value = self.expr(of, 1);
+        let value = format!("({})", self.expr(of, 1));
         Some(match ty {
             Ty::Text => match self.number(7) {
                 0 => format!("(jsonb_agg({value} ORDER BY {value}){filter})::text"),
