@@ -22,10 +22,6 @@
 //! - `[functions] allow = ["public.f"]`: functions besides the reviewed built-ins.
 //!
 //! `docs/policies.md` is the reference.
-//!
-//! # What is understood and not carried out yet
-//!
-//! - Adding rows for a purpose that rests on consent: refused.
 
 mod births;
 mod collected;
