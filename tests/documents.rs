@@ -73,6 +73,8 @@ fn the_sample_policies_load_and_pass_their_own_tests() {
             Command::new(env!("CARGO_BIN_EXE_pgpurpose")).args(["check", "--policy", &policy]).output().unwrap();
         let said = format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
         assert!(checked.status.success(), "{policy}: {said}");
-        assert!(!said.contains("warning"), "{policy}: {said}");
+        // Columns that stay closed are meant to.
+        let mut warnings = said.lines().filter(|line| line.contains("warning") && !line.contains("no rule opens"));
+        assert_eq!(warnings.next(), None, "{policy}: {said}");
     }
 }
