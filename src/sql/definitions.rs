@@ -366,9 +366,10 @@ pub(super) fn call(function: &str, arguments: usize, sight: &Sight) -> Option<(S
         Answer::Value => format!("CASE WHEN {} THEN d.v END", sight.relation("d.r")),
         Answer::OfColumn => format!("CASE WHEN {} THEN d.v END", sight.column("d.r", "d.n")),
     };
+    // A subquery names its column as the call would have.
     let template = |call: &str| {
         format!(
-            "(SELECT {seen} FROM (SELECT {relation} AS r{number}, {call} AS v FROM (SELECT {}) AS a) AS d)",
+            "(SELECT {seen} AS {name} FROM (SELECT {relation} AS r{number}, {call} AS v FROM (SELECT {}) AS a) AS d)",
             inner.join(", ")
         )
     };
