@@ -41,6 +41,9 @@ struct Case {
     login: String,
     purpose: String,
     sql: String,
+    /// Oids of types that the client declares for its parameters.
+    #[serde(default)]
+    parameters: Vec<u32>,
     expect: Verdict,
     /// Must stand in the refusal's message, detail or hint.
     reason: Option<String>,
@@ -86,6 +89,7 @@ fn run(path: &Path) -> (String, Vec<String>) {
             search_path: &search_path,
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
+            parameters: &case.parameters,
         };
         writeln!(snapshot, "-- {}\n-- {} for {}: {}", case.name, case.login, case.purpose, case.sql.trim()).unwrap();
         match enforce(&case.sql, &context) {

@@ -188,6 +188,7 @@ async fn run(
             search_path: &search_path,
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
+            parameters: &[],
         };
         let outcome = on_parser_stack(|| enforce(text, &context)).unwrap();
         match outcome {

@@ -177,6 +177,7 @@ impl Zoo {
             search_path: &["public".to_owned()],
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
+            parameters: &[],
         };
         match on_parser_stack(|| enforce(sql, &context)).unwrap() {
             Ok(enforced) => Ok(enforced.text().to_owned()),

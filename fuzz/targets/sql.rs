@@ -70,6 +70,7 @@ fn one(text: &str) {
             search_path: &["public".to_owned()],
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
+            parameters: &[],
         };
         if let Ok(enforced) = sql::enforce(statement, &context) {
             let names = enforced.text().to_lowercase();

@@ -68,6 +68,7 @@ fn judge_one(text: &str, question: &Question<'_>) -> Judged {
         search_path: &search_path,
         today: question.today,
         observe: false,
+        parameters: &[],
     };
     match sql::enforce(text, &context) {
         Ok(enforced) => Judged::Runs { text: enforced.text().to_owned(), report: enforced.report().clone() },

@@ -7,6 +7,7 @@ use super::enforcer::{Decision, Rejected, Scope, reject};
 use super::names::{Portal, Prepared, Undo};
 use super::state::{Session, today};
 use crate::audit::Audited;
+use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Reason, Role, Verdict};
 use crate::sql::{self, Effect, Redacted};
@@ -77,8 +78,8 @@ impl Session {
         Ok(scope)
     }
 
-    /// Decides one statement; a refusal is in the log when this returns.
-    pub(super) async fn judge(&mut self, text: &str) -> Result<Judged, Refusal> {
+    /// Decides one statement whose parameters have these declared types; a refusal is in the log when this returns.
+    pub(super) async fn judge(&mut self, text: &str, types: &[Oid]) -> Result<Judged, Refusal> {
         let unrestricted = self.role.unrestricted.is_some();
         if !unrestricted && let Err(refusal) = super::shared::settle(&self.catalog).await {
             return Err(self.log_rejected(reject(refusal, sql::redact(text))).await);
@@ -89,13 +90,13 @@ impl Session {
             Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
         };
         let mut scope = self.scope_for(stated.as_deref())?;
-        let mut decided = self.shared.enforcer.decide(text, &scope).await;
+        let mut decided = self.shared.enforcer.decide(text, types, &scope).await;
         if let Err(rejected) = &decided
             && names_unknown(rejected.refusal.sqlstate)
             && super::shared::refresh(&self.catalog, scope.catalog.epoch()).await
         {
             scope = self.scope_for(stated.as_deref())?;
-            decided = self.shared.enforcer.decide(text, &scope).await;
+            decided = self.shared.enforcer.decide(text, types, &scope).await;
         }
         let decision = match decided {
             Ok(decision) => decision,
@@ -221,7 +222,11 @@ impl Session {
         }
         let own = prepared.stated.then(|| prepared.scope.purpose.clone());
         let scope = self.scope_for(own.or(stated).as_deref())?;
-        if prepared.scope.same(&scope) { Ok(None) } else { self.judge(&prepared.text).await.map(Some) }
+        if prepared.scope.same(&scope) {
+            return Ok(None);
+        }
+        let types: Vec<Oid> = prepared.types.as_deref().map(parameter_types).into_iter().flatten().collect();
+        self.judge(&prepared.text, &types).await.map(Some)
     }
 
     /// Whether an open portal or cursor was decided under what is in force now.

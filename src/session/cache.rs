@@ -28,7 +28,7 @@ pub(super) struct ScopeKey {
     pub(super) epoch: u64,
 }
 
-/// Decisions of one scope, by statement text.
+/// Decisions of one scope, by statement text and declared types.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     decisions: DashMap<Box<str>, Arc<Decision>>,

@@ -1,5 +1,6 @@
 //! Decides statements on threads whose stack is large enough, and keeps the decisions.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use jiff::civil::Date;
 use tokio::sync::oneshot;
 
 use super::cache::{Cache, ScopeKey, Table};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Oid};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, PolicySet, Role};
 use crate::sql::{Context, Enforced, Redacted, Refused, redact};
@@ -66,6 +67,7 @@ impl Scope {
             search_path: &self.search_path,
             today: self.today,
             observe: self.observe,
+            parameters: &[],
         }
     }
 
@@ -86,6 +88,7 @@ type Answer = Result<Decision, Box<Rejected>>;
 
 struct Job {
     text: String,
+    types: Vec<Oid>,
     scope: Arc<Scope>,
     answer: oneshot::Sender<Answer>,
 }
@@ -148,16 +151,22 @@ impl Enforcer {
         Scope { policies, catalog, role, login, purpose, search_path, today, observe, table }
     }
 
-    /// Decides a statement, or finds the decision.
-    pub(super) async fn decide(&self, text: &str, scope: &Arc<Scope>) -> Result<Arc<Decision>, Box<Rejected>> {
-        if let Some(decision) = scope.table.get(text) {
+    /// Decides a statement whose parameters have these declared types, or finds the decision.
+    pub(super) async fn decide(
+        &self,
+        text: &str,
+        types: &[Oid],
+        scope: &Arc<Scope>,
+    ) -> Result<Arc<Decision>, Box<Rejected>> {
+        let key = key_of(text, types);
+        if let Some(decision) = scope.table.get(&key) {
             self.metrics.cache_hits.bump();
             return Ok(decision);
         }
         self.metrics.cache_misses.bump();
         let started = Instant::now();
         let (answer, decided) = oneshot::channel();
-        let job = Job { text: text.to_owned(), scope: Arc::clone(scope), answer };
+        let job = Job { text: text.to_owned(), types: types.to_vec(), scope: Arc::clone(scope), answer };
         let queue = if text.len() < LONG { &self.jobs } else { &self.long };
         let sent = queue.send(job).is_ok();
         let answer = if sent { decided.await.ok() } else { None };
@@ -166,13 +175,21 @@ impl Enforcer {
             Some(Ok(decision)) => {
                 let decision = Arc::new(decision);
                 self.cache.keep_within_budget();
-                scope.table.put(text, &decision);
+                scope.table.put(&key, &decision);
                 Ok(decision)
             }
             Some(Err(rejected)) => Err(rejected),
             None => Err(reject(Refusal::internal(Stage::Session), redact(text))),
         }
     }
+}
+
+/// What a decision is kept by: the text, and the types that are declared, behind a byte that no text from the wire holds.
+fn key_of<'a>(text: &'a str, types: &[Oid]) -> Cow<'a, str> {
+    if types.iter().all(|oid| *oid == 0) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(types.iter().fold(format!("{text}\0"), |key, oid| key + &oid.to_string() + ","))
 }
 
 /// A refusal with the report that says no more than it.
@@ -184,8 +201,8 @@ pub(super) fn reject(refusal: Refusal, logged: Redacted) -> Box<Rejected> {
 fn work(inbox: &Mutex<Receiver<Job>>, enforce: &Enforce) {
     loop {
         let job = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { text, scope, answer }) = job else { return };
-        let decided = catch_unwind(AssertUnwindSafe(|| decide(enforce, &text, &scope)));
+        let Ok(Job { text, types, scope, answer }) = job else { return };
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(enforce, &text, &types, &scope)));
         let decided = decided.unwrap_or_else(|_| {
             tracing::error!("a decision panicked; the statement was refused");
             Err(reject(Refusal::internal(Stage::Session), redact("")))
@@ -195,15 +212,28 @@ fn work(inbox: &Mutex<Receiver<Job>>, enforce: &Enforce) {
     }
 }
 
-fn decide(enforce: &Enforce, text: &str, scope: &Scope) -> Answer {
+fn decide(enforce: &Enforce, text: &str, types: &[Oid], scope: &Scope) -> Answer {
     let logged = redact(text);
     let decided = if scope.role.unrestricted.is_some() {
         crate::sql::relay_unrestricted(text, &scope.role)
     } else {
-        enforce(text, &scope.context())
+        enforce(text, &Context { parameters: types, ..scope.context() })
     };
     match decided {
         Ok(enforced) => Ok(Decision { enforced: Arc::new(enforced), logged }),
         Err(refused) => Err(Box::new(Rejected { refusal: refused.refusal, report: refused.report, logged })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key_of;
+
+    #[test]
+    fn decisions_are_kept_by_declared_types() {
+        let keys = [key_of("SELECT $1", &[]), key_of("SELECT $1", &[1082]), key_of("SELECT $1", &[0, 1082])];
+        assert_ne!(keys[0], keys[1]);
+        assert_ne!(keys[1], keys[2]);
+        assert_eq!(keys[0], key_of("SELECT $1", &[0]));
     }
 }

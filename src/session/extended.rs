@@ -47,7 +47,8 @@ impl Session {
         if let Err(refusal) = self.check_types(parse.types).await {
             return Err(self.log_refusal(refusal, text).await);
         }
-        let judged = self.judge(text).await?;
+        let types: Vec<u32> = parameter_types(parse.types).collect();
+        let judged = self.judge(text, &types).await?;
         self.forward_parse(name, judged, parse.types.to_vec(), false).await
     }
 

@@ -63,7 +63,7 @@ impl Session {
             Err(refusal) => return Err(self.log_refusal(refusal, text).await),
         };
         for statement in statements {
-            let judged = self.judge(statement).await?;
+            let judged = self.judge(statement, &[]).await?;
             let source = match self.source(&judged).await {
                 Ok(source) => source,
                 Err(refusal) => return Err(self.log_refusal(refusal, statement).await),

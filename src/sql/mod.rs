@@ -75,4 +75,6 @@ pub struct Context<'a> {
     pub today: jiff::civil::Date,
     /// Observe mode: decide and report, change nothing.
     pub observe: bool,
+    /// Types that the client declared for its parameters, by number; 0 leaves one to the statement, as does a short list.
+    pub parameters: &'a [crate::catalog::Oid],
 }

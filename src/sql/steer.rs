@@ -126,6 +126,8 @@ pub(super) fn enforce(
         Utility::Prepare { name, types, statement } => {
             let written: Vec<String> = types.iter().map(|written| format!("{written:?}")).collect();
             resolve::open_types(&written.join(" "), context).map_err(refused)?;
+            let parameters: Vec<_> = types.iter().map(|written| resolve::declared_type(written)).collect();
+            let context = &Context { parameters: &parameters, ..*context };
             let mut governed = govern(*statement, facts, Facts::default(), Carry::Rows, context)?;
             let statement = take(&mut governed);
             governed.finish(render_utility(&Utility::Prepare { name, types, statement }), effect)

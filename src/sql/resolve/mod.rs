@@ -24,7 +24,7 @@ mod scope;
 mod window;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use sqlparser::ast::{Expr, Statement};
@@ -46,7 +46,7 @@ pub use implied::open_parameters;
 pub(super) use names::{MARK, is_system_column, name_of, parts_of, quoted, quoted_name, system_column_number};
 pub(super) use output::output_name;
 pub(super) use returning::{RETURN_ALL, RETURN_FROM, RETURN_ROWS};
-pub(super) use safety::{LOOKUP_MARK, marked_id};
+pub(super) use safety::{LOOKUP_MARK, declared_type, marked_id};
 pub(super) use scope::OccurrenceId;
 use scope::{Columns, Scope};
 pub(super) use write::FILTER_MARK;
@@ -54,8 +54,8 @@ pub(super) use write::FILTER_MARK;
 /// Why resolving stopped.
 pub(super) type Fail = Refusal;
 
-/// What the rewrite calls tables, besides names that begin with [`HIDDEN`].
-const OWN_NAMES: [&str; 2] = ["pgpurpose_row", "pgpurpose_consent"];
+/// How all names begin that the rewrite gives to tables.
+const OWN_NAMES: &str = "pgpurpose_";
 
 /// One reference to a relation that is not a system catalog.
 #[derive(Debug, Clone)]
@@ -182,15 +182,14 @@ pub(super) fn resolve(
 ) -> Result<Resolved, Fail> {
     limits::relations(witness.relations().len())?;
     let mut resolver = Resolver::new(context);
+    resolver.repeated = safety::repeated_parameters(&statement);
     resolver.no_calls_anywhere()?;
     resolver.seen = extra;
     resolver.carry_rows(carry);
     resolver.statement(&mut statement)?;
     witness.agrees(&resolver.seen)?;
     // What the rewrite adds beside a target is read under its alias, and must not find itself instead.
-    let own = |occurrence: &Occurrence| {
-        occurrence.alias.starts_with(HIDDEN) || OWN_NAMES.contains(&occurrence.alias.as_str())
-    };
+    let own = |occurrence: &Occurrence| occurrence.alias.starts_with(OWN_NAMES);
     if let Some(occurrence) = resolver.occurrences.iter().find(|occurrence| own(occurrence)) {
         return Err(unsupported(&format!("a table called `{}`, a name that is kept for the proxy,", occurrence.alias)));
     }
@@ -234,6 +233,8 @@ pub(super) struct Resolver<'a> {
     may_fail: bool,
     /// Judge by whether a comparison can fail, not by whether it is marked leakproof.
     lenient: bool,
+    /// Parameters whose type another place of the statement may decide.
+    repeated: HashSet<String>,
     /// Depth of queries within queries.
     nested: usize,
     /// How many query levels read relations.
@@ -269,6 +270,7 @@ impl<'a> Resolver<'a> {
             sight: None,
             may_fail: false,
             lenient: false,
+            repeated: HashSet::new(),
             nested: 0,
             levels: 0,
             in_aggregate: false,

@@ -3,10 +3,12 @@
 //! PostgreSQL pulls a derived table up and runs the cheapest condition first. A condition that can fail on a value, or
 //! tell of it otherwise, would then see rows that the filter leaves out. `pg_proc.proleakproof` says which cannot.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Ident, JoinOperator, SetExpr, TableFactor, TableWithJoins, UnaryOperator, Value,
+    BinaryOperator, Expr, Ident, JoinOperator, SetExpr, Statement, TableFactor, TableWithJoins, UnaryOperator, Value,
+    ValueWithSpan, Visit, Visitor,
 };
 
 use super::from::is_constant;
@@ -148,12 +150,30 @@ impl Resolver<'_> {
                 Value::Number(digits, _) if digits.parse::<i64>().is_ok() => Some(Some(builtin::INT8)),
                 Value::Number(..) => Some(Some(builtin::NUMERIC)),
                 Value::Boolean(_) => Some(Some(builtin::BOOL)),
+                Value::Placeholder(name) => self.parameter(name),
+                // Bit strings and the national text have types of their own.
+                Value::HexStringLiteral(_)
+                | Value::SingleQuotedByteStringLiteral(_)
+                | Value::NationalStringLiteral(_) => None,
                 _ => Some(None),
             },
-            Expr::UnaryOp { op: UnaryOperator::Minus, expr } if is_constant(expr) => self.operand(expr),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } if is_constant(expr) => {
+                // The sign of what has no type makes it a double precision.
+                self.operand(expr).filter(Option::is_some)
+            }
             Expr::Cast { expr, data_type, .. } if is_constant(expr) => cast_type(&data_type.to_string()).map(Some),
             Expr::TypedString(typed) => cast_type(&typed.data_type.to_string()).map(Some),
             _ => None,
+        }
+    }
+
+    /// The type of a parameter: what the client declared. One that is left open takes the other side's type, if this is its only place.
+    fn parameter(&self, name: &str) -> Option<OperandType> {
+        let number = name.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)?;
+        match self.context.parameters.get(number) {
+            None | Some(0 | &builtin::UNKNOWN) if self.lenient || !self.repeated.contains(name) => Some(None),
+            None | Some(0 | &builtin::UNKNOWN) => None,
+            Some(oid) => Some(Some(*oid)),
         }
     }
 
@@ -291,13 +311,51 @@ fn comparison(operator: &BinaryOperator) -> Option<&'static str> {
     }
 }
 
+/// The oid of a type that PREPARE declares; one that no comparison is judged by for a type that is not known here.
+pub(in crate::sql) fn declared_type(written: &str) -> Oid {
+    if written.trim().eq_ignore_ascii_case("unknown") { 0 } else { cast_type(written).unwrap_or(Oid::MAX) }
+}
+
+/// Parameters that stand at more than one place, IS NULL aside, which asks for no type: the first place that needs a type
+/// decides it for all (`parse_param.c`).
+pub(super) fn repeated_parameters(statement: &Statement) -> HashSet<String> {
+    #[derive(Default)]
+    struct Places(HashMap<String, i32>);
+    impl Visitor for Places {
+        type Break = ();
+        fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<()> {
+            if let Value::Placeholder(name) = &value.value {
+                *self.0.entry(name.clone()).or_default() += 1;
+            }
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if let Expr::IsNull(inner) | Expr::IsNotNull(inner) = expr
+                && let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = inner.as_ref()
+            {
+                *self.0.entry(name.clone()).or_default() -= 1;
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut places = Places::default();
+    let _ = statement.visit(&mut places);
+    places.0.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect()
+}
+
 fn cast_type(written: &str) -> Option<Oid> {
-    let plain = written.split('(').next().unwrap_or(written).trim().to_ascii_lowercase();
-    match plain.as_str() {
+    let (before, rest) = written.split_once('(').unwrap_or((written, ""));
+    // What follows a precision is part of the name: `timestamp(3) with time zone`, `varchar(9)[]`.
+    let after = rest.split_once(')').map_or(rest, |(_, after)| after);
+    let plain = format!("{before} {after}").to_ascii_lowercase();
+    match plain.split_whitespace().collect::<Vec<_>>().join(" ").as_str() {
         "text" | "varchar" | "character varying" => Some(builtin::TEXT),
         "int" | "integer" | "int4" => Some(builtin::INT4),
         "bigint" | "int8" => Some(builtin::INT8),
         "smallint" | "int2" => Some(builtin::INT2),
+        "numeric" | "decimal" => Some(builtin::NUMERIC),
+        "real" | "float4" => Some(builtin::FLOAT4),
+        "double precision" | "float8" => Some(builtin::FLOAT8),
         "boolean" | "bool" => Some(builtin::BOOL),
         "date" => Some(builtin::DATE),
         "timestamp" | "timestamp without time zone" => Some(builtin::TIMESTAMP),
