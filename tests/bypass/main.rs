@@ -79,7 +79,7 @@ fn stand() -> &'static Stand {
             UNION ALL SELECT salary::text FROM people UNION ALL SELECT place FROM visits UNION ALL SELECT what FROM visit_lines
             UNION ALL SELECT email FROM other.people UNION ALL SELECT \"Odd Column\" FROM \"Odd \"\"Schema\".\"Odd Table\"
             UNION ALL SELECT v FROM hidden UNION ALL SELECT body FROM events UNION ALL SELECT body FROM child
-            UNION ALL SELECT more FROM child UNION ALL SELECT body FROM closed_child UNION ALL SELECT canary('larg', 1)";
+            UNION ALL SELECT guest FROM rooms UNION ALL SELECT more FROM child UNION ALL SELECT body FROM closed_child UNION ALL SELECT canary('larg', 1)";
         let everywhere = values(everywhere);
         let contact = |more: &str| {
             values(&format!("SELECT email FROM people {more} UNION ALL SELECT nick FROM people {more}"))

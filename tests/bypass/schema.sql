@@ -24,6 +24,8 @@ CREATE TABLE things (k int PRIMARY KEY, label text); INSERT INTO things SELECT i
 CREATE TABLE hidden (k int, v text); INSERT INTO hidden SELECT i, canary('hidd', i) FROM generate_series(1, 3) i;
 CREATE TABLE privacy.consents (subject_id int, purpose text, granted boolean);
 INSERT INTO privacy.consents SELECT i, 'marketing', i <= 5 FROM generate_series(1, 10) i;
+CREATE TABLE rooms (room int, guest text, EXCLUDE USING btree (guest WITH =));
+INSERT INTO rooms SELECT i, canary('gues', i) FROM generate_series(1, 3) i;
 CREATE VIEW people_view AS SELECT * FROM people;
 CREATE VIEW nested_view AS SELECT email, secret FROM people_view;
 CREATE VIEW barrier_view WITH (security_barrier) AS SELECT id, email FROM people;
