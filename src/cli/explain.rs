@@ -86,14 +86,7 @@ pub(super) fn known(
 }
 
 pub(super) fn run(arguments: &ExplainArgs, output: &mut Output) -> Ending {
-    let loaded = arguments.source.load().and_then(|config| setup::policies(&config).map(|policies| (config, policies)));
-    let (config, policies) = match loaded {
-        Ok(loaded) => loaded,
-        Err(faults) => {
-            setup::tell(&faults, output);
-            return Ending::Wrong;
-        }
-    };
+    let Some((config, policies)) = setup::loaded(arguments.source.load(), output) else { return Ending::Wrong };
     let Some(role) = policies.role_of(&arguments.login) else {
         return output.wrong(format_args!("no role of the policies has the login `{}`", printable(&arguments.login)));
     };

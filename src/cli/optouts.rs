@@ -85,14 +85,7 @@ struct List {
 
 pub(super) fn run(arguments: &OptOutsArgs, output: &mut Output) -> Ending {
     let OptOutsVerb::Import(arguments) = &arguments.verb;
-    let loaded = arguments.source.load().and_then(|config| setup::policies(&config).map(|policies| (config, policies)));
-    let (config, policies) = match loaded {
-        Ok(loaded) => loaded,
-        Err(faults) => {
-            setup::tell(&faults, output);
-            return Ending::Wrong;
-        }
-    };
+    let Some((config, policies)) = setup::loaded(arguments.source.load(), output) else { return Ending::Wrong };
     let Some((table, lists, _)) = policies.opt_out_tables() else {
         return output.wrong("the policies say nowhere that opt-outs are kept: `[direct_marketing] opt_outs`");
     };

@@ -35,14 +35,7 @@ struct Due {
 }
 
 pub(super) fn run(arguments: &RetentionArgs, output: &mut Output) -> Ending {
-    let loaded = arguments.source.load().and_then(|config| setup::policies(&config).map(|policies| (config, policies)));
-    let (config, policies) = match loaded {
-        Ok(loaded) => loaded,
-        Err(faults) => {
-            setup::tell(&faults, output);
-            return Ending::Wrong;
-        }
-    };
+    let Some((config, policies)) = setup::loaded(arguments.source.load(), output) else { return Ending::Wrong };
     if policies.retained().is_empty() {
         output.remark("no table of the policies says how long its rows are kept (`retain`)");
         return Ending::Fine;

@@ -43,10 +43,18 @@ impl Source {
     }
 }
 
+/// A configuration that was read, and its policies; `None` where there are faults, which are told.
+pub(super) fn loaded(config: Result<Config, Vec<Fault>>, output: &mut Output) -> Option<(Config, PolicySet)> {
+    config
+        .and_then(|config| policies(&config).map(|policies| (config, policies)))
+        .map_err(|faults| tell(&faults, output))
+        .ok()
+}
+
 /// The policies that a configuration names, as they are on disk now.
 ///
 /// # Errors
-/// Every fault; also that a mask needs a token key and the configuration has none.
+/// Every fault.
 pub(super) fn policies(config: &Config) -> Result<PolicySet, Vec<Fault>> {
     let files = config.policy.matching().map_err(|error| vec![Fault::error(&Place::default(), error)])?;
     PolicySet::load(&files)

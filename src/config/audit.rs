@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::address::UpstreamAddress;
 use super::document::{Document, Section};
 use super::fault::Located;
-use super::read::{parsed, path, secret, word};
+use super::read::{parsed, path, secret, tls, word};
 use super::secret::SecretSource;
 use super::server::{UpstreamTls, default};
 
@@ -190,13 +190,7 @@ fn postgres(mut section: Section<'_>, base: &Path, document: &mut Document) -> O
     let database = needed(&mut section, "database", document);
     let login = needed(&mut section, "login", document);
     let password = secret(&mut section, "password", base, document);
-    let words = [
-        ("disable", UpstreamTls::Disable),
-        ("prefer", UpstreamTls::Prefer),
-        ("require", UpstreamTls::Require),
-        ("verify-full", UpstreamTls::VerifyFull),
-    ];
-    let tls = word("tls", section.string("tls", document), &words, UpstreamTls::Disable, document);
+    let tls = tls(&mut section, document);
     let tls_ca = path(&mut section, "tls_ca", base, document);
     section.finish(document);
     Some(PostgresSink { address: address?, database: database?.value, login: login?.value, password, tls, tls_ca })

@@ -186,18 +186,23 @@ fn listen(document: &mut Document, section: Option<Section<'_>>, base: &Path) ->
     listen
 }
 
-fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -> Option<Upstream> {
-    let addresses = addresses(&mut section, document);
-    if addresses.is_none() {
-        document.fault(&section.place, "`[upstream]` needs an `address`");
-    }
+/// How a database is reached, as `tls` says; in plain where it says nothing.
+pub(super) fn tls(section: &mut Section<'_>, document: &mut Document) -> UpstreamTls {
     let words = [
         ("disable", UpstreamTls::Disable),
         ("prefer", UpstreamTls::Prefer),
         ("require", UpstreamTls::Require),
         ("verify-full", UpstreamTls::VerifyFull),
     ];
-    let tls = word("tls", section.string("tls", document), &words, UpstreamTls::Disable, document);
+    word("tls", section.string("tls", document), &words, UpstreamTls::Disable, document)
+}
+
+fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -> Option<Upstream> {
+    let addresses = addresses(&mut section, document);
+    if addresses.is_none() {
+        document.fault(&section.place, "`[upstream]` needs an `address`");
+    }
+    let tls = tls(&mut section, document);
     let tls_ca = path(&mut section, "tls_ca", base, document);
     let certificate = path(&mut section, "tls_cert", base, document);
     let key = path(&mut section, "tls_key", base, document);

@@ -167,18 +167,7 @@ fn observed_or(
 
 /// Observe mode changes nothing: the client's own text, with nothing guarded.
 fn observed(text: &str, effect: Effect, report: AccessReport) -> Enforced {
-    Enforced {
-        text: text.to_owned(),
-        report,
-        guard: Guard { unrestricted: true, ..Guard::default() },
-        effect,
-        consented: false,
-        disclosure: Disclosure::default(),
-        shows_plan: false,
-        copy_form: None,
-        lookups: Lookups::default(),
-        parameters: 0,
-    }
+    Enforced { report, guard: Guard { unrestricted: true, ..Guard::default() }, ..plain(text.to_owned(), effect) }
 }
 
 /// A statement of an unrestricted role: forwarded as it is, and logged.

@@ -39,20 +39,7 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(arguments: &CheckArgs, output: &mut Output) -> Ending {
-    let config = match arguments.source.load() {
-        Ok(config) => config,
-        Err(faults) => {
-            setup::tell(&faults, output);
-            return Ending::Wrong;
-        }
-    };
-    let policies = match setup::policies(&config) {
-        Ok(policies) => policies,
-        Err(faults) => {
-            setup::tell(&faults, output);
-            return Ending::Wrong;
-        }
-    };
+    let Some((config, policies)) = setup::loaded(arguments.source.load(), output) else { return Ending::Wrong };
     setup::tell(policies.warnings(), output);
     setup::tell(&policies.lint(), output);
     setup::tell(&policies.overdue(Timestamp::now().to_zoned(TimeZone::UTC).date()), output);

@@ -81,11 +81,7 @@ impl Source {
             let directory = self.dir.clone().unwrap_or_default();
             return Ok(Known { directory, key: None, policies: PolicySet::default() });
         };
-        let loaded = Config::load(file).and_then(|config| setup::policies(&config).map(|policies| (config, policies)));
-        let (config, policies) = loaded.map_err(|faults| {
-            setup::tell(&faults, output);
-            Ending::Wrong
-        })?;
+        let (config, policies) = setup::loaded(Config::load(file), output).ok_or(Ending::Wrong)?;
         let key = setup::subject_key(&config).map_err(|error| output.wrong(error))?;
         let directory = self.dir.clone().unwrap_or(config.audit.directory);
         Ok(Known { directory, key, policies })

@@ -198,7 +198,7 @@ impl Ddl {
                 parts.push(text.clone());
                 skip = count.saturating_sub(1);
             } else {
-                parts.push(words::canonical(token));
+                parts.push(super::utility::canonical(token));
             }
         }
         if self.query.as_ref().is_some_and(|(at, _)| *at >= self.words.len()) {

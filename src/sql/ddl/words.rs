@@ -2,23 +2,7 @@
 
 use std::ops::Range;
 
-use crate::catalog::{quote_ident, quote_literal};
 use crate::sql::lex::{Kind, Token};
-
-/// A token in the one form that means the same to PostgreSQL.
-pub(super) fn canonical(token: &Token) -> String {
-    match &token.kind {
-        Kind::Comment => String::new(),
-        Kind::Word(word) | Kind::Symbol(word) => word.clone(),
-        Kind::Quoted(name) => quote_ident(name),
-        Kind::Text(text) => quote_literal(text),
-        Kind::National(text) => format!("N'{}'", text.replace('\'', "''")),
-        Kind::Bits(digits) => format!("B'{digits}'"),
-        Kind::Hex(digits) => format!("X'{digits}'"),
-        Kind::Number { text, newer: _ } => text.clone(),
-        Kind::Param(number) => format!("${number}"),
-    }
-}
 
 /// The query behind the first AS outside of parentheses, without WITH DATA or WITH CHECK OPTION.
 pub(super) fn query(tokens: &[Token]) -> Option<Range<usize>> {

@@ -1,5 +1,6 @@
 //! A place in a list of tokens.
 
+use crate::catalog::{quote_ident, quote_literal};
 use crate::error::{Refusal, Stage};
 use crate::sql::keywords::{Category, category};
 use crate::sql::lex::{Kind, Token};
@@ -212,20 +213,20 @@ impl<'a> Cursor<'a> {
 
 /// Tokens as SQL text, names and strings written anew.
 pub(super) fn text_of(tokens: &[Token]) -> String {
-    use crate::catalog::{quote_ident, quote_literal};
-    let words: Vec<String> = tokens
-        .iter()
-        .map(|token| match &token.kind {
-            Kind::Comment => String::new(),
-            Kind::Word(word) | Kind::Symbol(word) => word.clone(),
-            Kind::Quoted(name) => quote_ident(name),
-            Kind::Text(text) => quote_literal(text),
-            Kind::National(text) => format!("N'{}'", text.replace('\'', "''")),
-            Kind::Bits(digits) => format!("B'{digits}'"),
-            Kind::Hex(digits) => format!("X'{digits}'"),
-            Kind::Number { text, .. } => text.clone(),
-            Kind::Param(number) => format!("${number}"),
-        })
-        .collect();
-    words.join(" ")
+    tokens.iter().map(canonical).collect::<Vec<_>>().join(" ")
+}
+
+/// A token in the one form that means the same to PostgreSQL.
+pub(in crate::sql) fn canonical(token: &Token) -> String {
+    match &token.kind {
+        Kind::Comment => String::new(),
+        Kind::Word(word) | Kind::Symbol(word) => word.clone(),
+        Kind::Quoted(name) => quote_ident(name),
+        Kind::Text(text) => quote_literal(text),
+        Kind::National(text) => format!("N'{}'", text.replace('\'', "''")),
+        Kind::Bits(digits) => format!("B'{digits}'"),
+        Kind::Hex(digits) => format!("X'{digits}'"),
+        Kind::Number { text, newer: _ } => text.clone(),
+        Kind::Param(number) => format!("${number}"),
+    }
 }

@@ -10,6 +10,7 @@ mod write;
 
 use sqlparser::ast::Statement;
 
+pub(super) use cursor::canonical;
 pub(super) use read::read;
 pub use write::render_utility;
 
