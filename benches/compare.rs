@@ -1,9 +1,8 @@
 //! What the proxy costs, as ratios: the same pgbench, alternating, straight to the database, through pgbouncer, and through
 //! the proxy with the access log on.
 //!
-//! `cargo bench --bench compare` prints a table in Markdown. `PGPURPOSE_BENCH_SECONDS` (default 5) is the time of one
-//! run, `PGPURPOSE_BENCH_ROUNDS` (default 3) how often each is run; the table holds medians. Times on a shared machine
-//! tell little: only the ratios within one run do.
+//! `cargo bench --bench compare` prints a table in Markdown; see `benches/side` for the variables. What recording costs by
+//! itself, with subjects and without, is in `benches/recording.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,20 +12,19 @@
     missing_docs
 )]
 
+mod side;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use pgpurpose::cli::cluster::Cluster;
+use side::Way;
 use support::proxy::{Proxy, Upstream};
-
-/// Rows of pgbench_accounts in hundred thousands.
-const SCALE: &str = "2";
 
 /// The same table for four purposes.
 const POLICY: &str = r#"
@@ -81,19 +79,6 @@ const CONSENTS: &str = "
     CREATE ROLE pgpurpose LOGIN;
     VACUUM ANALYZE;";
 
-/// One way to the database.
-struct Way {
-    name: &'static str,
-    host: String,
-    port: u16,
-    database: String,
-    rates: Vec<f64>,
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}
-
 fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
@@ -145,74 +130,21 @@ fn bouncer(cluster: &Cluster) -> Option<(Bouncer, u16)> {
     None
 }
 
-/// Transactions a second, as pgbench counts them without the time to connect.
-fn pgbench(cluster: &Cluster, way: &Way, seconds: u64, clients: &str) -> f64 {
-    let output = Command::new(cluster.bin().program("pgbench"))
-        .args(["-n", "-S", "-M", "prepared", "-c", clients, "-j", "2", "-T", &seconds.to_string(), "-U", "postgres"])
-        .args(["-h", &way.host, "-p", &way.port.to_string(), &way.database])
-        .env("PGSSLMODE", "disable")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-    rate.unwrap_or_else(|| panic!("{}: {text}{}", way.name, String::from_utf8_lossy(&output.stderr)))
-}
-
-fn median(rates: &[f64]) -> f64 {
-    let mut sorted = rates.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
-}
-
 fn main() {
-    let (seconds, rounds) = (number("PGPURPOSE_BENCH_SECONDS", 5), number("PGPURPOSE_BENCH_ROUNDS", 3));
-    let cluster = support::own_cluster();
-    cluster.run_statements("postgres", "CREATE DATABASE bench").unwrap();
-    let made = cluster.client("pgbench").args(["-i", "-q", "-s", SCALE, "bench"]).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    cluster.run_statements("bench", CONSENTS).unwrap();
+    let cluster = side::cluster(CONSENTS);
     let always = Proxy::start_with(&cluster, Upstream::Socket, POLICY, "");
     let written = Proxy::start_logging(&cluster, Upstream::Socket, POLICY, "", "sync = \"written\"");
-    let local = |name, port, database: &str| Way {
-        name,
-        host: "127.0.0.1".to_owned(),
-        port,
-        database: database.to_owned(),
-        rates: Vec::new(),
-    };
-    let mut ways = vec![Way {
-        name: "direct (Unix socket)",
-        host: cluster.socket_dir().display().to_string(),
-        port: cluster.port(),
-        database: "bench".to_owned(),
-        rates: Vec::new(),
-    }];
-    let tcp = cluster.tcp_address().unwrap();
-    ways.push(local("direct (TCP)", tcp.rsplit(':').next().unwrap().parse().unwrap(), "bench"));
+    let mut ways = vec![Way::socket(&cluster), Way::direct(&cluster)];
     let bouncer = bouncer(&cluster);
     if let Some((_, port)) = &bouncer {
-        ways.push(local("pgbouncer, session mode", *port, "bench"));
+        ways.push(Way::tcp("pgbouncer, session mode", *port, "bench"));
     }
-    ways.push(local("pgpurpose, plain columns, log handed to the kernel", written.port, "bench@read"));
-    ways.push(local("pgpurpose, masked column, log handed to the kernel", written.port, "bench@masked"));
-    ways.push(local("pgpurpose, consent filter, log handed to the kernel", written.port, "bench@marketing"));
-    ways.push(local("pgpurpose, plain columns, log on disk first", always.port, "bench@read"));
+    ways.push(Way::tcp("pgpurpose, plain columns, log handed to the kernel", written.port, "bench@read"));
+    ways.push(Way::tcp("pgpurpose, masked column, log handed to the kernel", written.port, "bench@masked"));
+    ways.push(Way::tcp("pgpurpose, consent filter, log handed to the kernel", written.port, "bench@marketing"));
+    ways.push(Way::tcp("pgpurpose, plain columns, log on disk first", always.port, "bench@read"));
     for clients in ["1", "8"] {
-        for way in &mut ways {
-            way.rates.clear();
-        }
-        for _ in 0..rounds {
-            for way in &mut ways {
-                let rate = pgbench(&cluster, way, seconds, clients);
-                way.rates.push(rate);
-            }
-        }
-        let base = median(&ways[1].rates);
-        println!("\n`pgbench -S -M prepared -c {clients} -j 2`, {rounds} rounds of {seconds} s, medians:\n");
-        println!("| way | transactions/s | ratio to direct TCP |\n| --- | ---: | ---: |");
-        for way in &ways {
-            let rate = median(&way.rates);
-            println!("| {} | {rate:.0} | {:.2} |", way.name, rate / base);
-        }
+        let what = format!("`pgbench -S -M prepared -c {clients} -j 2`");
+        side::compare(&cluster, &mut ways, 1, &what, &["-S", "-c", clients]);
     }
 }
