@@ -45,6 +45,7 @@ impl Maker {
     fn new() -> Self {
         let column = |name: &str| ColumnReport {
             name: name.into(),
+            category: Some("contact".into()),
             uses: vec![Use::Output],
             action: "mask",
             mask: Some("email".into()),

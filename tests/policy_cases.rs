@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use pgpurpose::catalog::{CatalogBuilder, RelationName, TypeClass};
 use pgpurpose::policy::{
-    AccessReport, AccessRequest, Action, ColumnAccess, Decision, PolicySet, RelationAccess, RelationObligation, Shape,
-    Use, Verb, decide,
+    AccessReport, AccessRequest, Action, ColumnAccess, ColumnReport, Decision, PolicySet, RelationAccess,
+    RelationObligation, Shape, Use, Verb, decide,
 };
 use serde::Deserialize;
 
@@ -41,6 +41,9 @@ struct Case {
     /// `relation: column=action`, as the report tells it.
     #[serde(default)]
     columns: Vec<String>,
+    /// `relation: column=category`, as the report tells it.
+    #[serde(default)]
+    categories: Vec<String>,
     /// `relation: filter` of each relation that has one.
     #[serde(default)]
     filters: Vec<String>,
@@ -177,7 +180,7 @@ fn every_decision_is_as_its_case_says() {
             count += 1;
             let request = request(case);
             let decision = decide(&set, &request);
-            let report = AccessReport::of(&request, &decision);
+            let report = AccessReport::of(&decision);
             let mut told = Vec::new();
             let verdict = serde_json::to_value(report.verdict).unwrap();
             if verdict != case.verdict.as_str() {
@@ -212,6 +215,19 @@ fn every_decision_is_as_its_case_says() {
             for wanted in &case.columns {
                 if !columns.contains(wanted) {
                     told.push(format!("no column `{wanted}` in {columns:?}"));
+                }
+            }
+            let category = |relation: &str, column: &ColumnReport| {
+                format!("{relation}: {}={}", column.name, column.category.as_deref().unwrap_or("none"))
+            };
+            let categories: Vec<String> = report
+                .relations
+                .iter()
+                .flat_map(|relation| relation.columns.iter().map(|column| category(&relation.name, column)))
+                .collect();
+            for wanted in &case.categories {
+                if !categories.contains(wanted) {
+                    told.push(format!("no category `{wanted}` in {categories:?}"));
                 }
             }
             let filters: Vec<String> = report
@@ -385,14 +401,14 @@ fn a_refusal_has_message_detail_and_hint() {
         )
     );
     assert!(refusal.hint.is_some());
-    let report = serde_json::to_value(AccessReport::of(&request, &decision)).unwrap();
+    let report = serde_json::to_value(AccessReport::of(&decision)).unwrap();
     assert_eq!(
         report,
         serde_json::json!({
             "verdict": "deny",
             "relations": [{"name": "public.customers", "filter": null, "columns": [
-                {"name": "address", "use": ["output"], "action": "deny", "mask": null, "rule": null},
-                {"name": "health_note", "use": ["filter"], "action": "deny", "mask": null, "rule": "support never sees health notes"},
+                {"name": "address", "category": "address", "use": ["output"], "action": "deny", "mask": null, "rule": null},
+                {"name": "health_note", "category": "health", "use": ["filter"], "action": "deny", "mask": null, "rule": "support never sees health notes"},
             ]}],
             "reason": "column `public.customers.address` is not open to role `support_agent` for purpose `support`; column `public.customers.health_note` is not open to role `support_agent` for purpose `support`",
         })

@@ -46,6 +46,7 @@ fn masked_email() -> AccessReport {
             filter: None,
             columns: vec![ColumnReport {
                 name: "email".into(),
+                category: Some("contact".into()),
                 uses: vec![Use::Output],
                 action: "mask",
                 mask: Some("email".into()),
@@ -134,7 +135,7 @@ async fn records_have_the_fields_of_the_contract_in_their_order() {
     );
     assert_eq!(fields(lines[2]), "seq event of status rows sqlstate ms prev hash");
     assert!(lines[1].contains(
-        r#""relations":[{"name":"public.customers","filter":null,"columns":[{"name":"email","use":["output"],"action":"mask","mask":"email","rule":"support sees contact details"}]}],"reason":null,"policy":"sha256:00","prev":""#
+        r#""relations":[{"name":"public.customers","filter":null,"columns":[{"name":"email","category":"contact","use":["output"],"action":"mask","mask":"email","rule":"support sees contact details"}]}],"reason":null,"policy":"sha256:00","prev":""#
     ));
     assert!(
         lines[2].starts_with(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::column::{Sight, Standing, standing};
 use super::filters::Filtering;
-use super::govern::{Governed, Whom, governed};
+use super::govern::{Governed, Whom, governed, listed};
 use super::model::{Basis, Purpose, Role, Table, column_name};
 use super::{
     AccessRequest, Action, Change, ColumnAccess, ColumnObligation, ConsentFilter, Decision, Denial, Permit, PolicySet,
@@ -20,7 +20,7 @@ pub fn decide(policies: &PolicySet, request: &AccessRequest) -> Decision {
     let session = match Session::of(policies, request) {
         Ok(session) => session,
         Err(reason) => {
-            let relations = request.relations.iter().map(RelationReport::refused).collect();
+            let relations = request.relations.iter().map(|access| reported(policies, access, None, &[])).collect();
             return Decision::Denial(Denial { reasons: vec![reason], relations });
         }
     };
@@ -36,7 +36,7 @@ pub fn decide(policies: &PolicySet, request: &AccessRequest) -> Decision {
             Verb::Define => session.definition(request, number, access, &mut found),
             Verb::Select | Verb::Insert | Verb::Update | Verb::Delete => session.relation(request, access, &mut found),
         };
-        reports.push(RelationReport::of(access, obligation.as_ref(), &found));
+        reports.push(reported(policies, access, obligation.as_ref(), &found));
         obligations.extend(obligation);
         for reason in found {
             if !reasons.contains(&reason) {
@@ -46,7 +46,7 @@ pub fn decide(policies: &PolicySet, request: &AccessRequest) -> Decision {
     }
     if reasons.is_empty() && obligations.len() == request.relations.len() {
         let lookup_limit = policies.lookup_limit(session.whom.role, session.whom.purpose);
-        return Decision::Permit(Permit { relations: obligations, lookup_limit });
+        return Decision::Permit(Permit { relations: obligations, lookup_limit, reports });
     }
     if reasons.is_empty() {
         // An obligation was withheld without a word: a fault of this module, and no reason to let it pass.
@@ -54,6 +54,17 @@ pub fn decide(policies: &PolicySet, request: &AccessRequest) -> Decision {
     }
     reasons.sort_by_key(|reason| reason.column.is_none());
     Decision::Denial(Denial { reasons, relations: reports })
+}
+
+/// One occurrence in the words of the log, with the categories that its columns have now.
+fn reported(
+    policies: &PolicySet,
+    access: &RelationAccess,
+    obligation: Option<&RelationObligation>,
+    found: &[Reason],
+) -> RelationReport {
+    let table = listed(policies, access).map(|(_, table)| table);
+    RelationReport::of(access, obligation, found, |column| table?.columns.get(column).cloned())
 }
 
 /// On whose behalf, and why.

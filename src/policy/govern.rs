@@ -15,24 +15,30 @@ pub(super) enum Governed<'a> {
     Refused(Reason),
 }
 
+/// The listing with columns for a relation: its own, or else its nearest governed ancestor's.
+pub(super) fn listed<'a>(policies: &'a PolicySet, access: &RelationAccess) -> Option<(RelationName, &'a Table)> {
+    let listing = |relation: &RelationName| {
+        let table = policies.tables.get(relation).filter(|table| !table.open)?;
+        Some((relation.clone(), table))
+    };
+    listing(&access.relation).or_else(|| match policies.governance(&access.relation) {
+        Governance::Open => None,
+        Governance::Governed | Governance::UnlistedDeny | Governance::UnlistedAllow => {
+            access.ancestors.iter().find_map(listing)
+        }
+    })
+}
+
 /// The listing for a relation. A listed relation is governed by its own listing. One that is not listed is governed by its nearest
 /// governed ancestor, else it is what its nearest listed ancestor is, else what `unlisted_tables` says. One that would
 /// be open and yet brings rows of governed relations along, or may, is refused.
 pub(super) fn governed<'a>(policies: &'a PolicySet, access: &RelationAccess, whom: &Whom<'_>) -> Governed<'a> {
     let name = &access.relation;
-    let listing = |relation: &RelationName| policies.tables.get(relation);
-    if let Some(table) = listing(name).filter(|table| !table.open) {
-        return Governed::By(name.clone(), table);
+    if let Some((listing, table)) = listed(policies, access) {
+        return Governed::By(listing, table);
     }
     let own = policies.governance(name);
     if own != Governance::Open {
-        let above = access
-            .ancestors
-            .iter()
-            .find_map(|ancestor| Some((ancestor, listing(ancestor)?)).filter(|(_, table)| !table.open));
-        if let Some((ancestor, table)) = above {
-            return Governed::By(ancestor.clone(), table);
-        }
         let open_above = access.ancestors.iter().any(|ancestor| policies.governance(ancestor) == Governance::Open);
         if own != Governance::UnlistedAllow && !open_above {
             return Governed::Refused(

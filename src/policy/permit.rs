@@ -32,6 +32,8 @@ pub enum Verdict {
 pub struct Permit {
     pub(super) relations: Vec<RelationObligation>,
     pub(super) lookup_limit: u32,
+    /// What is done to each relation, for the log and `explain`.
+    pub(super) reports: Vec<RelationReport>,
 }
 
 impl Permit {

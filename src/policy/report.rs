@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{
-    AccessRequest, Action, Decision, Reason, RelationAccess, RelationObligation, RowFilter, Use, Verb, Verdict,
-};
+use super::{Action, Decision, Reason, RelationAccess, RelationObligation, RowFilter, Use, Verb, Verdict};
 
 /// The part of an `access` record that the decision fills in. Holds names only, no literal and no value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +34,8 @@ pub struct RelationReport {
 pub struct ColumnReport {
     /// Its name.
     pub name: String,
+    /// The policies' category of it at that time; `None` where they give it none.
+    pub category: Option<String>,
     /// Where the statement names it.
     #[serde(rename = "use")]
     pub uses: Vec<Use>,
@@ -65,19 +65,11 @@ impl AccessReport {
     }
 
     /// What was asked and decided.
-    pub fn of(request: &AccessRequest, decision: &Decision) -> Self {
+    pub fn of(decision: &Decision) -> Self {
         match decision {
-            Decision::Permit(permit) => Self {
-                verdict: permit.verdict(),
-                relations: merged(
-                    request
-                        .relations
-                        .iter()
-                        .zip(permit.relations())
-                        .map(|(access, obligation)| RelationReport::of(access, Some(obligation), &[])),
-                ),
-                reason: None,
-            },
+            Decision::Permit(permit) => {
+                Self { verdict: permit.verdict(), relations: merged(permit.reports.iter().cloned()), reason: None }
+            }
             Decision::Denial(denial) => Self {
                 verdict: Verdict::Deny,
                 relations: merged(denial.relations.iter().cloned()),
@@ -88,13 +80,13 @@ impl AccessReport {
 }
 
 impl RelationReport {
-    /// Of a statement that was refused before its columns were looked at.
-    pub(super) fn refused(access: &RelationAccess) -> Self {
-        Self::of(access, None, &[])
-    }
-
     /// One occurrence. A column without an obligation is denied, and so is every column where there is none at all.
-    pub(super) fn of(access: &RelationAccess, obligation: Option<&RelationObligation>, reasons: &[Reason]) -> Self {
+    pub(super) fn of(
+        access: &RelationAccess,
+        obligation: Option<&RelationObligation>,
+        reasons: &[Reason],
+        category: impl Fn(&str) -> Option<String>,
+    ) -> Self {
         let mut filter = Vec::new();
         if let Some(RelationObligation::Governed { consent, rows, min_group, .. }) = obligation {
             filter.extend(consent.as_ref().map(|consent| format!("consent({})", consent.purposes.join(", "))));
@@ -129,6 +121,7 @@ impl RelationReport {
                 };
                 ColumnReport {
                     name: column.name.clone(),
+                    category: category(&column.name),
                     uses: column.uses.iter().copied().collect(),
                     action,
                     mask,

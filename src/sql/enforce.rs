@@ -115,7 +115,7 @@ pub(super) fn govern(
 pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Result<Governed, Box<Refused>> {
     let request = resolve::request(&resolved, context);
     let decision = decide(context.policies, &request);
-    let report = AccessReport::of(&request, &decision);
+    let report = AccessReport::of(&decision);
     match decision {
         Decision::Denial(denial) => Err(Box::new(Refused { refusal: denial.refusal(), report })),
         Decision::Permit(permit) => {

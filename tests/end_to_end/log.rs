@@ -39,11 +39,14 @@ fn each_statement_has_its_record_and_none_holds_a_literal() {
     assert_eq!(relation["name"], "public.customers");
     let email = relation["columns"].as_array().unwrap().iter().find(|column| column["name"] == "email").unwrap();
     assert_eq!(
-        (&email["action"], &email["mask"], &email["rule"]),
-        (&"mask".into(), &"email".into(), &"support sees contact details".into())
+        (&email["category"], &email["action"], &email["mask"], &email["rule"]),
+        (&"contact".into(), &"mask".into(), &"email".into(), &"support sees contact details".into())
     );
     let denied = &records[1];
     assert!(denied["reason"].as_str().unwrap().contains("health_note"), "{denied}");
+    let columns = denied["relations"][0]["columns"].as_array().unwrap();
+    let note = columns.iter().find(|column| column["name"] == "health_note").unwrap();
+    assert_eq!((&note["action"], &note["category"]), (&"deny".into(), &"health".into()), "{denied}");
     // Each has its outcome, which is written after the client has its answer.
     for record in records.iter().filter(|record| record["verdict"] != "deny") {
         let has_outcome = || {

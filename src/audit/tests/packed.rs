@@ -6,7 +6,7 @@ use crate::audit::read::Follower;
 use crate::policy::{Disclosed, RecordAs};
 
 fn options(directory: &Path) -> LogOptions {
-    LogOptions { keep: true, compress: true, rotate_bytes: 40_000, ..LogOptions::new(directory, Sync::Written) }
+    LogOptions { keep: true, compress: true, rotate_bytes: 43_000, ..LogOptions::new(directory, Sync::Written) }
 }
 
 fn ends_in<'a>(directory: &Path, end: &'a str) -> impl Iterator<Item = PathBuf> + use<'a> {
