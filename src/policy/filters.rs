@@ -62,16 +62,18 @@ impl Filtering<'_> {
         Reason::about(relation, self.whom.not_open(&format!("table `{relation}`")))
     }
 
-    /// The limits of each level. A purpose of proof has none but its own.
+    /// The limits of each level: its own, or, where neither it nor one above it has one, that of every other purpose. A
+    /// purpose of proof has none but its own.
     fn limits(&self) -> Vec<Limit> {
         let own = |purpose: &Purpose| self.table.retain.get(&Some(purpose.name.clone()));
-        let stated = self.lineage.iter().any(|purpose| own(purpose).is_some());
-        let other = self.table.retain.get(&None).filter(|_| !stated);
-        let limits: BTreeSet<&Limit> = self
-            .lineage
-            .iter()
-            .filter_map(|purpose| own(purpose).or_else(|| other.filter(|_| !purpose.proof)))
-            .collect();
+        let mut limits: BTreeSet<&Limit> = BTreeSet::new();
+        let mut stated = false;
+        for purpose in self.lineage.iter().rev() {
+            let limit = own(purpose);
+            stated |= limit.is_some();
+            let other = self.table.retain.get(&None).filter(|_| !stated && !purpose.proof);
+            limits.extend(limit.or(other));
+        }
         limits.into_iter().cloned().collect()
     }
 

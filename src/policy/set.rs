@@ -151,17 +151,18 @@ impl PolicySet {
         chain
     }
 
-    /// Lookups of raw values that a session of the role may make in a minute for the purpose: the least that the role and
-    /// the rules for the purpose or an ancestor of it state.
+    /// Lookups of raw values that a login of the role may make in a minute for the purpose: the least that the role and the
+    /// rules for the purpose or an ancestor of it state, and no more than an ancestor has.
     pub fn lookup_limit(&self, role: &str, purpose: &str) -> u32 {
-        let lineage = self.lineage(purpose);
-        let of_rules = self
-            .rules
-            .iter()
-            .filter(|rule| lineage.iter().any(|level| rule.applies(role, &level.name)))
-            .filter_map(|rule| rule.lookup_limit);
         let of_role = self.roles.get(role).and_then(|role| role.lookup_limit);
-        of_rules.chain(of_role).min().unwrap_or(super::DEFAULT_LOOKUP_LIMIT)
+        let (mut stated, mut limit) = (of_role, None::<u32>);
+        for level in self.lineage(purpose).iter().rev() {
+            let rules = self.rules.iter().filter(|rule| rule.applies(role, &level.name));
+            stated = rules.filter_map(|rule| rule.lookup_limit).chain(stated).min();
+            let level = stated.unwrap_or(super::DEFAULT_LOOKUP_LIMIT);
+            limit = Some(limit.map_or(level, |above| above.min(level)));
+        }
+        limit.unwrap_or(0)
     }
 
     /// The rule of that name: where it stands, and the grounds that it names.
@@ -300,4 +301,21 @@ fn hash(sources: &[(String, String)]) -> String {
     let whole = digest(&SHA256, &parts.concat());
     let hex: String = whole.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_looks_up_no_more_than_its_parent_may() {
+        let policy = "version = 1\n[tables.\"public.t\"]\nsubject = \"a\"\ncolumns = { a = \"k\" }\n\
+            [purposes.p]\nbasis = \"contract\"\n[purposes.\"p.q\"]\n[purposes.other]\nbasis = \"contract\"\n\
+            [roles.r]\nlogins = [\"r\"]\npurposes = [\"p\", \"p.q\", \"other\"]\n\
+            [[rules]]\nname = \"x\"\nroles = [\"r\"]\npurposes = [\"p.q\", \"other\"]\nread = [\"k\"]\nlookup_limit = 500\n";
+        let policies = PolicySet::from_sources(&[("test.toml".into(), policy.into())]).unwrap();
+        let limit = |purpose| policies.lookup_limit("r", purpose);
+        assert_eq!((limit("p"), limit("p.q"), limit("other")), (60, 60, 500));
+    }
 }
