@@ -1,7 +1,6 @@
 //! Writes: what the policy allows changes the same rows as on the copy, what it does not changes nothing.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use pgpurpose::cli::cluster::Cluster;
 use rand::Rng;
@@ -11,7 +10,7 @@ use super::answer::{Answer, difference, simple};
 use super::generate::{Generator, Ty};
 use super::support::direct;
 use super::support::proxy::Proxy;
-use super::{Purpose, Sides, reason, sides};
+use super::{Purpose, Share, Sides, reason, sides};
 
 /// A table that both purposes may change, with the columns that they see as they are.
 struct Target {
@@ -76,16 +75,16 @@ pub fn run(
     cluster: &Cluster,
     proxy: &Proxy,
     purpose: &Purpose,
-    budget: Duration,
+    share: Share,
     start: u64,
 ) -> Vec<String> {
     let before = direct(cluster, "shop", CHECKSUM);
     let mut counts = Counts::default();
     runtime.block_on(async {
         let sides = sides(cluster, proxy, purpose).await;
-        let ends = Instant::now() + budget;
-        let mut seed = start * 1_000_000;
-        while Instant::now() < ends && counts.wrong.len() < 8 {
+        let first = start * 1_000_000;
+        let mut seed = first;
+        while share.lasts(usize::try_from(seed - first).unwrap()) && counts.wrong.len() < 8 {
             if seed.is_multiple_of(4) {
                 forbidden(&sides, seed, purpose, &mut counts).await;
             } else {

@@ -68,6 +68,10 @@ pub(in crate::sql) struct Carrier {
     pub(in crate::sql) partly: bool,
     /// What it is made of.
     pub(in crate::sql) leaves: Vec<Leaf>,
+    /// Every occurrence whose rows it has.
+    pub(super) within: BTreeSet<OccurrenceId>,
+    /// Those that may be missing from them, or of which a LIMIT kept some.
+    pub(super) doubtful: BTreeSet<OccurrenceId>,
 }
 
 /// A SELECT, VALUES or RETURNING.
@@ -148,9 +152,10 @@ impl Resolver<'_> {
             if occurrence.filter_shape.is_none() {
                 occurrence.filter_shape.clone_from(&shape);
             }
-            occurrence.windowed |= windowed;
+            occurrence.beyond |= windowed;
         }
-        if let Some(mark) = self.end_leaf(leaf, plain) {
+        let cut = matches!(&select.distinct, Some(Distinct::On(_)));
+        if let Some(mark) = self.end_leaf(leaf, plain, cut) {
             select.projection.push(SelectItem::UnnamedExpr(mark));
         }
     }
@@ -158,9 +163,9 @@ impl Resolver<'_> {
     /// RETURNING is resolved.
     pub(super) fn end_returning(&mut self, returning: Option<&mut Vec<SelectItem>>, leaf: Option<LeafOf>) {
         match returning {
-            None => drop(self.end_leaf(None, false)),
+            None => drop(self.end_leaf(None, false, false)),
             Some(returning) => {
-                if let Some(mark) = self.end_leaf(leaf, true) {
+                if let Some(mark) = self.end_leaf(leaf, true, false) {
                     returning.push(SelectItem::UnnamedExpr(mark));
                 }
             }
@@ -173,7 +178,7 @@ impl Resolver<'_> {
         Some(self.add_leaf(carrier, Leaf { rows: false, sources: Vec::new() }))
     }
 
-    fn end_leaf(&mut self, leaf: Option<LeafOf>, plain: bool) -> Option<Expr> {
+    fn end_leaf(&mut self, leaf: Option<LeafOf>, plain: bool, cut: bool) -> Option<Expr> {
         let scope = self.scopes.last()?;
         let rows = plain && !scope.aggregated && leaf.is_some_and(|(_, rows)| rows);
         let lost: Vec<CarrierId> = scope.sources.iter().filter_map(|source| source.carrier).collect();
@@ -198,6 +203,8 @@ impl Resolver<'_> {
             }
         }
         let (carrier, _) = leaf?;
+        let shown = self.scopes.last().map(|scope| scope.sources.clone()).unwrap_or_default();
+        self.leave_level(carrier, &shown, cut);
         Some(self.add_leaf(carrier, Leaf { rows, sources }))
     }
 

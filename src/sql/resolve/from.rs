@@ -1,21 +1,18 @@
 //! FROM: relations, joins, derived tables, functions.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
-    TableSampleKind, TableWithJoins,
-};
+use sqlparser::ast::{Expr, Ident, ObjectName, TableAlias, TableFactor, TableSampleKind, TableWithJoins};
 
 use super::carry::Carrying;
+use super::join::all_columns;
 use super::names::{MARK, name_of, parts_of, quoted_name};
 use super::query::{aliased, computed};
 use super::scope::{Columns, Source, VisibleColumn};
 use super::{Fail, Occurrence, OccurrenceId, Resolver, no_relation, unsupported};
 use crate::catalog::{Relation, RelationName};
 use crate::policy::{Use, Verb};
-use crate::sql::{definitions, marker, system};
+use crate::sql::{marker, system};
 
 impl Resolver<'_> {
     /// Resolves a FROM list into the innermost scope.
@@ -27,113 +24,10 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    fn show(&mut self, sources: Vec<Source>) {
+    pub(super) fn show(&mut self, sources: Vec<Source>) {
         if let Some(scope) = self.scopes.last_mut() {
             scope.sources.extend(sources);
         }
-    }
-
-    /// One FROM item with its joins. What it makes visible is in the scope only while its conditions are resolved.
-    fn joined(&mut self, item: &mut TableWithJoins) -> Result<Vec<Source>, Fail> {
-        let mut sources = self.factor(&mut item.relation)?;
-        for join in &mut item.joins {
-            let Join { relation, global, join_operator } = join;
-            if *global {
-                return Err(unsupported("GLOBAL JOIN"));
-            }
-            // LATERAL items and functions on the right see the left side.
-            let depth = self.depth();
-            self.show(sources.clone());
-            let right = self.factor(relation);
-            self.hide(depth);
-            let right = right?;
-            let constraint = constraint(join_operator)?;
-            let mut merged_alias = None;
-            let both: Vec<Source> = sources.iter().chain(&right).cloned().collect();
-            match constraint {
-                JoinConstraint::None => {}
-                JoinConstraint::On(condition) => {
-                    self.show(both.clone());
-                    self.judge_predicate(condition);
-                    let resolved = self.expr(condition, Use::Join);
-                    self.hide(depth);
-                    resolved?;
-                }
-                JoinConstraint::Using(columns) => {
-                    for column in columns.iter() {
-                        if let Some(alias) = marker::using_alias(column) {
-                            merged_alias = Some(name_of(alias));
-                            continue;
-                        }
-                        match parts_of(column)?.as_slice() {
-                            [name] => self.merge_column(name, &sources, &right)?,
-                            _ => return Err(unsupported("a dotted name in USING")),
-                        }
-                    }
-                }
-                JoinConstraint::Natural => {
-                    for source in &both {
-                        // Its hidden columns would be joined by as well.
-                        self.expose_row(&None, None, source.carrier);
-                    }
-                    for name in common_columns(&sources, &right)? {
-                        self.merge_column(&name, &sources, &right)?;
-                    }
-                }
-            }
-            sources = both;
-            if let Some(name) = merged_alias {
-                // JOIN .. USING (..) AS name: the merged columns once more, under that name only.
-                let merged = self.scopes.last().map(|scope| scope.merged.clone()).unwrap_or_default();
-                let columns = all_columns(&sources, &merged)
-                    .map(|columns| columns.into_iter().filter(|column| merged.contains(&column.name)).collect());
-                sources.push(Source {
-                    name: Some(name),
-                    schema: None,
-                    columns,
-                    occurrence: None,
-                    unqualified: false,
-                    carrier: None,
-                });
-            }
-        }
-        Ok(sources)
-    }
-
-    fn depth(&self) -> usize {
-        self.scopes.last().map_or(0, |scope| scope.sources.len())
-    }
-
-    fn hide(&mut self, depth: usize) {
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.sources.truncate(depth);
-        }
-    }
-
-    /// Makes one column of the two sides' columns of that name, and notes that both are compared.
-    fn merge_column(&mut self, name: &str, left: &[Source], right: &[Source]) -> Result<(), Fail> {
-        let origins: Vec<_> = left
-            .iter()
-            .chain(right)
-            .filter_map(|source| source.column(name))
-            .flat_map(|column| column.origins.clone())
-            .collect();
-        let known =
-            |sources: &[Source]| sources.iter().any(|source| source.columns.is_none() || source.column(name).is_some());
-        if !known(left) || !known(right) {
-            return Err(super::Refusal::new(
-                super::Stage::Resolve,
-                super::SqlState::UNDEFINED_COLUMN,
-                format!("column `{name}` specified in USING clause does not exist on both sides"),
-            ));
-        }
-        self.judge_merge(&origins)?;
-        self.mark(&origins, Use::Join);
-        self.merged.insert(name.to_owned());
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.merged.insert(name.to_owned());
-        }
-        Ok(())
     }
 
     /// Resolves one FROM item without its joins; what it shows is given, and not in the scope yet.
@@ -190,7 +84,8 @@ impl Resolver<'_> {
                     columns?
                 };
                 let carrier = self.made.take();
-                Ok(vec![Source { carrier, ..source_of(alias.as_ref(), None, computed(columns), None)? }])
+                let doubtful = self.doubtful(carrier);
+                Ok(vec![Source { carrier, doubtful, ..source_of(alias.as_ref(), None, computed(columns), None)? }])
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 let sources = self.joined(table_with_joins)?;
@@ -264,7 +159,8 @@ impl Resolver<'_> {
             }
             let (columns, carrier) = (columns.clone(), *carrier);
             self.meant.add_relation(None, table.clone());
-            let mut source = Source { carrier, ..source_of(alias.as_ref(), None, columns, None)? };
+            let doubtful = self.doubtful(carrier);
+            let mut source = Source { carrier, doubtful, ..source_of(alias.as_ref(), None, columns, None)? };
             source.name.get_or_insert(table);
             return Ok(source);
         }
@@ -294,7 +190,7 @@ impl Resolver<'_> {
         let columns = (!called.columns.is_empty()).then(|| columns_of(&called, id));
         let columns = aliased(columns, &column_aliases);
         let schema = alias.is_none().then(|| called.name.schema.clone());
-        Ok(Source { name: Some(shown), schema, columns, occurrence: Some(id), unqualified: true, carrier: None })
+        Ok(Source::relation(shown, schema, columns, id))
     }
 
     fn system_item(
@@ -380,7 +276,7 @@ impl Resolver<'_> {
             sample: None,
             lookups: Vec::new(),
             whole: false,
-            windowed: false,
+            beyond: false,
             filter_shape: None,
         });
         id
@@ -396,80 +292,6 @@ impl Resolver<'_> {
             .filter(|word| !word.is_empty())
             .all(|word| words.contains(&word.to_ascii_uppercase().as_str()));
         if plain && known { Ok(text) } else { Err(unsupported("TABLESAMPLE with this method or these arguments")) }
-    }
-
-    fn function_item(
-        &mut self,
-        name: &mut ObjectName,
-        args: &mut [FunctionArg],
-        with_ordinality: bool,
-        alias: Option<&TableAlias>,
-    ) -> Result<Source, Fail> {
-        // A function in FROM sees the items before it, and may run before a row filter does.
-        let constant = |arg: &FunctionArg| match arg {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => is_constant(expr),
-            _ => false,
-        };
-        if !args.iter().all(constant) {
-            self.expose_all();
-        }
-        if marker::is_rows_from(name) {
-            return self.rows_from(args, alias);
-        }
-        let several_arrays = args.len() > 1 && parts_of(name)? == ["unnest"];
-        let parts = if several_arrays {
-            // PostgreSQL itself makes one call of each array, by this very name without a schema.
-            self.saw_function(&["unnest".to_owned()]);
-            vec!["unnest".to_owned()]
-        } else {
-            self.function_name(name, args)?
-        };
-        for arg in args.iter_mut() {
-            self.function_argument(arg, Use::Output)?;
-        }
-        let called = parts.last().cloned().unwrap_or_default();
-        if parts.first().is_some_and(|schema| schema == "pg_catalog") && definitions::defines(&called) {
-            return Err(unsupported(&format!("`{called}` in FROM")));
-        }
-        let mut columns = if several_arrays {
-            Some(args.iter().map(|_| VisibleColumn::computed("unnest")).collect())
-        } else {
-            self.function_columns(&parts)
-        };
-        if let (Some(alias), Some([column])) = (alias, columns.as_deref_mut()) {
-            // One scalar column takes the alias as its name.
-            if column.name == called && !marker::is_no_alias(&alias.name) {
-                column.name = name_of(&alias.name);
-            }
-        }
-        if with_ordinality && let Some(columns) = &mut columns {
-            columns.push(VisibleColumn::computed("ordinality"));
-        }
-        if let Some(alias) = alias
-            && alias.columns.iter().any(|column| column.data_type.is_some())
-        {
-            columns = Some(alias.columns.iter().map(|column| VisibleColumn::computed(name_of(&column.name))).collect());
-        }
-        for column in alias.iter().flat_map(|alias| &alias.columns) {
-            column.data_type.as_ref().map_or(Ok(()), |data_type| self.data_type(data_type))?;
-        }
-        let mut source = source_of(alias, None, columns, None)?;
-        source.name.get_or_insert(called);
-        Ok(source)
-    }
-}
-
-impl Resolver<'_> {
-    /// ROWS FROM (f(), g()): the columns of each call, side by side.
-    fn rows_from(&mut self, calls: &mut [FunctionArg], alias: Option<&TableAlias>) -> Result<Source, Fail> {
-        self.expose_all();
-        for call in calls {
-            let FunctionArg::Unnamed(FunctionArgExpr::Expr(call)) = call else {
-                return Err(unsupported("this form of ROWS FROM"));
-            };
-            self.expr(call, Use::Output)?;
-        }
-        source_of(alias, None, None, None)
     }
 }
 
@@ -499,14 +321,14 @@ pub(super) fn columns_of(relation: &Relation, id: OccurrenceId) -> Vec<VisibleCo
         .collect()
 }
 
-fn source_of(
+pub(super) fn source_of(
     alias: Option<&TableAlias>,
     schema: Option<String>,
     columns: Columns,
     occurrence: Option<OccurrenceId>,
 ) -> Result<Source, Fail> {
     let Some(alias) = alias else {
-        return Ok(Source { name: None, schema, columns, occurrence, unqualified: true, carrier: None });
+        return Ok(Source { name: None, schema, columns, occurrence, ..Source::nameless() });
     };
     let called = (!marker::is_no_alias(&alias.name)).then(|| name_of(&alias.name));
     if alias.at.is_some() {
@@ -514,62 +336,7 @@ fn source_of(
     }
     let names: Vec<String> = alias.columns.iter().map(|column| name_of(&column.name)).collect();
     let columns = aliased(columns, &names);
-    Ok(Source { name: called, schema: None, columns, occurrence, unqualified: true, carrier: None })
-}
-
-fn constraint(operator: &mut JoinOperator) -> Result<&mut JoinConstraint, Fail> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint)
-        | JoinOperator::CrossJoin(constraint) => Ok(constraint),
-        JoinOperator::Semi(_)
-        | JoinOperator::LeftSemi(_)
-        | JoinOperator::RightSemi(_)
-        | JoinOperator::Anti(_)
-        | JoinOperator::LeftAnti(_)
-        | JoinOperator::RightAnti(_)
-        | JoinOperator::CrossApply
-        | JoinOperator::OuterApply
-        | JoinOperator::AsOf { .. }
-        | JoinOperator::StraightJoin(_)
-        | JoinOperator::ArrayJoin
-        | JoinOperator::LeftArrayJoin
-        | JoinOperator::InnerArrayJoin => Err(unsupported("a join of another database")),
-    }
-}
-
-/// The columns that NATURAL joins by. Both sides must be known, for a column more or less would be another join.
-fn common_columns(left: &[Source], right: &[Source]) -> Result<Vec<String>, Fail> {
-    let names = |sources: &[Source]| -> Option<BTreeSet<String>> {
-        let mut names = BTreeSet::new();
-        for source in sources {
-            names.extend(source.columns.as_ref()?.iter().map(|column| column.name.clone()));
-        }
-        Some(names)
-    };
-    match (names(left), names(right)) {
-        (Some(left), Some(right)) => Ok(left.intersection(&right).cloned().collect()),
-        _ => Err(unsupported("NATURAL JOIN with a FROM item whose columns are not known")),
-    }
-}
-
-/// The columns of a join that has an alias of its own: it hides the names inside.
-fn all_columns(sources: &[Source], merged: &BTreeSet<String>) -> Columns {
-    let mut columns: Vec<VisibleColumn> = Vec::new();
-    for source in sources {
-        for column in source.columns.as_ref()? {
-            match columns.iter_mut().find(|have| have.name == column.name && merged.contains(&column.name)) {
-                Some(have) => have.origins.extend(column.origins.clone()),
-                None => columns.push(column.clone()),
-            }
-        }
-    }
-    Some(columns)
+    Ok(Source { name: called, columns, occurrence, ..Source::nameless() })
 }
 
 /// Whether an expression is free of FROM items: a constant or parameter, maybe cast.

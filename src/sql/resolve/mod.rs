@@ -5,6 +5,7 @@
 //! is held to the reviewed list and written with its schema. What the walk saw is compared with what PostgreSQL's own
 //! tree holds, so a place that the walk forgets is a refusal and not a hole.
 
+mod absence;
 mod carry;
 mod copy;
 mod define;
@@ -13,6 +14,7 @@ mod from;
 mod function;
 mod group;
 mod implied;
+mod join;
 mod kinds;
 mod merge;
 mod names;
@@ -21,7 +23,9 @@ mod query;
 mod returning;
 mod safety;
 mod scope;
+mod table_function;
 mod window;
+mod with;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -82,8 +86,8 @@ pub(super) struct Occurrence {
     pub(super) sample: Option<String>,
     /// Its whole row is used otherwise than by a star whose columns can be named: a column more would be seen.
     pub(super) whole: bool,
-    /// A window function stands on its level.
-    pub(super) windowed: bool,
+    /// It is seen beyond its own rows: a window function stands on its level, or rows are kept out by it.
+    pub(super) beyond: bool,
     /// The condition of its level, without literals.
     pub(super) filter_shape: Option<String>,
     /// Conditions `column = constant` that may be tested below the mask: column, and the condition's number.

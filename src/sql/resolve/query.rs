@@ -1,12 +1,13 @@
 //! Queries: WITH, set operations, SELECT, ORDER BY.
 
 use sqlparser::ast::{
-    Cte, Distinct, Expr, Ident, LimitClause, LockClause, ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind,
+    Distinct, Expr, Ident, LimitClause, LockClause, ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind,
     OrderBySort, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator,
     SetQuantifier, Values, WildcardAdditionalOptions,
 };
 
-use super::carry::{CarrierId, Carrying};
+use super::absence::is_cut;
+use super::carry::CarrierId;
 use super::names::{name_of, parts_of, quoted_name};
 use super::output::{output_name, output_names};
 use super::scope::{Columns, Meaning, Scope, UNSURE, VisibleColumn};
@@ -17,6 +18,7 @@ use crate::sql::{builtins, marker};
 impl Resolver<'_> {
     /// Resolves a query and gives the names of its columns.
     pub(super) fn query(&mut self, query: &mut Query) -> Result<Columns, Fail> {
+        let cut = is_cut(query);
         let Query {
             with,
             body,
@@ -37,23 +39,21 @@ impl Resolver<'_> {
         let outer_ctes = self.ctes.len();
         let first = self.occurrences.len();
         if let Some(with) = with {
-            if with.recursive {
-                refuse_forward_references(&with.cte_tables)?;
-            }
-            for cte in &mut with.cte_tables {
-                self.cte(cte, with.recursive)?;
-            }
+            self.with(with)?;
         }
         self.leaf = leaf;
         let columns = match body.as_mut() {
             // ORDER BY of a plain SELECT sees its FROM items.
-            SetExpr::Select(select) => self.select(select, order_by.as_mut())?,
+            SetExpr::Select(select) => self.select(select, order_by.as_mut(), cut)?,
             other => {
                 let columns = self.set_expr(other)?;
                 self.order_by_output(order_by.as_mut())?;
                 columns
             }
         };
+        if let Some((carrier, _)) = leaf.filter(|_| cut) {
+            self.cut_query(carrier, !matches!(body.as_ref(), SetExpr::Select(_)));
+        }
         self.limits(limit_clause.as_mut())?;
         if let Some(fetch) = fetch {
             if fetch.percent {
@@ -72,62 +72,9 @@ impl Resolver<'_> {
         Ok(columns)
     }
 
-    fn cte(&mut self, cte: &mut Cte, recursive: bool) -> Result<(), Fail> {
-        if cte.from.is_some() || cte.alias.at.is_some() {
-            return Err(unsupported("a clause of another database"));
-        }
-        let name = name_of(&cte.alias.name);
-        let aliases: Vec<String> = cte.alias.columns.iter().map(|column| name_of(&column.name)).collect();
-        // A WITH query sees no FROM item of the level that it stands in, but those of the levels around it.
-        let columns = if recursive && mentions(&cte.query, &name) {
-            let start = self.recursive_columns(&cte.query, &aliases);
-            self.ctes.push((name.clone(), start, None));
-            let columns = self.query(&mut cte.query)?;
-            self.ctes.pop();
-            columns
-        } else {
-            self.carrying = Carrying::New;
-            self.query(&mut cte.query)?
-        };
-        let carrier = self.made.take();
-        self.ctes.push((name, aliased(computed(columns), &aliases), carrier));
-        Ok(())
-    }
-
-    /// Columns of a recursive query before it is walked: the alias list, else the names of its first SELECT.
-    fn recursive_columns(&mut self, query: &Query, aliases: &[String]) -> Columns {
-        let mut body = query.body.as_ref();
-        while let SetExpr::SetOperation { left, .. } = body {
-            body = left;
-        }
-        let names = match body {
-            SetExpr::Select(select) => select
-                .projection
-                .iter()
-                .map(|item| match item {
-                    SelectItem::UnnamedExpr(expr) => Some(output_name(expr)),
-                    SelectItem::ExprWithAlias { alias, .. } => Some(name_of(alias)),
-                    SelectItem::ExprWithAliases { .. }
-                    | SelectItem::QualifiedWildcard(..)
-                    | SelectItem::Wildcard(..) => None,
-                })
-                .collect::<Option<Vec<_>>>()
-                .map(|names| names.into_iter().map(VisibleColumn::computed).collect()),
-            SetExpr::Values(values) => Some(values_columns(values)),
-            SetExpr::Query(_)
-            | SetExpr::SetOperation { .. }
-            | SetExpr::Insert(_)
-            | SetExpr::Update(_)
-            | SetExpr::Delete(_)
-            | SetExpr::Merge(_)
-            | SetExpr::Table(_) => None,
-        };
-        aliased(names, aliases)
-    }
-
     fn set_expr(&mut self, body: &mut SetExpr) -> Result<Columns, Fail> {
         match body {
-            SetExpr::Select(select) => self.select(select, None),
+            SetExpr::Select(select) => self.select(select, None, false),
             SetExpr::Query(query) => {
                 self.carrying = self.leaf.take().into();
                 self.query(query)
@@ -174,13 +121,14 @@ impl Resolver<'_> {
         Ok(Some(columns))
     }
 
-    fn select(&mut self, select: &mut Select, order_by: Option<&mut OrderBy>) -> Result<Columns, Fail> {
+    /// `cut`: only some of the rows are kept, by the order.
+    fn select(&mut self, select: &mut Select, order_by: Option<&mut OrderBy>, cut: bool) -> Result<Columns, Fail> {
         refuse_foreign_clauses(select)?;
         let before = self.occurrences.len();
         let leaf = self.leaf.take();
         let shape = self.filter_shape(select.selection.as_ref());
         self.scopes.push(Scope { leaf: leaf.is_some(), ..Scope::default() });
-        let columns = self.select_in_scope(select, order_by, before);
+        let columns = self.select_in_scope(select, order_by, cut, before);
         self.end_select(select, leaf, shape, before);
         self.scopes.pop();
         columns
@@ -190,6 +138,7 @@ impl Resolver<'_> {
         &mut self,
         select: &mut Select,
         order_by: Option<&mut OrderBy>,
+        cut: bool,
         before: usize,
     ) -> Result<Columns, Fail> {
         self.from(&mut select.from)?;
@@ -202,9 +151,11 @@ impl Resolver<'_> {
         }
         if let Some(selection) = &mut select.selection {
             self.judge_predicate(selection);
+            self.test_level(selection);
             self.lookups(selection, &select.from, before);
             self.expr(selection, Use::Filter)?;
         }
+        self.cut_level(select, order_by.as_deref(), cut);
         let outputs = output_names(&select.projection);
         self.group_by(&mut select.group_by, &outputs)?;
         if let Some(having) = &mut select.having {
@@ -484,7 +435,7 @@ pub(super) fn aliased(columns: Columns, aliases: &[String]) -> Columns {
     Some(columns)
 }
 
-fn values_columns(values: &Values) -> Vec<VisibleColumn> {
+pub(super) fn values_columns(values: &Values) -> Vec<VisibleColumn> {
     let width = values.rows.first().map_or(0, |row| row.content.len());
     (1..=width).map(|number| VisibleColumn::computed(format!("column{number}"))).collect()
 }
@@ -509,33 +460,6 @@ fn plain_star(options: &WildcardAdditionalOptions) -> Result<(), Fail> {
         return Err(unsupported("a star with options"));
     }
     Ok(())
-}
-
-/// With RECURSIVE a WITH query may name a later one, which PostgreSQL then sorts; read in order, the name would mean
-/// something else.
-fn refuse_forward_references(ctes: &[Cte]) -> Result<(), Fail> {
-    for (at, cte) in ctes.iter().enumerate() {
-        let later = ctes.iter().skip(at + 1).any(|later| mentions(&cte.query, &name_of(&later.alias.name)));
-        if later {
-            return Err(unsupported("a WITH query that names a later one"));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a query mentions a name as a table: only then does RECURSIVE matter for it.
-fn mentions(query: &Query, name: &str) -> bool {
-    use sqlparser::ast::{Visit, Visitor};
-    struct Finder<'n>(&'n str);
-    impl Visitor for Finder<'_> {
-        type Break = ();
-        fn pre_visit_relation(&mut self, relation: &sqlparser::ast::ObjectName) -> std::ops::ControlFlow<()> {
-            let found =
-                matches!(relation.0.as_slice(), [part] if part.as_ident().is_some_and(|i| name_of(i) == self.0));
-            if found { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
-        }
-    }
-    query.visit(&mut Finder(name)).is_break()
 }
 
 fn refuse_foreign_clauses(select: &Select) -> Result<(), Fail> {

@@ -52,9 +52,32 @@ pub(super) struct Source {
     pub(super) unqualified: bool,
     /// The query whose rows it has, where they may carry subjects.
     pub(super) carrier: Option<CarrierId>,
+    /// An outer join may put NULL in its place.
+    pub(super) missing: bool,
+    /// Occurrences within it that may be missing from its rows, or whose rows were cut by a LIMIT.
+    pub(super) doubtful: BTreeSet<OccurrenceId>,
 }
 
 impl Source {
+    /// A relation under the name that the statement has for it.
+    pub(super) fn relation(name: String, schema: Option<String>, columns: Columns, id: OccurrenceId) -> Self {
+        Self { name: Some(name), schema, columns, occurrence: Some(id), ..Self::nameless() }
+    }
+
+    /// A FROM item of which nothing is known.
+    pub(super) fn nameless() -> Self {
+        Self {
+            name: None,
+            schema: None,
+            columns: None,
+            occurrence: None,
+            unqualified: true,
+            carrier: None,
+            missing: false,
+            doubtful: BTreeSet::new(),
+        }
+    }
+
     pub(super) fn column(&self, name: &str) -> Option<&VisibleColumn> {
         self.columns.as_ref()?.iter().find(|column| column.name == name)
     }

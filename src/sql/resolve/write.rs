@@ -1,5 +1,6 @@
 //! INSERT, UPDATE, DELETE: their targets cannot be derived tables, so what is read from them must be open as it is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sqlparser::ast::{
@@ -196,6 +197,8 @@ impl Resolver<'_> {
             occurrence: None,
             unqualified: false,
             carrier: None,
+            missing: false,
+            doubtful: BTreeSet::new(),
         }
     }
 
@@ -291,6 +294,7 @@ impl Resolver<'_> {
     fn condition(&mut self, selection: Option<&mut Expr>) -> Result<(), Fail> {
         let Some(selection) = selection else { return Ok(()) };
         self.judge_predicate(selection);
+        self.test_level(selection);
         self.expr(selection, Use::Filter)
     }
 
@@ -405,7 +409,7 @@ impl Resolver<'_> {
         let shown = alias.unwrap_or_else(|| relation.name.name.clone());
         let id = self.occurs(&relation, &shown, verb);
         let columns = Some(columns_of(&relation, id));
-        Ok((id, Source { name: Some(shown), schema, columns, occurrence: Some(id), unqualified: true, carrier: None }))
+        Ok((id, Source::relation(shown, schema, columns, id)))
     }
 }
 

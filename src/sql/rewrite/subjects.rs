@@ -161,7 +161,7 @@ impl Parts<'_> {
         }
         for (id, (occurrence, obligation)) in self.occurrences.iter().zip(self.obligations).enumerate() {
             let added = occurrence.verb == Verb::Insert && !occurrence.reads();
-            if added || (carried.contains(&id) && !partly.contains(&id) && !occurrence.windowed) {
+            if added || (carried.contains(&id) && !partly.contains(&id) && !occurrence.beyond) {
                 continue;
             }
             if let Some(disclosed) = Disclosed::of(obligation, occurrence.filter_shape.clone()) {

@@ -1,0 +1,174 @@
+//! Joins in FROM: what each side shows to the conditions, and the columns that USING and NATURAL make one.
+
+use std::collections::BTreeSet;
+
+use sqlparser::ast::{Join, JoinConstraint, JoinOperator, TableWithJoins};
+
+use super::names::{name_of, parts_of};
+use super::scope::{Columns, Source, VisibleColumn};
+use super::{Fail, Resolver, unsupported};
+use crate::policy::Use;
+use crate::sql::marker;
+
+impl Resolver<'_> {
+    /// One FROM item with its joins. What it makes visible is in the scope only while its conditions are resolved.
+    pub(super) fn joined(&mut self, item: &mut TableWithJoins) -> Result<Vec<Source>, Fail> {
+        let mut sources = self.factor(&mut item.relation)?;
+        for join in &mut item.joins {
+            let Join { relation, global, join_operator } = join;
+            if *global {
+                return Err(unsupported("GLOBAL JOIN"));
+            }
+            // LATERAL items and functions on the right see the left side.
+            let depth = self.depth();
+            self.show(sources.clone());
+            let right = self.factor(relation);
+            self.hide(depth);
+            let mut right = right?;
+            self.join_sides(join_operator, &mut sources, &mut right);
+            let constraint = constraint(join_operator)?;
+            let mut merged_alias = None;
+            let both: Vec<Source> = sources.iter().chain(&right).cloned().collect();
+            match constraint {
+                JoinConstraint::None => {}
+                JoinConstraint::On(condition) => {
+                    self.show(both.clone());
+                    self.judge_predicate(condition);
+                    let resolved = self.expr(condition, Use::Join);
+                    self.hide(depth);
+                    resolved?;
+                }
+                JoinConstraint::Using(columns) => {
+                    for column in columns.iter() {
+                        if let Some(alias) = marker::using_alias(column) {
+                            merged_alias = Some(name_of(alias));
+                            continue;
+                        }
+                        match parts_of(column)?.as_slice() {
+                            [name] => self.merge_column(name, &sources, &right)?,
+                            _ => return Err(unsupported("a dotted name in USING")),
+                        }
+                    }
+                }
+                JoinConstraint::Natural => {
+                    for source in &both {
+                        // Its hidden columns would be joined by as well.
+                        self.expose_row(&None, None, source.carrier);
+                    }
+                    for name in common_columns(&sources, &right)? {
+                        self.merge_column(&name, &sources, &right)?;
+                    }
+                }
+            }
+            sources = both;
+            if let Some(name) = merged_alias {
+                // JOIN .. USING (..) AS name: the merged columns once more, under that name only.
+                let merged = self.scopes.last().map(|scope| scope.merged.clone()).unwrap_or_default();
+                let columns = all_columns(&sources, &merged)
+                    .map(|columns| columns.into_iter().filter(|column| merged.contains(&column.name)).collect());
+                sources.push(Source {
+                    name: Some(name),
+                    schema: None,
+                    columns,
+                    occurrence: None,
+                    unqualified: false,
+                    carrier: None,
+                    missing: false,
+                    doubtful: BTreeSet::new(),
+                });
+            }
+        }
+        Ok(sources)
+    }
+
+    fn depth(&self) -> usize {
+        self.scopes.last().map_or(0, |scope| scope.sources.len())
+    }
+
+    fn hide(&mut self, depth: usize) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.sources.truncate(depth);
+        }
+    }
+
+    /// Makes one column of the two sides' columns of that name, and notes that both are compared.
+    fn merge_column(&mut self, name: &str, left: &[Source], right: &[Source]) -> Result<(), Fail> {
+        let origins: Vec<_> = left
+            .iter()
+            .chain(right)
+            .filter_map(|source| source.column(name))
+            .flat_map(|column| column.origins.clone())
+            .collect();
+        let known =
+            |sources: &[Source]| sources.iter().any(|source| source.columns.is_none() || source.column(name).is_some());
+        if !known(left) || !known(right) {
+            return Err(super::Refusal::new(
+                super::Stage::Resolve,
+                super::SqlState::UNDEFINED_COLUMN,
+                format!("column `{name}` specified in USING clause does not exist on both sides"),
+            ));
+        }
+        self.judge_merge(&origins)?;
+        self.mark(&origins, Use::Join);
+        self.merged.insert(name.to_owned());
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.merged.insert(name.to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn constraint(operator: &mut JoinOperator) -> Result<&mut JoinConstraint, Fail> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint)
+        | JoinOperator::CrossJoin(constraint) => Ok(constraint),
+        JoinOperator::Semi(_)
+        | JoinOperator::LeftSemi(_)
+        | JoinOperator::RightSemi(_)
+        | JoinOperator::Anti(_)
+        | JoinOperator::LeftAnti(_)
+        | JoinOperator::RightAnti(_)
+        | JoinOperator::CrossApply
+        | JoinOperator::OuterApply
+        | JoinOperator::AsOf { .. }
+        | JoinOperator::StraightJoin(_)
+        | JoinOperator::ArrayJoin
+        | JoinOperator::LeftArrayJoin
+        | JoinOperator::InnerArrayJoin => Err(unsupported("a join of another database")),
+    }
+}
+
+/// The columns that NATURAL joins by. Both sides must be known, for a column more or less would be another join.
+fn common_columns(left: &[Source], right: &[Source]) -> Result<Vec<String>, Fail> {
+    let names = |sources: &[Source]| -> Option<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        for source in sources {
+            names.extend(source.columns.as_ref()?.iter().map(|column| column.name.clone()));
+        }
+        Some(names)
+    };
+    match (names(left), names(right)) {
+        (Some(left), Some(right)) => Ok(left.intersection(&right).cloned().collect()),
+        _ => Err(unsupported("NATURAL JOIN with a FROM item whose columns are not known")),
+    }
+}
+
+/// The columns of a join that has an alias of its own: it hides the names inside.
+pub(super) fn all_columns(sources: &[Source], merged: &BTreeSet<String>) -> Columns {
+    let mut columns: Vec<VisibleColumn> = Vec::new();
+    for source in sources {
+        for column in source.columns.as_ref()? {
+            match columns.iter_mut().find(|have| have.name == column.name && merged.contains(&column.name)) {
+                Some(have) => have.origins.extend(column.origins.clone()),
+                None => columns.push(column.clone()),
+            }
+        }
+    }
+    Some(columns)
+}

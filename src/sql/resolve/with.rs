@@ -1,0 +1,103 @@
+//! WITH: queries that stand before a query under a name of their own.
+
+use sqlparser::ast::{Cte, Query, SelectItem, SetExpr, With};
+
+use super::carry::Carrying;
+use super::names::name_of;
+use super::output::output_name;
+use super::query::{aliased, computed, values_columns};
+use super::scope::{Columns, VisibleColumn};
+use super::{Fail, Resolver, unsupported};
+
+impl Resolver<'_> {
+    /// Resolves what stands in WITH; the names hold until the query around ends.
+    pub(super) fn with(&mut self, with: &mut With) -> Result<(), Fail> {
+        if with.recursive {
+            refuse_forward_references(&with.cte_tables)?;
+        }
+        for cte in &mut with.cte_tables {
+            self.cte(cte, with.recursive)?;
+        }
+        Ok(())
+    }
+
+    fn cte(&mut self, cte: &mut Cte, recursive: bool) -> Result<(), Fail> {
+        if cte.from.is_some() || cte.alias.at.is_some() {
+            return Err(unsupported("a clause of another database"));
+        }
+        let name = name_of(&cte.alias.name);
+        let aliases: Vec<String> = cte.alias.columns.iter().map(|column| name_of(&column.name)).collect();
+        // A WITH query sees no FROM item of the level that it stands in, but those of the levels around it.
+        let columns = if recursive && mentions(&cte.query, &name) {
+            let start = self.recursive_columns(&cte.query, &aliases);
+            self.ctes.push((name.clone(), start, None));
+            let columns = self.query(&mut cte.query)?;
+            self.ctes.pop();
+            columns
+        } else {
+            self.carrying = Carrying::New;
+            self.query(&mut cte.query)?
+        };
+        let carrier = self.made.take();
+        self.ctes.push((name, aliased(computed(columns), &aliases), carrier));
+        Ok(())
+    }
+
+    /// Columns of a recursive query before it is walked: the alias list, else the names of its first SELECT.
+    fn recursive_columns(&mut self, query: &Query, aliases: &[String]) -> Columns {
+        let mut body = query.body.as_ref();
+        while let SetExpr::SetOperation { left, .. } = body {
+            body = left;
+        }
+        let names = match body {
+            SetExpr::Select(select) => select
+                .projection
+                .iter()
+                .map(|item| match item {
+                    SelectItem::UnnamedExpr(expr) => Some(output_name(expr)),
+                    SelectItem::ExprWithAlias { alias, .. } => Some(name_of(alias)),
+                    SelectItem::ExprWithAliases { .. }
+                    | SelectItem::QualifiedWildcard(..)
+                    | SelectItem::Wildcard(..) => None,
+                })
+                .collect::<Option<Vec<_>>>()
+                .map(|names| names.into_iter().map(VisibleColumn::computed).collect()),
+            SetExpr::Values(values) => Some(values_columns(values)),
+            SetExpr::Query(_)
+            | SetExpr::SetOperation { .. }
+            | SetExpr::Insert(_)
+            | SetExpr::Update(_)
+            | SetExpr::Delete(_)
+            | SetExpr::Merge(_)
+            | SetExpr::Table(_) => None,
+        };
+        aliased(names, aliases)
+    }
+}
+
+/// With RECURSIVE a WITH query may name a later one, which PostgreSQL then sorts; read in order, the name would mean
+/// something else.
+fn refuse_forward_references(ctes: &[Cte]) -> Result<(), Fail> {
+    for (at, cte) in ctes.iter().enumerate() {
+        let later = ctes.iter().skip(at + 1).any(|later| mentions(&cte.query, &name_of(&later.alias.name)));
+        if later {
+            return Err(unsupported("a WITH query that names a later one"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a query mentions a name as a table: only then does RECURSIVE matter for it.
+fn mentions(query: &Query, name: &str) -> bool {
+    use sqlparser::ast::{Visit, Visitor};
+    struct Finder<'n>(&'n str);
+    impl Visitor for Finder<'_> {
+        type Break = ();
+        fn pre_visit_relation(&mut self, relation: &sqlparser::ast::ObjectName) -> std::ops::ControlFlow<()> {
+            let found =
+                matches!(relation.0.as_slice(), [part] if part.as_ident().is_some_and(|i| name_of(i) == self.0));
+            if found { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
+        }
+    }
+    query.visit(&mut Finder(name)).is_break()
+}
