@@ -102,11 +102,15 @@ struct AccessFields<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutcomeStatus {
-    /// It was carried out.
+    /// It was carried out. What its transaction became is another statement's outcome.
     Ok,
-    /// The database answered with an error, or the proxy stopped its answer.
+    /// The database answered with an error.
     Error,
-    /// It never ended: the session was closed, or the database went away.
+    /// It was not forwarded: its `access` has the verdict deny.
+    Refused,
+    /// It was forwarded behind another that failed, and the database passed over it.
+    Skipped,
+    /// Its end is not known: the session was closed, or the database went away.
     Lost,
 }
 
@@ -117,11 +121,11 @@ pub struct Outcome<'a> {
     pub of: u64,
     /// How it ended.
     pub status: OutcomeStatus,
-    /// Rows returned or changed, where the database said so.
+    /// Rows returned or changed, where the database said so; of one that did not end well, the rows that came before.
     pub rows: Option<u64>,
-    /// SQLSTATE of the error.
+    /// SQLSTATE of the error, or of the refusal.
     pub sqlstate: Option<Cow<'a, str>>,
-    /// Milliseconds from forwarding to the end.
+    /// Milliseconds from forwarding to the end; 0 for what was not forwarded.
     pub ms: f64,
 }
 

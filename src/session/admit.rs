@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::enforcer::{Decision, Rejected, Scope, reject};
 use super::names::{Portal, Prepared, Undo};
 use super::state::{Session, today};
-use crate::audit::Audited;
+use crate::audit::{AuditError, Audited};
 use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Reason, Role, Verdict};
@@ -27,6 +27,8 @@ pub(super) struct Judged {
 #[derive(Debug)]
 pub(super) struct Unspent {
     pub(super) prepared: Arc<Prepared>,
+    /// Whose report the record has.
+    pub(super) reported: Arc<Decision>,
     pub(super) token: Audited<Decided>,
     pub(super) started: Instant,
 }
@@ -89,7 +91,10 @@ impl Session {
             Err(_) if unrestricted => None,
             Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
         };
-        let mut scope = self.scope_for(stated.as_deref())?;
+        let mut scope = match self.scope_for(stated.as_deref()) {
+            Ok(scope) => scope,
+            Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
+        };
         let mut decided = self.shared.enforcer.decide(text, types, &scope).await;
         if let Err(rejected) = &decided
             && names_unknown(rejected.refusal.sqlstate)
@@ -115,7 +120,11 @@ impl Session {
     async fn log_rejected(&mut self, rejected: Box<Rejected>) -> Refusal {
         match self.scope_for(None) {
             Ok(scope) => self.log_refused(&scope, *rejected).await,
-            Err(refusal) => refusal,
+            Err(_) => {
+                let policies = self.shared.policies.load_full();
+                let logged = self.journal.refused_without_role(policies.hash(), &rejected).await;
+                self.refused(*rejected, logged)
+            }
         }
     }
 
@@ -131,9 +140,29 @@ impl Session {
     }
 
     pub(super) async fn log_refused(&mut self, scope: &Scope, rejected: Rejected) -> Refusal {
+        let logged = self.journal.refused(scope, &rejected).await;
+        self.refused(rejected, logged)
+    }
+
+    /// Logs what would have been refused if anything was, beside the record under which it runs.
+    pub(super) async fn log_observed(&mut self, scope: &Scope, rejected: &Rejected) {
         self.shared.metrics.statements_denied.bump();
-        match self.journal.refused(scope, &rejected).await {
-            Ok(_) => rejected.refusal,
+        match self.journal.refused(scope, rejected).await {
+            Ok(seq) => self.journal.outcome(seq, Instant::now(), None, None),
+            Err(error) => {
+                tracing::error!(%error, "what would have been refused could not be written to the access log")
+            }
+        }
+    }
+
+    /// What the client is told, once the refusal is in the log under this number, or is not.
+    fn refused(&self, rejected: Rejected, logged: Result<u64, AuditError>) -> Refusal {
+        self.shared.metrics.statements_denied.bump();
+        match logged {
+            Ok(seq) => {
+                self.journal.not_forwarded(seq, rejected.refusal.sqlstate.as_str());
+                rejected.refusal
+            }
             Err(error) => {
                 tracing::error!(%error, "a refusal could not be written to the access log");
                 error.refusal()
@@ -180,11 +209,14 @@ impl Session {
         }
     }
 
-    /// What the rows of a run come from: EXECUTE and FETCH run what was decided under its own name.
+    /// What the rows of a run come from: EXECUTE and FETCH run what was decided under its own name. A refusal is in the log
+    /// when this returns.
     pub(super) async fn source(&mut self, judged: &Judged) -> Result<Source, Refusal> {
         match judged.decision.enforced.effect() {
             Effect::Execute(name) => {
-                let Some(prepared) = self.names.statement(name).cloned() else { return Err(no_statement(name)) };
+                let Some(prepared) = self.names.statement(name).cloned() else {
+                    return Err(self.log_refusal(no_statement(name), &judged.text).await);
+                };
                 let stated = if judged.stated { Some(judged.scope.purpose.clone()) } else { None };
                 match self.renew(&prepared, stated).await? {
                     None => Ok(prepared.decision.clone().map_or(Source::Itself, Source::Of)),
@@ -196,19 +228,26 @@ impl Session {
                     Some(again) => Ok(Source::Again(prepared, again)),
                 }
             }
-            Effect::Fetch(name) => {
-                let Some(portal) = self.names.portal(name).cloned() else { return Err(no_portal(name)) };
-                self.check_portal(&portal.prepared, name)?;
-                if let Some(decision) = &portal.prepared.decision {
-                    self.check_exchange(&portal, name, decision)?;
-                }
-                Ok(portal.prepared.decision.clone().map_or(Source::Itself, Source::Of))
-            }
+            Effect::Fetch(name) => match self.cursor(name) {
+                Ok(decision) => Ok(decision.map_or(Source::Itself, Source::Of)),
+                Err(refusal) => Err(self.log_refusal(refusal, &judged.text).await),
+            },
             _ => Ok(Source::Itself),
         }
     }
 
-    /// Whether a prepared statement was decided under what is in force now; else the new decision.
+    /// The decision about an open cursor, which must be of what is in force now.
+    fn cursor(&mut self, name: &str) -> Result<Option<Arc<Decision>>, Refusal> {
+        let portal = self.names.portal(name).cloned().ok_or_else(|| no_portal(name))?;
+        self.check_portal(&portal.prepared, name)?;
+        if let Some(decision) = &portal.prepared.decision {
+            self.check_exchange(&portal, name, decision)?;
+        }
+        Ok(portal.prepared.decision.clone())
+    }
+
+    /// Whether a prepared statement was decided under what is in force now; else the new decision. A refusal is in the log
+    /// when this returns.
     pub(super) async fn renew(
         &mut self,
         prepared: &Prepared,
@@ -217,13 +256,16 @@ impl Session {
         if prepared.decision.is_none() {
             return Ok(None);
         }
-        if self.role.unrestricted.is_none() {
-            super::shared::settle(&self.catalog).await?;
+        if self.role.unrestricted.is_none()
+            && let Err(refusal) = super::shared::settle(&self.catalog).await
+        {
+            return Err(self.log_refusal(refusal, &prepared.text).await);
         }
         let own = prepared.stated.then(|| prepared.scope.purpose.clone());
-        let scope = self.scope_for(own.or(stated).as_deref())?;
-        if prepared.scope.same(&scope) {
-            return Ok(None);
+        match self.scope_for(own.or(stated).as_deref()) {
+            Ok(scope) if prepared.scope.same(&scope) => return Ok(None),
+            Ok(_) => {}
+            Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
         }
         let types: Vec<Oid> = prepared.types.as_deref().map(parameter_types).into_iter().flatten().collect();
         self.judge(&prepared.text, &types).await.map(Some)

@@ -106,14 +106,16 @@ impl Session {
                 refusal,
                 logged: judged.decision.logged.clone(),
             };
-            let refusal = self.log_refused(scope, rejected).await;
-            // Observe mode changes nothing; the log says what would have been.
-            if !scope.observe {
-                for scope in counted {
-                    self.shared.budgets.give_back(&scope.policies, &scope.login, &scope.purpose, day);
-                }
-                return Err(refusal);
+            if scope.observe {
+                // Nothing is changed; the log says what would have been.
+                self.log_observed(scope, &rejected).await;
+                continue;
             }
+            let refusal = self.log_refused(scope, rejected).await;
+            for scope in counted {
+                self.shared.budgets.give_back(&scope.policies, &scope.login, &scope.purpose, day);
+            }
+            return Err(refusal);
         }
         Ok(())
     }

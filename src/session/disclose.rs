@@ -56,7 +56,7 @@ pub(super) fn hidden(statement: Option<&Arc<Decision>>, rows_of: Option<&Arc<Dec
 }
 
 impl Session {
-    fn running(&mut self) -> Option<&mut Run> {
+    pub(super) fn running(&mut self) -> Option<&mut Run> {
         match self.pending.head() {
             Some(Expect::Query { runs, .. }) => runs.front_mut(),
             Some(Expect::Execute(run)) => Some(run),
@@ -123,7 +123,10 @@ impl Session {
             self.upstream.consume(header.total());
         }
         let more = self.held.count.saturating_sub(before);
-        if let Some(run) = self.running() {
+        // Of a COPY only the database knows how many rows its messages are.
+        if tag == b'D'
+            && let Some(run) = self.running()
+        {
             run.rows = run.rows.saturating_add(more);
         }
         Ok(more > 0)

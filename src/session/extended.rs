@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::admit::{Judged, Source, Unspent, check_name, cut, no_portal, no_statement, text_of};
 use super::disclose::hidden;
+use super::enforcer::{Decision, Scope};
 use super::names::{Portal, Prepared};
 use super::pending::{Expect, Run};
 use super::state::Session;
@@ -24,12 +25,10 @@ impl Session {
     }
 
     async fn try_parse(&mut self, parse: Parse<'_>) -> Result<(), Refusal> {
-        let name = cut(parse.name)?;
-        check_name(name)?;
-        if self.names.is_full() {
-            let message = "too many prepared statements and cursors are open";
-            return Err(Refusal::new(Stage::Session, SqlState::PROGRAM_LIMIT_EXCEEDED, message));
-        }
+        let name = match self.new_name(parse.name) {
+            Ok(name) => name,
+            Err(refusal) => return Err(self.log_refusal(refusal, parse.sql).await),
+        };
         let statements = match sql::split(parse.sql) {
             Ok(statements) => statements,
             Err(_) if self.role.unrestricted.is_some() => vec![parse.sql],
@@ -52,12 +51,23 @@ impl Session {
         self.forward_parse(name, judged, parse.types.to_vec(), false).await
     }
 
+    /// Whether a statement may have this name.
+    fn new_name<'a>(&mut self, name: &'a str) -> Result<&'a str, Refusal> {
+        let name = cut(name)?;
+        check_name(name)?;
+        if self.names.is_full() {
+            let message = "too many prepared statements and cursors are open";
+            return Err(Refusal::new(Stage::Session, SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
+        Ok(name)
+    }
+
     fn parse_empty(&mut self, name: &str) -> Result<(), Refusal> {
         let scope = self.scope_for(None)?;
         let prepared = Arc::new(Prepared::new(String::new(), Some(vec![0, 0]), None, scope, false));
         self.upstream.control(Control::EmptyParse(name));
         let undo = Some(self.names.prepare(name, prepared));
-        self.pending.push(Expect::Parse { hidden: false, undo });
+        self.pending.push(Expect::Parse { hidden: false, seq: None, undo });
         self.segment_open = true;
         self.dirty = true;
         Ok(())
@@ -69,12 +79,14 @@ impl Session {
             0 => types,
             parameters => as_text(&types, parameters.into()),
         };
-        let token = self.journal.access(&judged.scope, &judged.decision, &judged.decision).await.map_err(unlogged)?;
+        let reported = self.runs(&judged.decision).unwrap_or_else(|| Arc::clone(&judged.decision));
+        let token = self.journal.access(&judged.scope, &judged.decision, &reported).await.map_err(unlogged)?;
         self.upstream.parse(name, &token, &types);
         let prepared = Arc::new(judged.into_prepared(Some(types)));
         let undo = Some(self.names.prepare(name, Arc::clone(&prepared)));
-        self.unspent.push(Unspent { prepared, token, started: Instant::now() });
-        self.pending.push(Expect::Parse { hidden, undo });
+        let seq = token.seq();
+        self.unspent.push(Unspent { prepared, reported, token, started: Instant::now() });
+        self.pending.push(Expect::Parse { hidden, seq: Some(seq), undo });
         self.segment_open = true;
         self.dirty = true;
         Ok(())
@@ -86,7 +98,8 @@ impl Session {
             let message = format!(
                 "prepared statement `{name}` was decided for another purpose, search path or policy than are in force now"
             );
-            return Err(Refusal::new(Stage::Session, SqlState::FEATURE_NOT_SUPPORTED, message).hint("prepare it again"));
+            let refusal = Refusal::new(Stage::Session, SqlState::FEATURE_NOT_SUPPORTED, message);
+            return Err(self.log_refusal(refusal.hint("prepare it again"), &judged.text).await);
         };
         if !name.is_empty() {
             self.upstream.control(Control::Close(Target::Statement, name));
@@ -124,20 +137,24 @@ impl Session {
             Some(body) => {
                 let unreadable =
                     |error: WireError| Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, error.to_string());
-                let body = trim::bind(body, more).map_err(unreadable)?;
+                let body = match trim::bind(body, more).map_err(unreadable) {
+                    Ok(body) => body,
+                    Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
+                };
                 self.upstream.control(Control::Bind { portal, statement, rest: body.len() });
                 self.upstream.body(&body);
             }
             // The policy began to record subjects this moment, or the values are too long to be held.
             None if more > 0 => {
                 let message = "the values of a statement over tables that record their data subjects are too long";
-                return Err(Refusal::new(Stage::Session, SqlState::PROGRAM_LIMIT_EXCEEDED, message)
-                    .hint("send shorter values, or use COPY"));
+                let refusal = Refusal::new(Stage::Session, SqlState::PROGRAM_LIMIT_EXCEEDED, message);
+                return Err(self.log_refusal(refusal.hint("send shorter values, or use COPY"), &prepared.text).await);
             }
             None => self.upstream.control(Control::Bind { portal, statement, rest }),
         }
+        let of = Arc::clone(&prepared);
         let undo = Some(self.names.bind(portal, Portal { prepared, hold: false, exchange: self.exchange }));
-        self.pending.push(Expect::Bind { undo });
+        self.pending.push(Expect::Bind { of, undo });
         self.segment_open = true;
         Ok(())
     }
@@ -152,8 +169,12 @@ impl Session {
     }
 
     /// The decision that the rows of a prepared statement come under.
-    fn rows_of(&self, prepared: &Prepared) -> Option<Arc<super::enforcer::Decision>> {
-        let decision = prepared.decision.as_ref()?;
+    fn rows_of(&self, prepared: &Prepared) -> Option<Arc<Decision>> {
+        self.runs(prepared.decision.as_ref()?)
+    }
+
+    /// The decision about what a statement runs: of EXECUTE and FETCH that of the name, where there is one.
+    fn runs(&self, decision: &Arc<Decision>) -> Option<Arc<Decision>> {
         match decision.enforced.effect() {
             Effect::Execute(name) => self.names.statement(name)?.decision.clone(),
             Effect::Fetch(name) => self.names.portal(name)?.prepared.decision.clone(),
@@ -203,7 +224,7 @@ impl Session {
                 self.prepare_again(name, &old, again).await?;
                 reported
             }
-            Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
+            Err(refusal) => return Err(refusal),
         };
         if let Err(refusal) = self.check_exchange(&opened, portal, &reported) {
             return Err(self.log_refusal(refusal, &prepared.text).await);
@@ -216,7 +237,7 @@ impl Session {
             // Rows come only behind a row description that was checked.
             self.forward_describe(Target::Portal, portal, &prepared, true);
         }
-        let token = match self.take_unspent(&prepared, Arc::ptr_eq(&decision, &reported)) {
+        let token = match self.take_unspent(&prepared, &reported) {
             Some(token) => token,
             None => self.journal.access(&prepared.scope, &decision, &reported).await.map_err(unlogged)?,
         };
@@ -230,9 +251,9 @@ impl Session {
     fn push_run(
         &mut self,
         seq: Option<u64>,
-        decision: Option<Arc<super::enforcer::Decision>>,
-        rows_of: Option<Arc<super::enforcer::Decision>>,
-        scope: Option<Arc<super::enforcer::Scope>>,
+        decision: Option<Arc<Decision>>,
+        rows_of: Option<Arc<Decision>>,
+        scope: Option<Arc<Scope>>,
         undo: Vec<super::names::Undo>,
     ) {
         let run =
@@ -243,11 +264,10 @@ impl Session {
 
     /// The record that was written for the Parse serves the first run in the same segment, so that a statement that is
     /// prepared and run at once has one record.
-    fn take_unspent(&mut self, prepared: &Arc<Prepared>, own_report: bool) -> Option<Audited<Decided>> {
-        if !own_report {
-            return None;
-        }
-        let position = self.unspent.iter().position(|unspent| Arc::ptr_eq(&unspent.prepared, prepared))?;
+    fn take_unspent(&mut self, prepared: &Arc<Prepared>, reported: &Arc<Decision>) -> Option<Audited<Decided>> {
+        let fits =
+            |unspent: &Unspent| Arc::ptr_eq(&unspent.prepared, prepared) && Arc::ptr_eq(&unspent.reported, reported);
+        let position = self.unspent.iter().position(fits)?;
         Some(self.unspent.swap_remove(position).token)
     }
 }

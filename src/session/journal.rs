@@ -44,6 +44,11 @@ impl Journal {
         .record()
     }
 
+    /// The login is in no role any more.
+    pub(super) fn leave_role(&mut self) {
+        (self.facts.role, self.facts.recipient) = (None, None);
+    }
+
     /// The purpose and the role of the record at hand.
     fn enter(&mut self, scope: &Scope) {
         if self.facts.purpose.as_deref() != Some(&scope.purpose) {
@@ -85,21 +90,43 @@ impl Journal {
         self.log.append_refused(record).await
     }
 
+    /// Logs the refusal of something for a login that is in no role.
+    pub(super) async fn refused_without_role(&mut self, policy: &str, rejected: &Rejected) -> Result<u64, AuditError> {
+        self.leave_role();
+        let record = Access {
+            session: &self.facts,
+            statement: &rejected.logged.statement,
+            fingerprint: &rejected.logged.fingerprint,
+            report: &rejected.report,
+            policy,
+            observe: false,
+            unrestricted: None,
+        };
+        self.log.append_refused(record.record()?).await
+    }
+
     /// How a run ended.
     pub(super) fn outcome(&self, seq: u64, started: Instant, rows: Option<u64>, failed: Option<&str>) {
         let status = if failed.is_some() { OutcomeStatus::Error } else { OutcomeStatus::Ok };
         self.end(Outcome { of: seq, status, rows, sqlstate: failed.map(Cow::Borrowed), ms: milliseconds(started) });
     }
 
-    /// A run was logged and its end will never be known, or it never began.
-    pub(super) fn lost(&self, seq: u64, started: Instant) {
-        self.end(Outcome {
-            of: seq,
-            status: OutcomeStatus::Lost,
-            rows: None,
-            sqlstate: None,
-            ms: milliseconds(started),
-        });
+    /// What was refused has an outcome too; `sqlstate` is what the client was told.
+    pub(super) fn not_forwarded(&self, seq: u64, sqlstate: &str) {
+        let (status, sqlstate) = (OutcomeStatus::Refused, Some(Cow::Borrowed(sqlstate)));
+        self.end(Outcome { of: seq, status, rows: None, sqlstate, ms: 0.0 });
+    }
+
+    /// A run was logged, and the database passed over it.
+    pub(super) fn skipped(&self, seq: u64, started: Instant) {
+        let (status, ms) = (OutcomeStatus::Skipped, milliseconds(started));
+        self.end(Outcome { of: seq, status, rows: None, sqlstate: None, ms });
+    }
+
+    /// A run was logged, and its end will never be known. `rows`: that came before.
+    pub(super) fn lost(&self, seq: u64, started: Instant, rows: Option<u64>) {
+        let (status, ms) = (OutcomeStatus::Lost, milliseconds(started));
+        self.end(Outcome { of: seq, status, rows, sqlstate: None, ms });
     }
 
     /// Whose rows are about to go to the client, and what was counted, grouped or tested for.

@@ -18,6 +18,7 @@ mod names;
 mod pending;
 mod relay;
 mod settings;
+mod settle;
 mod shared;
 mod simple;
 mod state;

@@ -28,15 +28,22 @@ pub(super) struct Run {
     pub(super) undo: Vec<Undo>,
 }
 
+impl Run {
+    /// The rows that came of a run that did not end well.
+    pub(super) fn rows_so_far(&self) -> Option<u64> {
+        (self.rows > 0).then_some(self.rows)
+    }
+}
+
 /// A message that was forwarded. `hidden`: the client does not know of it.
 #[derive(Debug)]
 pub(super) enum Expect {
     /// A simple query; ends with ReadyForQuery.
     Query { runs: VecDeque<Run>, hidden: bool },
-    /// ParseComplete.
-    Parse { hidden: bool, undo: Option<Undo> },
+    /// ParseComplete. `seq`: number of its `access` record.
+    Parse { hidden: bool, seq: Option<u64>, undo: Option<Undo> },
     /// BindComplete.
-    Bind { undo: Option<Undo> },
+    Bind { of: Arc<Prepared>, undo: Option<Undo> },
     /// RowDescription or NoData; for a statement, ParameterDescription before it.
     Describe { of: Arc<Prepared>, rows_of: Option<Arc<Decision>>, hidden: bool },
     /// Rows, and CommandComplete, EmptyQueryResponse or PortalSuspended.
@@ -62,6 +69,11 @@ impl Pending {
 
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// From the one that is answered next.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Expect> {
+        self.0.iter()
     }
 
     pub(super) fn push(&mut self, expect: Expect) {

@@ -1,7 +1,7 @@
 //! The database's direction: rows pass as bytes; what describes, ends or fails a statement is read.
 
 use super::clean::clean;
-use super::pending::{Expect, Run};
+use super::pending::Expect;
 use super::state::{End, HIGH, Session};
 use crate::sql::{self, Effect};
 use crate::wire::backend::{self, Status};
@@ -147,7 +147,9 @@ impl Session {
             }
         }
         self.passing = end;
-        if let Some(Expect::Execute(run)) = self.pending.head() {
+        if first.tag == b'D'
+            && let Some(run) = self.running()
+        {
             run.rows = run.rows.saturating_add(rows);
         }
         Ok(())
@@ -245,6 +247,7 @@ impl Session {
         };
         let mut shorter = None;
         if header.tag == b'T' {
+            let seq = seq.or_else(|| self.seq_of(of.as_ref()?, self.pending.iter()));
             if trimmed > 0 {
                 shorter = Some(self.trim_description(trimmed, seq, body)?);
             }
@@ -355,22 +358,13 @@ impl Session {
         }
     }
 
-    fn finished(&self, run: &Run, rows: Option<u64>, failed: Option<&str>) {
-        self.shared.metrics.upstream.observe(run.started.elapsed());
-        if let Some(seq) = run.seq {
-            self.journal.outcome(seq, run.started, rows, failed);
-        }
-    }
-
     fn ready(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
         let status = Status::decode(body).map_err(|_| unreadable())?;
         let hidden = match self.pending.pop() {
             Some(Expect::Sync { hidden }) => hidden,
             Some(Expect::Query { runs, hidden }) => {
                 for run in runs {
-                    if let Some(seq) = run.seq {
-                        self.journal.lost(seq, run.started);
-                    }
+                    self.lost(&run);
                 }
                 hidden
             }
@@ -430,7 +424,8 @@ impl Session {
         match self.pending.head() {
             Some(Expect::Query { runs, .. }) => {
                 let runs = std::mem::take(runs);
-                self.void_runs(runs.into_iter().collect(), Some(&sqlstate));
+                let failed = runs.front().and_then(|run| run.seq).map(|seq| (seq, &*sqlstate));
+                self.void_runs(runs.into_iter().collect(), failed);
             }
             Some(Expect::Refuse(refusal)) if !fatal => {
                 fields = ErrorFields::refusal("ERROR", refusal);
@@ -440,41 +435,7 @@ impl Session {
             None => {}
         }
         fields.encode(b'E', &mut self.client.out);
-        if fatal { Err(End::Told) } else { Ok(()) }
-    }
-
-    /// The database skips everything up to the next Sync.
-    fn void_to_sync(&mut self, sqlstate: Option<&str>) {
-        for (position, expect) in self.pending.skip_to_sync().into_iter().enumerate().rev() {
-            // The first of them is what failed; the others never ran.
-            let failed = if position == 0 { sqlstate } else { None };
-            match expect {
-                Expect::Parse { undo, .. } | Expect::Bind { undo } | Expect::Close { undo, .. } => {
-                    undo.into_iter().for_each(|undo| self.names.undo(undo));
-                }
-                Expect::Execute(run) => self.void_runs(vec![*run], failed),
-                Expect::Query { runs, .. } => self.void_runs(runs.into_iter().collect(), None),
-                Expect::Describe { .. } | Expect::Sync { .. } | Expect::Refuse(_) | Expect::CopyEnd => {}
-            }
-        }
-        // A simple query behind the failure is skipped with the rest, and is no end of it.
-        if !self.pending.has_sync() {
-            self.discarding = true;
-        }
-    }
-
-    /// Of runs that stand in one message the first failed, with this SQLSTATE; the others never ran.
-    fn void_runs(&mut self, runs: Vec<Run>, sqlstate: Option<&str>) {
-        for (position, mut run) in runs.into_iter().enumerate().rev() {
-            for undo in run.undo.drain(..).rev() {
-                self.names.undo(undo);
-            }
-            match (sqlstate, run.seq) {
-                (Some(sqlstate), Some(_)) if position == 0 => self.finished(&run, None, Some(sqlstate)),
-                (_, Some(seq)) => self.journal.lost(seq, run.started),
-                (_, None) => {}
-            }
-        }
+        if fatal { Err(End::Told(sqlstate)) } else { Ok(()) }
     }
 }
 

@@ -64,10 +64,7 @@ impl Session {
         };
         for statement in statements {
             let judged = self.judge(statement, &[]).await?;
-            let source = match self.source(&judged).await {
-                Ok(source) => source,
-                Err(refusal) => return Err(self.log_refusal(refusal, statement).await),
-            };
+            let source = self.source(&judged).await?;
             let reported = match &source {
                 Source::Itself => &judged.decision,
                 Source::Of(decision) => decision,

@@ -14,7 +14,7 @@ use super::enforcer::Scope;
 use super::journal::Journal;
 use super::lookups::Meter;
 use super::names::Names;
-use super::pending::{Expect, Pending};
+use super::pending::Pending;
 use super::settings::{Settings, parse_search_path};
 use super::shared::Shared;
 use crate::audit::SessionFacts;
@@ -60,8 +60,8 @@ pub(super) enum End {
     ClientGone,
     /// The database's connection ended.
     DatabaseGone,
-    /// The database said why, and the client was told.
-    Told,
+    /// The database said why, and the client was told: the SQLSTATE.
+    Told(String),
     /// The proxy ends it, and says why.
     Fatal(Refusal),
 }
@@ -253,7 +253,8 @@ impl Session {
         let mut reason = None;
         let abandoned = matches!(end, End::ClientGone | End::Fatal(_));
         match end {
-            End::Terminated | End::Told => {}
+            End::Terminated => {}
+            End::Told(sqlstate) => reason = Some(format!("the database ended it with {sqlstate}")),
             End::ClientGone => reason = Some("the client's connection ended".to_owned()),
             End::DatabaseGone => {
                 self.shared.metrics.upstream_errors.bump();
@@ -290,31 +291,6 @@ impl Session {
         // In the middle of a message nothing can be said.
         if self.passing == 0 {
             ErrorFields::refusal("FATAL", refusal).encode(b'E', &mut self.client.out);
-        }
-    }
-
-    fn lose_runs(&mut self) {
-        let mut open = Vec::new();
-        while let Some(expect) = self.pending.pop() {
-            match expect {
-                Expect::Query { runs, .. } => open.extend(runs),
-                Expect::Execute(run) => open.push(*run),
-                Expect::Parse { .. }
-                | Expect::Bind { .. }
-                | Expect::Describe { .. }
-                | Expect::Close { .. }
-                | Expect::Sync { .. }
-                | Expect::Refuse(_)
-                | Expect::CopyEnd => {}
-            }
-        }
-        for run in open {
-            if let Some(seq) = run.seq {
-                self.journal.lost(seq, run.started);
-            }
-        }
-        for unspent in self.unspent.drain(..) {
-            self.journal.lost(unspent.token.seq(), unspent.started);
         }
     }
 }
