@@ -80,7 +80,8 @@ fn relations(record: &Value) -> String {
             .unwrap()
             .iter()
             .map(|column| {
-                assert_eq!(keys(column), ["name", "use", "action", "mask", "rule"]);
+                assert_eq!(keys(column), ["name", "category", "use", "action", "mask", "rule"]);
+                assert_eq!(column["category"].as_str(), category(column["name"].as_str().unwrap(), relation));
                 let uses: Vec<_> =
                     column["use"].as_array().unwrap().iter().map(|used| used.as_str().unwrap()).collect();
                 let mask = text(&column["mask"]).map(|mask| format!(" {mask}")).unwrap_or_default();
@@ -94,6 +95,20 @@ fn relations(record: &Value) -> String {
         format!("{}[{}]{filter}", text(&relation["name"]).unwrap().trim_start_matches("public."), columns.join(", "))
     };
     record["relations"].as_array().unwrap().iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// As `policy.toml` has it.
+fn category(column: &str, relation: &Value) -> Option<&'static str> {
+    match (relation["name"].as_str().unwrap(), column) {
+        ("public.things", _) => None,
+        (_, "id") => Some("reference"),
+        (_, "email") => Some("contact"),
+        (_, "id_number") => Some("national_id"),
+        (_, "member") => Some("number"),
+        (_, "secret") => Some("closed"),
+        (_, "note") => Some("note"),
+        (_, other) => panic!("{other}"),
+    }
 }
 
 fn keys(value: &Value) -> Vec<&str> {

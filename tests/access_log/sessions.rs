@@ -21,7 +21,8 @@ fn event<'a>(records: &'a [Value], event: &str) -> &'a Value {
 /// Status, rows, SQLSTATE of the one outcome of the one access.
 fn outcome(records: &[Value]) -> (String, Option<u64>, Value) {
     let access = event(records, "access");
-    let outcomes: Vec<_> = records.iter().filter(|other| other["event"] == "outcome" && other["of"] == access["seq"]).collect();
+    let outcomes: Vec<_> =
+        records.iter().filter(|other| other["event"] == "outcome" && other["of"] == access["seq"]).collect();
     assert_eq!(outcomes.len(), 1, "{records:?}");
     (outcomes[0]["status"].as_str().unwrap().to_owned(), outcomes[0]["rows"].as_u64(), outcomes[0]["sqlstate"].clone())
 }
