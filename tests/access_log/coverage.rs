@@ -229,7 +229,6 @@ fn each_way_of_running_a_statement_is_in_the_log_field_by_field() {
     for case in &catalogue.case {
         let mut client = login(proxy(), &case.login, &case.name);
         let address = client.stream.local_addr().unwrap().to_string();
-        println!("{}", case.name);
         let answers: Vec<String> = case.steps.iter().map(|messages| step(&mut client, messages)).collect();
         drop(client);
         let records = records_of(proxy(), &case.name);
