@@ -42,7 +42,7 @@ impl Permit {
         &self.relations
     }
 
-    /// Lookups of raw values that the session may make in a minute.
+    /// Lookups of raw values that the login may make in a minute.
     pub fn lookup_limit(&self) -> u32 {
         self.lookup_limit
     }

@@ -1,7 +1,10 @@
-//! Lookups of raw values: a session makes so many in a minute, so that a masked column cannot be tried out value by value.
+//! Lookups of raw values: a login makes so many in a minute, over all its sessions, so that a masked column cannot be tried
+//! out value by value, nor by who connects again.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
 
 use super::enforcer::Decision;
 use super::state::Session;
@@ -9,24 +12,53 @@ use crate::error::{Refusal, SqlState, Stage};
 use crate::sql::{Effect, Lookups};
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// Lookups within so short a time are one entry of a meter, so that it has no more than [`MINUTE`] of them.
+const TICK: Duration = Duration::from_secs(1);
+/// Past so many logins those are forgotten that have looked up nothing in the last minute.
+const LOGINS: usize = 1024;
 
-/// The lookups of the last minute.
+/// The lookups of all sessions in the last minute, by login.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub struct Meters(DashMap<String, Meter>);
+
+impl Meters {
+    /// Whether so many more are within the login's limit; they count if they are.
+    fn take(&self, login: &str, lookups: Lookups, now: Instant) -> bool {
+        if self.0.len() >= LOGINS && !self.0.contains_key(login) {
+            self.0.retain(|_, meter| {
+                meter.forget(now);
+                !meter.made.is_empty()
+            });
+        }
+        self.0.entry(login.to_owned()).or_default().take(lookups, now)
+    }
+}
+
+/// The lookups of one login in the last minute, the time of each entry being that of its first.
+#[derive(Debug, Default)]
+struct Meter {
     made: VecDeque<(Instant, u32)>,
 }
 
 impl Meter {
-    /// Whether so many more are within the limit; they count if they are.
-    fn take(&mut self, lookups: Lookups, now: Instant) -> bool {
-        while self.made.front().is_some_and(|(at, _)| now.duration_since(*at) >= MINUTE) {
+    fn forget(&mut self, now: Instant) {
+        while self.made.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) >= MINUTE + TICK) {
             self.made.pop_front();
         }
+    }
+
+    fn take(&mut self, lookups: Lookups, now: Instant) -> bool {
+        self.forget(now);
         let made: u32 =
             self.made.iter().map(|(_, count)| count).fold(lookups.count, |sum, more| sum.saturating_add(*more));
         let within = made <= lookups.limit;
         if within {
-            self.made.push_back((now, lookups.count));
+            match self.made.back_mut() {
+                Some((at, count)) if now.saturating_duration_since(*at) < TICK => {
+                    *count = count.saturating_add(lookups.count);
+                }
+                Some(_) | None => self.made.push_back((now, lookups.count)),
+            }
         }
         within
     }
@@ -36,16 +68,16 @@ impl Session {
     /// Counts what a run looks up. `statement` is what runs, `rows_of` what its rows come from (EXECUTE runs another).
     ///
     /// # Errors
-    /// 53400 where the session has looked up too much in the last minute.
+    /// 53400 where the login has looked up too much in the last minute.
     pub(super) fn count_lookups(&mut self, statement: &Decision, rows_of: &Decision) -> Result<(), Refusal> {
         let lookups = rows_of.enforced.lookups();
         let runs = !matches!(statement.enforced.effect(), Effect::Prepare(_) | Effect::Fetch(_));
-        if lookups.count == 0 || !runs || self.lookups.take(lookups, Instant::now()) {
+        if lookups.count == 0 || !runs || self.shared.lookups.take(&self.login, lookups, Instant::now()) {
             return Ok(());
         }
-        let message = format!("this session may look up {} values a minute, and has", lookups.limit);
+        let message = format!("login `{}` may look up {} values a minute, and has", self.login, lookups.limit);
         Err(Refusal::new(Stage::Session, SqlState::CONFIGURATION_LIMIT_EXCEEDED, message)
-            .detail("a lookup tests the raw value of a masked column")
+            .detail("a lookup tests the raw value of a masked column; all sessions of the login count")
             .hint("wait a minute; the limit is `lookup_limit` of the role, or of the rule, in the policy"))
     }
 }
@@ -57,14 +89,48 @@ mod tests {
 
     #[test]
     fn a_minute_after_a_lookup_there_is_room_for_another() {
+        let (meters, start) = (Meters::default(), Instant::now());
+        let take = |login: &str, count, seconds| {
+            meters.take(login, Lookups { count, limit: 3 }, start + Duration::from_secs(seconds))
+        };
+        assert!(take("ann", 2, 0));
+        assert!(take("ann", 1, 30));
+        assert!(!take("ann", 1, 59));
+        assert!(take("ben", 3, 59), "another login has its own");
+        assert!(take("ann", 2, 61), "a minute after the first two");
+        assert!(!take("ann", 4, 200), "more at once than the limit");
+        assert!(take("ann", 2, 200));
+        assert!(!take("ann", 2, 201), "what was refused did not count, and what ran does");
+        assert!(take("ann", 1, 202));
+    }
+
+    #[test]
+    fn in_no_minute_are_there_more_however_they_are_spread() {
         let (mut meter, start) = (Meter::default(), Instant::now());
-        let mut take = |count, seconds| meter.take(Lookups { count, limit: 3 }, start + Duration::from_secs(seconds));
-        assert!(take(2, 0));
-        assert!(take(1, 30));
-        assert!(!take(1, 59));
-        assert!(!take(4, 200), "more at once than the limit");
-        assert!(take(2, 200));
-        assert!(!take(2, 201), "what was refused did not count, and what ran does");
-        assert!(take(1, 202));
+        let mut made = Vec::new();
+        for step in 0_u64..4000 {
+            let now = start + Duration::from_millis(step * 97);
+            if meter.take(Lookups { count: 1, limit: 5 }, now) {
+                made.push(now);
+            }
+        }
+        assert!(made.len() > 20, "{}", made.len());
+        for (first, sixth) in made.iter().zip(made.iter().skip(5)) {
+            assert!(sixth.duration_since(*first) >= MINUTE);
+        }
+    }
+
+    #[test]
+    fn neither_many_lookups_nor_many_logins_take_much_room() {
+        let (meters, start) = (Meters::default(), Instant::now());
+        for step in 0..100_000_u64 {
+            assert!(meters.take("busy", Lookups { count: 1, limit: u32::MAX }, start + Duration::from_millis(step)));
+        }
+        assert!(meters.0.get("busy").unwrap().made.len() <= 62);
+        for number in 0..10_000_u64 {
+            let now = start + Duration::from_secs(200 + number);
+            meters.take(&format!("login {number}"), Lookups { count: 1, limit: 1 }, now);
+        }
+        assert!(meters.0.len() <= LOGINS, "{}", meters.0.len());
     }
 }

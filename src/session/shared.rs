@@ -9,6 +9,7 @@ use super::budget::Budgets;
 use super::cancel::Cancels;
 use super::catalogs::Catalogs;
 use super::enforcer::{Enforce, Enforcer};
+use super::lookups::Meters;
 use crate::audit::{AuditLog, SubjectKey};
 use crate::catalog::CatalogStore;
 use crate::error::{Refusal, SqlState, Stage};
@@ -38,6 +39,8 @@ pub struct Shared {
     pub cancels: Arc<Cancels>,
     /// Statements over groups, counted.
     pub budgets: Budgets,
+    /// Lookups of raw values, counted.
+    pub lookups: Meters,
     pub(super) enforcer: Enforcer,
 }
 
@@ -83,6 +86,7 @@ impl Shared {
             statement_limit: STATEMENT_LIMIT,
             cancels: Arc::new(Cancels::default()),
             budgets: Budgets::default(),
+            lookups: Meters::default(),
         })
     }
 }

@@ -12,7 +12,6 @@ use super::cancel::CancelKey;
 use super::disclose::Held;
 use super::enforcer::Scope;
 use super::journal::Journal;
-use super::lookups::Meter;
 use super::names::Names;
 use super::pending::Pending;
 use super::settings::{Settings, parse_search_path};
@@ -94,7 +93,6 @@ pub struct Session {
     pub(super) names: Names,
     pub(super) pending: Pending,
     pub(super) unspent: Vec<Unspent>,
-    pub(super) lookups: Meter,
     pub(super) status: Status,
     /// Everything of the client's is dropped until its Sync, as PostgreSQL does after an error.
     pub(super) discarding: bool,
@@ -147,7 +145,6 @@ impl Session {
             names: Names::default(),
             pending: Pending::default(),
             unspent: Vec::new(),
-            lookups: Meter::default(),
             status: Status::Idle,
             discarding: false,
             segment_open: false,
