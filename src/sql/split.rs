@@ -5,13 +5,14 @@ use super::limits;
 use crate::error::{Refusal, Stage};
 
 /// The statements of a simple-query message, cut at the semicolons of the top level. Comments stay with the statement
-/// before which they stand; what holds comments only is dropped.
+/// before which they stand, those behind the last semicolon with the last statement; what else holds comments only is dropped.
 ///
 /// # Errors
 /// 42601 where the text cannot be read token by token; 54001 for too many statements.
 pub fn split(text: &str) -> Result<Vec<&str>, Refusal> {
     let mut statements = Vec::new();
     let mut start = 0;
+    let mut last_start = 0;
     let mut holds_tokens = false;
     let mut depth = 0usize;
     // Depth of BEGIN ATOMIC .. END, the body of an SQL function; CASE .. END nests in it.
@@ -27,6 +28,7 @@ pub fn split(text: &str) -> Result<Vec<&str>, Refusal> {
                 ";" if depth == 0 && body == 0 => {
                     if holds_tokens {
                         statements.push(part(text, start, token.start)?);
+                        last_start = start;
                     }
                     start = token.end;
                     holds_tokens = false;
@@ -54,6 +56,9 @@ pub fn split(text: &str) -> Result<Vec<&str>, Refusal> {
     }
     if holds_tokens {
         statements.push(part(text, start, text.len())?);
+    } else if let (Some(Token { kind: Kind::Comment, .. }), Some(last)) = (tokens.last(), statements.last_mut()) {
+        // It may state the purpose: some frameworks write it behind the semicolon.
+        *last = part(text, last_start, text.len())?;
     }
     limits::statements(statements.len())?;
     Ok(statements)
@@ -73,6 +78,14 @@ mod tests {
         let text = "/* a; */ SELECT ';', $x$;$x$, \"a;b\" -- ;\n; ; /* only a comment */; UPDATE t SET a = E'\\';' ;";
         let parts = split(text).unwrap();
         assert_eq!(parts, ["/* a; */ SELECT ';', $x$;$x$, \"a;b\" -- ;", "UPDATE t SET a = E'\\';'"]);
+    }
+
+    #[test]
+    fn a_comment_behind_the_last_semicolon_stays_with_the_last_statement() {
+        assert_eq!(split("SELECT 1; SELECT 2; /* a */").unwrap(), ["SELECT 1", "SELECT 2; /* a */"]);
+        assert_eq!(split("SELECT 1; ; -- a\n").unwrap(), ["SELECT 1; ; -- a"]);
+        assert_eq!(split("SELECT 1; /* a */ ;").unwrap(), ["SELECT 1"]);
+        assert!(split("; /* a */").unwrap().is_empty());
     }
 
     #[test]

@@ -1,29 +1,34 @@
 //! The purpose that a statement states of itself, in sqlcommenter's form: `/* purpose='billing' */`.
 //!
+//! Frameworks write it behind the statement, people before it. Within the statement a comment says nothing, so that what an
+//! application puts together from parts has one place at each end to look at.
+//!
 //! Source: <https://google.github.io/sqlcommenter/spec/>.
 
-use super::lex::{Kind, lex};
+use super::lex::{Kind, Token, lex};
 use crate::error::{Refusal, SqlState, Stage};
 
-/// The purpose in the comments before the statement's first token: `/* purpose='billing' */`, also among other keys, each
-/// key and value URL-encoded. Other comments say nothing.
+/// The purpose in the comments before the statement's first token and behind its last, semicolons aside: `/* purpose='billing' */`,
+/// also among other keys, each key and value URL-encoded. Other comments say nothing.
 ///
 /// # Errors
 /// 42601 where the text cannot be read token by token; 22023 for two different purposes, an empty one, or a comment that
 /// means to state a purpose and is not of the form.
 pub fn stated_purpose(text: &str) -> Result<Option<String>, Refusal> {
     let mut stated: Option<String> = None;
-    for token in lex(text)? {
-        if token.kind != Kind::Comment {
-            break;
-        }
+    let tokens = lex(text)?;
+    let comment = |token: &&Token| token.kind == Kind::Comment;
+    let closes = |token: &&Token| comment(token) || matches!(&token.kind, Kind::Symbol(symbol) if symbol == ";");
+    let before = tokens.iter().take_while(comment).count();
+    let behind = tokens.iter().skip(before).rev().take_while(closes).filter(comment);
+    for token in tokens.iter().take(before).chain(behind) {
         let comment = text.get(token.start..token.end).unwrap_or("");
         let Some(body) = comment.strip_prefix("/*").and_then(|body| body.strip_suffix("*/")) else { continue };
         let purpose = match pairs(body) {
             Some(pairs) => pairs.into_iter().filter(|(key, _)| key == "purpose").map(|(_, value)| value).collect(),
             None if means_purpose(body) => {
                 return Err(refuse("a comment states a purpose in another form")
-                    .hint("write it as `/* purpose='name' */` before the statement"));
+                    .hint("write it as `/* purpose='name' */` before the statement or behind it"));
             }
             None => Vec::new(),
         };
@@ -117,10 +122,37 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_behind_the_first_token_states_nothing() {
-        assert_eq!(stated("SELECT 1 /* purpose='billing' */"), None);
-        assert_eq!(stated("SELECT '/* purpose=''billing'' */'"), None);
-        assert_eq!(stated("SELECT 1"), None);
+    fn a_comment_behind_it_does_as_frameworks_write_it() {
+        for text in [
+            "SELECT 1 /*purpose='billing'*/",
+            "SELECT 1 /*purpose='billing'*/;",
+            "SELECT 1; /*purpose='billing'*/ ",
+            "SELECT 1/*action='%2Fpolls',db_driver='django.db.backends.postgresql',purpose='billing',\
+             traceparent='00-5bd66ef5095369c7b0d1f8f4bd33716a-c532cb4098ac3dd2-01'*/",
+            "/*purpose='billing'*/ SELECT 1 /* by hand */ /*purpose='bill%69ng'*/ -- purpose='other'",
+            "SELECT 1 /*route='it\\'s', purpose = 'billing' */",
+        ] {
+            assert_eq!(stated(text).as_deref(), Some("billing"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_comment_within_a_statement_or_a_value_states_nothing() {
+        for text in [
+            "SELECT 1",
+            "SELECT /* purpose='billing' */ 1",
+            "SELECT 1 /* purpose='billing' */ FROM t",
+            "SELECT '/* purpose=''billing'' */'",
+            "SELECT 'a' || '/*purpose=''billing''*/'",
+            "SELECT $$/*purpose='billing'*/$$",
+            "SELECT $x$ $$ /*purpose='billing'*/$x$;",
+            "SELECT E'\\'/*purpose=\\'billing\\'*/'",
+            "SELECT 1 AS \"/*purpose='billing'*/\"",
+            "SELECT 1 -- /*purpose='billing'*/",
+            "SELECT 1 -- purpose='billing'",
+        ] {
+            assert_eq!(stated(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -128,6 +160,11 @@ mod tests {
         assert!(stated_purpose("/* purpose='a' */ /* purpose='b' */ SELECT 1").is_err());
         assert!(stated_purpose("/* purpose='a',purpose='b' */ SELECT 1").is_err());
         assert!(stated_purpose("/* purpose=billing */ SELECT 1").is_err());
+        assert!(stated_purpose("/* purpose='a' */ SELECT 1 /* purpose='b' */").is_err());
+        assert!(stated_purpose("SELECT 1 /* purpose='a' */ /* purpose='b' */").is_err());
+        assert!(stated_purpose("SELECT 1 /* purpose='a' */; /* purpose='b' */").is_err());
+        assert!(stated_purpose("SELECT 1 /* purpose=a */").is_err());
+        assert!(stated_purpose("SELECT 1 /* /* purpose='a' */ */").is_err());
         assert!(stated_purpose("/* purpose='' */ SELECT 1").is_err());
         assert!(stated_purpose("/* for the purpose='a' */ SELECT 1").is_err());
     }

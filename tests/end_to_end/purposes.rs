@@ -35,6 +35,53 @@ fn a_purpose_may_be_set_by_each_of_the_four_ways() {
 }
 
 #[test]
+fn the_nearest_way_wins() {
+    let marketing = login("marketing").database("shop@marketing");
+    let count = "SELECT count(*) FROM customers";
+    let (all, sms) =
+        (psql(&marketing, &[count]).fine(), psql(&login("marketing").database("shop@marketing.sms"), &[count]).fine());
+    assert_ne!(all, sms);
+    // The connection's option over the database's name.
+    let option = marketing.clone().options("-c pgpurpose.purpose=marketing.sms");
+    assert_eq!(psql(&option, &[SHOW]).fine(), "marketing.sms");
+    let turned = login("marketing").database("shop@marketing.sms").options("-c pgpurpose.purpose=marketing");
+    assert_eq!(psql(&turned, &[SHOW]).fine(), "marketing");
+    // SET over the option, until it is reset to it.
+    let said =
+        psql(&option, &["SET pgpurpose.purpose = 'marketing'", SHOW, count, "RESET pgpurpose.purpose", SHOW, count]);
+    assert_eq!(said.lines(), ["marketing", &all, "marketing.sms", &sms]);
+    // The comment over all of them, before the statement and behind it.
+    for commented in [
+        format!("/*purpose='marketing.sms'*/ {count}"),
+        format!("{count} /*purpose='marketing.sms'*/"),
+        format!("{count}; /*app='crm',purpose='marketing%2Esms'*/"),
+    ] {
+        let said = psql(&turned, &["SET pgpurpose.purpose = 'marketing'", &commented, count]);
+        assert_eq!(said.lines(), [sms.clone(), all.clone()], "{commented}");
+    }
+}
+
+#[test]
+fn a_comment_that_is_a_value_or_contradicts_another_changes_no_purpose() {
+    let marketing = login("marketing");
+    let count = "SELECT count(*) FROM customers";
+    let all = psql(&marketing, &[count]).fine();
+    for within in [
+        format!("{count} WHERE city <> '/*purpose=''marketing.sms''*/'"),
+        format!("{count} WHERE city <> $$/*purpose='marketing.sms'*/$$"),
+        "SELECT count(*) /*purpose='marketing.sms'*/ FROM customers".to_owned(),
+        format!("{count} -- purpose='marketing.sms'"),
+    ] {
+        assert_eq!(psql(&marketing, &[&within]).fine(), all, "{within}");
+    }
+    let both = format!("/*purpose='marketing'*/ {count} /*purpose='marketing.sms'*/");
+    let said = psql(&marketing, &[&both]);
+    assert!(said.err.contains("22023") && said.err.contains("two purposes") && said.out.is_empty(), "{said:?}");
+    let foreign = psql(&login("support_agent"), &[&format!("{count} /*purpose='marketing'*/")]);
+    assert!(foreign.err.contains("42501") && foreign.out.is_empty(), "{foreign:?}");
+}
+
+#[test]
 fn set_is_undone_as_any_setting_is() {
     let said = psql(
         &login("marketing"),
