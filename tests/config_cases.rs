@@ -266,3 +266,18 @@ fn without_a_file_the_configuration_is_the_default() {
     assert_eq!((far.auth.method, far.upstream.tls), (AuthMethod::Passthrough, UpstreamTls::Prefer));
     assert_eq!(config.policy.mode, Mode::Enforce);
 }
+
+#[test]
+fn places_beside_the_log_are_named_with_their_faults() {
+    let with = |section: &str| format!("{FULL}\n[audit.{section}\n");
+    let line = FULL.lines().count() + 3;
+    told(&with("syslog]\naddress = \"tcp:logs.example\""), &[(line, "no address of a syslog server")]);
+    told(&with("http]\nurl = \"kept.example\""), &[(line, "begins with neither")]);
+    told(&with("http]\nurl = \"http://kept.example/\"\ntoken = \"env:T\""), &[(line, "in clear")]);
+    told(&with("http]\nurl = \"https://me:hunter2@kept.example/\""), &[(line, "holds a login")]);
+    assert!(!faults(&with("http]\nurl = \"https://me:hunter2@kept.example/\"")).concat().contains("hunter2"));
+    for fine in ["http://127.0.0.1:8080/", "http://localhost/", "https://kept.example/"] {
+        told(&with(&format!("http]\nurl = \"{fine}\"\ntoken = \"env:T\"")), &[]);
+    }
+    told(&with("http]\nurl = \"http://kept.example/\""), &[]);
+}

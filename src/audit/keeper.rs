@@ -19,6 +19,7 @@ use super::chain::{self, Hash, Link};
 use super::files::{self, LogFile};
 use super::pack::{hash_of, index_plain, pack};
 use super::read::Entry;
+use super::status::StatusCell;
 
 /// How often it looks by itself.
 const LOOK: Duration = Duration::from_secs(600);
@@ -57,6 +58,7 @@ pub(super) struct Care {
     pub(super) directory: PathBuf,
     pub(super) compress: bool,
     pub(super) retain_days: Option<u32>,
+    pub(super) status: Arc<StatusCell>,
 }
 
 impl Keeper {
@@ -146,19 +148,28 @@ impl Thread {
         self.judge().and(failed)
     }
 
-    /// Sends the closed files whose newest record is too old, oldest first and without a gap.
+    /// Sends the closed files whose newest record is too old, oldest first and without a gap. One that a place beside the
+    /// files still needs stays: what is destroyed there would be missing everywhere.
     fn judge(&self) -> io::Result<()> {
         let Some(retain_days) = self.care.retain_days else { return Ok(()) };
         let limit = Timestamp::now() - SignedDuration::from_hours(24 * i64::from(retain_days));
         let (mut closed, _) = files::list(&self.care.directory)?;
         closed.pop();
+        let limit_day = limit.to_zoned(TimeZone::UTC).date();
+        let mut held = closed.iter().filter(|file| file.day < limit_day).count() as u64;
+        self.care.status.held(0, 0);
         for file in closed {
             // Nothing in a file is older than its day.
-            if file.day > limit.to_zoned(TimeZone::UTC).date() {
+            if file.day > limit_day {
                 return Ok(());
             }
             let Some(doomed) = examine(file, retain_days)? else { return Ok(()) };
             let old = doomed.newest.parse::<Timestamp>().is_ok_and(|newest| newest < limit);
+            if old && doomed.last.seq > self.care.status.everywhere() {
+                self.care.status.held(held.max(1), doomed.last.seq);
+                return Ok(());
+            }
+            held = held.saturating_sub(1);
             if !old || self.stop.load(Ordering::Acquire) || self.sentence.send(doomed).is_err() {
                 return Ok(());
             }

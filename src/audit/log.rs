@@ -55,6 +55,8 @@ pub struct LogOptions {
     pub compress: bool,
     /// Days after which whole files are destroyed; `None`: never.
     pub retain_days: Option<u32>,
+    /// Places beside the files: none is destroyed before each of these has its records.
+    pub places: Vec<&'static str>,
 }
 
 impl LogOptions {
@@ -70,6 +72,7 @@ impl LogOptions {
             keep: false,
             compress: false,
             retain_days: None,
+            places: Vec::new(),
         }
     }
 }
@@ -97,7 +100,7 @@ impl AuditLog {
     /// # Errors
     /// The folder or file cannot be made, read, written or locked.
     pub fn open_with(options: LogOptions) -> Result<Self, AuditError> {
-        let status = Arc::new(StatusCell::default());
+        let status = Arc::new(StatusCell::awaiting(&options.places));
         let directory = Arc::from(options.directory.as_path());
         let (jobs, inbox) = mpsc::channel();
         Writer::start(options, Arc::clone(&status), inbox)?;
@@ -173,6 +176,11 @@ impl AuditLog {
     /// How the log does.
     pub fn status(&self) -> LogStatus {
         self.status.get()
+    }
+
+    /// A place has everything up to this record.
+    pub(super) fn shipped(&self, place: &'static str, seq: u64) {
+        self.status.shipped(place, seq);
     }
 
     /// What the log is called in its `start` records and checkpoints.

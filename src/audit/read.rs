@@ -176,14 +176,14 @@ impl Follower {
     /// # Errors
     /// The folder or a file cannot be read.
     pub fn poll(&mut self) -> io::Result<Vec<Entry>> {
-        self.poll_some(usize::MAX)
+        self.poll_some(usize::MAX, u64::MAX)
     }
 
-    /// No more than so many bytes of them, and at least one record where there is one.
+    /// No more than so many bytes of them, and at least one record where there is one; none behind the record `until`.
     ///
     /// # Errors
     /// The folder or a file cannot be read.
-    pub fn poll_some(&mut self, most: usize) -> io::Result<Vec<Entry>> {
+    pub fn poll_some(&mut self, most: usize, until: u64) -> io::Result<Vec<Entry>> {
         let (mut entries, mut bytes) = (Vec::new(), 0_usize);
         let files = files::list(&self.directory)?.0;
         let from = match self.at {
@@ -201,10 +201,14 @@ impl Follower {
             while reader.read_until(b'\n', &mut line)? > 0 {
                 // A line that is not whole yet is read again.
                 let Some(whole) = line.strip_suffix(b"\n") else { break };
-                if let Some(entry) = Entry::parse(whole)
-                    && entry.seq().is_none_or(|seq| seq > self.after)
-                {
-                    entries.push(entry);
+                if let Some(entry) = Entry::parse(whole) {
+                    let seq = entry.seq();
+                    if seq.is_some_and(|seq| seq > until) {
+                        return Ok(entries);
+                    }
+                    if seq.is_none_or(|seq| seq > self.after) {
+                        entries.push(entry);
+                    }
                 }
                 offset += line.len() as u64;
                 bytes = bytes.saturating_add(line.len());

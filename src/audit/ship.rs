@@ -44,6 +44,15 @@ pub trait Deliver: Send + 'static {
     /// # Errors
     /// In words for the operator.
     fn deliver(&mut self, entries: &[Entry]) -> Result<(), String>;
+
+    /// Whether all that was given is certain to be there; asked again and again until it is. Where it never becomes so
+    /// (an error here, or in [`deliver`](Self::deliver)), what was given since it last was is given again.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    fn settle(&mut self) -> Result<bool, String> {
+        Ok(true)
+    }
 }
 
 /// Which records a place gets.
@@ -98,6 +107,9 @@ impl Shipping {
             cell: Arc::clone(&cell),
             stop: Arc::clone(&stop),
             state: log.directory().join(format!("sink-{name}.json")),
+            given: 0,
+            owed: false,
+            retry: FIRST_RETRY,
         };
         thread::Builder::new().name(format!("audit-{name}")).spawn(move || courier.run())?;
         Ok(Self { name, cell, stop })
@@ -132,13 +144,18 @@ struct Courier {
     cell: Arc<Cell>,
     stop: Arc<AtomicBool>,
     state: PathBuf,
+    /// Up to here it was given everything.
+    given: u64,
+    /// Whether it is not certain yet that all of that is there.
+    owed: bool,
+    /// How long it waits after the next failure.
+    retry: Duration,
 }
 
 impl Courier {
     fn run(mut self) {
-        let mut retry = FIRST_RETRY;
         while !self.stopped() {
-            match self.serve(&mut retry) {
+            match self.serve() {
                 Ok(()) => return,
                 Err(error) => {
                     self.cell.failures.fetch_add(1, Ordering::AcqRel);
@@ -149,11 +166,11 @@ impl Courier {
                     *trouble = Some(error);
                 }
             }
-            let until = Instant::now() + retry;
+            let until = Instant::now() + self.retry;
             while Instant::now() < until && !self.stopped() {
-                thread::sleep(PAUSE.min(retry));
+                thread::sleep(PAUSE.min(self.retry));
             }
-            retry = (retry * 2).min(LONGEST_RETRY);
+            self.retry = (self.retry * 2).min(LONGEST_RETRY);
         }
     }
 
@@ -161,7 +178,7 @@ impl Courier {
         self.stop.load(Ordering::Acquire)
     }
 
-    fn serve(&mut self, retry: &mut Duration) -> Result<(), String> {
+    fn serve(&mut self) -> Result<(), String> {
         let told = self.to.begin()?;
         let known = match told {
             Some(position) => position,
@@ -169,56 +186,67 @@ impl Courier {
         };
         let from = self.from(&known)?;
         let mut follower = Follower::after(self.log.directory(), from);
+        (self.given, self.owed) = (from, false);
         self.reached(from);
         while !self.stopped() {
+            // What is not on disk yet may be cut back.
             let durable = self.log.status().durable;
-            let mut entries = follower.poll_some(AT_ONCE).map_err(|error| error.to_string())?;
-            let read = entries.last().and_then(Entry::seq);
-            if read.is_some_and(|read| read > durable) {
-                // Not on disk yet: read again once it is.
-                entries.retain(|entry| entry.seq().is_some_and(|seq| seq <= durable));
-                let last = entries.last().and_then(Entry::seq);
-                self.give(entries)?;
-                follower =
-                    Follower::after(self.log.directory(), last.unwrap_or(self.cell.delivered.load(Ordering::Acquire)));
-                thread::sleep(PAUSE);
-                continue;
-            }
-            if entries.is_empty() {
-                *retry = FIRST_RETRY;
-                thread::sleep(PAUSE);
-                continue;
-            }
+            let entries = follower.poll_some(AT_ONCE, durable).map_err(|error| error.to_string())?;
+            let bytes: usize = entries.iter().map(|entry| entry.line.len() + 1).sum();
             self.give(entries)?;
-            *retry = FIRST_RETRY;
+            if bytes == 0 && !self.owed {
+                self.well();
+            }
+            // Few at a time would be many small transactions.
+            if bytes < AT_ONCE {
+                thread::sleep(PAUSE);
+            }
         }
         Ok(())
     }
 
     fn give(&mut self, mut entries: Vec<Entry>) -> Result<(), String> {
-        let Some(last) = entries.last().and_then(Entry::seq) else { return Ok(()) };
+        let last = entries.last().and_then(Entry::seq);
         match self.wanted {
             Wanted::All => {}
             Wanted::Checkpoints => entries.retain(|entry| entry.event() == "checkpoint"),
         }
         if !entries.is_empty() {
             self.to.deliver(&entries)?;
-            save(&self.state, last).map_err(|error| format!("`{}`: {error}", self.state.display()))?;
+            self.owed = true;
         }
-        self.reached(last);
+        self.given = last.unwrap_or(self.given);
+        if self.owed {
+            if !self.to.settle()? {
+                return Ok(());
+            }
+            save(&self.state, self.given).map_err(|error| format!("`{}`: {error}", self.state.display()))?;
+            self.owed = false;
+            self.well();
+        }
+        self.reached(self.given);
         Ok(())
     }
 
     fn reached(&self, seq: u64) {
         self.cell.delivered.store(seq, Ordering::Release);
-        *self.cell.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.log.shipped(self.name, seq);
+    }
+
+    /// It takes what it is given.
+    fn well(&mut self) {
+        self.retry = FIRST_RETRY;
+        let mut trouble = self.cell.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble.take().is_some() {
+            tracing::info!(sink = self.name, "records of the access log go to it again");
+        }
     }
 
     /// Where to begin: behind the position, if the log holds the same record there; else everything again.
     fn from(&self, known: &Position) -> Result<u64, String> {
         let Some(before) = known.seq.checked_sub(1) else { return Ok(0) };
         let mut follower = Follower::after(self.log.directory(), before);
-        let next = follower.poll_some(1).map_err(|error| error.to_string())?.into_iter().next();
+        let next = follower.poll_some(1, u64::MAX).map_err(|error| error.to_string())?.into_iter().next();
         let same = match &next {
             Some(entry) if entry.seq() == Some(known.seq) => {
                 known.hash.as_deref().is_none_or(|hash| entry.text("hash") == Some(hash))

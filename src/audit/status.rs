@@ -1,5 +1,6 @@
 //! How the log does, for readiness and metrics.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -18,6 +19,8 @@ pub struct LogStatus {
     pub waiting: u64,
     /// Records refused since the log was opened.
     pub refused: u64,
+    /// Files older than they may be that a place beside the log still needs.
+    pub held_files: u64,
     /// The last signed checkpoint; `None` where none was made since the log was opened.
     pub checkpoint: Option<LastCheckpoint>,
 }
@@ -31,6 +34,14 @@ pub struct LastCheckpoint {
     pub time: Timestamp,
 }
 
+/// Files that are not destroyed although they are old enough.
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    files: u64,
+    /// The last record of the oldest.
+    until: u64,
+}
+
 /// Written by the writer, read by everyone.
 #[derive(Debug, Default)]
 pub(super) struct StatusCell {
@@ -38,12 +49,41 @@ pub(super) struct StatusCell {
     durable: AtomicU64,
     waiting: AtomicU64,
     refused: AtomicU64,
+    held: Mutex<Held>,
+    /// Up to which record each place beside the files has everything.
+    shipped: Mutex<BTreeMap<&'static str, u64>>,
     name: OnceLock<String>,
     trouble: Mutex<Option<String>>,
     checkpoint: Mutex<Option<LastCheckpoint>>,
 }
 
 impl StatusCell {
+    /// Of a log that waits for these places.
+    pub(super) fn awaiting(places: &[&'static str]) -> Self {
+        Self { shipped: Mutex::new(places.iter().map(|place| (*place, 0)).collect()), ..Self::default() }
+    }
+
+    pub(super) fn shipped(&self, place: &'static str, seq: u64) {
+        self.shipped.lock().unwrap_or_else(PoisonError::into_inner).insert(place, seq);
+    }
+
+    /// Up to which record every place has everything.
+    pub(super) fn everywhere(&self) -> u64 {
+        let shipped = self.shipped.lock().unwrap_or_else(PoisonError::into_inner);
+        shipped.values().min().copied().unwrap_or(u64::MAX)
+    }
+
+    /// So many files wait for a place; the oldest ends with this record.
+    pub(super) fn held(&self, files: u64, until: u64) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Held { files, until };
+    }
+
+    /// Whether what held files back is gone.
+    pub(super) fn may_let_go(&self) -> bool {
+        let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.files > 0 && held.until <= self.everywhere()
+    }
+
     pub(super) fn get(&self) -> LogStatus {
         LogStatus {
             last_seq: self.last_seq.load(Ordering::Acquire),
@@ -51,6 +91,7 @@ impl StatusCell {
             waiting: self.waiting.load(Ordering::Acquire),
             trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             refused: self.refused.load(Ordering::Acquire),
+            held_files: self.held.lock().unwrap_or_else(PoisonError::into_inner).files,
             checkpoint: *self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }

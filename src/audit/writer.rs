@@ -129,6 +129,7 @@ impl Writer {
             directory: writer.options.directory.clone(),
             compress: writer.options.compress,
             retain_days: writer.options.retain_days,
+            status: Arc::clone(&writer.status),
         };
         if writer.options.keep {
             let keeper = Keeper::start(care).map_err(|error| writer.unwritable(&error.to_string()))?;
@@ -235,6 +236,11 @@ impl Writer {
             && let Err(error) = files::still_there(&open.file, &open.named.path)
         {
             self.fail(&error);
+        }
+        if self.status.may_let_go()
+            && let Some(keeper) = &self.keeper
+        {
+            keeper.look();
         }
         // What went wrong stands in the status.
         if self.open.is_none() {

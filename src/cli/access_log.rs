@@ -41,6 +41,7 @@ pub(super) fn options(audit: &Audit) -> Result<LogOptions, String> {
         keep: true,
         compress: audit.compress,
         retain_days: audit.retain_days,
+        places: audit.sinks.names(),
     })
 }
 
@@ -80,11 +81,11 @@ pub(super) fn sinks(audit: &Audit, log: &AuditLog) -> Result<Vec<Shipping>, Stri
         places.push(("stdout", records, Box::new(Stdout)));
     }
     if let Some((address, records)) = &audit.sinks.syslog {
-        places.push(("syslog", *records, Box::new(Syslog::new(address.parse()?))));
+        places.push(("syslog", *records, Box::new(Syslog::new(address.clone()))));
     }
     if let Some(http) = &audit.sinks.http {
         let token = http.token.as_ref().map(crate::config::SecretSource::read).transpose()?;
-        places.push(("http", http.records, Box::new(Http::new(&http.url, token, http.tls_ca.as_deref())?)));
+        places.push(("http", http.records, Box::new(Http::new(http.url.clone(), token, http.tls_ca.as_deref())?)));
     }
     if let Some(database) = &audit.sinks.postgres {
         places.push(("postgres", SinkRecords::All, Box::new(postgres(database, log.name())?)));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::address::UpstreamAddress;
 use super::document::{Document, Section};
 use super::fault::Located;
+use super::place::{HttpUrl, SyslogAddress};
 use super::read::{parsed, path, secret, tls, word};
 use super::secret::SecretSource;
 use super::server::{UpstreamTls, default};
@@ -41,12 +42,25 @@ pub struct Audit {
 pub struct Sinks {
     /// `[audit.stdout]`
     pub stdout: Option<SinkRecords>,
-    /// `[audit.syslog]`: `unix:PATH`, `udp:HOST:PORT` or `tcp:HOST:PORT`.
-    pub syslog: Option<(String, SinkRecords)>,
+    /// `[audit.syslog]`
+    pub syslog: Option<(SyslogAddress, SinkRecords)>,
     /// `[audit.http]`
     pub http: Option<HttpSink>,
     /// `[audit.postgres]`
     pub postgres: Option<PostgresSink>,
+}
+
+impl Sinks {
+    /// What those that are there are called.
+    pub fn names(&self) -> Vec<&'static str> {
+        let there = [
+            ("stdout", self.stdout.is_some()),
+            ("syslog", self.syslog.is_some()),
+            ("http", self.http.is_some()),
+            ("postgres", self.postgres.is_some()),
+        ];
+        there.into_iter().filter_map(|(name, is)| is.then_some(name)).collect()
+    }
 }
 
 /// Which records a place gets.
@@ -61,8 +75,8 @@ pub enum SinkRecords {
 /// A server that takes POSTs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpSink {
-    /// `http://` or `https://`.
-    pub url: String,
+    /// Where it is.
+    pub url: HttpUrl,
     /// What goes as `Authorization: Bearer`.
     pub token: Option<SecretSource>,
     /// PEM file of the authorities of its certificate, instead of those of the machine.
@@ -169,20 +183,25 @@ fn needed(section: &mut Section<'_>, key: &'static str, document: &mut Document)
     text
 }
 
-fn syslog(mut section: Section<'_>, document: &mut Document) -> Option<(String, SinkRecords)> {
-    let address = needed(&mut section, "address", document);
+fn syslog(mut section: Section<'_>, document: &mut Document) -> Option<(SyslogAddress, SinkRecords)> {
+    let address = needed(&mut section, "address", document).and_then(|text| parsed(&text, document));
     let records = records(&mut section, SinkRecords::All, document);
     section.finish(document);
-    Some((address?.value, records))
+    Some((address?, records))
 }
 
 fn http(mut section: Section<'_>, base: &Path, document: &mut Document) -> Option<HttpSink> {
     let url = needed(&mut section, "url", document);
+    let place = url.as_ref().map_or_else(|| section.place.clone(), |url| url.place.clone());
+    let url: Option<HttpUrl> = url.and_then(|text| parsed(&text, document));
     let token = secret(&mut section, "token", base, document);
+    if token.is_some() && url.as_ref().is_some_and(|url| !url.tls && !url.address.is_loopback()) {
+        document.fault(&place, "a token would go over the network in clear: write `https://`".to_owned());
+    }
     let tls_ca = path(&mut section, "tls_ca", base, document);
     let records = records(&mut section, SinkRecords::Checkpoints, document);
     section.finish(document);
-    Some(HttpSink { url: url?.value, token, tls_ca, records })
+    Some(HttpSink { url: url?, token, tls_ca, records })
 }
 
 fn postgres(mut section: Section<'_>, base: &Path, document: &mut Document) -> Option<PostgresSink> {

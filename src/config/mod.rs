@@ -5,6 +5,7 @@ mod audit;
 mod auth;
 pub mod document;
 mod fault;
+mod place;
 mod read;
 mod secret;
 mod server;
@@ -13,6 +14,7 @@ mod verifier;
 pub use address::{HostPort, UpstreamAddress};
 pub use audit::{Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
 pub use fault::{Fault, Located, Place, Severity};
+pub use place::{HttpUrl, SyslogAddress};
 pub use secret::{Key, Secret, SecretSource};
 pub use server::{
     Admin, Auth, AuthMethod, ClientCertificate, Config, Limits, Listen, Login, Mode, Policy, ServerTls, Upstream,

@@ -10,6 +10,7 @@ use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub(crate) use crate::support::certs::{Authority, Files};
 use crate::support::proxy::Proxy;
 
 pub(crate) const PASSWORD: &str = "Vela-geheim-7731";
@@ -21,56 +22,6 @@ pub(crate) const OWN_PASSWORD: &str = "Eie-woord-9914";
 pub(crate) const HBA: &str = "local all postgres trust\n\
     local all all scram-sha-256\n\
     host all all 127.0.0.1/32 scram-sha-256\n";
-
-/// Certificates and keys in a folder of their own, that everybody may enter.
-pub(crate) struct Files {
-    pub(crate) folder: TempDir,
-}
-
-impl Files {
-    pub(crate) fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("pgpurpose-certs-").tempdir().unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(folder.path(), mode).unwrap();
-        Self { folder }
-    }
-
-    pub(crate) fn at(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
-        fs::write(self.at(name), text).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        fs::set_permissions(self.at(name), mode).unwrap();
-        self.at(name)
-    }
-}
-
-/// An authority that signs certificates.
-pub(crate) struct Authority {
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-    pub(crate) pem: String,
-}
-
-impl Authority {
-    pub(crate) fn new(name: &str) -> Self {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: rcgen::Issuer::new(params, key), pem }
-    }
-
-    /// Certificate and key as PEM.
-    pub(crate) fn sign(&self, common_name: &str) -> (String, String) {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-        params.distinguished_name.push(rcgen::DnType::CommonName, common_name);
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-}
 
 /// Certificate and RSA key, self-signed with SHA-384, as PEM.
 pub(crate) fn rsa(files: &Files, name: &str) -> (PathBuf, PathBuf) {

@@ -10,6 +10,7 @@
     clippy::print_stderr
 )]
 
+pub mod certs;
 pub mod client;
 pub mod proxy;
 

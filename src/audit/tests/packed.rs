@@ -2,7 +2,11 @@
 
 use super::signed::signer;
 use super::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
 use crate::audit::read::Follower;
+use crate::audit::ship::{Deliver, Position, Shipping, Wanted as ShipWanted};
 use crate::policy::{Disclosed, RecordAs};
 
 fn options(directory: &Path) -> LogOptions {
@@ -85,7 +89,7 @@ async fn compressed_files_are_read_verified_and_followed_as_plain_ones() {
     let mut follower = Follower::after(directory.path(), 100);
     let mut seqs = Vec::new();
     loop {
-        let some = follower.poll_some(5000).unwrap();
+        let some = follower.poll_some(5000, u64::MAX).unwrap();
         if some.is_empty() {
             break;
         }
@@ -234,4 +238,52 @@ async fn closed_files_that_stay_plain_have_an_index_too() {
     assert_eq!(by_index, found(directory.path(), &login, true).0);
     assert!(effort.read < effort.blocks && !by_index.is_empty(), "{effort:?}");
     assert!(verify_with(directory.path(), &Trust { indexes: true, ..Trust::default() }, |_| {}).unwrap().holds());
+}
+
+/// A place that takes nothing before it is opened.
+#[derive(Clone, Default)]
+struct Gate {
+    open: Arc<AtomicBool>,
+    taken: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Deliver for Gate {
+    fn begin(&mut self) -> Result<Option<Position>, String> {
+        Ok(None)
+    }
+
+    fn deliver(&mut self, entries: &[Entry]) -> Result<(), String> {
+        if !self.open.load(Ordering::Acquire) {
+            return Err("closed".to_owned());
+        }
+        self.taken.lock().unwrap().extend(entries.iter().filter_map(Entry::seq));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_not_destroyed_before_every_place_has_it() {
+    let directory = packed_sample().await;
+    let closed = ends_in(directory.path(), ".zst").count();
+    let last = verify(directory.path()).unwrap().last.seq;
+    let options = LogOptions { retain_days: Some(0), places: vec!["http", "postgres"], ..options(directory.path()) };
+    let log = AuditLog::open_with(options).unwrap();
+    let (quick, late) = (Gate::default(), Gate::default());
+    quick.open.store(true, Ordering::Release);
+    // Before either has begun.
+    until("the old files are held", || log.status().held_files > 0).await;
+    let _http = Shipping::start(&log, "http", ShipWanted::All, Box::new(quick.clone())).unwrap();
+    let postgres = Shipping::start(&log, "postgres", ShipWanted::All, Box::new(late.clone())).unwrap();
+    until("one place has everything, the other nothing", || {
+        quick.taken.lock().unwrap().last().copied() >= Some(last) && postgres.status().failures > 2
+    })
+    .await;
+    assert!(log.status().held_files > 0);
+    assert_eq!(ends_in(directory.path(), ".zst").count(), closed);
+    late.open.store(true, Ordering::Release);
+    until("the files are destroyed", || ends_in(directory.path(), ".zst").count() == 0).await;
+    until("nothing is held", || log.status().held_files == 0).await;
+    for taken in [quick.taken.lock().unwrap(), late.taken.lock().unwrap()] {
+        assert!(taken.iter().zip(1_u64..).all(|(seq, wanted)| *seq == wanted), "a place lacks records: {taken:?}");
+    }
 }

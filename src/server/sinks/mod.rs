@@ -3,9 +3,10 @@
 mod http;
 mod postgres;
 mod stdout;
+mod stream;
 mod syslog;
 
 pub use http::Http;
 pub use postgres::Postgres;
 pub use stdout::Stdout;
-pub use syslog::{Syslog, SyslogAddress};
+pub use syslog::Syslog;

@@ -3,14 +3,23 @@
 //! Records and the position up to which they are there are written in one transaction, so that after an outage of either
 //! side nothing is missing and nothing is there twice.
 
+use std::error::Error;
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 use tokio_postgres::{Client, Config};
 
 use crate::audit::read::Entry;
 use crate::audit::ship::{Deliver, Position};
 use crate::upstream::{Address, DriveError, UpstreamTls, drive};
+
+/// How long connecting with its log-in may take.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long loading may take; a statement of it has 60 seconds in the database.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The audit database.
 pub struct Postgres {
@@ -160,7 +169,11 @@ fn quoted(names: &[&str]) -> Vec<String> {
 fn described(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) => format!("the audit database: {} ({})", db.message(), db.code().code()),
-        None => format!("the audit database: {error}"),
+        // What went wrong in TLS stands in the cause.
+        None => match error.source() {
+            Some(cause) => format!("the audit database: {error}: {cause}"),
+            None => format!("the audit database: {error}"),
+        },
     }
 }
 
@@ -172,7 +185,9 @@ impl Deliver for Postgres {
             self.runtime = Some(runtime.map_err(|error| error.to_string())?);
         }
         let Some(runtime) = &self.runtime else { return Err("no runtime".to_owned()) };
-        let begun = runtime.block_on(connect(&self.address, &self.tls, &self.config, &self.log))?;
+        let connecting = connect(&self.address, &self.tls, &self.config, &self.log);
+        let begun = runtime.block_on(async { timeout(BEGIN_TIMEOUT, connecting).await });
+        let begun = begun.unwrap_or_else(|_| Err(format!("the audit database at {} does not answer", self.address)))?;
         self.client = Some(begun.client);
         let (seq, hash, time) = match begun.position {
             Some((seq, hash, time)) => (seq, Some(hash), time),
@@ -196,6 +211,10 @@ impl Deliver for Postgres {
         let (Some(runtime), Some(client)) = (&self.runtime, &mut self.client) else {
             return Err("the audit database is not connected".to_owned());
         };
-        runtime.block_on(load(client, &self.log, rows, &last)).map_err(|error| described(&error))
+        let loading = load(client, &self.log, rows, &last);
+        match runtime.block_on(async { timeout(LOAD_TIMEOUT, loading).await }) {
+            Ok(loaded) => loaded.map_err(|error| described(&error)),
+            Err(_) => Err(format!("the audit database at {} does not answer", self.address)),
+        }
     }
 }

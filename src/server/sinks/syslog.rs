@@ -1,37 +1,30 @@
 //! Syslog: RFC 5424 over a Unix socket, UDP (RFC 5426) or TCP with counted bytes (RFC 6587, 3.4.1).
 
 use std::fmt::Write as _;
-use std::io::Write;
-use std::net::{TcpStream, UdpSocket};
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, ToSocketAddrs, UdpSocket};
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::Path;
 
+use super::stream::{Stream, TIMEOUT};
 use crate::audit::read::Entry;
 use crate::audit::ship::{Deliver, Position};
+use crate::config::{HostPort, SyslogAddress};
 
-/// How long a write may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest message of a datagram; a longer record is sent as its number and hash.
 const LONGEST: usize = 8 * 1024;
 /// Facility `log audit` (13).
 const FACILITY: u8 = 13 * 8;
-
-/// Where a syslog server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SyslogAddress {
-    /// A datagram socket, such as `/dev/log`.
-    Unix(PathBuf),
-    /// `host:port`
-    Udp(String),
-    /// `host:port`
-    Tcp(String),
-}
+/// `EPROTOTYPE`: the socket is one of streams.
+const OTHER_KIND: i32 = 91;
 
 enum Link {
     Unix(UnixDatagram),
     Udp(UdpSocket),
-    Tcp(TcpStream),
+    /// Each message ends with a NUL, as libc's `syslog` has it.
+    UnixStream(Stream),
+    /// Each message begins with its length.
+    Tcp(Stream),
 }
 
 /// A syslog server.
@@ -49,26 +42,12 @@ impl Syslog {
         Self { address, host: if host.is_empty() { "-".to_owned() } else { host }, link: None }
     }
 
-    fn connect(&self) -> std::io::Result<Link> {
-        Ok(match &self.address {
-            SyslogAddress::Unix(path) => {
-                let socket = UnixDatagram::unbound()?;
-                socket.connect(path)?;
-                socket.set_write_timeout(Some(TIMEOUT))?;
-                Link::Unix(socket)
-            }
-            SyslogAddress::Udp(address) => {
-                let local = if address.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" };
-                let socket = UdpSocket::bind(local)?;
-                socket.connect(address)?;
-                Link::Udp(socket)
-            }
-            SyslogAddress::Tcp(address) => {
-                let stream = TcpStream::connect(address)?;
-                stream.set_write_timeout(Some(TIMEOUT))?;
-                Link::Tcp(stream)
-            }
-        })
+    fn connect(&self) -> io::Result<Link> {
+        match &self.address {
+            SyslogAddress::Unix(path) => unix(path),
+            SyslogAddress::Udp(HostPort { host, port }) => udp(host, *port).map(Link::Udp),
+            SyslogAddress::Tcp(HostPort { host, port }) => Stream::tcp(host, *port).map(Link::Tcp),
+        }
     }
 
     fn message(&self, entry: &Entry, whole: bool) -> String {
@@ -97,24 +76,53 @@ impl Syslog {
         message
     }
 
-    fn send(&mut self, entries: &[Entry]) -> std::io::Result<()> {
-        if self.link.is_none() {
-            self.link = Some(self.connect()?);
-        }
+    fn send(&mut self, entries: &[Entry]) -> io::Result<()> {
+        let mut link = match self.link.take() {
+            Some(link) => link,
+            None => self.connect()?,
+        };
         for entry in entries {
-            let whole = self.message(entry, true);
-            let short = || self.message(entry, false);
-            match &self.link {
-                Some(Link::Unix(socket)) if whole.len() > LONGEST => socket.send(short().as_bytes()).map(drop)?,
-                Some(Link::Udp(socket)) if whole.len() > LONGEST => socket.send(short().as_bytes()).map(drop)?,
-                Some(Link::Unix(socket)) => socket.send(whole.as_bytes()).map(drop)?,
-                Some(Link::Udp(socket)) => socket.send(whole.as_bytes()).map(drop)?,
-                Some(Link::Tcp(stream)) => (&*stream).write_all(format!("{} {whole}", whole.len()).as_bytes())?,
-                None => {}
+            let mut message = self.message(entry, true);
+            match &mut link {
+                Link::Unix(_) | Link::Udp(_) if message.len() > LONGEST => message = self.message(entry, false),
+                Link::Unix(_) | Link::Udp(_) => {}
+                Link::UnixStream(_) => message.push('\0'),
+                Link::Tcp(_) => message.insert_str(0, &format!("{} ", message.len())),
+            }
+            match &mut link {
+                Link::Unix(socket) => socket.send(message.as_bytes()).map(drop)?,
+                Link::Udp(socket) => socket.send(message.as_bytes()).map(drop)?,
+                Link::UnixStream(stream) | Link::Tcp(stream) => stream.write(message.as_bytes())?,
             }
         }
+        self.link = Some(link);
         Ok(())
     }
+}
+
+fn unix(path: &Path) -> io::Result<Link> {
+    let socket = UnixDatagram::unbound()?;
+    match socket.connect(path) {
+        Ok(()) => {
+            socket.set_write_timeout(Some(TIMEOUT))?;
+            Ok(Link::Unix(socket))
+        }
+        Err(error) if error.raw_os_error() == Some(OTHER_KIND) => Stream::unix(path).map(Link::UnixStream),
+        Err(error) => Err(error),
+    }
+}
+
+fn udp(host: &str, port: u16) -> io::Result<UdpSocket> {
+    let mut failed = ErrorKind::NotFound.into();
+    for address in (host, port).to_socket_addrs()? {
+        let local = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let bound = UdpSocket::bind::<(std::net::IpAddr, u16)>((local, 0));
+        match bound.and_then(|socket| socket.connect(address).map(|()| socket)) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 impl Deliver for Syslog {
@@ -124,21 +132,27 @@ impl Deliver for Syslog {
     }
 
     fn deliver(&mut self, entries: &[Entry]) -> Result<(), String> {
-        self.send(entries).map_err(|error| format!("syslog: {error}"))
+        self.send(entries).map_err(told)
+    }
+
+    fn settle(&mut self) -> Result<bool, String> {
+        match self.link.take() {
+            Some(Link::UnixStream(stream) | Link::Tcp(stream)) if stream.is_old() => {
+                stream.end().map(|()| true).map_err(told)
+            }
+            link @ Some(Link::UnixStream(_) | Link::Tcp(_)) => {
+                self.link = link;
+                Ok(false)
+            }
+            // Nothing ever says whether a datagram was read.
+            link => {
+                self.link = link;
+                Ok(true)
+            }
+        }
     }
 }
 
-impl std::str::FromStr for SyslogAddress {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is no address of a syslog server: `unix:/dev/log`, `udp:host:514` or `tcp:host:601`");
-        match text.split_once(':') {
-            Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
-            Some(("udp", address)) if address.contains(':') => Ok(Self::Udp(address.to_owned())),
-            Some(("tcp", address)) if address.contains(':') => Ok(Self::Tcp(address.to_owned())),
-            Some(_) | None => Err(wrong()),
-        }
-    }
+fn told(error: io::Error) -> String {
+    format!("syslog: {error}")
 }

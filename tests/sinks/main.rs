@@ -1,7 +1,14 @@
 //! Places beside the log's files: after an outage, and after a kill, nothing is missing and nothing is there twice.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
+mod http;
+mod kills;
+mod places;
+mod stalled;
+#[path = "../support/mod.rs"]
 mod support;
+mod syslog;
+mod tls;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,8 +24,8 @@ use support::client::login;
 use support::proxy::Proxy;
 use support::{direct, own_shop};
 
-const POLICY: &str = include_str!("../policies/shop.toml");
-const SCHEMA: &str = include_str!("../deploy/audit.sql");
+const POLICY: &str = include_str!("../../policies/shop.toml");
+const SCHEMA: &str = include_str!("../../deploy/audit.sql");
 /// RFC 8032, section 7.1, test 1.
 const PRIVATE_KEY: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
 const PUBLIC_KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
