@@ -397,3 +397,40 @@ fn explain_names_the_basis_its_section_and_the_ground_of_each_rule() {
     assert_eq!((&told["basis"], &told["section"]), (&"contract".into(), &"s11(1)(b)".into()));
     assert_eq!(told["rules"][0]["ground"], "s32(1)(a): treatment");
 }
+
+#[test]
+fn explain_says_which_budgets_a_question_counts_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "version = 1\n[tables.\"public.people\"]\nsubject = \"id\"\ncolumns = { id = \"reference\", town = \"place\" }\n\
+        [purposes.figures]\nbasis = \"contract\"\nmin_group = 10\nqueries_per_day = 200\n\
+        [purposes.\"figures.towns\"]\nqueries_per_day = 20\n[purposes.\"figures.free\"]\n\
+        [roles.r]\nlogins = [\"ann\"]\npurposes = [\"figures.towns\", \"figures\", \"figures.free\"]\n\
+        [[rules]]\nname = \"all\"\nroles = [\"r\"]\npurposes = [\"figures\", \"figures.towns\", \"figures.free\"]\n\
+        read = [\"reference\", \"place\"]\n";
+    let file = folder.path().join("policy.toml").display().to_string();
+    std::fs::write(&file, policy).unwrap();
+    let explain = |more: &[&str], sql: &str| {
+        let (_, said, told) =
+            run(&[&["explain", "--offline", "--policy", &file, "--login", "ann"], more, &[sql]].concat());
+        assert!(!said.is_empty(), "{told}");
+        said
+    };
+    let question = "SELECT town, count(*) FROM people GROUP BY town";
+    let (own, parents) = (
+        "counts as one of 20 queries a day and login for purpose figures.towns",
+        "counts as one of 200 queries a day and login for purpose figures",
+    );
+    // A child's questions count for its parent too, whether it has a budget of its own or not.
+    let said = explain(&[], question);
+    assert!(said.contains(own) && said.lines().any(|line| line == parents), "{said}");
+    let said = explain(&["--purpose", "figures.free"], question);
+    assert!(!said.contains(own) && said.lines().any(|line| line == parents), "{said}");
+    // What is refused costs nothing.
+    assert!(!explain(&[], "SELECT town FROM people").contains("queries a day"));
+    let json = |more: &[&str], sql: &str| -> serde_json::Value {
+        serde_json::from_str(&explain(&[&["--json"], more].concat(), sql)).unwrap()
+    };
+    assert_eq!(json(&[], question)["queries_per_day"], 20);
+    assert_eq!(json(&["--purpose", "figures"], question)["queries_per_day"], 200);
+    assert_eq!(json(&[], "SELECT town FROM people")["queries_per_day"], serde_json::Value::Null);
+}

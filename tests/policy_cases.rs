@@ -350,7 +350,23 @@ purposes = ["p"]
         "p.toml:13: warning: the contract with `Mailer Inc` ended on 2026-06-01: role `r` is refused",
     ];
     assert_eq!(told, wanted);
-    assert!(set.overdue(jiff::civil::date(2025, 12, 31)).is_empty());
+    let told = |year, month, day| -> Vec<String> {
+        set.overdue(jiff::civil::date(year, month, day)).iter().map(|fault| fault.message.clone()).collect()
+    };
+    assert!(told(2025, 12, 1).is_empty());
+    // From thirty days before; on its last day each still holds.
+    let first = [
+        "purpose `p` is to be reviewed by 2026-01-01, in 30 days",
+        "purpose `q` expires after 2026-01-01, in 30 days, and is refused from then on",
+    ];
+    assert_eq!(told(2025, 12, 2), first);
+    assert_eq!(
+        told(2026, 1, 1)[1],
+        "purpose `q` expires after 2026-01-01, which is today, and is refused from then on"
+    );
+    assert_eq!(told(2026, 1, 2)[1], "purpose `q` expired on 2026-01-01, and is refused");
+    let ends = "the contract with `Mailer Inc` ends after 2026-06-01, in 1 day: role `r` is refused from then on";
+    assert_eq!(told(2026, 5, 31)[2], ends);
 }
 
 #[test]

@@ -232,6 +232,13 @@ impl PolicySet {
         Some(OptOuts { table, lists, days, contacts })
     }
 
+    /// The purposes that need a list of opt-outs, and how many days old it may be.
+    pub fn opt_outs_needed(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.purposes
+            .values()
+            .filter_map(|purpose| Some((purpose.name.as_str(), purpose.direct_marketing.as_ref()?.opt_outs_days?)))
+    }
+
     /// Where the database keeps opt-outs and their lists, and after how many days the first purpose takes a list for stale.
     pub fn opt_out_tables(&self) -> Option<(&RelationName, &RelationName, Option<u32>)> {
         let days = self.purposes.values().filter_map(|purpose| purpose.direct_marketing.as_ref()?.opt_outs_days).min();

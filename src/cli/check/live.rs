@@ -179,6 +179,59 @@ const FUNCTIONS: &str = "SELECT n.nspname || '.' || p.proname, l.lanname::text, 
     AND c.relname = t.name AND c.relnamespace = (SELECT s.oid FROM pg_catalog.pg_namespace AS s WHERE s.nspname = t.schema))) \
     ORDER BY 1, 4";
 
+/// Each list of opt-outs: its name, its day, how old it is by South Africa's day. `{}` is their table.
+const LISTS: &str = "SELECT list::text, as_of::text, \
+    (pg_catalog.timezone('02:00'::pg_catalog.interval, pg_catalog.now()))::pg_catalog.date - as_of FROM {} ORDER BY 1";
+
+/// Within so many days of growing stale a list is worth a note.
+const SOON: i64 = 7;
+
+/// Lists of opt-outs that are stale, or missing: purposes of direct marketing that need them see nobody.
+pub(super) async fn opt_out_lists(policies: &PolicySet, client: &Client) -> Vec<Finding> {
+    let (Some((_, lists, _)), mut findings) = (policies.opt_out_tables(), Vec::new()) else { return Vec::new() };
+    let needed: Vec<(&str, u32)> = policies.opt_outs_needed().collect();
+    if needed.is_empty() {
+        return findings;
+    }
+    let rows = match client.query(&LISTS.replace("{}", &lists.to_sql()), &[]).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            let why = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+            return vec![note(format!("`{lists}` could not be read, so that nothing is known of its lists: {why}"))];
+        }
+    };
+    for (purpose, days) in &needed {
+        if rows.is_empty() {
+            findings.push(wrong(format!("`{lists}` holds no list of opt-outs: purpose `{purpose}` sees nobody")));
+        }
+        for row in &rows {
+            let (Ok(list), Ok(as_of), Ok(age)) =
+                (row.try_get::<_, String>(0), row.try_get::<_, Option<String>>(1), row.try_get::<_, Option<i32>>(2))
+            else {
+                findings.push(wrong(format!("`{lists}.as_of` is not a date: purpose `{purpose}` is closed")));
+                break;
+            };
+            let name = format!("list `{list}` of opt-outs");
+            let nobody = format!("purpose `{purpose}` sees nobody");
+            let (Some(as_of), Some(age)) = (as_of, age.map(i64::from)) else {
+                findings.push(wrong(format!("{name} has no day: {nobody}")));
+                continue;
+            };
+            let left = i64::from(*days) - age;
+            if age < 0 {
+                findings.push(wrong(format!("{name} is of {as_of}, a day to come: {nobody}")));
+            } else if left < 0 {
+                let stale = format!("{name} is of {as_of}, {age} days ago, and may be {days} days old");
+                findings.push(wrong(format!("{stale}: {nobody} until a newer one is imported")));
+            } else if left <= SOON {
+                let soon = format!("{name} is of {as_of}, {age} days ago, and may be {days} days old");
+                findings.push(note(format!("{soon}: {nobody} in {} days", left + 1)));
+            }
+        }
+    }
+    findings
+}
+
 /// What the functions of the database read, as far as their text tells.
 ///
 /// # Errors

@@ -97,7 +97,9 @@ fn gather(
         let database = Database::find(config, policies, arguments.database.as_deref()).await?;
         let catalog = database.catalog().await?.current();
         let mut findings = live::compare(policies, &catalog);
-        findings.extend(live::functions(policies, &database.client().await?).await?);
+        let client = database.client().await?;
+        findings.extend(live::functions(policies, &client).await?);
+        findings.extend(live::opt_out_lists(policies, &client).await);
         if arguments.source.config.is_some() {
             findings.extend(auth::trouble(config, policies, &database).await?.into_iter().map(live::Finding::from));
         }
