@@ -36,6 +36,6 @@ for kind in point scan; do
         done
     done
 done | awk '{ print; if ($3 > best[$1, $2]) best[$1, $2] = $3 }
-    END { for (kind in k) ; printf "point read: %.2f of the time without the filter\n1 %% scan:   %.2f of the time without the filter\n",
+    END { printf "point read: %.2f of the time without the filter\n1 %% scan:   %.2f of the time without the filter\n",
           best["point", "without"] / best["point", "with"], best["scan", "without"] / best["scan", "with"] }'
 rm -r "$folder"
