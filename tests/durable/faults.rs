@@ -17,7 +17,7 @@ use super::support::proxy::Proxy;
 use super::{PUBLIC_KEY, logging_shop, nothing_ran_unlogged, signed};
 
 /// Built with the compiler that building the proxy needs; `None`, with a loud message, where it is not one for this system.
-fn shim() -> Option<PathBuf> {
+pub(super) fn shim() -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/durable/shim.c");
     let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fault-shim-{}.so", std::process::id()));
     let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&built).arg(source).arg("-ldl").status();
@@ -28,7 +28,7 @@ fn shim() -> Option<PathBuf> {
     None
 }
 
-fn ready(proxy: &Proxy) -> u16 {
+pub(super) fn ready(proxy: &Proxy) -> u16 {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.admin_port)).unwrap();
     write!(stream, "GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -37,7 +37,7 @@ fn ready(proxy: &Proxy) -> u16 {
 }
 
 #[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{what}");

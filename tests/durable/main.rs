@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod disclosures;
 mod faults;
 mod kill;
 mod load;

@@ -34,12 +34,51 @@ static int is_log(int fd) {
   return is_log_path(target);
 }
 
+/* A record of whose rows are about to go to a client. */
+static int discloses(const void *bytes, size_t count) {
+  static const char event[] = "\"event\":\"disclosure\"";
+  return memmem(bytes, count, event, sizeof event - 1) != NULL;
+}
+
+static int unsynced, cut, before;
+
+/* At once (`disclosure WHAT`), or after twenty of them (`later WHAT`). */
+static int disclosure(const char *what) {
+  char held[64];
+  snprintf(held, sizeof held, "disclosure %s", what);
+  if (fault(held)) return 1;
+  snprintf(held, sizeof held, "later %s", what);
+  return before > 20 && fault(held);
+}
+
+/* Takes the folder of the log away, as DIR.away. */
+static void take_away(int fd) {
+  char link[64], target[1024], away[1100];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t length = readlink(link, target, sizeof target - 1);
+  if (length < 0) return;
+  target[length] = 0;
+  *strrchr(target, '/') = 0;
+  snprintf(away, sizeof away, "%s.away", target);
+  rename(target, away);
+}
+
 ssize_t write(int fd, const void *bytes, size_t count) {
   static ssize_t (*real)(int, const void *, size_t);
   static int halves;
   if (!real) real = dlsym(RTLD_NEXT, "write");
   if (is_log(fd)) {
     if (fault("write")) { errno = EIO; return -1; }
+    if (!fault("later")) before = 0;
+    if (cut && disclosure("full")) { errno = ENOSPC; return -1; }
+    cut = 0;
+    if (discloses(bytes, count)) {
+      before++;
+      if (disclosure("write")) { errno = EIO; return -1; }
+      if (disclosure("full")) { cut = 1; return real(fd, bytes, count / 2); }
+      if (disclosure("folder")) take_away(fd);
+      unsynced = 1;
+    }
     if (fault("full")) {
       if (halves++ % 2 == 0 && count > 1) return real(fd, bytes, count / 2);
       errno = ENOSPC;
@@ -52,6 +91,10 @@ ssize_t write(int fd, const void *bytes, size_t count) {
 int fdatasync(int fd) {
   static int (*real)(int);
   if (!real) real = dlsym(RTLD_NEXT, "fdatasync");
+  if (unsynced && is_log(fd)) {
+    unsynced = 0;
+    if (disclosure("sync")) { errno = EIO; return -1; }
+  }
   if (is_log(fd) && fault("sync")) { errno = EIO; return -1; }
   return real(fd);
 }
