@@ -212,19 +212,19 @@ impl Session {
 
     /// Waits until something was read or written that may let the session go on.
     async fn turn(&mut self) -> Result<(), End> {
+        // Decided once: what is written in parts is under the mark before its last part goes.
+        let (database_full, client_full) = (self.upstream.waiting() > HIGH, self.client.out.len() > HIGH);
         poll_fn(|cx| {
             let mut progress = false;
-            let waited = self.upstream.waiting() > HIGH;
             match self.upstream.poll_drain(cx) {
-                Poll::Ready(Ok(())) => progress |= waited,
+                Poll::Ready(Ok(())) => progress |= database_full,
                 // What the database said last may still be read.
                 Poll::Ready(Err(_)) if self.upstream.is_closed() => return Poll::Ready(Err(End::DatabaseGone)),
                 Poll::Ready(Err(_)) => self.upstream.abandon_output(),
                 Poll::Pending => {}
             }
-            let waited = self.client.out.len() > HIGH;
             match self.client.poll_drain(cx) {
-                Poll::Ready(Ok(())) => progress |= waited,
+                Poll::Ready(Ok(())) => progress |= client_full,
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(End::ClientGone)),
                 Poll::Pending => {}
             }

@@ -19,7 +19,7 @@ use super::faults::{ready, shim, until};
 use super::support::own_shop;
 use super::support::proxy::Proxy;
 
-const POLICY: &str = r#"
+pub(super) const POLICY: &str = r#"
 version = 1
 unlisted_tables = "deny"
 [tables."public.people"]

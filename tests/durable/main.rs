@@ -9,6 +9,7 @@ mod disclosures;
 mod faults;
 mod kill;
 mod load;
+mod slow;
 
 use std::collections::BTreeSet;
 use std::fs;
