@@ -67,6 +67,7 @@ fn every_verb_explains_itself_with_an_example() {
         &["optouts", "import"],
         &["audit", "tail"],
         &["audit", "search"],
+        &["audit", "report"],
         &["audit", "verify"],
     ] {
         assert!(text.contains(verb[0]), "{verb:?} in {text}");
@@ -85,6 +86,10 @@ fn wrong_usage_ends_with_2() {
         &["audit", "tail", "--lines", "x"],
         &["serve"],
         &["check", "--config", "/nonexistent.toml"],
+        &["audit", "report", "--dir", "/nonexistent"],
+        &["audit", "report", "--unused"],
+        &["audit", "report", "--time-zone", "Nowhere/At_all"],
+        &["audit", "report", "--observe", "--config", "x.toml", "--unused", "7"],
     ] {
         let (status, _, told) = run(arguments);
         assert_eq!(status, 2, "{arguments:?}: {told}");

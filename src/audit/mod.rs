@@ -19,6 +19,7 @@ mod log;
 mod pack;
 pub mod read;
 mod record;
+pub mod report;
 mod search;
 pub mod ship;
 mod sightings;

@@ -12,6 +12,7 @@ mod explain;
 mod hash_password;
 mod optouts;
 mod output;
+mod report;
 mod retention;
 mod seen;
 mod serve;

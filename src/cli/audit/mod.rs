@@ -1,7 +1,7 @@
 //! `pgpurpose audit`: reads the access log. Nothing here writes to it.
 
 mod keygen;
-mod verify;
+pub(super) mod verify;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use jiff::{Span, Timestamp, Zoned};
 
 use super::Ending;
 use super::output::{Output, Style, printable};
+use super::report::{self, ReportArgs};
 use super::seen::{self, BreachArgs, SubjectArgs};
 use crate::audit::read::{Entry, Follower, last};
 use crate::audit::{Effort, Filter, search};
@@ -67,6 +68,11 @@ enum AuditVerb {
         after_help = "Example:\n  pgpurpose audit breach --config pgpurpose.toml --login support_agent --from 2026-11-20 --to 2026-11-22"
     )]
     Breach(Box<BreachArgs>),
+    /// Who used what and why over time, refusals, what is unusual, what is open and not used: a page, Markdown or JSON
+    #[command(
+        after_help = "Ends with 1 where the log does not verify. `--unused` and `--observe` give that part alone.\n\nExamples:\n  pgpurpose audit report --dir audit --since 30d\n  pgpurpose audit report --config pgpurpose.toml --public-key signing.pub -o report.html\n  pgpurpose audit report --config pgpurpose.toml --unused 90\n  pgpurpose audit report --dir audit --observe --format json"
+    )]
+    Report(Box<ReportArgs>),
     /// Prove that no record was changed, removed, inserted or reordered, or say where
     #[command(
         after_help = "Ends with 1 where the chain breaks. Without a key, a rewrite of everything from some record on cannot be seen, and\nwithout a checkpoint that was kept elsewhere, a clean cut of the newest records cannot.\n\nExamples:\n  pgpurpose audit verify --dir audit --public-key signing.pub\n  pgpurpose audit verify --dir audit --public-key signing.pub --checkpoint kept.jsonl"
@@ -194,6 +200,7 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
         AuditVerb::Keygen(arguments) => return keygen::run(arguments, output),
         AuditVerb::Subject(arguments) => return seen::subject(arguments, output),
         AuditVerb::Breach(arguments) => return seen::breach(arguments, output),
+        AuditVerb::Report(arguments) => return report::run(arguments, output),
     };
     done.unwrap_or_else(|error| output.wrong(format_args!("`{}` cannot be read: {error}", directory.display())))
 }

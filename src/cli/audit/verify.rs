@@ -37,7 +37,7 @@ pub(super) fn run(directory: &Path, proof: &Proof, json: bool, output: &mut Outp
         Some(Some(expected)) => Some(expected),
         Some(None) => return Ok(output.wrong("--last takes a number and a hash: `17:5d41…`")),
     };
-    let trust = match trust(proof) {
+    let trust = match trust(&proof.public_key, &proof.checkpoint, !proof.no_index) {
         Ok(trust) => trust,
         Err(error) => return Ok(output.wrong(error)),
     };
@@ -77,10 +77,14 @@ fn seq_and_hash(text: &str) -> Option<(u64, &str)> {
     Some((seq.parse().ok()?, hash))
 }
 
-fn trust(proof: &Proof) -> Result<Trust, String> {
-    let keys = proof.public_key.iter().map(|key| PublicKey::read(key)).collect::<Result<_, _>>()?;
+/// What a log is held against: public keys, files of checkpoints, and whether indexes are built again.
+///
+/// # Errors
+/// A key or a file cannot be read.
+pub(in crate::cli) fn trust(keys: &[String], checkpoints: &[PathBuf], indexes: bool) -> Result<Trust, String> {
+    let keys = keys.iter().map(|key| PublicKey::read(key)).collect::<Result<_, _>>()?;
     let mut sent = Vec::new();
-    for path in &proof.checkpoint {
+    for path in checkpoints {
         let failed = |error: io::Error| format!("`{}` cannot be read: {error}", path.display());
         let before = sent.len();
         for (number, line) in BufReader::new(File::open(path).map_err(failed)?).split(b'\n').enumerate() {
@@ -95,10 +99,10 @@ fn trust(proof: &Proof) -> Result<Trust, String> {
             return Err(format!("`{}` holds no checkpoint", path.display()));
         }
     }
-    Ok(Trust { keys, sent, indexes: !proof.no_index })
+    Ok(Trust { keys, sent, indexes })
 }
 
-fn as_json(found: &Verification, breaks: &[String]) -> serde_json::Value {
+pub(in crate::cli) fn as_json(found: &Verification, breaks: &[String]) -> serde_json::Value {
     let places: Vec<_> = found
         .breaks
         .iter()
@@ -132,7 +136,8 @@ fn tell(found: &Verification, breaks: &[String], trust: &Trust, proof: &Proof, o
         let line = format!("{}: {}", output.styled(Style::Bad, "broken"), printable(broken));
         output.line(line);
     }
-    for limit in limits(found, trust, proof) {
+    let kept = !proof.checkpoint.is_empty() || proof.last.is_some();
+    for limit in limits(found, trust, kept) {
         output.remark(format_args!("note: {limit}"));
     }
     let last = format!("{}:{}", found.last.seq, found.last.hash);
@@ -145,8 +150,8 @@ fn tell(found: &Verification, breaks: &[String], trust: &Trust, proof: &Proof, o
     output.line(line);
 }
 
-/// What was not shown.
-fn limits(found: &Verification, trust: &Trust, proof: &Proof) -> Vec<String> {
+/// What was not shown. `kept`: the log was held against something that is kept elsewhere.
+pub(in crate::cli) fn limits(found: &Verification, trust: &Trust, kept: bool) -> Vec<String> {
     let mut limits = Vec::new();
     if trust.keys.is_empty() {
         let how = if found.checkpoints > 0 {
@@ -166,7 +171,7 @@ fn limits(found: &Verification, trust: &Trust, proof: &Proof) -> Vec<String> {
     }
     match found.ended {
         Ended::InOrder => {}
-        Ended::Running if proof.checkpoint.is_empty() && proof.last.is_none() => limits.push(
+        Ended::Running if !kept => limits.push(
             "the log is being written: that its newest records were cut off shows only by a checkpoint kept elsewhere (`--checkpoint`)"
                 .to_owned(),
         ),

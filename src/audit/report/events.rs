@@ -1,0 +1,117 @@
+//! What the log says of policies and of itself.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{At, shortened};
+use crate::audit::read::Entry;
+
+/// So many events of a kind are told one by one.
+const MOST: usize = 500;
+
+/// Policies came into force, or were not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyEvent {
+    /// When.
+    #[serde(flatten)]
+    pub at: At,
+    /// `sha256:…` of what was in force afterwards.
+    pub policy: String,
+    /// The same before; `None` where the proxy was started.
+    pub before: Option<String>,
+    /// `enforce` or `observe`.
+    pub mode: String,
+    /// The files.
+    pub files: Vec<String>,
+    /// Why new policies were not taken; empty where they were.
+    pub faults: Vec<String>,
+}
+
+/// Something else that the log says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogEvent {
+    /// When.
+    #[serde(flatten)]
+    pub at: At,
+    /// `start`, `stop`, `incident`, `torn`, `recovered`, `destroyed`.
+    pub event: String,
+    /// What happened, in words.
+    pub what: String,
+}
+
+/// What the log says of policies and of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct LogEvents {
+    /// Policies, oldest first.
+    pub policies: Vec<PolicyEvent>,
+    /// What must never happen and was stopped.
+    pub incidents: Vec<LogEvent>,
+    /// Starts, stops, crashes, outages, files destroyed by age.
+    pub others: Vec<LogEvent>,
+    /// Events that were too many to be told.
+    pub more: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Collector {
+    found: LogEvents,
+}
+
+impl Collector {
+    pub(super) fn add(&mut self, entry: &Entry, at: At) {
+        let text = |field| shortened(entry.text(field).unwrap_or_default());
+        let number = |field| entry.number(field).unwrap_or_default();
+        let event = entry.event();
+        let what = match event {
+            "policy" => {
+                let event = PolicyEvent {
+                    at,
+                    policy: text("policy"),
+                    before: entry.text("before").map(shortened),
+                    mode: text("mode"),
+                    files: texts(entry, "files"),
+                    faults: texts(entry, "faults"),
+                };
+                push(&mut self.found.policies, event, &mut self.found.more);
+                return;
+            }
+            "start" => format!("version {}, log {}", text("version"), text("log")),
+            "stop" => text("reason"),
+            "incident" => {
+                let of = entry.number("of").map(|of| format!(", about record {of}")).unwrap_or_default();
+                let what = format!("login {}: {}{of}", text("login"), text("what"));
+                let event = LogEvent { at, event: event.to_owned(), what };
+                push(&mut self.found.incidents, event, &mut self.found.more);
+                return;
+            }
+            "torn" => format!("a torn end of {} bytes was kept aside in {}", number("bytes"), text("kept")),
+            "recovered" => {
+                let (since, refused, error) = (text("since"), number("refused"), text("error"));
+                format!("the log could not be written since {since}: {refused} records were refused ({error})")
+            }
+            "destroyed" => {
+                format!("{} with records {} to {} was destroyed by age", text("file"), number("from"), number("to"))
+            }
+            _ => return,
+        };
+        push(&mut self.found.others, LogEvent { at, event: event.to_owned(), what }, &mut self.found.more);
+    }
+
+    pub(super) fn finish(self) -> LogEvents {
+        self.found
+    }
+}
+
+/// The newest are the ones to keep.
+fn push<T>(events: &mut Vec<T>, event: T, more: &mut u64) {
+    if events.len() == MOST {
+        events.remove(0);
+        *more += 1;
+    }
+    events.push(event);
+}
+
+fn texts(entry: &Entry, field: &str) -> Vec<String> {
+    let values = entry.field(field).and_then(Value::as_array);
+    values.into_iter().flatten().filter_map(Value::as_str).take(20).map(shortened).collect()
+}

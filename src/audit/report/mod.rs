@@ -1,0 +1,237 @@
+//! A report over the log, in one pass: who used what and why over time, refusals, what is unusual, what is open and not used, and
+//! what the log says of policies and of itself.
+//!
+//! No record is kept. Everything is counted in maps whose size is bounded; what does not fit is counted as *others*.
+
+mod activity;
+mod clock;
+mod events;
+mod facts;
+mod observed;
+mod refusals;
+#[cfg(test)]
+mod tests;
+mod unused;
+mod unusual;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Serialize, Serializer};
+
+use super::read::{Entry, last, scan};
+use crate::policy::PolicySet;
+
+pub use activity::{Activity, Counts, Line, Unrestricted};
+pub use clock::{Bucket, Grain};
+pub use events::{LogEvent, LogEvents, PolicyEvent};
+pub use observed::{Application, Closed, Filtered, Masked, Observed, Shape};
+pub use refusals::{Counted, Kind, Refusal, Refusals};
+pub use unused::{Unused, UnusedGrant};
+pub use unusual::{ACTIVE_DAYS, Finding, HISTORY_DAYS, HOURS_STATEMENTS, KEPT_DAYS, Measure, Unusual, What};
+
+use clock::Clock;
+use facts::Facts;
+
+/// The longest text of a record that the report repeats, in characters.
+const LONGEST: usize = 500;
+
+/// What a report is wanted of.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Not before; what is older is still the history that unusual access is judged by.
+    pub since: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+    /// Whose days and hours count.
+    pub zone: TimeZone,
+    /// What is open is called unused after so many days.
+    pub unused_days: u32,
+    /// The day that these are counted back from, where `until` does not say.
+    pub now: Timestamp,
+}
+
+/// From when to when the log goes; `None` where no record has a time.
+///
+/// # Errors
+/// The folder or a file cannot be read.
+pub fn span(directory: &Path) -> io::Result<Option<(Timestamp, Timestamp)>> {
+    let mut first = None;
+    scan(directory, |entry| {
+        first = entry.time();
+        first.is_none()
+    })?;
+    let newest = last(directory, 1, 1 << 20, |entry| entry.time().is_some())?;
+    let newest = newest.first().and_then(Entry::time);
+    Ok(first.map(|first| (first, newest.map_or(first, |newest| newest.max(first)))))
+}
+
+/// A record, and when it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct At {
+    /// When.
+    #[serde(serialize_with = "as_text")]
+    pub time: Timestamp,
+    /// Its number.
+    pub seq: u64,
+}
+
+fn as_text<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+/// How far the log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Reach {
+    /// Its first record that has a time.
+    pub first: At,
+    /// Its last.
+    pub last: At,
+}
+
+/// The report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The zone of all days and hours.
+    pub time_zone: String,
+    /// How far the log goes; `None` where no record has a time.
+    pub log: Option<Reach>,
+    /// Records read.
+    pub records: u64,
+    /// What lies in the period.
+    pub activity: Activity,
+    /// What was refused.
+    pub refusals: Refusals,
+    /// What differs from each login's own past.
+    pub unusual: Unusual,
+    /// What is open and was not used; `None` where no policies were given.
+    pub unused: Option<Unused>,
+    /// Policies, crashes and the like.
+    pub events: LogEvents,
+    /// What enforcement would break.
+    pub observed: Observed,
+}
+
+/// Builds a [`Report`] from records in their order.
+#[derive(Debug)]
+pub struct Reporter {
+    wanted: Wanted,
+    clock: Clock,
+    /// By relation and column, for records that do not say it themselves.
+    categories: BTreeMap<String, BTreeMap<String, String>>,
+    log: Option<Reach>,
+    records: u64,
+    activity: activity::Collector,
+    refusals: refusals::Collector,
+    unusual: unusual::Collector,
+    unused: Option<unused::Collector>,
+    events: events::Collector,
+    observed: observed::Collector,
+}
+
+impl Reporter {
+    /// `span` is the log's, as [`span`] tells it; with it the steps of the charts are chosen.
+    pub fn new(wanted: Wanted, span: Option<(Timestamp, Timestamp)>, policies: Option<&PolicySet>) -> Self {
+        let clock = Clock::new(wanted.zone.clone());
+        let (from, to) = span.unwrap_or((wanted.now, wanted.now));
+        let from = wanted.since.map_or(from, |since| since.max(from));
+        let to = wanted.until.map_or(to, |until| until.min(to)).max(from);
+        let mut categories: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        for (relation, column, category) in policies.into_iter().flat_map(PolicySet::categories) {
+            categories.entry(relation).or_default().insert(column.to_owned(), category.to_owned());
+        }
+        Self {
+            activity: activity::Collector::new(&clock, from, to),
+            refusals: refusals::Collector::default(),
+            unusual: unusual::Collector::default(),
+            unused: policies.map(unused::Collector::new),
+            events: events::Collector::default(),
+            observed: observed::Collector::default(),
+            clock,
+            categories,
+            wanted,
+            log: None,
+            records: 0,
+        }
+    }
+
+    /// The next record.
+    pub fn add(&mut self, entry: &Entry) {
+        self.records += 1;
+        let event = entry.event();
+        if event == "outcome" {
+            self.unusual.outcome(entry);
+            return;
+        }
+        let (Some(time), Some(seq)) = (entry.time(), entry.seq()) else { return };
+        let at = At { time, seq };
+        self.log = Some(Reach { first: self.log.map_or(at, |log| log.first), last: at });
+        if self.wanted.until.is_some_and(|until| time >= until) {
+            return;
+        }
+        let within = self.wanted.since.is_none_or(|since| time >= since);
+        match event {
+            "access" => {
+                let facts = Facts::of(entry, &self.categories);
+                let moment = self.clock.moment(at);
+                self.unusual.access(&facts, moment, within);
+                if let Some(unused) = &mut self.unused {
+                    unused.access(&facts, at);
+                }
+                if within {
+                    self.activity.access(&facts, moment);
+                    self.refusals.access(&facts, at);
+                    self.observed.access(&facts, at);
+                }
+            }
+            "disclosure" => {
+                self.unusual.disclosure(entry, self.clock.moment(at), within);
+                if within {
+                    self.activity.disclosure(entry, self.clock.moment(at));
+                }
+            }
+            _ => {
+                if let Some(unused) = &mut self.unused {
+                    unused.event(entry, at);
+                }
+                if event == "start" {
+                    self.unusual.restarted();
+                }
+                if within {
+                    self.refusals.event(entry, at);
+                    self.events.add(entry, at);
+                }
+            }
+        }
+    }
+
+    /// All that was found.
+    pub fn finish(self) -> Report {
+        let end = self.wanted.until.unwrap_or(self.wanted.now);
+        let log_from = self.log.map(|log| log.first.time);
+        Report {
+            time_zone: self.clock.name(),
+            log: self.log,
+            records: self.records,
+            activity: self.activity.finish(),
+            refusals: self.refusals.finish(),
+            unusual: self.unusual.finish(&self.clock),
+            unused: self.unused.map(|unused| unused.finish(self.wanted.unused_days, end, log_from)),
+            events: self.events.finish(),
+            observed: self.observed.finish(),
+        }
+    }
+}
+
+/// No more of a text than is worth repeating.
+fn shortened(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut short: String = characters.by_ref().take(LONGEST).collect();
+    if characters.next().is_some() {
+        short.push('…');
+    }
+    short
+}

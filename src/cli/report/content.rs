@@ -1,0 +1,247 @@
+//! What stands in the report, in words.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::page::{Block, Cell, Page, Section, Table, Words, count, number};
+use super::{activity, findings};
+use crate::audit::report::{LogEvent, Reach, Report};
+use crate::audit::{Ended, Verification};
+
+/// Which part of the report is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parts {
+    All,
+    Unused,
+    Observed,
+}
+
+/// What the proof of the log said, and what it cannot say.
+#[derive(Debug)]
+pub(super) struct Chain {
+    pub(super) found: Verification,
+    pub(super) limits: Vec<String>,
+}
+
+/// The clock of the report.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock<'a>(&'a TimeZone);
+
+impl Clock<'_> {
+    /// `2026-11-22 10:00`.
+    pub(super) fn time(self, time: Timestamp) -> String {
+        time.to_zoned(self.0.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+    }
+
+    pub(super) fn day(self, time: Timestamp) -> String {
+        time.to_zoned(self.0.clone()).date().to_string()
+    }
+}
+
+pub(super) fn page(report: &Report, chain: Option<&Chain>, parts: Parts, zone: &TimeZone) -> Page {
+    let clock = Clock(zone);
+    let section = |id, title, blocks| Section { id, title, blocks };
+    match parts {
+        Parts::All => {
+            let mut sections = vec![
+                section("summary", "In short", summary(report, chain, clock)),
+                section("accesses", "Accesses", activity::accesses(&report.activity)),
+                section("refusals", "Refusals", activity::refusals(&report.refusals, clock)),
+                section("unusual", "Unusual access", findings::unusual(&report.unusual, clock)),
+                section("unused", "Open and not used", unused(report, clock)),
+                section("policies", "Policies", policies(report, clock)),
+                section("log", "The log itself", log(report, chain, clock)),
+            ];
+            if !report.observed.applications.is_empty() {
+                sections.push(section("observed", "What enforcement would break", observed(report, clock)));
+            }
+            sections.push(section("limits", "What this report does not show", vec![Block::List(limits(report))]));
+            Page { title: "Access to personal information".to_owned(), sections }
+        }
+        Parts::Unused => Page {
+            title: "Open and not used".to_owned(),
+            sections: vec![section("unused", "Columns, purposes and logins", unused(report, clock))],
+        },
+        Parts::Observed => Page {
+            title: "What enforcement would break".to_owned(),
+            sections: vec![section("observed", "By application", observed(report, clock))],
+        },
+    }
+}
+
+fn unused(report: &Report, clock: Clock<'_>) -> Vec<Block> {
+    findings::unused(report.unused.as_ref(), clock)
+}
+
+fn observed(report: &Report, clock: Clock<'_>) -> Vec<Block> {
+    findings::observed(&report.observed, clock)
+}
+
+fn summary(report: &Report, chain: Option<&Chain>, clock: Clock<'_>) -> Vec<Block> {
+    let Some(Reach { first, last }) = report.log else {
+        return vec![Block::Text("The log holds no record.".into())];
+    };
+    let activity = &report.activity;
+    let mut facts = vec![
+        Words::from(format!(
+            "Period: {} to {}, in the time of {}.",
+            clock.time(activity.from),
+            clock.time(activity.to),
+            report.time_zone
+        )),
+        Words::from(format!(
+            "The log holds {} from {} to {}.",
+            count(report.records, "record"),
+            clock.time(first.time),
+            clock.time(last.time)
+        )),
+    ];
+    let total = activity.all.total;
+    let mut statements = format!(
+        "{}, of which {} refused; data subjects were named {} in what was returned.",
+        count(total.statements, "statement"),
+        number(total.refused),
+        count(total.subjects, "time")
+    );
+    if total.would_refuse > 0 {
+        statements.push_str(&format!(
+            " {} ran in observe mode and would have been refused.",
+            count(total.would_refuse, "statement")
+        ));
+    }
+    facts.push(statements.into());
+    facts.push(format!("{} of unusual access.", count(report.unusual.findings.len() as u64, "finding")).into());
+    if let Some(unused) = &report.unused {
+        let days = count(unused.days.min(unused.covered_days.max(1)).into(), "day");
+        facts.push(
+            format!(
+                "Columns that are open to a role for a purpose: {}, of which not used in {days}: {}.",
+                number(unused.granted as u64),
+                number(unused.grants.len() as u64)
+            )
+            .into(),
+        );
+    }
+    let mut blocks = vec![Block::List(facts)];
+    match chain {
+        Some(chain) if !chain.found.holds() => blocks.push(Block::Warning(
+            "the log does not verify: records were changed, removed or moved. Nothing below can be relied on.".into(),
+        )),
+        Some(_) => blocks.push(Block::Text("The log verifies: its chain holds.".into())),
+        None => blocks.push(Block::Text("The log was not verified for this report.".into())),
+    }
+    if !report.events.incidents.is_empty() {
+        let incidents = count(report.events.incidents.len() as u64, "incident");
+        blocks.push(Block::Warning(format!("{incidents} in the log: see below.").into()));
+    }
+    blocks
+}
+
+fn policies(report: &Report, clock: Clock<'_>) -> Vec<Block> {
+    let events = &report.events.policies;
+    if events.is_empty() {
+        return vec![Block::Text("No policies were loaded in this period.".into())];
+    }
+    let rows = events.iter().map(|event| {
+        let happened = match (&event.before, event.faults.is_empty()) {
+            (_, false) => Words::from("not taken, the ones before stay: ").and(Words::said(&event.faults.join("; "))),
+            (None, true) => Words::from("in force, as the proxy started"),
+            (Some(before), true) if *before == event.policy => Words::from("read again, unchanged"),
+            (Some(before), true) => Words::from("in force, instead of ").name(short(before)),
+        };
+        vec![
+            clock.time(event.at.time).into(),
+            Cell::Record(event.at.seq),
+            Words::code(short(&event.policy)).into(),
+            happened.into(),
+            event.mode.clone().into(),
+        ]
+    });
+    vec![Block::Table(Table {
+        caption: "Loads of policies, oldest first".to_owned(),
+        heads: vec![("when", false), ("record", true), ("in force then", false), ("what", false), ("mode", false)],
+        rows: rows.collect(),
+    })]
+}
+
+/// Enough of a hash to tell it from others.
+pub(super) fn short(hash: &str) -> String {
+    hash.chars().take("sha256:".len() + 16).collect()
+}
+
+fn log(report: &Report, chain: Option<&Chain>, clock: Clock<'_>) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    match chain {
+        None => blocks.push(Block::Text(
+            Words::from("Whether the log was changed was not looked at: ")
+                .name("pgpurpose audit verify")
+                .plain(" does that."),
+        )),
+        Some(chain) => {
+            let found = &chain.found;
+            let last = format!("{}:{}", found.last.seq, found.last.hash);
+            let held = if found.holds() { "The chain holds" } else { "The chain is broken" };
+            let files = count(found.files as u64, "file");
+            let text = format!("{held}: {} in {files}, the last is ", count(found.records, "record"));
+            let ended = match found.ended {
+                Ended::InOrder => "It ends with the record that closes it.",
+                Ended::Running => "It is being written.",
+                Ended::Abruptly => "It does not end with the record that closes it.",
+            };
+            let text = Words::from(text).name(last).plain(format!(". {ended}"));
+            blocks.push(if found.holds() { Block::Text(text) } else { Block::Warning(text) });
+            if !found.breaks.is_empty() {
+                let breaks = found.breaks.iter().map(|found| Words::said(&found.to_string()));
+                blocks.push(Block::List(breaks.collect()));
+            }
+            blocks.push(Block::List(chain.limits.iter().map(|limit| Words::said(limit)).collect()));
+        }
+    }
+    for (title, events) in [("Incidents", &report.events.incidents), ("Events", &report.events.others)] {
+        if !events.is_empty() {
+            blocks.push(events_table(title, events, clock));
+        }
+    }
+    if report.events.more > 0 {
+        let more = count(report.events.more, "older event");
+        blocks.push(Block::Text(format!("{more} of the period are not listed.").into()));
+    }
+    blocks
+}
+
+fn events_table(title: &str, events: &[LogEvent], clock: Clock<'_>) -> Block {
+    let rows = events.iter().map(|event| {
+        vec![
+            clock.time(event.at.time).into(),
+            Cell::Record(event.at.seq),
+            event.event.clone().into(),
+            event.what.clone().into(),
+        ]
+    });
+    Block::Table(Table {
+        caption: title.to_owned(),
+        heads: vec![("when", false), ("record", true), ("event", false), ("what", false)],
+        rows: rows.collect(),
+    })
+}
+
+fn limits(report: &Report) -> Vec<Words> {
+    let mut limits = vec![
+        Words::from("What went past the proxy: direct logins to the database, backups, replicas, paper."),
+        Words::from(
+            "Who a person is behind a login that several share, and whether a purpose that was stated was the true one.",
+        ),
+        Words::from("Data subjects of tables without ")
+            .name("record_subjects")
+            .plain(", and of groups that were counted."),
+        Words::from("That what is usual is also right: a login that always saw too much is not unusual."),
+    ];
+    if !report.activity.unrestricted.is_empty() {
+        limits.push("Which columns the statements of unrestricted roles used.".into());
+    }
+    if report.unused.is_none() {
+        limits
+            .push(Words::from("What is open and not used: the policies were not given (").name("--config").plain(")."));
+    }
+    limits
+}

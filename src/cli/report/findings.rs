@@ -1,0 +1,295 @@
+//! The sections on what is unusual, what is not used, and what enforcement would break.
+
+use std::collections::BTreeMap;
+
+use super::content::{Clock, short};
+use super::page::{Block, Cell, Table, Words, count, number};
+use crate::audit::report::{
+    ACTIVE_DAYS, Application, Filtered, Finding, HISTORY_DAYS, Measure, Observed, Shape, Unused, UnusedGrant, Unusual,
+    What,
+};
+
+pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
+    let mut blocks = vec![Block::Text(
+        format!(
+            "Each login is held against its own past, once that is {HISTORY_DAYS} days old and holds {ACTIVE_DAYS} active days: \
+             {} could be judged in this period.",
+            count(unusual.judged as u64, "login")
+        )
+        .into(),
+    )];
+    if !unusual.too_new.is_empty() {
+        blocks.push(Block::Text(Words::from("Too new to be judged: ").and(Words::names(&unusual.too_new)).plain(".")));
+    }
+    if unusual.not_followed > 0 {
+        blocks.push(Block::Warning(
+            format!("{} more than can be followed were not judged.", count(unusual.not_followed, "login")).into(),
+        ));
+    }
+    if unusual.findings.is_empty() {
+        blocks.push(Block::Text("Nothing was found.".into()));
+        return blocks;
+    }
+    let rows = unusual.findings.iter().map(|finding| {
+        let (what, usual) = told(finding);
+        vec![
+            clock.time(finding.at.time).into(),
+            Cell::Record(finding.at.seq),
+            Words::code(&finding.login).into(),
+            what.into(),
+            usual.into(),
+        ]
+    });
+    blocks.push(Block::Table(Table {
+        caption: "What was found, with the record that shows it first".to_owned(),
+        heads: vec![("when", false), ("record", true), ("login", false), ("what", false), ("usual for it", false)],
+        rows: rows.collect(),
+    }));
+    if unusual.more > 0 {
+        blocks.push(Block::Text(format!("{} are not listed.", count(unusual.more, "further finding")).into()));
+    }
+    blocks
+}
+
+/// What, and what was usual.
+fn told(finding: &Finding) -> (Words, Words) {
+    match &finding.what {
+        What::NewLogin { log_days } => {
+            (Words::from("a login that was not seen before"), format!("the log goes back {log_days} days").into())
+        }
+        What::NewCategory { category, purpose, usual, known_days } => {
+            let what =
+                Words::from("first use of the category ").name(category).plain(" (for ").name(purpose).plain(")");
+            let before = if usual.is_empty() { Words::from("no category") } else { Words::names(usual) };
+            (what, before.plain(format!(", in {known_days} days")))
+        }
+        What::Volume { measure, count: amount, limit, median, days } => {
+            let what = match measure {
+                Measure::Statements => count(*amount, "statement"),
+                Measure::Subjects => count(*amount, "data subject"),
+                Measure::Rows => count(*amount, "row"),
+            };
+            let usual = format!("up to {}; {} in the middle of {days} days", number(*limit), number(*median));
+            (format!("{what} on {}", finding.day).into(), usual.into())
+        }
+        What::Hours { hours: odd, statements, usual, earlier } => {
+            let what = format!("{} in the hours {}", count(*statements, "statement"), hours(odd));
+            let usual = format!("{}, of {} before; under 1 % in others", hours(usual), count(*earlier, "statement"));
+            (what.into(), usual.into())
+        }
+    }
+}
+
+/// `8 to 17`: the hours of a day, those that follow each other together; each ends where the next one begins.
+fn hours(hours: &[usize]) -> String {
+    let mut spans: Vec<(usize, usize)> = Vec::new();
+    for hour in hours {
+        match spans.last_mut() {
+            Some((_, end)) if *end == *hour => *end = hour + 1,
+            Some(_) | None => spans.push((*hour, hour + 1)),
+        }
+    }
+    let spans: Vec<String> = spans.iter().map(|(from, to)| format!("{from:02}:00 to {to:02}:00")).collect();
+    spans.join(", ")
+}
+
+pub(super) fn unused(unused: Option<&Unused>, clock: Clock<'_>) -> Vec<Block> {
+    let Some(unused) = unused else {
+        let text = Words::from("Left out: what is open stands in the policies. Give ").name("--config FILE").plain(".");
+        return vec![Block::Text(text)];
+    };
+    let days = count(unused.days.into(), "day");
+    let mut blocks = Vec::new();
+    if unused.covered_days < unused.days {
+        blocks.push(Block::Warning(
+            format!(
+                "the log covers {} only. What follows was not used in them; that says little about {days}.",
+                count(unused.covered_days.into(), "whole day")
+            )
+            .into(),
+        ));
+    } else {
+        blocks.push(Block::Text(format!("What was not used in {days}, by the log.").into()));
+    }
+    blocks.push(Block::Text(match unused.in_force {
+        Some(since) => Words::from("The policies ")
+            .name(short(&unused.policy))
+            .plain(format!(" are in force since {}, as far as the log goes back.", clock.time(since.time))),
+        None => Words::from("The policies ")
+            .name(short(&unused.policy))
+            .plain(" are not those that the log says are in force."),
+    }));
+    if unused.grants.is_empty() {
+        blocks.push(Block::Text(format!("Each of {} was used.", count(unused.granted as u64, "opened column")).into()));
+    } else {
+        blocks.push(grants(unused, clock));
+    }
+    for (what, names) in
+        [("Purposes that no statement was made for", &unused.purposes), ("Logins that were not seen", &unused.logins)]
+    {
+        if !names.is_empty() {
+            blocks.push(Block::Text(Words::from(format!("{what}: ")).and(Words::names(names)).plain(".")));
+        }
+    }
+    blocks
+}
+
+/// Columns that are open alike, and were used last on the same day, in one row.
+fn grants(unused: &Unused, clock: Clock<'_>) -> Block {
+    type Key<'a> = (&'a str, &'a str, &'a str, &'a str, &'static str, Option<String>);
+    let mut groups: BTreeMap<Key<'_>, Vec<&UnusedGrant>> = BTreeMap::new();
+    for grant in &unused.grants {
+        let last = grant.last.map(|last| clock.day(last.time));
+        let key = (
+            grant.role.as_str(),
+            grant.purpose.as_str(),
+            grant.rule.as_str(),
+            grant.relation.as_str(),
+            grant.way.name(),
+            last,
+        );
+        groups.entry(key).or_default().push(grant);
+    }
+    let rows = groups.into_iter().map(|((role, purpose, rule, relation, way, last), grants)| {
+        vec![
+            Words::code(role).into(),
+            Words::code(purpose).into(),
+            rule.into(),
+            Words::code(relation).into(),
+            way.into(),
+            Words::names(grants.iter().map(|grant| &grant.column)).into(),
+            last.unwrap_or_else(|| "never".to_owned()).into(),
+        ]
+    });
+    Block::Table(Table {
+        caption: format!(
+            "Of {} (one column, one role, one purpose, one way) these {}",
+            count(unused.granted as u64, "opening"),
+            number(unused.grants.len() as u64)
+        ),
+        heads: vec![
+            ("role", false),
+            ("purpose", false),
+            ("rule", false),
+            ("table", false),
+            ("open for", false),
+            ("columns", false),
+            ("used last", false),
+        ],
+        rows: rows.collect(),
+    })
+}
+
+pub(super) fn observed(observed: &Observed, clock: Clock<'_>) -> Vec<Block> {
+    if observed.applications.is_empty() {
+        return vec![Block::Text(
+            Words::from("The log holds no statement of this period that ran in observe mode (")
+                .name("mode = \"observe\"")
+                .plain(" under ")
+                .name("[policy]")
+                .plain(")."),
+        )];
+    }
+    let rows = observed.applications.iter().map(|known| {
+        vec![
+            Words::code(&known.application).into(),
+            Words::code(&known.login).into(),
+            Words::code(&known.purpose).into(),
+            Cell::Number(known.statements),
+            Cell::Number(known.unchanged),
+            Cell::Number(known.changed),
+            Cell::Number(known.refused),
+        ]
+    });
+    let mut blocks = vec![Block::Table(Table {
+        caption: "Statements that ran in observe mode, and what enforcement would make of them".to_owned(),
+        heads: vec![
+            ("application", false),
+            ("login", false),
+            ("purpose", false),
+            ("statements", true),
+            ("the same", true),
+            ("other values or rows", true),
+            ("refused", true),
+        ],
+        rows: rows.collect(),
+    })];
+    for known in observed.applications.iter().filter(|known| !known.shapes.is_empty()) {
+        blocks.push(Block::Heading(
+            Words::code(&known.application).plain(", login ").name(&known.login).plain(" for ").name(&known.purpose),
+        ));
+        let rows = known.shapes.iter().map(|shape| {
+            vec![
+                Cell::Number(shape.statements),
+                (if shape.verdict == "deny" { "refused" } else { "changed" }).into(),
+                Words::code(&shape.statement).into(),
+                why(shape, known).into(),
+                clock.time(shape.newest.time).into(),
+                Cell::Record(shape.newest.seq),
+            ]
+        });
+        blocks.push(Block::Table(Table {
+            caption: "Statements that differ in literals only, together".to_owned(),
+            heads: vec![
+                ("times", true),
+                ("would be", false),
+                ("statement", false),
+                ("because", false),
+                ("newest", false),
+                ("record", true),
+            ],
+            rows: rows.collect(),
+        }));
+    }
+    if observed.others > 0 {
+        let others = count(observed.others, "statement");
+        blocks.push(Block::Text(format!("{others} of more shapes than are told apart here.").into()));
+    }
+    blocks
+}
+
+/// What would be done, by which rule, and what would help.
+fn why(shape: &Shape, known: &Application) -> Words {
+    let mut parts = Vec::new();
+    if let Some(reason) = &shape.reason {
+        parts.push(Words::said(reason));
+    }
+    for closed in &shape.closed {
+        parts.push(match &closed.rule {
+            Some(rule) => Words::code(&closed.column).plain(" is closed by rule ").name(rule),
+            None => Words::from("no rule opens ")
+                .name(&closed.column)
+                .plain(" (category ")
+                .name(&closed.category)
+                .plain("): open it to role ")
+                .name(&known.role)
+                .plain(" for purpose ")
+                .name(&known.purpose)
+                .plain(", or leave it out"),
+        });
+    }
+    if shape.verdict != "deny" {
+        for masked in &shape.masked {
+            let rule = masked.rule.as_ref().map(|rule| Words::from(" by rule ").name(rule)).unwrap_or_default();
+            parts.push(Words::code(&masked.column).plain(" comes as ").name(&masked.mask).and(rule));
+        }
+        if !shape.left_out.is_empty() {
+            parts.push(Words::from("the star leaves out ").and(Words::names(&shape.left_out)));
+        }
+        for Filtered { relation, filter } in &shape.filters {
+            parts.push(Words::from("rows of ").name(relation).plain(" are left out by ").name(filter));
+        }
+    }
+    parts.into_iter().reduce(|all, part| all.plain("; ").and(part)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hours;
+
+    #[test]
+    fn hours_that_follow_each_other_are_told_together() {
+        assert_eq!(hours(&[2, 3, 22, 23]), "02:00 to 04:00, 22:00 to 24:00");
+        assert_eq!(hours(&[]), "");
+    }
+}

@@ -1,0 +1,151 @@
+//! The report as one page: no script, nothing loaded from elsewhere, for light and dark screens and for paper.
+
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::chart;
+use super::page::{Block, Cell, Chart, Page, Table, Word, Words, number};
+use crate::cli::output::printable;
+
+const STYLE: &str = include_str!("report.css");
+
+pub(super) fn render(page: &Page) -> String {
+    let mut out = String::new();
+    let style = ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes());
+    // Whatever came through: without leave for anything but this style, a browser loads and runs nothing.
+    let _ = write!(
+        out,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; \
+         form-action 'none'\" />\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n\
+         <meta name=\"referrer\" content=\"no-referrer\" />\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
+         <h1>{title}</h1>\n",
+        STANDARD.encode(style),
+        title = escape(&page.title)
+    );
+    if page.sections.len() > 1 {
+        out.push_str("<nav aria-label=\"Sections\"><ul>");
+        for section in &page.sections {
+            let _ = write!(out, "<li><a href=\"#{}\">{}</a></li>", section.id, escape(section.title));
+        }
+        out.push_str("</ul></nav>\n");
+    }
+    let mut charts = 0;
+    for section in &page.sections {
+        let _ = writeln!(out, "<section id=\"{}\">\n<h2>{}</h2>", section.id, escape(section.title));
+        for block in &section.blocks {
+            match block {
+                Block::Text(text) => element(&mut out, "p", &words(text)),
+                Block::Warning(text) => {
+                    let _ = writeln!(out, "<p class=\"warning\"><strong>Look at this:</strong> {}</p>", words(text));
+                }
+                Block::Heading(text) => element(&mut out, "h3", &words(text)),
+                Block::List(items) => {
+                    let items: String = items.iter().map(|item| format!("<li>{}</li>", words(item))).collect();
+                    element(&mut out, "ul", &items);
+                }
+                Block::Table(table) => self::table(&mut out, table),
+                Block::Chart(chart) => {
+                    charts += 1;
+                    figure(&mut out, chart, charts);
+                }
+            }
+        }
+        out.push_str("</section>\n");
+    }
+    out.push_str("</body>\n</html>\n");
+    out
+}
+
+fn element(out: &mut String, name: &str, inner: &str) {
+    let _ = writeln!(out, "<{name}>{inner}</{name}>");
+}
+
+fn table(out: &mut String, table: &Table) {
+    let _ = write!(out, "<div class=\"wide\"><table>\n<caption>{}</caption>\n<thead><tr>", escape(&table.caption));
+    for (head, numbers) in &table.heads {
+        let _ = write!(out, "<th scope=\"col\"{}>{}</th>", class(*numbers), escape(head));
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for row in &table.rows {
+        out.push_str("<tr>");
+        for cell in row {
+            let _ = match cell {
+                Cell::Words(text) => write!(out, "<td>{}</td>", words(text)),
+                Cell::Number(value) => write!(out, "<td class=\"number\">{}</td>", number(*value)),
+                Cell::Record(seq) => write!(out, "<td class=\"number\">{seq}</td>"),
+                Cell::Bar(part, whole) => write!(out, "<td class=\"bar\">{}</td>", chart::bar(*part, *whole)),
+            };
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody></table></div>\n");
+}
+
+fn class(numbers: bool) -> &'static str {
+    if numbers { " class=\"number\"" } else { "" }
+}
+
+/// The chart, its legend, and its numbers for who would rather read them.
+fn figure(out: &mut String, chart: &Chart, number: usize) {
+    let _ = write!(out, "<figure>\n<figcaption>{}</figcaption>\n", escape(&chart.title));
+    chart::draw(out, chart, number);
+    out.push_str("<ul class=\"legend\">");
+    for (at, (name, _)) in chart.series.iter().enumerate() {
+        let _ = write!(out, "<li class=\"{}\">{}</li>", chart::class(at), escape(name));
+    }
+    out.push_str("</ul>\n");
+    let _ = write!(
+        out,
+        "<details><summary>The numbers</summary>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">{}</th>",
+        escape(chart.step)
+    );
+    for (name, _) in &chart.series {
+        let _ = write!(out, "<th scope=\"col\" class=\"number\">{}</th>", escape(name));
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for (at, step) in chart.steps.iter().enumerate() {
+        let values = || chart.series.iter().map(|(_, values)| values.get(at).copied().unwrap_or_default());
+        if values().all(|value| value == 0) {
+            continue;
+        }
+        let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(step));
+        for value in values() {
+            let _ = write!(out, "<td class=\"number\">{}</td>", super::page::number(value));
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody></table></div>\n</details>\n</figure>\n");
+}
+
+fn words(words: &Words) -> String {
+    words
+        .0
+        .iter()
+        .map(|word| match word {
+            Word::Plain(text) => escape(text),
+            Word::Code(text) if text.is_empty() => "(empty)".to_owned(),
+            // A statement is broken anywhere rather than that its table is wider than the page; a name at its dots.
+            Word::Code(text) if text.chars().count() > 40 => format!("<code class=\"long\">{}</code>", escape(text)),
+            Word::Code(text) => format!("<code>{}</code>", escape(text).replace('.', ".<wbr />")),
+        })
+        .collect()
+}
+
+/// Text that means itself, in an element or between double quotes.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in printable(text).chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}

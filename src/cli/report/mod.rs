@@ -1,0 +1,207 @@
+//! `pgpurpose audit report`: what the log says of a time, as a page, as Markdown or as JSON.
+
+mod activity;
+mod chart;
+mod content;
+mod findings;
+mod html;
+mod markdown;
+mod page;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
+use serde_json::{Value, json};
+
+use super::Ending;
+use super::audit::verify;
+use super::output::Output;
+use super::setup;
+use crate::audit::read::scan;
+use crate::audit::report::{Report, Reporter, Wanted, span};
+use crate::audit::verify_with;
+use crate::config::Config;
+use crate::policy::PolicySet;
+
+use content::{Chain, Parts};
+
+/// The zone of a day where nothing else is said.
+const ZONE: &str = "Africa/Johannesburg";
+const UNUSED_DAYS: u32 = 90;
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// The folder of the access log; `audit`, or the configuration's
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The configuration file: the log's folder, and the policies that say what is open
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Not before: `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `2h`, `7d`. What is older is still the past by which
+    /// unusual access is judged
+    #[arg(long, alias = "from", value_name = "TIME", value_parser = super::audit::time)]
+    since: Option<Timestamp>,
+    /// Before, in the same forms
+    #[arg(long, alias = "to", value_name = "TIME", value_parser = super::audit::time)]
+    until: Option<Timestamp>,
+    /// The form; else by the ending of the file, and Markdown without one
+    #[arg(long, value_name = "FORM")]
+    format: Option<Format>,
+    /// Write the report into this file
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The public key that `audit keygen` printed, or a file that holds it; again for each key that was ever in use
+    #[arg(long, value_name = "FILE|HEX")]
+    public_key: Vec<String>,
+    /// Leave out that the log is verified: half the time
+    #[arg(long, conflicts_with = "public_key")]
+    no_verify: bool,
+    /// Only what the policies open and nobody used in so many days; needs --config
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "90", requires = "config")]
+    unused: Option<u32>,
+    /// Only what enforcement would break, from what was logged in observe mode
+    #[arg(long, conflicts_with = "unused")]
+    observe: bool,
+    /// Whose days and hours count
+    #[arg(long, value_name = "ZONE", default_value = ZONE, value_parser = zone)]
+    time_zone: TimeZone,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Html,
+    #[value(alias = "md")]
+    Markdown,
+    Json,
+}
+
+/// A zone by its name. South Africa's needs no database of zones.
+fn zone(name: &str) -> Result<TimeZone, String> {
+    match TimeZone::get(name) {
+        Ok(zone) => Ok(zone),
+        Err(_) if name == ZONE => Ok(TimeZone::fixed(Offset::constant(2))),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl ReportArgs {
+    fn format(&self) -> Format {
+        let by_ending = || {
+            let ending = self.out.as_ref()?.extension()?.to_str()?.to_ascii_lowercase();
+            match ending.as_str() {
+                "html" | "htm" => Some(Format::Html),
+                "json" => Some(Format::Json),
+                _ => None,
+            }
+        };
+        self.format.or_else(by_ending).unwrap_or(Format::Markdown)
+    }
+
+    fn parts(&self) -> Parts {
+        match (self.unused, self.observe) {
+            (Some(_), _) => Parts::Unused,
+            (None, true) => Parts::Observed,
+            (None, false) => Parts::All,
+        }
+    }
+}
+
+pub(super) fn run(arguments: &ReportArgs, output: &mut Output) -> Ending {
+    let known = match &arguments.config {
+        None => None,
+        Some(file) => match setup::loaded(Config::load(file), output) {
+            Some(known) => Some(known),
+            None => return Ending::Wrong,
+        },
+    };
+    let of_config = known.as_ref().map(|(config, _)| config.audit.directory.clone());
+    let directory = arguments.dir.clone().or(of_config).unwrap_or_else(|| PathBuf::from("audit"));
+    match report(arguments, &directory, known.as_ref().map(|(_, policies)| policies), output) {
+        Ok(ending) => ending,
+        Err(error) => output.wrong(error),
+    }
+}
+
+fn report(
+    arguments: &ReportArgs,
+    directory: &Path,
+    policies: Option<&PolicySet>,
+    output: &mut Output,
+) -> Result<Ending, String> {
+    let unreadable = |error: std::io::Error| format!("`{}` cannot be read: {error}", directory.display());
+    let wanted = Wanted {
+        since: arguments.since,
+        until: arguments.until,
+        zone: arguments.time_zone.clone(),
+        unused_days: arguments.unused.unwrap_or(UNUSED_DAYS),
+        now: Timestamp::now(),
+    };
+    let mut reporter = Reporter::new(wanted, span(directory).map_err(unreadable)?, policies);
+    let mut records = 0_u64;
+    scan(directory, |entry| {
+        reporter.add(&entry);
+        records += 1;
+        if records.is_multiple_of(1 << 15) {
+            output.progress(format_args!("{records} records read"));
+        }
+        true
+    })
+    .map_err(unreadable)?;
+    let report = reporter.finish();
+    let parts = arguments.parts();
+    let chain = if parts == Parts::All && !arguments.no_verify {
+        let trust = verify::trust(&arguments.public_key, &[], false)?;
+        let found = verify_with(directory, &trust, |records| {
+            output.progress(format_args!("{records} records verified"));
+        });
+        let found = found.map_err(unreadable)?;
+        let limits = verify::limits(&found, &trust, false);
+        Some(Chain { found, limits })
+    } else {
+        None
+    };
+    output.progress("");
+    let text = match arguments.format() {
+        Format::Json => as_json(&report, chain.as_ref(), parts)?,
+        Format::Html => html::render(&content::page(&report, chain.as_ref(), parts, &arguments.time_zone)),
+        Format::Markdown => markdown::render(&content::page(&report, chain.as_ref(), parts, &arguments.time_zone)),
+    };
+    match &arguments.out {
+        None => output.line(text.trim_end()),
+        Some(file) => std::fs::write(file, format!("{}\n", text.trim_end()))
+            .map_err(|error| format!("`{}` cannot be written: {error}", file.display()))?,
+    }
+    if chain.is_some_and(|chain| !chain.found.holds()) {
+        output.remark("pgpurpose: the log does not verify; `pgpurpose audit verify` says where");
+        return Ok(Ending::Failed);
+    }
+    Ok(Ending::Fine)
+}
+
+fn as_json(report: &Report, chain: Option<&Chain>, parts: Parts) -> Result<String, String> {
+    let mut value = serde_json::to_value(report).map_err(|error| error.to_string())?;
+    if let Some(object) = value.as_object_mut() {
+        let wanted: Option<&str> = match parts {
+            Parts::All => None,
+            Parts::Unused => Some("unused"),
+            Parts::Observed => Some("observed"),
+        };
+        object.retain(|name, _| {
+            wanted.is_none_or(|wanted| name == wanted || matches!(name.as_str(), "time_zone" | "log" | "records"))
+        });
+        if parts == Parts::All {
+            let chain = chain.map(|chain| {
+                let breaks: Vec<String> = chain.found.breaks.iter().map(ToString::to_string).collect();
+                let mut said = verify::as_json(&chain.found, &breaks);
+                if let Some(said) = said.as_object_mut() {
+                    said.insert("limits".to_owned(), json!(chain.limits));
+                }
+                said
+            });
+            object.insert("chain".to_owned(), chain.unwrap_or(Value::Null));
+        }
+    }
+    serde_json::to_string_pretty(&value).map_err(|error| error.to_string())
+}
