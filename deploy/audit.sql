@@ -50,7 +50,8 @@ CREATE TABLE audit.positions (
   time timestamptz
 );
 
--- The partition of a month, made when its first record comes.
+-- The partition of a month, made when its first record comes. It is attached, which waits for nobody who reads or writes;
+-- where the owner has made partitions of other lengths, those serve.
 CREATE FUNCTION audit.make_partition(month date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -59,10 +60,15 @@ DECLARE
 BEGIN
   IF to_regclass('audit.' || name) IS NULL THEN
     PERFORM pg_advisory_xact_lock(hashtext('audit.make_partition'));
-    EXECUTE format(
-      'CREATE TABLE IF NOT EXISTS audit.%I PARTITION OF audit.records FOR VALUES FROM (%L) TO (%L)',
-      name, first::text || ' 00:00:00+00', (first + interval '1 month')::date::text || ' 00:00:00+00');
+    IF to_regclass('audit.' || name) IS NULL THEN
+      EXECUTE format('CREATE TABLE audit.%I (LIKE audit.records)', name);
+      EXECUTE format(
+        'ALTER TABLE audit.records ATTACH PARTITION audit.%I FOR VALUES FROM (%L) TO (%L)',
+        name, first::text || ' 00:00:00+00', (first + interval '1 month')::date::text || ' 00:00:00+00');
+    END IF;
   END IF;
+EXCEPTION WHEN invalid_object_definition THEN
+  RAISE NOTICE 'the partition of % would overlap others, which are used', to_char(first, 'YYYY-MM');
 END $$;
 
 -- Who saw what, for which purpose: statements by day.
@@ -84,6 +90,15 @@ CREATE VIEW audit.columns_by_recipient AS
        LATERAL jsonb_array_elements(relation -> 'columns') AS col
   WHERE r.event = 'access' AND r.verdict <> 'deny'
   GROUP BY 1, 2, 3, 4, 5, 6, 7;
+
+-- Whose rows went to whom, where a table says `record_subjects`; `subject` as the log names it.
+CREATE VIEW audit.subjects_seen AS
+  SELECT r.time, r.log, r.seq, r."of", r.login, r.role, r.purpose, r.recipient,
+         relation ->> 'name' AS relation, subject
+  FROM audit.records AS r,
+       LATERAL jsonb_array_elements(r.line::jsonb -> 'relations') AS relation,
+       LATERAL jsonb_array_elements_text(relation -> 'subjects') AS subject
+  WHERE r.event = 'disclosure';
 
 -- Log-ins, and those that were refused.
 CREATE VIEW audit.logins AS

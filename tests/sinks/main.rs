@@ -8,6 +8,7 @@ mod stalled;
 #[path = "../support/mod.rs"]
 mod support;
 mod syslog;
+mod tables;
 mod tls;
 
 use std::fs;
