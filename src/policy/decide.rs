@@ -149,12 +149,13 @@ impl<'a> Session<'a> {
             name: &listing,
             table,
         };
-        let rows = filtering.filters(reasons);
+        let (rows, added) = (filtering.filters(reasons), filtering.added());
         Some(RelationObligation::Governed {
             relation: relation.clone(),
             columns,
             consent,
             rows,
+            added,
             subject: table.subject.clone(),
             min_group: self.min_group,
             record,
@@ -228,6 +229,7 @@ impl<'a> Session<'a> {
             columns,
             consent: None,
             rows: Vec::new(),
+            added: Vec::new(),
             subject: None,
             record: None,
             min_group: None,

@@ -78,7 +78,7 @@ impl Filtering<'_> {
     }
 
     /// Whether each level names a ground on which this table's rows of children are opened.
-    fn children_open(&self) -> bool {
+    pub(super) fn children_open(&self) -> bool {
         let by_rule = |purpose: &Purpose| {
             self.policies.rules.iter().any(|rule| {
                 rule.child_ground.is_some()
@@ -92,7 +92,7 @@ impl Filtering<'_> {
         })
     }
 
-    fn exclusions(&self) -> impl Iterator<Item = RowFilter> {
+    pub(super) fn exclusions(&self) -> impl Iterator<Item = RowFilter> {
         let proof = self.lineage.first().is_some_and(|purpose| purpose.proof);
         // s11(3): to direct marketing, and to what rests on (d) to (f); other purposes only where a row names them.
         let objectionable = self.lineage.iter().any(|purpose| {

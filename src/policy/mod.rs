@@ -23,6 +23,7 @@
 //!
 //! `docs/policies.md` is the reference.
 
+mod added;
 mod births;
 mod collected;
 mod column;

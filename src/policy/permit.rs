@@ -80,6 +80,8 @@ pub enum RelationObligation {
         consent: Option<ConsentFilter>,
         /// Only rows that meet each of these.
         rows: Vec<RowFilter>,
+        /// What rows that are added, or become another subject's, are held to.
+        added: Vec<RowFilter>,
         /// Whose row it is.
         subject: Option<SubjectPath>,
         /// Aggregates only, over at least so many distinct subjects.
@@ -199,6 +201,15 @@ pub enum SubjectPath {
         /// How that relation's row leads on.
         next: Box<SubjectPath>,
     },
+}
+
+impl SubjectPath {
+    /// The column of the row itself.
+    pub fn column(&self) -> &str {
+        match self {
+            Self::Column(column) | Self::Through { column, .. } => column,
+        }
+    }
 }
 
 /// Why not: at least one reason.

@@ -19,10 +19,24 @@ pub(super) fn condition() -> String {
     )
 }
 
-/// The refusal that an error of [`condition`] stands for; nothing for any other error.
+/// The same for a new row that its purpose may not have; it is read for such a row only.
+pub(super) const NEW_ROW: &str = "pgpurpose.new_row";
+
+/// The refusal that an error of [`condition`], or of a new row, stands for; nothing for any other error.
 pub fn refusal_for(sqlstate: &str, message: &[u8]) -> Option<Refusal> {
-    let ours = sqlstate == "42704" && message.windows(OLDER.len()).any(|part| part == OLDER.as_bytes());
-    ours.then(|| {
+    let names = |name: &str| sqlstate == "42704" && message.windows(name.len()).any(|part| part == name.as_bytes());
+    if names(NEW_ROW) {
+        return Some(
+            Refusal::new(
+                Stage::Session,
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                "a new row is about a data subject about whom this purpose may have none",
+            )
+            .detail("the row would be of a child, or of somebody who objected or is restricted: the purpose could not see it")
+            .hint("use a purpose that may have such rows, or leave the row out"),
+        );
+    }
+    names(OLDER).then(|| {
         Refusal::new(
             Stage::Session,
             SqlState::INSUFFICIENT_PRIVILEGE,

@@ -345,6 +345,8 @@ impl Row {
 struct Seen {
     columns: BTreeMap<String, Action>,
     rows: BTreeSet<usize>,
+    /// Of which of these rows new ones may be added.
+    added: BTreeSet<usize>,
     group: Option<u32>,
     lookups: u32,
 }
@@ -397,7 +399,17 @@ fn seen(set: &PolicySet, purpose: &str, rows: &[Row], today: Date) -> Option<See
         shown = Some((0..rows.len()).filter(|at| visible(&rows[*at])).collect::<BTreeSet<_>>());
         (group, lookups) = (*min_group, permit.lookup_limit());
     }
-    Some(Seen { columns, rows: shown?, group, lookups })
+    let mut added = BTreeSet::new();
+    for column in COLUMNS {
+        let Decision::Permit(permit) = ask(set, purpose, today, Verb::Insert, &[(column, Use::Write)]) else {
+            continue;
+        };
+        let RelationObligation::Governed { added: filters, .. } = &permit.relations()[0] else {
+            panic!("nothing is open here");
+        };
+        added.extend((0..rows.len()).filter(|at| filters.iter().all(|filter| rows[*at].meets(filter))));
+    }
+    Some(Seen { columns, rows: shown?, added, group, lookups })
 }
 
 /// That nothing of the one is more open than of the other.
@@ -408,6 +420,7 @@ fn within(narrow: Option<&Seen>, wide: Option<&Seen>) -> Result<(), TestCaseErro
         prop_assert_eq!(Some(action), wide.columns.get(column), "column {}", column);
     }
     prop_assert!(narrow.rows.is_subset(&wide.rows), "rows {:?} and not only {:?}", narrow.rows, wide.rows);
+    prop_assert!(narrow.added.is_subset(&wide.added), "new rows {:?} and not only {:?}", narrow.added, wide.added);
     prop_assert!(narrow.group >= wide.group, "groups of {:?} instead of {:?}", narrow.group, wide.group);
     prop_assert!(narrow.lookups <= wide.lookups, "{} lookups instead of {}", narrow.lookups, wide.lookups);
     Ok(())

@@ -4,6 +4,7 @@
 #[path = "../raw/mod.rs"]
 mod raw;
 
+mod added;
 mod commands;
 mod groups;
 mod observe;

@@ -62,6 +62,7 @@ pub(in crate::sql) fn copy_in(
     };
     let id = resolver.occurs(&relation, &name, Verb::Insert);
     resolver.writes(id, columns)?;
+    resolver.cannot_hold(id, columns);
     resolver.meant.add_relation(Some(relation.name.schema.clone()), relation.name.name.clone());
     if !relation.is_writable() {
         return Err(Refusal::new(

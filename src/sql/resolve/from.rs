@@ -275,6 +275,7 @@ impl Resolver<'_> {
             only: false,
             sample: None,
             lookups: Vec::new(),
+            unheld: std::collections::BTreeSet::new(),
             whole: false,
             beyond: false,
             filter_shape: None,

@@ -143,7 +143,12 @@ impl Resolver<'_> {
         let default = |expr: &Expr| {
             is_default(expr) || matches!(expr, Expr::Identifier(ident) if marker::is_default_values(ident))
         };
-        row.content.iter_mut().filter(|value| !default(value)).try_for_each(|value| self.expr(value, Use::Output))
+        row.content.iter_mut().filter(|value| !default(value)).try_for_each(|value| self.expr(value, Use::Output))?;
+        if !row.content.iter().any(|value| matches!(value, Expr::Identifier(ident) if marker::is_default_values(ident)))
+        {
+            self.hold_rows(id, &named, std::iter::once(&mut row.content));
+        }
+        Ok(())
     }
 
     /// What the innermost level shows from here on.

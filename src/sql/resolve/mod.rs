@@ -6,6 +6,7 @@
 //! tree holds, so a place that the walk forgets is a refusal and not a hole.
 
 mod absence;
+mod added;
 mod carry;
 mod copy;
 mod define;
@@ -38,6 +39,7 @@ use crate::catalog::{Relation, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessRequest, ColumnAccess, Lineage, RelationAccess, Shape, Structure, Use, Verb};
 
+pub(super) use added::{NEW_MARK, plain_type};
 use carry::Carrying;
 pub use carry::HIDDEN;
 pub(super) use carry::{Carrier, CarrierId, Carry, Leaf, LeafSource, leaf_mark};
@@ -92,6 +94,8 @@ pub(super) struct Occurrence {
     pub(super) filter_shape: Option<String>,
     /// Conditions `column = constant` that may be tested below the mask: column, and the condition's number.
     pub(super) lookups: Vec<Lookup>,
+    /// Columns that tell of whom a row is, and are set where no value can be looked at.
+    pub(super) unheld: BTreeSet<String>,
 }
 
 /// A conjunct `column = constant` of WHERE.

@@ -98,8 +98,10 @@ impl Resolver<'_> {
                         }
                     }
                 }
+                self.hold_values(id, &named, source)?;
             } else {
-                self.query(source)?;
+                let shown = self.query(source)?;
+                self.hold_query(id, &named, source, &shown)?;
             }
         }
         self.scopes.push(Scope { sources: vec![target], leaf: leaf.is_some(), ..Scope::default() });
@@ -299,7 +301,7 @@ impl Resolver<'_> {
     }
 
     pub(super) fn assignments(&mut self, id: OccurrenceId, assignments: &mut [Assignment]) -> Result<(), Fail> {
-        for Assignment { target, value } in assignments {
+        for Assignment { target, value } in &mut *assignments {
             let columns = match target {
                 AssignmentTarget::ColumnName(name) => vec![self.set_column(name)?],
                 AssignmentTarget::Tuple(names) => {
@@ -317,6 +319,7 @@ impl Resolver<'_> {
                 value => self.expr(value, Use::Output)?,
             }
         }
+        self.hold_assignments(id, assignments);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! What the text must refer to is counted on the way, and the finished text is parsed again by PostgreSQL's own grammar:
 //! a relation, function or column more or less is a refusal.
 
+mod added;
 mod derived;
 mod filter;
 mod mask;
@@ -10,7 +11,7 @@ mod returning;
 mod rows;
 mod subjects;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
@@ -22,8 +23,8 @@ use super::definitions::{self, ROW, Sight};
 pub use rows::due_counts;
 
 use super::resolve::{
-    FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, Occurrence, OccurrenceId, Resolved, marked_id, name_of, parts_of,
-    quoted, system_column_number,
+    FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, NEW_MARK, Occurrence, OccurrenceId, Resolved, marked_id, name_of,
+    parts_of, quoted, system_column_number,
 };
 use super::{Context, Facts, Guard, fragment, limits, marker, witness};
 use crate::catalog::{RelationName, TypeClass};
@@ -86,6 +87,7 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     guard.open.extend(system);
     for (occurrence, obligation) in occurrences.iter().zip(permit.relations()) {
         open(&mut guard, occurrence, obligation)?;
+        added::unheld(occurrence, obligation, context)?;
     }
     let copied = if copied { top } else { None };
     let parts = Parts { carriers: &carriers, occurrences: &occurrences, obligations: permit.relations(), copied };
@@ -103,6 +105,7 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     let mut rewriter = Rewriter {
         used,
         sight: None,
+        held: HashMap::new(),
         occurrences: &occurrences,
         obligations: permit.relations(),
         marked: !carriers.is_empty(),
@@ -167,6 +170,8 @@ struct Rewriter<'a> {
     /// Names of columns that the statement uses.
     used: HashSet<String>,
     sight: Option<Sight>,
+    /// What values of new rows are put into, by occurrence, column, and whether a date of birth goes with it.
+    held: HashMap<(OccurrenceId, usize, bool), Option<(Expr, Facts)>>,
     occurrences: &'a [Occurrence],
     obligations: &'a [RelationObligation],
     /// Select lists may have marks for hidden columns.
@@ -464,7 +469,8 @@ impl VisitorMut for Rewriter<'_> {
         let replaced = match expr {
             Expr::Named { expr: inner, name } => {
                 let (inner, name) = (inner.as_ref().clone(), name.clone());
-                Some(self.lookup(&inner, &name))
+                let kind = name.value.strip_prefix(MARK).is_some_and(|kind| kind.starts_with(NEW_MARK));
+                Some(if kind { self.added(&inner, &name) } else { self.lookup(&inner, &name) })
             }
             Expr::BinaryOp { left, op: BinaryOperator::And, right } => match mark(right, FILTER_MARK) {
                 Some(id) => {

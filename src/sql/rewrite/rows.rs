@@ -45,6 +45,46 @@ pub(super) fn condition(filter: &RowFilter, place: Place<'_>) -> Result<String, 
     }
 }
 
+/// What the value of one column of a new row must meet, where it tells anything: `row` has that column only. `born` is the
+/// row's date of birth, where the column is the identity number.
+///
+/// # Errors
+/// As [`condition`].
+pub(super) fn of_value(
+    filter: &RowFilter,
+    place: Place<'_>,
+    column: &str,
+    born: Option<&str>,
+) -> Result<Option<String>, Fail> {
+    let tells_subject = place.subject.is_some_and(|path| path.column() == column);
+    let value = at(place.row, column);
+    match filter {
+        RowFilter::Adults(birth) => match &birth.register {
+            Some((table, key)) if *table != place.relation.name => {
+                if !tells_subject {
+                    return Ok(None);
+                }
+                let register = relation_of(place.catalog, table)?;
+                column_of(register, key)?;
+                let child = format!("NOT {}", adult(birth, register, PERSON)?);
+                Ok(Some(format!("NOT {}", place.exists(table, PERSON, key, &child)?)))
+            }
+            Some(_) | None if birth.date.as_deref() == Some(column) => {
+                let birth = Birth { number: None, ..birth.clone() };
+                Ok(Some(format!("({value} IS NULL OR {})", adult(&birth, place.relation, place.row)?)))
+            }
+            Some(_) | None if birth.number.as_deref() == Some(column) => {
+                let birth = Birth { date: None, ..birth.clone() };
+                let known = born.map(|born| format!("{born} IS NOT NULL OR ")).unwrap_or_default();
+                Ok(Some(format!("({value} IS NULL OR {known}{})", adult(&birth, place.relation, place.row)?)))
+            }
+            Some(_) | None => Ok(None),
+        },
+        RowFilter::NotListed(exclusion) if tells_subject => place.not_listed(exclusion).map(Some),
+        RowFilter::NotListed(_) | RowFilter::Kept(_) | RowFilter::Due(_) | RowFilter::Approachable(_) => Ok(None),
+    }
+}
+
 /// Rows past each limit; none where there is no limit.
 pub(super) fn due(limits: &[Limit], place: Place<'_>) -> Result<String, Fail> {
     if limits.is_empty() {
