@@ -100,6 +100,7 @@ impl Maker {
             policy: "sha256:5f0c7e6f4b7a9f3c2d1e0b9a8f7e6d5c4b3a29180f7e6d5c4b3a29180f7e6d5c",
             observe: false,
             unrestricted: None,
+            lookups: &[],
         }
         .record()
         .unwrap()

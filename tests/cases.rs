@@ -90,6 +90,7 @@ fn run(path: &Path) -> (String, Vec<String>) {
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
             parameters: &case.parameters,
+            steps: pgpurpose::sql::Steps::default(),
         };
         writeln!(snapshot, "-- {}\n-- {} for {}: {}", case.name, case.login, case.purpose, case.sql.trim()).unwrap();
         match enforce(&case.sql, &context) {

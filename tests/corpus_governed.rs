@@ -189,6 +189,7 @@ async fn run(
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
             parameters: &[],
+            steps: pgpurpose::sql::Steps::default(),
         };
         let outcome = on_parser_stack(|| enforce(text, &context)).unwrap();
         match outcome {

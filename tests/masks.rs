@@ -178,6 +178,7 @@ impl Zoo {
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
             parameters: &[],
+            steps: pgpurpose::sql::Steps::default(),
         };
         match on_parser_stack(|| enforce(sql, &context)).unwrap() {
             Ok(enforced) => Ok(enforced.text().to_owned()),

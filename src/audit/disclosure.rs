@@ -9,12 +9,18 @@ use crate::policy::{Disclosed, RecordAs};
 
 /// What separates this use of the root key from every other.
 const LABEL: &[u8] = b"pgpurpose access log: subjects";
+/// The same for values that were looked up.
+const LOOKUPS: &[u8] = b"pgpurpose access log: lookups";
 /// Bytes of a pseudonym: so many that two subjects never share one.
 const LENGTH: usize = 16;
 
-/// The key of the pseudonyms by which the log names subjects. Shows nothing of itself.
+/// The keys of the pseudonyms by which the log names subjects, and of the digests of values that were looked up. Shows
+/// nothing of itself.
 #[derive(Clone)]
-pub struct SubjectKey(hmac::Key);
+pub struct SubjectKey {
+    subjects: hmac::Key,
+    lookups: hmac::Key,
+}
 
 impl std::fmt::Debug for SubjectKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -25,15 +31,20 @@ impl std::fmt::Debug for SubjectKey {
 impl SubjectKey {
     /// From a root of 32 bytes, which may serve other uses too.
     pub fn derive(root: &[u8; 32]) -> Self {
-        let key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, root), LABEL);
-        Self(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
+        let root = hmac::Key::new(hmac::HMAC_SHA256, root);
+        let derived = |label| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, label).as_ref());
+        Self { subjects: derived(LABEL), lookups: derived(LOOKUPS) }
     }
 
     /// The pseudonym of a subject, from its key as PostgreSQL writes it as text: `ps_` and 32 hexadecimal digits.
     pub fn pseudonym(&self, subject: &str) -> String {
-        let tag = hmac::sign(&self.0, subject.as_bytes());
-        let digits: String = tag.as_ref().iter().take(LENGTH).map(|byte| format!("{byte:02x}")).collect();
-        format!("ps_{digits}")
+        format!("ps_{}", digits(&hmac::sign(&self.subjects, subject.as_bytes())))
+    }
+
+    /// The digest of a value that a column (`public.customers`, `id_number`) was compared with, from the text in which it is
+    /// compared: `lk_` and 32 hexadecimal digits. The same value has another digest in another column.
+    pub fn lookup(&self, relation: &str, column: &str, value: &str) -> String {
+        format!("lk_{}", digits(&hmac::sign(&self.lookups, format!("{relation}\0{column}\0{value}").as_bytes())))
     }
 
     /// How the log names a subject.
@@ -43,6 +54,10 @@ impl SubjectKey {
             RecordAs::Plain => subject.to_owned(),
         }
     }
+}
+
+fn digits(tag: &hmac::Tag) -> String {
+    tag.as_ref().iter().take(LENGTH).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Subjects of one relation.
@@ -113,5 +128,17 @@ mod tests {
         assert_eq!(key.pseudonym("17").len(), 35);
         assert_eq!(key.written(RecordAs::Plain, "17"), "17");
         assert_eq!(format!("{key:?}"), "SubjectKey");
+        let digest = key.lookup("public.people", "id_number", "17");
+        assert_eq!(digest, key.lookup("public.people", "id_number", "17"));
+        assert_eq!(digest.len(), 35);
+        assert_ne!(digest[3..], key.pseudonym("17")[3..]);
+        for other in [
+            key.lookup("public.people", "id_number", "18"),
+            key.lookup("public.people", "tax_number", "17"),
+            key.lookup("public.staff", "id_number", "17"),
+            other.lookup("public.people", "id_number", "17"),
+        ] {
+            assert_ne!(digest, other);
+        }
     }
 }

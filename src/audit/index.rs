@@ -79,6 +79,9 @@ fn keys(entry: &Entry, block_first: u64, mut each: impl FnMut(Key)) {
     for subject in entry.subjects() {
         each(Key::of("subject", subject));
     }
+    for digest in entry.lookups() {
+        each(Key::of("lookup", digest));
+    }
     // What belongs to an access in the same block is read with it.
     if let Some(of) = entry.number("of").filter(|of| *of < block_first) {
         each(Key::of("of", &of.to_string()));

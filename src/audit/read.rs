@@ -77,6 +77,14 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Digests of the values that an `access` or a `lookup` looked up.
+    pub fn lookups(&self) -> impl Iterator<Item = &str> {
+        let lookups = self.fields.get("lookups").and_then(Value::as_array).into_iter().flatten();
+        lookups.filter_map(|lookup| lookup.get("digest")?.as_str())
+    }
+}
+
 /// Every line of the log that is a JSON object, oldest first, given to `each` until it answers `false`.
 ///
 /// # Errors

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::AuditError;
 use super::json::one_line;
+use super::{AuditError, LookedUp};
 use crate::policy::{AccessReport, RelationReport, Verdict};
 
 /// What a session's records say about it. `purpose` is the one in force for the record at hand.
@@ -46,6 +46,8 @@ pub struct Access<'a> {
     pub observe: bool,
     /// The reason why the role is relayed as it is, where it is.
     pub unrestricted: Option<&'a str>,
+    /// What it looks up, where that is known before it is forwarded.
+    pub lookups: &'a [LookedUp],
 }
 
 /// An `access` record, ready to be appended.
@@ -70,6 +72,7 @@ impl Access<'_> {
             mode: self.observe.then_some("observe"),
             unrestricted: self.unrestricted,
             relations: &self.report.relations,
+            lookups: self.lookups,
             reason: self.report.reason.as_deref(),
             policy: self.policy,
         };
@@ -94,6 +97,8 @@ struct AccessFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     unrestricted: Option<&'a str>,
     relations: &'a [RelationReport],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    lookups: &'a [LookedUp],
     reason: Option<&'a str>,
     policy: &'a str,
 }

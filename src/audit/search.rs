@@ -32,6 +32,8 @@ pub struct Filter {
     pub event: Option<String>,
     /// A subject as it stands in the record, plain or as a digest: any of these.
     pub subject: Vec<String>,
+    /// A value that was looked up, by its digest: any of these.
+    pub lookup: Vec<String>,
     /// A part of the statement, in any case.
     pub statement: Option<String>,
     /// Not before.
@@ -59,7 +61,12 @@ impl Search {
             return entry.number("of").is_some_and(|of| self.matched.remove(&of));
         }
         let wanted = self.filter.matches(entry);
-        if let (true, "access", Some(seq)) = (wanted, entry.event(), entry.seq()) {
+        let run = match entry.event() {
+            "access" => entry.seq(),
+            "lookup" => entry.number("of"),
+            _ => None,
+        };
+        if let (true, Some(seq)) = (wanted, run) {
             self.matched.insert(seq);
         }
         wanted
@@ -87,6 +94,8 @@ impl Filter {
             })
             && (self.subject.is_empty()
                 || entry.subjects().any(|subject| self.subject.iter().any(|wanted| wanted == subject)))
+            && (self.lookup.is_empty()
+                || entry.lookups().any(|digest| self.lookup.iter().any(|wanted| wanted == digest)))
             && self.in_time(entry)
             && self.touches(entry)
     }
@@ -103,8 +112,9 @@ impl Filter {
             ("event", &self.event),
         ];
         let fields = fields.into_iter().filter_map(|(name, value)| Some(vec![Key::of(name, value.as_deref()?)]));
-        let subjects = self.subject.iter().map(|subject| Key::of("subject", subject)).collect::<Vec<_>>();
-        fields.chain(Some(subjects).filter(|subjects| !subjects.is_empty())).collect()
+        let any = |name, values: &[String]| values.iter().map(|value| Key::of(name, value)).collect::<Vec<_>>();
+        let several = [any("subject", &self.subject), any("lookup", &self.lookup)];
+        fields.chain(several.into_iter().filter(|keys| !keys.is_empty())).collect()
     }
 
     fn in_time(&self, entry: &Entry) -> bool {

@@ -63,7 +63,9 @@ fn access(statement: &str) -> AccessRecord {
 
 fn access_with(statement: &str, report: &AccessReport, session: &SessionFacts, observe: bool) -> AccessRecord {
     let policy = "sha256:00";
-    Access { session, statement, fingerprint: "f1", report, policy, observe, unrestricted: None }.record().unwrap()
+    Access { session, statement, fingerprint: "f1", report, policy, observe, unrestricted: None, lookups: &[] }
+        .record()
+        .unwrap()
 }
 
 fn outcome(of: u64) -> EventRecord {

@@ -69,6 +69,7 @@ fn judge_one(text: &str, question: &Question<'_>) -> Judged {
         today: question.today,
         observe: false,
         parameters: &[],
+        steps: sql::Steps::default(),
     };
     match sql::enforce(text, &context) {
         Ok(enforced) => Judged::Runs { text: enforced.text().to_owned(), report: enforced.report().clone() },

@@ -48,6 +48,21 @@ impl PolicySet {
             .collect()
     }
 
+    /// Whether some rule lets a column be looked up by its raw value.
+    pub fn opens_for_lookup(&self, table: &RelationName, column: &str) -> bool {
+        let category = self.tables.get(table).and_then(|table| table.columns.get(column));
+        category.is_some_and(|category| {
+            self.rules.iter().flat_map(|rule| &rule.lookup).any(|target| target.is(table, column, category))
+        })
+    }
+
+    /// Every such column.
+    pub fn columns_for_lookups(&self) -> impl Iterator<Item = (&RelationName, &str)> {
+        let columns =
+            self.tables.iter().flat_map(|(name, table)| table.columns.keys().map(move |column| (name, &**column)));
+        columns.filter(|(table, column)| self.opens_for_lookup(table, column))
+    }
+
     /// How a row of a listed table leads to its data subject.
     pub fn listed_subject(&self, table: &RelationName) -> Option<&SubjectPath> {
         self.tables.get(table)?.subject.as_ref()

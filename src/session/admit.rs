@@ -335,7 +335,8 @@ impl Session {
             Effect::DiscardAll => vec![self.names.forget_statements(), self.names.forget_portals()],
             Effect::Declare { name, hold } => {
                 let prepared = Arc::new(judged.clone().into_prepared(None));
-                vec![self.names.bind(name, Portal { prepared, hold: *hold, exchange: self.exchange })]
+                let (hold, exchange, lookups) = (*hold, self.exchange, Arc::from([]));
+                vec![self.names.bind(name, Portal { prepared, hold, exchange, lookups })]
             }
             Effect::CloseCursor(Some(name)) => vec![self.names.forget_portal(name)],
             Effect::CloseCursor(None) => vec![self.names.forget_portals()],

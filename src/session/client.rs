@@ -236,7 +236,8 @@ impl Session {
         let (portal, statement, length) = (head.portal.to_owned(), head.statement.to_owned(), head.length);
         let rest = header.body.saturating_sub(length);
         // Where rows may have hidden columns, the formats at the end of the message must count them.
-        if rest <= LONGEST_VALUES && self.shared.policies.load().records_subjects() {
+        // And what is looked up is among the values.
+        if rest <= LONGEST_VALUES && (self.shared.policies.load().records_subjects() || self.reads_values(&statement)) {
             let Some(body) = self.take_body(header, usize::MAX)? else { return Ok(false) };
             let values = body.get(length..).unwrap_or_default();
             if let Err(refusal) = self.bind(&portal, &statement, rest, Some(values)).await {

@@ -1,10 +1,11 @@
 //! Decides statements on threads whose stack is large enough, and keeps the decisions.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use jiff::civil::Date;
@@ -14,8 +15,8 @@ use super::cache::{Cache, ScopeKey, Table};
 use crate::catalog::{Catalog, Oid};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, PolicySet, Role};
-use crate::sql::{Context, Enforced, Redacted, Refused, redact};
-use crate::telemetry::Metrics;
+use crate::sql::{Context, Enforced, Redacted, Refused, Step, Steps, redact};
+use crate::telemetry::{Histogram, Metrics};
 
 /// Both parsers recurse (design, settled choices).
 const STACK: usize = 64 * 1024 * 1024;
@@ -68,6 +69,7 @@ impl Scope {
             today: self.today,
             observe: self.observe,
             parameters: &[],
+            steps: Steps::default(),
         }
     }
 
@@ -120,8 +122,8 @@ impl Enforcer {
         let (inbox, long_inbox) = (Arc::new(Mutex::new(inbox)), Arc::new(Mutex::new(long_inbox)));
         let named = (0..threads.max(1)).map(|number| (format!("decide-{number}"), &inbox));
         for (name, inbox) in named.chain([("decide-long".to_owned(), &long_inbox)]) {
-            let (inbox, enforce) = (Arc::clone(inbox), Arc::clone(&enforce));
-            thread::Builder::new().name(name).stack_size(STACK).spawn(move || work(&inbox, &*enforce))?;
+            let (inbox, enforce, metrics) = (Arc::clone(inbox), Arc::clone(&enforce), Arc::clone(&metrics));
+            thread::Builder::new().name(name).stack_size(STACK).spawn(move || work(&inbox, &*enforce, &metrics))?;
         }
         Ok(Self { metrics, jobs, long, cache: Cache::default() })
     }
@@ -192,17 +194,64 @@ fn key_of<'a>(text: &'a str, types: &[Oid]) -> Cow<'a, str> {
     Cow::Owned(types.iter().fold(format!("{text}\0"), |key, oid| key + &oid.to_string() + ","))
 }
 
+/// How long each step took, all times together that it was taken.
+#[derive(Default)]
+struct Watch(RefCell<Times>);
+
+#[derive(Default)]
+struct Times {
+    now: Option<(Step, Instant)>,
+    took: Vec<(Step, Duration)>,
+}
+
+impl Times {
+    fn end(&mut self, at: Instant) {
+        let Some((step, since)) = self.now.take() else { return };
+        let more = at.duration_since(since);
+        match self.took.iter_mut().find(|(taken, _)| *taken == step) {
+            Some((_, took)) => *took += more,
+            None => self.took.push((step, more)),
+        }
+    }
+}
+
+impl Watch {
+    fn begin(&self, step: Step) {
+        let (mut times, at) = (self.0.borrow_mut(), Instant::now());
+        times.end(at);
+        times.now = Some((step, at));
+    }
+
+    fn observe(self, metrics: &Metrics) {
+        let mut times = self.0.into_inner();
+        times.end(Instant::now());
+        for (step, took) in times.took {
+            histogram(metrics, step).observe(took);
+        }
+    }
+}
+
+fn histogram(metrics: &Metrics, step: Step) -> &Histogram {
+    match step {
+        Step::Parse => &metrics.stages.parse,
+        Step::Witness => &metrics.stages.witness,
+        Step::Resolve => &metrics.stages.resolve,
+        Step::Decide => &metrics.stages.decide,
+        Step::Rewrite => &metrics.stages.rewrite,
+    }
+}
+
 /// A refusal with the report that says no more than it.
 pub(super) fn reject(refusal: Refusal, logged: Redacted) -> Box<Rejected> {
     let report = AccessReport::deny(refusal.message.clone());
     Box::new(Rejected { refusal, report, logged })
 }
 
-fn work(inbox: &Mutex<Receiver<Job>>, enforce: &Enforce) {
+fn work(inbox: &Mutex<Receiver<Job>>, enforce: &Enforce, metrics: &Metrics) {
     loop {
         let job = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { text, types, scope, answer }) = job else { return };
-        let decided = catch_unwind(AssertUnwindSafe(|| decide(enforce, &text, &types, &scope)));
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(enforce, &text, &types, &scope, metrics)));
         let decided = decided.unwrap_or_else(|_| {
             tracing::error!("a decision panicked; the statement was refused");
             Err(reject(Refusal::internal(Stage::Session), redact("")))
@@ -212,12 +261,16 @@ fn work(inbox: &Mutex<Receiver<Job>>, enforce: &Enforce) {
     }
 }
 
-fn decide(enforce: &Enforce, text: &str, types: &[Oid], scope: &Scope) -> Answer {
+fn decide(enforce: &Enforce, text: &str, types: &[Oid], scope: &Scope, metrics: &Metrics) -> Answer {
     let logged = redact(text);
     let decided = if scope.role.unrestricted.is_some() {
         crate::sql::relay_unrestricted(text, &scope.role)
     } else {
-        enforce(text, &Context { parameters: types, ..scope.context() })
+        let watch = Watch::default();
+        let told = |step| watch.begin(step);
+        let decided = enforce(text, &Context { parameters: types, steps: Steps::told(&told), ..scope.context() });
+        watch.observe(metrics);
+        decided
     };
     match decided {
         Ok(enforced) => Ok(Decision { enforced: Arc::new(enforced), logged }),

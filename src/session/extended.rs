@@ -6,15 +6,16 @@ use std::time::Instant;
 use super::admit::{Judged, Source, Unspent, check_name, cut, no_portal, no_statement, text_of};
 use super::disclose::hidden;
 use super::enforcer::{Decision, Scope};
+use super::lookups::Bound;
 use super::names::{Portal, Prepared};
 use super::pending::{Expect, Run};
 use super::state::Session;
-use crate::audit::{AuditError, Audited};
+use crate::audit::{AuditError, Audited, LookedUp};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::sql::{self, Effect};
 use crate::upstream::{Control, Decided};
 use crate::wire::frontend::{Parse, Target, parameter_types};
-use crate::wire::{WireError, trim};
+use crate::wire::{Values, WireError, trim};
 
 impl Session {
     /// Handles a Parse.
@@ -133,10 +134,12 @@ impl Session {
             Some(decision) => hidden(Some(decision), self.rows_of(&prepared).as_ref()),
             None => 0,
         };
+        let lookups = match self.bound(&prepared, body) {
+            Ok(lookups) => Arc::from(lookups),
+            Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
+        };
         match body {
             Some(body) => {
-                let unreadable =
-                    |error: WireError| Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, error.to_string());
                 let body = match trim::bind(body, more).map_err(unreadable) {
                     Ok(body) => body,
                     Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
@@ -153,10 +156,27 @@ impl Session {
             None => self.upstream.control(Control::Bind { portal, statement, rest }),
         }
         let of = Arc::clone(&prepared);
-        let undo = Some(self.names.bind(portal, Portal { prepared, hold: false, exchange: self.exchange }));
+        let undo = Some(self.names.bind(portal, Portal { prepared, hold: false, exchange: self.exchange, lookups }));
         self.pending.push(Expect::Bind { of, undo });
         self.segment_open = true;
         Ok(())
+    }
+
+    /// What each run of a prepared statement with these values looks up.
+    fn bound(&self, prepared: &Prepared, body: Option<&[u8]>) -> Result<Vec<LookedUp>, Refusal> {
+        let Some(decision) = &prepared.decision else { return Ok(Vec::new()) };
+        if !decision.enforced.tests_parameters() {
+            return Ok(self.looked_up(decision, decision, None));
+        }
+        let Some(body) = body else {
+            let message = "the values of a statement that looks one up are too long";
+            return Err(
+                Refusal::new(Stage::Session, SqlState::PROGRAM_LIMIT_EXCEEDED, message).hint("send shorter values")
+            );
+        };
+        let types = prepared.types.as_deref().map(parameter_types).into_iter().flatten().collect();
+        let bound = Bound { values: Values::decode(body).map_err(unreadable)?, types };
+        Ok(self.looked_up(decision, decision, Some(&bound)))
     }
 
     /// Forwards a Describe.
@@ -241,6 +261,17 @@ impl Session {
             Some(token) => token,
             None => self.journal.access(&prepared.scope, &decision, &reported).await.map_err(unlogged)?,
         };
+        let lookups = match decision.enforced.effect() {
+            Effect::Execute(_) => Arc::from(self.looked_up(&decision, &reported, None)),
+            _ => opened.lookups,
+        };
+        if !lookups.is_empty()
+            && let Err(error) = self.journal.lookup(&prepared.scope, token.seq(), &decision, &lookups).await
+        {
+            let refusal = unlogged(error);
+            self.journal.not_forwarded(token.seq(), refusal.sqlstate.as_str());
+            return Err(refusal);
+        }
         self.count(&reported);
         let undo = self.expect_effect(&judged);
         self.upstream.execute(&token, portal, rows);
@@ -282,6 +313,10 @@ fn as_text(types: &[u8], parameters: usize) -> Vec<u8> {
     let count = u16::try_from(all.len().max(parameters)).unwrap_or(u16::MAX);
     let oids = all.iter().copied().chain(missing).flat_map(u32::to_be_bytes);
     count.to_be_bytes().into_iter().chain(oids).collect()
+}
+
+fn unreadable(error: WireError) -> Refusal {
+    Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, error.to_string())
 }
 
 fn unlogged(error: AuditError) -> Refusal {

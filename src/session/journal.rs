@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::enforcer::{Decision, Rejected, Scope};
 use crate::audit::{
-    Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, Outcome, OutcomeStatus, Seen,
-    SessionFacts,
+    Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, LookedUp, LookupRecord, Outcome,
+    OutcomeStatus, Seen, SessionFacts,
 };
 use crate::policy::{AccessReport, Disclosed};
 use crate::sql::Redacted;
@@ -30,7 +30,13 @@ impl Journal {
         name.clone_into(&mut self.facts.application);
     }
 
-    fn record(&mut self, scope: &Scope, logged: &Redacted, report: &AccessReport) -> Result<AccessRecord, AuditError> {
+    fn record(
+        &mut self,
+        scope: &Scope,
+        logged: &Redacted,
+        report: &AccessReport,
+        lookups: &[LookedUp],
+    ) -> Result<AccessRecord, AuditError> {
         self.enter(scope);
         Access {
             session: &self.facts,
@@ -40,6 +46,7 @@ impl Journal {
             policy: scope.policies.hash(),
             observe: scope.observe,
             unrestricted: scope.role.unrestricted.as_deref(),
+            lookups,
         }
         .record()
     }
@@ -60,14 +67,15 @@ impl Journal {
         }
     }
 
-    /// Logs runs before they are forwarded: the statement, and whose report it has (EXECUTE has that of what it runs).
+    /// Logs runs before they are forwarded: the statement, whose report it has (EXECUTE has that of what it runs), and what
+    /// it looks up.
     pub(super) async fn accesses(
         &mut self,
-        runs: Vec<(&Scope, &Decision, &Decision)>,
+        runs: Vec<(&Scope, &Decision, &Decision, Vec<LookedUp>)>,
     ) -> Result<Vec<Audited<Decided>>, AuditError> {
         let mut batch = Vec::with_capacity(runs.len());
-        for (scope, statement, reported) in runs {
-            let record = self.record(scope, &statement.logged, reported.enforced.report())?;
+        for (scope, statement, reported, lookups) in runs {
+            let record = self.record(scope, &statement.logged, reported.enforced.report(), &lookups)?;
             batch.push((record, Arc::clone(&statement.enforced)));
         }
         self.log.append_accesses(batch).await
@@ -80,13 +88,27 @@ impl Journal {
         statement: &Decision,
         reported: &Decision,
     ) -> Result<Audited<Decided>, AuditError> {
-        let record = self.record(scope, &statement.logged, reported.enforced.report())?;
+        let record = self.record(scope, &statement.logged, reported.enforced.report(), &[])?;
         self.log.append_access(record, Arc::clone(&statement.enforced)).await
+    }
+
+    /// Logs what a run looks up, before it is forwarded.
+    pub(super) async fn lookup(
+        &mut self,
+        scope: &Scope,
+        of: u64,
+        statement: &Decision,
+        lookups: &[LookedUp],
+    ) -> Result<u64, AuditError> {
+        self.enter(scope);
+        let statement = &statement.logged.statement;
+        let record = LookupRecord { of, session: &self.facts, statement, lookups }.record()?;
+        self.log.append(record).await
     }
 
     /// Logs a refusal.
     pub(super) async fn refused(&mut self, scope: &Scope, rejected: &Rejected) -> Result<u64, AuditError> {
-        let record = self.record(scope, &rejected.logged, &rejected.report)?;
+        let record = self.record(scope, &rejected.logged, &rejected.report, &[])?;
         self.log.append_refused(record).await
     }
 
@@ -101,6 +123,7 @@ impl Journal {
             policy,
             observe: false,
             unrestricted: None,
+            lookups: &[],
         };
         self.log.append_refused(record.record()?).await
     }

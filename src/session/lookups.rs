@@ -1,15 +1,19 @@
 //! Lookups of raw values: a login makes so many in a minute, over all its sessions, so that a masked column cannot be tried
-//! out value by value, nor by who connects again.
+//! out value by value, nor by who connects again; and the access log names each value by a keyed digest.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 
+use super::admit::cut;
 use super::enforcer::Decision;
 use super::state::Session;
+use crate::audit::LookedUp;
+use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
-use crate::sql::{Effect, Lookups};
+use crate::sql::{Compared, Effect, Given, Lookups, Tested};
+use crate::wire::Values;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Lookups within so short a time are one entry of a meter, so that it has no more than [`MINUTE`] of them.
@@ -79,6 +83,85 @@ impl Session {
         Err(Refusal::new(Stage::Session, SqlState::CONFIGURATION_LIMIT_EXCEEDED, message)
             .detail("a lookup tests the raw value of a masked column; all sessions of the login count")
             .hint("wait a minute; the limit is `lookup_limit` of the role, or of the rule, in the policy"))
+    }
+}
+
+/// The values of a Bind, and the types that its Parse declared.
+pub(super) struct Bound<'a> {
+    pub(super) values: Values<'a>,
+    pub(super) types: Vec<Oid>,
+}
+
+impl Bound<'_> {
+    /// The text in which a parameter is compared.
+    fn value(&self, number: usize, compared: Compared) -> Result<String, &'static str> {
+        let value = self.values.get(number).ok_or(UNKNOWN)?;
+        let bytes = value.bytes.ok_or(NULL)?;
+        let declared = number.checked_sub(1).and_then(|at| self.types.get(at)).copied().unwrap_or(0);
+        let text = if value.binary {
+            compared.canonical_of_binary(declared, bytes)
+        } else {
+            std::str::from_utf8(bytes).ok().and_then(|text| compared.canonical(text))
+        };
+        text.ok_or(MISFIT)
+    }
+}
+
+const NULL: &str = "the value is null";
+const UNKNOWN: &str = "the value is not known";
+const COMPUTED: &str = "the value is computed";
+const MISFIT: &str = "the value is not one of the column's type";
+const TYPE: &str = "values of the column's type have no digest";
+const KEY: &str = "no key is configured";
+
+impl Session {
+    /// What a run looks up, by digest, as far as a digest can be made: of constants, of EXECUTE's arguments, of what Bind gave.
+    pub(super) fn looked_up(
+        &self,
+        statement: &Decision,
+        rows_of: &Decision,
+        bound: Option<&Bound<'_>>,
+    ) -> Vec<LookedUp> {
+        let effect = statement.enforced.effect();
+        if matches!(effect, Effect::Prepare(_) | Effect::Fetch(_)) {
+            return Vec::new();
+        }
+        let arguments = matches!(effect, Effect::Execute(_)).then(|| statement.enforced.arguments());
+        let digest = |tested: &Tested| {
+            let given = match (&tested.value, arguments) {
+                (Given::Parameter(number), Some(arguments)) => {
+                    number.checked_sub(1).and_then(|at| arguments.get(at)).ok_or(UNKNOWN)?
+                }
+                (given, _) => given,
+            };
+            if tested.compared == Compared::Other {
+                return Err(TYPE);
+            }
+            let value = match given {
+                Given::Text(text) => tested.compared.canonical(text).ok_or(MISFIT)?,
+                Given::Parameter(number) => bound.ok_or(UNKNOWN)?.value(*number, tested.compared)?,
+                Given::Null => return Err(NULL),
+                Given::Computed => return Err(COMPUTED),
+            };
+            let key = self.shared.subject_key.as_ref().ok_or(KEY)?;
+            Ok(key.lookup(&tested.relation, &tested.column, &value))
+        };
+        let looked_up = |tested: &Tested| {
+            let (relation, column, digest) = (tested.relation.clone(), tested.column.clone(), digest(tested));
+            LookedUp { relation, column, reason: digest.as_ref().err().copied(), digest: digest.ok() }
+        };
+        rows_of.enforced.tested().iter().map(looked_up).collect()
+    }
+
+    /// Whether the values of a Bind have to be read: some are looked up, or may be once the statement is decided again.
+    pub(super) fn reads_values(&mut self, statement: &str) -> bool {
+        let Some(prepared) = cut(statement).ok().and_then(|name| self.names.statement(name)).cloned() else {
+            return false;
+        };
+        let Some(decision) = &prepared.decision else { return false };
+        let own = prepared.stated.then(|| prepared.scope.purpose.clone());
+        decision.enforced.tests_parameters()
+            || self.scope_for(own.as_deref()).is_ok_and(|scope| !prepared.scope.same(&scope))
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::enforcer::{Decision, Scope};
+use crate::audit::LookedUp;
 
 /// A prepared statement, by Parse or by PREPARE.
 #[derive(Debug)]
@@ -63,6 +64,8 @@ pub(super) struct Portal {
     pub(super) hold: bool,
     /// The exchange in which it was opened.
     pub(super) exchange: u64,
+    /// What each run of it looks up.
+    pub(super) lookups: Arc<[LookedUp]>,
 }
 
 /// What a message took or freed, to be undone if it does not happen.

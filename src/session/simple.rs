@@ -128,7 +128,8 @@ impl Session {
         let waiting = Instant::now();
         for step in &*steps {
             let reported = step.reported();
-            logged.push((&*step.judged.scope, &*step.judged.decision, &**reported));
+            let lookups = self.looked_up(&step.judged.decision, reported, None);
+            logged.push((&*step.judged.scope, &*step.judged.decision, &**reported, lookups));
             runs.push_back(reported.clone());
         }
         let audited = match self.journal.accesses(logged).await {

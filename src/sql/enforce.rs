@@ -4,9 +4,11 @@ use sqlparser::ast::Statement;
 
 use super::enforced::{Lookups, refused};
 use super::lex::{self, Token};
-use super::parse::{Kind, Parsed};
+use super::parse::{Kind, Parsed, parse_in};
 use super::resolve::{self, Carry, Resolved};
-use super::{Context, Effect, Enforced, Facts, Guard, Refused, ask, fresh, parse, render, rewrite, steer, witness};
+use super::steps::Step;
+use super::tested::Tested;
+use super::{Context, Effect, Enforced, Facts, Guard, Refused, ask, fresh, render, rewrite, steer, witness};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, Decision, Disclosure, RelationObligation, Role, decide};
 
@@ -23,7 +25,7 @@ pub fn enforce(text: &str, context: &Context<'_>) -> Result<Enforced, Box<Refuse
     if let Some(statement) = ask::question(text) {
         return ask::answer(statement, context);
     }
-    let parsed = match parse(text, context.catalog.server_version()) {
+    let parsed = match parse_in(text, context.catalog.server_version(), context.steps) {
         Ok(parsed) => parsed,
         Err(refusal) => return observed_or(text, context, Effect::None, refused(refusal)),
     };
@@ -31,7 +33,8 @@ pub fn enforce(text: &str, context: &Context<'_>) -> Result<Enforced, Box<Refuse
     match decided(parsed, effect.clone(), context) {
         Ok(enforced) if context.observe => {
             // Nothing carries subjects then: what was read is recorded as a whole.
-            Ok(Enforced { disclosure: enforced.disclosure, ..observed(text, effect, enforced.report) })
+            let Enforced { disclosure, tested, arguments, report, .. } = enforced;
+            Ok(Enforced { disclosure, tested, arguments, ..observed(text, effect, report) })
         }
         Ok(enforced) => Ok(enforced),
         Err(refused) => observed_or(text, context, effect, refused),
@@ -45,15 +48,16 @@ fn decided(parsed: Parsed, effect: Effect, context: &Context<'_>) -> Result<Enfo
         Kind::Statement(statement) => {
             let governed = govern(*statement, &facts, Facts::default(), Carry::Rows, context)?;
             let text = render(&governed.statement);
-            governed.finish(text, effect)
+            governed.finish(text, effect, context)
         }
         Kind::Utility(utility) => steer::enforce(utility, &facts, effect, context),
         Kind::Ddl(ddl) => {
+            context.steps.begin(Step::Resolve);
             let (resolved, edits, ddl) = resolve::define(*ddl, &facts, context).map_err(refused)?;
             let governed = govern_resolved(resolved, context)?;
             let query = ddl.query.is_some().then(|| render(&governed.statement));
             let text = ddl.text(&edits, query.as_deref());
-            governed.finish(text, effect)
+            governed.finish(text, effect, context)
         }
     }
 }
@@ -72,6 +76,7 @@ pub(super) struct Governed {
     guard: Guard,
     disclosure: Disclosure,
     lookups: Lookups,
+    tested: Vec<Tested>,
 }
 
 impl Governed {
@@ -79,8 +84,9 @@ impl Governed {
     ///
     /// # Errors
     /// It does not refer to what was meant, or it is a cursor over rows that rest on consent.
-    pub(super) fn finish(self, text: String, effect: Effect) -> Result<Enforced, Box<Refused>> {
+    pub(super) fn finish(self, text: String, effect: Effect, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
         fresh::check_cursor(self.consented, &effect)?;
+        context.steps.begin(Step::Witness);
         match witness::check_rewrite(&text, &self.expected) {
             Ok(()) => Ok(Enforced {
                 text,
@@ -92,6 +98,8 @@ impl Governed {
                 shows_plan: false,
                 copy_form: None,
                 lookups: self.lookups,
+                tested: self.tested,
+                arguments: Vec::new(),
                 parameters: 0,
             }),
             Err(refusal) => Err(refused(refusal)),
@@ -107,6 +115,7 @@ pub(super) fn govern(
     carry: Carry,
     context: &Context<'_>,
 ) -> Result<Governed, Box<Refused>> {
+    context.steps.begin(Step::Resolve);
     let resolved = resolve::resolve(statement, facts, extra, carry, context).map_err(refused)?;
     govern_resolved(resolved, context)
 }
@@ -114,6 +123,7 @@ pub(super) fn govern(
 /// Decides and rewrites what is resolved.
 pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Result<Governed, Box<Refused>> {
     let request = resolve::request(&resolved, context);
+    context.steps.begin(Step::Decide);
     let decision = decide(context.policies, &request);
     let report = AccessReport::of(&decision);
     match decision {
@@ -124,6 +134,7 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
                 RelationObligation::Governed { min_group, .. } => obligation.leaves_rows_out() || min_group.is_some(),
             });
             let consented = permit.relations().iter().any(RelationObligation::rests_on_wishes);
+            context.steps.begin(Step::Rewrite);
             resolve::check_values(&resolved, &permit, context).map_err(refused)?;
             let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
             Ok(Governed {
@@ -135,6 +146,7 @@ pub(super) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Resu
                 guard: rewritten.guard,
                 disclosure: rewritten.disclosure,
                 lookups: Lookups { count: rewritten.lookups, limit: permit.lookup_limit() },
+                tested: rewritten.tested,
             })
         }
     }
@@ -152,6 +164,8 @@ pub(super) fn plain(text: String, effect: Effect) -> Enforced {
         shows_plan: false,
         copy_form: None,
         lookups: Lookups::default(),
+        tested: Vec::new(),
+        arguments: Vec::new(),
         parameters: 0,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::tested::{Given, Tested};
 use crate::catalog::Oid;
 use crate::error::Refusal;
 use crate::policy::{AccessReport, Disclosure};
@@ -24,6 +25,8 @@ pub struct Enforced {
     pub(super) copy_form: Option<CopyForm>,
     /// Parameters of the client's statement that the text does without.
     pub(super) parameters: u16,
+    pub(super) tested: Vec<Tested>,
+    pub(super) arguments: Vec<Given>,
 }
 
 /// Raw values of masked columns that a statement tests.
@@ -39,6 +42,22 @@ impl Enforced {
     /// Raw values that each run of it tests.
     pub fn lookups(&self) -> Lookups {
         self.lookups
+    }
+
+    /// Values that columns are compared with which some rule opens for lookups; more than [`Self::lookups`] counts where the
+    /// column may be read as it is.
+    pub fn tested(&self) -> &[Tested] {
+        &self.tested
+    }
+
+    /// Whether any of them is a parameter.
+    pub fn tests_parameters(&self) -> bool {
+        self.tested.iter().any(|tested| matches!(tested.value, Given::Parameter(_)))
+    }
+
+    /// The arguments of EXECUTE.
+    pub fn arguments(&self) -> &[Given] {
+        &self.arguments
     }
 
     /// The text to forward.

@@ -29,7 +29,9 @@ mod split;
 mod stack;
 mod stated;
 mod steer;
+mod steps;
 mod system;
+mod tested;
 mod token;
 mod tokens;
 mod tree;
@@ -56,6 +58,8 @@ pub use seen::{column_parts, is_grammar_function, is_substring_call};
 pub use split::split;
 pub use stack::on_parser_stack;
 pub use stated::stated_purpose;
+pub use steps::{Step, Steps};
+pub use tested::{Compared, Given, Tested};
 pub use token::TokenKey;
 
 /// On whose behalf, why, and under which snapshots a statement is decided.
@@ -77,4 +81,6 @@ pub struct Context<'a> {
     pub observe: bool,
     /// Types that the client declared for its parameters, by number; 0 leaves one to the statement, as does a short list.
     pub parameters: &'a [crate::catalog::Oid],
+    /// Who is told of the steps that are taken.
+    pub steps: Steps<'a>,
 }

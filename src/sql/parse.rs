@@ -9,6 +9,7 @@ use super::dialect::Postgres;
 use super::facts::Facts;
 use super::lex::{self, Token, lex_with};
 use super::limits::{self, Limits};
+use super::steps::{Step, Steps};
 use super::tokens::{self, Tokens};
 use super::utility::{self, Utility};
 use super::{render, seen, versions, witness};
@@ -57,6 +58,15 @@ const RECURSION: usize = 10_000;
 /// # Errors
 /// 54001 for a text over a limit, 42601 and 0A000 for what is not understood.
 pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
+    parse_in(text, server_version, Steps::default())
+}
+
+/// The same, with somebody who is told of each step.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn parse_in(text: &str, server_version: u32, steps: Steps<'_>) -> Result<Parsed, Refusal> {
+    steps.begin(Step::Parse);
     limits::size(text)?;
     let mut limits = Limits::default();
     let mut tokens = lex_with(text, |token| limits.count(token))?;
@@ -74,6 +84,7 @@ pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
     if let Some(ddl) = ddl::select_into(text, &tokens) {
         let ddl = ddl?;
         let query = ddl.query.as_ref().map(|(_, query)| render::render(query)).unwrap_or_default();
+        steps.begin(Step::Witness);
         let facts = witness::gate_into(text, &query)?;
         return Ok(Parsed { kind: Kind::Ddl(Box::new(ddl)), facts });
     }
@@ -95,6 +106,7 @@ pub fn parse(text: &str, server_version: u32) -> Result<Parsed, Refusal> {
         }
     };
     drop(tokens);
+    steps.begin(Step::Witness);
     let facts = witness::gate(text, &rendered)?;
     let mut seen = Facts::default();
     match &kind {

@@ -7,6 +7,7 @@ use super::enforce::{Governed, govern, plain};
 use super::enforced::refused;
 use super::parse::{Kind, Parsed};
 use super::resolve::Carry;
+use super::tested::{Compared, Given};
 use super::utility::{
     CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Discard, Explained, SetValue, Utility,
     render_utility,
@@ -116,12 +117,12 @@ pub(super) fn enforce(
         },
         Utility::Execute { ref arguments, .. } => {
             constants(arguments, context)?;
-            Ok(plain(render_utility(&utility), effect))
+            Ok(Enforced { arguments: given(arguments), ..plain(render_utility(&utility), effect) })
         }
         Utility::Declare { name, options, query } => {
             let mut governed = govern(*query, facts, Facts::default(), Carry::Rows, context)?;
             let query = take(&mut governed);
-            governed.finish(render_utility(&Utility::Declare { name, options, query }), effect)
+            governed.finish(render_utility(&Utility::Declare { name, options, query }), effect, context)
         }
         Utility::Prepare { name, types, statement } => {
             let written: Vec<String> = types.iter().map(|written| format!("{written:?}")).collect();
@@ -130,11 +131,16 @@ pub(super) fn enforce(
             let context = &Context { parameters: &parameters, ..*context };
             let mut governed = govern(*statement, facts, Facts::default(), Carry::Rows, context)?;
             let statement = take(&mut governed);
-            governed.finish(render_utility(&Utility::Prepare { name, types, statement }), effect)
+            governed.finish(render_utility(&Utility::Prepare { name, types, statement }), effect, context)
         }
         Utility::Explain { options, statement } => explain(options, statement, facts, effect, context),
         Utility::Copy(copy) => self::copy(copy, facts, effect, context),
     }
+}
+
+/// The arguments of EXECUTE as they are compared; for what they stand is known where they are.
+fn given(arguments: &[sqlparser::ast::Expr]) -> Vec<Given> {
+    arguments.iter().map(|argument| Given::of(argument, Compared::Text)).collect()
 }
 
 /// The governed statement, to be put back into the utility that held it.
@@ -155,7 +161,7 @@ fn explain(
             let mut governed = govern(*statement, facts, Facts::default(), Carry::Nothing, context)?;
             let statement = Explained::Statement(take(&mut governed));
             let options = plan_only(options, governed.filtered)?;
-            governed.finish(render_utility(&Utility::Explain { options, statement }), effect)
+            governed.finish(render_utility(&Utility::Explain { options, statement }), effect, context)
         }
         Explained::Utility(utility) => match *utility {
             Utility::Declare { name, options: cursor, query } => {
@@ -163,15 +169,16 @@ fn explain(
                 let query = take(&mut governed);
                 let statement = Explained::Utility(Box::new(Utility::Declare { name, options: cursor, query }));
                 let options = plan_only(options, governed.filtered)?;
-                governed.finish(render_utility(&Utility::Explain { options, statement }), effect)
+                governed.finish(render_utility(&Utility::Explain { options, statement }), effect, context)
             }
             Utility::Execute { name, arguments } => {
                 constants(&arguments, context)?;
                 // What was prepared is not at hand here, so that it counts as filtered.
                 let options = plan_only(options, true)?;
+                let given = given(&arguments);
                 let statement = Explained::Utility(Box::new(Utility::Execute { name, arguments }));
                 let explained = plain(render_utility(&Utility::Explain { options, statement }), effect);
-                Ok(Enforced { shows_plan: true, ..explained })
+                Ok(Enforced { shows_plan: true, arguments: given, ..explained })
             }
             _ => Err(refused(resolve::unsupported("EXPLAIN of this statement"))),
         },
@@ -218,7 +225,7 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
             let mut governed = govern(*query, facts, Facts::default(), carry, context)?;
             let source = CopySource::Query(take(&mut governed));
             let text = render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter }));
-            Ok(Enforced { copy_form: form, ..governed.finish(text, effect)? })
+            Ok(Enforced { copy_form: form, ..governed.finish(text, effect, context)? })
         }
         (CopySource::Query(_), CopyDirection::FromStdin) => Err(refused(resolve::unsupported("COPY into a query"))),
         (CopySource::Table { schema, name, columns }, CopyDirection::ToStdout) => {
@@ -226,7 +233,7 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
             let mut governed = super::enforce::govern_resolved(resolved, context)?;
             let source = CopySource::Query(take(&mut governed));
             let text = render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter }));
-            Ok(Enforced { copy_form: form, ..governed.finish(text, effect)? })
+            Ok(Enforced { copy_form: form, ..governed.finish(text, effect, context)? })
         }
         (CopySource::Table { schema, name, columns }, CopyDirection::FromStdin) => {
             if filter.is_some() {
@@ -238,6 +245,7 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
             governed.finish(
                 render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })),
                 effect,
+                context,
             )
         }
     }

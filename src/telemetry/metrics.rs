@@ -81,6 +81,21 @@ impl Histogram {
     }
 }
 
+/// How long each stage of a decision took that was not cached, where the statement came so far.
+#[derive(Debug, Default)]
+pub struct Stages {
+    /// Text to AST.
+    pub parse: Histogram,
+    /// PostgreSQL's own grammar.
+    pub witness: Histogram,
+    /// Names to columns.
+    pub resolve: Histogram,
+    /// What the policies say.
+    pub decide: Histogram,
+    /// Masks, row filters and the text that runs.
+    pub rewrite: Histogram,
+}
+
 /// Everything that is counted. One for the process, handed to whoever counts.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -102,6 +117,8 @@ pub struct Metrics {
     pub log_append: Histogram,
     /// Time from a statement's text to its decision, where no decision was cached.
     pub decide: Histogram,
+    /// The parts of that time.
+    pub stages: Stages,
     /// Time from forwarding a statement to its end.
     pub upstream: Histogram,
     /// Decisions that were found in the cache.
@@ -147,6 +164,19 @@ impl Metrics {
         }
         page.histogram("log_append_seconds", "Time until a record counts as logged.", &self.log_append);
         page.histogram("decide_seconds", "Time of a decision that was not cached.", &self.decide);
+        let stages = &self.stages;
+        page.histograms(
+            "stage_seconds",
+            "Parts of the time of a decision that was not cached.",
+            "stage",
+            &[
+                ("parse", &stages.parse),
+                ("witness", &stages.witness),
+                ("resolve", &stages.resolve),
+                ("decide", &stages.decide),
+                ("rewrite", &stages.rewrite),
+            ],
+        );
         page.histogram("upstream_seconds", "Time from forwarding a statement to its end.", &self.upstream);
         page
     }
@@ -196,17 +226,30 @@ impl Page {
 
     fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
         self.head(name, "histogram", help);
+        self.buckets(name, "", histogram);
+    }
+
+    /// One family of histograms, by the values of a label, which no client can choose.
+    fn histograms(&mut self, name: &str, help: &str, label: &str, histograms: &[(&str, &Histogram)]) {
+        self.head(name, "histogram", help);
+        for (value, histogram) in histograms {
+            self.buckets(name, &format!("{label}=\"{value}\""), histogram);
+        }
+    }
+
+    fn buckets(&mut self, name: &str, label: &str, histogram: &Histogram) {
+        let (comma, braced) = if label.is_empty() { ("", String::new()) } else { (",", format!("{{{label}}}")) };
         let mut below = 0;
         for (end, bucket) in BUCKETS.iter().zip(&histogram.buckets) {
             below += bucket.load(Ordering::Relaxed);
             let seconds = Duration::from_micros(*end).as_secs_f64();
-            self.line(format_args!("pgpurpose_{name}_bucket{{le=\"{seconds}\"}} {below}"));
+            self.line(format_args!("pgpurpose_{name}_bucket{{{label}{comma}le=\"{seconds}\"}} {below}"));
         }
         // Read after the buckets: what is counted meanwhile may be missing above, never the other way round.
         let count = histogram.count.load(Ordering::Relaxed).max(below);
         let sum = Duration::from_nanos(histogram.sum_ns.load(Ordering::Relaxed)).as_secs_f64();
-        self.line(format_args!("pgpurpose_{name}_bucket{{le=\"+Inf\"}} {count}"));
-        self.line(format_args!("pgpurpose_{name}_sum {sum}\npgpurpose_{name}_count {count}"));
+        self.line(format_args!("pgpurpose_{name}_bucket{{{label}{comma}le=\"+Inf\"}} {count}"));
+        self.line(format_args!("pgpurpose_{name}_sum{braced} {sum}\npgpurpose_{name}_count{braced} {count}"));
     }
 }
 

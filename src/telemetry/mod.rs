@@ -6,5 +6,5 @@
 mod metrics;
 mod own_log;
 
-pub use metrics::{Counter, Gauge, Histogram, Metrics, Page, ToSample};
+pub use metrics::{Counter, Gauge, Histogram, Metrics, Page, Stages, ToSample};
 pub use own_log::{Format, start, start_at};

@@ -13,9 +13,11 @@ mod link;
 mod pool;
 pub mod startup;
 pub mod trim;
+mod values;
 
 pub use binding::{common_name, end_point};
 pub use fields::ErrorFields;
 pub use frame::{HEADER, Header, MAX_BODY, Reader, WireError, frame, put_cstr};
 pub use link::{Io, Link, Prefixed};
 pub use pool::{CHUNK, Pool};
+pub use values::{BoundValue, Values};

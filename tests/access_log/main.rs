@@ -12,7 +12,9 @@
 mod raw;
 
 mod coverage;
+mod lookups;
 mod sessions;
+mod stages;
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -24,8 +26,8 @@ use serde_json::Value;
 const POLICY: &str = include_str!("policy.toml");
 
 const TABLES: &str = "
-    CREATE TABLE people (id int PRIMARY KEY, email text, id_number text, member int, secret text);
-    INSERT INTO people SELECT i, 'p' || i || '@x.org', '800101500908' || i, i * 11, 's' FROM generate_series(1, 5) i;
+    CREATE TABLE people (id int PRIMARY KEY, email text, id_number text, member int, secret text, born date);
+    INSERT INTO people SELECT i, 'p' || i || '@x.org', '800101500908' || i, i * 11, 's', '1980-01-01' FROM generate_series(1, 5) i;
     CREATE TABLE notes (id int, note text);
     CREATE TABLE things (id int, thing text);
     INSERT INTO things SELECT i, 'thing ' || i FROM generate_series(1, 3) i;

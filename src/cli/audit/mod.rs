@@ -1,6 +1,7 @@
 //! `pgpurpose audit`: reads the access log. Nothing here writes to it.
 
 mod keygen;
+mod looked_up;
 pub(super) mod verify;
 
 use std::io;
@@ -44,11 +45,13 @@ enum AuditVerb {
     },
     /// Find records
     #[command(
-        after_help = "Examples:\n  pgpurpose audit search --dir audit --relation customers --column id_number --since 7d\n  pgpurpose audit search --dir audit --verdict deny --login marketing --json"
+        after_help = "Examples:\n  pgpurpose audit search --dir audit --relation customers --column id_number --since 7d\n  pgpurpose audit search --dir audit --verdict deny --login marketing --json\n  pgpurpose audit search --config pgpurpose.toml --lookup 7110185001781 --since 30d"
     )]
     Search {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        looked_up: looked_up::LookedUpArgs,
         #[command(flatten)]
         wanted: Box<Wanted>,
         /// Read everything, whatever the indexes say
@@ -95,9 +98,15 @@ enum AuditVerb {
 
 #[derive(Debug, Args)]
 struct Place {
-    /// The folder of the access log
-    #[arg(long, value_name = "DIR", default_value = "audit")]
-    dir: PathBuf,
+    /// The folder of the access log, where it is another than the configuration's [default: audit]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl Place {
+    fn dir(&self) -> &Path {
+        self.dir.as_deref().unwrap_or(Path::new("audit"))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -181,6 +190,7 @@ impl From<&Wanted> for Filter {
             }),
             event: wanted.event.clone(),
             subject: wanted.subject.clone(),
+            lookup: Vec::new(),
             statement: wanted.statement.clone(),
             since: wanted.since,
             until: wanted.until,
@@ -191,12 +201,19 @@ impl From<&Wanted> for Filter {
 pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
     let (directory, done) = match &arguments.verb {
         AuditVerb::Tail { place, lines, follow, json } => {
-            (&place.dir, tail(&place.dir, *lines, *follow, *json, output))
+            (place.dir().to_owned(), tail(place.dir(), *lines, *follow, *json, output))
         }
-        AuditVerb::Search { place, wanted, all, json } => {
-            (&place.dir, find(&place.dir, Filter::from(wanted.as_ref()), *all, *json, output))
+        AuditVerb::Search { place, looked_up, wanted, all, json } => {
+            let (directory, filter) = match looked_up.narrow(place, Filter::from(wanted.as_ref()), output) {
+                Ok(narrowed) => narrowed,
+                Err(ending) => return ending,
+            };
+            let done = find(&directory, filter, *all, *json, output);
+            (directory, done)
         }
-        AuditVerb::Verify { place, proof, json } => (&place.dir, verify::run(&place.dir, proof, *json, output)),
+        AuditVerb::Verify { place, proof, json } => {
+            (place.dir().to_owned(), verify::run(place.dir(), proof, *json, output))
+        }
         AuditVerb::Keygen(arguments) => return keygen::run(arguments, output),
         AuditVerb::Subject(arguments) => return seen::subject(arguments, output),
         AuditVerb::Breach(arguments) => return seen::breach(arguments, output),
@@ -268,6 +285,22 @@ fn describe(entry: &Entry, output: &Output) -> String {
             let ms = entry.field("ms").map(ToString::to_string).unwrap_or_default();
             let state = entry.text("sqlstate").map(|state| format!(" {}", printable(state))).unwrap_or_default();
             format!("{seq:>8}   of {}: {}{state}, {} rows, {ms} ms", number("of"), text("status"), number("rows"))
+        }
+        "lookup" => {
+            let columns: Vec<String> = entry
+                .field("lookups")
+                .and_then(serde_json::Value::as_array)
+                .into_iter()
+                .flatten()
+                .map(|lookup| {
+                    let part = |field: &str| lookup.get(field).and_then(serde_json::Value::as_str);
+                    let name = format!("{}.{}", part("relation").unwrap_or("-"), part("column").unwrap_or("-"));
+                    let digest = part("digest").or_else(|| part("reason")).unwrap_or("-");
+                    format!("{} {}", printable(&name), printable(digest))
+                })
+                .collect();
+            let of = entry.number("of").unwrap_or_default();
+            format!("{seq:>8} {time} looked up, of {of}: {who}: {}\n    {}", columns.join(", "), text("statement"))
         }
         other => {
             let details: Vec<String> = [

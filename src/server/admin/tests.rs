@@ -164,9 +164,9 @@ async fn every_metric_has_its_help_and_type_and_histograms_add_up() {
             assert_eq!(below.take().map(|(_, count)| count), Some(value), "{line}");
         }
         let label = sample.split_once('{').map(|(_, label)| label.split('=').next().unwrap());
-        assert!(matches!(label, None | Some("le" | "verdict" | "sink")), "no label that a client could choose: {line}");
+        assert!(matches!(label, None | Some("le" | "stage" | "verdict" | "sink")), "no label that a client could choose: {line}");
     }
-    assert!(page.lines().count() < 250, "bounded");
+    assert!(page.lines().count() < 350, "bounded");
     assert!(
         page.contains("\npgpurpose_sink_up{sink=\"postgres\"} 0\n")
             && page.contains("\npgpurpose_log_uncovered_records 0\n"),
@@ -212,6 +212,7 @@ async fn the_console_shows_decisions_and_escapes_what_clients_chose() {
         policy: "p",
         observe: false,
         unrestricted: None,
+        lookups: &[],
     };
     server.log.append_refused(access.record().unwrap()).await.unwrap();
     let (status, text) = server.get("/").await;

@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Expr, Statement};
 
+use super::tested::{Compared, Given, Tested};
 use super::{Context, Facts, limits};
 use crate::catalog::{Relation, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
@@ -110,6 +111,14 @@ pub(super) struct Lookup {
 }
 
 impl Occurrence {
+    /// What a lookup compares.
+    pub(super) fn tested(&self, lookup: &Lookup, context: &Context<'_>) -> Tested {
+        let oid = self.relation.column(&lookup.column).map_or(0, |column| column.type_oid);
+        let compared = Compared::of(context.catalog.type_by_oid(oid).map_or(oid, |ty| ty.base));
+        let (relation, column) = (self.relation.name.to_string(), lookup.column.clone());
+        Tested { relation, column, compared, value: Given::of(&lookup.value, compared) }
+    }
+
     fn mark(&mut self, column: &str, usage: Use) {
         if is_system_column(column) && self.relation.column(column).is_none() {
             self.physical.insert(column.to_owned());

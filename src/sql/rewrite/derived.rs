@@ -248,6 +248,17 @@ pub(super) fn is_lookup(obligation: &RelationObligation, column: &str) -> bool {
     }
 }
 
+/// Whether the column may be read as it is here, and is one that some rule opens for lookups.
+pub(super) fn is_open_lookup(obligation: &RelationObligation, column: &str, context: &Context<'_>) -> bool {
+    match obligation {
+        RelationObligation::Open { .. } => false,
+        RelationObligation::Governed { relation, columns, .. } => {
+            columns.get(column).is_some_and(|column| matches!(column.action, Action::Read))
+                && context.policies.opens_for_lookup(relation, column)
+        }
+    }
+}
+
 fn item(
     occurrence: &Occurrence,
     column: &Column,

@@ -26,6 +26,7 @@ use super::resolve::{
     FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, NEW_MARK, Occurrence, OccurrenceId, Resolved, marked_id, name_of,
     parts_of, quoted, system_column_number,
 };
+use super::tested::Tested;
 use super::{Context, Facts, Guard, fragment, limits, marker, witness};
 use crate::catalog::{RelationName, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
@@ -52,6 +53,8 @@ pub(super) struct Rewritten {
     pub(super) disclosure: Disclosure,
     /// How many raw values it tests.
     pub(super) lookups: u32,
+    /// The values that columns for lookups are compared with.
+    pub(super) tested: Vec<Tested>,
 }
 
 /// Carries the obligations of a permit out.
@@ -91,14 +94,16 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     }
     let copied = if copied { top } else { None };
     let parts = Parts { carriers: &carriers, occurrences: &occurrences, obligations: permit.relations(), copied };
-    let lookups = occurrences
-        .iter()
-        .zip(permit.relations())
-        .map(|(occurrence, obligation)| {
-            occurrence.lookups.iter().filter(|lookup| derived::is_lookup(obligation, &lookup.column)).count()
-        })
-        .sum::<usize>();
-    let lookups = u32::try_from(lookups).unwrap_or(u32::MAX);
+    let (mut lookups, mut tested) = (0_u32, Vec::new());
+    for (occurrence, obligation) in occurrences.iter().zip(permit.relations()) {
+        for lookup in &occurrence.lookups {
+            let raw = derived::is_lookup(obligation, &lookup.column);
+            lookups = lookups.saturating_add(raw.into());
+            if !definition && (raw || derived::is_open_lookup(obligation, &lookup.column, context)) {
+                tested.push(occurrence.tested(lookup, context));
+            }
+        }
+    }
     let (plan, disclosure) = parts.plan(top);
     let used: HashSet<String> =
         meant.columns().iter().filter_map(|parts| parts.last()).chain(&merged).cloned().collect();
@@ -124,7 +129,7 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     let Rewriter { expected, fault, .. } = rewriter;
     match fault {
         Some(fault) => Err(fault),
-        None => Ok(Rewritten { statement, expected, guard, disclosure, lookups }),
+        None => Ok(Rewritten { statement, expected, guard, disclosure, lookups, tested }),
     }
 }
 
