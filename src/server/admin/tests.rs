@@ -164,7 +164,10 @@ async fn every_metric_has_its_help_and_type_and_histograms_add_up() {
             assert_eq!(below.take().map(|(_, count)| count), Some(value), "{line}");
         }
         let label = sample.split_once('{').map(|(_, label)| label.split('=').next().unwrap());
-        assert!(matches!(label, None | Some("le" | "stage" | "verdict" | "sink")), "no label that a client could choose: {line}");
+        assert!(
+            matches!(label, None | Some("le" | "stage" | "verdict" | "sink")),
+            "no label that a client could choose: {line}"
+        );
     }
     assert!(page.lines().count() < 350, "bounded");
     assert!(
