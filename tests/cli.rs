@@ -240,6 +240,7 @@ async fn the_log_is_read_searched_and_proved_by_command() {
             policy: "p",
             observe: false,
             unrestricted: None,
+            lookups: &[],
         };
         log.append_refused(access.record().unwrap()).await.unwrap();
     }

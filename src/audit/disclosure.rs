@@ -131,7 +131,7 @@ mod tests {
         let digest = key.lookup("public.people", "id_number", "17");
         assert_eq!(digest, key.lookup("public.people", "id_number", "17"));
         assert_eq!(digest.len(), 35);
-        assert_ne!(digest[3..], key.pseudonym("17")[3..]);
+        assert_ne!(digest.trim_start_matches("lk_"), key.pseudonym("17").trim_start_matches("ps_"));
         for other in [
             key.lookup("public.people", "id_number", "18"),
             key.lookup("public.people", "tax_number", "17"),
