@@ -71,6 +71,7 @@ fn one(text: &str) {
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
             parameters: &[],
+            steps: pgpurpose::sql::Steps::default(),
         };
         if let Ok(enforced) = sql::enforce(statement, &context) {
             let names = enforced.text().to_lowercase();

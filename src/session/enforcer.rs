@@ -1,7 +1,6 @@
 //! Decides statements on threads whose stack is large enough, and keeps the decisions.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -196,7 +195,7 @@ fn key_of<'a>(text: &'a str, types: &[Oid]) -> Cow<'a, str> {
 
 /// How long each step took, all times together that it was taken.
 #[derive(Default)]
-struct Watch(RefCell<Times>);
+struct Watch(Mutex<Times>);
 
 #[derive(Default)]
 struct Times {
@@ -217,13 +216,13 @@ impl Times {
 
 impl Watch {
     fn begin(&self, step: Step) {
-        let (mut times, at) = (self.0.borrow_mut(), Instant::now());
+        let (mut times, at) = (self.0.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
         times.end(at);
         times.now = Some((step, at));
     }
 
     fn observe(self, metrics: &Metrics) {
-        let mut times = self.0.into_inner();
+        let mut times = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         times.end(Instant::now());
         for (step, took) in times.took {
             histogram(metrics, step).observe(took);

@@ -20,11 +20,11 @@ pub enum Step {
 
 /// Who is told when a step begins; the step before has ended then.
 #[derive(Clone, Copy, Default)]
-pub struct Steps<'a>(Option<&'a dyn Fn(Step)>);
+pub struct Steps<'a>(Option<&'a (dyn Fn(Step) + Sync)>);
 
 impl<'a> Steps<'a> {
     /// Tells this function.
-    pub fn told(to: &'a dyn Fn(Step)) -> Self {
+    pub fn told(to: &'a (dyn Fn(Step) + Sync)) -> Self {
         Self(Some(to))
     }
 
