@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::audit::read::Entry;
 
 /// A column that the policies gave no category, or whose table is open.
-pub(super) const NO_CATEGORY: &str = "no category";
+pub const NO_CATEGORY: &str = "no category";
 /// A column of a record that does not say its category.
 pub(super) const UNKNOWN: &str = "not recorded";
 

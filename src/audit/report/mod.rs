@@ -28,6 +28,7 @@ use crate::policy::PolicySet;
 pub use activity::{Activity, Counts, Line, Unrestricted};
 pub use clock::{Bucket, Grain};
 pub use events::{LogEvent, LogEvents, PolicyEvent};
+pub use facts::NO_CATEGORY;
 pub use observed::{Application, Closed, Filtered, Masked, Observed, Shape};
 pub use refusals::{Counted, Kind, Refusal, Refusals};
 pub use unused::{Unused, UnusedGrant};

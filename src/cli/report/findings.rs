@@ -1,12 +1,12 @@
 //! The sections on what is unusual, what is not used, and what enforcement would break.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{Clock, short};
 use super::page::{Block, Cell, Table, Words, count, number};
 use crate::audit::report::{
-    ACTIVE_DAYS, Application, Filtered, Finding, HISTORY_DAYS, Measure, Observed, Shape, Unused, UnusedGrant, Unusual,
-    What,
+    ACTIVE_DAYS, Application, Filtered, Finding, HISTORY_DAYS, Measure, NO_CATEGORY, Observed, Shape, Unused,
+    UnusedGrant, Unusual, What,
 };
 
 pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
@@ -248,26 +248,51 @@ pub(super) fn observed(observed: &Observed, clock: Clock<'_>) -> Vec<Block> {
     blocks
 }
 
+/// The columns that a statement would be refused for: those of one rule together, and what would help with the others.
+fn in_the_way(shape: &Shape, known: &Application) -> Vec<Words> {
+    let mut by_rule: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let (mut unlisted, mut unopened) = (Vec::new(), Vec::new());
+    for closed in &shape.closed {
+        match &closed.rule {
+            Some(rule) => by_rule.entry(rule).or_default().push(&closed.column),
+            None if closed.category == NO_CATEGORY => unlisted.push(&closed.column),
+            None => unopened.push(closed),
+        }
+    }
+    let by_rule = by_rule.into_iter();
+    let mut parts: Vec<Words> = by_rule
+        .map(|(rule, columns)| Words::from("rule ").name(rule).plain(" closes ").and(Words::names(columns)))
+        .collect();
+    if !unlisted.is_empty() {
+        let columns = Words::names(unlisted);
+        parts.push(
+            Words::from("no policy lists ").and(columns).plain(": name table and column under ").name("[tables]"),
+        );
+    }
+    if !unopened.is_empty() {
+        let categories: BTreeSet<&str> = unopened.iter().map(|closed| closed.category.as_str()).collect();
+        parts.push(
+            Words::from("no rule opens ")
+                .and(Words::names(unopened.iter().map(|closed| &closed.column)))
+                .plain(": open it (category ")
+                .and(Words::names(categories))
+                .plain(") to role ")
+                .name(&known.role)
+                .plain(" for purpose ")
+                .name(&known.purpose)
+                .plain(", or leave it out"),
+        );
+    }
+    parts
+}
+
 /// What would be done, by which rule, and what would help.
 fn why(shape: &Shape, known: &Application) -> Words {
     let mut parts = Vec::new();
     if let Some(reason) = &shape.reason {
         parts.push(Words::said(reason));
     }
-    for closed in &shape.closed {
-        parts.push(match &closed.rule {
-            Some(rule) => Words::code(&closed.column).plain(" is closed by rule ").name(rule),
-            None => Words::from("no rule opens ")
-                .name(&closed.column)
-                .plain(" (category ")
-                .name(&closed.category)
-                .plain("): open it to role ")
-                .name(&known.role)
-                .plain(" for purpose ")
-                .name(&known.purpose)
-                .plain(", or leave it out"),
-        });
-    }
+    parts.extend(in_the_way(shape, known));
     if shape.verdict != "deny" {
         for masked in &shape.masked {
             let rule = masked.rule.as_ref().map(|rule| Words::from(" by rule ").name(rule)).unwrap_or_default();

@@ -55,7 +55,7 @@ pub(super) struct ReportArgs {
     /// The public key that `audit keygen` printed, or a file that holds it; again for each key that was ever in use
     #[arg(long, value_name = "FILE|HEX")]
     public_key: Vec<String>,
-    /// Leave out that the log is verified: half the time
+    /// Leave out that the log is verified, which is faster
     #[arg(long, conflicts_with = "public_key")]
     no_verify: bool,
     /// Only what the policies open and nobody used in so many days; needs --config
