@@ -44,11 +44,12 @@ pub(super) fn partial(value: &str, prefix: u32, between: &str, suffix: u32) -> S
     )
 }
 
+/// What stands behind the last dot is shown where it can be the end of an address, and is no text of its own.
 pub(super) fn email(value: &str) -> String {
     let text = as_text(value);
     format!(
         "pg_catalog.concat(pg_catalog.left({text}, 1), '***@', pg_catalog.left(pg_catalog.split_part({text}, '@', 2), 1), \
-         '***', (pg_catalog.regexp_match({text}, '@.*([.][^.@]+)$'))[1])"
+         '***', (pg_catalog.regexp_match({text}, '@.*([.][A-Za-z0-9-]{{2,24}})$'))[1])"
     )
 }
 
