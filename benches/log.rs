@@ -1,8 +1,9 @@
 //! What a long access log costs: a log of so many records is made by the writer itself, its closed files compressed and
-//! indexed, then searched by login and by subject.
+//! indexed, then searched by login, by subject and by time, and verified.
 //!
 //! `PGPURPOSE_LOG_RECORDS=20000000 cargo bench --bench log` prints tables in Markdown; 1,000,000 where nothing is said.
-//! `PGPURPOSE_LOG_DIR` names an existing folder for the log, which is kept; a log that is there already is searched only.
+//! `PGPURPOSE_LOG_DIR` names a folder for the log, which is kept; a log that is there already is searched only, once indexes
+//! that are missing or of another form are built.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,10 +19,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use pgpurpose::audit::checkpoint::{Rhythm, Signer};
+use pgpurpose::audit::read::{last, record};
 use pgpurpose::audit::{
     Access, AccessRecord, AuditLog, DisclosureRecord, Event, EventRecord, Filter, LogOptions, Outcome, OutcomeStatus,
-    Seen, SessionFacts, SubjectKey, Sync, Trust, search, verify_with,
+    Reindexed, Seen, SessionFacts, Sightings, SubjectKey, Sync, Trust, Wanted, reindex, search, verify_with,
 };
 use pgpurpose::policy::{AccessReport, ColumnReport, Disclosed, RecordAs, RelationReport, Use, Verdict};
 use rand::rngs::StdRng;
@@ -188,6 +191,22 @@ fn hunt(directory: &Path, what: &str, filter: &Filter) {
     );
 }
 
+/// What `audit subject` and `audit breach` read.
+fn collect(directory: &Path, what: &str, wanted: &Wanted) {
+    let begun = Instant::now();
+    let (found, effort) = Sightings::collect(directory, wanted, false, &mut |_| {}).unwrap();
+    let statements = found.seen.values().map(|seen| seen.statements).sum::<usize>();
+    let took = begun.elapsed().as_secs_f64();
+    println!("| {what} | {statements} | {} of {} | | {took:.2} s |", effort.read, effort.blocks);
+}
+
+/// When a record is written that is so far into the log, in hundredths.
+fn moment(directory: &Path, hundredths: u64) -> Timestamp {
+    let last = last(directory, 1, 1 << 20, |entry| entry.seq().is_some()).unwrap().remove(0).seq().unwrap();
+    let from = last * hundredths / 100;
+    (from..=last).find_map(|seq| record(directory, seq).unwrap().unwrap().time()).unwrap()
+}
+
 fn main() {
     let wanted = std::env::var("PGPURPOSE_LOG_RECORDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
     let temporary = tempfile::tempdir().unwrap();
@@ -195,6 +214,9 @@ fn main() {
     if !directory.exists() || files(&directory, ".zst").0 == 0 {
         generate(&directory, wanted);
     }
+    let begun = Instant::now();
+    let Reindexed { files: closed, built } = reindex(&directory, false, |_| {}).unwrap();
+    println!("{closed} closed files, {built} indexes built in {:.0} s\n", begun.elapsed().as_secs_f64());
     let ((count, data), (_, index)) = (files(&directory, ".zst"), files(&directory, ".idx"));
     println!(
         "{count} closed files: {data} bytes compressed, {index} bytes of indexes ({:.1} %)\n",
@@ -204,6 +226,7 @@ fn main() {
         "| searched | records found | blocks read | first after | all after |\n| --- | ---: | ---: | ---: | ---: |"
     );
     let key = SubjectKey::derive(&[3; 32]);
+    let (since, until) = (Some(moment(&directory, 50)), Some(moment(&directory, 51)));
     let text = |text: &str| Some(text.to_owned());
     for _ in 0..2 {
         hunt(
@@ -218,6 +241,18 @@ fn main() {
             "one subject and one login",
             &Filter { subject: vec![key.pseudonym("4711")], login: text("application_3"), ..Filter::default() },
         );
+        hunt(&directory, "a hundredth of the time", &Filter { since, until, ..Filter::default() });
+        hunt(
+            &directory,
+            "one login of twelve in that time",
+            &Filter { login: text("application_3"), since, until, ..Filter::default() },
+        );
+        let subjects = vec![key.pseudonym("4711"), "4711".to_owned()];
+        collect(&directory, "`audit subject`", &Wanted { subjects, ..Wanted::default() });
+        let breach = Wanted { login: text("person_0042"), ..Wanted::default() };
+        collect(&directory, "`audit breach`, a person's login, all the time", &breach);
+        let breach = Wanted { login: text("application_3"), since, until, ..Wanted::default() };
+        collect(&directory, "`audit breach`, one login of twelve in that time", &breach);
     }
     let trust = Trust { keys: vec![Signer::new(&[9; 32]).unwrap().public()], ..Trust::default() };
     for (what, trust) in [("chain and signatures", trust.clone()), ("and indexes", Trust { indexes: true, ..trust })] {

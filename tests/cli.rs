@@ -1,13 +1,16 @@
 //! The built program, as a shell sees it: what it prints, and how it ends. No database is needed here.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::borrow::Cow;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use pgpurpose::audit::checkpoint::Signer;
-use pgpurpose::audit::{Access, AuditLog, LogOptions, SessionFacts, Sync};
+use pgpurpose::audit::{Access, AuditLog, Event, LogOptions, SessionFacts, Sync};
 use pgpurpose::config::SecretSource;
 use pgpurpose::policy::{AccessReport, Verdict};
 use tempfile::TempDir;
@@ -278,6 +281,74 @@ async fn the_log_is_read_searched_and_proved_by_command() {
     assert!(said.contains(":4: at record 4: the line was changed"), "{said}");
     let (status, said, _) = audit("verify", &["--json"]);
     assert_eq!((status, &serde_json::from_str::<serde_json::Value>(&said).unwrap()["holds"]), (1, &false.into()));
+}
+
+#[tokio::test]
+async fn a_log_is_followed_while_its_files_are_closed_and_compressed() {
+    let folder = TempDir::new().unwrap();
+    let options =
+        LogOptions { rotate_bytes: 2_000, compress: true, keep: true, ..LogOptions::new(folder.path(), Sync::Written) };
+    let log = AuditLog::open_with(options).unwrap();
+    let append = || async {
+        let session = SessionFacts::default();
+        let event =
+            Event::Connect { session: Cow::Borrowed(&session), authentication: "scram", tls: None, certificate: None };
+        log.append(event.record().unwrap()).await.unwrap();
+    };
+    let mut tail = Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
+        .args(["audit", "tail", "--follow", "--json", "-n", "1", "--dir", &folder.path().display().to_string()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let mut seq =
+        || serde_json::from_str::<serde_json::Value>(&lines.next().unwrap().unwrap()).unwrap()["seq"].as_u64();
+    assert_eq!(seq(), Some(1), "it follows from here on");
+    let packed = || {
+        fs::read_dir(folder.path())
+            .unwrap()
+            .filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|e| e == "zst"))
+            .count()
+    };
+    for n in 2..100 {
+        append().await;
+        if n % 20 == 0 {
+            // Some of it is read when it is compressed already.
+            while packed() < n / 20 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+    for n in 2..100 {
+        assert_eq!(seq(), Some(n));
+    }
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+    log.close("test").await.unwrap();
+}
+
+#[tokio::test]
+async fn indexes_are_built_again_by_command() {
+    let folder = TempDir::new().unwrap();
+    let options = LogOptions { rotate_bytes: 500, keep: true, ..LogOptions::new(folder.path(), Sync::Written) };
+    for _ in 0..5 {
+        AuditLog::open_with(options.clone()).unwrap().close("test").await.unwrap();
+    }
+    let directory = folder.path().display().to_string();
+    let index = |more: &[&str]| run(&[&["audit", "index", "--dir", &directory], more].concat()).1;
+    let closed: usize = index(&["--again"]).split(' ').next().unwrap().parse().unwrap();
+    assert!(closed >= 2);
+    let built = |built| format!("{built} indexes built; {closed} closed files have one\n");
+    assert_eq!(index(&[]), built(0));
+    let one = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let one = one.into_iter().find(|path| path.extension().is_some_and(|end| end == "idx")).unwrap();
+    let was = fs::read(&one).unwrap();
+    fs::write(&one, &was[..was.len() - 1]).unwrap();
+    assert_eq!(index(&[]), built(1));
+    assert_eq!(fs::read(&one).unwrap(), was);
+    let (status, _, told) = run(&["audit", "search", "--dir", &directory, "--event", "stop"]);
+    assert_eq!(status, 0);
+    assert!(told.contains("5 found") && told.contains(" 1 without an index"), "{told}");
 }
 
 #[tokio::test]

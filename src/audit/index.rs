@@ -1,33 +1,39 @@
 //! The small file beside a closed file of the log that says in which of its blocks a value stands.
 //!
-//! Only [`search`](super::search) reads it, to leave out what cannot match; the records that it leads to are looked at
-//! themselves, and [`verify`](super::verify()) builds it again from the file and compares. To the byte, numbers
-//! little-endian:
+//! Only what looks for records reads it ([`walk`](super::walk)), to leave out what cannot match; the records that it leads to
+//! are looked at themselves, and [`verify`](super::verify()) builds it again from the file and compares. To find a value takes
+//! two reads: the front, and the page that the value is in. Both carry a digest, and what does not match its digest is not
+//! used. To the byte, numbers little-endian; a digest is the first 8 bytes of the SHA-256:
 //!
 //! ```text
-//! magic "PGPAIDX1" · SHA-256 of the file · its length u64 · first and last record u64 u64
-//! first and last time, microseconds since 1970, i64 i64 · blocks u32 · entries u32
-//! each block:  offset u64 · length u32 · first record u64 · time of its first record i64
+//! magic "PGPAIDX2" · SHA-256 of the file · its length u64 · first and last record u64 u64
+//! oldest record whose outcome stands here u64 · oldest and newest time, microseconds since 1970, i64 i64
+//! blocks u32 · entries u32 · bytes of the tally u32 · digest of the tally
+//! each block:  offset u64 · length u32 · first record u64 · oldest and newest time in it i64 i64
+//! each page of 512 entries: the first of them · digest of all
+//! digest of everything up to here
 //! each entry, sorted: 48 bits of SHA-256 of `field NUL value`, then the block's number, 16 bits, as one u64
+//! the tally: JSON, see `Tally`; nothing where there is none
 //! ```
-
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::chain::Hash;
-use super::read::Entry;
+use super::indexed::Indexed;
+use super::tally::Tally;
 
-const MAGIC: &[u8; 8] = b"PGPAIDX1";
-const HEAD: usize = 8 + 32 + 8 + 16 + 16 + 8;
-const BLOCK: usize = 8 + 4 + 8 + 8;
-const ENTRY: usize = 8;
-/// Entries that are read at once.
-const PAGE: u64 = 512;
+pub(super) const MAGIC: &[u8; 8] = b"PGPAIDX2";
+pub(super) const DIGEST: usize = 8;
+pub(super) const HEAD: usize = 8 + 32 + 32 + 16 + 12 + DIGEST;
+pub(super) const BLOCK: usize = 8 + 4 + 8 + 16;
+pub(super) const PAGE: usize = 8 + DIGEST;
+pub(super) const ENTRY: usize = 8;
+/// Entries of a page.
+pub(super) const PAGE_ENTRIES: usize = if cfg!(test) { 8 } else { 512 };
+/// Blocks that an entry can tell apart.
+pub(super) const MOST_BLOCKS: usize = 1 << 16;
+/// A tally that is longer is left out.
+const MOST_TALLY: usize = 256 << 10;
 
 /// One block of a file: whole lines, compressed by themselves where the file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +41,41 @@ pub(super) struct Block {
     pub(super) offset: u64,
     pub(super) length: u32,
     pub(super) first_seq: u64,
-    /// Microseconds since 1970; of the first record in it that has a time, or else of the block before.
-    pub(super) time: i64,
+    pub(super) times: Times,
+}
+
+/// From the oldest to the newest time of some records, microseconds since 1970: clocks are set back, so it is not the first
+/// and the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Times {
+    pub(super) oldest: i64,
+    pub(super) newest: i64,
+}
+
+impl Times {
+    /// Of no record.
+    pub(super) const NONE: Self = Self { oldest: i64::MAX, newest: i64::MIN };
+
+    fn with(self, other: Self) -> Self {
+        Self { oldest: self.oldest.min(other.oldest), newest: self.newest.max(other.newest) }
+    }
+
+    /// Whether there may be a record from `since` on and before `until`. Parts of microseconds are not known here.
+    pub(super) fn overlap(self, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+        since.is_none_or(|since| self.newest >= since.as_microsecond())
+            && until.is_none_or(|until| self.oldest <= until.as_microsecond())
+    }
+
+    /// Whether every record certainly is from `since` on and before `until`.
+    pub(super) fn within(self, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+        since.is_none_or(|since| self.oldest > since.as_microsecond())
+            && until.is_none_or(|until| self.newest < until.as_microsecond())
+    }
 }
 
 /// A value that is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key(u64);
+pub(super) struct Key(pub(super) u64);
 
 impl Key {
     pub(super) fn of(field: &str, value: &str) -> Self {
@@ -52,83 +86,121 @@ impl Key {
         let digest = Hash::of(&text);
         Self(digest.bytes().iter().take(6).fold(0, |key, byte| key << 8 | u64::from(*byte)))
     }
+
+    /// Of every record that counts in a tally.
+    pub(super) fn tallied() -> Self {
+        Self::of("tallied", "")
+    }
 }
 
-/// Fields of which every value is indexed.
-const FIELDS: &[&str] = &["event", "login", "role", "recipient", "verdict"];
+/// The first bytes of a SHA-256.
+pub(super) fn digest(bytes: &[u8]) -> [u8; DIGEST] {
+    Hash::of(bytes).bytes().first_chunk().copied().unwrap_or_default()
+}
 
 /// What a record can be found by.
-fn keys(entry: &Entry, block_first: u64, mut each: impl FnMut(Key)) {
-    for field in FIELDS {
-        if let Some(value) = entry.text(field) {
+fn keys(line: &Indexed<'_>, block_first: u64, mut each: impl FnMut(Key)) {
+    let fields = [
+        ("event", &line.event),
+        ("login", &line.login),
+        ("role", &line.role),
+        ("recipient", &line.recipient),
+        ("verdict", &line.verdict),
+    ];
+    for (field, value) in fields {
+        if let Some(value) = value {
             each(Key::of(field, value));
         }
     }
-    if let Some(purpose) = entry.text("purpose") {
+    if let Some(purpose) = &line.purpose {
         for (at, _) in purpose.match_indices('.') {
             each(Key::of("purpose", purpose.get(..at).unwrap_or_default()));
         }
         each(Key::of("purpose", purpose));
     }
-    for (relation, _) in entry.relations() {
+    for relation in &line.relations {
         each(Key::of("relation", relation));
         if let Some((_, name)) = relation.rsplit_once('.') {
             each(Key::of("relation", name));
         }
     }
-    for subject in entry.subjects() {
+    for subject in &line.subjects {
         each(Key::of("subject", subject));
     }
-    for digest in entry.lookups() {
+    for digest in &line.lookups {
         each(Key::of("lookup", digest));
     }
     // What belongs to an access in the same block is read with it.
-    if let Some(of) = entry.number("of").filter(|of| *of < block_first) {
+    if let Some(of) = line.of.filter(|of| *of < block_first) {
         each(Key::of("of", &of.to_string()));
+    }
+    if line.tallied {
+        each(Key::tallied());
     }
 }
 
 /// Collects an index while a file is read from its beginning.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Builder {
     blocks: Vec<Block>,
     entries: Vec<u64>,
     /// Those of the block at hand, as they come.
     here: Vec<u64>,
     block_first: Option<u64>,
-    block_time: Option<i64>,
+    block_times: Times,
     first_seq: Option<u64>,
     last_seq: u64,
-    first_time: Option<i64>,
-    last_time: i64,
+    oldest_of: u64,
+    /// `None` where it would not say all.
+    tally: Option<Tally>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            blocks: Vec::new(),
+            entries: Vec::new(),
+            here: Vec::new(),
+            block_first: None,
+            block_times: Times::NONE,
+            first_seq: None,
+            last_seq: 0,
+            oldest_of: u64::MAX,
+            tally: Some(Tally::default()),
+        }
+    }
 }
 
 impl Builder {
-    pub(super) fn record(&mut self, entry: &Entry) {
-        let seq = entry.seq().unwrap_or(self.last_seq);
+    /// A line; what is no JSON object is passed over.
+    pub(super) fn line(&mut self, line: &[u8]) {
+        let Some(read) = Indexed::parse(line) else { return };
+        let seq = read.seq.unwrap_or(self.last_seq);
         self.first_seq.get_or_insert(seq);
         let block_first = *self.block_first.get_or_insert(seq);
         self.last_seq = seq;
-        if let Some(time) = entry.time().map(Timestamp::as_microsecond) {
-            self.first_time.get_or_insert(time);
-            self.block_time.get_or_insert(time);
-            self.last_time = self.last_time.max(time);
+        self.oldest_of = self.oldest_of.min(read.of.unwrap_or(u64::MAX));
+        let time = read.time();
+        if let Some(time) = time {
+            self.block_times = self.block_times.with(Times { oldest: time, newest: time });
         }
         let number = u64::try_from(self.blocks.len()).unwrap_or(u64::MAX);
         let here = &mut self.here;
-        keys(entry, block_first, |Key(key)| {
+        keys(&read, block_first, |Key(key)| {
             here.push(key << 16 | (number & 0xffff));
         });
+        if read.tallied {
+            self.tally = self.tally.take().and_then(|tally| read.add_to(tally, time));
+        }
     }
 
     /// The records since the last block are one, and stand there in the file.
     pub(super) fn block(&mut self, offset: u64, length: usize) {
-        let before = self.blocks.last().map(|block| block.time);
         self.blocks.push(Block {
             offset,
             length: u32::try_from(length).unwrap_or(u32::MAX),
             first_seq: self.block_first.take().unwrap_or(self.last_seq),
-            time: self.block_time.take().or(before).unwrap_or(self.last_time),
+            times: std::mem::replace(&mut self.block_times, Times::NONE),
         });
         self.here.sort_unstable();
         self.here.dedup();
@@ -138,143 +210,42 @@ impl Builder {
     /// The index of a file of this hash and length.
     pub(super) fn finish(mut self, sha256: Hash, length: u64) -> Vec<u8> {
         self.entries.sort_unstable();
-        let mut bytes = Vec::with_capacity(HEAD + self.blocks.len() * BLOCK + self.entries.len() * ENTRY);
+        let entries: Vec<u8> = self.entries.iter().flat_map(|entry| entry.to_le_bytes()).collect();
+        let tally = self.tally.and_then(|tally| tally.to_json()).filter(|json| json.len() <= MOST_TALLY);
+        let tally = tally.unwrap_or_default();
+        let times = self.blocks.iter().fold(Times::NONE, |times, block| times.with(block.times));
+
+        let pages = entries.len().div_ceil(PAGE_ENTRIES * ENTRY);
+        let front = HEAD + self.blocks.len() * BLOCK + pages * PAGE + DIGEST;
+        let mut bytes = Vec::with_capacity(front + entries.len() + tally.len());
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(sha256.bytes());
-        for number in [length, self.first_seq.unwrap_or_default(), self.last_seq] {
+        for number in [length, self.first_seq.unwrap_or_default(), self.last_seq, self.oldest_of] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
-        for time in [self.first_time.unwrap_or(self.last_time), self.last_time] {
-            bytes.extend_from_slice(&time.to_le_bytes());
-        }
-        for count in [self.blocks.len(), self.entries.len()] {
+        put_times(&mut bytes, times);
+        for count in [self.blocks.len(), self.entries.len(), tally.len()] {
             bytes.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
         }
+        bytes.extend_from_slice(&digest(&tally));
         for block in &self.blocks {
             bytes.extend_from_slice(&block.offset.to_le_bytes());
             bytes.extend_from_slice(&block.length.to_le_bytes());
             bytes.extend_from_slice(&block.first_seq.to_le_bytes());
-            bytes.extend_from_slice(&block.time.to_le_bytes());
+            put_times(&mut bytes, block.times);
         }
-        for entry in &self.entries {
-            bytes.extend_from_slice(&entry.to_le_bytes());
+        for page in entries.chunks(PAGE_ENTRIES * ENTRY) {
+            bytes.extend(page.iter().take(ENTRY));
+            bytes.extend_from_slice(&digest(page));
         }
+        bytes.extend_from_slice(&digest(&bytes));
+        bytes.extend_from_slice(&entries);
+        bytes.extend_from_slice(&tally);
         bytes
     }
 }
 
-/// An index that is open for questions.
-#[derive(Debug)]
-pub(super) struct Index {
-    file: File,
-    pub(super) blocks: Vec<Block>,
-    pub(super) last_time: i64,
-    entries_at: u64,
-    entries: u64,
-}
-
-/// Takes numbers off the front of bytes.
-struct Take<'a>(&'a [u8]);
-
-impl Take<'_> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*taken)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn i64(&mut self) -> Option<i64> {
-        self.array().map(i64::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-}
-
-impl Index {
-    /// Opens it; `None` where it is not there, is not of a file of this length, or is damaged: then the file is read whole.
-    pub(super) fn open(path: &Path, length: u64) -> io::Result<Option<Self>> {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let have = file.metadata()?.len();
-        let mut head = [0; HEAD];
-        if have < HEAD as u64 {
-            return Ok(None);
-        }
-        file.read_exact_at(&mut head, 0)?;
-        let Some((blocks, entries, last_time)) = read_head(&head, length) else { return Ok(None) };
-        let entries_at = (HEAD + blocks * BLOCK) as u64;
-        if have != entries_at + entries * ENTRY as u64 {
-            return Ok(None);
-        }
-        let mut table = vec![0; blocks * BLOCK];
-        file.read_exact_at(&mut table, HEAD as u64)?;
-        let mut table = Take(&table);
-        let mut read = Vec::with_capacity(blocks);
-        while let (Some(offset), Some(length), Some(first_seq), Some(time)) =
-            (table.u64(), table.u32(), table.u64(), table.i64())
-        {
-            read.push(Block { offset, length, first_seq, time });
-        }
-        Ok(Some(Self { file, blocks: read, last_time, entries_at, entries }))
-    }
-
-    /// The blocks that hold the value, by number.
-    pub(super) fn find(&self, key: Key) -> io::Result<BTreeSet<usize>> {
-        let (from, to) = (key.0 << 16, key.0 << 16 | 0xffff);
-        // The first page whose last entry is not below.
-        let (mut low, mut high) = (0, self.entries.div_ceil(PAGE));
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let last = ((middle + 1) * PAGE).min(self.entries) - 1;
-            match self.read(last, 1)?.first() {
-                Some(entry) if *entry < from => low = middle + 1,
-                Some(_) | None => high = middle,
-            }
-        }
-        let mut found = BTreeSet::new();
-        let mut at = low * PAGE;
-        while at < self.entries {
-            let count = PAGE.min(self.entries - at);
-            let page = self.read(at, count)?;
-            found.extend(
-                page.iter()
-                    .filter(|entry| (from..=to).contains(entry))
-                    .filter_map(|entry| usize::try_from(entry & 0xffff).ok()),
-            );
-            if page.last().is_none_or(|last| *last > to) {
-                break;
-            }
-            at += count;
-        }
-        Ok(found)
-    }
-
-    fn read(&self, at: u64, count: u64) -> io::Result<Vec<u64>> {
-        let mut bytes = vec![0; usize::try_from(count).unwrap_or_default() * ENTRY];
-        self.file.read_exact_at(&mut bytes, self.entries_at + at * ENTRY as u64)?;
-        let mut bytes = Take(&bytes);
-        Ok(std::iter::from_fn(|| bytes.u64()).collect())
-    }
-}
-
-/// Numbers of blocks and entries, and the newest time, where the head is of a file of this length.
-fn read_head(head: &[u8], wanted: u64) -> Option<(usize, u64, i64)> {
-    let mut head = Take(head);
-    if head.array::<8>()? != *MAGIC {
-        return None;
-    }
-    head.array::<32>()?;
-    let length = head.u64()?;
-    let (_, _, _, last_time) = (head.u64()?, head.u64()?, head.i64()?, head.i64()?);
-    let (blocks, entries) = (head.u32()?, head.u32()?);
-    (length == wanted).then_some((usize::try_from(blocks).ok()?, u64::from(entries), last_time))
+fn put_times(bytes: &mut Vec<u8>, times: Times) {
+    bytes.extend_from_slice(&times.oldest.to_le_bytes());
+    bytes.extend_from_slice(&times.newest.to_le_bytes());
 }

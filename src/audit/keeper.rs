@@ -17,8 +17,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::chain::{self, Hash, Link};
 use super::files::{self, LogFile};
-use super::pack::{hash_of, index_plain, pack};
+use super::pack::{hash_of, index_again, pack, write_index};
 use super::read::Entry;
+use super::reindex::current;
 use super::status::StatusCell;
 
 /// How often it looks by itself.
@@ -131,14 +132,12 @@ impl Thread {
         closed.pop();
         let mut failed = Ok(());
         for file in &closed {
-            let done = if file.packed {
-                continue;
-            } else if self.care.compress {
+            let done = if !file.packed && self.care.compress {
                 pack(file, &self.stop).map(drop)
-            } else if file.index().exists() {
+            } else if current(file).is_some() {
                 continue;
             } else {
-                index_plain(file)
+                index_again(file).and_then(|index| write_index(file, &index))
             };
             if self.stop.load(Ordering::Acquire) {
                 return Ok(());

@@ -85,6 +85,11 @@ impl Entry {
     }
 }
 
+/// The members of an array; nothing where it is none.
+pub(super) fn objects(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    value.and_then(Value::as_array).into_iter().flatten()
+}
+
 /// Every line of the log that is a JSON object, oldest first, given to `each` until it answers `false`.
 ///
 /// # Errors
@@ -99,7 +104,7 @@ pub fn scan(directory: &Path, mut each: impl FnMut(Entry) -> bool) -> io::Result
 }
 
 /// The same of what is left of one file; `false` where `each` wants no more.
-pub(super) fn scan_lines(reader: &mut dyn BufRead, each: &mut impl FnMut(Entry) -> bool) -> io::Result<bool> {
+fn scan_lines(reader: &mut dyn BufRead, each: &mut impl FnMut(Entry) -> bool) -> io::Result<bool> {
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
         if let Some(entry) = line.strip_suffix(b"\n").and_then(Entry::parse)
@@ -110,6 +115,21 @@ pub(super) fn scan_lines(reader: &mut dyn BufRead, each: &mut impl FnMut(Entry) 
         line.clear();
     }
     Ok(true)
+}
+
+/// The record of this number, from the file that it belongs to.
+///
+/// # Errors
+/// The folder or a file cannot be read.
+pub fn record(directory: &Path, seq: u64) -> io::Result<Option<Entry>> {
+    let mut found = None;
+    if let Some(file) = files::list(directory)?.0.into_iter().rev().find(|file| file.first_seq <= seq) {
+        scan_lines(&mut *file.open()?, &mut |entry| {
+            found = Some(entry).filter(|entry| entry.seq() == Some(seq));
+            found.is_none()
+        })?;
+    }
+    Ok(found)
 }
 
 /// The last `count` records that `wanted` takes, oldest first. Reads no more than the newest files that it needs, and

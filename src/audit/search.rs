@@ -1,15 +1,16 @@
 //! Which records somebody looks for.
 
-use std::collections::{BTreeSet, HashSet};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::files::{self, LogFile};
-use super::index::{Block, Index, Key};
-use super::read::{Entry, scan_lines};
+use super::index::Key;
+use super::opened::Index;
+use super::read::Entry;
+use super::sieve::{Part, Sieve};
+use super::walk::{Advance, Effort, Plan, Seeker, walk};
 
 /// What a record must match; a field that is `None` matches all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,13 +47,14 @@ pub struct Filter {
 #[derive(Debug)]
 pub struct Search {
     filter: Filter,
-    matched: HashSet<u64>,
+    /// Accesses that matched, and whose outcome was not seen yet.
+    matched: BTreeSet<u64>,
 }
 
 impl Search {
     /// A search from the log's beginning.
     pub fn new(filter: Filter) -> Self {
-        Self { filter, matched: HashSet::new() }
+        Self { filter, matched: BTreeSet::new() }
     }
 
     /// Whether this record is looked for.
@@ -117,6 +119,26 @@ impl Filter {
         fields.chain(several.into_iter().filter(|keys| !keys.is_empty())).collect()
     }
 
+    /// What the line of a record that matches holds.
+    fn sieve(&self) -> Sieve {
+        let fields = [
+            (&self.login, Part::Whole),
+            (&self.role, Part::Whole),
+            (&self.purpose, Part::Start),
+            (&self.recipient, Part::Whole),
+            (&self.relation, Part::End),
+            (&self.verdict, Part::Whole),
+            (&self.event, Part::Whole),
+        ];
+        let fields = fields.into_iter().filter_map(|(value, part)| Some(vec![(value.as_deref()?, part)]));
+        // `public.customers.email` stands in the record as a table and a column.
+        let column = self.column.as_deref().map(|column| column.rsplit('.').next().unwrap_or(column));
+        let column = column.map(|column| vec![(column, Part::End)]);
+        let several = [&self.subject, &self.lookup].into_iter().filter(|values| !values.is_empty());
+        let several = several.map(|values| values.iter().map(|value| (value.as_str(), Part::Whole)).collect());
+        Sieve::new(fields.chain(column).chain(several))
+    }
+
     fn in_time(&self, entry: &Entry) -> bool {
         if self.since.is_none() && self.until.is_none() {
             return true;
@@ -142,127 +164,47 @@ impl Filter {
     }
 }
 
-/// What a search took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Effort {
-    /// Files of the log.
-    pub files: usize,
-    /// Of these, files that have no index that fits, and were read whole.
-    pub unindexed: usize,
-    /// Blocks of indexed files.
-    pub blocks: usize,
-    /// Of these, blocks that were read.
-    pub read: usize,
-}
-
 /// Every record that matches, and the outcome of each that does, oldest first, given to `each` until it answers `false`.
 /// Blocks that their index says hold nothing are not read, unless `all` are to be.
 ///
 /// # Errors
 /// The folder or a file cannot be read.
-pub fn search(directory: &Path, filter: Filter, all: bool, mut each: impl FnMut(Entry) -> bool) -> io::Result<Effort> {
-    let keys = filter.keys();
-    let mut search = Search::new(filter);
-    let mut effort = Effort::default();
-    for file in files::list(directory)?.0 {
-        effort.files += 1;
-        let index = if all { None } else { open_index(&file)? };
-        let more = match index {
-            Some((index, data)) => search.indexed(&file, &index, data, &keys, &mut effort, &mut each)?,
-            None => {
-                effort.unindexed += 1;
-                let mut wanted = |entry: Entry| !search.wants(&entry) || each(entry);
-                scan_lines(&mut *file.open()?, &mut wanted)?
-            }
-        };
-        if !more {
-            break;
-        }
-    }
-    Ok(effort)
+pub fn search(directory: &Path, filter: Filter, all: bool, each: impl FnMut(Entry) -> bool) -> io::Result<Effort> {
+    search_with(directory, filter, all, each, &mut |_| {})
 }
 
-fn open_index(file: &LogFile) -> io::Result<Option<(Index, File)>> {
-    let data = match File::open(&file.path) {
-        Ok(data) => data,
-        // Just compressed: it is read whole, in its other form.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let index = Index::open(&file.index(), data.metadata()?.len())?;
-    Ok(index.map(|index| (index, data)))
+/// The same; `progress` is told now and then how far it is.
+///
+/// # Errors
+/// The folder or a file cannot be read.
+pub fn search_with(
+    directory: &Path,
+    filter: Filter,
+    all: bool,
+    each: impl FnMut(Entry) -> bool,
+    progress: &mut dyn FnMut(Advance),
+) -> io::Result<Effort> {
+    let plan = Plan { sieve: filter.sieve(), since: filter.since, until: filter.until, all };
+    let mut hunt = Hunt { keys: filter.keys(), search: Search::new(filter), each };
+    walk(directory, &plan, &mut hunt, progress)
 }
 
-impl Search {
-    /// The blocks of one file that may hold what is looked for.
-    fn candidates(&self, index: &Index, keys: &[Vec<Key>]) -> io::Result<BTreeSet<usize>> {
-        let mut wanted: BTreeSet<usize> = (0..index.blocks.len()).collect();
-        for any in keys {
-            let mut here = BTreeSet::new();
-            for key in any {
-                here.append(&mut index.find(*key)?);
-            }
-            wanted.retain(|block| here.contains(block));
-            if wanted.is_empty() {
-                return Ok(wanted);
-            }
-        }
-        let (since, until) =
-            (self.filter.since.map(Timestamp::as_microsecond), self.filter.until.map(Timestamp::as_microsecond));
-        let times: Vec<i64> = index.blocks.iter().map(|block| block.time).collect();
-        wanted.retain(|&at| {
-            let begins = times.get(at).copied().unwrap_or(i64::MIN);
-            let ends = times.get(at + 1).copied().unwrap_or(index.last_time);
-            since.is_none_or(|since| ends >= since) && until.is_none_or(|until| begins < until)
-        });
-        Ok(wanted)
-    }
-
-    fn indexed(
-        &mut self,
-        file: &LogFile,
-        index: &Index,
-        mut data: File,
-        keys: &[Vec<Key>],
-        effort: &mut Effort,
-        each: &mut impl FnMut(Entry) -> bool,
-    ) -> io::Result<bool> {
-        effort.blocks += index.blocks.len();
-        let mut wanted = self.candidates(index, keys)?;
-        let mut asked = HashSet::new();
-        self.follow(index, &mut asked, &mut wanted)?;
-        while let Some(at) = wanted.pop_first() {
-            let Some(block) = index.blocks.get(at) else { continue };
-            effort.read += 1;
-            let mut lines = open_block(file, &mut data, *block)?;
-            if !scan_lines(&mut *lines, &mut |entry| !self.wants(&entry) || each(entry))? {
-                return Ok(false);
-            }
-            self.follow(index, &mut asked, &mut wanted)?;
-            wanted = wanted.split_off(&(at + 1));
-        }
-        Ok(true)
-    }
-
-    /// Adds the blocks with the outcomes that are still missing; of each it asks once in a file.
-    fn follow(&self, index: &Index, asked: &mut HashSet<u64>, wanted: &mut BTreeSet<usize>) -> io::Result<()> {
-        if self.filter.event.is_some() {
-            return Ok(());
-        }
-        for seq in &self.matched {
-            if asked.insert(*seq) {
-                wanted.append(&mut index.find(Key::of("of", &seq.to_string()))?);
-            }
-        }
-        Ok(())
-    }
+struct Hunt<F> {
+    keys: Vec<Vec<Key>>,
+    search: Search,
+    each: F,
 }
 
-fn open_block(file: &LogFile, data: &mut File, block: Block) -> io::Result<Box<dyn BufRead>> {
-    data.seek(SeekFrom::Start(block.offset))?;
-    let part = io::Read::take(data.try_clone()?, block.length.into());
-    if file.packed {
-        return Ok(Box::new(BufReader::with_capacity(1 << 17, zstd::stream::read::Decoder::new(part)?.single_frame())));
+impl<F: FnMut(Entry) -> bool> Seeker for Hunt<F> {
+    fn keys(&mut self, _: Option<&Index>) -> Vec<Vec<Key>> {
+        self.keys.clone()
     }
-    Ok(Box::new(BufReader::with_capacity(1 << 17, part)))
+
+    fn take(&mut self, entry: Entry) -> bool {
+        !self.search.wants(&entry) || (self.each)(entry)
+    }
+
+    fn awaited(&self) -> Option<&BTreeSet<u64>> {
+        self.search.filter.event.is_none().then_some(&self.search.matched)
+    }
 }

@@ -8,7 +8,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::read::{Entry, scan};
+use super::index::Key;
+use super::opened::Index;
+use super::read::{Entry, last, objects, scan};
+use super::sieve::{Part, Sieve};
+use super::tally::{Tally, Whom, between};
+use super::walk::{Advance, Effort, Plan, Seeker, walk};
 
 /// Which records count.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,17 +28,6 @@ pub struct Wanted {
     pub since: Option<Timestamp>,
     /// Before.
     pub until: Option<Timestamp>,
-}
-
-/// On whose behalf and why something was seen.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Whom {
-    /// `internal`, or the third party's name.
-    pub recipient: String,
-    /// The purpose.
-    pub purpose: String,
-    /// The role.
-    pub role: String,
 }
 
 /// What was seen for them.
@@ -62,29 +56,6 @@ pub struct SeenColumn {
     pub plain: bool,
 }
 
-/// Something that was counted, grouped or tested for, by people who are not known one by one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Group {
-    /// On whose behalf and why.
-    #[serde(flatten)]
-    pub whom: Whom,
-    /// The relation.
-    pub relation: String,
-    /// The condition, without literals.
-    pub filter: Option<String>,
-}
-
-/// How often, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Times {
-    /// How many statements.
-    pub statements: usize,
-    /// The first.
-    pub first: String,
-    /// The last.
-    pub last: String,
-}
-
 /// All that was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sightings {
@@ -94,11 +65,9 @@ pub struct Sightings {
     pub subjects: BTreeMap<String, BTreeSet<String>>,
     /// Everybody whose columns of a category were seen.
     pub categories: BTreeMap<String, BTreeSet<String>>,
-    /// What was counted, grouped or tested for.
-    pub groups: BTreeMap<Group, Times>,
-    /// Statements by roles that are relayed as they are, by login: what they saw is not known.
-    pub unrestricted: BTreeMap<String, Times>,
-    /// Statements of all kinds.
+    /// What was done with people who are not known one by one.
+    pub tally: Tally,
+    /// Statements of all kinds; not counted where one subject is looked for.
     pub statements: usize,
     /// Of which refused.
     pub refused: usize,
@@ -108,79 +77,59 @@ pub struct Sightings {
     pub log_to: Option<String>,
 }
 
-impl Times {
-    fn add(&mut self, time: &str) {
-        self.statements = self.statements.saturating_add(1);
-        between(&mut self.first, &mut self.last, time);
-    }
-}
-
-/// Records are in order of time within one log, but clocks are set back.
-fn between(first: &mut String, last: &mut String, time: &str) {
-    if first.is_empty() || time < first.as_str() {
-        time.clone_into(first);
-    }
-    if time > last.as_str() {
-        time.clone_into(last);
-    }
-}
-
 impl Sightings {
-    /// Reads the whole log.
+    /// Reads what the indexes do not leave out, or `all`; the result is the same. `progress` is told now and then how far it is.
     ///
     /// # Errors
     /// The folder or a file cannot be read.
-    pub fn collect(directory: &Path, wanted: &Wanted) -> io::Result<Self> {
-        let mut found = Self::default();
+    pub fn collect(
+        directory: &Path,
+        wanted: &Wanted,
+        all: bool,
+        progress: &mut dyn FnMut(Advance),
+    ) -> io::Result<(Self, Effort)> {
+        let plan = Plan { sieve: wanted.sieve(), since: wanted.since, until: wanted.until, all };
+        let mut collector = Collector { wanted, found: Self::default(), tallied: false };
+        let effort = walk(directory, &plan, &mut collector, progress)?;
+        let mut found = collector.found;
+        let time = |entry: &Entry| entry.text("time").map(str::to_owned);
         scan(directory, |entry| {
-            found.add(&entry, wanted);
-            true
+            found.log_from = time(&entry);
+            found.log_from.is_none()
         })?;
-        Ok(found)
+        for reach in [NEAR_END, u64::MAX] {
+            if found.log_to.is_none() {
+                found.log_to = last(directory, 1, reach, |entry| time(entry).is_some())?.iter().find_map(time);
+            }
+        }
+        Ok((found, effort))
     }
 
-    fn add(&mut self, entry: &Entry, wanted: &Wanted) {
-        let Some(time) = entry.text("time") else { return };
-        self.log_from.get_or_insert_with(|| time.to_owned());
-        self.log_to = Some(time.to_owned());
-        let event = entry.event();
-        if !matches!(event, "disclosure" | "access") || !wanted.takes(entry, time) {
-            return;
-        }
-        if event == "access" {
-            self.statement(entry, time);
-        } else {
-            self.disclosure(entry, time, wanted);
-        }
+    /// The same by reading every record, for a test to compare.
+    #[cfg(test)]
+    pub(super) fn by_reading(directory: &Path, wanted: &Wanted) -> io::Result<Self> {
+        let mut collector = Collector { wanted, found: Self::default(), tallied: false };
+        let (mut from, mut to) = (None, None);
+        scan(directory, |entry| {
+            to = entry.text("time").map(str::to_owned).or(to.take());
+            from = from.take().or(to.clone());
+            collector.take(entry)
+        })?;
+        Ok(Self { log_from: from, log_to: to, ..collector.found })
     }
 
-    fn statement(&mut self, entry: &Entry, time: &str) {
+    fn statement(&mut self, entry: &Entry) {
         self.statements = self.statements.saturating_add(1);
         if entry.text("verdict") == Some("deny") && entry.text("mode").is_none() {
             self.refused = self.refused.saturating_add(1);
         }
-        if entry.text("unrestricted").is_some() {
-            self.unrestricted.entry(entry.text("login").unwrap_or_default().to_owned()).or_default().add(time);
-        }
     }
 
     fn disclosure(&mut self, entry: &Entry, time: &str, wanted: &Wanted) {
-        let text = |field| entry.text(field).unwrap_or_default().to_owned();
-        let whom = Whom { recipient: text("recipient"), purpose: text("purpose"), role: text("role") };
-        for relation in objects(entry.field("aggregate")) {
-            let name = relation.get("name").and_then(Value::as_str).unwrap_or_default();
-            if wanted.takes_relation(name) {
-                let filter = relation.get("filter").and_then(Value::as_str).map(str::to_owned);
-                let group = Group { whom: whom.clone(), relation: name.to_owned(), filter };
-                self.groups.entry(group).or_default().add(time);
-            }
-        }
+        let whom = Whom::of(entry);
         for relation in objects(entry.field("relations")) {
             let name = relation.get("name").and_then(Value::as_str).unwrap_or_default();
-            let subjects = relation.get("subjects").and_then(Value::as_array);
-            let subjects: Vec<&str> = subjects
-                .into_iter()
-                .flatten()
+            let subjects: Vec<&str> = objects(relation.get("subjects"))
                 .filter_map(Value::as_str)
                 .filter(|subject| wanted.takes_subject(subject))
                 .collect();
@@ -192,7 +141,7 @@ impl Sightings {
                 seen.statements = seen.statements.saturating_add(1);
             }
             between(&mut seen.first, &mut seen.last, time);
-            seen.logins.insert(text("login"));
+            seen.logins.insert(entry.text("login").unwrap_or_default().to_owned());
             let columns = seen.columns.entry(name.to_owned()).or_default();
             for column in objects(relation.get("columns")) {
                 let part = |field| column.get(field).and_then(Value::as_str);
@@ -209,7 +158,67 @@ impl Sightings {
     }
 }
 
+/// Bytes of a plain file's end in which a record with a time is looked for first.
+const NEAR_END: u64 = 1 << 20;
+
+struct Collector<'a> {
+    wanted: &'a Wanted,
+    found: Sightings,
+    /// The tally of the file at hand is there already.
+    tallied: bool,
+}
+
+impl Seeker for Collector<'_> {
+    fn keys(&mut self, index: Option<&Index>) -> Vec<Vec<Key>> {
+        let Wanted { subjects, login, since, until, .. } = self.wanted;
+        self.tallied = false;
+        if let Some(login) = login {
+            return vec![vec![Key::of("login", login)]];
+        }
+        if subjects.is_empty() {
+            return Vec::new();
+        }
+        let mut keys: Vec<Key> = subjects.iter().map(|subject| Key::of("subject", subject)).collect();
+        let whole = index.filter(|index| index.times.within(*since, *until) || (since.is_none() && until.is_none()));
+        match whole.and_then(Index::tally) {
+            Some(tally) => {
+                self.found.tally.join(tally, |relation| self.wanted.takes_relation(relation));
+                self.tallied = true;
+            }
+            None => keys.push(Key::tallied()),
+        }
+        vec![keys]
+    }
+
+    fn take(&mut self, entry: Entry) -> bool {
+        let Some(time) = entry.text("time") else { return true };
+        let event = entry.event();
+        if !matches!(event, "disclosure" | "access") || !self.wanted.takes(&entry, time) {
+            return true;
+        }
+        if !self.tallied {
+            self.found.tally.add(&entry, time, |relation| self.wanted.takes_relation(relation));
+        }
+        if event == "disclosure" {
+            self.found.disclosure(&entry, time, self.wanted);
+        } else if self.wanted.subjects.is_empty() {
+            self.found.statement(&entry);
+        }
+        true
+    }
+}
+
 impl Wanted {
+    /// What a line that counts holds.
+    fn sieve(&self) -> Sieve {
+        let login = self.login.as_deref().map(|login| vec![(login, Part::Whole)]);
+        let mut subjects: Vec<_> = self.subjects.iter().map(|subject| (subject.as_str(), Part::Whole)).collect();
+        if !subjects.is_empty() {
+            subjects.extend([("aggregate", Part::Whole), ("unrestricted", Part::Whole)]);
+        }
+        Sieve::new(login.into_iter().chain(Some(subjects).filter(|subjects| !subjects.is_empty())))
+    }
+
     fn takes(&self, entry: &Entry, time: &str) -> bool {
         if self.login.as_deref().is_some_and(|login| entry.text("login") != Some(login)) {
             return false;
@@ -230,8 +239,4 @@ impl Wanted {
             name.strip_suffix(wanted).is_some_and(|before| before.is_empty() || before.ends_with('.'))
         })
     }
-}
-
-fn objects(value: Option<&Value>) -> impl Iterator<Item = &Value> {
-    value.and_then(Value::as_array).into_iter().flatten()
 }

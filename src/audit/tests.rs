@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 mod packed;
 mod signed;
+mod walked;
 
 use super::read::{Entry, Follower, last, scan};
 use super::*;

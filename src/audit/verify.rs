@@ -14,8 +14,10 @@ use super::breaks::{Break, MOST_BREAKS, Wrong};
 use super::chain::{self, Hash, Link, Sealed};
 use super::checkpoint::{BadCheckpoint, Checkpoint, PublicKey};
 use super::files::{self, LogFile};
+use super::index::MAGIC;
 use super::pack;
 use super::read::Entry;
+use super::walk::Advance;
 
 /// What the log's chain says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,11 +88,11 @@ pub fn verify(directory: &Path) -> io::Result<Verification> {
     verify_with(directory, &Trust::default(), |_| {})
 }
 
-/// The same, with keys and what was kept elsewhere. `progress` is told how many records were read, now and then.
+/// The same, with keys and what was kept elsewhere. `progress` is told now and then how far it is.
 ///
 /// # Errors
 /// The folder or a file cannot be read.
-pub fn verify_with(directory: &Path, trust: &Trust, mut progress: impl FnMut(u64)) -> io::Result<Verification> {
+pub fn verify_with(directory: &Path, trust: &Trust, mut progress: impl FnMut(Advance)) -> io::Result<Verification> {
     let running = files::in_use(directory);
     let (files, stray) = files::list(directory)?;
     let found = Verification {
@@ -128,8 +130,17 @@ pub fn verify_with(directory: &Path, trust: &Trust, mut progress: impl FnMut(u64
         check.wrong(&name, 0, Wrong::Stray);
     }
     let newest = files.last().map(|file| file.first_seq);
-    for file in &files {
-        check.file(file, newest == Some(file.first_seq), &mut progress)?;
+    let lengths: Vec<u64> =
+        files.iter().map(|file| fs::metadata(&file.path).map_or(0, |metadata| metadata.len())).collect();
+    let mut advance = Advance { done: 0, of: lengths.iter().sum() };
+    for (file, length) in files.iter().zip(lengths) {
+        check.file(file, newest == Some(file.first_seq), &mut |read| {
+            // How far a compressed file is read shows at its end only.
+            let done = if file.packed { advance.done } else { advance.done + read };
+            progress(Advance { done, ..advance });
+        })?;
+        advance.done += length;
+        progress(advance);
     }
     Ok(check.finish(newest_checkpoint))
 }
@@ -161,8 +172,8 @@ impl Check<'_> {
         }
     }
 
-    fn file(&mut self, file: &LogFile, newest: bool, progress: &mut impl FnMut(u64)) -> io::Result<()> {
-        let (name, mut number, mut line) = (file.name(), 0, Vec::new());
+    fn file(&mut self, file: &LogFile, newest: bool, progress: &mut dyn FnMut(u64)) -> io::Result<()> {
+        let (name, mut number, mut line, mut bytes) = (file.name(), 0, Vec::new(), 0);
         let mut reader = match file.open() {
             Ok(reader) => reader,
             // Destroyed since it was listed; the record of that follows.
@@ -191,8 +202,9 @@ impl Check<'_> {
                 break;
             };
             self.line(&name, number, whole, file.first_seq);
-            if self.found.records.is_multiple_of(1 << 16) {
-                progress(self.found.records);
+            bytes += line.len() as u64;
+            if number.is_multiple_of(1 << 12) {
+                progress(bytes);
             }
         }
         if number == 0 && !newest {
@@ -200,6 +212,8 @@ impl Check<'_> {
         }
         if self.trust.indexes
             && let Ok(index) = fs::read(file.index())
+            // One of another form is not used, so that it hides nothing.
+            && index.starts_with(MAGIC)
             && pack::index_again(file).is_ok_and(|again| again != index)
         {
             self.wrong(&name, 0, Wrong::Index);

@@ -4,6 +4,7 @@ mod access_log;
 mod assumed;
 mod audit;
 mod auth;
+mod bar;
 mod check;
 pub mod cluster;
 mod database;

@@ -12,6 +12,8 @@ pub(super) struct Output {
     colours: bool,
     /// Remarks go to a terminal.
     watched: bool,
+    /// Progress stands on the terminal's line.
+    drawn: bool,
     /// Nobody reads the results any more (`… | head`).
     closed: bool,
 }
@@ -30,11 +32,19 @@ impl Output {
     pub(super) fn of_process() -> Self {
         let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let watched = io::stderr().is_terminal();
-        Self { results: Box::new(io::stdout()), remarks: Box::new(io::stderr()), colours, watched, closed: false }
+        Self {
+            results: Box::new(io::stdout()),
+            remarks: Box::new(io::stderr()),
+            colours,
+            watched,
+            drawn: false,
+            closed: false,
+        }
     }
 
     /// A line of the result.
     pub(super) fn line(&mut self, line: impl Display) {
+        self.progress("");
         if !self.closed {
             self.closed = writeln!(self.results, "{line}").and_then(|()| self.results.flush()).is_err();
         }
@@ -47,14 +57,17 @@ impl Output {
 
     /// A line for the person that is no result: progress, what was assumed.
     pub(super) fn remark(&mut self, remark: impl Display) {
+        self.progress("");
         // There is nowhere left to complain to.
         let _ = writeln!(self.remarks, "{remark}");
     }
 
-    /// How far long work has come, on one line of a terminal that the next call replaces; empty text removes it. Without a
-    /// terminal nothing is written.
-    pub(super) fn progress(&mut self, text: impl Display) {
-        if self.watched {
+    /// How far long work has come, on one line of a terminal, which goes with whatever is written next; empty text removes it.
+    /// Without a terminal nothing is written. See [`Bar`](super::bar::Bar).
+    pub(super) fn progress(&mut self, text: impl AsRef<str>) {
+        let text = text.as_ref();
+        if self.watched && (self.drawn || !text.is_empty()) {
+            self.drawn = !text.is_empty();
             // There is nowhere left to complain to.
             let _ = write!(self.remarks, "\r\x1b[K{text}").and_then(|()| self.remarks.flush());
         }

@@ -1,9 +1,10 @@
-//! `pgpurpose audit`: reads the access log. Nothing here writes to it.
+//! `pgpurpose audit`: reads the access log. Nothing here writes to it, but for `index` the indexes beside it.
 
 mod keygen;
 mod looked_up;
 pub(super) mod verify;
 
+use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,11 +15,12 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
 use super::Ending;
+use super::bar::Bar;
 use super::output::{Output, Style, printable};
 use super::report::{self, ReportArgs};
 use super::seen::{self, BreachArgs, SubjectArgs};
 use crate::audit::read::{Entry, Follower, last};
-use crate::audit::{Effort, Filter, search};
+use crate::audit::{Effort, Filter, Reindexed, reindex, search_with};
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
@@ -88,6 +90,17 @@ enum AuditVerb {
         /// The result as one JSON object
         #[arg(long)]
         json: bool,
+    },
+    /// Build the indexes that are missing, damaged or of another form
+    #[command(
+        after_help = "A proxy that runs does so by itself. A file without an index is read whole by whatever looks for records.\n\nExample:\n  pgpurpose audit index --dir audit"
+    )]
+    Index {
+        #[command(flatten)]
+        place: Place,
+        /// Build every index again
+        #[arg(long)]
+        again: bool,
     },
     /// Make the key that signs checkpoints; prints its public half
     #[command(
@@ -214,6 +227,7 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
         AuditVerb::Verify { place, proof, json } => {
             (place.dir().to_owned(), verify::run(place.dir(), proof, *json, output))
         }
+        AuditVerb::Index { place, again } => (place.dir().to_owned(), index(place.dir(), *again, output)),
         AuditVerb::Keygen(arguments) => return keygen::run(arguments, output),
         AuditVerb::Subject(arguments) => return seen::subject(arguments, output),
         AuditVerb::Breach(arguments) => return seen::breach(arguments, output),
@@ -224,12 +238,15 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
 
 fn tail(directory: &Path, lines: usize, follow: bool, json: bool, output: &mut Output) -> io::Result<Ending> {
     let mut follower = Follower::at_end(directory)?;
+    let mut shown = None;
     for entry in last(directory, lines, u64::MAX, |_| true)? {
+        shown = entry.seq().max(shown);
         show(&entry, json, output);
     }
     while follow && !output.closed() {
         std::thread::sleep(Duration::from_millis(200));
-        for entry in follower.poll()? {
+        // What was added before the newest were shown was shown with them.
+        for entry in follower.poll()?.into_iter().filter(|entry| entry.seq().is_none_or(|seq| shown < Some(seq))) {
             show(&entry, json, output);
         }
     }
@@ -237,18 +254,33 @@ fn tail(directory: &Path, lines: usize, follow: bool, json: bool, output: &mut O
 }
 
 fn find(directory: &Path, filter: Filter, all: bool, json: bool, output: &mut Output) -> io::Result<Ending> {
-    let mut found = 0_u64;
-    let effort = search(directory, filter, all, |entry| {
+    let (mut found, mut bar) = (0_u64, Bar::new("searching the log"));
+    // Both what is found and how far it is go there.
+    let shared = RefCell::new(&mut *output);
+    let each = |entry: Entry| {
         found += u64::from(entry.event() != "outcome");
+        let output = &mut **shared.borrow_mut();
         show(&entry, json, output);
         !output.closed()
-    })?;
+    };
+    let effort = search_with(directory, filter, all, each, &mut |advance| bar.at(advance, &mut shared.borrow_mut()));
+    bar.end(output);
+    let effort = effort?;
     if !json {
         let Effort { files, unindexed, blocks, read } = effort;
         output.remark(format_args!(
             "{found} found; of {files} files, {unindexed} without an index were read whole, of the others {read} of {blocks} blocks"
         ));
     }
+    Ok(Ending::Fine)
+}
+
+fn index(directory: &Path, again: bool, output: &mut Output) -> io::Result<Ending> {
+    let mut bar = Bar::new("building indexes");
+    let built = reindex(directory, again, |advance| bar.at(advance, output));
+    bar.end(output);
+    let Reindexed { files, built } = built?;
+    output.line(format_args!("{built} indexes built; {files} closed files have one"));
     Ok(Ending::Fine)
 }
 

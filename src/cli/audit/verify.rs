@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::audit::checkpoint::{Checkpoint, PublicKey};
-use crate::audit::read::{Entry, scan};
+use crate::audit::read::{Entry, record};
 use crate::audit::{Ended, Sent, Trust, Verification, verify_with};
 use crate::cli::Ending;
+use crate::cli::bar::Bar;
 use crate::cli::output::{Output, Style, printable};
 
 #[derive(Debug, Args)]
@@ -41,22 +42,14 @@ pub(super) fn run(directory: &Path, proof: &Proof, json: bool, output: &mut Outp
         Ok(trust) => trust,
         Err(error) => return Ok(output.wrong(error)),
     };
-    let mut told = false;
-    let found = verify_with(directory, &trust, |records| {
-        told = true;
-        output.progress(format_args!("{records} records read"));
-    })?;
-    if told {
-        output.progress("");
-    }
+    let mut bar = Bar::new("verifying the log");
+    let found = verify_with(directory, &trust, |advance| bar.at(advance, output));
+    bar.end(output);
+    let found = found?;
     let mut breaks: Vec<String> = found.breaks.iter().map(ToString::to_string).collect();
     if let Some((seq, hash)) = expected {
-        let mut there = false;
-        scan(directory, |entry| {
-            there |= entry.seq() == Some(seq) && entry.text("hash") == Some(hash);
-            !there && entry.seq().is_none_or(|at| at <= seq)
-        })?;
-        if !there {
+        // Where it is not in the file that it belongs to, the chain is broken besides.
+        if record(directory, seq)?.is_none_or(|entry| entry.text("hash") != Some(hash)) {
             breaks.push(format!("record {seq} with the expected hash is not in the log: it was cut off or rewritten"));
         }
     }

@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 
 use super::Ending;
 use super::audit::verify;
+use super::bar::Bar;
 use super::output::Output;
 use super::setup;
-use crate::audit::read::scan;
 use crate::audit::report::{Report, Reporter, Wanted, span};
-use crate::audit::verify_with;
+use crate::audit::{read_all, verify_with};
 use crate::config::Config;
 use crate::policy::PolicySet;
 
@@ -139,30 +139,23 @@ fn report(
         now: Timestamp::now(),
     };
     let mut reporter = Reporter::new(wanted, span(directory).map_err(unreadable)?, policies);
-    let mut records = 0_u64;
-    scan(directory, |entry| {
-        reporter.add(&entry);
-        records += 1;
-        if records.is_multiple_of(1 << 15) {
-            output.progress(format_args!("{records} records read"));
-        }
-        true
-    })
-    .map_err(unreadable)?;
+    let mut bar = Bar::new("reading the log");
+    let read = read_all(directory, |entry| reporter.add(entry), &mut |advance| bar.at(advance, output));
+    bar.end(output);
+    read.map_err(unreadable)?;
     let report = reporter.finish();
     let parts = arguments.parts();
     let chain = if parts == Parts::All && !arguments.no_verify {
         let trust = verify::trust(&arguments.public_key, &[], false)?;
-        let found = verify_with(directory, &trust, |records| {
-            output.progress(format_args!("{records} records verified"));
-        });
+        let mut bar = Bar::new("verifying the log");
+        let found = verify_with(directory, &trust, |advance| bar.at(advance, output));
+        bar.end(output);
         let found = found.map_err(unreadable)?;
         let limits = verify::limits(&found, &trust, false);
         Some(Chain { found, limits })
     } else {
         None
     };
-    output.progress("");
     let text = match arguments.format() {
         Format::Json => as_json(&report, chain.as_ref(), parts)?,
         Format::Html => html::render(&content::page(&report, chain.as_ref(), parts, &arguments.time_zone)),

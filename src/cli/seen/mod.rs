@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Ending;
+use super::bar::Bar;
 use super::output::{Output, Style, printable};
 use super::setup;
 use crate::audit::{Sightings, SubjectKey, Wanted};
@@ -28,6 +29,9 @@ struct Source {
     /// Only what was seen of this table: `customers` or `public.customers`
     #[arg(long, value_name = "TABLE")]
     relation: Option<String>,
+    /// Read everything, whatever the indexes say
+    #[arg(long)]
+    all: bool,
     /// The result as one JSON object
     #[arg(long)]
     json: bool,
@@ -88,8 +92,11 @@ impl Source {
     }
 
     fn collect(&self, known: &Known, wanted: &Wanted, output: &mut Output) -> Result<Sightings, Ending> {
-        Sightings::collect(&known.directory, wanted)
-            .map_err(|error| output.wrong(format_args!("`{}` cannot be read: {error}", known.directory.display())))
+        let mut bar = Bar::new("reading the log");
+        let found = Sightings::collect(&known.directory, wanted, self.all, &mut |advance| bar.at(advance, output));
+        bar.end(output);
+        let wrong = |error| format!("`{}` cannot be read: {error}", known.directory.display());
+        found.map(|(found, _)| found).map_err(|error| output.wrong(wrong(error)))
     }
 
     fn write(&self, text: &str, output: &mut Output) -> Ending {
@@ -169,6 +176,8 @@ pub(super) fn breach(arguments: &BreachArgs, output: &mut Output) -> Ending {
             object.insert("login".to_owned(), json!(arguments.login));
             object.insert("from".to_owned(), json!(arguments.from.to_string()));
             object.insert("to".to_owned(), json!(arguments.to.map(|to| to.to_string())));
+            object.insert("statements".to_owned(), json!(found.statements));
+            object.insert("refused".to_owned(), json!(found.refused));
             object.insert("subjects".to_owned(), json!(found.subjects));
             object.insert("named".to_owned(), json!(named));
         }
@@ -212,12 +221,12 @@ fn told(found: &Sightings, policies: &PolicySet) -> Value {
         })
         .collect();
     let groups: Vec<Value> =
-        found.groups.iter().map(|(group, times)| json!({ "group": group, "times": times })).collect();
+        found.tally.groups.iter().map(|(group, times)| json!({ "group": group, "times": times })).collect();
     let people: BTreeMap<&String, usize> = found.subjects.iter().map(|(name, people)| (name, people.len())).collect();
     json!({
         "log": { "from": found.log_from, "to": found.log_to },
         "people": people, "categories": categories, "seen": seen, "may_have_been_part_of": groups,
-        "unrestricted": found.unrestricted, "statements": found.statements, "refused": found.refused,
+        "unrestricted": found.tally.unrestricted,
     })
 }
 
@@ -256,15 +265,15 @@ fn breach_text(
             printable(&seen.last)
         ));
     }
-    if !found.groups.is_empty() {
+    if !found.tally.groups.is_empty() {
         lines.push(heading("counted, grouped or tested for, by people who are not known one by one"));
-        for (group, times) in &found.groups {
+        for (group, times) in &found.tally.groups {
             let filter =
                 group.filter.as_deref().map(|filter| format!(" where {}", printable(filter))).unwrap_or_default();
             lines.push(format!("  {}{filter}: {} statements", printable(&group.relation), times.statements));
         }
     }
-    for (login, times) in &found.unrestricted {
+    for (login, times) in &found.tally.unrestricted {
         lines.push(heading("statements that were relayed as they are: what they saw is not known"));
         lines.push(format!("  {}: {} statements", printable(login), times.statements));
     }

@@ -113,7 +113,7 @@ fn when(times: usize, first: &str, last: &str) -> String {
 
 fn groups(out: &mut String, found: &Sightings) {
     out.push_str("<h2>Counts and statistics that you may have been part of</h2>\n");
-    if found.groups.is_empty() {
+    if found.tally.groups.is_empty() {
         out.push_str("<p>There were none.</p>\n");
         return;
     }
@@ -121,7 +121,7 @@ fn groups(out: &mut String, found: &Sightings) {
         "<p>Here rows were counted, compared or searched without any single person's row being shown, so that it is not \
          known whether yours was among them.</p>\n<table><tr><th>Who</th><th>Why</th><th>Of what</th><th>When</th></tr>\n",
     );
-    for (group, times) in &found.groups {
+    for (group, times) in &found.tally.groups {
         let filter = group.filter.as_deref().map(|filter| format!(", where <code>{}</code>", escape(filter)));
         let _ = writeln!(
             out,
@@ -139,7 +139,7 @@ fn groups(out: &mut String, found: &Sightings) {
 fn limits(out: &mut String, found: &Sightings) {
     out.push_str("<h2>What this page does not show</h2>\n<ul>");
     out.push_str("<li>What was seen before the time that it covers, or on paper, or in another system.</li>");
-    for (login, times) in &found.unrestricted {
+    for (login, times) in &found.tally.unrestricted {
         let _ = write!(
             out,
             "<li>What the login {} saw while it maintained the database: {}. Each of its statements is in the log.</li>",
