@@ -8,44 +8,44 @@ use jiff::ToSpan;
 use jiff::civil::{Date, date};
 use pgpurpose::catalog::{RelationName, TypeClass};
 use pgpurpose::policy::{
-    AccessRequest, Action, ColumnAccess, Decision, Exclusion, Limit, PeriodUnit, PolicySet, RelationAccess,
-    RelationObligation, RowFilter, Shape, Use, Verb, decide,
+    AccessRequest, Action, ColumnAccess, ConsentFilter, Decision, Exclusion, Limit, PeriodUnit, PolicySet,
+    RelationAccess, RelationObligation, RowFilter, Shape, Use, Verb, decide,
 };
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 /// Each is the child of the one before.
-const TREE: [&str; 3] = ["p", "p.q", "p.q.r"];
+pub(super) const TREE: [&str; 3] = ["p", "p.q", "p.q.r"];
 const NAMES: &[&str] = &["p", "p.q", "p.q.r", "other"];
 const COLUMNS: &[&str] = &["id", "a", "b"];
-const TODAY: Date = date(2026, 11, 22);
+pub(super) const TODAY: Date = date(2026, 11, 22);
 
 /// What one purpose of the tree states.
 #[derive(Debug, Clone)]
-struct Level {
+pub(super) struct Level {
     basis: Option<&'static str>,
     child_ground: bool,
-    min_group: Option<u32>,
-    queries: Option<u32>,
+    pub(super) min_group: Option<u32>,
+    pub(super) queries: Option<u32>,
     /// Days from today.
-    expires: Option<i32>,
+    pub(super) expires: Option<i32>,
     direct: Option<Direct>,
     lookup_limit: Option<u32>,
     /// A rule of this purpose names a ground for children.
     rule_ground: bool,
-    denied: Vec<&'static str>,
+    pub(super) denied: Vec<&'static str>,
 }
 
 #[derive(Debug, Clone)]
-struct Direct {
+pub(super) struct Direct {
     customers: bool,
     first: bool,
     opt_outs: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Plain,
     /// The first so many levels are for proof.
     Proof(usize),
@@ -53,9 +53,9 @@ enum Kind {
 }
 
 #[derive(Debug, Clone)]
-struct Policy {
+pub(super) struct Policy {
     kind: Kind,
-    levels: Vec<Level>,
+    pub(super) levels: Vec<Level>,
     /// Days, by the purpose or `*`.
     retain: BTreeMap<&'static str, u32>,
     births: bool,
@@ -64,7 +64,7 @@ struct Policy {
     restrictions: Option<bool>,
     collected_for: Option<Vec<&'static str>>,
     compatible: Vec<(&'static str, &'static str)>,
-    operator_expires: Option<i32>,
+    pub(super) operator_expires: Option<i32>,
     abroad: bool,
     role_limit: Option<u32>,
 }
@@ -98,7 +98,7 @@ fn level() -> impl Strategy<Value = Level> {
         )
 }
 
-fn policy() -> impl Strategy<Value = Policy> {
+pub(super) fn policy() -> impl Strategy<Value = Policy> {
     let kind = prop_oneof![
         4 => Just(Kind::Plain),
         2 => (1_usize..=3).prop_map(Kind::Proof),
@@ -162,7 +162,7 @@ impl Policy {
     fn text(&self) -> String {
         let mut text = String::from("version = 1\n[tables.\"public.t\"]\nsubject = \"id\"\n");
         let mut add = |line: String| writeln!(text, "{line}").unwrap();
-        add("columns = { id = \"k\", a = \"k\", b = \"k\" }".into());
+        add("columns = { id = \"k\", a = \"k\", b = \"k\", c = \"k\" }".into());
         if self.births {
             add("date_of_birth = \"b\"".into());
         }
@@ -171,9 +171,10 @@ impl Policy {
         }
         if !self.retain.is_empty() {
             let limits: Vec<String> =
-                self.retain.iter().map(|(purpose, days)| format!("{purpose:?} = \"{days} days after b\"")).collect();
+                self.retain.iter().map(|(purpose, days)| format!("{purpose:?} = \"{days} days after c\"")).collect();
             add(format!("retain = {{ {} }}", limits.join(", ")));
         }
+        add("[tables.\"public.sales\"]\ncolumns = { who = \"k\" }".into());
         let wish = |name: &str, purpose: &str| {
             format!("[{name}]\ntable = \"w.{name}\"\nsubject = \"s\"\n{purpose}active = \"live\"")
         };
@@ -206,7 +207,7 @@ impl Policy {
                 add(format!("expires = {}", day(days)));
             }
             if let Some(direct) = &level.direct {
-                let customers = if direct.customers { "customers = \"public.t.id\", " } else { "" };
+                let customers = if direct.customers { "customers = \"public.sales.who\", " } else { "" };
                 let opt_outs = direct.opt_outs.map(|days| format!(", opt_outs_days = {days}")).unwrap_or_default();
                 add(format!("direct_marketing = {{ {customers}first_approach = {}{opt_outs} }}", direct.first));
             }
@@ -239,7 +240,7 @@ impl Policy {
         text
     }
 
-    fn load(&self) -> PolicySet {
+    pub(super) fn load(&self) -> PolicySet {
         let text = self.text();
         PolicySet::from_sources(&[("p.toml".into(), text.clone())])
             .unwrap_or_else(|faults| panic!("{faults:#?}\n{text}"))
@@ -252,20 +253,20 @@ fn day(days: i32) -> Date {
 
 /// All that is known of a row and whose it is.
 #[derive(Debug, Clone)]
-struct Row {
-    age: u32,
-    adult: bool,
+pub(super) struct Row {
+    pub(super) age: u32,
+    pub(super) adult: bool,
     /// `None`: one that names no purpose.
-    objections: BTreeSet<Option<&'static str>>,
-    restrictions: BTreeSet<Option<&'static str>>,
-    consents: BTreeSet<&'static str>,
+    pub(super) objections: BTreeSet<Option<&'static str>>,
+    pub(super) restrictions: BTreeSet<Option<&'static str>>,
+    pub(super) consents: BTreeSet<&'static str>,
     /// Asked for consent, whatever the answer.
-    asked: BTreeSet<&'static str>,
-    customer: bool,
-    approached: bool,
-    opted_out: bool,
+    pub(super) asked: BTreeSet<&'static str>,
+    pub(super) customer: bool,
+    pub(super) approached: bool,
+    pub(super) opted_out: bool,
     /// Days since the day of the list; `None`: there is no list.
-    list: Option<u32>,
+    pub(super) list: Option<u32>,
 }
 
 fn row() -> impl Strategy<Value = Row> {
@@ -291,7 +292,7 @@ fn row() -> impl Strategy<Value = Row> {
     )
 }
 
-fn rows() -> impl Strategy<Value = Vec<Row>> {
+pub(super) fn rows() -> impl Strategy<Value = Vec<Row>> {
     prop::collection::vec(row(), 40)
 }
 
@@ -315,6 +316,10 @@ impl Row {
             (Some(_), None) => exclusion.general,
             (Some((_, names)), Some(name)) => names.iter().any(|known| known == name),
         })
+    }
+
+    fn is_visible(&self, consent: Option<&ConsentFilter>, filters: &[RowFilter]) -> bool {
+        consent.is_none_or(|consent| self.agreed(&consent.purposes)) && filters.iter().all(|filter| self.meets(filter))
     }
 
     fn meets(&self, filter: &RowFilter) -> bool {
@@ -342,9 +347,9 @@ impl Row {
 
 /// What a purpose may do on a day, as far as the shape of the question does not matter.
 #[derive(Debug)]
-struct Seen {
+pub(super) struct Seen {
     columns: BTreeMap<String, Action>,
-    rows: BTreeSet<usize>,
+    pub(super) rows: BTreeSet<usize>,
     /// Of which of these rows new ones may be added.
     added: BTreeSet<usize>,
     group: Option<u32>,
@@ -380,7 +385,7 @@ fn ask(set: &PolicySet, purpose: &str, today: Date, verb: Verb, columns: &[(&str
     )
 }
 
-fn seen(set: &PolicySet, purpose: &str, rows: &[Row], today: Date) -> Option<Seen> {
+pub(super) fn seen(set: &PolicySet, purpose: &str, rows: &[Row], today: Date) -> Option<Seen> {
     let all: Vec<(&str, Use)> = COLUMNS.iter().map(|column| (*column, Use::Output)).collect();
     let mut columns = BTreeMap::new();
     let (mut shown, mut group, mut lookups) = (None, None, 0);
@@ -392,10 +397,7 @@ fn seen(set: &PolicySet, purpose: &str, rows: &[Row], today: Date) -> Option<See
             panic!("nothing is open here");
         };
         columns.insert(asked.0.to_owned(), found[asked.0].action.clone());
-        let visible = |row: &Row| {
-            consent.as_ref().is_none_or(|consent| row.agreed(&consent.purposes))
-                && filters.iter().all(|filter| row.meets(filter))
-        };
+        let visible = |row: &Row| row.is_visible(consent.as_ref(), filters);
         shown = Some((0..rows.len()).filter(|at| visible(&rows[*at])).collect::<BTreeSet<_>>());
         (group, lookups) = (*min_group, permit.lookup_limit());
     }

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "../support/mod.rs"]
+mod support;
+
+mod evaluated;
 mod filters;
 
 use std::collections::BTreeSet;
