@@ -291,7 +291,7 @@ fn start_up_that_may_not_be_is_refused_with_a_reason() {
         (&[("user", "nobody_known")][..], "28000", "nobody_known"),
         (&[("user", "support"), ("database", "postgres@marketing")], "28000", "marketing"),
         (&[("user", "support"), ("database", "postgres"), ("options", "-c pgpurpose.purpose=fraud")], "28000", "fraud"),
-        (&[("user", "postgres"), ("client_encoding", "LATIN1")], "22023", "LATIN1"),
+        (&[("user", "postgres"), ("client_encoding", "LATIN1")], "22023", "client_encoding"),
         (&[("user", "postgres"), ("replication", "true")], "0A000", "replication"),
         (&[("user", "postgres"), ("options", "-c row_security=off")], "42501", "row_security"),
         (&[("user", "postgres"), ("database", "no_such_database")], "3D000", "no_such_database"),

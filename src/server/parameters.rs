@@ -142,8 +142,10 @@ fn setting(wanted: &mut Wanted, name: &str, value: String) -> Result<(), Refusal
         let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
         // `auto` is libpq's: from the client's locale, which libpq resolves itself.
         if !["utf8", "unicode"].contains(&plain.to_ascii_lowercase().as_str()) {
-            let message = format!("client_encoding `{value}` is not supported: only UTF8 is");
+            // The message stands in the access log too, and a client may write anything.
+            let message = "this client_encoding is not supported: only UTF8 is";
             return Err(Refusal::new(Stage::Session, SqlState::INVALID_PARAMETER_VALUE, message)
+                .detail(format!("the client asked for `{value}`"))
                 .hint("set PGCLIENTENCODING=UTF8, or `client_encoding=UTF8` in the connection string"));
         }
     } else if FIXED.iter().any(|(fixed, only)| name.eq_ignore_ascii_case(fixed) && value.eq_ignore_ascii_case(only)) {

@@ -33,9 +33,14 @@ pub fn start_at(level: &str, format: Format) -> Result<(), String> {
     let levels = std::env::var(LEVELS).unwrap_or_else(|_| level.to_owned());
     let filter = EnvFilter::try_new(&levels).map_err(|error| format!("`{LEVELS}`: {error}"))?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // Not `try_init`, which would take what libraries say through the crate `log` too: at `debug` sqlparser says the literals of
+    // each statement.
     match format {
-        Format::Text => subscriber.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
-        Format::Json => subscriber.json().flatten_event(true).try_init(),
+        Format::Text => {
+            let subscriber = subscriber.with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
+            tracing::subscriber::set_global_default(subscriber.finish())
+        }
+        Format::Json => tracing::subscriber::set_global_default(subscriber.json().flatten_event(true).finish()),
     }
     .map_err(|error| error.to_string())
 }

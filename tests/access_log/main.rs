@@ -10,9 +10,13 @@
 
 #[path = "../raw/mod.rs"]
 mod raw;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod coverage;
+mod forgery;
 mod lookups;
+mod secrets;
 mod sessions;
 mod stages;
 

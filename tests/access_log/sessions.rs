@@ -47,7 +47,12 @@ fn a_login_that_is_refused_is_in_the_log_with_the_reason() {
             "fraud",
             json!("support"),
         ),
-        (&[("user", "support"), ("database", "log"), ("client_encoding", "LATIN1")], "22023", "LATIN1", Value::Null),
+        (
+            &[("user", "support"), ("database", "log"), ("client_encoding", "LATIN1")],
+            "22023",
+            "client_encoding",
+            Value::Null,
+        ),
         (&[("user", "support"), ("database", "log"), ("replication", "true")], "0A000", "replication", Value::Null),
         (&[("user", "postgres"), ("database", "none_such")], "3D000", "refused the login", json!("owner")),
     ] {
