@@ -402,7 +402,7 @@ impl Today {
     fn add(&mut self, measure: Measure, amount: u64, at: At, within: bool) {
         let index = measure as usize;
         let Some(total) = self.amounts.get_mut(index) else { return };
-        *total += amount;
+        *total = total.saturating_add(amount);
         let beyond = self.limits.get(index).is_some_and(|limit| *total > *limit);
         if let (true, true, true, Some(first)) = (beyond, within, self.judged, self.beyond.get_mut(index)) {
             first.get_or_insert(at);

@@ -11,7 +11,7 @@ const COLOURS: [&str; 7] = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9
 
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 240.0;
-const LEFT: f64 = 60.0;
+const LEFT: f64 = 84.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
 /// So many steps are named below the axis.
@@ -67,7 +67,7 @@ pub(super) fn draw(out: &mut String, chart: &Chart, id: usize) {
         let _ = writeln!(
             out,
             "<line class=\"axis\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{WIDTH}\" y2=\"{y:.1}\" />\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+             <text x=\"{:.1}\" y=\"{:.1}\" font-size=\"12\" text-anchor=\"end\">{}</text>",
             LEFT - 6.0,
             y + 4.0,
             number(tick)
@@ -103,7 +103,11 @@ pub(super) fn draw(out: &mut String, chart: &Chart, id: usize) {
             let shift = (middle + LABEL / 2.0 - WIDTH).max(0.0);
             if at == 0 || slot * float(every as u64) - shift > LABEL {
                 let (x, y) = (middle - shift, HEIGHT - 8.0);
-                let _ = writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{}</text>", escape(step));
+                let _ = writeln!(
+                    out,
+                    "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"12\" text-anchor=\"middle\">{}</text>",
+                    escape(step)
+                );
             }
         }
     }

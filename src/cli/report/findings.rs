@@ -9,9 +9,6 @@ use crate::audit::report::{
     UnusedGrant, Unusual, What,
 };
 
-/// So many names stand in a sentence.
-const MOST_NAMES: usize = 20;
-
 pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
     let mut blocks = vec![Block::Text(
         format!(
@@ -22,10 +19,7 @@ pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
         .into(),
     )];
     if !unusual.too_new.is_empty() {
-        let (named, rest) = unusual.too_new.split_at(unusual.too_new.len().min(MOST_NAMES));
-        let names = Words::from("Too new to be judged: ").and(Words::names(named));
-        let end = if rest.is_empty() { ".".to_owned() } else { format!(" and {} more.", number(rest.len() as u64)) };
-        blocks.push(Block::Text(names.plain(end)));
+        blocks.push(Block::Text(Words::from("Too new to be judged: ").and(Words::some(&unusual.too_new)).plain(".")));
     }
     if unusual.not_followed > 0 {
         blocks.push(Block::Warning(
@@ -134,7 +128,7 @@ pub(super) fn unused(unused: Option<&Unused>, clock: Clock<'_>) -> Vec<Block> {
         [("Purposes that no statement was made for", &unused.purposes), ("Logins that were not seen", &unused.logins)]
     {
         if !names.is_empty() {
-            blocks.push(Block::Text(Words::from(format!("{what}: ")).and(Words::names(names)).plain(".")));
+            blocks.push(Block::Text(Words::from(format!("{what}: ")).and(Words::some(names)).plain(".")));
         }
     }
     blocks

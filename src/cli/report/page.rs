@@ -54,6 +54,16 @@ impl Words {
         Self(words.filter(|word| !matches!(word, Word::Plain(text) | Word::Code(text) if text.is_empty())).collect())
     }
 
+    /// The same, the first of them where there are many.
+    pub(super) fn some<T: AsRef<str>>(names: &[T]) -> Self {
+        const TOLD: usize = 20;
+        let words = Self::names(names.iter().take(TOLD));
+        match names.len().saturating_sub(TOLD) {
+            0 => words,
+            more => words.plain(format!(" and {} more", number(more as u64))),
+        }
+    }
+
     /// Names, with commas between.
     pub(super) fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
         let mut words = Self::default();
