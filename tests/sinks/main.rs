@@ -3,6 +3,7 @@
 
 mod http;
 mod kills;
+mod metrics;
 mod places;
 mod stalled;
 #[path = "../support/mod.rs"]
@@ -66,12 +67,17 @@ fn collector() -> (u16, Arc<Mutex<Vec<String>>>) {
     (port, kept)
 }
 
-fn metric(proxy: &Proxy, line: &str) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", proxy.admin_port)) else { return false };
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").unwrap();
+/// What the console answers, without its head.
+fn get(proxy: &Proxy, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", proxy.admin_port)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    answer.lines().any(|have| have == line)
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+fn metric(proxy: &Proxy, line: &str) -> bool {
+    get(proxy, "/metrics").lines().any(|have| have == line)
 }
 
 /// Number and line of every record, as the files have them.
