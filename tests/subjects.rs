@@ -254,6 +254,36 @@ const SHAPES: &[(&str, u16, usize, &str)] = &[
         1,
         "orders 3; ~persons",
     ),
+    // One WITH query that is read in ways of both kinds.
+    (
+        "WITH c AS (SELECT * FROM persons) SELECT c.id, (SELECT string_agg(d.city, ',') FROM c d) FROM c WHERE c.id = 1",
+        2,
+        1,
+        "persons 1; ~persons",
+    ),
+    (
+        "WITH c AS (SELECT * FROM persons) SELECT id FROM c WHERE id = 1 AND EXISTS (SELECT FROM c d WHERE d.city = 'Durban')",
+        1,
+        1,
+        "persons 1; ~persons",
+    ),
+    (
+        "WITH c AS (SELECT * FROM persons) SELECT id FROM c WHERE id = 1 UNION ALL SELECT count(*)::int FROM c",
+        1,
+        2,
+        "persons 1; ~persons",
+    ),
+    ("SELECT v.x FROM persons p JOIN LATERAL (VALUES (p.id)) v (x) ON v.x = 2", 1, 1, "persons 2"),
+    ("SELECT t.id FROM things t JOIN LATERAL (SELECT FROM persons p WHERE p.id = t.id) x ON true", 1, 1, "persons 1"),
+    ("SELECT * FROM json_to_recordset((SELECT json_agg(p) FROM persons p)) AS x (id int)", 1, 5, "~persons"),
+    ("SELECT city FROM persons ORDER BY city FETCH FIRST 1 ROW WITH TIES", 1, 2, "persons 2 4"),
+    ("VALUES ((SELECT max(id) FROM persons))", 1, 1, "~persons"),
+    (
+        "UPDATE orders SET total = total FROM persons p WHERE p.id = person AND order_id = 2 RETURNING order_id",
+        1,
+        1,
+        "orders 3; persons 3",
+    ),
     ("SELECT * FROM quiet", 2, 1, ""),
     ("SELECT * FROM things", 2, 1, ""),
     ("SELECT id FROM persons WHERE false", 1, 0, ""),
@@ -366,13 +396,56 @@ fn portals_with_limits_and_cursors_are_recorded_as_they_are_fetched() {
     let messages = client.until_ready();
     assert_eq!((shown(&messages).as_str(), width(&messages)), ("1 t T 2 D C(FETCH 1) ZT", Some(3)));
     client.query("COMMIT");
-    assert_eq!(told(&disclosures("portals")[3..4]), "persons 3");
-    assert_eq!(told(&disclosures("portals")[4..]), "persons 4");
+    let each: Vec<String> =
+        disclosures("portals")[3..].iter().map(|record| told(std::slice::from_ref(record))).collect();
+    assert_eq!(each, ["~persons", "persons 3", "persons 4"]);
     client.query("PREPARE q AS SELECT city FROM persons WHERE id = $1");
     assert_eq!(client.rows("EXECUTE q(2)"), ["Durban"]);
-    assert_eq!(told(&disclosures("portals")[5..]), "persons 2");
+    assert_eq!(told(&disclosures("portals")[6..]), "persons 2");
     assert!(client.rows("EXPLAIN EXECUTE q(1)").len() > 1, "a plan is not taken apart");
-    assert_eq!(told(&disclosures("portals")[6..]), "~persons");
+    assert_eq!(told(&disclosures("portals")[7..]), "~persons");
+}
+
+#[test]
+fn a_cursor_that_is_moved_tells_how_many_there_are_and_that_is_recorded() {
+    let mut client = client("moved");
+    let mut before = 0;
+    let mut told_by = |client: &mut Client, sql: &str| {
+        client.send(&query(sql));
+        let messages = client.until_ready();
+        let tag = |(_, body): &Message| String::from_utf8_lossy(&body[..body.len() - 1]).into_owned();
+        let tags: Vec<String> = messages.iter().filter(|(tag, _)| *tag == b'C').map(tag).collect();
+        let records = disclosures("moved");
+        let told = told(&records[before..]);
+        before = records.len();
+        (tags.join(", "), told)
+    };
+    let declare = "BEGIN; DECLARE c SCROLL CURSOR FOR SELECT city FROM persons WHERE id < 4";
+    for (sql, tags, told) in [
+        (declare, "BEGIN, DECLARE CURSOR", ""),
+        ("MOVE ALL IN c", "MOVE 3", "~persons"),
+        ("FETCH PRIOR FROM c", "FETCH 1", "persons 3"),
+        ("MOVE BACKWARD ALL IN c; FETCH 1 FROM c", "MOVE 2, FETCH 1", "persons 1; ~persons"),
+        ("COMMIT", "COMMIT", ""),
+        // That there is nobody is told as well.
+        (
+            "BEGIN; DECLARE c CURSOR FOR SELECT 1 FROM persons WHERE id = 9; MOVE 1 IN c; COMMIT",
+            "BEGIN, DECLARE CURSOR, MOVE 0, COMMIT",
+            "~persons",
+        ),
+        (
+            "BEGIN; DECLARE c CURSOR FOR SELECT 1 FROM things; MOVE 1 IN c; COMMIT",
+            "BEGIN, DECLARE CURSOR, MOVE 1, COMMIT",
+            "",
+        ),
+    ] {
+        assert_eq!(told_by(&mut client, sql), (tags.to_owned(), told.to_owned()), "{sql}");
+    }
+    // The same by the extended protocol.
+    client.rows(declare);
+    client.send(&batch(&[parse("", "MOVE ALL IN c"), bind("", ""), describe('P', ""), execute("", 0), sync()]));
+    client.until_ready();
+    assert_eq!(told_by(&mut client, "COMMIT"), ("COMMIT".to_owned(), "~persons".to_owned()));
 }
 
 #[test]

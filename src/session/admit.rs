@@ -201,7 +201,7 @@ impl Session {
             | Effect::DiscardAll
             | Effect::Execute(_)
             | Effect::Deallocate(_)
-            | Effect::Fetch(_)
+            | Effect::Fetch { .. }
             | Effect::CloseCursor(_)
             | Effect::CopyIn
             | Effect::CopyOut
@@ -228,7 +228,7 @@ impl Session {
                     Some(again) => Ok(Source::Again(prepared, again)),
                 }
             }
-            Effect::Fetch(name) => match self.cursor(name) {
+            Effect::Fetch { name, .. } => match self.cursor(name) {
                 Ok(decision) => Ok(decision.map_or(Source::Itself, Source::Of)),
                 Err(refusal) => Err(self.log_refusal(refusal, &judged.text).await),
             },
@@ -319,8 +319,10 @@ impl Session {
     /// pipeline runs only if it does; gives what undoes it.
     pub(super) fn expect_effect(&mut self, judged: &Judged) -> Vec<Undo> {
         let effect = judged.decision.enforced.effect();
-        self.dirty |=
-            !matches!(effect, Effect::None | Effect::Execute(_) | Effect::Fetch(_) | Effect::CopyIn | Effect::CopyOut);
+        self.dirty |= !matches!(
+            effect,
+            Effect::None | Effect::Execute(_) | Effect::Fetch { .. } | Effect::CopyIn | Effect::CopyOut
+        );
         let before = (self.ahead.purpose().to_owned(), self.ahead.path().to_vec());
         if !matches!(effect, Effect::None) {
             self.ahead.apply(effect, false);
@@ -351,7 +353,7 @@ impl Session {
             | Effect::SetSearchPath { .. }
             | Effect::ResetAll
             | Effect::Execute(_)
-            | Effect::Fetch(_)
+            | Effect::Fetch { .. }
             | Effect::CopyIn
             | Effect::CopyOut
             | Effect::Define => Vec::new(),
@@ -389,7 +391,7 @@ fn leaves_purpose(effect: &Effect) -> bool {
         | Effect::Prepare(_)
         | Effect::Execute(_)
         | Effect::Declare { .. }
-        | Effect::Fetch(_)
+        | Effect::Fetch { .. }
         | Effect::CopyIn
         | Effect::CopyOut
         | Effect::Define => false,

@@ -124,7 +124,7 @@ impl Session {
 /// Whether a run brings rows of its own: PREPARE brings none, and FETCH those of a cursor that was counted when it was declared.
 fn is_counted(statement: &Decision, reported: &Decision) -> bool {
     reported.enforced.report().shows_groups()
-        && !matches!(statement.enforced.effect(), Effect::Prepare(_) | Effect::Fetch(_))
+        && !matches!(statement.enforced.effect(), Effect::Prepare(_) | Effect::Fetch { .. })
 }
 
 impl Exhausted {

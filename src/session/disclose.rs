@@ -211,8 +211,10 @@ fn aggregates(run: &Run) -> Vec<Disclosed> {
     match run.decision.as_ref().map(|decision| (decision.enforced.effect(), decision.enforced.shows_plan())) {
         // Nothing is read yet.
         Some((Effect::Prepare(_) | Effect::Declare { .. }, _)) => Vec::new(),
-        // EXPLAIN ANALYZE EXECUTE counts rows.
-        Some((_, true)) => disclosure.rows.iter().chain(&disclosure.aggregate).cloned().collect(),
+        // EXPLAIN ANALYZE EXECUTE and MOVE count rows.
+        Some((_, true) | (Effect::Fetch { moves: true, .. }, _)) => {
+            disclosure.rows.iter().chain(&disclosure.aggregate).cloned().collect()
+        }
         Some((_, false)) | None => disclosure.aggregate.clone(),
     }
 }

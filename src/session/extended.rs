@@ -197,7 +197,7 @@ impl Session {
     fn runs(&self, decision: &Arc<Decision>) -> Option<Arc<Decision>> {
         match decision.enforced.effect() {
             Effect::Execute(name) => self.names.statement(name)?.decision.clone(),
-            Effect::Fetch(name) => self.names.portal(name)?.prepared.decision.clone(),
+            Effect::Fetch { name, .. } => self.names.portal(name)?.prepared.decision.clone(),
             _ => Some(Arc::clone(decision)),
         }
     }

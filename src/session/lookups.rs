@@ -75,7 +75,7 @@ impl Session {
     /// 53400 where the login has looked up too much in the last minute.
     pub(super) fn count_lookups(&mut self, statement: &Decision, rows_of: &Decision) -> Result<(), Refusal> {
         let lookups = rows_of.enforced.lookups();
-        let runs = !matches!(statement.enforced.effect(), Effect::Prepare(_) | Effect::Fetch(_));
+        let runs = !matches!(statement.enforced.effect(), Effect::Prepare(_) | Effect::Fetch { .. });
         if lookups.count == 0 || !runs || self.shared.lookups.take(&self.login, lookups, Instant::now()) {
             return Ok(());
         }
@@ -123,7 +123,7 @@ impl Session {
         bound: Option<&Bound<'_>>,
     ) -> Vec<LookedUp> {
         let effect = statement.enforced.effect();
-        if matches!(effect, Effect::Prepare(_) | Effect::Fetch(_)) {
+        if matches!(effect, Effect::Prepare(_) | Effect::Fetch { .. }) {
             return Vec::new();
         }
         let arguments = matches!(effect, Effect::Execute(_)).then(|| statement.enforced.arguments());

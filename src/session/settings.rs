@@ -87,7 +87,7 @@ impl Settings {
             | Effect::Execute(_)
             | Effect::Deallocate(_)
             | Effect::Declare { .. }
-            | Effect::Fetch(_)
+            | Effect::Fetch { .. }
             | Effect::CloseCursor(_)
             | Effect::CopyIn
             | Effect::CopyOut

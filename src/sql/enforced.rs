@@ -194,7 +194,12 @@ pub enum Effect {
         hold: bool,
     },
     /// FETCH, MOVE: the cursor's guard applies.
-    Fetch(String),
+    Fetch {
+        /// The cursor.
+        name: String,
+        /// MOVE: no row comes, only how many were passed.
+        moves: bool,
+    },
     /// CLOSE name, or ALL.
     CloseCursor(Option<String>),
     /// COPY ... FROM STDIN.

@@ -53,7 +53,7 @@ fn utility_effect(utility: &Utility) -> Effect {
         Utility::Discard(Discard::All) => Effect::DiscardAll,
         Utility::Discard(Discard::Plans | Discard::Sequences | Discard::Temp) => Effect::None,
         Utility::Declare { name, options, .. } => Effect::Declare { name: name.clone(), hold: options.hold },
-        Utility::Fetch { name, .. } => Effect::Fetch(name.clone()),
+        Utility::Fetch { r#move, name, .. } => Effect::Fetch { name: name.clone(), moves: *r#move },
         Utility::Close(name) => Effect::CloseCursor(name.clone()),
         Utility::Copy(copy) => match copy.direction {
             CopyDirection::FromStdin => Effect::CopyIn,
