@@ -41,9 +41,17 @@ child_ground = "s35(1)(a): a guardian consented"
 basis = "legal_obligation"
 child_ground = "s35(1)(b)"
 proof = true
+[purposes.short]
+basis = "contract"
+[[rules]]
+name = "a visit's town"
+roles = ["r"]
+purposes = ["short"]
+read = ["reference", "operational"]
+write = ["operational"]
 [roles.r]
 logins = ["support"]
-purposes = ["support", "study", "guardians", "proof"]
+purposes = ["support", "study", "guardians", "proof", "short"]
 [[rules]]
 name = "all"
 roles = ["r"]
@@ -250,4 +258,27 @@ fn a_row_that_the_purpose_could_not_see_for_whose_it_is_is_not_added() {
     assert_eq!(raw::field(error, b'M'), "a new row is about a data subject about whom this purpose may have none");
     assert_eq!(proof.rows("SELECT count(*) FROM visits"), ["5"]);
     assert_eq!(support.rows("SELECT count(*) FROM visits"), ["3"]);
+}
+
+#[test]
+fn columns_that_the_database_fills_are_collected_by_nobody_and_set_only_where_that_is_open() {
+    const NAME: &str = "filled";
+    let proxy = &database(NAME);
+    let (mut support, mut short) = (session(proxy, NAME, "support"), session(proxy, NAME, "short"));
+    let (refused, added) = ("E42501 ZE", "C(INSERT 0 1) ZT");
+    // `year` is computed, and no rule opens it; `id` is given by the database, and set where `write` names it.
+    for (sql, by_support, by_short) in [
+        ("INSERT INTO visits (town) VALUES ('x')", added, added),
+        ("INSERT INTO visits (seen_on) VALUES ('2026-01-01')", added, added),
+        ("INSERT INTO visits VALUES (200, 1, 'x', '2026-01-01')", added, refused),
+        ("INSERT INTO visits VALUES (DEFAULT, DEFAULT, 'x')", added, refused),
+        ("INSERT INTO visits DEFAULT VALUES", added, refused),
+        ("INSERT INTO visits (id, town) VALUES (DEFAULT, 'x')", added, refused),
+        ("INSERT INTO visits (id, town) OVERRIDING SYSTEM VALUE VALUES (200, 'x')", added, refused),
+        ("INSERT INTO visits (town, year) VALUES ('x', DEFAULT)", refused, refused),
+        ("INSERT INTO visits (town, year) VALUES ('x', 2026)", refused, refused),
+    ] {
+        assert_eq!(tried(&mut support, sql), by_support, "support: {sql}");
+        assert_eq!(tried(&mut short, sql), by_short, "short: {sql}");
+    }
 }
