@@ -170,7 +170,9 @@ fn files(directory: &Path, end: &str) -> (u64, u64) {
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_name().to_string_lossy().ends_with(end))
-        .fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.metadata().unwrap().len()))
+        // One that was just compressed is gone.
+        .filter_map(|entry| entry.metadata().ok())
+        .fold((0, 0), |(count, bytes), metadata| (count + 1, bytes + metadata.len()))
 }
 
 fn hunt(directory: &Path, what: &str, filter: &Filter) {
