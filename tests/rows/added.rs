@@ -251,6 +251,13 @@ fn a_row_that_the_purpose_could_not_see_for_whose_it_is_is_not_added() {
         assert!(shown.contains(wanted), "{value}: {shown}");
         support.query("ROLLBACK");
     }
+    // What somebody wished since a snapshot was taken is not seen in it, so that nothing is added by it.
+    support.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    support.send(&raw::query(&visit(1)));
+    let answer = support.until_ready();
+    let error = &answer.iter().find(|(tag, _)| *tag == b'E').unwrap().1;
+    assert!(raw::field(error, b'M').contains("one snapshot"), "{}", raw::field(error, b'M'));
+    support.query("ROLLBACK");
     // The refusal says what it is about, and nothing of whom; nothing was added.
     support.send(&raw::query(&visit(3)));
     let answer = support.until_ready();

@@ -7,7 +7,7 @@ use crate::catalog::{Column, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{RelationObligation, RowFilter};
 use crate::sql::fragment::{FIRST_VALUE, fill, parse_expression};
-use crate::sql::fresh::NEW_ROW;
+use crate::sql::fresh::{self, NEW_ROW};
 use crate::sql::resolve::{MARK, NEW_MARK, Occurrence, OccurrenceId, plain_type};
 use crate::sql::{Context, Facts, witness};
 
@@ -103,7 +103,7 @@ fn conditions(
     let RelationObligation::Governed { added, subject, .. } = obligation else { return Ok(Vec::new()) };
     let place =
         rows::Place { relation: &occurrence.relation, row: NEW, subject: subject.as_ref(), catalog: context.catalog };
-    let mut conditions = Vec::new();
+    let (mut conditions, mut wishes) = (Vec::new(), false);
     for filter in added {
         let born = match filter {
             RowFilter::Adults(birth) if born => {
@@ -112,7 +112,12 @@ fn conditions(
             }
             _ => None,
         };
-        conditions.extend(rows::of_value(filter, place, &column.name, born.as_deref())?);
+        let held = rows::of_value(filter, place, &column.name, born.as_deref())?;
+        wishes |= matches!(filter, RowFilter::NotListed(_)) && held.is_some();
+        conditions.extend(held);
+    }
+    if wishes {
+        conditions.insert(0, fresh::condition());
     }
     Ok(conditions)
 }
