@@ -72,6 +72,7 @@ fn every_verb_explains_itself_with_an_example() {
         &["audit", "search"],
         &["audit", "report"],
         &["audit", "verify"],
+        &["audit", "index"],
     ] {
         assert!(text.contains(verb[0]), "{verb:?} in {text}");
         let (status, help, _) = run(&[verb, &["--help"]].concat());
