@@ -17,27 +17,27 @@ use sqlparser::ast::{
 use super::carry::CarrierId;
 use super::names::name_of;
 use super::scope::Source;
-use super::{OccurrenceId, Resolver};
+use super::{Fail, OccurrenceId, Resolver, unsupported};
 
 /// The sides of a join that NULL may stand for, and those of which its condition leaves rows out.
-struct Sides {
+pub(super) struct Sides {
     missing: (bool, bool),
     tested: (bool, bool),
 }
 
-fn sides(operator: &JoinOperator) -> (Sides, &JoinConstraint) {
+/// What a join does to its sides, and its condition.
+pub(super) fn sides(operator: &mut JoinOperator) -> Result<(Sides, &mut JoinConstraint), Fail> {
     match operator {
         JoinOperator::Left(condition) | JoinOperator::LeftOuter(condition) => {
-            (Sides { missing: (false, true), tested: (false, true) }, condition)
+            Ok((Sides { missing: (false, true), tested: (false, true) }, condition))
         }
         JoinOperator::Right(condition) | JoinOperator::RightOuter(condition) => {
-            (Sides { missing: (true, false), tested: (true, false) }, condition)
+            Ok((Sides { missing: (true, false), tested: (true, false) }, condition))
         }
-        JoinOperator::FullOuter(condition) => (Sides { missing: (true, true), tested: (false, false) }, condition),
+        JoinOperator::FullOuter(condition) => Ok((Sides { missing: (true, true), tested: (false, false) }, condition)),
         JoinOperator::Join(condition) | JoinOperator::Inner(condition) | JoinOperator::CrossJoin(condition) => {
-            (Sides { missing: (false, false), tested: (true, true) }, condition)
+            Ok((Sides { missing: (false, false), tested: (true, true) }, condition))
         }
-        // Refused before anything is resolved.
         JoinOperator::Semi(_)
         | JoinOperator::LeftSemi(_)
         | JoinOperator::RightSemi(_)
@@ -50,9 +50,7 @@ fn sides(operator: &JoinOperator) -> (Sides, &JoinConstraint) {
         | JoinOperator::StraightJoin(_)
         | JoinOperator::ArrayJoin
         | JoinOperator::LeftArrayJoin
-        | JoinOperator::InnerArrayJoin => {
-            (Sides { missing: (true, true), tested: (true, true) }, &JoinConstraint::None)
-        }
+        | JoinOperator::InnerArrayJoin => Err(unsupported("a join of another database")),
     }
 }
 
@@ -63,11 +61,16 @@ impl Resolver<'_> {
     }
 
     /// Joins two sides: what the condition tests of them, and which may be missing from now on.
-    pub(super) fn join_sides(&mut self, operator: &JoinOperator, left: &mut [Source], right: &mut [Source]) {
+    pub(super) fn join_sides(
+        &mut self,
+        Sides { missing, tested }: Sides,
+        condition: &JoinConstraint,
+        left: &mut [Source],
+        right: &mut [Source],
+    ) {
         if !self.recording {
             return;
         }
-        let (Sides { missing, tested }, condition) = sides(operator);
         for (side, tested, missing) in [(left, tested.0, missing.0), (right, tested.1, missing.1)] {
             match condition {
                 JoinConstraint::On(condition) if tested => self.test(condition, side),

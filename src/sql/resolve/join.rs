@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sqlparser::ast::{Join, JoinConstraint, JoinOperator, TableWithJoins};
+use sqlparser::ast::{Join, JoinConstraint, TableWithJoins};
 
+use super::absence::sides;
 use super::names::{name_of, parts_of};
 use super::scope::{Columns, Source, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
@@ -25,8 +26,8 @@ impl Resolver<'_> {
             let right = self.factor(relation);
             self.hide(depth);
             let mut right = right?;
-            self.join_sides(join_operator, &mut sources, &mut right);
-            let constraint = constraint(join_operator)?;
+            let (sides, constraint) = sides(join_operator)?;
+            self.join_sides(sides, constraint, &mut sources, &mut right);
             let mut merged_alias = None;
             let both: Vec<Source> = sources.iter().chain(&right).cloned().collect();
             match constraint {
@@ -115,32 +116,6 @@ impl Resolver<'_> {
             scope.merged.insert(name.to_owned());
         }
         Ok(())
-    }
-}
-
-fn constraint(operator: &mut JoinOperator) -> Result<&mut JoinConstraint, Fail> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint)
-        | JoinOperator::CrossJoin(constraint) => Ok(constraint),
-        JoinOperator::Semi(_)
-        | JoinOperator::LeftSemi(_)
-        | JoinOperator::RightSemi(_)
-        | JoinOperator::Anti(_)
-        | JoinOperator::LeftAnti(_)
-        | JoinOperator::RightAnti(_)
-        | JoinOperator::CrossApply
-        | JoinOperator::OuterApply
-        | JoinOperator::AsOf { .. }
-        | JoinOperator::StraightJoin(_)
-        | JoinOperator::ArrayJoin
-        | JoinOperator::LeftArrayJoin
-        | JoinOperator::InnerArrayJoin => Err(unsupported("a join of another database")),
     }
 }
 
