@@ -17,7 +17,8 @@ INSERT INTO privacy.consents (subject_id, purpose, evidence)
 VACUUM (ANALYZE) customers, privacy.consents;
 SQL
 folder=$(mktemp -d)
-filter="EXISTS (SELECT 1 FROM privacy.consents AS c WHERE c.subject_id = r.id AND c.purpose = 'marketing' AND (c.granted AND c.withdrawn_at IS NULL) AND pg_catalog.btrim(c.evidence::text) <> '' AND c.granted_at <= pg_catalog.statement_timestamp())"
+now="CASE WHEN pg_catalog.current_setting('transaction_isolation') = ANY (ARRAY['read committed', 'read uncommitted']) THEN true ELSE pg_catalog.current_setting('pgpurpose.older_snapshot') IS NULL END"
+filter="$now AND EXISTS (SELECT 1 FROM privacy.consents AS c WHERE c.subject_id = r.id AND c.purpose = 'marketing' AND (c.granted AND c.withdrawn_at IS NULL) AND pg_catalog.btrim(c.evidence::text) <> '' AND c.granted_at <= pg_catalog.statement_timestamp())"
 for kind in point scan; do
     case $kind in
     point) where='id = :id' ;;
