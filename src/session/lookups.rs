@@ -1,5 +1,6 @@
-//! Lookups of raw values: a login makes so many in a minute, over all its sessions, so that a masked column cannot be tried
-//! out value by value, nor by who connects again; and the access log names each value by a keyed digest.
+//! Lookups of raw values: a session makes so many in a minute, and all sessions of a login ten times as many, so that a masked
+//! column cannot be tried out value by value, nor by who connects again and again; and the access log names each value by a
+//! keyed digest.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -20,13 +21,15 @@ const MINUTE: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(1);
 /// Past so many logins those are forgotten that have looked up nothing in the last minute.
 const LOGINS: usize = 1024;
+/// All sessions of a login have what so many sessions may: clerks who share a login look up side by side.
+const SESSIONS: u32 = 10;
 
 /// The lookups of all sessions in the last minute, by login.
 #[derive(Debug, Default)]
 pub struct Meters(DashMap<String, Meter>);
 
 impl Meters {
-    /// Whether so many more are within the login's limit; they count if they are.
+    /// Whether so many more are within the limit of the login's sessions together; they count if they are.
     fn take(&self, login: &str, lookups: Lookups, now: Instant) -> bool {
         if self.0.len() >= LOGINS && !self.0.contains_key(login) {
             self.0.retain(|_, meter| {
@@ -34,13 +37,19 @@ impl Meters {
                 !meter.made.is_empty()
             });
         }
-        self.0.entry(login.to_owned()).or_default().take(lookups, now)
+        let together = Lookups { limit: lookups.limit.saturating_mul(SESSIONS), ..lookups };
+        let mut meter = self.0.entry(login.to_owned()).or_default();
+        let within = meter.has_room(together, now);
+        if within {
+            meter.add(together, now);
+        }
+        within
     }
 }
 
-/// The lookups of one login in the last minute, the time of each entry being that of its first.
+/// The lookups of one session, or one login, in the last minute, the time of each entry being that of its first.
 #[derive(Debug, Default)]
-struct Meter {
+pub(super) struct Meter {
     made: VecDeque<(Instant, u32)>,
 }
 
@@ -51,20 +60,21 @@ impl Meter {
         }
     }
 
-    fn take(&mut self, lookups: Lookups, now: Instant) -> bool {
+    /// Whether so many more are within the limit.
+    fn has_room(&mut self, lookups: Lookups, now: Instant) -> bool {
         self.forget(now);
         let made: u32 =
             self.made.iter().map(|(_, count)| count).fold(lookups.count, |sum, more| sum.saturating_add(*more));
-        let within = made <= lookups.limit;
-        if within {
-            match self.made.back_mut() {
-                Some((at, count)) if now.saturating_duration_since(*at) < TICK => {
-                    *count = count.saturating_add(lookups.count);
-                }
-                Some(_) | None => self.made.push_back((now, lookups.count)),
+        made <= lookups.limit
+    }
+
+    fn add(&mut self, lookups: Lookups, now: Instant) {
+        match self.made.back_mut() {
+            Some((at, count)) if now.saturating_duration_since(*at) < TICK => {
+                *count = count.saturating_add(lookups.count);
             }
+            Some(_) | None => self.made.push_back((now, lookups.count)),
         }
-        within
     }
 }
 
@@ -72,16 +82,25 @@ impl Session {
     /// Counts what a run looks up. `statement` is what runs, `rows_of` what its rows come from (EXECUTE runs another).
     ///
     /// # Errors
-    /// 53400 where the login has looked up too much in the last minute.
+    /// 53400 where the session, or its login, has looked up too much in the last minute.
     pub(super) fn count_lookups(&mut self, statement: &Decision, rows_of: &Decision) -> Result<(), Refusal> {
         let lookups = rows_of.enforced.lookups();
         let runs = !matches!(statement.enforced.effect(), Effect::Prepare(_) | Effect::Fetch { .. });
-        if lookups.count == 0 || !runs || self.shared.lookups.take(&self.login, lookups, Instant::now()) {
+        if lookups.count == 0 || !runs {
             return Ok(());
         }
-        let message = format!("login `{}` may look up {} values a minute, and has", self.login, lookups.limit);
+        let now = Instant::now();
+        let message = if !self.meter.has_room(lookups, now) {
+            format!("this session may look up {} values a minute, and has", lookups.limit)
+        } else if !self.shared.lookups.take(&self.login, lookups, now) {
+            let together = lookups.limit.saturating_mul(SESSIONS);
+            format!("the sessions of login `{}` may look up {together} values a minute, and have", self.login)
+        } else {
+            self.meter.add(lookups, now);
+            return Ok(());
+        };
         Err(Refusal::new(Stage::Session, SqlState::CONFIGURATION_LIMIT_EXCEEDED, message)
-            .detail("a lookup tests the raw value of a masked column; all sessions of the login count")
+            .detail("a lookup tests the raw value of a masked column")
             .hint("wait a minute; the limit is `lookup_limit` of the role, or of the rule, in the policy"))
     }
 }
@@ -176,15 +195,15 @@ mod tests {
         let take = |login: &str, count, seconds| {
             meters.take(login, Lookups { count, limit: 3 }, start + Duration::from_secs(seconds))
         };
-        assert!(take("ann", 2, 0));
-        assert!(take("ann", 1, 30));
+        assert!(take("ann", 20, 0));
+        assert!(take("ann", 10, 30));
         assert!(!take("ann", 1, 59));
-        assert!(take("ben", 3, 59), "another login has its own");
-        assert!(take("ann", 2, 61), "a minute after the first two");
-        assert!(!take("ann", 4, 200), "more at once than the limit");
-        assert!(take("ann", 2, 200));
-        assert!(!take("ann", 2, 201), "what was refused did not count, and what ran does");
-        assert!(take("ann", 1, 202));
+        assert!(take("ben", 30, 59), "another login has its own");
+        assert!(take("ann", 20, 61), "a minute after the first");
+        assert!(!take("ann", 31, 200), "more at once than ten sessions may");
+        assert!(take("ann", 20, 200));
+        assert!(!take("ann", 20, 201), "what was refused did not count, and what ran does");
+        assert!(take("ann", 10, 202));
     }
 
     #[test]
@@ -193,7 +212,9 @@ mod tests {
         let mut made = Vec::new();
         for step in 0_u64..4000 {
             let now = start + Duration::from_millis(step * 97);
-            if meter.take(Lookups { count: 1, limit: 5 }, now) {
+            let one = Lookups { count: 1, limit: 5 };
+            if meter.has_room(one, now) {
+                meter.add(one, now);
                 made.push(now);
             }
         }

@@ -12,6 +12,7 @@ use super::cancel::CancelKey;
 use super::disclose::Held;
 use super::enforcer::Scope;
 use super::journal::Journal;
+use super::lookups::Meter;
 use super::names::Names;
 use super::pending::Pending;
 use super::settings::{Settings, parse_search_path};
@@ -80,6 +81,8 @@ pub struct Session {
     pub(super) client: Link,
     pub(super) upstream: Upstream,
     pub(super) login: String,
+    /// What it looked up in the last minute.
+    pub(super) meter: Meter,
     pub(super) role: Arc<Role>,
     /// The policies that `role` is from.
     pub(super) role_from: Arc<PolicySet>,
@@ -142,6 +145,7 @@ impl Session {
             ahead: settings.clone(),
             confirmed: settings,
             scope: None,
+            meter: Meter::default(),
             names: Names::default(),
             pending: Pending::default(),
             unspent: Vec::new(),
