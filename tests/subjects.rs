@@ -651,6 +651,9 @@ fn a_person_and_a_breach_are_answered_from_the_log() {
     // The key is the same for every table; a table of other people is left out by its name.
     assert_eq!(json(&["subject", "5", "--json"])["people"], serde_json::json!({ "public.persons": 1 }));
     assert_eq!(json(&["subject", "5", "--relation", "patients", "--json"])["people"], serde_json::json!({}));
+    let found = audit(&["search", "--subject", "12", "--json"]);
+    assert_eq!(found.matches("\"event\":\"disclosure\"").count(), 2, "{found}");
+    assert_eq!(audit(&["search", "--subject", "13", "--json"]), "");
     let page = audit(&["subject", "12"]);
     for part in [
         "Ward Round Ltd",

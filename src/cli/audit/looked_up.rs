@@ -16,7 +16,8 @@ use crate::sql::Compared;
 
 #[derive(Debug, Args)]
 pub(super) struct LookedUpArgs {
-    /// The configuration file: the log's folder, and what --lookup needs, the key and the columns for lookups
+    /// The configuration file: the log's folder, the key of pseudonyms for --subject, and what --lookup needs, the key and the
+    /// columns for lookups
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// That compared a column for lookups with this value; `-` reads it from standard input. `--relation` and `--column` say
@@ -26,7 +27,7 @@ pub(super) struct LookedUpArgs {
 }
 
 impl LookedUpArgs {
-    /// The log's folder, and the filter with the digests of the value.
+    /// The log's folder, and the filter with the pseudonyms of subjects and the digests of the value.
     pub(super) fn narrow(
         &self,
         place: &Place,
@@ -35,6 +36,10 @@ impl LookedUpArgs {
     ) -> Result<(PathBuf, Filter), Ending> {
         let Some(file) = &self.config else { return Ok((place.dir().to_owned(), filter)) };
         let (config, policies) = setup::loaded(Config::load(file), output).ok_or(Ending::Wrong)?;
+        if let Ok(Some(key)) = setup::subject_key(&config) {
+            let pseudonyms: Vec<String> = filter.subject.iter().map(|subject| key.pseudonym(subject)).collect();
+            filter.subject.extend(pseudonyms);
+        }
         if let Some(value) = &self.lookup {
             let value = value_of(value).map_err(|error| output.wrong(format_args!("standard input: {error}")))?;
             let Some(key) = setup::subject_key(&config).map_err(|error| output.wrong(error))? else {

@@ -151,7 +151,7 @@ struct Wanted {
     /// Whose statement holds this text
     #[arg(long)]
     statement: Option<String>,
-    /// That disclosed this subject, as it stands in the record
+    /// That disclosed this subject, as it stands in the record; with --config also as the database writes its key
     #[arg(long)]
     subject: Vec<String>,
     /// Not before: `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `2h`, `7d`
