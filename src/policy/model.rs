@@ -10,7 +10,7 @@ use super::{Birth, ContactKind, Customers, ExclusionList, Limit, Mask, RecordAs,
 use crate::catalog::{RelationName, split_dotted};
 use crate::config::Place;
 
-/// Lookups of raw values that a login may make in a minute where neither the role nor a rule says otherwise: more than
+/// Lookups of raw values that a session may make in a minute where neither the role nor a rule says otherwise: more than
 /// a clerk types, and too few to try identity numbers one by one.
 pub const DEFAULT_LOOKUP_LIMIT: u32 = 60;
 
@@ -35,7 +35,7 @@ pub struct Role {
     pub country: String,
     /// Why information may leave for that country (POPIA s72); present wherever it is not South Africa.
     pub country_ground: Option<String>,
-    /// Lookups of raw values that a login may make in a minute.
+    /// Lookups of raw values that a session may make in a minute; a login's sessions together have ten times as many.
     pub lookup_limit: Option<u32>,
     /// Whether the role may change the database's structure.
     pub ddl: bool,

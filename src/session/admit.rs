@@ -44,6 +44,17 @@ pub(super) enum Source {
     Again(Arc<Prepared>, Judged),
 }
 
+impl Source {
+    /// The decision under which the rows come; `own` is that of the statement itself.
+    pub(super) fn decision<'a>(&'a self, own: &'a Arc<Decision>) -> &'a Arc<Decision> {
+        match self {
+            Self::Itself => own,
+            Self::Of(decision) => decision,
+            Self::Again(_, again) => &again.decision,
+        }
+    }
+}
+
 impl Session {
     /// The scope in force for a statement that states this purpose, or none.
     pub(super) fn scope_for(&mut self, stated: Option<&str>) -> Result<Arc<Scope>, Refusal> {

@@ -24,11 +24,7 @@ struct Step {
 impl Step {
     /// Whose report the run has.
     fn reported(&self) -> &Arc<Decision> {
-        match &self.source {
-            Source::Itself => &self.judged.decision,
-            Source::Of(decision) => decision,
-            Source::Again(_, again) => &again.decision,
-        }
+        self.source.decision(&self.judged.decision)
     }
 }
 
@@ -65,12 +61,7 @@ impl Session {
         for statement in statements {
             let judged = self.judge(statement, &[]).await?;
             let source = self.source(&judged).await?;
-            let reported = match &source {
-                Source::Itself => &judged.decision,
-                Source::Of(decision) => decision,
-                Source::Again(_, again) => &again.decision,
-            };
-            if let Err(refusal) = self.count_lookups(&judged.decision, reported) {
+            if let Err(refusal) = self.count_lookups(&judged.decision, source.decision(&judged.decision)) {
                 return Err(self.log_refusal(refusal, statement).await);
             }
             let undo = self.expect_effect(&judged);

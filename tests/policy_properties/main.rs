@@ -147,6 +147,11 @@ fn ask(
     class: TypeClass,
     uses: &[Use],
 ) -> Decision {
+    let uses = uses.iter().copied().collect::<BTreeSet<_>>();
+    access(set, purpose, table, verb, vec![ColumnAccess { name: column.into(), class, uses }])
+}
+
+fn access(set: &PolicySet, purpose: &str, table: &str, verb: Verb, columns: Vec<ColumnAccess>) -> Decision {
     decide(
         set,
         &AccessRequest {
@@ -159,12 +164,8 @@ fn ask(
                 reaches: Vec::new(),
                 opaque: false,
                 verb,
-                star: uses.contains(&Use::Star),
-                columns: vec![ColumnAccess {
-                    name: column.into(),
-                    class,
-                    uses: uses.iter().copied().collect::<BTreeSet<_>>(),
-                }],
+                star: columns.iter().any(|column| column.uses.contains(&Use::Star)),
+                columns,
                 whole_row_write: verb == Verb::Delete,
             }],
             structure: None,
@@ -197,29 +198,7 @@ fn openness(set: &PolicySet, purpose: &str) -> Vec<Open> {
                     },
                     set: ask(Verb::Update, &[Use::Write]).is_some(),
                     starred: ask(Verb::Select, &[Use::Star]).is_some_and(|action| action != Action::Omit),
-                    deleted: matches!(
-                        decide(
-                            set,
-                            &AccessRequest {
-                                login: "r".into(),
-                                purpose: purpose.into(),
-                                today: jiff::civil::date(2026, 11, 22),
-                                relations: vec![RelationAccess {
-                                    relation: RelationName::new("public", table),
-                                    ancestors: Vec::new(),
-                                    reaches: Vec::new(),
-                                    opaque: false,
-                                    verb: Verb::Delete,
-                                    star: false,
-                                    columns: Vec::new(),
-                                    whole_row_write: true,
-                                }],
-                                structure: None,
-                                shape: Shape::default(),
-                            }
-                        ),
-                        Decision::Permit(_)
-                    ),
+                    deleted: matches!(access(set, purpose, table, Verb::Delete, Vec::new()), Decision::Permit(_)),
                     direct: ask(Verb::Update, &[Use::Target]).is_some(),
                 });
             }

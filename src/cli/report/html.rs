@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::chart;
 use super::page::{Block, Cell, Chart, Page, Table, Word, Words, number};
-use crate::cli::output::printable;
+use crate::cli::output::{markup, printable};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -136,16 +136,5 @@ fn words(words: &Words) -> String {
 
 /// Text that means itself, in an element or between double quotes.
 pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in printable(text).chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
+    markup(&printable(text))
 }

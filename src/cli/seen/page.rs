@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::audit::{SeenFor, Sightings, Whom};
+use crate::cli::output::markup;
 use crate::policy::{Basis, PolicySet};
 
 /// The recipient that is no third party.
@@ -156,17 +157,5 @@ fn moment(time: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c if c.is_control() => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
+    markup(&text.replace(char::is_control, "\u{fffd}"))
 }

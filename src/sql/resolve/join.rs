@@ -67,16 +67,7 @@ impl Resolver<'_> {
                 let merged = self.scopes.last().map(|scope| scope.merged.clone()).unwrap_or_default();
                 let columns = all_columns(&sources, &merged)
                     .map(|columns| columns.into_iter().filter(|column| merged.contains(&column.name)).collect());
-                sources.push(Source {
-                    name: Some(name),
-                    schema: None,
-                    columns,
-                    occurrence: None,
-                    unqualified: false,
-                    carrier: None,
-                    missing: false,
-                    doubtful: BTreeSet::new(),
-                });
+                sources.push(Source { name: Some(name), columns, unqualified: false, ..Source::nameless() });
             }
         }
         Ok(sources)

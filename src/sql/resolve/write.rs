@@ -1,6 +1,5 @@
 //! INSERT, UPDATE, DELETE: their targets cannot be derived tables, so what is read from them must be open as it is.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sqlparser::ast::{
@@ -192,16 +191,7 @@ impl Resolver<'_> {
         let columns = self.occurrences.get(id).map(|occurrence| {
             occurrence.relation.columns.iter().map(|column| VisibleColumn::computed(column.name.clone())).collect()
         });
-        Source {
-            name: Some("excluded".to_owned()),
-            schema: None,
-            columns,
-            occurrence: None,
-            unqualified: false,
-            carrier: None,
-            missing: false,
-            doubtful: BTreeSet::new(),
-        }
+        Source { name: Some("excluded".to_owned()), columns, unqualified: false, ..Source::nameless() }
     }
 
     /// UPDATE.
