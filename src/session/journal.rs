@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::enforcer::{Decision, Rejected, Scope};
+use super::judge::enforcer::{Decision, Rejected, Scope};
 use crate::audit::{
     Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, LookedUp, LookupRecord, Outcome,
     OutcomeStatus, Seen, SessionFacts,

@@ -5,11 +5,11 @@ use std::{fmt, io};
 
 use arc_swap::ArcSwap;
 
-use super::budget::Budgets;
 use super::cancel::Cancels;
 use super::catalogs::Catalogs;
-use super::enforcer::{Enforce, Enforcer};
-use super::lookups::Meters;
+use super::judge::budget::Budgets;
+use super::judge::enforcer::{Enforce, Enforcer};
+use super::judge::lookups::Meters;
 use crate::audit::{AuditLog, SubjectKey};
 use crate::catalog::CatalogStore;
 use crate::error::{Refusal, SqlState, Stage};

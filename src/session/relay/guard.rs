@@ -1,8 +1,8 @@
 //! The row description is held against the decision (design, invariant 11).
 
-use super::enforcer::Decision;
-use super::state::{End, Session};
 use crate::error::{Refusal, SqlState, Stage};
+use crate::session::judge::enforcer::Decision;
+use crate::session::state::{End, Session};
 use crate::wire::backend;
 
 impl Session {
@@ -10,7 +10,7 @@ impl Session {
     ///
     /// # Errors
     /// One may not: the session ends, and the log holds an incident.
-    pub(super) fn check_description(
+    pub(in crate::session) fn check_description(
         &self,
         decision: Option<&Decision>,
         seq: Option<u64>,
@@ -35,7 +35,7 @@ impl Session {
     }
 
     /// Logs what must never happen, and ends the session before anything of it reaches the client.
-    pub(super) fn incident(&self, seq: Option<u64>, what: &str) -> End {
+    pub(in crate::session) fn incident(&self, seq: Option<u64>, what: &str) -> End {
         self.shared.metrics.incidents.bump();
         self.journal.incident(seq, what);
         End::Fatal(

@@ -1,8 +1,11 @@
 //! The client's direction: messages one at a time, long bodies passed on as they come.
 
-use super::pending::Expect;
-use super::state::{End, HIGH, Session};
+mod extended;
+mod simple;
+
 use crate::error::{Refusal, SqlState, Stage};
+use crate::session::flow::pending::Expect;
+use crate::session::state::{End, HIGH, Session};
 use crate::upstream::Control;
 use crate::wire::backend::Status;
 use crate::wire::frontend::{self, BindHead, MAX_NAMES, Parse, Tag, Target};
@@ -19,7 +22,7 @@ const MAX_PENDING: usize = 4096;
 
 impl Session {
     /// Handles what the client sent, as far as it is there and may be handled now.
-    pub(super) async fn serve_client(&mut self) -> Result<(), End> {
+    pub(in crate::session) async fn serve_client(&mut self) -> Result<(), End> {
         loop {
             if !self.pass_body() {
                 return Ok(());
@@ -133,7 +136,7 @@ impl Session {
             Tag::Describe => {
                 let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
                 let (target, name) = frontend::target(&body).map_err(|error| End::violation(error.to_string()))?;
-                match super::admit::cut(name) {
+                match crate::session::judge::admit::cut(name) {
                     Ok(name) => self.describe(target, name),
                     Err(refusal) => self.refuse(refusal, false),
                 }
@@ -146,7 +149,7 @@ impl Session {
             Tag::Close => {
                 let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
                 let (target, name) = frontend::target(&body).map_err(|error| End::violation(error.to_string()))?;
-                match super::admit::cut(name) {
+                match crate::session::judge::admit::cut(name) {
                     Ok(name) => self.close(target, name),
                     Err(refusal) => self.refuse(refusal, false),
                 }
@@ -281,7 +284,7 @@ impl Session {
     ///
     /// Where the database has part of the pipeline or an open transaction, it gets a message that fails, so that it
     /// rolls back what PostgreSQL would roll back, and its error is replaced by this one.
-    pub(super) fn refuse(&mut self, refusal: Refusal, simple: bool) {
+    pub(in crate::session) fn refuse(&mut self, refusal: Refusal, simple: bool) {
         let quiet = self.pending.is_empty() && !self.segment_open && self.status != Status::Transaction;
         if quiet {
             ErrorFields::refusal("ERROR", &refusal).encode(b'E', &mut self.client.out);
@@ -303,7 +306,7 @@ impl Session {
     }
 
     /// Forwards a Sync: the segment ends.
-    pub(super) fn sync(&mut self) {
+    pub(in crate::session) fn sync(&mut self) {
         self.discarding = false;
         self.exchange = self.exchange.wrapping_add(1);
         self.upstream.control(Control::Sync);
@@ -312,7 +315,7 @@ impl Session {
     }
 
     /// A Sync or simple query was forwarded.
-    pub(super) fn end_segment(&mut self) {
+    pub(in crate::session) fn end_segment(&mut self) {
         self.segment_open = false;
         self.segment = self.segment.wrapping_add(1);
         self.barrier |= self.dirty;
@@ -322,12 +325,14 @@ impl Session {
     /// Forwards a Describe of something that was decided.
     fn describe(&mut self, target: Target, name: &str) {
         let prepared = match target {
-            Target::Statement => self.names.statement(name).cloned().ok_or_else(|| super::admit::no_statement(name)),
+            Target::Statement => {
+                self.names.statement(name).cloned().ok_or_else(|| crate::session::judge::admit::no_statement(name))
+            }
             Target::Portal => self
                 .names
                 .portal(name)
                 .map(|portal| portal.prepared.clone())
-                .ok_or_else(|| super::admit::no_portal(name)),
+                .ok_or_else(|| crate::session::judge::admit::no_portal(name)),
         };
         match prepared {
             Ok(prepared) => self.forward_describe(target, name, &prepared, false),

@@ -15,7 +15,7 @@ struct Values {
 /// Purpose and search path, transaction-aware: SET is undone by ROLLBACK and ROLLBACK TO, SET LOCAL by the end of the
 /// transaction ("SET" in PostgreSQL's documentation).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Settings {
+pub(in crate::session) struct Settings {
     /// What RESET goes back to.
     start: Values,
     /// What ROLLBACK goes back to.
@@ -26,23 +26,23 @@ pub(super) struct Settings {
 
 impl Settings {
     /// As the session begins.
-    pub(super) fn new(purpose: String, path: Vec<String>) -> Self {
+    pub(in crate::session) fn new(purpose: String, path: Vec<String>) -> Self {
         let start = Values { purpose, path, ..Values::default() };
         Self { committed: start.clone(), now: start.clone(), start, savepoints: Vec::new() }
     }
 
     /// The purpose in force.
-    pub(super) fn purpose(&self) -> &str {
+    pub(in crate::session) fn purpose(&self) -> &str {
         self.now.local_purpose.as_deref().unwrap_or(&self.now.purpose)
     }
 
     /// The search path in force, `$user` not replaced.
-    pub(super) fn path(&self) -> &[String] {
+    pub(in crate::session) fn path(&self) -> &[String] {
         self.now.local_path.as_deref().unwrap_or(&self.now.path)
     }
 
     /// Applies what a statement does, once it has run. `rolled_back`: a COMMIT that PostgreSQL answered with ROLLBACK.
-    pub(super) fn apply(&mut self, effect: &Effect, rolled_back: bool) {
+    pub(in crate::session) fn apply(&mut self, effect: &Effect, rolled_back: bool) {
         match effect {
             Effect::SetPurpose { purpose, local } => {
                 let value = purpose.clone().unwrap_or_else(|| self.start.purpose.clone());
@@ -97,7 +97,7 @@ impl Settings {
 
     /// The database is ready and no transaction is open: the implicit one was committed, or rolled back where a
     /// statement failed.
-    pub(super) fn idle(&mut self, failed: bool) {
+    pub(in crate::session) fn idle(&mut self, failed: bool) {
         if failed { self.rollback() } else { self.commit() }
     }
 
@@ -123,7 +123,7 @@ impl Settings {
 }
 
 /// Reads a value of `search_path` as PostgreSQL writes it: names between commas, quoted where they must be.
-pub(super) fn parse_search_path(text: &str) -> Vec<String> {
+pub(in crate::session) fn parse_search_path(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut chars = text.chars().peekable();
     loop {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::admit::Unspent;
-use super::names::Prepared;
-use super::pending::{Expect, Run};
-use super::state::Session;
+use crate::session::flow::names::Prepared;
+use crate::session::flow::pending::{Expect, Run};
+use crate::session::judge::admit::Unspent;
+use crate::session::state::Session;
 
 impl Session {
     /// A run ended; `failed` is the SQLSTATE of its error.
-    pub(super) fn finished(&self, run: &Run, rows: Option<u64>, failed: Option<&str>) {
+    pub(in crate::session) fn finished(&self, run: &Run, rows: Option<u64>, failed: Option<&str>) {
         self.shared.metrics.upstream.observe(run.started.elapsed());
         if let Some(seq) = run.seq {
             self.journal.outcome(seq, run.started, rows, failed);
@@ -17,14 +17,14 @@ impl Session {
     }
 
     /// What became of a run is not known.
-    pub(super) fn lost(&self, run: &Run) {
+    pub(in crate::session) fn lost(&self, run: &Run) {
         if let Some(seq) = run.seq {
             self.journal.lost(seq, run.started, run.rows_so_far());
         }
     }
 
     /// Everything that was forwarded and is not answered when the session ends.
-    pub(super) fn lose_runs(&mut self) {
+    pub(in crate::session) fn lose_runs(&mut self) {
         while let Some(expect) = self.pending.pop() {
             match expect {
                 Expect::Query { runs, .. } => runs.iter().for_each(|run| self.lost(run)),
@@ -45,7 +45,7 @@ impl Session {
 
     /// The first message that waits failed, with this SQLSTATE, or was refused: the database skips everything up to the next
     /// Sync.
-    pub(super) fn void_to_sync(&mut self, sqlstate: Option<&str>) {
+    pub(in crate::session) fn void_to_sync(&mut self, sqlstate: Option<&str>) {
         let skipped = self.pending.skip_to_sync();
         let failed = sqlstate.and_then(|sqlstate| Some((self.failed_in(&skipped)?, sqlstate)));
         for expect in skipped.into_iter().rev() {
@@ -89,7 +89,7 @@ impl Session {
     }
 
     /// Number of the `access` that a prepared statement runs under next: among these messages, or that of its Parse.
-    pub(super) fn seq_of<'a>(
+    pub(in crate::session) fn seq_of<'a>(
         &self,
         prepared: &Arc<Prepared>,
         messages: impl IntoIterator<Item = &'a Expect>,
@@ -104,7 +104,7 @@ impl Session {
     }
 
     /// Of runs that stand in one message one may have failed, with this SQLSTATE; the others never ran.
-    pub(super) fn void_runs(&mut self, runs: Vec<Run>, failed: Option<(u64, &str)>) {
+    pub(in crate::session) fn void_runs(&mut self, runs: Vec<Run>, failed: Option<(u64, &str)>) {
         for mut run in runs.into_iter().rev() {
             for undo in run.undo.drain(..).rev() {
                 self.names.undo(undo);

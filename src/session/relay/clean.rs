@@ -85,7 +85,7 @@ const CLASSES: &[(&str, &str)] = &[
 /// Severity and SQLSTATE stay. The message stays for conditions that cannot carry data, else the condition's name stands
 /// for it; DETAIL, HINT, CONTEXT, data type and internal query go. Names of schema, table, column and constraint stay
 /// for classes 23 and 42 only.
-pub(super) fn clean(fields: &mut ErrorFields, rewritten: bool) {
+pub(in crate::session) fn clean(fields: &mut ErrorFields, rewritten: bool) {
     let sqlstate = fields.sqlstate().unwrap_or("XX000").to_owned();
     let class = sqlstate.get(..2).unwrap_or("XX").to_owned();
     if !message_is_safe(fields, &sqlstate) {

@@ -9,10 +9,10 @@ use dashmap::DashMap;
 
 use super::admit::cut;
 use super::enforcer::Decision;
-use super::state::Session;
 use crate::audit::LookedUp;
 use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
+use crate::session::state::Session;
 use crate::sql::{Compared, Effect, Given, Lookups, Tested};
 use crate::wire::Values;
 
@@ -49,7 +49,7 @@ impl Meters {
 
 /// The lookups of one session, or one login, in the last minute, the time of each entry being that of its first.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub(in crate::session) struct Meter {
     made: VecDeque<(Instant, u32)>,
 }
 
@@ -83,7 +83,11 @@ impl Session {
     ///
     /// # Errors
     /// 53400 where the session, or its login, has looked up too much in the last minute.
-    pub(super) fn count_lookups(&mut self, statement: &Decision, rows_of: &Decision) -> Result<(), Refusal> {
+    pub(in crate::session) fn count_lookups(
+        &mut self,
+        statement: &Decision,
+        rows_of: &Decision,
+    ) -> Result<(), Refusal> {
         let lookups = rows_of.enforced.lookups();
         let runs = !matches!(statement.enforced.effect(), Effect::Prepare(_) | Effect::Fetch { .. });
         if lookups.count == 0 || !runs {
@@ -106,9 +110,9 @@ impl Session {
 }
 
 /// The values of a Bind, and the types that its Parse declared.
-pub(super) struct Bound<'a> {
-    pub(super) values: Values<'a>,
-    pub(super) types: Vec<Oid>,
+pub(in crate::session) struct Bound<'a> {
+    pub(in crate::session) values: Values<'a>,
+    pub(in crate::session) types: Vec<Oid>,
 }
 
 impl Bound<'_> {
@@ -135,7 +139,7 @@ const KEY: &str = "no key is configured";
 
 impl Session {
     /// What a run looks up, by digest, as far as a digest can be made: of constants, of EXECUTE's arguments, of what Bind gave.
-    pub(super) fn looked_up(
+    pub(in crate::session) fn looked_up(
         &self,
         statement: &Decision,
         rows_of: &Decision,
@@ -173,7 +177,7 @@ impl Session {
     }
 
     /// Whether the values of a Bind have to be read: some are looked up, or may be once the statement is decided again.
-    pub(super) fn reads_values(&mut self, statement: &str) -> bool {
+    pub(in crate::session) fn reads_values(&mut self, statement: &str) -> bool {
         let Some(prepared) = cut(statement).ok().and_then(|name| self.names.statement(name)).cloned() else {
             return false;
         };

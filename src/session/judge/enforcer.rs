@@ -28,37 +28,37 @@ pub type Enforce = dyn Fn(&str, &Context<'_>) -> Result<Enforced, Box<Refused>> 
 
 /// A statement that was decided, with what the log says about it.
 #[derive(Debug)]
-pub(super) struct Decision {
-    pub(super) enforced: Arc<Enforced>,
-    pub(super) logged: Redacted,
+pub(in crate::session) struct Decision {
+    pub(in crate::session) enforced: Arc<Enforced>,
+    pub(in crate::session) logged: Redacted,
 }
 
 /// A statement that was refused, with what the log says about it.
 #[derive(Debug)]
-pub(super) struct Rejected {
-    pub(super) refusal: Refusal,
-    pub(super) report: AccessReport,
-    pub(super) logged: Redacted,
+pub(in crate::session) struct Rejected {
+    pub(in crate::session) refusal: Refusal,
+    pub(in crate::session) report: AccessReport,
+    pub(in crate::session) logged: Redacted,
 }
 
 /// On whose behalf, why and under which snapshots: all that a decision depends on but the text.
 #[derive(Debug)]
-pub(super) struct Scope {
-    pub(super) policies: Arc<PolicySet>,
-    pub(super) catalog: Arc<Catalog>,
-    pub(super) role: Arc<Role>,
-    pub(super) login: String,
-    pub(super) purpose: String,
+pub(in crate::session) struct Scope {
+    pub(in crate::session) policies: Arc<PolicySet>,
+    pub(in crate::session) catalog: Arc<Catalog>,
+    pub(in crate::session) role: Arc<Role>,
+    pub(in crate::session) login: String,
+    pub(in crate::session) purpose: String,
     /// `$user` replaced.
-    pub(super) search_path: Vec<String>,
-    pub(super) today: Date,
-    pub(super) observe: bool,
+    pub(in crate::session) search_path: Vec<String>,
+    pub(in crate::session) today: Date,
+    pub(in crate::session) observe: bool,
     table: Arc<Table>,
 }
 
 impl Scope {
     /// What the pipeline is given of it.
-    pub(super) fn context(&self) -> Context<'_> {
+    pub(in crate::session) fn context(&self) -> Context<'_> {
         Context {
             catalog: &self.catalog,
             policies: &self.policies,
@@ -73,7 +73,7 @@ impl Scope {
     }
 
     /// Whether a decision made under the other still holds under this one.
-    pub(super) fn same(&self, other: &Self) -> bool {
+    pub(in crate::session) fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.table, &other.table)
             || (self.login == other.login
                 && self.role.name == other.role.name
@@ -95,7 +95,7 @@ struct Job {
 }
 
 /// The threads and the cache.
-pub(super) struct Enforcer {
+pub(in crate::session) struct Enforcer {
     metrics: Arc<Metrics>,
     jobs: Sender<Job>,
     /// Long statements, one at a time: a thread keeps the memory that it once needed.
@@ -114,7 +114,7 @@ impl Enforcer {
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub(super) fn new(enforce: Box<Enforce>, threads: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
+    pub(in crate::session) fn new(enforce: Box<Enforce>, threads: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
         let enforce: Arc<Enforce> = Arc::from(enforce);
         let (jobs, inbox) = channel::<Job>();
         let (long, long_inbox) = channel::<Job>();
@@ -129,7 +129,7 @@ impl Enforcer {
 
     /// A scope; its decisions are shared with every equal one.
     #[allow(clippy::too_many_arguments)]
-    pub(super) fn scope(
+    pub(in crate::session) fn scope(
         &self,
         policies: Arc<PolicySet>,
         catalog: Arc<Catalog>,
@@ -153,7 +153,7 @@ impl Enforcer {
     }
 
     /// Decides a statement whose parameters have these declared types, or finds the decision.
-    pub(super) async fn decide(
+    pub(in crate::session) async fn decide(
         &self,
         text: &str,
         types: &[Oid],
@@ -241,7 +241,7 @@ fn histogram(metrics: &Metrics, step: Step) -> &Histogram {
 }
 
 /// A refusal with the report that says no more than it.
-pub(super) fn reject(refusal: Refusal, logged: Redacted) -> Box<Rejected> {
+pub(in crate::session) fn reject(refusal: Refusal, logged: Redacted) -> Box<Rejected> {
     let report = AccessReport::deny(refusal.message.clone());
     Box::new(Rejected { refusal, report, logged })
 }

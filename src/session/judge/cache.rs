@@ -18,19 +18,19 @@ const SCOPES: usize = 512;
 
 /// Everything but the text that a decision depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct ScopeKey {
-    pub(super) login: String,
-    pub(super) role: String,
-    pub(super) purpose: String,
-    pub(super) search_path: Vec<String>,
-    pub(super) today: jiff::civil::Date,
-    pub(super) policy: String,
-    pub(super) epoch: u64,
+pub(in crate::session) struct ScopeKey {
+    pub(in crate::session) login: String,
+    pub(in crate::session) role: String,
+    pub(in crate::session) purpose: String,
+    pub(in crate::session) search_path: Vec<String>,
+    pub(in crate::session) today: jiff::civil::Date,
+    pub(in crate::session) policy: String,
+    pub(in crate::session) epoch: u64,
 }
 
 /// Decisions of one scope, by statement text and declared types.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(in crate::session) struct Table {
     decisions: DashMap<Box<str>, Arc<Decision>>,
     /// Bytes of all tables.
     bytes: Arc<AtomicUsize>,
@@ -38,12 +38,12 @@ pub(super) struct Table {
 
 impl Table {
     /// The decision about this text.
-    pub(super) fn get(&self, text: &str) -> Option<Arc<Decision>> {
+    pub(in crate::session) fn get(&self, text: &str) -> Option<Arc<Decision>> {
         self.decisions.get(text).map(|entry| Arc::clone(entry.value()))
     }
 
     /// Keeps a decision.
-    pub(super) fn put(&self, text: &str, decision: &Arc<Decision>) {
+    pub(in crate::session) fn put(&self, text: &str, decision: &Arc<Decision>) {
         // The text is kept as key, as the client's, as what runs, and for the log; the report and the guard beside it.
         let cost = text.len().saturating_mul(4).saturating_add(2048);
         if text.len() > LONGEST || self.bytes.load(Ordering::Relaxed).saturating_add(cost) > BUDGET {
@@ -59,14 +59,14 @@ impl Table {
 
 /// All tables.
 #[derive(Debug, Default)]
-pub(super) struct Cache {
+pub(in crate::session) struct Cache {
     tables: DashMap<ScopeKey, Arc<Table>>,
     bytes: Arc<AtomicUsize>,
 }
 
 impl Cache {
     /// The table of a scope.
-    pub(super) fn table(&self, key: ScopeKey) -> Arc<Table> {
+    pub(in crate::session) fn table(&self, key: ScopeKey) -> Arc<Table> {
         if self.tables.len() >= SCOPES && !self.tables.contains_key(&key) {
             self.forget();
         }
@@ -75,7 +75,7 @@ impl Cache {
     }
 
     /// Makes room once the budget is used up.
-    pub(super) fn keep_within_budget(&self) {
+    pub(in crate::session) fn keep_within_budget(&self) {
         if self.bytes.load(Ordering::Relaxed).saturating_add(BUDGET / 8) > BUDGET {
             self.forget();
         }

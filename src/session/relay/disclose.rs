@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::enforcer::Decision;
-use super::pending::{Expect, Run};
-use super::state::{End, Session};
 use crate::audit::Seen;
 use crate::catalog::builtin;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Disclosed, RecordAs};
+use crate::session::flow::pending::{Expect, Run};
+use crate::session::judge::enforcer::Decision;
+use crate::session::state::{End, Session};
 use crate::sql::{Effect, HIDDEN_COLUMN};
 use crate::wire::{HEADER, Header, trim};
 
@@ -28,7 +28,7 @@ const LONGEST_ROW: usize = 64 * 1024 * 1024;
 
 /// Rows whose subjects are not in the log yet.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(in crate::session) struct Held {
     rows: BytesMut,
     count: u64,
     /// By the relations of the disclosure.
@@ -36,7 +36,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::session) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
@@ -46,7 +46,7 @@ impl Held {
 }
 
 /// How many hidden columns the rows of a decision have, run as `statement`.
-pub(super) fn hidden(statement: Option<&Arc<Decision>>, rows_of: Option<&Arc<Decision>>) -> usize {
+pub(in crate::session) fn hidden(statement: Option<&Arc<Decision>>, rows_of: Option<&Arc<Decision>>) -> usize {
     match (statement, rows_of) {
         // EXPLAIN EXECUTE shows the plan of what was prepared, not its rows.
         (Some(statement), _) if statement.enforced.shows_plan() => 0,
@@ -56,7 +56,7 @@ pub(super) fn hidden(statement: Option<&Arc<Decision>>, rows_of: Option<&Arc<Dec
 }
 
 impl Session {
-    pub(super) fn running(&mut self) -> Option<&mut Run> {
+    pub(in crate::session) fn running(&mut self) -> Option<&mut Run> {
         match self.pending.head() {
             Some(Expect::Query { runs, .. }) => runs.front_mut(),
             Some(Expect::Execute(run)) => Some(run),
@@ -65,12 +65,12 @@ impl Session {
     }
 
     /// How many hidden columns the rows that come now have.
-    pub(super) fn carried(&mut self) -> usize {
+    pub(in crate::session) fn carried(&mut self) -> usize {
         self.running().map_or(0, |run| hidden(run.decision.as_ref(), run.rows_of.as_ref()))
     }
 
     /// Holds rows as far as they are there; whether any was. `hidden` is what [`Self::carried`] said.
-    pub(super) fn hold_rows(&mut self, tag: u8, hidden: usize) -> Result<bool, End> {
+    pub(in crate::session) fn hold_rows(&mut self, tag: u8, hidden: usize) -> Result<bool, End> {
         let copying = self.copy_out;
         let Some(run) = self.running().filter(|run| if tag == b'd' { copying } else { run.described }) else {
             return Err(self.incident(None, "the database sent rows that nobody asked for"));
@@ -133,12 +133,12 @@ impl Session {
     }
 
     /// Whether the rows that are held have to go before anything else is held.
-    pub(super) fn must_disclose(&self) -> bool {
+    pub(in crate::session) fn must_disclose(&self) -> bool {
         self.held.is_full()
     }
 
     /// Whether something of this run has to stand in the log before the message with this tag is relayed.
-    pub(super) fn owes_disclosure(&mut self, tag: u8) -> bool {
+    pub(in crate::session) fn owes_disclosure(&mut self, tag: u8) -> bool {
         if !self.held.is_empty() {
             return true;
         }
@@ -150,7 +150,7 @@ impl Session {
     }
 
     /// Writes what is owed into the log, and relays the rows that were held.
-    pub(super) async fn disclose(&mut self) -> Result<(), End> {
+    pub(in crate::session) async fn disclose(&mut self) -> Result<(), End> {
         let Some(run) = self.running() else { return Err(unreadable()) };
         let (seq, scope, decision) = (run.seq, run.scope.clone(), run.rows_of.clone());
         let aggregate = if mem::replace(&mut run.told, true) { Vec::new() } else { aggregates(run) };
@@ -192,7 +192,12 @@ impl Session {
     }
 
     /// A RowDescription without its hidden columns, which must be there.
-    pub(super) fn trim_description(&self, hidden: usize, seq: Option<u64>, body: &[u8]) -> Result<Vec<u8>, End> {
+    pub(in crate::session) fn trim_description(
+        &self,
+        hidden: usize,
+        seq: Option<u64>,
+        body: &[u8],
+    ) -> Result<Vec<u8>, End> {
         let mut strange = false;
         let trimmed = trim::description(body, hidden, |field| {
             strange |= !field.name.starts_with(HIDDEN_COLUMN.as_bytes()) || field.type_oid != builtin::TEXT;

@@ -9,9 +9,9 @@ use jiff::civil::Date;
 
 use super::admit::Judged;
 use super::enforcer::{Decision, Rejected, Scope};
-use super::state::{Session, today};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessReport, PolicySet};
+use crate::session::state::{Session, today};
 use crate::sql::Effect;
 
 /// Counts of one day, in UTC; all sessions share them.
@@ -88,7 +88,7 @@ impl Session {
     ///
     /// # Errors
     /// 42501: a budget is used up; it is in the log when this returns.
-    pub(super) async fn spend(&mut self, runs: &[(&Judged, &Decision)]) -> Result<(), Refusal> {
+    pub(in crate::session) async fn spend(&mut self, runs: &[(&Judged, &Decision)]) -> Result<(), Refusal> {
         let day = today();
         let mut counted = Vec::new();
         for (judged, reported) in runs {

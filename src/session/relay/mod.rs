@@ -1,8 +1,13 @@
 //! The database's direction: rows pass as bytes; what describes, ends or fails a statement is read.
 
-use super::clean::clean;
-use super::pending::Expect;
-use super::state::{End, HIGH, Session};
+mod clean;
+pub(super) mod disclose;
+mod guard;
+mod settle;
+
+use self::clean::clean;
+use crate::session::flow::pending::Expect;
+use crate::session::state::{End, HIGH, Session};
 use crate::sql::{self, Effect};
 use crate::wire::backend::{self, Status};
 use crate::wire::copy_rows::{self, CopyTrim};
@@ -33,7 +38,7 @@ const DDL: &[&str] = &[
 
 impl Session {
     /// Handles what the database sent, as far as it is there and the client takes it.
-    pub(super) async fn serve_upstream(&mut self) -> Result<(), End> {
+    pub(in crate::session) async fn serve_upstream(&mut self) -> Result<(), End> {
         loop {
             if self.client.out.len() > HIGH {
                 self.upstream_need = None;
@@ -232,13 +237,13 @@ impl Session {
     fn described(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
         let (hidden, decision, seq, of, trimmed) = match self.pending.head() {
             Some(Expect::Describe { of, rows_of, hidden }) => {
-                let trimmed = super::disclose::hidden(of.decision.as_ref(), rows_of.as_ref());
+                let trimmed = self::disclose::hidden(of.decision.as_ref(), rows_of.as_ref());
                 (*hidden, rows_of.clone(), None, Some(of.clone()), trimmed)
             }
             Some(Expect::Query { runs, .. }) if header.tag == b'T' => match runs.front_mut() {
                 Some(run) => {
                     run.described = true;
-                    let trimmed = super::disclose::hidden(run.decision.as_ref(), run.rows_of.as_ref());
+                    let trimmed = self::disclose::hidden(run.decision.as_ref(), run.rows_of.as_ref());
                     (false, run.rows_of.clone(), run.seq, None, trimmed)
                 }
                 None => return Err(unexpected()),
@@ -394,7 +399,7 @@ impl Session {
             // Before the client hears of it: no session decides by the older snapshot from here on.
             self.catalog.outdated();
             let catalog = self.catalog.clone();
-            tokio::spawn(async move { super::shared::settle(&catalog).await });
+            tokio::spawn(async move { crate::session::shared::settle(&catalog).await });
         }
         if !hidden {
             self.pass(header, body);

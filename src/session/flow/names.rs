@@ -8,28 +8,28 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::enforcer::{Decision, Scope};
 use crate::audit::LookedUp;
+use crate::session::judge::enforcer::{Decision, Scope};
 
 /// A prepared statement, by Parse or by PREPARE.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(in crate::session) struct Prepared {
     /// The client's text, from which it can be decided again; empty for a statement of no text.
-    pub(super) text: String,
+    pub(in crate::session) text: String,
     /// Count and oids of the parameters' types; `None` for PREPARE.
-    pub(super) types: Option<Vec<u8>>,
+    pub(in crate::session) types: Option<Vec<u8>>,
     /// `None` for a statement of no text.
-    pub(super) decision: Option<Arc<Decision>>,
+    pub(in crate::session) decision: Option<Arc<Decision>>,
     /// Under what it was decided.
-    pub(super) scope: Arc<Scope>,
+    pub(in crate::session) scope: Arc<Scope>,
     /// The purpose was stated in the statement's own comment.
-    pub(super) stated: bool,
+    pub(in crate::session) stated: bool,
     described: AtomicBool,
     described_in: AtomicU64,
 }
 
 impl Prepared {
-    pub(super) fn new(
+    pub(in crate::session) fn new(
         text: String,
         types: Option<Vec<u8>>,
         decision: Option<Arc<Decision>>,
@@ -41,36 +41,36 @@ impl Prepared {
     }
 
     /// A Describe was forwarded in this segment.
-    pub(super) fn describing(&self, segment: u64) {
+    pub(in crate::session) fn describing(&self, segment: u64) {
         self.described_in.store(segment, Ordering::Relaxed);
     }
 
     /// Its row description came back and was in order.
-    pub(super) fn described(&self) {
+    pub(in crate::session) fn described(&self) {
         self.described.store(true, Ordering::Relaxed);
     }
 
     /// Whether rows may come without another Describe: the row description was seen, or will be before them.
-    pub(super) fn is_described(&self, segment: u64) -> bool {
+    pub(in crate::session) fn is_described(&self, segment: u64) -> bool {
         self.described.load(Ordering::Relaxed) || self.described_in.load(Ordering::Relaxed) == segment
     }
 }
 
 /// A portal, by Bind or by DECLARE CURSOR.
 #[derive(Debug, Clone)]
-pub(super) struct Portal {
-    pub(super) prepared: Arc<Prepared>,
+pub(in crate::session) struct Portal {
+    pub(in crate::session) prepared: Arc<Prepared>,
     /// WITH HOLD: outlives its transaction.
-    pub(super) hold: bool,
+    pub(in crate::session) hold: bool,
     /// The exchange in which it was opened.
-    pub(super) exchange: u64,
+    pub(in crate::session) exchange: u64,
     /// What each run of it looks up.
-    pub(super) lookups: Arc<[LookedUp]>,
+    pub(in crate::session) lookups: Arc<[LookedUp]>,
 }
 
 /// What a message took or freed, to be undone if it does not happen.
 #[derive(Debug)]
-pub(super) enum Undo {
+pub(in crate::session) enum Undo {
     Statement(String, Option<Arc<Prepared>>),
     Portal(String, Option<Portal>),
     Statements(HashMap<String, Arc<Prepared>>),
@@ -84,7 +84,7 @@ const MAX_TEXT: usize = 3 * 1024 * 1024;
 
 /// All names of a session.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(in crate::session) struct Names {
     /// Bytes of text in both maps, at least.
     text: usize,
     statements: HashMap<String, Arc<Prepared>>,
@@ -92,16 +92,16 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn statement(&self, name: &str) -> Option<&Arc<Prepared>> {
+    pub(in crate::session) fn statement(&self, name: &str) -> Option<&Arc<Prepared>> {
         self.statements.get(name)
     }
 
-    pub(super) fn portal(&self, name: &str) -> Option<&Portal> {
+    pub(in crate::session) fn portal(&self, name: &str) -> Option<&Portal> {
         self.portals.get(name)
     }
 
     /// Whether no more statements are taken.
-    pub(super) fn is_full(&mut self) -> bool {
+    pub(in crate::session) fn is_full(&mut self) -> bool {
         if self.text > MAX_TEXT {
             // What was forgotten meanwhile still counts: count anew.
             let statements = self.statements.values().map(|prepared| prepared.text.len());
@@ -111,39 +111,39 @@ impl Names {
         self.text > MAX_TEXT || self.statements.len().saturating_add(self.portals.len()) >= MAX_NAMES
     }
 
-    pub(super) fn prepare(&mut self, name: &str, prepared: Arc<Prepared>) -> Undo {
+    pub(in crate::session) fn prepare(&mut self, name: &str, prepared: Arc<Prepared>) -> Undo {
         self.text = self.text.saturating_add(prepared.text.len());
         Undo::Statement(name.to_owned(), self.statements.insert(name.to_owned(), prepared))
     }
 
-    pub(super) fn bind(&mut self, name: &str, portal: Portal) -> Undo {
+    pub(in crate::session) fn bind(&mut self, name: &str, portal: Portal) -> Undo {
         Undo::Portal(name.to_owned(), self.portals.insert(name.to_owned(), portal))
     }
 
-    pub(super) fn forget_statement(&mut self, name: &str) -> Undo {
+    pub(in crate::session) fn forget_statement(&mut self, name: &str) -> Undo {
         Undo::Statement(name.to_owned(), self.statements.remove(name))
     }
 
-    pub(super) fn forget_portal(&mut self, name: &str) -> Undo {
+    pub(in crate::session) fn forget_portal(&mut self, name: &str) -> Undo {
         Undo::Portal(name.to_owned(), self.portals.remove(name))
     }
 
-    pub(super) fn forget_statements(&mut self) -> Undo {
+    pub(in crate::session) fn forget_statements(&mut self) -> Undo {
         Undo::Statements(mem::take(&mut self.statements))
     }
 
-    pub(super) fn forget_portals(&mut self) -> Undo {
+    pub(in crate::session) fn forget_portals(&mut self) -> Undo {
         Undo::Portals(mem::take(&mut self.portals))
     }
 
     /// The transaction is over: only cursors WITH HOLD stay.
-    pub(super) fn end_transaction(&mut self) {
+    pub(in crate::session) fn end_transaction(&mut self) {
         if !self.portals.is_empty() {
             self.portals.retain(|_, portal| portal.hold);
         }
     }
 
-    pub(super) fn undo(&mut self, undo: Undo) {
+    pub(in crate::session) fn undo(&mut self, undo: Undo) {
         match undo {
             Undo::Statement(name, Some(prepared)) => drop(self.statements.insert(name, prepared)),
             Undo::Statement(name, None) => drop(self.statements.remove(&name)),

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::admit::{Judged, Source};
-use super::enforcer::Decision;
-use super::names::Undo;
-use super::pending::{Expect, Run};
-use super::state::Session;
 use crate::error::{Refusal, Stage};
+use crate::session::flow::names::Undo;
+use crate::session::flow::pending::{Expect, Run};
+use crate::session::judge::admit::{Judged, Source};
+use crate::session::judge::enforcer::Decision;
+use crate::session::state::Session;
 use crate::sql;
 use crate::upstream::Control;
 use crate::wire::frontend::Target;
@@ -30,7 +30,7 @@ impl Step {
 
 impl Session {
     /// Decides, logs and forwards a batch, or answers with a refusal.
-    pub(super) async fn simple(&mut self, text: &str) {
+    pub(in crate::session) async fn simple(&mut self, text: &str) {
         // PostgreSQL drops both at once.
         self.exchange = self.exchange.wrapping_add(1);
         self.names.forget_statement("");

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::admit::{Judged, Source, Unspent, check_name, cut, no_portal, no_statement, text_of};
-use super::disclose::hidden;
-use super::enforcer::{Decision, Scope};
-use super::lookups::Bound;
-use super::names::{Portal, Prepared};
-use super::pending::{Expect, Run};
-use super::state::Session;
 use crate::audit::{AuditError, Audited, LookedUp};
 use crate::error::{Refusal, SqlState, Stage};
+use crate::session::flow::names::{Portal, Prepared};
+use crate::session::flow::pending::{Expect, Run};
+use crate::session::judge::admit::{Judged, Source, Unspent, check_name, cut, no_portal, no_statement, text_of};
+use crate::session::judge::enforcer::{Decision, Scope};
+use crate::session::judge::lookups::Bound;
+use crate::session::relay::disclose::hidden;
+use crate::session::state::Session;
 use crate::sql::{self, Effect};
 use crate::upstream::{Control, Decided};
 use crate::wire::frontend::{Parse, Target, parameter_types};
@@ -19,7 +19,7 @@ use crate::wire::{Values, WireError, trim};
 
 impl Session {
     /// Handles a Parse.
-    pub(super) async fn parse(&mut self, parse: Parse<'_>) {
+    pub(in crate::session) async fn parse(&mut self, parse: Parse<'_>) {
         if let Err(refusal) = self.try_parse(parse).await {
             self.refuse(refusal, false);
         }
@@ -94,7 +94,12 @@ impl Session {
     }
 
     /// Replaces a statement in the database by what was decided now; the client does not see it.
-    pub(super) async fn prepare_again(&mut self, name: &str, old: &Prepared, judged: Judged) -> Result<(), Refusal> {
+    pub(in crate::session) async fn prepare_again(
+        &mut self,
+        name: &str,
+        old: &Prepared,
+        judged: Judged,
+    ) -> Result<(), Refusal> {
         let Some(types) = old.types.clone() else {
             let message = format!(
                 "prepared statement `{name}` was decided for another purpose, search path or policy than are in force now"
@@ -112,7 +117,7 @@ impl Session {
     }
 
     /// Handles a Bind, whose values follow: `rest` bytes of them, or all of them in `body`.
-    pub(super) async fn bind(
+    pub(in crate::session) async fn bind(
         &mut self,
         portal: &str,
         statement: &str,
@@ -180,7 +185,13 @@ impl Session {
     }
 
     /// Forwards a Describe.
-    pub(super) fn forward_describe(&mut self, target: Target, name: &str, prepared: &Arc<Prepared>, hidden: bool) {
+    pub(in crate::session) fn forward_describe(
+        &mut self,
+        target: Target,
+        name: &str,
+        prepared: &Arc<Prepared>,
+        hidden: bool,
+    ) {
         self.upstream.control(Control::Describe(target, name));
         prepared.describing(self.segment);
         let rows_of = self.rows_of(prepared);
@@ -203,7 +214,7 @@ impl Session {
     }
 
     /// Handles an Execute.
-    pub(super) async fn execute(&mut self, portal: &str, rows: i32) {
+    pub(in crate::session) async fn execute(&mut self, portal: &str, rows: i32) {
         if let Err(refusal) = self.try_execute(portal, rows).await {
             self.refuse(refusal, false);
         }
@@ -285,7 +296,7 @@ impl Session {
         decision: Option<Arc<Decision>>,
         rows_of: Option<Arc<Decision>>,
         scope: Option<Arc<Scope>>,
-        undo: Vec<super::names::Undo>,
+        undo: Vec<crate::session::flow::names::Undo>,
     ) {
         let run =
             Run { seq, started: Instant::now(), decision, rows_of, described: true, rows: 0, scope, told: false, undo };

@@ -4,40 +4,40 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::enforcer::{Decision, Scope};
 use super::names::{Prepared, Undo};
 use crate::error::Refusal;
+use crate::session::judge::enforcer::{Decision, Scope};
 
 /// One run of a statement.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(in crate::session) struct Run {
     /// Number of its `access` record; `None` for a statement of no text.
-    pub(super) seq: Option<u64>,
-    pub(super) started: Instant,
+    pub(in crate::session) seq: Option<u64>,
+    pub(in crate::session) started: Instant,
     /// The statement itself: its effect.
-    pub(super) decision: Option<Arc<Decision>>,
+    pub(in crate::session) decision: Option<Arc<Decision>>,
     /// The statement whose rows come back: that of EXECUTE's or FETCH's name.
-    pub(super) rows_of: Option<Arc<Decision>>,
+    pub(in crate::session) rows_of: Option<Arc<Decision>>,
     /// A row description came for it.
-    pub(super) described: bool,
-    pub(super) rows: u64,
+    pub(in crate::session) described: bool,
+    pub(in crate::session) rows: u64,
     /// What it was decided under.
-    pub(super) scope: Option<Arc<Scope>>,
+    pub(in crate::session) scope: Option<Arc<Scope>>,
     /// What it reads of people who are not known one by one stands in the log.
-    pub(super) told: bool,
-    pub(super) undo: Vec<Undo>,
+    pub(in crate::session) told: bool,
+    pub(in crate::session) undo: Vec<Undo>,
 }
 
 impl Run {
     /// The rows that came of a run that did not end well.
-    pub(super) fn rows_so_far(&self) -> Option<u64> {
+    pub(in crate::session) fn rows_so_far(&self) -> Option<u64> {
         (self.rows > 0).then_some(self.rows)
     }
 }
 
 /// A message that was forwarded. `hidden`: the client does not know of it.
 #[derive(Debug)]
-pub(super) enum Expect {
+pub(in crate::session) enum Expect {
     /// A simple query; ends with ReadyForQuery.
     Query { runs: VecDeque<Run>, hidden: bool },
     /// ParseComplete. `seq`: number of its `access` record.
@@ -60,28 +60,28 @@ pub(super) enum Expect {
 
 /// The queue.
 #[derive(Debug, Default)]
-pub(super) struct Pending(VecDeque<Expect>);
+pub(in crate::session) struct Pending(VecDeque<Expect>);
 
 impl Pending {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::session) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::session) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// From the one that is answered next.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Expect> {
+    pub(in crate::session) fn iter(&self) -> impl Iterator<Item = &Expect> {
         self.0.iter()
     }
 
-    pub(super) fn push(&mut self, expect: Expect) {
+    pub(in crate::session) fn push(&mut self, expect: Expect) {
         self.0.push_back(expect);
     }
 
     /// The message that the next answer belongs to.
-    pub(super) fn head(&mut self) -> Option<&mut Expect> {
+    pub(in crate::session) fn head(&mut self) -> Option<&mut Expect> {
         while matches!(self.0.front(), Some(Expect::CopyEnd)) {
             self.0.pop_front();
         }
@@ -89,7 +89,7 @@ impl Pending {
     }
 
     /// The first message is answered.
-    pub(super) fn pop(&mut self) -> Option<Expect> {
+    pub(in crate::session) fn pop(&mut self) -> Option<Expect> {
         let popped = self.0.pop_front();
         // Markers are answered by nothing.
         while matches!(self.0.front(), Some(Expect::CopyEnd)) {
@@ -99,19 +99,19 @@ impl Pending {
     }
 
     /// After an error: everything that the database skips, up to the next Sync, which stays.
-    pub(super) fn skip_to_sync(&mut self) -> Vec<Expect> {
+    pub(in crate::session) fn skip_to_sync(&mut self) -> Vec<Expect> {
         let end = self.0.iter().position(|expect| matches!(expect, Expect::Sync { .. })).unwrap_or(self.0.len());
         self.0.drain(..end).collect()
     }
 
     /// Whether a Sync waits.
-    pub(super) fn has_sync(&self) -> bool {
+    pub(in crate::session) fn has_sync(&self) -> bool {
         self.0.iter().any(|expect| matches!(expect, Expect::Sync { .. }))
     }
 
     /// COPY IN began for the first message: the database ignores each Sync that was sent before the copy's end. Gives
     /// how many were dropped.
-    pub(super) fn drop_syncs_in_copy(&mut self) -> usize {
+    pub(in crate::session) fn drop_syncs_in_copy(&mut self) -> usize {
         let before = self.0.len();
         let mut kept = VecDeque::with_capacity(before);
         let mut within = true;

@@ -4,38 +4,38 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::enforcer::{Decision, Rejected, Scope, reject};
-use super::names::{Portal, Prepared, Undo};
-use super::state::{Session, today};
 use crate::audit::{AuditError, Audited};
 use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Reason, Role, Verdict};
+use crate::session::flow::names::{Portal, Prepared, Undo};
+use crate::session::state::{Session, today};
 use crate::sql::{self, Effect, Redacted};
 use crate::upstream::{Decided, REFUSED_STATEMENT};
 use crate::wire::frontend::parameter_types;
 
 /// A statement that was decided, and under what.
 #[derive(Debug, Clone)]
-pub(super) struct Judged {
-    pub(super) text: String,
-    pub(super) decision: Arc<Decision>,
-    pub(super) scope: Arc<Scope>,
-    pub(super) stated: bool,
+pub(in crate::session) struct Judged {
+    pub(in crate::session) text: String,
+    pub(in crate::session) decision: Arc<Decision>,
+    pub(in crate::session) scope: Arc<Scope>,
+    pub(in crate::session) stated: bool,
 }
 
 /// A Parse that was logged, and no Execute used the record yet.
 #[derive(Debug)]
-pub(super) struct Unspent {
-    pub(super) prepared: Arc<Prepared>,
+pub(in crate::session) struct Unspent {
+    pub(in crate::session) prepared: Arc<Prepared>,
     /// Whose report the record has.
-    pub(super) reported: Arc<Decision>,
-    pub(super) token: Audited<Decided>,
-    pub(super) started: Instant,
+    pub(in crate::session) reported: Arc<Decision>,
+    pub(in crate::session) token: Audited<Decided>,
+    pub(in crate::session) started: Instant,
 }
 
 /// What the rows of a statement come from.
 #[derive(Debug, Clone)]
-pub(super) enum Source {
+pub(in crate::session) enum Source {
     /// The statement itself.
     Itself,
     /// A prepared statement or cursor.
@@ -46,7 +46,7 @@ pub(super) enum Source {
 
 impl Source {
     /// The decision under which the rows come; `own` is that of the statement itself.
-    pub(super) fn decision<'a>(&'a self, own: &'a Arc<Decision>) -> &'a Arc<Decision> {
+    pub(in crate::session) fn decision<'a>(&'a self, own: &'a Arc<Decision>) -> &'a Arc<Decision> {
         match self {
             Self::Itself => own,
             Self::Of(decision) => decision,
@@ -57,7 +57,7 @@ impl Source {
 
 impl Session {
     /// The scope in force for a statement that states this purpose, or none.
-    pub(super) fn scope_for(&mut self, stated: Option<&str>) -> Result<Arc<Scope>, Refusal> {
+    pub(in crate::session) fn scope_for(&mut self, stated: Option<&str>) -> Result<Arc<Scope>, Refusal> {
         let policies = self.shared.policies.load_full();
         let catalog = self.catalog.current();
         let today = today();
@@ -92,9 +92,9 @@ impl Session {
     }
 
     /// Decides one statement whose parameters have these declared types; a refusal is in the log when this returns.
-    pub(super) async fn judge(&mut self, text: &str, types: &[Oid]) -> Result<Judged, Refusal> {
+    pub(in crate::session) async fn judge(&mut self, text: &str, types: &[Oid]) -> Result<Judged, Refusal> {
         let unrestricted = self.role.unrestricted.is_some();
-        if !unrestricted && let Err(refusal) = super::shared::settle(&self.catalog).await {
+        if !unrestricted && let Err(refusal) = crate::session::shared::settle(&self.catalog).await {
             return Err(self.log_rejected(reject(refusal, sql::redact(text))).await);
         }
         let stated = match sql::stated_purpose(text) {
@@ -109,7 +109,7 @@ impl Session {
         let mut decided = self.shared.enforcer.decide(text, types, &scope).await;
         if let Err(rejected) = &decided
             && names_unknown(rejected.refusal.sqlstate)
-            && super::shared::refresh(&self.catalog, scope.catalog.epoch()).await
+            && crate::session::shared::refresh(&self.catalog, scope.catalog.epoch()).await
         {
             scope = self.scope_for(stated.as_deref())?;
             decided = self.shared.enforcer.decide(text, types, &scope).await;
@@ -140,23 +140,23 @@ impl Session {
     }
 
     /// Logs a refusal that was found outside the decision.
-    pub(super) async fn log_refusal(&mut self, refusal: Refusal, text: &str) -> Refusal {
+    pub(in crate::session) async fn log_refusal(&mut self, refusal: Refusal, text: &str) -> Refusal {
         self.log_rejected(reject(refusal, sql::redact(text))).await
     }
 
     /// Logs the refusal of something that has no text; `what` stands for it.
-    pub(super) async fn log_refusal_of(&mut self, refusal: Refusal, what: &str) -> Refusal {
+    pub(in crate::session) async fn log_refusal_of(&mut self, refusal: Refusal, what: &str) -> Refusal {
         let logged = Redacted { statement: format!("<{what}>"), ..sql::redact("") };
         self.log_rejected(reject(refusal, logged)).await
     }
 
-    pub(super) async fn log_refused(&mut self, scope: &Scope, rejected: Rejected) -> Refusal {
+    pub(in crate::session) async fn log_refused(&mut self, scope: &Scope, rejected: Rejected) -> Refusal {
         let logged = self.journal.refused(scope, &rejected).await;
         self.refused(rejected, logged)
     }
 
     /// Logs what would have been refused if anything was, beside the record under which it runs.
-    pub(super) async fn log_observed(&mut self, scope: &Scope, rejected: &Rejected) {
+    pub(in crate::session) async fn log_observed(&mut self, scope: &Scope, rejected: &Rejected) {
         self.shared.metrics.statements_denied.bump();
         match self.journal.refused(scope, rejected).await {
             Ok(seq) => self.journal.outcome(seq, Instant::now(), None, None),
@@ -222,7 +222,7 @@ impl Session {
 
     /// What the rows of a run come from: EXECUTE and FETCH run what was decided under its own name. A refusal is in the log
     /// when this returns.
-    pub(super) async fn source(&mut self, judged: &Judged) -> Result<Source, Refusal> {
+    pub(in crate::session) async fn source(&mut self, judged: &Judged) -> Result<Source, Refusal> {
         match judged.decision.enforced.effect() {
             Effect::Execute(name) => {
                 let Some(prepared) = self.names.statement(name).cloned() else {
@@ -259,7 +259,7 @@ impl Session {
 
     /// Whether a prepared statement was decided under what is in force now; else the new decision. A refusal is in the log
     /// when this returns.
-    pub(super) async fn renew(
+    pub(in crate::session) async fn renew(
         &mut self,
         prepared: &Prepared,
         stated: Option<String>,
@@ -268,7 +268,7 @@ impl Session {
             return Ok(None);
         }
         if self.role.unrestricted.is_none()
-            && let Err(refusal) = super::shared::settle(&self.catalog).await
+            && let Err(refusal) = crate::session::shared::settle(&self.catalog).await
         {
             return Err(self.log_refusal(refusal, &prepared.text).await);
         }
@@ -283,7 +283,7 @@ impl Session {
     }
 
     /// Whether an open portal or cursor was decided under what is in force now.
-    pub(super) fn check_portal(&mut self, prepared: &Prepared, name: &str) -> Result<(), Refusal> {
+    pub(in crate::session) fn check_portal(&mut self, prepared: &Prepared, name: &str) -> Result<(), Refusal> {
         let own = prepared.stated.then(|| prepared.scope.purpose.clone());
         let scope = self.scope_for(own.as_deref())?;
         if prepared.decision.is_none() || prepared.scope.same(&scope) {
@@ -295,7 +295,12 @@ impl Session {
     }
 
     /// Whether a portal is read in the exchange that opened it, where it must be: it keeps the snapshot of its Bind.
-    pub(super) fn check_exchange(&self, portal: &Portal, name: &str, rows_of: &Decision) -> Result<(), Refusal> {
+    pub(in crate::session) fn check_exchange(
+        &self,
+        portal: &Portal,
+        name: &str,
+        rows_of: &Decision,
+    ) -> Result<(), Refusal> {
         if rows_of.enforced.rests_on_consent() && portal.exchange != self.exchange {
             return Err(sql::portal_refusal(name));
         }
@@ -304,21 +309,21 @@ impl Session {
 
     /// Whether the types that a client says its parameters have can be taken: reading a value of theirs, or casting it, must
     /// call nothing that nobody reviewed, as with a type that is named in a statement.
-    pub(super) async fn check_types(&mut self, types: &[u8]) -> Result<(), Refusal> {
+    pub(in crate::session) async fn check_types(&mut self, types: &[u8]) -> Result<(), Refusal> {
         if !self.governed() {
             return Ok(());
         }
         let oids: Vec<u32> = parameter_types(types).filter(|oid| *oid != 0).collect();
         let catalog = self.catalog.current();
         if oids.iter().any(|oid| catalog.type_by_oid(*oid).is_none()) {
-            super::shared::refresh(&self.catalog, catalog.epoch()).await;
+            crate::session::shared::refresh(&self.catalog, catalog.epoch()).await;
         }
         let scope = self.scope_for(None)?;
         sql::open_parameters(&oids, &scope.context())
     }
 
     /// Counts a run by its verdict.
-    pub(super) fn count(&self, decision: &Decision) {
+    pub(in crate::session) fn count(&self, decision: &Decision) {
         match decision.enforced.report().verdict {
             Verdict::Allow => self.shared.metrics.statements_allowed.bump(),
             Verdict::Mask => self.shared.metrics.statements_masked.bump(),
@@ -328,7 +333,7 @@ impl Session {
 
     /// Takes a statement's effect on names and settings for granted, because what follows in the same batch or
     /// pipeline runs only if it does; gives what undoes it.
-    pub(super) fn expect_effect(&mut self, judged: &Judged) -> Vec<Undo> {
+    pub(in crate::session) fn expect_effect(&mut self, judged: &Judged) -> Vec<Undo> {
         let effect = judged.decision.enforced.effect();
         self.dirty |= !matches!(
             effect,
@@ -373,13 +378,13 @@ impl Session {
 }
 
 impl Judged {
-    pub(super) fn into_prepared(self, types: Option<Vec<u8>>) -> Prepared {
+    pub(in crate::session) fn into_prepared(self, types: Option<Vec<u8>>) -> Prepared {
         Prepared::new(self.text, types, Some(self.decision), self.scope, self.stated)
     }
 }
 
 /// The text that the database holds for a prepared statement.
-pub(super) fn text_of(prepared: &Prepared) -> &str {
+pub(in crate::session) fn text_of(prepared: &Prepared) -> &str {
     prepared.decision.as_ref().map_or("", |decision| decision.enforced.text())
 }
 
@@ -410,7 +415,7 @@ fn leaves_purpose(effect: &Effect) -> bool {
 }
 
 /// Whether the role may use the purpose today (42501). An unrestricted role without purposes needs none.
-pub(super) fn check_purpose(policies: &PolicySet, role: &Role, purpose: &str) -> Result<(), Refusal> {
+pub(in crate::session) fn check_purpose(policies: &PolicySet, role: &Role, purpose: &str) -> Result<(), Refusal> {
     let today = today();
     let checked = if role.unrestricted.is_some() && role.purposes.is_empty() {
         policies.check_role(role, today)
@@ -438,12 +443,12 @@ fn no_role(login: &str) -> Refusal {
     Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message)
 }
 
-pub(super) fn no_statement(name: &str) -> Refusal {
+pub(in crate::session) fn no_statement(name: &str) -> Refusal {
     let message = format!("prepared statement `{name}` does not exist");
     Refusal::new(Stage::Session, SqlState::INVALID_SQL_STATEMENT_NAME, message)
 }
 
-pub(super) fn no_portal(name: &str) -> Refusal {
+pub(in crate::session) fn no_portal(name: &str) -> Refusal {
     Refusal::new(Stage::Session, SqlState::INVALID_CURSOR_NAME, format!("cursor `{name}` does not exist"))
 }
 
@@ -455,7 +460,7 @@ const NAME_BYTES: usize = 63;
 ///
 /// # Errors
 /// 42622 where a character would be cut in two.
-pub(super) fn cut(name: &str) -> Result<&str, Refusal> {
+pub(in crate::session) fn cut(name: &str) -> Result<&str, Refusal> {
     name.get(..name.len().min(NAME_BYTES)).ok_or_else(|| {
         let message = format!("the name of a statement or portal is longer than {NAME_BYTES} bytes");
         Refusal::new(Stage::Session, SqlState::NAME_TOO_LONG, message)
@@ -463,7 +468,7 @@ pub(super) fn cut(name: &str) -> Result<&str, Refusal> {
 }
 
 /// Names of the proxy's own cannot be taken.
-pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
+pub(in crate::session) fn check_name(name: &str) -> Result<(), Refusal> {
     let own = REFUSED_STATEMENT.split('.').next().unwrap_or(REFUSED_STATEMENT);
     if name.starts_with(own) {
         let message = format!("the name `{name}` begins with `{own}`, which is kept for the proxy");

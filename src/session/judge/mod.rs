@@ -1,0 +1,7 @@
+//! Whether a statement may run now: decided or found, held to purpose, budget and lookups, and written down.
+
+pub(super) mod admit;
+pub(super) mod budget;
+mod cache;
+pub(super) mod enforcer;
+pub(super) mod lookups;
