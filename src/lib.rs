@@ -22,7 +22,7 @@
 //! sql       audit
 //! policy
 //! catalog   wire
-//! error     config    telemetry
+//! error     config    telemetry    page
 //! ```
 //!
 //! # What does not compile
@@ -48,6 +48,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod error;
+mod page;
 pub mod policy;
 pub mod server;
 pub mod session;

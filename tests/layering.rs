@@ -15,7 +15,7 @@ const ROWS: &[&[&str]] = &[
     &["sql", "audit"],
     &["policy"],
     &["catalog", "wire"],
-    &["error", "config", "telemetry"],
+    &["error", "config", "telemetry", "page"],
 ];
 
 fn row(module: &str) -> usize {

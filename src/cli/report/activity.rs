@@ -1,8 +1,8 @@
 //! The sections on accesses and refusals.
 
 use super::content::Clock;
-use super::page::{Block, Cell, Chart, Table, Words, count, number};
 use crate::audit::report::{Activity, Bucket, Counted, Counts, Kind, Line, Refusals};
+use crate::page::{Block, Cell, Chart, Table, Words, count, number};
 
 /// So many names have a colour of their own; the rest are drawn together.
 const DRAWN: usize = 6;

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::page::{Block, Cell, Page, Section, Table, Words, count, number};
 use super::{activity, findings};
 use crate::audit::report::{LogEvent, Reach, Report};
 use crate::audit::{Ended, Verification};
+use crate::page::{Block, Cell, Page, Section, Table, Words, count, number};
 
 /// Which part of the report is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

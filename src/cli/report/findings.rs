@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{Clock, short};
-use super::page::{Block, Cell, Table, Words, count, number};
 use crate::audit::report::{
     ACTIVE_DAYS, Application, Filtered, Finding, HISTORY_DAYS, Measure, NO_CATEGORY, Observed, Shape, Unused,
     UnusedGrant, Unusual, What,
 };
+use crate::page::{Block, Cell, Table, Words, count, number};
 
 pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
     let mut blocks = vec![Block::Text(

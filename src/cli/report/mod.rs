@@ -1,12 +1,8 @@
 //! `pgpurpose audit report`: what the log says of a time, as a page, as Markdown or as JSON.
 
 mod activity;
-mod chart;
 mod content;
 mod findings;
-mod html;
-mod markdown;
-mod page;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +19,7 @@ use super::setup;
 use crate::audit::report::{Report, Reporter, Wanted, span};
 use crate::audit::{read_all, verify_with};
 use crate::config::Config;
+use crate::page::{html, markdown};
 use crate::policy::PolicySet;
 
 use content::{Chain, Parts};

@@ -5,13 +5,11 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::chart;
-use super::page::{Block, Cell, Chart, Page, Table, Word, Words, number};
-use crate::cli::output::{markup, printable};
+use super::{Block, Cell, Chart, Page, Table, Word, Words, chart, markup, number, printable};
 
-const STYLE: &str = include_str!("report.css");
+const STYLE: &str = include_str!("page.css");
 
-pub(super) fn render(page: &Page) -> String {
+pub(crate) fn render(page: &Page) -> String {
     let mut out = String::new();
     let style = ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes());
     // Whatever came through: without leave for anything but this style, a browser loads and runs nothing.
@@ -113,7 +111,7 @@ fn figure(out: &mut String, chart: &Chart, number: usize) {
         }
         let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(step));
         for value in values() {
-            let _ = write!(out, "<td class=\"number\">{}</td>", super::page::number(value));
+            let _ = write!(out, "<td class=\"number\">{}</td>", super::number(value));
         }
         out.push_str("</tr>\n");
     }
@@ -135,6 +133,6 @@ fn words(words: &Words) -> String {
 }
 
 /// Text that means itself, in an element or between double quotes.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     markup(&printable(text))
 }

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::html::escape;
-use super::page::{Chart, number};
+use super::{Chart, number};
 
-/// Told apart by those who see few colours, on white and on black (Okabe and Ito); the last is for the others. `report.css` has
+/// Told apart by those who see few colours, on white and on black (Okabe and Ito); the last is for the others. `page.css` has
 /// them for the legend.
 const COLOURS: [&str; 7] = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999"];
 
@@ -20,7 +20,7 @@ const NAMED: usize = 8;
 const LABEL: f64 = 90.0;
 
 /// The class of a series in the legend.
-pub(super) fn class(at: usize) -> String {
+pub(crate) fn class(at: usize) -> String {
     format!("s{}", at.min(COLOURS.len() - 1))
 }
 
@@ -48,7 +48,7 @@ fn rounded_up(number: u64) -> u64 {
 }
 
 /// The chart of this number in the page.
-pub(super) fn draw(out: &mut String, chart: &Chart, id: usize) {
+pub(crate) fn draw(out: &mut String, chart: &Chart, id: usize) {
     let count = chart.steps.len().max(1);
     let total = |at: usize| chart.series.iter().filter_map(|(_, values)| values.get(at)).sum::<u64>();
     let most = rounded_up((0..count).map(total).max().unwrap_or_default().max(1));
@@ -115,7 +115,7 @@ pub(super) fn draw(out: &mut String, chart: &Chart, id: usize) {
 }
 
 /// A bar for a cell of a table.
-pub(super) fn bar(part: u64, whole: u64) -> String {
+pub(crate) fn bar(part: u64, whole: u64) -> String {
     let width = 100.0 * float(part) / float(whole.max(1));
     format!(
         "<svg viewBox=\"0 0 100 12\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\

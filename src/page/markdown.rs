@@ -2,13 +2,12 @@
 
 use std::fmt::Write;
 
-use super::page::{Block, Cell, Chart, Page, Table, Word, Words, number};
-use crate::cli::output::printable;
+use super::{Block, Cell, Chart, Page, Table, Word, Words, number, printable};
 
 /// Characters of the longest bar.
 const BAR: u64 = 20;
 
-pub(super) fn render(page: &Page) -> String {
+pub(crate) fn render(page: &Page) -> String {
     let mut out = format!("# {}\n", plain(&page.title));
     for section in &page.sections {
         let _ = write!(out, "\n## {}\n", plain(section.title));

@@ -1,23 +1,27 @@
-//! The report before it has a form: sections of text, tables and charts. What stands in them is escaped by who writes a form,
-//! and nowhere else.
+//! What people look at, before it has a form: sections of text, tables and charts. What stands in them is escaped by who
+//! writes a form, and nowhere else. One stylesheet serves every page.
+
+pub(crate) mod chart;
+pub(crate) mod html;
+pub(crate) mod markdown;
 
 /// The whole report.
 #[derive(Debug, Default)]
-pub(super) struct Page {
-    pub(super) title: String,
-    pub(super) sections: Vec<Section>,
+pub(crate) struct Page {
+    pub(crate) title: String,
+    pub(crate) sections: Vec<Section>,
 }
 
 #[derive(Debug)]
-pub(super) struct Section {
+pub(crate) struct Section {
     /// For links within the page.
-    pub(super) id: &'static str,
-    pub(super) title: &'static str,
-    pub(super) blocks: Vec<Block>,
+    pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) blocks: Vec<Block>,
 }
 
 #[derive(Debug)]
-pub(super) enum Block {
+pub(crate) enum Block {
     Text(Words),
     /// Something that must not be overlooked.
     Warning(Words),
@@ -29,21 +33,21 @@ pub(super) enum Block {
 
 /// Text, parts of which are names or statements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Words(pub(super) Vec<Word>);
+pub(crate) struct Words(pub(crate) Vec<Word>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Word {
+pub(crate) enum Word {
     Plain(String),
     Code(String),
 }
 
 impl Words {
-    pub(super) fn code(text: impl Into<String>) -> Self {
+    pub(crate) fn code(text: impl Into<String>) -> Self {
         Self(vec![Word::Code(text.into())])
     }
 
     /// What the proxy said: names stand between backticks.
-    pub(super) fn said(message: &str) -> Self {
+    pub(crate) fn said(message: &str) -> Self {
         let parts: Vec<&str> = message.split('`').collect();
         if parts.len().is_multiple_of(2) {
             return Self::from(message);
@@ -55,7 +59,7 @@ impl Words {
     }
 
     /// The same, the first of them where there are many.
-    pub(super) fn some<T: AsRef<str>>(names: &[T]) -> Self {
+    pub(crate) fn some<T: AsRef<str>>(names: &[T]) -> Self {
         const TOLD: usize = 20;
         let words = Self::names(names.iter().take(TOLD));
         match names.len().saturating_sub(TOLD) {
@@ -65,7 +69,7 @@ impl Words {
     }
 
     /// Names, with commas between.
-    pub(super) fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
+    pub(crate) fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
         let mut words = Self::default();
         for name in names {
             if !words.0.is_empty() {
@@ -77,19 +81,19 @@ impl Words {
     }
 
     #[must_use]
-    pub(super) fn plain(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn plain(mut self, text: impl Into<String>) -> Self {
         self.0.push(Word::Plain(text.into()));
         self
     }
 
     #[must_use]
-    pub(super) fn name(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn name(mut self, text: impl Into<String>) -> Self {
         self.0.push(Word::Code(text.into()));
         self
     }
 
     #[must_use]
-    pub(super) fn and(mut self, other: Self) -> Self {
+    pub(crate) fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
@@ -108,15 +112,15 @@ impl From<String> for Words {
 }
 
 #[derive(Debug)]
-pub(super) struct Table {
-    pub(super) caption: String,
+pub(crate) struct Table {
+    pub(crate) caption: String,
     /// Each column's heading, and whether it holds numbers.
-    pub(super) heads: Vec<(&'static str, bool)>,
-    pub(super) rows: Vec<Vec<Cell>>,
+    pub(crate) heads: Vec<(&'static str, bool)>,
+    pub(crate) rows: Vec<Vec<Cell>>,
 }
 
 #[derive(Debug)]
-pub(super) enum Cell {
+pub(crate) enum Cell {
     Words(Words),
     Number(u64),
     /// A record's number, to be searched for.
@@ -133,20 +137,20 @@ impl<T: Into<Words>> From<T> for Cell {
 
 /// Numbers over time, one on top of the other.
 #[derive(Debug)]
-pub(super) struct Chart {
-    pub(super) title: String,
+pub(crate) struct Chart {
+    pub(crate) title: String,
     /// What it shows, for who cannot see it.
-    pub(super) description: String,
+    pub(crate) description: String,
     /// `day`, `week` ...
-    pub(super) step: &'static str,
-    pub(super) steps: Vec<String>,
-    pub(super) series: Vec<(String, Vec<u64>)>,
+    pub(crate) step: &'static str,
+    pub(crate) steps: Vec<String>,
+    pub(crate) series: Vec<(String, Vec<u64>)>,
     /// Whether the series together are a number that means something.
-    pub(super) sums: bool,
+    pub(crate) sums: bool,
 }
 
 /// With commas: `12,345`.
-pub(super) fn number(number: u64) -> String {
+pub(crate) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -159,6 +163,35 @@ pub(super) fn number(number: u64) -> String {
 }
 
 /// `1 statement`, `2 statements`.
-pub(super) fn count(count: u64, what: &str) -> String {
+pub(crate) fn count(count: u64, what: &str) -> String {
     format!("{} {what}{}", number(count), if count == 1 { "" } else { "s" })
+}
+
+/// Text that somebody else chose, fit for a terminal: what a terminal takes as a command is shown as an escape.
+pub(crate) fn printable(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hidden(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// Text that means itself in HTML, in an element or between quotes.
+pub(crate) fn markup(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
 }
