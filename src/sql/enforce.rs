@@ -8,7 +8,7 @@ use super::parse::{Kind, Parsed, parse_in};
 use super::resolve::{self, Carry, Resolved};
 use super::steps::Step;
 use super::tested::Tested;
-use super::{Context, Effect, Enforced, Facts, Guard, Refused, ask, fresh, render, rewrite, steer, witness};
+use super::{Context, Effect, Enforced, Facts, Guard, Refused, ask, late, render, rewrite, steer, witness};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, Decision, Disclosure, RelationObligation, Role, decide};
 
@@ -85,7 +85,7 @@ impl Governed {
     /// # Errors
     /// It does not refer to what was meant, or it is a cursor over rows that rest on consent.
     pub(super) fn finish(self, text: String, effect: Effect, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
-        fresh::check_cursor(self.consented, &effect)?;
+        late::check_cursor(self.consented, &effect)?;
         context.steps.begin(Step::Witness);
         match witness::check_rewrite(&text, &self.expected) {
             Ok(()) => Ok(Enforced {

@@ -1,9 +1,7 @@
 //! What comes out of the pipeline.
 
-use std::collections::HashSet;
-
 use super::tested::{Given, Tested};
-use crate::catalog::Oid;
+use super::{Effect, Guard};
 use crate::error::Refusal;
 use crate::policy::{AccessReport, Disclosure};
 use crate::wire::copy_rows::CopyForm;
@@ -113,101 +111,6 @@ pub struct Refused {
     pub refusal: Refusal,
     /// What the log is told; its verdict is deny.
     pub report: AccessReport,
-}
-
-/// Which plain columns the row description of the result may name (design, invariant 11).
-#[derive(Debug, Clone, Default)]
-pub struct Guard {
-    pub(super) unrestricted: bool,
-    /// Relations of which every column may come back: open ones and system catalogs.
-    pub(super) open: HashSet<Oid>,
-    /// (relation, column number) that the decision opened.
-    pub(super) columns: HashSet<(Oid, i16)>,
-}
-
-impl Guard {
-    /// Whether the statement is relayed as it is.
-    pub fn is_unrestricted(&self) -> bool {
-        self.unrestricted
-    }
-
-    /// Whether a field of a RowDescription may come back: `table` and `column` are its table oid and attribute
-    /// number, both 0 for an expression.
-    pub fn permits(&self, table: Oid, column: i16) -> bool {
-        self.unrestricted || table == 0 || self.open.contains(&table) || self.columns.contains(&(table, column))
-    }
-}
-
-/// What a statement does to the session's own state, once it has run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Effect {
-    /// Nothing that the proxy tracks: SELECT, INSERT, LISTEN ...
-    #[default]
-    None,
-    /// BEGIN, START TRANSACTION.
-    Begin,
-    /// COMMIT, END; `chain` starts another at once.
-    Commit {
-        /// AND CHAIN.
-        chain: bool,
-    },
-    /// ROLLBACK, ABORT.
-    Rollback {
-        /// AND CHAIN.
-        chain: bool,
-    },
-    /// SAVEPOINT.
-    Savepoint(String),
-    /// RELEASE SAVEPOINT.
-    Release(String),
-    /// ROLLBACK TO SAVEPOINT.
-    RollbackTo(String),
-    /// SET pgpurpose.purpose; the session checks that the role may use it. `None`: back to the session's start value.
-    SetPurpose {
-        /// The purpose.
-        purpose: Option<String>,
-        /// SET LOCAL.
-        local: bool,
-    },
-    /// SET search_path; names as written, `$user` not replaced. `None`: back to the session's start value.
-    SetSearchPath {
-        /// The schemas.
-        path: Option<Vec<String>>,
-        /// SET LOCAL.
-        local: bool,
-    },
-    /// RESET ALL: purpose and search path go back to the session's start values.
-    ResetAll,
-    /// DISCARD ALL: as RESET ALL, and prepared statements, cursors and portals are gone. DISCARD PLANS and the like are `None`.
-    DiscardAll,
-    /// PREPARE name AS ...: report and guard of this statement are those of the inner one.
-    Prepare(String),
-    /// EXECUTE name: report and guard are those that PREPARE left behind; the session has them.
-    Execute(String),
-    /// DEALLOCATE name, or ALL.
-    Deallocate(Option<String>),
-    /// DECLARE name CURSOR: report and guard are those of its query.
-    Declare {
-        /// The cursor.
-        name: String,
-        /// WITH HOLD.
-        hold: bool,
-    },
-    /// FETCH, MOVE: the cursor's guard applies.
-    Fetch {
-        /// The cursor.
-        name: String,
-        /// MOVE: no row comes, only how many were passed.
-        moves: bool,
-    },
-    /// CLOSE name, or ALL.
-    CloseCursor(Option<String>),
-    /// COPY ... FROM STDIN.
-    CopyIn,
-    /// COPY ... TO STDOUT.
-    CopyOut,
-    /// It may change the database's structure: once it lasts, the catalog is another.
-    Define,
 }
 
 /// A refusal with a report that holds its message.

@@ -1,8 +1,6 @@
 //! Rows that rest on consent are read as they are now: never in a snapshot that is older than the statement, so that a
 //! consent that was withdrawn before a statement began is not used by it.
 
-use super::enforced::refused;
-use super::{Effect, Refused};
 use crate::error::{Refusal, SqlState, Stage};
 
 /// A setting that no server has: reading it fails, and the error's message holds its name in every language.
@@ -45,31 +43,4 @@ pub fn refusal_for(sqlstate: &str, message: &[u8]) -> Option<Refusal> {
         .detail("a consent that is withdrawn while it lasts would still be used")
         .hint("begin it with `BEGIN ISOLATION LEVEL READ COMMITTED`, or set `default_transaction_isolation` to that")
     })
-}
-
-/// Refuses a cursor over such rows: its snapshot is that of DECLARE, however late it is read.
-pub(super) fn check_cursor(rests_on_consent: bool, effect: &Effect) -> Result<(), Box<Refused>> {
-    match effect {
-        Effect::Declare { .. } if rests_on_consent => Err(refused(
-            Refusal::new(
-                Stage::Decide,
-                SqlState::INSUFFICIENT_PRIVILEGE,
-                "no cursor may be declared over rows that rest on consent",
-            )
-            .detail("a consent that is withdrawn while it is open would still be used")
-            .hint("read the rows without a cursor, in pages if need be: `WHERE id > $1 ORDER BY id LIMIT 1000`"),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// The refusal of a portal over such rows that is read later than it was opened.
-pub fn portal_refusal(name: &str) -> Refusal {
-    Refusal::new(
-        Stage::Session,
-        SqlState::INSUFFICIENT_PRIVILEGE,
-        format!("cursor `{name}` is over rows that rest on consent, and was opened earlier"),
-    )
-    .detail("a consent that was withdrawn since would still be used")
-    .hint("read all rows at once (a fetch size of 0), in pages if need be: `WHERE id > $1 ORDER BY id LIMIT 1000`")
 }

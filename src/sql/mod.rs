@@ -4,15 +4,19 @@
 
 mod ask;
 mod builtins;
+mod context;
 mod ddl;
 mod definitions;
 mod dialect;
+mod effect;
 mod enforce;
 mod enforced;
 mod facts;
 mod fragment;
 mod fresh;
+mod guard;
 mod keywords;
+mod late;
 mod lex;
 #[cfg(test)]
 mod lex_tests;
@@ -25,6 +29,7 @@ mod resolve;
 mod rewrite;
 mod seen;
 mod settings;
+mod shown;
 mod split;
 mod stack;
 mod stated;
@@ -35,19 +40,21 @@ mod tested;
 mod token;
 mod tokens;
 mod tree;
+mod types;
 mod unicode;
 pub mod utility;
 mod versions;
 pub mod witness;
 
-use crate::catalog::Catalog;
-use crate::policy::PolicySet;
-
+pub use context::Context;
 pub use ddl::Ddl;
+pub use effect::Effect;
 pub use enforce::{enforce, relay_unrestricted};
-pub use enforced::{Effect, Enforced, Guard, Lookups, Refused};
+pub use enforced::{Enforced, Lookups, Refused};
 pub use facts::Facts;
-pub use fresh::{portal_refusal, refusal_for};
+pub use fresh::refusal_for;
+pub use guard::Guard;
+pub use late::portal_refusal;
 pub use parse::{Kind, Parsed, parse};
 pub use redact::{Redacted, redact};
 pub use render::{render, render_expr};
@@ -61,26 +68,3 @@ pub use stated::stated_purpose;
 pub use steps::{Step, Steps};
 pub use tested::{Compared, Given, Tested};
 pub use token::TokenKey;
-
-/// On whose behalf, why, and under which snapshots a statement is decided.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// The catalog snapshot.
-    pub catalog: &'a Catalog,
-    /// The policy snapshot.
-    pub policies: &'a PolicySet,
-    /// The session's PostgreSQL login.
-    pub login: &'a str,
-    /// The purpose in force for this statement.
-    pub purpose: &'a str,
-    /// The session's search path: `"$user"` replaced by the login.
-    pub search_path: &'a [String],
-    /// Today in UTC.
-    pub today: jiff::civil::Date,
-    /// Observe mode: decide and report, change nothing.
-    pub observe: bool,
-    /// Types that the client declared for its parameters, by number; 0 leaves one to the statement, as does a short list.
-    pub parameters: &'a [crate::catalog::Oid],
-    /// Who is told of the steps that are taken.
-    pub steps: Steps<'a>,
-}

@@ -1,9 +1,6 @@
 //! Which settings a governed session may change or see: an allow-list.
 
-use super::enforce::plain;
 use super::utility::SetValue;
-use super::{Context, Effect, Enforced};
-use crate::catalog::{quote_ident, quote_literal};
 use crate::error::{Refusal, SqlState, Stage};
 
 /// Settings of the proxy's own begin so.
@@ -85,23 +82,4 @@ fn value_refused(name: &str, why: &str) -> Refusal {
         format!("this value of setting `{name}` is not possible in a governed session"),
     )
     .detail(why)
-}
-
-/// `SHOW pgpurpose.purpose`, `.role`, `.policy`: answered by a constant, whatever the database holds under that name.
-pub(super) fn show(name: &str, context: &Context<'_>) -> Result<Enforced, Refusal> {
-    let value = match name.strip_prefix(OWN) {
-        Some("purpose") => context.purpose.to_owned(),
-        Some("role") => context.policies.role_of(context.login).map(|role| role.name.clone()).unwrap_or_default(),
-        Some("policy") => context.policies.hash().to_owned(),
-        _ => {
-            return Err(Refusal::new(
-                Stage::Resolve,
-                SqlState::UNDEFINED_OBJECT,
-                format!("unrecognized configuration parameter `{name}`"),
-            )
-            .hint("there are `pgpurpose.purpose`, `pgpurpose.role` and `pgpurpose.policy`"));
-        }
-    };
-    let text = format!("SELECT {}::pg_catalog.text AS {}", quote_literal(&value), quote_ident(name));
-    Ok(plain(text, Effect::None))
 }

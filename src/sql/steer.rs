@@ -8,11 +8,12 @@ use super::enforced::refused;
 use super::parse::{Kind, Parsed};
 use super::resolve::Carry;
 use super::tested::{Compared, Given};
+use super::types::declared_type;
 use super::utility::{
     CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Discard, Explained, SetValue, Utility,
     render_utility,
 };
-use super::{Context, Effect, Enforced, Facts, Refused, resolve, settings};
+use super::{Context, Effect, Enforced, Facts, Refused, resolve, settings, shown};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::wire::copy_rows::{CopyForm, CopyFormat};
 
@@ -111,7 +112,7 @@ pub(super) fn enforce(
             Ok(plain(render_utility(&utility), effect))
         }
         Utility::Show(ref name) => match name.as_deref().map(str::to_ascii_lowercase) {
-            Some(name) if name.starts_with(settings::OWN) => settings::show(&name, context).map_err(refused),
+            Some(name) if name.starts_with(settings::OWN) => shown::show(&name, context).map_err(refused),
             // PostgreSQL leaves settings that it does not know out of SHOW ALL, so no key is shown.
             _ => Ok(plain(render_utility(&utility), effect)),
         },
@@ -127,7 +128,7 @@ pub(super) fn enforce(
         Utility::Prepare { name, types, statement } => {
             let written: Vec<String> = types.iter().map(|written| format!("{written:?}")).collect();
             resolve::open_types(&written.join(" "), context).map_err(refused)?;
-            let parameters: Vec<_> = types.iter().map(|written| resolve::declared_type(written)).collect();
+            let parameters: Vec<_> = types.iter().map(|written| declared_type(written)).collect();
             let context = &Context { parameters: &parameters, ..*context };
             let mut governed = govern(*statement, facts, Facts::default(), Carry::Rows, context)?;
             let statement = take(&mut governed);

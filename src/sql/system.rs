@@ -1,6 +1,5 @@
 //! System catalogs: an allow-list. What holds values of tables, statement text or secrets is not on it.
 
-use super::resolve::Fail;
 use crate::catalog::RelationName;
 use crate::error::{Refusal, SqlState, Stage};
 
@@ -53,7 +52,7 @@ pub(super) fn access(name: &RelationName) -> Access {
 }
 
 /// 42501 for a system relation that is closed.
-pub(super) fn closed(name: &RelationName) -> Fail {
+pub(super) fn closed(name: &RelationName) -> Refusal {
     Refusal::new(
         Stage::Resolve,
         SqlState::INSUFFICIENT_PRIVILEGE,

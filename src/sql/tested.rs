@@ -3,7 +3,7 @@
 
 use sqlparser::ast::{Expr, UnaryOperator, Value};
 
-use super::resolve::declared_type;
+use super::types::declared_type;
 use crate::catalog::{Oid, builtin};
 
 /// One comparison `column = value`.

@@ -53,7 +53,7 @@ pub use implied::open_parameters;
 pub(super) use names::{MARK, is_system_column, name_of, parts_of, quoted, quoted_name, system_column_number};
 pub(super) use output::output_name;
 pub(super) use returning::{RETURN_ALL, RETURN_FROM, RETURN_ROWS};
-pub(super) use safety::{LOOKUP_MARK, declared_type, marked_id};
+pub(super) use safety::{LOOKUP_MARK, marked_id};
 pub(super) use scope::OccurrenceId;
 use scope::{Columns, Scope};
 pub(super) use write::FILTER_MARK;

@@ -17,6 +17,7 @@ use super::scope::{Meaning, Origins};
 use super::{Fail, Lookup, OccurrenceId, Resolver};
 use crate::catalog::{Oid, builtin};
 use crate::policy::{Use, Verb};
+use crate::sql::types::cast_type;
 
 /// Wraps a condition that the rewrite may move below the mask.
 pub(in crate::sql) const LOOKUP_MARK: &str = "lookup:";
@@ -311,11 +312,6 @@ fn comparison(operator: &BinaryOperator) -> Option<&'static str> {
     }
 }
 
-/// The oid of a type that PREPARE declares; one that no comparison is judged by for a type that is not known here.
-pub(in crate::sql) fn declared_type(written: &str) -> Oid {
-    if written.trim().eq_ignore_ascii_case("unknown") { 0 } else { cast_type(written).unwrap_or(Oid::MAX) }
-}
-
 /// Parameters that stand at more than one place, IS NULL aside, which asks for no type: the first place that needs a type
 /// decides it for all (`parse_param.c`).
 pub(super) fn repeated_parameters(statement: &Statement) -> HashSet<String> {
@@ -341,26 +337,4 @@ pub(super) fn repeated_parameters(statement: &Statement) -> HashSet<String> {
     let mut places = Places::default();
     let _ = statement.visit(&mut places);
     places.0.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect()
-}
-
-fn cast_type(written: &str) -> Option<Oid> {
-    let (before, rest) = written.split_once('(').unwrap_or((written, ""));
-    // What follows a precision is part of the name: `timestamp(3) with time zone`, `varchar(9)[]`.
-    let after = rest.split_once(')').map_or(rest, |(_, after)| after);
-    let plain = format!("{before} {after}").to_ascii_lowercase();
-    match plain.split_whitespace().collect::<Vec<_>>().join(" ").as_str() {
-        "text" | "varchar" | "character varying" => Some(builtin::TEXT),
-        "int" | "integer" | "int4" => Some(builtin::INT4),
-        "bigint" | "int8" => Some(builtin::INT8),
-        "smallint" | "int2" => Some(builtin::INT2),
-        "numeric" | "decimal" => Some(builtin::NUMERIC),
-        "real" | "float4" => Some(builtin::FLOAT4),
-        "double precision" | "float8" => Some(builtin::FLOAT8),
-        "boolean" | "bool" => Some(builtin::BOOL),
-        "date" => Some(builtin::DATE),
-        "timestamp" | "timestamp without time zone" => Some(builtin::TIMESTAMP),
-        "timestamptz" | "timestamp with time zone" => Some(builtin::TIMESTAMPTZ),
-        "uuid" => Some(builtin::UUID),
-        _ => None,
-    }
 }

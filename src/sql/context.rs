@@ -1,0 +1,28 @@
+//! What a statement is decided under.
+
+use super::Steps;
+use crate::catalog::{Catalog, Oid};
+use crate::policy::PolicySet;
+
+/// On whose behalf, why, and under which snapshots a statement is decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The catalog snapshot.
+    pub catalog: &'a Catalog,
+    /// The policy snapshot.
+    pub policies: &'a PolicySet,
+    /// The session's PostgreSQL login.
+    pub login: &'a str,
+    /// The purpose in force for this statement.
+    pub purpose: &'a str,
+    /// The session's search path: `"$user"` replaced by the login.
+    pub search_path: &'a [String],
+    /// Today in UTC.
+    pub today: jiff::civil::Date,
+    /// Observe mode: decide and report, change nothing.
+    pub observe: bool,
+    /// Types that the client declared for its parameters, by number; 0 leaves one to the statement, as does a short list.
+    pub parameters: &'a [Oid],
+    /// Who is told of the steps that are taken.
+    pub steps: Steps<'a>,
+}
