@@ -1,8 +1,8 @@
 //! What a statement is decided under.
 
-use super::Steps;
 use crate::catalog::{Catalog, Oid};
 use crate::policy::PolicySet;
+use crate::sql::steps::Steps;
 
 /// On whose behalf, why, and under which snapshots a statement is decided.
 #[derive(Debug, Clone, Copy)]

@@ -1,70 +1,37 @@
 //! Text to AST, names to columns, and back to the text that runs.
 //!
 //! [`enforce`] is the one path: simple query, Parse, SQL-level PREPARE, DECLARE, EXPLAIN and COPY all go through it.
+//!
+//! The rooms from the top down; each imports only from those below it:
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | `govern` | the one path through the others: what goes in, what comes out, statements that steer the session |
+//! | `rewrite` | the permitted AST becomes what may run |
+//! | `resolve` | names to catalog columns, and what each is used for |
+//! | `reviewed` | lists: functions, system relations, settings, what definitions give away |
+//! | `ast` | text to AST and back, and what the AST refers to |
+//! | `witness` | PostgreSQL's own tree of the same text, and what that refers to |
+//! | `text` | tokens, limits, and what is done to text alone |
 
-mod ask;
-mod builtins;
+mod ast;
 mod context;
-mod ddl;
-mod definitions;
-mod dialect;
-mod effect;
-mod enforce;
-mod enforced;
-mod facts;
-mod fragment;
-mod fresh;
-mod guard;
-mod keywords;
-mod late;
-mod lex;
-#[cfg(test)]
-mod lex_tests;
-mod limits;
-pub mod marker;
-mod parse;
-mod redact;
-mod render;
+mod govern;
 mod resolve;
+mod reviewed;
 mod rewrite;
-mod seen;
-mod settings;
-mod shown;
-mod split;
-mod stack;
-mod stated;
-mod steer;
 mod steps;
-mod system;
-mod tested;
-mod token;
-mod tokens;
-mod tree;
-mod types;
-mod unicode;
-pub mod utility;
-mod versions;
-pub mod witness;
+mod text;
+mod witness;
 
+pub use ast::{
+    Ddl, Kind, Parsed, column_parts, is_grammar_function, is_substring_call, marker, on_parser_stack, parse, render,
+    render_expr, utility,
+};
 pub use context::Context;
-pub use ddl::Ddl;
-pub use effect::Effect;
-pub use enforce::{enforce, relay_unrestricted};
-pub use enforced::{Enforced, Lookups, Refused};
-pub use facts::Facts;
-pub use fresh::refusal_for;
-pub use guard::Guard;
-pub use late::portal_refusal;
-pub use parse::{Kind, Parsed, parse};
-pub use redact::{Redacted, redact};
-pub use render::{render, render_expr};
-pub use resolve::HIDDEN as HIDDEN_COLUMN;
-pub use resolve::open_parameters;
-pub use rewrite::due_counts;
-pub use seen::{column_parts, is_grammar_function, is_substring_call};
-pub use split::split;
-pub use stack::on_parser_stack;
-pub use stated::stated_purpose;
+pub use govern::{Effect, Enforced, Lookups, Refused, enforce, portal_refusal, relay_unrestricted};
+pub use resolve::{Compared, Given, HIDDEN as HIDDEN_COLUMN, Tested, open_parameters};
+pub use rewrite::{Guard, TokenKey, due_counts, refusal_for};
 pub use steps::{Step, Steps};
-pub use tested::{Compared, Given, Tested};
-pub use token::TokenKey;
+pub use text::{Redacted, redact, split, stated_purpose};
+pub use witness::{Facts, check_rewrite};

@@ -12,7 +12,7 @@ use super::write::is_default;
 use super::{Fail, OccurrenceId, Resolver};
 use crate::catalog::{Column, RelationName, TypeClass};
 use crate::policy::Governance;
-use crate::sql::fragment::{self, FIRST_VALUE};
+use crate::sql::ast::fragment::{self, FIRST_VALUE};
 
 /// Names the occurrence and the position of the column whose value is wrapped. With it goes the date of birth, where the value is
 /// an identity number beside which there is one.

@@ -14,7 +14,8 @@ use super::names::{MARK, name_of};
 use super::scope::{Columns, Source, UNSURE};
 use super::{OccurrenceId, Resolver};
 use crate::catalog::FunctionKind;
-use crate::sql::{redact, render_expr};
+use crate::sql::ast::render::render_expr;
+use crate::sql::text::redact;
 
 /// Index of a carrier.
 pub(in crate::sql) type CarrierId = usize;

@@ -10,7 +10,8 @@ use super::{Fail, Resolved, Resolver};
 use crate::catalog::{RelationName, quote_ident};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Shape, Verb};
-use crate::sql::{Context, Facts};
+use crate::sql::context::Context;
+use crate::sql::witness::Facts;
 
 /// `COPY t (columns) TO STDOUT` as `SELECT columns FROM t`, resolved.
 ///
@@ -57,7 +58,7 @@ pub(in crate::sql) fn copy_in(
     resolver.seen.add_relation(schema.clone(), name.clone());
     witness.agrees(&resolver.seen)?;
     let relation = match resolver.called(schema.as_deref(), &name)? {
-        Called::System(name) => return Err(crate::sql::system::closed(&name)),
+        Called::System(name) => return Err(crate::sql::reviewed::system::closed(&name)),
         Called::Relation(relation) => relation,
     };
     let id = resolver.occurs(&relation, &name, Verb::Insert);

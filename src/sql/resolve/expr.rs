@@ -6,7 +6,8 @@ use super::names::{name_of, quoted};
 use super::scope::Meaning;
 use super::{Fail, Resolver, function, implied, unsupported};
 use crate::policy::Use;
-use crate::sql::{builtins, marker};
+use crate::sql::ast::marker;
+use crate::sql::reviewed::builtins;
 
 impl Resolver<'_> {
     /// Resolves an expression: notes the columns that it uses, resolves its subqueries, writes its functions by full name.

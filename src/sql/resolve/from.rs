@@ -12,7 +12,8 @@ use super::scope::{Columns, Source, VisibleColumn};
 use super::{Fail, Occurrence, OccurrenceId, Resolver, no_relation, unsupported};
 use crate::catalog::{Relation, RelationName};
 use crate::policy::{Use, Verb};
-use crate::sql::{marker, system};
+use crate::sql::ast::marker;
+use crate::sql::reviewed::system;
 
 impl Resolver<'_> {
     /// Resolves a FROM list into the innermost scope.

@@ -11,8 +11,10 @@ use super::scope::{Columns, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::Use;
-use crate::sql::definitions::{self, Sight};
-use crate::sql::{builtins, fragment, marker, settings, witness};
+use crate::sql::ast::{fragment, marker};
+use crate::sql::reviewed::definitions::{self, Sight};
+use crate::sql::reviewed::{builtins, settings};
+use crate::sql::witness;
 
 impl Resolver<'_> {
     /// A call in an expression.

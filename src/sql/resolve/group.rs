@@ -9,7 +9,7 @@ use super::names::{MARK, name_of};
 use super::scope::Meaning;
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::Use;
-use crate::sql::builtins;
+use crate::sql::reviewed::builtins;
 
 /// Stands in GROUP BY for the columns that follow from the primary key of an occurrence.
 pub(in crate::sql) const GROUP_MARK: &str = "group:";

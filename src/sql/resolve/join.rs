@@ -9,7 +9,7 @@ use super::names::{name_of, parts_of};
 use super::scope::{Columns, Source, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
 use crate::policy::Use;
-use crate::sql::marker;
+use crate::sql::ast::marker;
 
 impl Resolver<'_> {
     /// One FROM item with its joins. What it makes visible is in the scope only while its conditions are resolved.

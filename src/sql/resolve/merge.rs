@@ -16,7 +16,7 @@ use super::scope::{Columns, Scope, Source};
 use super::write::{filtered, is_default, null};
 use super::{Fail, OccurrenceId, Refusal, Resolver, Stage, unsupported};
 use crate::policy::{Use, Verb};
-use crate::sql::marker;
+use crate::sql::ast::marker;
 
 /// The version from which MERGE knows BY SOURCE, BY TARGET and RETURNING.
 const V17: u32 = 170_000;

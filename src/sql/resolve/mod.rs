@@ -25,6 +25,7 @@ mod returning;
 mod safety;
 mod scope;
 mod table_function;
+mod tested;
 mod window;
 mod with;
 mod write;
@@ -34,11 +35,12 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Expr, Statement};
 
-use super::tested::{Compared, Given, Tested};
-use super::{Context, Facts, limits};
 use crate::catalog::{Relation, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessRequest, ColumnAccess, Lineage, RelationAccess, Shape, Structure, Use, Verb};
+use crate::sql::context::Context;
+use crate::sql::text::limits;
+use crate::sql::witness::Facts;
 
 pub(super) use added::{NEW_MARK, plain_type};
 use carry::Carrying;
@@ -56,6 +58,7 @@ pub(super) use returning::{RETURN_ALL, RETURN_FROM, RETURN_ROWS};
 pub(super) use safety::{LOOKUP_MARK, marked_id};
 pub(super) use scope::OccurrenceId;
 use scope::{Columns, Scope};
+pub use tested::{Compared, Given, Tested};
 pub(super) use write::FILTER_MARK;
 
 /// Why resolving stopped.
@@ -245,7 +248,7 @@ pub(super) struct Resolver<'a> {
     unsafe_predicates: bool,
     merged: BTreeSet<String>,
     /// What definitions the session sees whole, once a statement asks for one.
-    sight: Option<crate::sql::definitions::Sight>,
+    sight: Option<crate::sql::reviewed::definitions::Sight>,
     /// A predicate could fail on a value, which tells of a single row even where only groups may be seen.
     may_fail: bool,
     /// Judge by whether a comparison can fail, not by whether it is marked leakproof.

@@ -13,7 +13,8 @@ use super::output::{output_name, output_names};
 use super::scope::{Columns, Meaning, Scope, UNSURE, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::Use;
-use crate::sql::{builtins, marker};
+use crate::sql::ast::marker;
+use crate::sql::reviewed::builtins;
 
 impl Resolver<'_> {
     /// Resolves a query and gives the names of its columns.

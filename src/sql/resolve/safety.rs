@@ -17,7 +17,7 @@ use super::scope::{Meaning, Origins};
 use super::{Fail, Lookup, OccurrenceId, Resolver};
 use crate::catalog::{Oid, builtin};
 use crate::policy::{Use, Verb};
-use crate::sql::types::cast_type;
+use crate::sql::ast::types::cast_type;
 
 /// Wraps a condition that the rewrite may move below the mask.
 pub(in crate::sql) const LOOKUP_MARK: &str = "lookup:";

@@ -7,7 +7,8 @@ use super::names::{name_of, parts_of};
 use super::scope::{Source, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
 use crate::policy::Use;
-use crate::sql::{definitions, marker};
+use crate::sql::ast::marker;
+use crate::sql::reviewed::definitions;
 
 impl Resolver<'_> {
     pub(super) fn function_item(

@@ -14,7 +14,7 @@ use super::names::{MARK, name_of, quoted_name};
 use super::scope::{Columns, Scope, Source, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::{Use, Verb};
-use crate::sql::marker;
+use crate::sql::ast::marker;
 
 /// Stands in the condition of UPDATE, DELETE and DO UPDATE for the row filter of the target.
 pub(in crate::sql) const FILTER_MARK: &str = "filter:";
@@ -391,7 +391,7 @@ impl Resolver<'_> {
         let overriding = marker::overriding(name).is_some().then(|| name.0.remove(0));
         let (schema, table) = self.table_name(name)?;
         let relation = match self.called(schema.as_deref(), &table)? {
-            Called::System(name) => return Err(crate::sql::system::closed(&name)),
+            Called::System(name) => return Err(crate::sql::reviewed::system::closed(&name)),
             Called::Relation(relation) => relation,
         };
         *name = quoted_name([relation.name.schema.as_str(), relation.name.name.as_str()]);

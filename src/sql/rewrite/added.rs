@@ -2,14 +2,15 @@
 
 use sqlparser::ast::{Expr, Ident};
 
+use super::fresh::{self, NEW_ROW};
 use super::{Fail, Rewriter, fail, rows};
 use crate::catalog::{Column, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{RelationObligation, RowFilter};
-use crate::sql::fragment::{FIRST_VALUE, fill, parse_expression};
-use crate::sql::fresh::{self, NEW_ROW};
+use crate::sql::ast::fragment::{FIRST_VALUE, fill, parse_expression};
+use crate::sql::context::Context;
 use crate::sql::resolve::{MARK, NEW_MARK, Occurrence, OccurrenceId, plain_type};
-use crate::sql::{Context, Facts, witness};
+use crate::sql::witness::{self, Facts};
 
 /// What the value is called while it is looked at.
 const NEW: &str = "pgpurpose_new";

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{CaseWhen, Expr, Query, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value};
 
+use super::fresh;
 use super::{Fail, fail, filter, mask, rows};
 use crate::catalog::{Column, Relation, TypeClass, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, ColumnObligation, RelationObligation, SubjectPath, Use};
-use crate::sql::definitions::ROW;
-use crate::sql::fragment::{FIRST_VALUE, fill, parse_expression, parse_query};
+use crate::sql::ast::fragment::{FIRST_VALUE, fill, parse_expression, parse_query};
+use crate::sql::ast::marker;
+use crate::sql::context::Context;
 use crate::sql::resolve::{Occurrence, quoted, quoted_name};
-use crate::sql::{Context, Facts, fresh, marker, witness};
+use crate::sql::reviewed::definitions::ROW;
+use crate::sql::witness::{self, Facts};
 
 /// The hidden column by which `min_group` counts subjects.
 pub(super) const SUBJECT: &str = "pgpurpose_subject";

@@ -4,12 +4,14 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, Ident, Query, VisitMut, VisitorMut};
 
+use super::fresh;
 use super::{Fail, fail};
 use crate::catalog::{Catalog, RelationName, quote_ident, quote_literal};
 use crate::policy::{ConsentFilter, SubjectPath};
-use crate::sql::render_expr;
+use crate::sql::ast::fragment;
+use crate::sql::ast::render::render_expr;
 use crate::sql::resolve::{name_of, quoted, quoted_name};
-use crate::sql::{builtins, fragment, fresh};
+use crate::sql::reviewed::builtins;
 
 /// What the consent table is called within a filter.
 const CONSENT: &str = "pgpurpose_consent";

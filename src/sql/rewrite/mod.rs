@@ -6,10 +6,13 @@
 mod added;
 mod derived;
 mod filter;
+mod fresh;
+mod guard;
 mod mask;
 mod returning;
 mod rows;
 mod subjects;
+mod token_key;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -19,18 +22,24 @@ use sqlparser::ast::{
     Value, VisitMut, VisitorMut,
 };
 
-use super::definitions::{self, ROW, Sight};
+use crate::sql::reviewed::definitions::{self, ROW, Sight};
+pub use fresh::refusal_for;
+pub use guard::Guard;
 pub use rows::due_counts;
+pub use token_key::TokenKey;
 
-use super::resolve::{
-    FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, NEW_MARK, Occurrence, OccurrenceId, Resolved, marked_id, name_of,
-    parts_of, quoted, system_column_number,
-};
-use super::tested::Tested;
-use super::{Context, Facts, Guard, fragment, limits, marker, witness};
 use crate::catalog::{RelationName, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Action, Disclosure, Permit, RelationObligation, Use, Verb};
+use crate::sql::ast::{fragment, marker};
+use crate::sql::context::Context;
+use crate::sql::resolve::Tested;
+use crate::sql::resolve::{
+    FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, NEW_MARK, Occurrence, OccurrenceId, Resolved, marked_id, name_of,
+    parts_of, quoted, system_column_number,
+};
+use crate::sql::text::limits;
+use crate::sql::witness::{self, Facts};
 use subjects::{Parts, Plan};
 
 /// Why rewriting stopped.

@@ -6,10 +6,11 @@ use sqlparser::ast::{Expr, ObjectName, SelectItem, SelectItemQualifiedWildcardKi
 use super::{Fail, Rewriter, derived, fail, mask};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, RelationObligation};
+use crate::sql::ast::fragment;
 use crate::sql::resolve::{
     Occurrence, OccurrenceId, RETURN_ALL, RETURN_FROM, RETURN_ROWS, leaf_mark, output_name, quoted,
 };
-use crate::sql::{fragment, witness};
+use crate::sql::witness;
 
 impl Rewriter<'_> {
     /// Carries out what the marks of a RETURNING list ask for.

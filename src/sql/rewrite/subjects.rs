@@ -11,11 +11,12 @@ use sqlparser::ast::{Expr, SelectItem, SelectItemQualifiedWildcardKind, Values};
 use super::{Fail, filter};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, Disclosed, Disclosure, RelationObligation, SubjectPath, Verb};
-use crate::sql::fragment::parse_expression;
+use crate::sql::ast::fragment::parse_expression;
+use crate::sql::ast::render::render_expr;
 use crate::sql::resolve::{
     Carrier, CarrierId, HIDDEN, Leaf, LeafSource, Occurrence, OccurrenceId, leaf_mark, name_of, quoted,
 };
-use crate::sql::{Facts, render_expr, witness};
+use crate::sql::witness::{self, Facts};
 
 /// The most hidden columns of one result; what would need more is an aggregate.
 const MOST: usize = 32;

@@ -4,8 +4,8 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{AExprKind, CoercionForm, ColumnRef, FuncCall, Node, TypeName};
 
 use super::{Define, names};
-use crate::sql::builtins;
 use crate::sql::resolve::{Fail, quoted_name, unsupported};
+use crate::sql::reviewed::builtins;
 
 impl Define<'_, '_> {
     /// Walks an expression, and gathers the columns that it names.

@@ -9,7 +9,7 @@ use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Change, Verb};
 use crate::sql::resolve::from::Called;
 use crate::sql::resolve::{Fail, OccurrenceId, no_relation, unsupported};
-use crate::sql::system;
+use crate::sql::reviewed::system;
 
 impl Define<'_, '_> {
     /// A relation that is there.

@@ -3,12 +3,12 @@
 use super::{Masked, names};
 use crate::catalog::{TypeClass, builtin, quote_literal};
 use crate::policy::{NamePart, Noise};
-use crate::sql::token;
+use crate::sql::rewrite::token_key::setting_names;
 
 /// HMAC-SHA-256 of some bytes with the purpose's key, in hexadecimal digits. The session holds the key as two settings
 /// (the key against the inner and the outer pad of RFC 2104), so that it stands in no SQL text.
 fn hmac(purpose: &str, message: &str) -> String {
-    let (inner, outer) = token::setting_names(purpose);
+    let (inner, outer) = setting_names(purpose);
     let key = |name: &str| format!("pg_catalog.decode(pg_catalog.current_setting('{name}'), 'hex')");
     let first = format!("pg_catalog.sha256({} || {message})", key(&inner));
     format!("pg_catalog.encode(pg_catalog.sha256({} || {first}), 'hex')", key(&outer))

@@ -1,0 +1,225 @@
+//! Statements that change the database's structure: their own words, PostgreSQL's reading of them, and the query inside.
+//!
+//! PostgreSQL's tree says what such a statement is, for sqlparser's is lossy here. What runs is written anew from our own
+//! tokens, each in one canonical form, names in full and the query governed; the gate holds it to the client's tree as it
+//! does every other statement.
+
+mod words;
+
+use std::collections::BTreeMap;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{CreateTableAsStmt, ObjectType};
+use sqlparser::ast::Statement;
+
+use super::parse;
+use super::render::render;
+use crate::error::{Refusal, Stage};
+use crate::sql::text::keywords;
+use crate::sql::text::lex::{Kind, Token};
+use crate::sql::witness;
+
+/// First words of the statements that are read here.
+const FIRST: [&str; 21] = [
+    "create",
+    "alter",
+    "drop",
+    "truncate",
+    "vacuum",
+    "analyze",
+    "analyse",
+    "lock",
+    "comment",
+    "grant",
+    "revoke",
+    "reindex",
+    "refresh",
+    "cluster",
+    "security",
+    "do",
+    "call",
+    "import",
+    "load",
+    "checkpoint",
+    "reassign",
+];
+
+/// A statement that changes the database's structure.
+#[derive(Debug, Clone)]
+pub struct Ddl {
+    /// Its tokens, without those of the query.
+    words: Vec<Token>,
+    /// PostgreSQL's reading of it, with the places of names in the text.
+    pub(in crate::sql) node: NodeEnum,
+    /// The query of CREATE TABLE AS and CREATE VIEW, and before which word it stands.
+    pub(in crate::sql) query: Option<(usize, Box<Statement>)>,
+}
+
+/// What is written instead of the client's own names.
+#[derive(Debug, Default)]
+pub(in crate::sql) struct Edits {
+    /// By the place of the first token in the client's text: how many tokens, and what stands instead.
+    names: BTreeMap<usize, (usize, String)>,
+    /// The whole statement.
+    whole: Option<String>,
+}
+
+impl Edits {
+    /// The whole statement is written as this.
+    pub(in crate::sql) fn whole(&mut self, text: String) {
+        self.whole = Some(text);
+    }
+}
+
+/// Reads a statement of this kind; `None` where the tokens (no comments) start none.
+///
+/// # Errors
+/// 42601 where it is not understood, 0A000 where it is of a kind that is not carried out.
+pub(in crate::sql) fn read(text: &str, tokens: &[Token]) -> Option<Result<Ddl, Refusal>> {
+    let first = tokens.first()?;
+    FIRST.iter().any(|word| first.is_word(word)).then(|| of(text, tokens))
+}
+
+/// `SELECT .. INTO t ..` as `CREATE TABLE t AS SELECT ..`, which PostgreSQL does with it too; `None` for anything else.
+///
+/// # Errors
+/// 42601 where it is not understood.
+pub(in crate::sql) fn select_into(text: &str, tokens: &[Token]) -> Option<Result<Ddl, Refusal>> {
+    let starts = tokens.first().is_some_and(|token| token.is_word("select") || token.is_word("with"));
+    if !starts || !tokens.iter().any(|token| token.is_word("into")) {
+        return None;
+    }
+    let Ok(NodeEnum::SelectStmt(select)) = witness::node(text) else { return None };
+    let into = select.into_clause.clone()?;
+    let parts = words::select_into(tokens, into.rel.as_ref().map_or(-1, |rel| rel.location));
+    let Some((words, query)) = parts else {
+        return Some(Err(Refusal::unsupported(Stage::Parse, "this form of SELECT INTO is not carried out")));
+    };
+    let create = CreateTableAsStmt {
+        query: None,
+        into: Some(into),
+        objtype: ObjectType::ObjectTable as i32,
+        is_select_into: true,
+        if_not_exists: false,
+    };
+    Some(parse::statement(&query).map(|statement| Ddl {
+        query: Some((words.len(), Box::new(statement))),
+        words,
+        node: NodeEnum::CreateTableAsStmt(Box::new(create)),
+    }))
+}
+
+fn of(text: &str, tokens: &[Token]) -> Result<Ddl, Refusal> {
+    let node = witness::node(text)?;
+    if !is_carried_out(&node) {
+        return Err(refused_kind(tokens));
+    }
+    let mut words = tokens.to_vec();
+    let mut query = None;
+    if matches!(node, NodeEnum::CreateTableAsStmt(_) | NodeEnum::ViewStmt(_)) {
+        let range = words::query(&words).ok_or_else(|| {
+            Refusal::unsupported(Stage::Parse, "this form of a relation from a query is not carried out")
+        })?;
+        let at = range.start;
+        let inner: Vec<Token> = words.drain(range).collect();
+        query = Some((at, Box::new(parse::statement(&inner)?)));
+    }
+    Ok(Ddl { words, node, query })
+}
+
+/// The kinds of statement that a role with `ddl = true` may run. What runs code that nobody reviewed on unmasked values, or
+/// changes who may do what to whom, is not among them.
+fn is_carried_out(node: &NodeEnum) -> bool {
+    matches!(
+        node,
+        NodeEnum::CreateStmt(_)
+            | NodeEnum::CreateTableAsStmt(_)
+            | NodeEnum::ViewStmt(_)
+            | NodeEnum::IndexStmt(_)
+            | NodeEnum::CreateSeqStmt(_)
+            | NodeEnum::AlterSeqStmt(_)
+            | NodeEnum::AlterTableStmt(_)
+            | NodeEnum::RenameStmt(_)
+            | NodeEnum::AlterObjectSchemaStmt(_)
+            | NodeEnum::DropStmt(_)
+            | NodeEnum::TruncateStmt(_)
+            | NodeEnum::VacuumStmt(_)
+            | NodeEnum::LockStmt(_)
+            | NodeEnum::CommentStmt(_)
+            | NodeEnum::GrantStmt(_)
+            | NodeEnum::CreateSchemaStmt(_)
+            | NodeEnum::CreateEnumStmt(_)
+            | NodeEnum::AlterEnumStmt(_)
+            | NodeEnum::CreateDomainStmt(_)
+            | NodeEnum::ReindexStmt(_)
+            | NodeEnum::RefreshMatViewStmt(_)
+            | NodeEnum::ClusterStmt(_)
+    )
+}
+
+/// 0A000, naming the kind by its key words and nothing else that the client wrote.
+pub(in crate::sql) fn refused_kind(tokens: &[Token]) -> Refusal {
+    let skipped = ["or", "replace", "temp", "temporary", "unlogged", "unique", "recursive", "trusted", "constraint"];
+    let words: Vec<String> = tokens
+        .iter()
+        .map_while(|token| match &token.kind {
+            Kind::Word(word) if keywords::category(word).is_some() => Some(word.as_str()),
+            _ => None,
+        })
+        .filter(|word| !skipped.contains(word))
+        .take(2)
+        .map(str::to_ascii_uppercase)
+        .collect();
+    Refusal::unsupported(Stage::Parse, format!("{} is not carried out for governed sessions", words.join(" ")))
+        .detail("it could run code that nobody reviewed on unmasked values, or change who may do what")
+        .hint("use an unrestricted role")
+}
+
+impl Ddl {
+    /// The text, as the client meant it.
+    pub fn render(&self) -> String {
+        let query = self.query.as_ref().map(|(_, statement)| render(statement));
+        self.text(&Edits::default(), query.as_deref())
+    }
+
+    /// The text with these names, and this query.
+    pub(in crate::sql) fn text(&self, edits: &Edits, query: Option<&str>) -> String {
+        if let Some(whole) = &edits.whole {
+            return whole.clone();
+        }
+        let mut parts: Vec<String> = Vec::new();
+        let mut skip = 0_usize;
+        for (number, token) in self.words.iter().enumerate() {
+            if self.query.as_ref().is_some_and(|(at, _)| *at == number) {
+                parts.extend(query.map(str::to_owned));
+            }
+            if skip > 0 {
+                skip -= 1;
+            } else if let Some((count, text)) = edits.names.get(&token.start) {
+                parts.push(text.clone());
+                skip = count.saturating_sub(1);
+            } else {
+                parts.push(super::utility::canonical(token));
+            }
+        }
+        if self.query.as_ref().is_some_and(|(at, _)| *at >= self.words.len()) {
+            parts.extend(query.map(str::to_owned));
+        }
+        parts.join(" ")
+    }
+
+    /// Puts another name at a place of the text. False where no name of these parts stands there.
+    pub(in crate::sql) fn name_at(&self, edits: &mut Edits, location: i32, parts: &[String], instead: String) -> bool {
+        let Ok(location) = usize::try_from(location) else { return false };
+        let Some(at) = self.words.iter().position(|token| token.start == location) else { return false };
+        let written = self.words.get(at..).unwrap_or_default();
+        let Some(length) = words::spells(written, parts) else { return false };
+        edits.names.insert(location, (length, instead));
+        true
+    }
+
+    /// The key words that it begins with.
+    pub(in crate::sql) fn refused_kind(&self) -> Refusal {
+        refused_kind(&self.words)
+    }
+}

@@ -1,0 +1,216 @@
+//! The one path from text to what may run.
+
+use sqlparser::ast::Statement;
+
+use super::effect::Effect;
+use super::enforced::{Enforced, Refused};
+use super::enforced::{Lookups, refused};
+use super::{ask, late, steer};
+use crate::error::{Refusal, Stage};
+use crate::policy::{AccessReport, Decision, Disclosure, RelationObligation, Role, decide};
+use crate::sql::ast::parse::{Kind, Parsed, parse_in};
+use crate::sql::ast::render::render;
+use crate::sql::context::Context;
+use crate::sql::resolve::Tested;
+use crate::sql::resolve::{self, Carry, Resolved};
+use crate::sql::rewrite::Guard;
+use crate::sql::steps::Step;
+use crate::sql::text::lex::{self, Token};
+use crate::sql::witness::Facts;
+use crate::sql::{rewrite, witness};
+
+/// Decides one statement and gives the text that may run instead of it.
+///
+/// Pure: no I/O, no clock. Call it on a thread with a large stack ([`crate::sql::ast::on_parser_stack`]): both parsers recurse.
+///
+/// In observe mode the client's own text runs, and the report says what would have been; a statement that would have
+/// been refused is not.
+///
+/// # Errors
+/// [`Refused`] with the refusal for the client and the report for the log.
+pub fn enforce(text: &str, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
+    if let Some(statement) = ask::question(text) {
+        return ask::answer(statement, context);
+    }
+    let parsed = match parse_in(text, context.catalog.server_version(), context.steps) {
+        Ok(parsed) => parsed,
+        Err(refusal) => return observed_or(text, context, Effect::None, refused(refusal)),
+    };
+    let effect = steer::effect(&parsed);
+    match decided(parsed, effect.clone(), context) {
+        Ok(enforced) if context.observe => {
+            // Nothing carries subjects then: what was read is recorded as a whole.
+            let Enforced { disclosure, tested, arguments, report, .. } = enforced;
+            Ok(Enforced { disclosure, tested, arguments, ..observed(text, effect, report) })
+        }
+        Ok(enforced) => Ok(enforced),
+        Err(refused) => observed_or(text, context, effect, refused),
+    }
+}
+
+fn decided(parsed: Parsed, effect: Effect, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
+    let Parsed { kind, facts, .. } = parsed;
+    match kind {
+        Kind::Empty => Ok(plain(String::new(), effect)),
+        Kind::Statement(statement) => {
+            let governed = govern(*statement, &facts, Facts::default(), Carry::Rows, context)?;
+            let text = render(&governed.statement);
+            governed.finish(text, effect, context)
+        }
+        Kind::Utility(utility) => steer::enforce(utility, &facts, effect, context),
+        Kind::Ddl(ddl) => {
+            context.steps.begin(Step::Resolve);
+            let (resolved, edits, ddl) = resolve::define(*ddl, &facts, context).map_err(refused)?;
+            let governed = govern_resolved(resolved, context)?;
+            let query = ddl.query.is_some().then(|| render(&governed.statement));
+            let text = ddl.text(&edits, query.as_deref());
+            governed.finish(text, effect, context)
+        }
+    }
+}
+
+/// A statement with its obligations carried out, before it is text.
+pub(in crate::sql) struct Governed {
+    /// The AST that may run.
+    pub(in crate::sql) statement: Statement,
+    /// What the text must refer to.
+    pub(in crate::sql) expected: Facts,
+    /// Rows are left out, or only groups are seen: how many rows a plan met must not be told.
+    pub(in crate::sql) filtered: bool,
+    /// Rows are left out for want of consent.
+    consented: bool,
+    report: AccessReport,
+    guard: Guard,
+    disclosure: Disclosure,
+    lookups: Lookups,
+    tested: Vec<Tested>,
+}
+
+impl Governed {
+    /// Holds the finished text to what the rewrite meant.
+    ///
+    /// # Errors
+    /// It does not refer to what was meant, or it is a cursor over rows that rest on consent.
+    pub(in crate::sql) fn finish(
+        self,
+        text: String,
+        effect: Effect,
+        context: &Context<'_>,
+    ) -> Result<Enforced, Box<Refused>> {
+        late::check_cursor(self.consented, &effect)?;
+        context.steps.begin(Step::Witness);
+        match witness::check_rewrite(&text, &self.expected) {
+            Ok(()) => Ok(Enforced {
+                text,
+                report: self.report,
+                guard: self.guard,
+                effect,
+                consented: self.consented,
+                disclosure: self.disclosure,
+                shows_plan: false,
+                copy_form: None,
+                lookups: self.lookups,
+                tested: self.tested,
+                arguments: Vec::new(),
+                parameters: 0,
+            }),
+            Err(refusal) => Err(refused(refusal)),
+        }
+    }
+}
+
+/// Resolves, decides and rewrites one statement. `extra` is what the text around it refers to.
+pub(in crate::sql) fn govern(
+    statement: Statement,
+    facts: &Facts,
+    extra: Facts,
+    carry: Carry,
+    context: &Context<'_>,
+) -> Result<Governed, Box<Refused>> {
+    context.steps.begin(Step::Resolve);
+    let resolved = resolve::resolve(statement, facts, extra, carry, context).map_err(refused)?;
+    govern_resolved(resolved, context)
+}
+
+/// Decides and rewrites what is resolved.
+pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>) -> Result<Governed, Box<Refused>> {
+    let request = resolve::request(&resolved, context);
+    context.steps.begin(Step::Decide);
+    let decision = decide(context.policies, &request);
+    let report = AccessReport::of(&decision);
+    match decision {
+        Decision::Denial(denial) => Err(Box::new(Refused { refusal: denial.refusal(), report })),
+        Decision::Permit(permit) => {
+            let filtered = permit.relations().iter().any(|obligation| match obligation {
+                RelationObligation::Open { .. } => false,
+                RelationObligation::Governed { min_group, .. } => obligation.leaves_rows_out() || min_group.is_some(),
+            });
+            let consented = permit.relations().iter().any(RelationObligation::rests_on_wishes);
+            context.steps.begin(Step::Rewrite);
+            resolve::check_values(&resolved, &permit, context).map_err(refused)?;
+            let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
+            Ok(Governed {
+                statement: rewritten.statement,
+                expected: rewritten.expected,
+                filtered,
+                consented,
+                report,
+                guard: rewritten.guard,
+                disclosure: rewritten.disclosure,
+                lookups: Lookups { count: rewritten.lookups, limit: permit.lookup_limit() },
+                tested: rewritten.tested,
+            })
+        }
+    }
+}
+
+/// A statement that refers to nothing.
+pub(in crate::sql) fn plain(text: String, effect: Effect) -> Enforced {
+    Enforced {
+        text,
+        report: AccessReport::allow(),
+        guard: Guard::default(),
+        effect,
+        consented: false,
+        disclosure: Disclosure::default(),
+        shows_plan: false,
+        copy_form: None,
+        lookups: Lookups::default(),
+        tested: Vec::new(),
+        arguments: Vec::new(),
+        parameters: 0,
+    }
+}
+
+fn observed_or(
+    text: &str,
+    context: &Context<'_>,
+    effect: Effect,
+    refused: Box<Refused>,
+) -> Result<Enforced, Box<Refused>> {
+    if context.observe { Ok(observed(text, effect, refused.report)) } else { Err(refused) }
+}
+
+/// Observe mode changes nothing: the client's own text, with nothing guarded.
+fn observed(text: &str, effect: Effect, report: AccessReport) -> Enforced {
+    Enforced { report, guard: Guard { unrestricted: true, ..Guard::default() }, ..plain(text.to_owned(), effect) }
+}
+
+/// A statement of an unrestricted role: forwarded as it is, and logged.
+///
+/// # Errors
+/// Refused where the role is not unrestricted.
+pub fn relay_unrestricted(text: &str, role: &Role) -> Result<Enforced, Box<Refused>> {
+    if role.unrestricted.is_none() {
+        return Err(refused(Refusal::internal(Stage::Decide)));
+    }
+    if let Some(statement) = ask::question(text) {
+        return Ok(ask::unrestricted(statement, role));
+    }
+    // CREATE TABLE AS is answered as a SELECT is.
+    let creates = |tokens: Vec<Token>| {
+        tokens.iter().find(|token| token.kind != lex::Kind::Comment).is_some_and(|token| token.is_word("create"))
+    };
+    let effect = if lex::lex(text).is_ok_and(creates) { Effect::Define } else { Effect::None };
+    Ok(observed(text, effect, AccessReport::allow()))
+}

@@ -1,0 +1,14 @@
+//! The one path through the stages: a statement's text goes in, what may run instead of it comes out.
+
+mod ask;
+mod effect;
+mod enforce;
+mod enforced;
+mod late;
+mod shown;
+mod steer;
+
+pub use effect::Effect;
+pub use enforce::{enforce, relay_unrestricted};
+pub use enforced::{Enforced, Lookups, Refused};
+pub use late::portal_refusal;

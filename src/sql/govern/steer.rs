@@ -1,0 +1,334 @@
+//! Statements that steer the session: each is written anew from its own AST, the ones that hold a statement with that
+//! statement governed.
+
+use sqlparser::ast::{Expr, Statement};
+
+use super::effect::Effect;
+use super::enforce::{Governed, govern, plain};
+use super::enforced::refused;
+use super::enforced::{Enforced, Refused};
+use super::shown;
+use crate::error::{Refusal, SqlState, Stage};
+use crate::sql::ast::parse::{Kind, Parsed};
+use crate::sql::ast::types::declared_type;
+use crate::sql::ast::utility::{
+    CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Discard, Explained, SetValue, Utility,
+    render_utility,
+};
+use crate::sql::context::Context;
+use crate::sql::resolve::{self, Carry};
+use crate::sql::resolve::{Compared, Given};
+use crate::sql::reviewed::settings;
+use crate::sql::witness::Facts;
+use crate::wire::copy_rows::{CopyForm, CopyFormat};
+
+/// What a statement does to the session.
+pub(in crate::sql) fn effect(parsed: &Parsed) -> Effect {
+    match parsed.kind() {
+        Kind::Empty | Kind::Statement(_) => Effect::None,
+        Kind::Ddl(_) => Effect::Define,
+        Kind::Utility(utility) => utility_effect(utility),
+    }
+}
+
+fn utility_effect(utility: &Utility) -> Effect {
+    match utility {
+        Utility::Begin { .. } => Effect::Begin,
+        Utility::Commit { chain } => Effect::Commit { chain: *chain },
+        Utility::Rollback { chain } => Effect::Rollback { chain: *chain },
+        Utility::Savepoint(name) => Effect::Savepoint(name.clone()),
+        Utility::Release(name) => Effect::Release(name.clone()),
+        Utility::RollbackTo(name) => Effect::RollbackTo(name.clone()),
+        // PostgreSQL compares names of settings without case, quoted or not.
+        Utility::Set { local, name, values } => match name.to_ascii_lowercase().as_str() {
+            settings::PURPOSE => Effect::SetPurpose {
+                purpose: values.as_ref().and_then(|values| one_text(values)).map(str::to_owned),
+                local: *local,
+            },
+            settings::SEARCH_PATH => Effect::SetSearchPath { path: values.as_deref().map(texts), local: *local },
+            _ => Effect::None,
+        },
+        Utility::Reset(Some(name)) if name.eq_ignore_ascii_case(settings::PURPOSE) => {
+            Effect::SetPurpose { purpose: None, local: false }
+        }
+        Utility::Reset(Some(name)) if name.eq_ignore_ascii_case(settings::SEARCH_PATH) => {
+            Effect::SetSearchPath { path: None, local: false }
+        }
+        Utility::Reset(Some(_)) => Effect::None,
+        Utility::Reset(None) => Effect::ResetAll,
+        Utility::Discard(Discard::All) => Effect::DiscardAll,
+        Utility::Discard(Discard::Plans | Discard::Sequences | Discard::Temp) => Effect::None,
+        Utility::Declare { name, options, .. } => Effect::Declare { name: name.clone(), hold: options.hold },
+        Utility::Fetch { r#move, name, .. } => Effect::Fetch { name: name.clone(), moves: *r#move },
+        Utility::Close(name) => Effect::CloseCursor(name.clone()),
+        Utility::Copy(copy) => match copy.direction {
+            CopyDirection::FromStdin => Effect::CopyIn,
+            CopyDirection::ToStdout => Effect::CopyOut,
+        },
+        Utility::Prepare { name, .. } => Effect::Prepare(name.clone()),
+        Utility::Execute { name, .. } => Effect::Execute(name.clone()),
+        Utility::Deallocate(name) => Effect::Deallocate(name.clone()),
+        Utility::Explain { statement: Explained::Utility(inner), .. } => match inner.as_ref() {
+            // EXPLAIN EXECUTE shows the plan of what was prepared, so the session must know it.
+            Utility::Execute { name, .. } => Effect::Execute(name.clone()),
+            _ => Effect::None,
+        },
+        Utility::Explain { .. }
+        | Utility::SetTransaction { .. }
+        | Utility::SetConstraints { .. }
+        | Utility::Show(_)
+        | Utility::Listen(_)
+        | Utility::Unlisten(_)
+        | Utility::Notify { .. } => Effect::None,
+    }
+}
+
+/// Governs a statement that steers the session.
+pub(in crate::sql) fn enforce(
+    utility: Utility,
+    facts: &Facts,
+    effect: Effect,
+    context: &Context<'_>,
+) -> Result<Enforced, Box<Refused>> {
+    match utility {
+        Utility::Begin { .. }
+        | Utility::Commit { .. }
+        | Utility::Rollback { .. }
+        | Utility::Savepoint(_)
+        | Utility::Release(_)
+        | Utility::RollbackTo(_)
+        | Utility::SetTransaction { .. }
+        | Utility::SetConstraints { .. }
+        | Utility::Discard(_)
+        | Utility::Fetch { .. }
+        | Utility::Close(_)
+        | Utility::Listen(_)
+        | Utility::Unlisten(_)
+        | Utility::Notify { .. }
+        | Utility::Deallocate(_) => Ok(plain(render_utility(&utility), effect)),
+        Utility::Set { ref name, ref values, .. } => {
+            settings::may_set(name, values.as_deref()).map_err(refused)?;
+            Ok(plain(render_utility(&utility), effect))
+        }
+        Utility::Reset(ref name) => {
+            if let Some(name) = name {
+                settings::may_set(name, None).map_err(refused)?;
+            }
+            Ok(plain(render_utility(&utility), effect))
+        }
+        Utility::Show(ref name) => match name.as_deref().map(str::to_ascii_lowercase) {
+            Some(name) if name.starts_with(settings::OWN) => shown::show(&name, context).map_err(refused),
+            // PostgreSQL leaves settings that it does not know out of SHOW ALL, so no key is shown.
+            _ => Ok(plain(render_utility(&utility), effect)),
+        },
+        Utility::Execute { ref arguments, .. } => {
+            constants(arguments, context)?;
+            Ok(Enforced { arguments: given(arguments), ..plain(render_utility(&utility), effect) })
+        }
+        Utility::Declare { name, options, query } => {
+            let mut governed = govern(*query, facts, Facts::default(), Carry::Rows, context)?;
+            let query = take(&mut governed);
+            governed.finish(render_utility(&Utility::Declare { name, options, query }), effect, context)
+        }
+        Utility::Prepare { name, types, statement } => {
+            let written: Vec<String> = types.iter().map(|written| format!("{written:?}")).collect();
+            resolve::open_types(&written.join(" "), context).map_err(refused)?;
+            let parameters: Vec<_> = types.iter().map(|written| declared_type(written)).collect();
+            let context = &Context { parameters: &parameters, ..*context };
+            let mut governed = govern(*statement, facts, Facts::default(), Carry::Rows, context)?;
+            let statement = take(&mut governed);
+            governed.finish(render_utility(&Utility::Prepare { name, types, statement }), effect, context)
+        }
+        Utility::Explain { options, statement } => explain(options, statement, facts, effect, context),
+        Utility::Copy(copy) => self::copy(copy, facts, effect, context),
+    }
+}
+
+/// The arguments of EXECUTE as they are compared; for what they stand is known where they are.
+fn given(arguments: &[sqlparser::ast::Expr]) -> Vec<Given> {
+    arguments.iter().map(|argument| Given::of(argument, Compared::Text)).collect()
+}
+
+/// The governed statement, to be put back into the utility that held it.
+fn take(governed: &mut Governed) -> Box<Statement> {
+    let hollow = Statement::UNLISTEN { channel: sqlparser::ast::Ident::new("*") };
+    Box::new(std::mem::replace(&mut governed.statement, hollow))
+}
+
+fn explain(
+    options: Vec<crate::sql::ast::utility::ExplainOption>,
+    statement: Explained,
+    facts: &Facts,
+    effect: Effect,
+    context: &Context<'_>,
+) -> Result<Enforced, Box<Refused>> {
+    match statement {
+        Explained::Statement(statement) => {
+            let mut governed = govern(*statement, facts, Facts::default(), Carry::Nothing, context)?;
+            let statement = Explained::Statement(take(&mut governed));
+            let options = plan_only(options, governed.filtered)?;
+            governed.finish(render_utility(&Utility::Explain { options, statement }), effect, context)
+        }
+        Explained::Utility(utility) => match *utility {
+            Utility::Declare { name, options: cursor, query } => {
+                let mut governed = govern(*query, facts, Facts::default(), Carry::Nothing, context)?;
+                let query = take(&mut governed);
+                let statement = Explained::Utility(Box::new(Utility::Declare { name, options: cursor, query }));
+                let options = plan_only(options, governed.filtered)?;
+                governed.finish(render_utility(&Utility::Explain { options, statement }), effect, context)
+            }
+            Utility::Execute { name, arguments } => {
+                constants(&arguments, context)?;
+                // What was prepared is not at hand here, so that it counts as filtered.
+                let options = plan_only(options, true)?;
+                let given = given(&arguments);
+                let statement = Explained::Utility(Box::new(Utility::Execute { name, arguments }));
+                let explained = plain(render_utility(&Utility::Explain { options, statement }), effect);
+                Ok(Enforced { shows_plan: true, arguments: given, ..explained })
+            }
+            _ => Err(refused(resolve::unsupported("EXPLAIN of this statement"))),
+        },
+    }
+}
+
+/// Holds EXPLAIN of filtered rows to the plan's form: how many rows were met, or are estimated, tells of those left out.
+fn plan_only(
+    mut options: Vec<crate::sql::ast::utility::ExplainOption>,
+    filtered: bool,
+) -> Result<Vec<crate::sql::ast::utility::ExplainOption>, Box<Refused>> {
+    if !filtered {
+        return Ok(options);
+    }
+    let on = |value: &Option<SetValue>| match value {
+        Some(SetValue::Text(text) | SetValue::Number(text)) => {
+            !matches!(text.to_ascii_lowercase().as_str(), "off" | "false" | "0" | "no")
+        }
+        Some(SetValue::Interval { .. }) | None => true,
+    };
+    if options.iter().any(|option| option.name == "analyze" && on(&option.value)) {
+        let message = "EXPLAIN ANALYZE is not open where rows are left out or only groups are seen";
+        return Err(refused(
+            Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, message)
+                .detail("it counts the rows that were met, also those that are not shown")
+                .hint("ask for the plan without ANALYZE, and of the statement itself instead of EXECUTE"),
+        ));
+    }
+    options.retain(|option| option.name != "costs");
+    options.push(crate::sql::ast::utility::ExplainOption {
+        name: "costs".to_owned(),
+        value: Some(SetValue::Text("off".to_owned())),
+    });
+    Ok(options)
+}
+
+/// COPY: out of a table is a query over it, into a table is a write.
+fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
+    let CopyStatement { source, direction, legacy, options, filter } = copy;
+    let form = copy_form(&options);
+    let carry = if form.is_some() { Carry::Copy } else { Carry::Nothing };
+    match (source, direction) {
+        (CopySource::Query(query), CopyDirection::ToStdout) => {
+            let mut governed = govern(*query, facts, Facts::default(), carry, context)?;
+            let source = CopySource::Query(take(&mut governed));
+            let text = render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter }));
+            Ok(Enforced { copy_form: form, ..governed.finish(text, effect, context)? })
+        }
+        (CopySource::Query(_), CopyDirection::FromStdin) => Err(refused(resolve::unsupported("COPY into a query"))),
+        (CopySource::Table { schema, name, columns }, CopyDirection::ToStdout) => {
+            let resolved = resolve::copy_out(schema, name, &columns, facts, carry, context).map_err(refused)?;
+            let mut governed = super::enforce::govern_resolved(resolved, context)?;
+            let source = CopySource::Query(take(&mut governed));
+            let text = render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter }));
+            Ok(Enforced { copy_form: form, ..governed.finish(text, effect, context)? })
+        }
+        (CopySource::Table { schema, name, columns }, CopyDirection::FromStdin) => {
+            if filter.is_some() {
+                return Err(refused(resolve::unsupported("COPY FROM with WHERE")));
+            }
+            let (resolved, target) = resolve::copy_in(schema, name, &columns, facts, context).map_err(refused)?;
+            let governed = super::enforce::govern_resolved(resolved, context)?;
+            let source = CopySource::Table { schema: Some(target.schema), name: target.name, columns };
+            governed.finish(
+                render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })),
+                effect,
+                context,
+            )
+        }
+    }
+}
+
+/// How the rows of a COPY TO STDOUT will be written; `None` where a row could not be taken apart again with certainty.
+fn copy_form(options: &[CopyOption]) -> Option<CopyForm> {
+    let text = |value: &Option<CopyValue>| match value {
+        Some(CopyValue::Text(text)) => Some(text.clone()),
+        Some(CopyValue::Number(_) | CopyValue::Flag | CopyValue::Default | CopyValue::Star | CopyValue::List(_))
+        | None => None,
+    };
+    let byte = |value: &Option<CopyValue>| match text(value)?.as_bytes() {
+        [byte] => Some(*byte),
+        _ => None,
+    };
+    let (mut format, mut header) = ("text".to_owned(), false);
+    let (mut delimiter, mut quote, mut escape) = (None, b'"', None);
+    for CopyOption { name, value } in options {
+        match name.as_str() {
+            "format" => format = text(value)?.to_ascii_lowercase(),
+            "header" => {
+                header = match value {
+                    None | Some(CopyValue::Flag) => true,
+                    Some(CopyValue::Text(text) | CopyValue::Number(text)) => {
+                        !matches!(text.to_ascii_lowercase().as_str(), "off" | "false" | "0")
+                    }
+                    Some(CopyValue::Default | CopyValue::Star | CopyValue::List(_)) => return None,
+                }
+            }
+            "delimiter" => delimiter = Some(byte(value)?),
+            "quote" => quote = byte(value)?,
+            "escape" => escape = Some(byte(value)?),
+            // Within a text that is not escaped, a backslash would be read as one that escapes.
+            "null" if text(value)?.replace("\\N", "").contains('\\') => return None,
+            "null" | "force_quote" => {}
+            "encoding" if ["utf8", "utf-8", "unicode"].contains(&text(value)?.to_ascii_lowercase().as_str()) => {}
+            _ => return None,
+        }
+    }
+    let format = match format.as_str() {
+        "text" => CopyFormat::Text { delimiter: delimiter.unwrap_or(b'\t') },
+        "csv" => CopyFormat::Csv { delimiter: delimiter.unwrap_or(b','), quote, escape: escape.unwrap_or(quote) },
+        "binary" => CopyFormat::Binary,
+        _ => return None,
+    };
+    Some(CopyForm { format, header })
+}
+
+/// Arguments of EXECUTE are constants or parameters: anything else would be a statement of its own.
+fn constants(arguments: &[Expr], context: &Context<'_>) -> Result<(), Box<Refused>> {
+    if arguments.iter().all(resolve::is_constant) {
+        arguments.iter().try_for_each(|argument| resolve::open_types(&argument.to_string(), context)).map_err(refused)
+    } else {
+        Err(refused(
+            Refusal::new(
+                Stage::Resolve,
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "EXECUTE with arguments that are no constants is not supported",
+            )
+            .hint("pass the values themselves"),
+        ))
+    }
+}
+
+fn one_text(values: &[SetValue]) -> Option<&str> {
+    match values {
+        [SetValue::Text(text)] => Some(text),
+        _ => None,
+    }
+}
+
+fn texts(values: &[SetValue]) -> Vec<String> {
+    values
+        .iter()
+        .map(|value| match value {
+            SetValue::Text(text) | SetValue::Number(text) | SetValue::Interval { value: text, .. } => text.clone(),
+        })
+        .collect()
+}

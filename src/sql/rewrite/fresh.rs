@@ -1,0 +1,46 @@
+//! Rows that rest on consent are read as they are now: never in a snapshot that is older than the statement, so that a
+//! consent that was withdrawn before a statement began is not used by it.
+
+use crate::error::{Refusal, SqlState, Stage};
+
+/// A setting that no server has: reading it fails, and the error's message holds its name in every language.
+const OLDER: &str = "pgpurpose.older_snapshot";
+
+/// A condition that fails in a transaction that keeps one snapshot. Only the server knows the isolation level for certain:
+/// it comes from BEGIN, from settings of the session, and from defaults of role and database.
+///
+/// It names no column, so that PostgreSQL tests it once, before it reads a row.
+pub(in crate::sql) fn condition() -> String {
+    format!(
+        "CASE WHEN pg_catalog.current_setting('transaction_isolation') = ANY (ARRAY['read committed', 'read uncommitted']) \
+         THEN true ELSE pg_catalog.current_setting('{OLDER}') IS NULL END"
+    )
+}
+
+/// The same for a new row that its purpose may not have; it is read for such a row only.
+pub(in crate::sql) const NEW_ROW: &str = "pgpurpose.new_row";
+
+/// The refusal that an error of [`condition`], or of a new row, stands for; nothing for any other error.
+pub fn refusal_for(sqlstate: &str, message: &[u8]) -> Option<Refusal> {
+    let names = |name: &str| sqlstate == "42704" && message.windows(name.len()).any(|part| part == name.as_bytes());
+    if names(NEW_ROW) {
+        return Some(
+            Refusal::new(
+                Stage::Session,
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                "a new row is about a data subject about whom this purpose may have none",
+            )
+            .detail("the row would be of a child, or of somebody who objected or is restricted: the purpose could not see it")
+            .hint("use a purpose that may have such rows, or leave the row out"),
+        );
+    }
+    names(OLDER).then(|| {
+        Refusal::new(
+            Stage::Session,
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            "rows that rest on consent are not read in a transaction that keeps one snapshot",
+        )
+        .detail("a consent that is withdrawn while it lasts would still be used")
+        .hint("begin it with `BEGIN ISOLATION LEVEL READ COMMITTED`, or set `default_transaction_isolation` to that")
+    })
+}

@@ -1,0 +1,15 @@
+//! Tokens, limits, and what is done to text alone: nothing here knows a tree.
+
+pub(super) mod keywords;
+pub(super) mod lex;
+#[cfg(test)]
+mod lex_tests;
+pub(super) mod limits;
+pub(super) mod redact;
+mod split;
+mod stated;
+mod unicode;
+
+pub use redact::{Redacted, redact};
+pub use split::split;
+pub use stated::stated_purpose;

@@ -1,0 +1,161 @@
+//! The second parser: PostgreSQL's own grammar, which must read what the first one read.
+
+mod facts;
+mod tree;
+
+use std::panic::catch_unwind;
+
+use crate::error::{Refusal, Stage};
+pub use facts::Facts;
+use tree::Tree;
+
+/// Holds the AST, rendered, to the client's text: both must be exactly one statement with the same tree. Gives what the
+/// tree refers to.
+///
+/// # Errors
+/// 42601 where PostgreSQL's grammar does not read one of both, or reads them differently.
+pub(in crate::sql) fn gate(text: &str, rendered: &str) -> Result<Facts, Refusal> {
+    let asked = tree(text)?;
+    let understood = tree(rendered).map_err(|_| two_ways())?;
+    if asked != understood {
+        return Err(two_ways());
+    }
+    facts(&asked)
+}
+
+/// The same for SELECT INTO, where the AST is that of the query without INTO.
+///
+/// # Errors
+/// As [`gate`].
+pub(in crate::sql) fn gate_into(text: &str, rendered: &str) -> Result<Facts, Refusal> {
+    let asked = tree(text)?;
+    let into = asked.field("into_clause").clone();
+    let asked = asked.without("into_clause");
+    let understood = tree(rendered).map_err(|_| two_ways())?;
+    if asked != understood {
+        return Err(two_ways());
+    }
+    let mut facts = facts(&asked)?;
+    collect(&into, &mut facts)?;
+    Ok(facts)
+}
+
+/// Holds a rewritten text to what the rewrite meant: exactly one statement, with exactly the relations, functions and
+/// columns expected.
+///
+/// # Errors
+/// 42601 where it is not so.
+pub fn check_rewrite(text: &str, expected: &Facts) -> Result<(), Refusal> {
+    facts(&tree(text)?)?.agrees(expected)
+}
+
+/// What a text of our own refers to.
+///
+/// # Errors
+/// 42601 where it is not exactly one statement of PostgreSQL's.
+pub(in crate::sql) fn facts_of(text: &str) -> Result<Facts, Refusal> {
+    facts(&tree(text)?)
+}
+
+fn two_ways() -> Refusal {
+    Refusal::syntax(Stage::Witness, "the statement can be read in two ways")
+        .hint("write the expression in a plainer form, with spaces around operators and without comments inside")
+}
+
+/// The tree of the one statement in `text`.
+pub(in crate::sql) fn tree(text: &str) -> Result<Tree, Refusal> {
+    let statement = statement(text)?;
+    Tree::of(&statement).ok_or_else(|| Refusal::internal(Stage::Witness))
+}
+
+/// The one statement in `text` as PostgreSQL's grammar has it, with the places of names.
+///
+/// # Errors
+/// 42601 where it is not exactly one statement of PostgreSQL's.
+pub(in crate::sql) fn node(text: &str) -> Result<pg_query::NodeEnum, Refusal> {
+    statement(text)?.node.ok_or_else(|| Refusal::internal(Stage::Witness))
+}
+
+fn statement(text: &str) -> Result<pg_query::Node, Refusal> {
+    // The binding derives summaries from the tree with code that may panic on forms it does not know.
+    let parsed = catch_unwind(|| pg_query::parse(text, 0)).map_err(|_| Refusal::internal(Stage::Witness))?;
+    let parsed =
+        parsed.map_err(|_| Refusal::syntax(Stage::Witness, "PostgreSQL's grammar does not read the statement"))?;
+    let [statement] = parsed.protobuf.stmts.as_slice() else {
+        return Err(Refusal::syntax(Stage::Witness, "the text is not exactly one statement"));
+    };
+    statement.stmt.as_deref().cloned().ok_or_else(|| Refusal::internal(Stage::Witness))
+}
+
+/// What a tree refers to, by the rules of [`Facts`].
+pub(in crate::sql) fn facts(tree: &Tree) -> Result<Facts, Refusal> {
+    let mut facts = Facts::default();
+    collect(tree, &mut facts)?;
+    Ok(facts)
+}
+
+fn collect(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
+    match tree {
+        Tree::Nothing | Tree::Text(_) | Tree::Number(_) | Tree::Flag(_) => Ok(()),
+        Tree::List(items) => items.iter().try_for_each(|item| collect(item, facts)),
+        Tree::Node(name, fields) => {
+            match *name {
+                // `SET (a, b) = (SELECT ..)`: the tree has the same source once for each column.
+                "MultiAssignRef" if *tree.field("colno") != Tree::Number(1) => return Ok(()),
+                "RangeTableSample" => sample(tree, facts)?,
+                "RangeVar" => relation(tree, facts)?,
+                "FuncCall" => function(tree, facts)?,
+                "ColumnRef" => {
+                    facts.add_column(tree.field("fields").items().iter().map(part).collect::<Result<_, _>>()?)
+                }
+                "SelectStmt" if *tree.field("into_clause") != Tree::Nothing => {
+                    return Err(Refusal::unsupported(Stage::Witness, "a table cannot be made from a query here")
+                        .hint("write it as `CREATE TABLE name AS SELECT ..`"));
+                }
+                _ => {}
+            }
+            // The names after FOR UPDATE OF are those of FROM once more; constraints have names like tables.
+            let skipped =
+                |field: &str| field == "locked_rels" || (*name == "ConstraintsSetStmt" && field == "constraints");
+            fields.iter().filter(|(field, _)| !skipped(field)).try_for_each(|(_, child)| collect(child, facts))
+        }
+    }
+}
+
+fn relation(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
+    if !tree.field("catalogname").text().is_empty() {
+        return Err(Refusal::unsupported(Stage::Witness, "a table is named with its database")
+            .hint("name it as `schema.table`"));
+    }
+    let schema = Some(tree.field("schemaname").text()).filter(|schema| !schema.is_empty());
+    facts.add_relation(schema.map(str::to_owned), tree.field("relname").text().to_owned());
+    Ok(())
+}
+
+fn function(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
+    // What the grammar itself spells, EXTRACT(..), AT TIME ZONE and the like, is marked as such.
+    if *tree.field("funcformat") == Tree::Number(pg_query::protobuf::CoercionForm::CoerceSqlSyntax as i64) {
+        return Ok(());
+    }
+    facts.add_function(tree.field("funcname").items().iter().map(part).collect::<Result<_, _>>()?);
+    Ok(())
+}
+
+/// The method of TABLESAMPLE is a function, but for the two that PostgreSQL has.
+fn sample(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
+    let method: Vec<String> = tree.field("method").items().iter().map(part).collect::<Result<_, _>>()?;
+    if !matches!(method.as_slice(), [name] if name == "system" || name == "bernoulli") {
+        facts.add_function(method);
+    }
+    Ok(())
+}
+
+fn part(tree: &Tree) -> Result<String, Refusal> {
+    match tree {
+        Tree::Node("String", _) => Ok(tree.field("sval").text().to_owned()),
+        Tree::Node("AStar", _) => Ok("*".to_owned()),
+        Tree::Nothing | Tree::Node(..) | Tree::List(_) | Tree::Text(_) | Tree::Number(_) | Tree::Flag(_) => {
+            Err(Refusal::internal(Stage::Witness))
+        }
+    }
+}
