@@ -285,3 +285,77 @@ fn the_sample_shop_loads_by_the_proxys_own_login() {
         assert_eq!(relation(&catalog, "privacy.consents").primary_key, [1, 2]);
     });
 }
+
+/// Changes of every kind that a snapshot knows of, one after the other.
+const CHANGES: &[&str] = &[
+    "CREATE TABLE fresh (id int PRIMARY KEY, parent int REFERENCES fresh (id), name varchar(20), mood mood)",
+    "ALTER TABLE fresh ADD COLUMN more numeric(10, 2), ADD COLUMN twice int GENERATED ALWAYS AS (id * 2) STORED",
+    "ALTER TABLE fresh DROP COLUMN name",
+    "ALTER TABLE fresh RENAME more TO less",
+    "ALTER TABLE fresh ALTER less TYPE text",
+    "ALTER TABLE fresh DROP CONSTRAINT fresh_pkey CASCADE",
+    "ALTER TABLE fresh ADD PRIMARY KEY (twice, id)",
+    "BEGIN; SAVEPOINT a; CREATE TABLE in_savepoint (a int); RELEASE a; ALTER TABLE in_savepoint RENAME TO moved; COMMIT",
+    "ALTER TABLE moved RENAME TO freed; ALTER TABLE fresh RENAME TO moved; ALTER TABLE freed RENAME TO fresh",
+    "ALTER TABLE fresh SET SCHEMA \"Odd Schema\"",
+    "ALTER SCHEMA \"Odd Schema\" RENAME TO even",
+    "ALTER TYPE mood RENAME TO humour",
+    "CREATE TYPE trio AS (a int, b humour, c text[]); CREATE TABLE of_trio (t trio, ts trio[])",
+    "CREATE DOMAIN short AS varchar(5); CREATE DOMAIN shorter AS short; CREATE TABLE of_domain (s shorter, ss short)",
+    "CREATE TABLE measure_2027 PARTITION OF measure FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')",
+    "ALTER TABLE measure DETACH PARTITION measure_2026",
+    "CREATE TABLE child (x int) INHERITS (base); ALTER TABLE derived NO INHERIT base",
+    "CREATE VIEW seen AS SELECT * FROM moved; CREATE VIEW seen_again AS SELECT * FROM seen",
+    "CREATE OR REPLACE VIEW seen AS SELECT * FROM moved WHERE random() > 2 OR id IN (SELECT id FROM base)",
+    "CREATE MATERIALIZED VIEW held AS SELECT * FROM seen_again; CREATE INDEX ON held (id)",
+    "CREATE RULE told AS ON INSERT TO of_trio DO ALSO DELETE FROM base",
+    "CREATE VIEW through AS SELECT * FROM peek(2)",
+    "DROP VIEW seen CASCADE",
+    "CREATE FUNCTION given(moved) RETURNS SETOF moved LANGUAGE sql AS 'SELECT $1'",
+    "ALTER TABLE moved ADD COLUMN last date",
+    "CREATE OR REPLACE FUNCTION pick(integer) RETURNS TABLE (x integer, y text) LANGUAGE sql STABLE AS 'SELECT 2, ''''; '",
+    "ALTER FUNCTION split(text) RENAME TO sundered",
+    "DROP FUNCTION given(moved)",
+    "CREATE SEQUENCE numbers; DROP TABLE of_trio",
+    "CREATE TEMP TABLE own (a int)",
+    "CREATE OPERATOR @@@ (LEFTARG = integer, RIGHTARG = integer, FUNCTION = secretly)",
+    "CREATE CAST (trio AS humour) WITH INOUT",
+    "CREATE DOMAIN checked AS int CHECK (secretly(VALUE, 1))",
+    "CREATE TABLE of_checked (c checked, cs checked[])",
+    "CREATE EXTENSION pg_trgm",
+    "DROP EXTENSION pg_trgm; DROP SCHEMA even CASCADE",
+];
+
+#[test]
+fn what_has_changed_and_the_whole_catalog_say_the_same() {
+    let (cluster, _) = zoo();
+    runtime().block_on(async {
+        let connect = || connect_plain(config(&cluster, "postgres", "postgres"));
+        let store = CatalogStore::open(connect()).await.unwrap();
+        let (client, connection) =
+            config(&cluster, "postgres", "postgres").connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        for change in CHANGES {
+            let before = store.current();
+            client.batch_execute(change).await.unwrap_or_else(|error| panic!("{change}: {error:?}"));
+            store.outdated();
+            store.settled().await.unwrap();
+            let (read, whole) = (store.current(), load_alone(connect()).await);
+            assert!(read.same_contents(&whole), "{change}: {}", difference(&read, &whole));
+            let told = !change.contains("TEMP") && !change.contains("INOUT");
+            assert_eq!(read.epoch() > before.epoch(), told, "{change}");
+        }
+    });
+}
+
+async fn load_alone(connect: pgpurpose::catalog::Connect) -> Arc<Catalog> {
+    CatalogStore::open(connect).await.unwrap().current()
+}
+
+fn difference(read: &Catalog, whole: &Catalog) -> String {
+    let (mut read, mut whole): (Vec<_>, Vec<_>) = (read.relations().collect(), whole.relations().collect());
+    read.sort_by_key(|relation| relation.oid);
+    whole.sort_by_key(|relation| relation.oid);
+    let pair = read.iter().zip(&whole).find(|(read, whole)| read != whole);
+    format!("{pair:?}, or in number, {} and {}, or not in relations", read.len(), whole.len())
+}

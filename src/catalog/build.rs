@@ -79,7 +79,7 @@ impl CatalogBuilder {
         let mixed = integers.iter().flat_map(|&left| integers.iter().map(move |&right| (left, right)));
         for (left, right) in mixed.chain(LEAKPROOF_COMPARED.iter().map(|&oid| (oid, oid))) {
             for operator in ["=", "<>", "<", "<=", ">", ">="] {
-                builder.catalog.leakproof_operators.insert((operator.into(), left, right));
+                builder.add_leakproof_operator(operator, left, right);
             }
         }
         builder
@@ -112,22 +112,22 @@ impl CatalogBuilder {
 
     /// Adds a type.
     pub fn add_type(&mut self, ty: Type) {
-        self.catalog.types.insert(ty.oid, ty);
+        Arc::make_mut(&mut self.catalog.types).insert(ty.oid, ty);
     }
 
     /// Adds a function.
     pub fn add_function(&mut self, function: Function) {
-        self.catalog.functions.entry(function.name.clone()).or_default().push(function);
+        Arc::make_mut(&mut self.catalog.functions).entry(function.name.clone()).or_default().push(function);
     }
 
     /// Says that an operator's function is leakproof.
     pub fn add_leakproof_operator(&mut self, operator: impl Into<String>, left: Oid, right: Oid) {
-        self.catalog.leakproof_operators.insert((operator.into(), left, right));
+        Arc::make_mut(&mut self.catalog.leakproof_operators).insert((operator.into(), left, right));
     }
 
     /// Says that an operator calls a function that is not built in, named with its schema.
     pub fn add_calling_operator(&mut self, operator: impl Into<String>, schema: String, function: String) {
-        self.catalog.calling_operators.entry(operator.into()).or_default().push((schema, function));
+        Arc::make_mut(&mut self.catalog.calling_operators).entry(operator.into()).or_default().push((schema, function));
     }
 
     /// Says that a type calls such a function (schema and name) without naming it. `oid` is 0 where no statement can keep
@@ -136,12 +136,12 @@ impl CatalogBuilder {
         let catalog = &mut self.catalog;
         match (oid, when) {
             (0, "w") => catalog.calling_writes.push(function),
-            (0, _) => catalog.calling_values.entry(0).or_default().push(function),
+            (0, _) => Arc::make_mut(&mut catalog.calling_values).entry(0).or_default().push(function),
             (oid, when) => {
                 if when == "v" {
-                    catalog.calling_values.entry(oid).or_default().push(function.clone());
+                    Arc::make_mut(&mut catalog.calling_values).entry(oid).or_default().push(function.clone());
                 }
-                catalog.calling_types.entry(name.into()).or_default().push(function);
+                Arc::make_mut(&mut catalog.calling_types).entry(name.into()).or_default().push(function);
             }
         }
     }
@@ -202,6 +202,11 @@ impl CatalogBuilder {
             .iter()
             .find(|(long, short, ..)| *long == plain || *short == plain)
             .map_or((0, TypeClass::Other), |&(_, _, oid, class)| (oid, class))
+    }
+
+    /// From when on changes are not in it, and what is counted to notice some of them.
+    pub(super) fn read_at(&mut self, since: Option<u32>, counted: String, rules: super::snapshot::Rules) {
+        (self.catalog.since, self.catalog.counted, self.catalog.rules) = (since, counted, Arc::new(rules));
     }
 
     /// The finished snapshot.

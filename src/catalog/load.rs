@@ -4,14 +4,16 @@
 //! that the connection is to. Everything is read in one transaction that sees one moment.
 
 mod queries;
-mod rows;
+pub(super) mod rows;
+
+use std::sync::LazyLock;
 
 use tokio_postgres::{Client, IsolationLevel};
 
 use super::{Catalog, CatalogBuilder, Oid};
 
 /// Objects below this number were made by `initdb` (`FirstNormalObjectId` in PostgreSQL's `access/transam.h`).
-const FIRST_USER_OID: Oid = 16384;
+pub(super) const FIRST_USER_OID: Oid = 16384;
 
 /// The snapshot could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +40,26 @@ fn describe(error: &tokio_postgres::Error) -> String {
     }
 }
 
+/// The statement that tells what has changed since a transaction, whose number it takes as its one parameter, as text. Its
+/// rows are a word and JSON, for [`Catalog::changed`]. It is to run with nothing but `pg_catalog` in the search path.
+pub fn changed_query() -> &'static str {
+    static QUERY: LazyLock<String> = LazyLock::new(queries::changed);
+    &QUERY
+}
+
+/// Reads what has changed since a transaction: a [`changed_query`] that was prepared.
+///
+/// # Errors
+/// [`LoadError::Query`].
+pub(super) async fn read_changes(
+    client: &Client,
+    prepared: &tokio_postgres::Statement,
+    since: u32,
+) -> Result<Vec<(String, Option<String>)>, LoadError> {
+    let rows = client.query(prepared, &[&since.to_string()]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
 /// Reads the snapshot. `epoch` is given to it as it is.
 ///
 /// The connection's `search_path` is set for the time of the transaction only.
@@ -55,18 +77,20 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
     if version < 130_000 {
         return Err(LoadError::TooOld(version / 10_000));
     }
+    let (marks, columns, calls) = (queries::marks(), queries::columns(), queries::rule_functions());
+    let marks = transaction.query_one(&marks, &[]).await?;
     // Sent one behind the other without waiting for answers.
     let (schemas, types, relations, columns, keys) = futures_util::try_join!(
         transaction.query(queries::SCHEMAS, &[]),
         transaction.query(queries::TYPES, &[]),
         transaction.query(queries::RELATIONS, &[]),
-        transaction.query(queries::COLUMNS, &[]),
+        transaction.query(&columns, &[]),
         transaction.query(queries::PRIMARY_KEYS, &[]),
     )?;
     let (inherits, reaches, calls, functions, operators) = futures_util::try_join!(
         transaction.query(queries::INHERITS, &[]),
         transaction.query(queries::RULE_RELATIONS, &[]),
-        transaction.query(queries::RULE_FUNCTIONS, &[]),
+        transaction.query(&calls, &[]),
         transaction.query(queries::FUNCTIONS, &[]),
         transaction.query(queries::LEAKPROOF_OPERATORS, &[]),
     )?;
@@ -81,7 +105,7 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
         builder.add_schema(row.try_get::<_, String>(0)?);
     }
     let types = rows::types(&types)?;
-    let relations = rows::Relations::read(&relations)?
+    let (relations, rules) = rows::Relations::read(&relations)?
         .columns(&columns, &types)?
         .primary_keys(&keys)?
         .inheritance(&inherits)?
@@ -110,5 +134,6 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
     for relation in relations.into_values() {
         builder.add_relation(relation);
     }
+    builder.read_at(marks.try_get::<_, String>(0)?.parse().ok(), marks.try_get(1)?, rules);
     Ok(builder.build())
 }

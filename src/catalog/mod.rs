@@ -4,6 +4,7 @@
 //! session holds one longer than a statement's decision.
 
 mod build;
+mod changes;
 mod load;
 mod name;
 mod snapshot;
@@ -12,7 +13,8 @@ mod types;
 mod verifiers;
 
 pub use build::CatalogBuilder;
-pub use load::{LoadError, load_catalog};
+pub use changes::Unapplied;
+pub use load::{LoadError, changed_query, load_catalog};
 pub use name::split_dotted;
 pub use name::{RelationName, quote_ident, quote_literal};
 pub use snapshot::{Catalog, Column, Function, FunctionKind, Relation, RelationKind, Volatility};

@@ -1,6 +1,6 @@
 //! The snapshot itself.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Oid, RelationName, Type, TypeClass};
@@ -14,19 +14,45 @@ pub struct Catalog {
     pub(super) schemas: BTreeSet<String>,
     pub(super) relations: HashMap<Oid, Arc<Relation>>,
     pub(super) by_name: HashMap<RelationName, Oid>,
-    pub(super) types: HashMap<Oid, Type>,
+    pub(super) types: Arc<HashMap<Oid, Type>>,
     /// By name without schema.
-    pub(super) functions: HashMap<String, Vec<Function>>,
+    pub(super) functions: Arc<HashMap<String, Vec<Function>>>,
     /// (operator name, left type, right type) of operators whose function is leakproof.
-    pub(super) leakproof_operators: HashSet<(String, Oid, Oid)>,
+    pub(super) leakproof_operators: Arc<HashSet<(String, Oid, Oid)>>,
     /// By operator name, the functions (schema, name) that such an operator calls and nobody reviewed.
-    pub(super) calling_operators: HashMap<String, Vec<(String, String)>>,
+    pub(super) calling_operators: Arc<HashMap<String, Vec<(String, String)>>>,
     /// By a type's name, such functions that are called where the type is named: casts, checks.
-    pub(super) calling_types: HashMap<String, Vec<(String, String)>>,
+    pub(super) calling_types: Arc<HashMap<String, Vec<(String, String)>>>,
     /// By type, such functions that a value of it may call: casts, operator classes. 0: any value.
-    pub(super) calling_values: HashMap<Oid, Vec<(String, String)>>,
+    pub(super) calling_values: Arc<HashMap<Oid, Vec<(String, String)>>>,
     /// Such functions that any write may call.
     pub(super) calling_writes: Vec<(String, String)>,
+    /// What the rules of views and tables name.
+    pub(super) rules: Arc<Rules>,
+    /// Changes of this transaction number on are not in it.
+    pub(super) since: Option<u32>,
+    /// How many operators, casts and the like there are that `initdb` did not make.
+    pub(super) counted: String,
+    /// What only one session has.
+    pub(super) temporary: Option<Temporary>,
+}
+
+/// What rules name, before it is followed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Rules {
+    /// By the relation that has rules, what they name themselves.
+    pub(super) direct: BTreeMap<Oid, BTreeSet<Oid>>,
+    /// Relations whose rules call something of which it cannot be told what it reads.
+    pub(super) untold: BTreeSet<Oid>,
+}
+
+/// The temporary relations of one session.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Temporary {
+    /// The schema's own name: `pg_temp_3`.
+    pub(super) schema: String,
+    /// The relations in it.
+    pub(super) relations: HashSet<Oid>,
 }
 
 /// `pg_class.relkind`, of the kinds that a statement can name in FROM.
@@ -180,6 +206,13 @@ impl Catalog {
             && self.calling_types == other.calling_types
             && self.calling_values == other.calling_values
             && self.calling_writes == other.calling_writes
+    }
+
+    /// The same under another epoch.
+    #[must_use]
+    pub(super) fn under(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
+        self
     }
 
     /// `server_version_num`.

@@ -9,9 +9,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, Statement};
 
-use super::{Catalog, LoadError, load_catalog};
+use super::load::read_changes;
+use super::{Catalog, LoadError, Unapplied, changed_query, load_catalog};
 
 /// How long one load may take.
 const LONGEST_LOAD: Duration = Duration::from_secs(30);
@@ -54,6 +55,8 @@ pub struct CatalogStore {
 
 struct State {
     client: Option<Client>,
+    /// What tells of changes, prepared on that connection.
+    changes: Option<Statement>,
     /// Every load that was asked for up to this number has been answered.
     answered: u64,
     loaded_at: Instant,
@@ -81,7 +84,7 @@ impl CatalogStore {
     pub async fn open_from(connect: Connect, first_epoch: u64) -> Result<Self, LoadError> {
         let mut client = None;
         let catalog = load_on(&connect, &mut client, first_epoch).await?;
-        let state = State { client, answered: 0, loaded_at: Instant::now() };
+        let state = State { client, changes: None, answered: 0, loaded_at: Instant::now() };
         Ok(Self {
             current: ArcSwap::from_pointee(catalog),
             connect,
@@ -100,7 +103,7 @@ impl CatalogStore {
             asked: AtomicU64::new(0),
             due: AtomicU64::new(0),
             answered: AtomicU64::new(0),
-            state: Mutex::new(State { client: None, answered: 0, loaded_at: Instant::now() }),
+            state: Mutex::new(State { client: None, changes: None, answered: 0, loaded_at: Instant::now() }),
         }
     }
 
@@ -120,7 +123,7 @@ impl CatalogStore {
         if state.answered >= ticket {
             return Ok(self.current());
         }
-        self.load_locked(&mut state).await
+        self.load_locked(&mut state, true).await
     }
 
     /// Says that the database has changed: from now on [`settled`](Self::settled) waits for a snapshot that was read later.
@@ -141,7 +144,7 @@ impl CatalogStore {
         if state.answered >= self.due.load(Ordering::SeqCst) {
             return Ok(());
         }
-        self.load_locked(&mut state).await.map(|_| ())
+        self.load_locked(&mut state, false).await.map(|_| ())
     }
 
     /// Reads the catalog again because a name is not known, unless that was done a moment ago: then the snapshot that
@@ -154,7 +157,7 @@ impl CatalogStore {
         if state.loaded_at.elapsed() < UNKNOWN_NAME_INTERVAL {
             return Ok(self.current());
         }
-        self.load_locked(&mut state).await
+        self.load_locked(&mut state, false).await
     }
 
     /// Reads the catalog again and again, for DDL that does not pass through the proxy. Never ends by itself.
@@ -167,20 +170,66 @@ impl CatalogStore {
         }
     }
 
-    async fn load_locked(&self, state: &mut State) -> Result<Arc<Catalog>, LoadError> {
+    /// `whole`: also what only a whole load tells; else what has changed.
+    async fn load_locked(&self, state: &mut State, whole: bool) -> Result<Arc<Catalog>, LoadError> {
         let covers = self.asked.load(Ordering::SeqCst);
         let current = self.current();
-        let loaded = load_on(&self.connect, &mut state.client, current.epoch() + 1).await;
+        let loaded = match if whole { None } else { changes(state, &current).await } {
+            Some(loaded) => Ok(loaded),
+            None => {
+                state.changes = None;
+                load_on(&self.connect, &mut state.client, current.epoch() + 1).await
+            }
+        };
         // A failing database is not asked more often than a healthy one.
         state.loaded_at = Instant::now();
         let loaded = loaded?;
         if !loaded.same_contents(&current) {
             tracing::info!(epoch = loaded.epoch(), "the catalog has changed");
             self.current.store(Arc::new(loaded));
+        } else if loaded.since() != current.since() {
+            // The same, as of later: what is read next is less.
+            self.current.store(Arc::new(loaded.under(current.epoch())));
         }
         state.answered = covers;
         self.answered.store(covers, Ordering::SeqCst);
         Ok(self.current())
+    }
+}
+
+/// The snapshot with what has changed since; `None` where only a whole load tells.
+async fn changes(state: &mut State, current: &Catalog) -> Option<Catalog> {
+    let client = state.client.as_ref().filter(|client| !client.is_closed())?;
+    let since = current.since()?;
+    let read = async {
+        if state.changes.is_none() {
+            state.changes = Some(client.prepare(changed_query()).await?);
+        }
+        let Some(prepared) = &state.changes else { return Ok(Vec::new()) };
+        client.batch_execute("BEGIN READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp").await?;
+        let rows = read_changes(client, prepared, since).await?;
+        client.batch_execute("COMMIT").await?;
+        Ok(rows)
+    };
+    match timeout(LONGEST_LOAD, read).await {
+        Ok(Ok(rows)) => match current.changed(&rows, current.epoch() + 1, true) {
+            Ok(changed) => Some(changed),
+            Err(Unapplied::Others) => None,
+            Err(error @ Unapplied::Unreadable) => {
+                tracing::warn!(%error, "the catalog is read as a whole");
+                None
+            }
+        },
+        Ok(Err(error)) => {
+            let error: LoadError = error;
+            tracing::warn!(%error, "the catalog is read as a whole");
+            state.client = None;
+            None
+        }
+        Err(_) => {
+            state.client = None;
+            None
+        }
     }
 }
 

@@ -28,10 +28,8 @@ pub(super) const RELATIONS: &str = r"
     WHERE c.relpersistence <> 't' AND n.nspname !~ '^pg_(toast_)?temp_'
     ORDER BY c.oid";
 
-/// relation, number, name, type, type as text, whether it is generated, and as text the type under all domains.
-pub(super) const COLUMNS: &str = r"
-    SELECT a.attrelid, a.attnum, a.attname::text, a.atttypid,
-           pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> '',
+/// As text the type of a column (`a`, its type `t`) under all domains.
+const BASE_TYPE: &str = r"
            CASE WHEN t.typtype <> 'd' THEN pg_catalog.format_type(a.atttypid, a.atttypmod) ELSE (
                WITH RECURSIVE chain (base, modifier, depth) AS (
                    SELECT t.typbasetype, t.typtypmod, 1
@@ -39,11 +37,19 @@ pub(super) const COLUMNS: &str = r"
                    SELECT d.typbasetype, d.typtypmod, chain.depth + 1
                    FROM chain JOIN pg_catalog.pg_type d ON d.oid = chain.base AND d.typtype = 'd')
                SELECT pg_catalog.format_type(base, modifier) FROM chain ORDER BY depth DESC LIMIT 1)
-           END
-    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-         JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I') AND c.relpersistence <> 't'
-    ORDER BY a.attrelid, a.attnum";
+           END";
+
+/// relation, number, name, type, type as text, whether it is generated, and as text the type under all domains.
+pub(super) fn columns() -> String {
+    format!(
+        "SELECT a.attrelid, a.attnum, a.attname::text, a.atttypid,
+                pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', {BASE_TYPE}
+         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+              JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I') AND c.relpersistence <> 't'
+         ORDER BY a.attrelid, a.attnum"
+    )
+}
 
 /// relation, column numbers in key order.
 pub(super) const PRIMARY_KEYS: &str = r"
@@ -75,30 +81,13 @@ pub(super) const RULE_RELATIONS: &str = r"
     WHERE x.oid <> 0 AND x.oid <> r.ev_class
     ORDER BY 1, 2";
 
-/// The relation that has a rule, for each rule whose definition calls something of which it cannot be told what it reads:
+/// Whether it cannot be told what a function (`p`) of a definition reads:
 ///
 /// * a function or operator that is not built in, those of the extensions named here excepted, which only compute;
 /// * a built-in function that runs SQL text given to it or exports tables by name;
 /// * a volatile built-in function, those excepted that only make numbers and times.
-pub(super) const RULE_FUNCTIONS: &str = r"
-    SELECT DISTINCT r.ev_class
-    FROM pg_catalog.pg_rewrite r
-    CROSS JOIN LATERAL (
-        SELECT m[1]::oid AS oid
-        FROM pg_catalog.regexp_matches(r.ev_action::text || r.ev_qual::text,
-            ':(?:funcid|opfuncid|hashfuncid|negfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS m
-        UNION
-        SELECT o.oprcode::oid
-        FROM pg_catalog.regexp_matches(r.ev_action::text || r.ev_qual::text, ':opno ([0-9]+)', 'g') AS m
-        JOIN pg_catalog.pg_operator o ON o.oid = m[1]::oid
-        UNION
-        SELECT d.refobjid FROM pg_catalog.pg_depend d
-        WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
-          AND d.refclassid = 'pg_catalog.pg_proc'::regclass
-    ) AS x
-    JOIN pg_catalog.pg_proc p ON p.oid = x.oid
-    WHERE r.ev_class >= 16384
-      AND CASE WHEN p.oid >= 16384 THEN NOT EXISTS (
+const UNTOLD: &str = r"
+          CASE WHEN p.oid >= 16384 THEN NOT EXISTS (
                    SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
                    WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
                      AND d.refclassid = 'pg_catalog.pg_extension'::regclass
@@ -108,8 +97,70 @@ pub(super) const RULE_FUNCTIONS: &str = r"
                WHEN p.proname ~ '_to_xml|^ts_stat|^ts_rewrite|^pg_read_|^pg_ls_|^lo_|^loread|^pg_stat_file' THEN true
                ELSE p.provolatile = 'v'
                     AND p.proname NOT IN ('random', 'gen_random_uuid', 'clock_timestamp', 'timeofday', 'uuidv4', 'uuidv7')
-          END
-    ORDER BY 1";
+          END";
+
+/// The functions (`oid`) that the tree of a rule (`tree`) calls, by themselves or as operators.
+const CALLED: &str = r"
+        SELECT m[1]::oid AS oid
+        FROM pg_catalog.regexp_matches({tree},
+            ':(?:funcid|opfuncid|hashfuncid|negfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS m
+        UNION
+        SELECT o.oprcode::oid
+        FROM pg_catalog.regexp_matches({tree}, ':opno ([0-9]+)', 'g') AS m
+        JOIN pg_catalog.pg_operator o ON o.oid = m[1]::oid
+        UNION
+        SELECT d.refobjid FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
+          AND d.refclassid = 'pg_catalog.pg_proc'::regclass";
+
+/// The relation that has a rule, for each rule whose definition calls something of which it cannot be told what it reads.
+pub(super) fn rule_functions() -> String {
+    let called = CALLED.replace("{tree}", "r.ev_action::text || r.ev_qual::text");
+    format!(
+        "SELECT DISTINCT r.ev_class FROM pg_catalog.pg_rewrite r CROSS JOIN LATERAL ({called}) AS x
+         JOIN pg_catalog.pg_proc p ON p.oid = x.oid WHERE r.ev_class >= 16384 AND {UNTOLD} ORDER BY 1"
+    )
+}
+
+/// The oldest transaction whose changes may not be in what is read now: 32 bits of its number, as text.
+const SINCE: &str = "(pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::numeric % 4294967296)::text";
+
+/// How many there are, beyond `initdb`'s, of what a whole load alone reads.
+fn counted() -> String {
+    let tables = ["operator", "cast", "amop", "amproc", "extension"]
+        .map(|table| format!("(SELECT pg_catalog.count(*) FROM pg_catalog.pg_{table} WHERE oid >= 16384)"));
+    format!(
+        "pg_catalog.concat_ws(' ', {}, (SELECT pg_catalog.count(*) FROM pg_catalog.pg_range WHERE rngtypid >= 16384),
+            (SELECT pg_catalog.count(*) FROM pg_catalog.pg_constraint WHERE contypid >= 16384))",
+        tables.join(", ")
+    )
+}
+
+/// From when on changes are not in what is read with it, and what is counted.
+pub(super) fn marks() -> String {
+    format!("SELECT {SINCE}, {}", counted())
+}
+
+/// What has changed since a transaction began (its number, 32 bits, as text), as one visible moment of the session that asks
+/// has it, its own temporary relations among it: rows of a word and JSON.
+///
+/// Each row of a catalog names the transaction that wrote it (`xmin`); one that is not older than the given is told again.
+/// What was removed is told by the numbers that are there. Only what stands above `initdb`'s numbers is looked at.
+pub(super) fn changed() -> String {
+    let recent = ["operator", "cast", "amop", "amproc", "extension"].map(|table| {
+        format!(
+            "EXISTS (SELECT FROM pg_catalog.pg_{table} x, since WHERE x.oid >= 16384 AND pg_catalog.age(x.xmin) <= since.age)"
+        )
+    });
+    let called = CALLED.replace("{tree}", "r.tree");
+    let untold = format!("SELECT FROM ({called}) AS x JOIN pg_catalog.pg_proc p ON p.oid = x.oid WHERE {UNTOLD}");
+    include_str!("changed.sql")
+        .replace("{base_type}", BASE_TYPE)
+        .replace("{untold}", &untold)
+        .replace("{counted}", &counted())
+        .replace("{since}", SINCE)
+        .replace("{recent}", &recent.join(" OR "))
+}
 
 /// oid, schema, name, prokind, provolatile, leakproof, language, extension, security definer, argument types, return
 /// type, names of the columns it returns, whether it returns a set.

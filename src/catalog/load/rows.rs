@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::{Error, Row};
 
 use super::FIRST_USER_OID;
+use crate::catalog::changes::kind_of;
+use crate::catalog::snapshot::Rules;
 use crate::catalog::{
     Column, Function, FunctionKind, Oid, Relation, RelationKind, RelationName, Type, TypeClass, Volatility,
     builtin as t,
@@ -16,15 +18,15 @@ pub(super) type Types = BTreeMap<Oid, (Type, Oid)>;
 /// How long a chain of domains over domains is followed.
 const LONGEST_CHAIN: usize = 64;
 
-struct RawType {
-    oid: Oid,
-    schema: String,
-    name: String,
-    kind: String,
-    base: Oid,
-    element: Oid,
-    relation: Oid,
-    citext: bool,
+pub(in crate::catalog) struct RawType {
+    pub(in crate::catalog) oid: Oid,
+    pub(in crate::catalog) schema: String,
+    pub(in crate::catalog) name: String,
+    pub(in crate::catalog) kind: String,
+    pub(in crate::catalog) base: Oid,
+    pub(in crate::catalog) element: Oid,
+    pub(in crate::catalog) relation: Oid,
+    pub(in crate::catalog) citext: bool,
 }
 
 /// Reads the types and follows domains to their base.
@@ -53,7 +55,7 @@ pub(super) fn types(rows: &[Row]) -> Result<Types, Error> {
         .map(|ty| {
             let base = follow(&raw, ty);
             let element = (ty.element != 0).then_some(ty.element);
-            let class = class(base);
+            let class = class_of(base);
             let ty =
                 Type { oid: ty.oid, schema: ty.schema.clone(), name: ty.name.clone(), class, base: base.oid, element };
             (ty.oid, (ty, base.relation))
@@ -72,7 +74,7 @@ fn follow<'a>(raw: &'a BTreeMap<Oid, RawType>, start: &'a RawType) -> &'a RawTyp
     ty
 }
 
-fn class(ty: &RawType) -> TypeClass {
+pub(in crate::catalog) fn class_of(ty: &RawType) -> TypeClass {
     if ty.element != 0 {
         return TypeClass::Array;
     }
@@ -102,6 +104,7 @@ fn class(ty: &RawType) -> TypeClass {
 /// Relations on their way to the snapshot.
 pub(super) struct Relations {
     relations: BTreeMap<Oid, Relation>,
+    rules: Rules,
 }
 
 impl Relations {
@@ -111,16 +114,7 @@ impl Relations {
             .map(|row| {
                 let oid = row.try_get(0)?;
                 let name = RelationName { schema: row.try_get(1)?, name: row.try_get(2)? };
-                let kind = match row.try_get::<_, &str>(3)? {
-                    "r" => RelationKind::Table,
-                    "p" => RelationKind::PartitionedTable,
-                    "v" => RelationKind::View,
-                    "m" => RelationKind::MaterializedView,
-                    "f" => RelationKind::ForeignTable,
-                    "S" => RelationKind::Sequence,
-                    "t" => RelationKind::Toast,
-                    _ => RelationKind::Other,
-                };
+                let kind = kind_of(row.try_get(3)?);
                 let relation = Relation {
                     oid,
                     name,
@@ -135,7 +129,7 @@ impl Relations {
                 Ok((oid, relation))
             })
             .collect::<Result<_, Error>>()?;
-        Ok(Self { relations })
+        Ok(Self { relations, rules: Rules::default() })
     }
 
     pub(super) fn columns(mut self, rows: &[Row], types: &Types) -> Result<Self, Error> {
@@ -197,15 +191,16 @@ impl Relations {
         for relation in self.relations.values_mut().filter(|relation| relation.oid >= FIRST_USER_OID) {
             relation.opaque |= relation.reaches.iter().any(|reached| !known.contains(reached));
         }
+        self.rules = Rules { direct, untold: opaque };
         Ok(self)
     }
 
-    pub(super) fn finish(self) -> BTreeMap<Oid, Relation> {
-        self.relations
+    pub(super) fn finish(self) -> (BTreeMap<Oid, Relation>, Rules) {
+        (self.relations, self.rules)
     }
 }
 
-fn closure(direct: &BTreeMap<Oid, BTreeSet<Oid>>, start: Oid) -> BTreeSet<Oid> {
+pub(in crate::catalog) fn closure(direct: &BTreeMap<Oid, BTreeSet<Oid>>, start: Oid) -> BTreeSet<Oid> {
     let mut found = BTreeSet::new();
     let mut queue = vec![start];
     while let Some(oid) = queue.pop() {

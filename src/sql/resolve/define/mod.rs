@@ -36,6 +36,7 @@ pub(in crate::sql) fn define(ddl: Ddl, witness: &Facts, context: &Context<'_>) -
         ddl: &ddl,
         edits: Edits::default(),
         structure: Structure::default(),
+        making: None,
     };
     let mut statement = query.unwrap_or(Statement::UNLISTEN { channel: Ident::new("*") });
     define.statement(&ddl.node, &mut statement)?;
@@ -68,6 +69,8 @@ struct Define<'r, 'a> {
     ddl: &'r Ddl,
     edits: Edits,
     structure: Structure,
+    /// The table that CREATE TABLE makes: a key may refer to it.
+    making: Option<RelationName>,
 }
 
 impl Define<'_, '_> {

@@ -64,8 +64,41 @@ impl Define<'_, '_> {
         }
     }
 
+    /// Whether a name is that of the table which is made, so that a key refers to the table itself; written in full then.
+    pub(super) fn refers_to_itself(&mut self, range: Option<&RangeVar>) -> Result<bool, Fail> {
+        let Some(making) = self.making.clone() else { return Ok(false) };
+        let (schema, table) = self.spelled(range)?;
+        let context = self.resolver.context;
+        let itself = table == making.name
+            && match &schema {
+                Some(schema) => *schema == making.schema,
+                // The first of the path that has it, as if the table were there already.
+                None => {
+                    let has = |schema: &&String| {
+                        **schema == making.schema
+                            || context.catalog.relation(&RelationName::new(*schema, &*table)).is_some()
+                    };
+                    context.search_path.iter().find(has).is_some_and(|schema| *schema == making.schema)
+                }
+            };
+        // One that is there already is looked at as any other: IF NOT EXISTS makes nothing.
+        if !itself || context.catalog.relation(&making).is_some() {
+            return Ok(false);
+        }
+        self.written(range)?;
+        self.write(range, &making)?;
+        Ok(true)
+    }
+
     /// Schema and name as they are written, counted among what the walk met.
     fn written(&mut self, range: Option<&RangeVar>) -> Result<(Option<String>, String), Fail> {
+        let (schema, table) = self.spelled(range)?;
+        self.resolver.seen.add_relation(schema.clone(), table.clone());
+        Ok((schema, table))
+    }
+
+    /// Schema and name as they are written.
+    pub(super) fn spelled(&self, range: Option<&RangeVar>) -> Result<(Option<String>, String), Fail> {
         let Some(range) = range else { return Err(Refusal::internal(Stage::Resolve)) };
         let RangeVar { catalogname, schemaname, relname, inh: _, relpersistence, alias, location: _ } = range;
         if !catalogname.is_empty() || alias.is_some() {
@@ -75,7 +108,6 @@ impl Define<'_, '_> {
             return Err(temporary());
         }
         let schema = (!schemaname.is_empty()).then(|| schemaname.clone());
-        self.resolver.seen.add_relation(schema.clone(), relname.clone());
         Ok((schema, relname.clone()))
     }
 
@@ -91,7 +123,7 @@ impl Define<'_, '_> {
     }
 
     /// Where a new relation goes: the schema that is written, else the first of the search path that is there.
-    fn new_name(&self, schema: Option<String>, table: String) -> Result<RelationName, Fail> {
+    pub(super) fn new_name(&self, schema: Option<String>, table: String) -> Result<RelationName, Fail> {
         let context = self.resolver.context;
         let schema = match schema {
             Some(schema) => schema,

@@ -39,6 +39,8 @@ impl Define<'_, '_> {
         if of_typename.is_some() {
             return Err(unsupported("a table of a type"));
         }
+        let (schema, table) = self.spelled(relation.as_ref())?;
+        self.making = Some(self.new_name(schema, table)?);
         // The table is empty, so that nothing is looked at but what it refers to.
         let mut found = Found::default();
         for element in table_elts.iter().chain(constraints).chain(nnconstraints) {
@@ -118,6 +120,9 @@ impl Define<'_, '_> {
             }
             Ok(ConstrType::ConstrForeign) => {
                 found.looked.extend(strings(&constraint.fk_attrs)?);
+                if self.refers_to_itself(constraint.pktable.as_ref())? {
+                    return Ok(());
+                }
                 let id = self.existing(constraint.pktable.as_ref())?;
                 self.change(id, Change::Alter);
                 let mut columns = strings(&constraint.pk_attrs)?;
