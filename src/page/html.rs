@@ -15,24 +15,25 @@ pub(crate) fn render(page: &Page) -> String {
     // Whatever came through: without leave for anything but this style, a browser loads and runs nothing.
     let _ = write!(
         out,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n\
+        "<!DOCTYPE html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\" />\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; \
          form-action 'none'\" />\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n\
          <meta name=\"referrer\" content=\"no-referrer\" />\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
          <h1>{title}</h1>\n",
         STANDARD.encode(style),
+        language = if page.language.is_empty() { "en" } else { page.language },
         title = escape(&page.title)
     );
     if page.sections.len() > 1 {
         out.push_str("<nav aria-label=\"Sections\"><ul>");
         for section in &page.sections {
-            let _ = write!(out, "<li><a href=\"#{}\">{}</a></li>", section.id, escape(section.title));
+            let _ = write!(out, "<li><a href=\"#{}\">{}</a></li>", section.id, escape(&section.title));
         }
         out.push_str("</ul></nav>\n");
     }
     let mut charts = 0;
     for section in &page.sections {
-        let _ = writeln!(out, "<section id=\"{}\">\n<h2>{}</h2>", section.id, escape(section.title));
+        let _ = writeln!(out, "<section id=\"{}\">\n<h2>{}</h2>", section.id, escape(&section.title));
         for block in &section.blocks {
             match block {
                 Block::Text(text) => element(&mut out, "p", &words(text)),
@@ -124,6 +125,7 @@ fn words(words: &Words) -> String {
         .iter()
         .map(|word| match word {
             Word::Plain(text) => escape(text),
+            Word::Gap(text) => format!("<mark>[{}]</mark>", escape(text)),
             Word::Code(text) if text.is_empty() => "(empty)".to_owned(),
             // A statement is broken anywhere rather than that its table is wider than the page; a name at its dots.
             Word::Code(text) if text.chars().count() > 40 => format!("<code class=\"long\">{}</code>", escape(text)),

@@ -10,7 +10,7 @@ const BAR: u64 = 20;
 pub(crate) fn render(page: &Page) -> String {
     let mut out = format!("# {}\n", plain(&page.title));
     for section in &page.sections {
-        let _ = write!(out, "\n## {}\n", plain(section.title));
+        let _ = write!(out, "\n## {}\n", plain(&section.title));
         for block in &section.blocks {
             out.push('\n');
             match block {
@@ -87,6 +87,7 @@ fn words(words: &Words) -> String {
         .map(|word| match word {
             Word::Plain(text) => plain(text),
             Word::Code(text) => code(text),
+            Word::Gap(text) => format!("**\\[{}\\]**", plain(text)),
         })
         .collect()
 }

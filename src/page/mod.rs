@@ -5,9 +5,13 @@ pub(crate) mod chart;
 pub(crate) mod html;
 pub(crate) mod markdown;
 
-/// The whole report.
+use std::borrow::Cow;
+
+/// The whole page.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
+    /// The language of its texts, as HTML names it; English where it is empty.
+    pub(crate) language: &'static str,
     pub(crate) title: String,
     pub(crate) sections: Vec<Section>,
 }
@@ -16,7 +20,7 @@ pub(crate) struct Page {
 pub(crate) struct Section {
     /// For links within the page.
     pub(crate) id: &'static str,
-    pub(crate) title: &'static str,
+    pub(crate) title: Cow<'static, str>,
     pub(crate) blocks: Vec<Block>,
 }
 
@@ -39,6 +43,8 @@ pub(crate) struct Words(pub(crate) Vec<Word>);
 pub(crate) enum Word {
     Plain(String),
     Code(String),
+    /// What is still to be filled in by a person.
+    Gap(String),
 }
 
 impl Words {
@@ -55,7 +61,13 @@ impl Words {
         let words = parts.into_iter().enumerate().map(|(at, part)| {
             if at.is_multiple_of(2) { Word::Plain(part.to_owned()) } else { Word::Code(part.to_owned()) }
         });
-        Self(words.filter(|word| !matches!(word, Word::Plain(text) | Word::Code(text) if text.is_empty())).collect())
+        Self(
+            words
+                .filter(
+                    |word| !matches!(word, Word::Plain(text) | Word::Code(text) | Word::Gap(text) if text.is_empty()),
+                )
+                .collect(),
+        )
     }
 
     /// The same, the first of them where there are many.
@@ -83,6 +95,13 @@ impl Words {
     #[must_use]
     pub(crate) fn plain(mut self, text: impl Into<String>) -> Self {
         self.0.push(Word::Plain(text.into()));
+        self
+    }
+
+    /// What is still to be filled in.
+    #[must_use]
+    pub(crate) fn gap(mut self, text: impl Into<String>) -> Self {
+        self.0.push(Word::Gap(text.into()));
         self
     }
 
@@ -115,8 +134,13 @@ impl From<String> for Words {
 pub(crate) struct Table {
     pub(crate) caption: String,
     /// Each column's heading, and whether it holds numbers.
-    pub(crate) heads: Vec<(&'static str, bool)>,
+    pub(crate) heads: Vec<(Cow<'static, str>, bool)>,
     pub(crate) rows: Vec<Vec<Cell>>,
+}
+
+/// Headings that are the same in every page: the text, and whether the column holds numbers.
+pub(crate) fn heads<const N: usize>(heads: [(&'static str, bool); N]) -> Vec<(Cow<'static, str>, bool)> {
+    heads.into_iter().map(|(head, number)| (Cow::Borrowed(head), number)).collect()
 }
 
 #[derive(Debug)]

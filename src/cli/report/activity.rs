@@ -2,7 +2,7 @@
 
 use super::content::Clock;
 use crate::audit::report::{Activity, Bucket, Counted, Counts, Kind, Line, Refusals};
-use crate::page::{Block, Cell, Chart, Table, Words, count, number};
+use crate::page::{Block, Cell, Chart, Table, Words, count, heads, number};
 
 /// So many names have a colour of their own; the rest are drawn together.
 const DRAWN: usize = 6;
@@ -66,7 +66,7 @@ pub(super) fn accesses(activity: &Activity) -> Vec<Block> {
         });
         blocks.push(Block::Table(Table {
             caption: "Statements that were relayed as they are; which columns they used is not known".to_owned(),
-            heads: vec![("login", false), ("reason", false), ("statements", true)],
+            heads: heads([("login", false), ("reason", false), ("statements", true)]),
             rows: rows.collect(),
         }));
     }
@@ -105,11 +105,11 @@ fn drawn(lines: &[Line]) -> Vec<(String, Vec<u64>)> {
 fn table(what: &'static str, lines: &[Line]) -> Block {
     let observed = lines.iter().any(|line| line.total.would_refuse > 0);
     let most = lines.iter().map(|line| line.total.statements).max().unwrap_or_default();
-    let mut heads = vec![(what, false), ("statements", true), ("", false), ("refused", true)];
+    let mut titles = heads([(what, false), ("statements", true), ("", false), ("refused", true)]);
     if observed {
-        heads.push(("would be refused", true));
+        titles.extend(heads([("would be refused", true)]));
     }
-    heads.push(("data subjects", true));
+    titles.extend(heads([("data subjects", true)]));
     let rows = lines.iter().map(|line| {
         let Counts { statements, refused, would_refuse, subjects } = line.total;
         let name = line.name.as_ref().map_or_else(|| Words::from(OTHERS), Words::code);
@@ -120,7 +120,7 @@ fn table(what: &'static str, lines: &[Line]) -> Block {
         row.push(Cell::Number(subjects));
         row
     });
-    Block::Table(Table { caption: format!("The period, by {what}"), heads, rows: rows.collect() })
+    Block::Table(Table { caption: format!("The period, by {what}"), heads: titles, rows: rows.collect() })
 }
 
 pub(super) fn refusals(refusals: &Refusals, clock: Clock<'_>) -> Vec<Block> {
@@ -145,7 +145,7 @@ pub(super) fn refusals(refusals: &Refusals, clock: Clock<'_>) -> Vec<Block> {
     });
     let mut blocks = vec![Block::Table(Table {
         caption: "Those that are alike, counted; the newest record of each".to_owned(),
-        heads: vec![
+        heads: heads([
             ("times", true),
             ("login", false),
             ("role", false),
@@ -154,7 +154,7 @@ pub(super) fn refusals(refusals: &Refusals, clock: Clock<'_>) -> Vec<Block> {
             ("why", false),
             ("newest", false),
             ("record", true),
-        ],
+        ]),
         rows: rows.collect(),
     })];
     if refusals.others > 0 {

@@ -1,12 +1,14 @@
 //! What stands in the report, in words.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{activity, findings};
 use crate::audit::report::{LogEvent, Reach, Report};
 use crate::audit::{Ended, Verification};
-use crate::page::{Block, Cell, Page, Section, Table, Words, count, number};
+use crate::page::{Block, Cell, Page, Section, Table, Words, count, heads, number};
 
 /// Which part of the report is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +42,7 @@ impl Clock<'_> {
 
 pub(super) fn page(report: &Report, chain: Option<&Chain>, parts: Parts, zone: &TimeZone) -> Page {
     let clock = Clock(zone);
-    let section = |id, title, blocks| Section { id, title, blocks };
+    let section = |id, title, blocks| Section { id, title: Cow::Borrowed(title), blocks };
     match parts {
         Parts::All => {
             let mut sections = vec![
@@ -56,13 +58,15 @@ pub(super) fn page(report: &Report, chain: Option<&Chain>, parts: Parts, zone: &
                 sections.push(section("observed", "What enforcement would break", observed(report, clock)));
             }
             sections.push(section("limits", "What this report does not show", vec![Block::List(limits(report))]));
-            Page { title: "Access to personal information".to_owned(), sections }
+            Page { language: "", title: "Access to personal information".to_owned(), sections }
         }
         Parts::Unused => Page {
+            language: "",
             title: "Open and not used".to_owned(),
             sections: vec![section("unused", "Columns, purposes and logins", unused(report, clock))],
         },
         Parts::Observed => Page {
+            language: "",
             title: "What enforcement would break".to_owned(),
             sections: vec![section("observed", "By application", observed(report, clock))],
         },
@@ -159,7 +163,7 @@ fn policies(report: &Report, clock: Clock<'_>) -> Vec<Block> {
     });
     vec![Block::Table(Table {
         caption: "Loads of policies, oldest first".to_owned(),
-        heads: vec![("when", false), ("record", true), ("in force then", false), ("what", false), ("mode", false)],
+        heads: heads([("when", false), ("record", true), ("in force then", false), ("what", false), ("mode", false)]),
         rows: rows.collect(),
     })]
 }
@@ -220,7 +224,7 @@ fn events_table(title: &str, events: &[LogEvent], clock: Clock<'_>) -> Block {
     });
     Block::Table(Table {
         caption: title.to_owned(),
-        heads: vec![("when", false), ("record", true), ("event", false), ("what", false)],
+        heads: heads([("when", false), ("record", true), ("event", false), ("what", false)]),
         rows: rows.collect(),
     })
 }

@@ -7,7 +7,7 @@ use crate::audit::report::{
     ACTIVE_DAYS, Application, Filtered, Finding, HISTORY_DAYS, Measure, NO_CATEGORY, Observed, Shape, Unused,
     UnusedGrant, Unusual, What,
 };
-use crate::page::{Block, Cell, Table, Words, count, number};
+use crate::page::{Block, Cell, Table, Words, count, heads, number};
 
 pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
     let mut blocks = vec![Block::Text(
@@ -42,7 +42,7 @@ pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
     });
     blocks.push(Block::Table(Table {
         caption: "What was found, with the record that shows it first".to_owned(),
-        heads: vec![("when", false), ("record", true), ("login", false), ("what", false), ("usual for it", false)],
+        heads: heads([("when", false), ("record", true), ("login", false), ("what", false), ("usual for it", false)]),
         rows: rows.collect(),
     }));
     if unusual.more > 0 {
@@ -167,7 +167,7 @@ fn grants(unused: &Unused, clock: Clock<'_>) -> Block {
             count(unused.granted as u64, "opening"),
             number(unused.grants.len() as u64)
         ),
-        heads: vec![
+        heads: heads([
             ("role", false),
             ("purpose", false),
             ("rule", false),
@@ -175,7 +175,7 @@ fn grants(unused: &Unused, clock: Clock<'_>) -> Block {
             ("open for", false),
             ("columns", false),
             ("used last", false),
-        ],
+        ]),
         rows: rows.collect(),
     })
 }
@@ -203,7 +203,7 @@ pub(super) fn observed(observed: &Observed, clock: Clock<'_>) -> Vec<Block> {
     });
     let mut blocks = vec![Block::Table(Table {
         caption: "Statements that ran in observe mode, and what enforcement would make of them".to_owned(),
-        heads: vec![
+        heads: heads([
             ("application", false),
             ("login", false),
             ("purpose", false),
@@ -211,7 +211,7 @@ pub(super) fn observed(observed: &Observed, clock: Clock<'_>) -> Vec<Block> {
             ("the same", true),
             ("other values or rows", true),
             ("refused", true),
-        ],
+        ]),
         rows: rows.collect(),
     })];
     for known in observed.applications.iter().filter(|known| !known.shapes.is_empty()) {
@@ -230,14 +230,14 @@ pub(super) fn observed(observed: &Observed, clock: Clock<'_>) -> Vec<Block> {
         });
         blocks.push(Block::Table(Table {
             caption: "Statements that differ in literals only, together".to_owned(),
-            heads: vec![
+            heads: heads([
                 ("times", true),
                 ("would be", false),
                 ("statement", false),
                 ("because", false),
                 ("newest", false),
                 ("record", true),
-            ],
+            ]),
             rows: rows.collect(),
         }));
     }
