@@ -19,7 +19,7 @@
 //! ```text
 //! main, cli -> server -> session
 //! upstream
-//! sql       audit
+//! sql       audit     papers
 //! policy
 //! catalog   wire
 //! error     config    telemetry    page
@@ -49,6 +49,7 @@ pub mod cli;
 pub mod config;
 pub mod error;
 mod page;
+pub mod papers;
 pub mod policy;
 pub mod server;
 pub mod session;

@@ -68,6 +68,7 @@ fn every_verb_explains_itself_with_an_example() {
         &["explain"],
         &["retention"],
         &["optouts", "import"],
+        &["document"],
         &["audit", "tail"],
         &["audit", "search"],
         &["audit", "report"],
@@ -511,4 +512,37 @@ fn explain_says_which_budgets_a_question_counts_for() {
     assert_eq!(json(&[], question)["queries_per_day"], 20);
     assert_eq!(json(&["--purpose", "figures"], question)["queries_per_day"], 200);
     assert_eq!(json(&[], "SELECT town FROM people")["queries_per_day"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_paper_is_written_and_checked_until_no_gap_is_left_and_the_policies_are_the_same() {
+    let folder = TempDir::new().unwrap();
+    let policy = policy(&folder, POLICY);
+    let config = folder.path().join("pgpurpose.toml");
+    let write_config = |organisation: &str| {
+        let text = format!(
+            "[upstream]\naddress = \"127.0.0.1:5432\"\n[policy]\nfiles = [\"policy.toml\"]\n[organisation]\n{organisation}"
+        );
+        fs::write(&config, text).unwrap();
+    };
+    let (config_file, paper) = (config.display().to_string(), folder.path().join("n.html").display().to_string());
+    let document = |more: &[&str]| run(&[&["document", "notice", "--config", &config_file], more].concat());
+    write_config("name = \"Kaap Winkel\"\n");
+    let (status, text, remark) = document(&[]);
+    assert_eq!(status, 0);
+    assert!(text.contains("Kaap Winkel tells you this") && text.contains("s11(1)(b)"), "{text}");
+    assert!(remark.contains("gaps to be filled in"), "{remark}");
+    let (status, told, _) = document(&["--check"]);
+    assert!(status == 1 && told.contains("to be filled in: Information officer"), "{told}");
+    document(&["-o", &paper]);
+    assert_eq!(document(&["-o", &paper, "--check"]).0, 1);
+
+    let keys = pgpurpose::config::Organisation::KEYS;
+    write_config(&keys.map(|key| format!("{key} = [\"a\", \"b\"]\n")).concat());
+    assert_eq!(document(&["--check"]).0, 0);
+    document(&["-o", &paper]);
+    assert_eq!(document(&["-o", &paper, "--check"]).0, 0);
+    fs::write(&policy, format!("{POLICY}# another day\n")).unwrap();
+    let (status, told, _) = document(&["-o", &paper, "--check"]);
+    assert!(status == 1 && told.contains("older than the policies"), "{told}");
 }

@@ -12,7 +12,7 @@ const ROWS: &[&[&str]] = &[
     &["server"],
     &["session"],
     &["upstream"],
-    &["sql", "audit"],
+    &["sql", "audit", "papers"],
     &["policy"],
     &["catalog", "wire"],
     &["error", "config", "telemetry", "page"],

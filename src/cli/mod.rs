@@ -9,6 +9,7 @@ mod check;
 pub mod cluster;
 mod database;
 pub mod demo;
+mod document;
 mod explain;
 mod hash_password;
 mod optouts;
@@ -87,6 +88,11 @@ enum Verb {
         after_help = "Example:\n  pgpurpose optouts import --config pgpurpose.toml --list registry --as-of 2026-11-01 november.csv"
     )]
     OptOuts(optouts::OptOutsArgs),
+    /// Papers from the policies: PAIA manual, notice, register of processing, operators, impact assessment
+    #[command(
+        after_help = "What policies cannot know stands in `[organisation]` of the configuration; what stands nowhere is a marked gap.\n\nExamples:\n  pgpurpose document paia --config pgpurpose.toml -o paia.html\n  pgpurpose document notice --config pgpurpose.toml --lang af\n  pgpurpose document register --config pgpurpose.toml -o register.md --check"
+    )]
+    Document(document::DocumentArgs),
     /// Make the entry of a login for `method = "scram"` from a password
     #[command(
         after_help = "The password is read twice from the terminal, without echo, or once from a pipe; only its verifier is printed.\n\nExample:\n  pgpurpose hash-password support_agent >> pgpurpose.toml"
@@ -114,6 +120,7 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
         Verb::Check(arguments) => check::run(&arguments, output),
         Verb::Explain(arguments) => explain::run(&arguments, output),
         Verb::Retention(arguments) => retention::run(&arguments, output),
+        Verb::Document(arguments) => document::run(&arguments, output),
         Verb::OptOuts(arguments) => optouts::run(&arguments, output),
         Verb::HashPassword(arguments) => hash_password::run(&arguments, output),
         Verb::Audit(arguments) => audit::run(&arguments, output),

@@ -5,6 +5,7 @@ mod audit;
 mod auth;
 pub mod document;
 mod fault;
+mod organisation;
 mod place;
 mod read;
 mod secret;
@@ -14,6 +15,7 @@ mod verifier;
 pub use address::{HostPort, UpstreamAddress};
 pub use audit::{Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
 pub use fault::{Fault, Located, Place, Severity};
+pub use organisation::Organisation;
 pub use place::{HttpUrl, SyslogAddress};
 pub use secret::{Key, Secret, SecretSource};
 pub use server::{

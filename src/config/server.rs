@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::address::{HostPort, UpstreamAddress};
 use super::audit::Audit;
+use super::organisation::Organisation;
 use super::secret::SecretSource;
 use super::verifier::Verifier;
 
@@ -24,6 +25,8 @@ pub struct Config {
     pub audit: Audit,
     /// `[admin]`
     pub admin: Admin,
+    /// `[organisation]`
+    pub organisation: Organisation,
 }
 
 /// Where clients connect.
@@ -244,6 +247,7 @@ impl Config {
             policy: Policy { files, mode: Mode::Enforce, token_key: None },
             audit: Audit::new(PathBuf::from(default::AUDIT)),
             admin: Admin { address: Some(here(default::ADMIN_PORT)) },
+            organisation: Organisation::default(),
         }
     }
 }

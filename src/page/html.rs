@@ -63,7 +63,11 @@ fn element(out: &mut String, name: &str, inner: &str) {
 }
 
 fn table(out: &mut String, table: &Table) {
-    let _ = write!(out, "<div class=\"wide\"><table>\n<caption>{}</caption>\n<thead><tr>", escape(&table.caption));
+    out.push_str("<div class=\"wide\"><table>\n");
+    if !table.caption.is_empty() {
+        let _ = writeln!(out, "<caption>{}</caption>", escape(&table.caption));
+    }
+    out.push_str("<thead><tr>");
     for (head, numbers) in &table.heads {
         let _ = write!(out, "<th scope=\"col\"{}>{}</th>", class(*numbers), escape(head));
     }

@@ -35,7 +35,10 @@ fn table(out: &mut String, table: &Table) {
     let heads: Vec<String> = table.heads.iter().map(|(head, _)| plain(head)).collect();
     let rules: Vec<&str> = table.heads.iter().map(|(_, number)| if *number { "---:" } else { "---" }).collect();
     let rows = table.rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(" | "));
-    let _ = write!(out, "{}:\n\n| {} |\n| {} |\n", plain(&table.caption), heads.join(" | "), rules.join(" | "));
+    if !table.caption.is_empty() {
+        let _ = write!(out, "{}:\n\n", plain(&table.caption));
+    }
+    let _ = write!(out, "| {} |\n| {} |\n", heads.join(" | "), rules.join(" | "));
     rows.for_each(|row| {
         let _ = writeln!(out, "| {row} |");
     });

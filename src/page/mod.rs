@@ -47,6 +47,15 @@ pub(crate) enum Word {
     Gap(String),
 }
 
+impl Word {
+    /// What it says, without its form.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Plain(text) | Self::Code(text) | Self::Gap(text) => text,
+        }
+    }
+}
+
 impl Words {
     pub(crate) fn code(text: impl Into<String>) -> Self {
         Self(vec![Word::Code(text.into())])
@@ -132,6 +141,7 @@ impl From<String> for Words {
 
 #[derive(Debug)]
 pub(crate) struct Table {
+    /// What it shows, where the heading above it does not say so.
     pub(crate) caption: String,
     /// Each column's heading, and whether it holds numbers.
     pub(crate) heads: Vec<(Cow<'static, str>, bool)>,

@@ -28,6 +28,8 @@ pub struct ListedConsent<'a> {
     pub active: &'a str,
     /// The column that says when it was given.
     pub given_at: Option<&'a str>,
+    /// The column without which a row proves nothing (POPIA s11(2)(a)).
+    pub evidence: Option<&'a str>,
     /// Where the policies say so.
     pub place: &'a Place,
 }
@@ -81,6 +83,7 @@ impl PolicySet {
             purpose: &consent.purpose,
             active: &consent.active,
             given_at: consent.given_at.as_deref(),
+            evidence: consent.evidence.as_deref(),
             place: &consent.place,
         })
     }
