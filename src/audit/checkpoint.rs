@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 
 use super::AuditError;
 use super::chain::{Hash, Link};
-use super::read::Entry;
+use super::entry::Entry;
 use super::record::Event;
 
 /// How often a checkpoint is due; whichever comes first.

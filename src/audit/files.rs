@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::chain::{self, Hash, Link, Sealed};
-use super::read::Entry;
+use super::entry::Entry;
 
 /// One file of a log: `access-<number of its first record>-<day it was begun>.jsonl`, compressed with `.zst` behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::read::{Entry, objects};
+use super::entry::{Entry, objects};
 use super::tally::Tally;
 
 /// What an index is made of.

@@ -16,10 +16,10 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::chain::{self, Hash, Link};
+use super::entry::Entry;
 use super::files::{self, LogFile};
+use super::opened::current;
 use super::pack::{hash_of, index_again, pack, write_index};
-use super::read::Entry;
-use super::reindex::current;
 use super::status::StatusCell;
 
 /// How often it looks by itself.

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::files::LogFile;
 use super::index::{BLOCK, Block, DIGEST, ENTRY, HEAD, Key, MAGIC, MOST_BLOCKS, PAGE, PAGE_ENTRIES, Times, digest};
 use super::tally::Tally;
 
@@ -146,4 +147,9 @@ fn read(file: &File, from: usize, count: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; count];
     file.read_exact_at(&mut bytes, u64::try_from(from).ok()?).ok()?;
     Some(bytes)
+}
+
+/// The index of a file, where it has one in today's form.
+pub(super) fn current(file: &LogFile) -> Option<Index> {
+    Index::open(&file.index(), File::open(&file.path).ok()?.metadata().ok()?.len(), file.first_seq)
 }

@@ -1,16 +1,16 @@
 //! Builds the indexes of a log again: those that are missing, damaged or of another form.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
+use super::advance::Advance;
 use super::files::{self, LogFile};
-use super::opened::Index;
+use super::opened::current;
 use super::pack::{index_again, write_index};
-use super::walk::Advance;
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,9 +75,4 @@ fn index(file: &LogFile, again: bool) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", file.name()))),
     }
-}
-
-/// The index of a file, where it has one in today's form.
-pub(super) fn current(file: &LogFile) -> Option<Index> {
-    Index::open(&file.index(), File::open(&file.path).ok()?.metadata().ok()?.len(), file.first_seq)
 }

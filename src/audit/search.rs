@@ -6,11 +6,12 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::advance::Advance;
+use super::entry::Entry;
 use super::index::Key;
 use super::opened::Index;
-use super::read::Entry;
 use super::sieve::{Part, Sieve};
-use super::walk::{Advance, Effort, Plan, Seeker, walk};
+use super::walk::{Effort, Plan, Seeker, walk};
 
 /// What a record must match; a field that is `None` matches all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -12,7 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::AuditLog;
-use super::read::{Entry, Follower};
+use super::entry::Entry;
+use super::read::Follower;
 
 /// How long it waits where nothing is new.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -8,12 +8,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::advance::Advance;
+use super::entry::{Entry, objects};
 use super::index::Key;
 use super::opened::Index;
-use super::read::{Entry, last, objects, scan};
+use super::read::{last, scan};
 use super::sieve::{Part, Sieve};
 use super::tally::{Tally, Whom, between};
-use super::walk::{Advance, Effort, Plan, Seeker, walk};
+use super::walk::{Effort, Plan, Seeker, walk};
 
 /// Which records count.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -21,7 +21,8 @@ mod packed;
 mod signed;
 mod walked;
 
-use super::read::{Entry, Follower, last, scan};
+use super::entry::Entry;
+use super::read::{Follower, last, scan};
 use super::*;
 use crate::error::SqlState;
 use crate::policy::{AccessReport, ColumnReport, RelationReport, Use, Verdict};

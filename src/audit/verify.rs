@@ -10,14 +10,14 @@ use std::io::{self, BufRead};
 use std::path::Path;
 use std::time::Duration;
 
+use super::advance::Advance;
 use super::breaks::{Break, MOST_BREAKS, Wrong};
 use super::chain::{self, Hash, Link, Sealed};
 use super::checkpoint::{BadCheckpoint, Checkpoint, PublicKey};
+use super::entry::Entry;
 use super::files::{self, LogFile};
 use super::index::MAGIC;
 use super::pack;
-use super::read::Entry;
-use super::walk::Advance;
 
 /// What the log's chain says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,21 +8,13 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::advance::Advance;
+use super::entry::Entry;
 use super::files::{self, LogFile};
 use super::index::{Block, Key};
 use super::opened::Index;
 use super::pack::read_block;
-use super::read::Entry;
 use super::sieve::{Part, Sieve};
-
-/// How far long reading has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Advance {
-    /// Bytes of the log's files that are behind, read or left out.
-    pub done: u64,
-    /// All of them.
-    pub of: u64,
-}
 
 /// What a search took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -19,7 +19,7 @@ use super::AuditError;
 use super::chain::{Link, seal};
 use super::files::{self, LogFile, TornEnd};
 use super::keeper::{Care, Keeper};
-use super::log::{LogOptions, Sync};
+use super::options::{LogOptions, Sync};
 use super::record::{Body, Event};
 use super::status::StatusCell;
 

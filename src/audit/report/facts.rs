@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::audit::read::Entry;
+use crate::audit::entry::Entry;
 
 /// A column that the policies gave no category, or whose table is open.
 pub const NO_CATEGORY: &str = "no category";

@@ -22,7 +22,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
-use super::read::{Entry, last, scan};
+use super::entry::Entry;
+use super::read::{last, scan};
 use crate::policy::PolicySet;
 
 pub use activity::{Activity, Counts, Line, Unrestricted};

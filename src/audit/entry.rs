@@ -1,0 +1,84 @@
+//! One record as it was read back.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+/// One record as it was read. Its hash is not looked at: that is for [`verify`](super::verify).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The line, without its `\n`.
+    pub line: String,
+    fields: Map<String, Value>,
+}
+
+impl Entry {
+    /// Reads a line; `None` where it is no JSON object.
+    pub fn parse(line: &[u8]) -> Option<Self> {
+        let line = std::str::from_utf8(line).ok()?;
+        Some(Self { line: line.to_owned(), fields: serde_json::from_str(line).ok()? })
+    }
+
+    /// A field that holds text.
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.fields.get(field)?.as_str()
+    }
+
+    /// A field that holds a number from 0.
+    pub fn number(&self, field: &str) -> Option<u64> {
+        self.fields.get(field)?.as_u64()
+    }
+
+    /// Any field.
+    pub fn field(&self, field: &str) -> Option<&Value> {
+        self.fields.get(field)
+    }
+
+    /// Its number.
+    pub fn seq(&self) -> Option<u64> {
+        self.number("seq")
+    }
+
+    /// When it was written; an `outcome` has none.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.text("time")?.parse().ok()
+    }
+
+    /// What it records: `access`, `outcome`, `connect` ...
+    pub fn event(&self) -> &str {
+        self.text("event").unwrap_or_default()
+    }
+
+    /// `(relation, its columns' names)` of an `access`.
+    pub fn relations(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        self.fields.get("relations").and_then(Value::as_array).into_iter().flatten().map(|relation| {
+            let columns = relation.get("columns").and_then(Value::as_array).into_iter().flatten();
+            let names = columns.filter_map(|column| column.get("name")?.as_str()).collect();
+            (relation.get("name").and_then(Value::as_str).unwrap_or_default(), names)
+        })
+    }
+
+    /// Which rows of each relation of an `access` were left out.
+    pub fn filters(&self) -> impl Iterator<Item = &str> {
+        let relations = self.fields.get("relations").and_then(Value::as_array).into_iter().flatten();
+        relations.filter_map(|relation| relation.get("filter")?.as_str())
+    }
+
+    /// Whose rows a `disclosure` tells of, as they are named there.
+    pub fn subjects(&self) -> impl Iterator<Item = &str> {
+        let relations = self.fields.get("relations").and_then(Value::as_array).into_iter().flatten();
+        relations.filter_map(|relation| relation.get("subjects")?.as_array()).flatten().filter_map(Value::as_str)
+    }
+}
+
+impl Entry {
+    /// Digests of the values that an `access` or a `lookup` looked up.
+    pub fn lookups(&self) -> impl Iterator<Item = &str> {
+        let lookups = self.fields.get("lookups").and_then(Value::as_array).into_iter().flatten();
+        lookups.filter_map(|lookup| lookup.get("digest")?.as_str())
+    }
+}
+
+/// The members of an array; nothing where it is none.
+pub(super) fn objects(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    value.and_then(Value::as_array).into_iter().flatten()
+}
