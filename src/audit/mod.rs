@@ -4,55 +4,33 @@
 //! exact bytes. [`AuditLog::append_access`] is the only way to an [`Audited`], which is what may be forwarded.
 //! Closed files are compressed and carry an index for [`search`](search()); signed [`checkpoint`]s let [`verify_with`] prove
 //! with a public key alone that nothing was changed.
+//!
+//! The rooms from the top down; each imports only from those below it:
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | `report` | what the log tells, counted |
+//! | `verify` | the proof that nothing was changed |
+//! | `write` | the handle that sessions hold, the thread that writes, the one that looks after closed files, other places |
+//! | `read` | reading back: all, the end, what is added, what somebody looks for, who was seen |
+//! | `store` | files, their compressed form and their index |
+//! | `record` | what a record holds, to the byte: fields, chain, checkpoints |
 
-mod advance;
-mod audited;
-mod breaks;
-pub mod chain;
-pub mod checkpoint;
-mod disclosure;
-mod entry;
-mod error;
-mod files;
-mod index;
-mod indexed;
-mod json;
-mod keeper;
-mod log;
-mod lookup;
-mod opened;
-mod options;
-mod pack;
 pub mod read;
 mod record;
-mod reindex;
 pub mod report;
-mod search;
-pub mod ship;
-mod sieve;
-mod sightings;
-mod status;
-mod tally;
+mod store;
 mod verify;
-mod walk;
-mod writer;
+mod write;
 
-pub use advance::Advance;
-pub use audited::Audited;
-pub use breaks::{Break, MOST_BREAKS, Wrong};
-pub use disclosure::{DisclosureRecord, Seen, SubjectKey};
-pub use error::AuditError;
-pub use log::AuditLog;
-pub use lookup::{LookedUp, LookupRecord};
-pub use options::{LogOptions, Sync};
-pub use record::{Access, AccessRecord, Event, EventRecord, Outcome, OutcomeStatus, SessionFacts};
-pub use reindex::{Reindexed, reindex};
-pub use search::{Filter, Search, search, search_with};
-pub use sightings::{SeenColumn, SeenFor, Sightings, Wanted};
-pub use status::{LastCheckpoint, LogStatus};
-pub use tally::{Group, Tally, Times, Whom};
-pub use verify::{Ended, Sent, Trust, Verification, verify, verify_with};
-pub use walk::{Effort, read_all};
+pub use read::{Effort, Filter, Search, SeenColumn, SeenFor, Sightings, Wanted, read_all, search, search_with};
+pub use record::{
+    Access, AccessRecord, AuditError, DisclosureRecord, Event, EventRecord, LookedUp, LookupRecord, Outcome,
+    OutcomeStatus, Seen, SessionFacts, SubjectKey, chain, checkpoint,
+};
+pub use store::{Advance, Group, Reindexed, Tally, Times, Whom, reindex};
+pub use verify::{Break, Ended, MOST_BREAKS, Sent, Trust, Verification, Wrong, verify, verify_with};
+pub use write::{AuditLog, Audited, LastCheckpoint, LogOptions, LogStatus, Sync, ship};
 
 #[cfg(test)]
 mod tests;

@@ -21,9 +21,10 @@ mod packed;
 mod signed;
 mod walked;
 
-use super::entry::Entry;
-use super::read::{Follower, last, scan};
-use super::*;
+use crate::audit::read::{Follower, last, scan};
+use crate::audit::record::Entry;
+use crate::audit::store::files;
+use crate::audit::*;
 use crate::error::SqlState;
 use crate::policy::{AccessReport, ColumnReport, RelationReport, Use, Verdict};
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::as_text;
 use super::clock::{Bucket, Clock, Grain, Moment, Steps};
 use super::facts::{Facts, named, objects, part};
-use crate::audit::entry::Entry;
+use crate::audit::record::Entry;
 
 /// So many names of a kind are counted by themselves.
 const MOST_NAMES: usize = 200;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{At, shortened};
-use crate::audit::entry::Entry;
+use crate::audit::record::Entry;
 
 /// So many events of a kind are told one by one.
 const MOST: usize = 500;

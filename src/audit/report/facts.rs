@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::audit::entry::Entry;
+use crate::audit::record::Entry;
 
 /// A column that the policies gave no category, or whose table is open.
 pub const NO_CATEGORY: &str = "no category";

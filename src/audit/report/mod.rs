@@ -22,8 +22,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
-use super::entry::Entry;
-use super::read::{last, scan};
+use crate::audit::read::{last, scan};
+use crate::audit::record::Entry;
 use crate::policy::PolicySet;
 
 pub use activity::{Activity, Counts, Line, Unrestricted};

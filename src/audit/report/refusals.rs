@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::facts::{Facts, named};
 use super::{At, shortened};
-use crate::audit::entry::Entry;
+use crate::audit::record::Entry;
 
 /// So many kinds of refusal are counted by themselves.
 const MOST: usize = 2000;

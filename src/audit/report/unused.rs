@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::At;
 use super::facts::{Column, Facts};
-use crate::audit::entry::Entry;
+use crate::audit::record::Entry;
 use crate::policy::{Grant, PolicySet, Way};
 
 /// What is open and was not used.

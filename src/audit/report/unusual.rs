@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::At;
 use super::clock::{Clock, Moment};
 use super::facts::{Facts, NO_CATEGORY, UNKNOWN};
-use crate::audit::entry::Entry;
+use crate::audit::record::Entry;
 
 /// So many days after its first statement a login begins to be judged.
 pub const HISTORY_DAYS: i64 = 14;

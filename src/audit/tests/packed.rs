@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::audit::read::Follower;
-use crate::audit::ship::{Deliver, Position, Shipping, Wanted as ShipWanted};
+use crate::audit::write::ship::{Deliver, Position, Shipping, Wanted as ShipWanted};
 use crate::policy::{Disclosed, RecordAs};
 
 fn options(directory: &Path) -> LogOptions {

@@ -6,8 +6,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
-use crate::audit::chain::Hash;
-use crate::audit::checkpoint::{Checkpoint, PublicKey, Rhythm, Signer};
+use crate::audit::record::chain::Hash;
+use crate::audit::record::checkpoint::{Checkpoint, PublicKey, Rhythm, Signer};
 
 pub(super) fn signer() -> Arc<Signer> {
     Arc::new(Signer::new(&[7; 32]).unwrap())

@@ -8,8 +8,8 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::files::LogFile;
-use crate::audit::pack::{index_again, pack, write_index};
+use crate::audit::store::files::LogFile;
+use crate::audit::store::pack::{index_again, pack, write_index};
 
 const LOGINS: [&str; 6] = ["ada", "adam", "a/b", "quo\"ted", "li\u{1f600}sa", "zo\u{eb}"];
 const PURPOSES: [&str; 4] = ["support", "marketing", "marketing.sms", "market"];

@@ -32,7 +32,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// The value as JSON without a line break; `None` where it has no JSON form.
-pub(super) fn one_line<T: Serialize + ?Sized>(value: &T) -> Option<String> {
+pub(in crate::audit) fn one_line<T: Serialize + ?Sized>(value: &T) -> Option<String> {
     let mut bytes = Vec::with_capacity(512);
     value.serialize(&mut Serializer::with_formatter(&mut bytes, OneLine(CompactFormatter))).ok()?;
     String::from_utf8(bytes).ok()

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::advance::Advance;
-use super::entry::Entry;
-use super::index::Key;
-use super::opened::Index;
 use super::sieve::{Part, Sieve};
 use super::walk::{Effort, Plan, Seeker, walk};
+use crate::audit::record::Entry;
+use crate::audit::store::Advance;
+use crate::audit::store::index::Key;
+use crate::audit::store::opened::Index;
 
 /// What a record must match; a field that is `None` matches all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -3,8 +3,8 @@
 use ring::hmac;
 use serde::Serialize;
 
-use super::AuditError;
-use super::record::{Body, EventRecord, SessionFacts};
+use super::error::AuditError;
+use super::{Body, EventRecord, SessionFacts};
 use crate::policy::{Disclosed, RecordAs};
 
 /// What separates this use of the root key from every other.

@@ -26,10 +26,10 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use zeroize::Zeroizing;
 
-use super::AuditError;
+use super::Event;
 use super::chain::{Hash, Link};
 use super::entry::Entry;
-use super::record::Event;
+use super::error::AuditError;
 
 /// How often a checkpoint is due; whichever comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl Signer {
     }
 
     /// The record that covers everything up to `link`. `time` must become the record's own time.
-    pub(super) fn record(
+    pub(in crate::audit) fn record(
         &self,
         log: &str,
         link: Link,

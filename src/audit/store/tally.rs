@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::entry::{Entry, objects};
+use crate::audit::record::entry::{Entry, objects};
 
 /// On whose behalf and why something was seen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct Whom {
 }
 
 impl Whom {
-    pub(super) fn of(entry: &Entry) -> Self {
+    pub(in crate::audit) fn of(entry: &Entry) -> Self {
         let text = |field| entry.text(field).unwrap_or_default().to_owned();
         Self { recipient: text("recipient"), purpose: text("purpose"), role: text("role") }
     }
@@ -62,7 +62,7 @@ impl Times {
 }
 
 /// Records are in order of time within one log, but clocks are set back.
-pub(super) fn between(first: &mut String, last: &mut String, time: &str) {
+pub(in crate::audit) fn between(first: &mut String, last: &mut String, time: &str) {
     if first.is_empty() || time < first.as_str() {
         time.clone_into(first);
     }
@@ -82,7 +82,7 @@ pub struct Tally {
 
 impl Tally {
     /// Adds what a record says of relations that `takes` takes.
-    pub(super) fn add(&mut self, entry: &Entry, time: &str, takes: impl Fn(&str) -> bool) {
+    pub(in crate::audit) fn add(&mut self, entry: &Entry, time: &str, takes: impl Fn(&str) -> bool) {
         match entry.event() {
             "access" if entry.text("unrestricted").is_some() => {
                 self.unrestricted.entry(entry.text("login").unwrap_or_default().to_owned()).or_default().add(time);
@@ -102,7 +102,7 @@ impl Tally {
     }
 
     /// Adds what another part of the log says of relations that `takes` takes.
-    pub(super) fn join(&mut self, other: Self, takes: impl Fn(&str) -> bool) {
+    pub(in crate::audit) fn join(&mut self, other: Self, takes: impl Fn(&str) -> bool) {
         for (group, times) in other.groups.into_iter().filter(|(group, _)| takes(&group.relation)) {
             self.groups.entry(group).or_default().join(&times);
         }
@@ -112,12 +112,12 @@ impl Tally {
     }
 
     /// The same for each that holds the same.
-    pub(super) fn to_json(&self) -> Option<Vec<u8>> {
+    pub(in crate::audit) fn to_json(&self) -> Option<Vec<u8>> {
         let groups: Vec<(&Group, &Times)> = self.groups.iter().collect();
         serde_json::to_vec(&(groups, &self.unrestricted)).ok()
     }
 
-    pub(super) fn from_json(json: &[u8]) -> Option<Self> {
+    pub(in crate::audit) fn from_json(json: &[u8]) -> Option<Self> {
         let (groups, unrestricted): (Vec<(Group, Times)>, _) = serde_json::from_slice(json).ok()?;
         Some(Self { groups: groups.into_iter().collect(), unrestricted })
     }

@@ -10,23 +10,23 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::chain::{self, Hash, Link, Sealed};
-use super::entry::Entry;
+use crate::audit::record::Entry;
+use crate::audit::record::chain::{self, Hash, Link, Sealed};
 
 /// One file of a log: `access-<number of its first record>-<day it was begun>.jsonl`, compressed with `.zst` behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LogFile {
-    pub(super) first_seq: u64,
-    pub(super) path: PathBuf,
-    pub(super) day: Date,
-    pub(super) packed: bool,
+pub(in crate::audit) struct LogFile {
+    pub(in crate::audit) first_seq: u64,
+    pub(in crate::audit) path: PathBuf,
+    pub(in crate::audit) day: Date,
+    pub(in crate::audit) packed: bool,
 }
 
 /// The end of a compressed file's name.
-pub(super) const PACKED: &str = ".zst";
+pub(in crate::audit) const PACKED: &str = ".zst";
 
 impl LogFile {
-    pub(super) fn new(directory: &Path, first_seq: u64, day: Date) -> Self {
+    pub(in crate::audit) fn new(directory: &Path, first_seq: u64, day: Date) -> Self {
         let path = directory.join(format!("access-{first_seq:012}-{}.jsonl", day.strftime("%Y%m%d")));
         Self { first_seq, path, day, packed: false }
     }
@@ -39,7 +39,7 @@ impl LogFile {
     }
 
     /// The same file in its other form.
-    pub(super) fn other_form(&self) -> Self {
+    pub(in crate::audit) fn other_form(&self) -> Self {
         let mut path = self.path.clone();
         if self.packed {
             path.set_extension("");
@@ -50,13 +50,13 @@ impl LogFile {
     }
 
     /// Where its index is.
-    pub(super) fn index(&self) -> PathBuf {
+    pub(in crate::audit) fn index(&self) -> PathBuf {
         let plain = if self.packed { self.path.with_extension("") } else { self.path.clone() };
         plain.with_extension("idx")
     }
 
     /// Its lines, whether it is compressed or not, or was compressed since it was listed.
-    pub(super) fn open(&self) -> io::Result<Box<dyn BufRead>> {
+    pub(in crate::audit) fn open(&self) -> io::Result<Box<dyn BufRead>> {
         match self.open_as_it_is() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.other_form().open_as_it_is(),
             opened => opened,
@@ -72,14 +72,14 @@ impl LogFile {
     }
 
     /// The name without the folder.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::audit) fn name(&self) -> String {
         self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 }
 
 /// The files of the log, oldest first, and the names of those that begin and end as one but are none. Of a file that is
 /// there in both forms, the plain one: it was not removed yet.
-pub(super) fn list(directory: &Path) -> io::Result<(Vec<LogFile>, Vec<String>)> {
+pub(in crate::audit) fn list(directory: &Path) -> io::Result<(Vec<LogFile>, Vec<String>)> {
     let (mut files, mut strange) = (Vec::<LogFile>::new(), Vec::new());
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
@@ -98,14 +98,14 @@ pub(super) fn list(directory: &Path) -> io::Result<(Vec<LogFile>, Vec<String>)> 
 }
 
 /// Makes the folder, for its owner only.
-pub(super) fn make_directory(directory: &Path) -> io::Result<()> {
+pub(in crate::audit) fn make_directory(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 const LOCK: &str = ".lock";
 
 /// Takes the folder's lock, which ends with the process; `None` where another holds it.
-pub(super) fn lock(directory: &Path) -> io::Result<Option<File>> {
+pub(in crate::audit) fn lock(directory: &Path) -> io::Result<Option<File>> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(directory.join(LOCK))?;
     // Who looks whether the log is in use holds the lock for a moment.
     for _ in 0..5 {
@@ -119,13 +119,13 @@ pub(super) fn lock(directory: &Path) -> io::Result<Option<File>> {
 }
 
 /// Whether a process writes this log now.
-pub(super) fn in_use(directory: &Path) -> bool {
+pub(in crate::audit) fn in_use(directory: &Path) -> bool {
     File::open(directory.join(LOCK))
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
 }
 
 /// Opens a file for appending; a new one is made durable in its folder.
-pub(super) fn open_append(file: &LogFile, new: bool) -> io::Result<File> {
+pub(in crate::audit) fn open_append(file: &LogFile, new: bool) -> io::Result<File> {
     let opened = OpenOptions::new().read(true).append(true).create_new(new).mode(0o600).open(&file.path)?;
     if new {
         sync_directory(&file.path)?;
@@ -134,10 +134,10 @@ pub(super) fn open_append(file: &LogFile, new: bool) -> io::Result<File> {
 }
 
 /// The newest checkpoint's own file.
-pub(super) const CHECKPOINT: &str = "checkpoint.json";
+pub(in crate::audit) const CHECKPOINT: &str = "checkpoint.json";
 
 /// Puts the newest checkpoint beside the log.
-pub(super) fn keep_checkpoint(directory: &Path, line: &[u8]) -> io::Result<()> {
+pub(in crate::audit) fn keep_checkpoint(directory: &Path, line: &[u8]) -> io::Result<()> {
     let unfinished = directory.join("checkpoint.json.tmp");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(line)?;
@@ -145,12 +145,12 @@ pub(super) fn keep_checkpoint(directory: &Path, line: &[u8]) -> io::Result<()> {
 }
 
 /// Makes what was created, renamed or removed beside this file durable.
-pub(super) fn sync_directory(inside: &Path) -> io::Result<()> {
+pub(in crate::audit) fn sync_directory(inside: &Path) -> io::Result<()> {
     inside.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 /// Whether the path still leads to this open file.
-pub(super) fn still_there(file: &File, path: &Path) -> io::Result<()> {
+pub(in crate::audit) fn still_there(file: &File, path: &Path) -> io::Result<()> {
     let (open, named) = (file.metadata()?, fs::metadata(path)?);
     if (open.dev(), open.ino()) == (named.dev(), named.ino()) {
         Ok(())
@@ -161,11 +161,11 @@ pub(super) fn still_there(file: &File, path: &Path) -> io::Result<()> {
 
 /// The bytes after a file's last whole record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TornEnd {
-    pub(super) file: String,
-    pub(super) kept: String,
-    pub(super) bytes: u64,
-    pub(super) sha256: Hash,
+pub(in crate::audit) struct TornEnd {
+    pub(in crate::audit) file: String,
+    pub(in crate::audit) kept: String,
+    pub(in crate::audit) bytes: u64,
+    pub(in crate::audit) sha256: Hash,
 }
 
 /// What the end of a file holds.
@@ -215,17 +215,17 @@ fn last_whole(bytes: &[u8], offset: u64) -> Option<End> {
 
 /// The end of the log in this folder, once what is torn was put aside.
 #[derive(Debug)]
-pub(super) struct Recovered {
+pub(in crate::audit) struct Recovered {
     /// What the next record follows.
-    pub(super) link: Link,
+    pub(in crate::audit) link: Link,
     /// The file that may be continued.
-    pub(super) last: Option<LogFile>,
+    pub(in crate::audit) last: Option<LogFile>,
     /// What was put aside.
-    pub(super) torn: Vec<TornEnd>,
+    pub(in crate::audit) torn: Vec<TornEnd>,
 }
 
 /// Finds where the log in this folder ends; bytes behind the last whole record are moved to a file beside it.
-pub(super) fn recover(directory: &Path, now: Timestamp) -> io::Result<Recovered> {
+pub(in crate::audit) fn recover(directory: &Path, now: Timestamp) -> io::Result<Recovered> {
     let (files, _) = list(directory)?;
     let mut torn = Vec::new();
     for file in files.into_iter().rev() {
@@ -259,7 +259,7 @@ fn last_link(file: &LogFile) -> io::Result<Option<Link>> {
 }
 
 /// Gives each whole line of a file, without its `\n`.
-pub(super) fn each_line(file: &LogFile, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+pub(in crate::audit) fn each_line(file: &LogFile, mut each: impl FnMut(&[u8])) -> io::Result<()> {
     let mut reader = file.open()?;
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
@@ -272,7 +272,7 @@ pub(super) fn each_line(file: &LogFile, mut each: impl FnMut(&[u8])) -> io::Resu
 }
 
 /// What this log is called in the newest record that says so.
-pub(super) fn log_name(directory: &Path) -> io::Result<Option<String>> {
+pub(in crate::audit) fn log_name(directory: &Path) -> io::Result<Option<String>> {
     for file in list(directory)?.0.into_iter().rev() {
         let mut name = None;
         each_line(&file, |line| {
@@ -293,7 +293,7 @@ pub(super) fn log_name(directory: &Path) -> io::Result<Option<String>> {
 const FIELD: &[u8] = b",\"log\":\"";
 
 /// When a file was begun: the time of its first record that has one.
-pub(super) fn begun(file: &LogFile) -> io::Result<Option<Timestamp>> {
+pub(in crate::audit) fn begun(file: &LogFile) -> io::Result<Option<Timestamp>> {
     let (mut reader, mut line) = (file.open()?, Vec::new());
     while reader.read_until(b'\n', &mut line)? > 0 {
         if let Some(time) = line.strip_suffix(b"\n").and_then(Entry::parse).and_then(|entry| entry.time()) {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::chain::BadLine;
-use super::checkpoint::BadCheckpoint;
+use crate::audit::record::chain::BadLine;
+use crate::audit::record::checkpoint::BadCheckpoint;
 
 /// After so many breaks nobody needs more.
 pub const MOST_BREAKS: usize = 100;

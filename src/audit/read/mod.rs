@@ -1,12 +1,20 @@
 //! Reading the log back: all of it, its end, and what is added.
 
+mod search;
+mod sieve;
+mod sightings;
+mod walk;
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-pub use super::entry::Entry;
-use super::files::{self, LogFile};
+pub use crate::audit::record::Entry;
+use crate::audit::store::files::{self, LogFile};
+pub use search::{Filter, Search, search, search_with};
+pub use sightings::{SeenColumn, SeenFor, Sightings, Wanted};
+pub use walk::{Effort, read_all};
 
 /// Every line of the log that is a JSON object, oldest first, given to `each` until it answers `false`.
 ///

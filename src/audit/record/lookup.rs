@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::AuditError;
-use super::record::{Body, EventRecord, SessionFacts};
+use super::error::AuditError;
+use super::{Body, EventRecord, SessionFacts};
 
 /// A comparison of a column with a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -12,7 +12,7 @@ pub struct LookedUp {
     pub relation: String,
     /// The column.
     pub column: String,
-    /// [`SubjectKey::lookup`](super::SubjectKey::lookup) of the value.
+    /// [`SubjectKey::lookup`](super::disclosure::SubjectKey::lookup) of the value.
     pub digest: Option<String>,
     /// Why there is no digest, where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,11 +7,13 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::audited::Audited;
 use super::options::{LogOptions, Sync};
-use super::record::{AccessRecord, Body, EventRecord};
+use super::status::LogStatus;
 use super::status::StatusCell;
 use super::writer::{Job, Message, Writer};
-use super::{AuditError, Audited, LogStatus};
+use crate::audit::record::AuditError;
+use crate::audit::record::{AccessRecord, Body, EventRecord};
 use crate::telemetry::Metrics;
 
 /// The access log. Clones are handles to the same log; one thread of its own writes.
@@ -116,7 +118,7 @@ impl AuditLog {
     }
 
     /// A place has everything up to this record.
-    pub(super) fn shipped(&self, place: &'static str, seq: u64) {
+    pub(in crate::audit) fn shipped(&self, place: &'static str, seq: u64) {
         self.status.shipped(place, seq);
     }
 
@@ -135,7 +137,7 @@ impl AuditLog {
     /// # Errors
     /// The `stop` record is not in the log.
     pub async fn close(&self, reason: &str) -> Result<u64, AuditError> {
-        let record = super::Event::Stop { reason }.record()?;
+        let record = crate::audit::record::Event::Stop { reason }.record()?;
         let (answer, answered) = oneshot::channel();
         let stop = Message::Stop(Job { bodies: vec![record.body], answer: Some(answer) });
         self.status.submitted();

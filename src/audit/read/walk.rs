@@ -8,13 +8,13 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::advance::Advance;
-use super::entry::Entry;
-use super::files::{self, LogFile};
-use super::index::{Block, Key};
-use super::opened::Index;
-use super::pack::read_block;
 use super::sieve::{Part, Sieve};
+use crate::audit::record::Entry;
+use crate::audit::store::Advance;
+use crate::audit::store::files::{self, LogFile};
+use crate::audit::store::index::{Block, Key};
+use crate::audit::store::opened::Index;
+use crate::audit::store::pack::read_block;
 
 /// What a search took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,19 +31,19 @@ pub struct Effort {
 
 /// What is looked for, as far as that says what need not be read. Whoever looks still looks at each record himself.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(in crate::audit) struct Plan {
     /// Lines that do not pass are not read.
-    pub(super) sieve: Sieve,
+    pub(in crate::audit) sieve: Sieve,
     /// No record before.
-    pub(super) since: Option<Timestamp>,
+    pub(in crate::audit) since: Option<Timestamp>,
     /// No record from then on.
-    pub(super) until: Option<Timestamp>,
+    pub(in crate::audit) until: Option<Timestamp>,
     /// Read everything, whatever the indexes say.
-    pub(super) all: bool,
+    pub(in crate::audit) all: bool,
 }
 
 /// Who looks.
-pub(super) trait Seeker {
+pub(in crate::audit) trait Seeker {
     /// Of a record that is looked for, one value at least of each group stands in its block. Asked before each file, with its
     /// index where it has one.
     fn keys(&mut self, index: Option<&Index>) -> Vec<Vec<Key>>;
@@ -61,7 +61,7 @@ pub(super) trait Seeker {
 ///
 /// # Errors
 /// The folder or a file cannot be read.
-pub(super) fn walk(
+pub(in crate::audit) fn walk(
     directory: &Path,
     plan: &Plan,
     seeker: &mut impl Seeker,

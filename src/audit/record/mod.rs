@@ -1,12 +1,23 @@
 //! The records, and the order of their fields.
 
+pub mod chain;
+pub mod checkpoint;
+mod disclosure;
+pub(super) mod entry;
+mod error;
+mod json;
+mod lookup;
+
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::json::one_line;
-use super::{AuditError, LookedUp};
 use crate::policy::{AccessReport, RelationReport, Verdict};
+pub use disclosure::{DisclosureRecord, Seen, SubjectKey};
+pub use entry::Entry;
+pub use error::AuditError;
+use json::one_line;
+pub use lookup::{LookedUp, LookupRecord};
 
 /// What a session's records say about it. `purpose` is the one in force for the record at hand.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -53,8 +64,8 @@ pub struct Access<'a> {
 /// An `access` record, ready to be appended.
 #[derive(Debug, Clone)]
 pub struct AccessRecord {
-    pub(super) body: Body,
-    pub(super) may_run: bool,
+    pub(in crate::audit) body: Body,
+    pub(in crate::audit) may_run: bool,
 }
 
 impl Access<'_> {
@@ -215,7 +226,7 @@ pub enum Event<'a> {
         /// Names the key that signs checkpoints, where there is one.
         key: Option<&'a str>,
     },
-    /// What a signature vouches for; see [`checkpoint`](super::checkpoint).
+    /// What a signature vouches for; see [`checkpoint`](crate::audit::checkpoint).
     Checkpoint {
         /// The log.
         log: &'a str,
@@ -279,7 +290,7 @@ pub enum Event<'a> {
 /// An event, ready to be appended.
 #[derive(Debug, Clone)]
 pub struct EventRecord {
-    pub(super) body: Body,
+    pub(in crate::audit) body: Body,
 }
 
 impl Event<'_> {
@@ -295,13 +306,13 @@ impl Event<'_> {
 
 /// A record's own fields, `"event":…` first, without the braces; number, time and hashes are the writer's.
 #[derive(Debug, Clone)]
-pub(super) struct Body {
-    pub(super) fields: String,
-    pub(super) timed: bool,
+pub(in crate::audit) struct Body {
+    pub(in crate::audit) fields: String,
+    pub(in crate::audit) timed: bool,
 }
 
 impl Body {
-    pub(super) fn new<T: Serialize>(value: &T, timed: bool) -> Result<Self, AuditError> {
+    pub(in crate::audit) fn new<T: Serialize>(value: &T, timed: bool) -> Result<Self, AuditError> {
         let json = one_line(value).ok_or(AuditError::Encode)?;
         let fields = json.strip_prefix('{').and_then(|json| json.strip_suffix('}')).ok_or(AuditError::Encode)?;
         Ok(Self { fields: fields.to_owned(), timed })

@@ -4,7 +4,7 @@ use memchr::memmem::Finder;
 
 /// How a value stands in the text that is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(in crate::audit) enum Part {
     /// It is the whole text.
     Whole,
     /// The text begins with it.
@@ -19,19 +19,19 @@ pub(super) enum Part {
 /// backslash and the slash, as a backslash and one character. A line with `\u` in it is therefore let through always, and a
 /// value with one of those few is not sieved by.
 #[derive(Debug)]
-pub(super) struct Sieve {
+pub(in crate::audit) struct Sieve {
     groups: Vec<Vec<Finder<'static>>>,
     escape: Finder<'static>,
 }
 
 impl Sieve {
     /// A sieve for records that hold one value at least of each group.
-    pub(super) fn new<'a>(groups: impl IntoIterator<Item = Vec<(&'a str, Part)>>) -> Self {
+    pub(in crate::audit) fn new<'a>(groups: impl IntoIterator<Item = Vec<(&'a str, Part)>>) -> Self {
         let groups = groups.into_iter().filter_map(|group| group.into_iter().map(finder).collect()).collect();
         Self { groups, escape: Finder::new(b"\\u") }
     }
 
-    pub(super) fn lets_through(&self, line: &[u8]) -> bool {
+    pub(in crate::audit) fn lets_through(&self, line: &[u8]) -> bool {
         let holds = |finder: &Finder<'_>| finder.find(line).is_some();
         self.groups.iter().all(|group| group.iter().any(holds)) || holds(&self.escape)
     }

@@ -15,25 +15,25 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::sync::oneshot;
 
-use super::AuditError;
-use super::chain::{Link, seal};
-use super::files::{self, LogFile, TornEnd};
 use super::keeper::{Care, Keeper};
 use super::options::{LogOptions, Sync};
-use super::record::{Body, Event};
 use super::status::StatusCell;
+use crate::audit::record::AuditError;
+use crate::audit::record::chain::{Link, seal};
+use crate::audit::record::{Body, Event};
+use crate::audit::store::files::{self, LogFile, TornEnd};
 
 /// Records that stand or fall together, and who waits for them.
 #[derive(Debug)]
-pub(super) struct Job {
-    pub(super) bodies: Vec<Body>,
+pub(in crate::audit) struct Job {
+    pub(in crate::audit) bodies: Vec<Body>,
     /// Gets the number of the first; `None` where nobody waits.
-    pub(super) answer: Option<oneshot::Sender<Result<u64, AuditError>>>,
+    pub(in crate::audit) answer: Option<oneshot::Sender<Result<u64, AuditError>>>,
 }
 
 /// What the writer is asked to do.
 #[derive(Debug)]
-pub(super) enum Message {
+pub(in crate::audit) enum Message {
     Append(Job),
     Stop(Job),
 }
@@ -80,7 +80,7 @@ struct Trouble {
     refused: u64,
 }
 
-pub(super) struct Writer {
+pub(in crate::audit) struct Writer {
     options: LogOptions,
     status: Arc<StatusCell>,
     inbox: Receiver<Message>,
@@ -99,7 +99,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Opens the log, writes `start`, and leaves the rest to a thread of its own.
-    pub(super) fn start(
+    pub(in crate::audit) fn start(
         options: LogOptions,
         status: Arc<StatusCell>,
         inbox: Receiver<Message>,

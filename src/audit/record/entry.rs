@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-/// One record as it was read. Its hash is not looked at: that is for [`verify`](super::verify).
+/// One record as it was read. Its hash is not looked at: that is for [`verify`](crate::audit::verify).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// The line, without its `\n`.
@@ -79,6 +79,6 @@ impl Entry {
 }
 
 /// The members of an array; nothing where it is none.
-pub(super) fn objects(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+pub(in crate::audit) fn objects(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     value.and_then(Value::as_array).into_iter().flatten()
 }

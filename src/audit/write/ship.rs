@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::AuditLog;
-use super::entry::Entry;
-use super::read::Follower;
+use super::log::AuditLog;
+use crate::audit::read::Follower;
+use crate::audit::record::Entry;
 
 /// How long it waits where nothing is new.
 const PAUSE: Duration = Duration::from_millis(200);

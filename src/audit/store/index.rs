@@ -1,7 +1,7 @@
 //! The small file beside a closed file of the log that says in which of its blocks a value stands.
 //!
-//! Only what looks for records reads it ([`walk`](super::walk)), to leave out what cannot match; the records that it leads to
-//! are looked at themselves, and [`verify`](super::verify()) builds it again from the file and compares. To find a value takes
+//! Only what looks for records reads it ([`walk`](crate::audit::read::walk)), to leave out what cannot match; the records that it leads to
+//! are looked at themselves, and [`verify`](crate::audit::verify()) builds it again from the file and compares. To find a value takes
 //! two reads: the front, and the page that the value is in. Both carry a digest, and what does not match its digest is not
 //! used. To the byte, numbers little-endian; a digest is the first 8 bytes of the SHA-256:
 //!
@@ -18,56 +18,56 @@
 
 use jiff::Timestamp;
 
-use super::chain::Hash;
 use super::indexed::Indexed;
 use super::tally::Tally;
+use crate::audit::record::chain::Hash;
 
-pub(super) const MAGIC: &[u8; 8] = b"PGPAIDX2";
-pub(super) const DIGEST: usize = 8;
-pub(super) const HEAD: usize = 8 + 32 + 32 + 16 + 12 + DIGEST;
-pub(super) const BLOCK: usize = 8 + 4 + 8 + 16;
-pub(super) const PAGE: usize = 8 + DIGEST;
-pub(super) const ENTRY: usize = 8;
+pub(in crate::audit) const MAGIC: &[u8; 8] = b"PGPAIDX2";
+pub(in crate::audit) const DIGEST: usize = 8;
+pub(in crate::audit) const HEAD: usize = 8 + 32 + 32 + 16 + 12 + DIGEST;
+pub(in crate::audit) const BLOCK: usize = 8 + 4 + 8 + 16;
+pub(in crate::audit) const PAGE: usize = 8 + DIGEST;
+pub(in crate::audit) const ENTRY: usize = 8;
 /// Entries of a page.
-pub(super) const PAGE_ENTRIES: usize = if cfg!(test) { 8 } else { 512 };
+pub(in crate::audit) const PAGE_ENTRIES: usize = if cfg!(test) { 8 } else { 512 };
 /// Blocks that an entry can tell apart.
-pub(super) const MOST_BLOCKS: usize = 1 << 16;
+pub(in crate::audit) const MOST_BLOCKS: usize = 1 << 16;
 /// A tally that is longer is left out.
 const MOST_TALLY: usize = 256 << 10;
 
 /// One block of a file: whole lines, compressed by themselves where the file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) offset: u64,
-    pub(super) length: u32,
-    pub(super) first_seq: u64,
-    pub(super) times: Times,
+pub(in crate::audit) struct Block {
+    pub(in crate::audit) offset: u64,
+    pub(in crate::audit) length: u32,
+    pub(in crate::audit) first_seq: u64,
+    pub(in crate::audit) times: Times,
 }
 
 /// From the oldest to the newest time of some records, microseconds since 1970: clocks are set back, so it is not the first
 /// and the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Times {
-    pub(super) oldest: i64,
-    pub(super) newest: i64,
+pub(in crate::audit) struct Times {
+    pub(in crate::audit) oldest: i64,
+    pub(in crate::audit) newest: i64,
 }
 
 impl Times {
     /// Of no record.
-    pub(super) const NONE: Self = Self { oldest: i64::MAX, newest: i64::MIN };
+    pub(in crate::audit) const NONE: Self = Self { oldest: i64::MAX, newest: i64::MIN };
 
     fn with(self, other: Self) -> Self {
         Self { oldest: self.oldest.min(other.oldest), newest: self.newest.max(other.newest) }
     }
 
     /// Whether there may be a record from `since` on and before `until`. Parts of microseconds are not known here.
-    pub(super) fn overlap(self, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+    pub(in crate::audit) fn overlap(self, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
         since.is_none_or(|since| self.newest >= since.as_microsecond())
             && until.is_none_or(|until| self.oldest <= until.as_microsecond())
     }
 
     /// Whether every record certainly is from `since` on and before `until`.
-    pub(super) fn within(self, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+    pub(in crate::audit) fn within(self, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
         since.is_none_or(|since| self.oldest > since.as_microsecond())
             && until.is_none_or(|until| self.newest < until.as_microsecond())
     }
@@ -75,10 +75,10 @@ impl Times {
 
 /// A value that is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key(pub(super) u64);
+pub(in crate::audit) struct Key(pub(in crate::audit) u64);
 
 impl Key {
-    pub(super) fn of(field: &str, value: &str) -> Self {
+    pub(in crate::audit) fn of(field: &str, value: &str) -> Self {
         let mut text = Vec::with_capacity(field.len() + value.len() + 1);
         text.extend_from_slice(field.as_bytes());
         text.push(0);
@@ -88,13 +88,13 @@ impl Key {
     }
 
     /// Of every record that counts in a tally.
-    pub(super) fn tallied() -> Self {
+    pub(in crate::audit) fn tallied() -> Self {
         Self::of("tallied", "")
     }
 }
 
 /// The first bytes of a SHA-256.
-pub(super) fn digest(bytes: &[u8]) -> [u8; DIGEST] {
+pub(in crate::audit) fn digest(bytes: &[u8]) -> [u8; DIGEST] {
     Hash::of(bytes).bytes().first_chunk().copied().unwrap_or_default()
 }
 
@@ -141,7 +141,7 @@ fn keys(line: &Indexed<'_>, block_first: u64, mut each: impl FnMut(Key)) {
 
 /// Collects an index while a file is read from its beginning.
 #[derive(Debug)]
-pub(super) struct Builder {
+pub(in crate::audit) struct Builder {
     blocks: Vec<Block>,
     entries: Vec<u64>,
     /// Those of the block at hand, as they come.
@@ -173,7 +173,7 @@ impl Default for Builder {
 
 impl Builder {
     /// A line; what is no JSON object is passed over.
-    pub(super) fn line(&mut self, line: &[u8]) {
+    pub(in crate::audit) fn line(&mut self, line: &[u8]) {
         let Some(read) = Indexed::parse(line) else { return };
         let seq = read.seq.unwrap_or(self.last_seq);
         self.first_seq.get_or_insert(seq);
@@ -195,7 +195,7 @@ impl Builder {
     }
 
     /// The records since the last block are one, and stand there in the file.
-    pub(super) fn block(&mut self, offset: u64, length: usize) {
+    pub(in crate::audit) fn block(&mut self, offset: u64, length: usize) {
         self.blocks.push(Block {
             offset,
             length: u32::try_from(length).unwrap_or(u32::MAX),
@@ -208,7 +208,7 @@ impl Builder {
     }
 
     /// The index of a file of this hash and length.
-    pub(super) fn finish(mut self, sha256: Hash, length: u64) -> Vec<u8> {
+    pub(in crate::audit) fn finish(mut self, sha256: Hash, length: u64) -> Vec<u8> {
         self.entries.sort_unstable();
         let entries: Vec<u8> = self.entries.iter().flat_map(|entry| entry.to_le_bytes()).collect();
         let tally = self.tally.and_then(|tally| tally.to_json()).filter(|json| json.len() <= MOST_TALLY);

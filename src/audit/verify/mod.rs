@@ -1,8 +1,10 @@
 //! The proof that nothing in the log was changed, removed, inserted or reordered.
 //!
 //! Without a key, the chain shows every change but a rewrite of everything that follows it, and a clean cut of the newest
-//! records. With the public key of its [`checkpoint`](super::checkpoint)s a rewrite shows too, but for what was written
+//! records. With the public key of its [`checkpoint`](crate::audit::checkpoint)s a rewrite shows too, but for what was written
 //! since the last one; a cut shows by a checkpoint that was kept elsewhere, or by the missing end of a log that was closed.
+
+mod breaks;
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,14 +12,14 @@ use std::io::{self, BufRead};
 use std::path::Path;
 use std::time::Duration;
 
-use super::advance::Advance;
-use super::breaks::{Break, MOST_BREAKS, Wrong};
-use super::chain::{self, Hash, Link, Sealed};
-use super::checkpoint::{BadCheckpoint, Checkpoint, PublicKey};
-use super::entry::Entry;
-use super::files::{self, LogFile};
-use super::index::MAGIC;
-use super::pack;
+use crate::audit::record::Entry;
+use crate::audit::record::chain::{self, Hash, Link, Sealed};
+use crate::audit::record::checkpoint::{BadCheckpoint, Checkpoint, PublicKey};
+use crate::audit::store::Advance;
+use crate::audit::store::files::{self, LogFile};
+use crate::audit::store::index::MAGIC;
+use crate::audit::store::pack;
+pub use breaks::{Break, MOST_BREAKS, Wrong};
 
 /// What the log's chain says.
 #[derive(Debug, Clone, PartialEq, Eq)]

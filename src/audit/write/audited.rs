@@ -1,7 +1,7 @@
 //! Proof that something stands in the log.
 
-/// A value whose `access` record stands in the log, as far as [`Sync`](super::Sync) promises. Only
-/// [`AuditLog`](super::AuditLog) makes one, so what was not logged cannot be forwarded:
+/// A value whose `access` record stands in the log, as far as [`Sync`](super::options::Sync) promises. Only
+/// [`AuditLog`](super::log::AuditLog) makes one, so what was not logged cannot be forwarded:
 ///
 /// ```compile_fail,E0451
 /// let forged = pgpurpose::audit::Audited { what: "SELECT 1", seq: 1 };

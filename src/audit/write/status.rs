@@ -44,7 +44,7 @@ struct Held {
 
 /// Written by the writer, read by everyone.
 #[derive(Debug, Default)]
-pub(super) struct StatusCell {
+pub(in crate::audit) struct StatusCell {
     last_seq: AtomicU64,
     durable: AtomicU64,
     waiting: AtomicU64,
@@ -59,32 +59,32 @@ pub(super) struct StatusCell {
 
 impl StatusCell {
     /// Of a log that waits for these places.
-    pub(super) fn awaiting(places: &[&'static str]) -> Self {
+    pub(in crate::audit) fn awaiting(places: &[&'static str]) -> Self {
         Self { shipped: Mutex::new(places.iter().map(|place| (*place, 0)).collect()), ..Self::default() }
     }
 
-    pub(super) fn shipped(&self, place: &'static str, seq: u64) {
+    pub(in crate::audit) fn shipped(&self, place: &'static str, seq: u64) {
         self.shipped.lock().unwrap_or_else(PoisonError::into_inner).insert(place, seq);
     }
 
     /// Up to which record every place has everything.
-    pub(super) fn everywhere(&self) -> u64 {
+    pub(in crate::audit) fn everywhere(&self) -> u64 {
         let shipped = self.shipped.lock().unwrap_or_else(PoisonError::into_inner);
         shipped.values().min().copied().unwrap_or(u64::MAX)
     }
 
     /// So many files wait for a place; the oldest ends with this record.
-    pub(super) fn held(&self, files: u64, until: u64) {
+    pub(in crate::audit) fn held(&self, files: u64, until: u64) {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Held { files, until };
     }
 
     /// Whether what held files back is gone.
-    pub(super) fn may_let_go(&self) -> bool {
+    pub(in crate::audit) fn may_let_go(&self) -> bool {
         let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.files > 0 && held.until <= self.everywhere()
     }
 
-    pub(super) fn get(&self) -> LogStatus {
+    pub(in crate::audit) fn get(&self) -> LogStatus {
         LogStatus {
             last_seq: self.last_seq.load(Ordering::Acquire),
             durable: self.durable.load(Ordering::Acquire),
@@ -96,40 +96,40 @@ impl StatusCell {
         }
     }
 
-    pub(super) fn reached(&self, seq: u64) {
+    pub(in crate::audit) fn reached(&self, seq: u64) {
         self.last_seq.store(seq, Ordering::Release);
     }
 
-    pub(super) fn durable(&self, seq: u64) {
+    pub(in crate::audit) fn durable(&self, seq: u64) {
         self.durable.store(seq, Ordering::Release);
     }
 
-    pub(super) fn submitted(&self) {
+    pub(in crate::audit) fn submitted(&self) {
         self.waiting.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(super) fn taken(&self, jobs: usize) {
+    pub(in crate::audit) fn taken(&self, jobs: usize) {
         self.waiting.fetch_sub(u64::try_from(jobs).unwrap_or(u64::MAX), Ordering::AcqRel);
     }
 
-    pub(super) fn named(&self, name: &str) {
+    pub(in crate::audit) fn named(&self, name: &str) {
         // The name never changes.
         let _ = self.name.set(name.to_owned());
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::audit) fn name(&self) -> &str {
         self.name.get().map_or("", String::as_str)
     }
 
-    pub(super) fn refused(&self, records: u64) {
+    pub(in crate::audit) fn refused(&self, records: u64) {
         self.refused.fetch_add(records, Ordering::AcqRel);
     }
 
-    pub(super) fn checkpoint(&self, covers: u64, time: Timestamp) {
+    pub(in crate::audit) fn checkpoint(&self, covers: u64, time: Timestamp) {
         *self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(LastCheckpoint { covers, time });
     }
 
-    pub(super) fn trouble(&self, trouble: Option<String>) {
+    pub(in crate::audit) fn trouble(&self, trouble: Option<String>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 }

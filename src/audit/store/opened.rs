@@ -15,12 +15,12 @@ const FRONT: usize = if cfg!(test) { 256 } else { 8 << 10 };
 
 /// The index of a closed file.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(in crate::audit) struct Index {
     file: File,
-    pub(super) blocks: Vec<Block>,
-    pub(super) times: Times,
+    pub(in crate::audit) blocks: Vec<Block>,
+    pub(in crate::audit) times: Times,
     /// The oldest record whose outcome stands in the file.
-    pub(super) oldest_of: u64,
+    pub(in crate::audit) oldest_of: u64,
     /// First entry and digest of each page.
     pages: Vec<(u64, [u8; DIGEST])>,
     entries_at: u64,
@@ -60,7 +60,7 @@ impl Take<'_> {
 impl Index {
     /// `None` where it is not there or cannot be read, has another form, or is not of a file of this length that begins with
     /// this record.
-    pub(super) fn open(path: &Path, length: u64, first_seq: u64) -> Option<Self> {
+    pub(in crate::audit) fn open(path: &Path, length: u64, first_seq: u64) -> Option<Self> {
         let file = File::open(path).ok()?;
         let have = usize::try_from(file.metadata().ok()?.len()).ok()?;
         let mut front = read(&file, 0, have.min(FRONT))?;
@@ -100,7 +100,7 @@ impl Index {
     }
 
     /// The blocks that hold the value, by number; `None` where the index is damaged there.
-    pub(super) fn find(&self, key: Key) -> Option<BTreeSet<usize>> {
+    pub(in crate::audit) fn find(&self, key: Key) -> Option<BTreeSet<usize>> {
         let (from, to) = (key.0 << 16, key.0 << 16 | 0xffff);
         let mut found = BTreeSet::new();
         // The last page that begins no later: what is looked for begins there or with the next.
@@ -129,7 +129,7 @@ impl Index {
     }
 
     /// What was done with people who are not known one by one; `None` where the index does not say.
-    pub(super) fn tally(&self) -> Option<Tally> {
+    pub(in crate::audit) fn tally(&self) -> Option<Tally> {
         if self.tally == 0 {
             return None;
         }
@@ -138,7 +138,7 @@ impl Index {
     }
 
     /// Whether every part of it matches its digest.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(in crate::audit) fn is_whole(&self) -> bool {
         (0..self.pages.len()).all(|at| self.page(at).is_some()) && (self.tally == 0 || self.tally().is_some())
     }
 }
@@ -150,6 +150,6 @@ fn read(file: &File, from: usize, count: usize) -> Option<Vec<u8>> {
 }
 
 /// The index of a file, where it has one in today's form.
-pub(super) fn current(file: &LogFile) -> Option<Index> {
+pub(in crate::audit) fn current(file: &LogFile) -> Option<Index> {
     Index::open(&file.index(), File::open(&file.path).ok()?.metadata().ok()?.len(), file.first_seq)
 }

@@ -7,34 +7,34 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::entry::{Entry, objects};
 use super::tally::Tally;
+use crate::audit::record::entry::{Entry, objects};
 
 /// What an index is made of.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Indexed<'a> {
+pub(in crate::audit) struct Indexed<'a> {
     line: &'a [u8],
     time: Option<Text<'a>>,
-    pub(super) seq: Option<u64>,
-    pub(super) event: Option<Text<'a>>,
-    pub(super) login: Option<Text<'a>>,
-    pub(super) role: Option<Text<'a>>,
-    pub(super) recipient: Option<Text<'a>>,
-    pub(super) purpose: Option<Text<'a>>,
-    pub(super) verdict: Option<Text<'a>>,
-    pub(super) of: Option<u64>,
-    pub(super) relations: Vec<Text<'a>>,
-    pub(super) subjects: Vec<Text<'a>>,
+    pub(in crate::audit) seq: Option<u64>,
+    pub(in crate::audit) event: Option<Text<'a>>,
+    pub(in crate::audit) login: Option<Text<'a>>,
+    pub(in crate::audit) role: Option<Text<'a>>,
+    pub(in crate::audit) recipient: Option<Text<'a>>,
+    pub(in crate::audit) purpose: Option<Text<'a>>,
+    pub(in crate::audit) verdict: Option<Text<'a>>,
+    pub(in crate::audit) of: Option<u64>,
+    pub(in crate::audit) relations: Vec<Text<'a>>,
+    pub(in crate::audit) subjects: Vec<Text<'a>>,
     /// Digests of what was looked up.
-    pub(super) lookups: Vec<Text<'a>>,
+    pub(in crate::audit) lookups: Vec<Text<'a>>,
     /// Whether it counts in a [`Tally`].
-    pub(super) tallied: bool,
+    pub(in crate::audit) tallied: bool,
 }
 
 /// Text that stands in the line itself where it can.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(in crate::audit) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Deref for Text<'_> {
     type Target = str;
@@ -89,7 +89,7 @@ struct Lookup<'a> {
 
 impl<'a> Indexed<'a> {
     /// `None` where the line is no JSON object.
-    pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
+    pub(in crate::audit) fn parse(line: &'a [u8]) -> Option<Self> {
         Self::as_written(line).or_else(|| Self::of_any(line))
     }
 
@@ -141,12 +141,12 @@ impl<'a> Indexed<'a> {
     }
 
     /// Microseconds since 1970.
-    pub(super) fn time(&self) -> Option<i64> {
+    pub(in crate::audit) fn time(&self) -> Option<i64> {
         self.time.as_deref()?.parse().ok().map(Timestamp::as_microsecond)
     }
 
     /// The tally with this record; `None` where it has no time, so that a tally of a time could not say whether it counts.
-    pub(super) fn add_to(&self, mut tally: Tally, time: Option<i64>) -> Option<Tally> {
+    pub(in crate::audit) fn add_to(&self, mut tally: Tally, time: Option<i64>) -> Option<Tally> {
         let (entry, text) = (Entry::parse(self.line)?, self.time.as_deref().filter(|_| time.is_some())?);
         tally.add(&entry, text, |_| true);
         Some(tally)

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::advance::Advance;
-use super::entry::{Entry, objects};
-use super::index::Key;
-use super::opened::Index;
-use super::read::{last, scan};
 use super::sieve::{Part, Sieve};
-use super::tally::{Tally, Whom, between};
 use super::walk::{Effort, Plan, Seeker, walk};
+use super::{last, scan};
+use crate::audit::record::entry::{Entry, objects};
+use crate::audit::store::Advance;
+use crate::audit::store::index::Key;
+use crate::audit::store::opened::Index;
+use crate::audit::store::tally::{Tally, Whom, between};
 
 /// Which records count.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -109,7 +109,7 @@ impl Sightings {
 
     /// The same by reading every record, for a test to compare.
     #[cfg(test)]
-    pub(super) fn by_reading(directory: &Path, wanted: &Wanted) -> io::Result<Self> {
+    pub(in crate::audit) fn by_reading(directory: &Path, wanted: &Wanted) -> io::Result<Self> {
         let mut collector = Collector { wanted, found: Self::default(), tallied: false };
         let (mut from, mut to) = (None, None);
         scan(directory, |entry| {

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ring::digest::{Context, SHA256};
 
-use super::chain::Hash;
 use super::files::{self, LogFile};
 use super::index::Builder;
+use crate::audit::record::chain::Hash;
 
 /// Bytes of lines after which a block is full. Of a file no more than 65,536 blocks can be told apart.
 const BLOCK: usize = if cfg!(test) { 4 << 10 } else { 1 << 20 };
@@ -22,7 +22,7 @@ const LEVEL: i32 = 3;
 
 /// Compresses a plain file, writes its index, and removes the plain file once the compressed one has proved to hold the
 /// same. `Ok(false)`: it was told to stop, and nothing has changed.
-pub(super) fn pack(file: &LogFile, stop: &AtomicBool) -> io::Result<bool> {
+pub(in crate::audit) fn pack(file: &LogFile, stop: &AtomicBool) -> io::Result<bool> {
     let packed = file.other_form();
     let unfinished = packed.path.with_extension("zst.tmp");
     let mut out = create(&unfinished)?;
@@ -64,7 +64,7 @@ pub(super) fn pack(file: &LogFile, stop: &AtomicBool) -> io::Result<bool> {
 }
 
 /// The index that this file should have.
-pub(super) fn index_again(file: &LogFile) -> io::Result<Vec<u8>> {
+pub(in crate::audit) fn index_again(file: &LogFile) -> io::Result<Vec<u8>> {
     let raw = fs::read(&file.path)?;
     let (mut index, mut offset) = (Builder::default(), 0);
     let mut rest = raw.as_slice();
@@ -88,7 +88,7 @@ pub(super) fn index_again(file: &LogFile) -> io::Result<Vec<u8>> {
 }
 
 /// SHA-256 of all that is left to read.
-pub(super) fn hash_of(reader: &mut dyn Read) -> io::Result<Hash> {
+pub(in crate::audit) fn hash_of(reader: &mut dyn Read) -> io::Result<Hash> {
     let mut hash = Context::new(&SHA256);
     let mut buffer = vec![0; 1 << 17];
     loop {
@@ -100,7 +100,7 @@ pub(super) fn hash_of(reader: &mut dyn Read) -> io::Result<Hash> {
 }
 
 /// Whole lines, up to a block's size and to the end of the line there.
-pub(super) fn read_block(reader: &mut dyn BufRead) -> io::Result<Vec<u8>> {
+pub(in crate::audit) fn read_block(reader: &mut dyn BufRead) -> io::Result<Vec<u8>> {
     let mut lines = Vec::with_capacity(BLOCK + 8192);
     while lines.len() < BLOCK && reader.read_until(b'\n', &mut lines)? > 0 {}
     Ok(lines)
@@ -110,7 +110,7 @@ fn note(index: &mut Builder, lines: &[u8]) {
     lines.split(|byte| *byte == b'\n').for_each(|line| index.line(line));
 }
 
-pub(super) fn write_index(file: &LogFile, bytes: &[u8]) -> io::Result<()> {
+pub(in crate::audit) fn write_index(file: &LogFile, bytes: &[u8]) -> io::Result<()> {
     let path = file.index();
     let unfinished = path.with_extension("idx.tmp");
     let mut out = create(&unfinished)?;

@@ -15,24 +15,24 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::chain::{self, Hash, Link};
-use super::entry::Entry;
-use super::files::{self, LogFile};
-use super::opened::current;
-use super::pack::{hash_of, index_again, pack, write_index};
 use super::status::StatusCell;
+use crate::audit::record::Entry;
+use crate::audit::record::chain::{self, Hash, Link};
+use crate::audit::store::files::{self, LogFile};
+use crate::audit::store::opened::current;
+use crate::audit::store::pack::{hash_of, index_again, pack, write_index};
 
 /// How often it looks by itself.
 const LOOK: Duration = Duration::from_secs(600);
 
 /// A file that is old enough to be destroyed.
 #[derive(Debug, Clone)]
-pub(super) struct Doomed {
-    pub(super) file: LogFile,
-    pub(super) last: Link,
-    pub(super) sha256: Hash,
-    pub(super) newest: String,
-    pub(super) retain_days: u32,
+pub(in crate::audit) struct Doomed {
+    pub(in crate::audit) file: LogFile,
+    pub(in crate::audit) last: Link,
+    pub(in crate::audit) sha256: Hash,
+    pub(in crate::audit) newest: String,
+    pub(in crate::audit) retain_days: u32,
 }
 
 /// What the keeper is told.
@@ -46,7 +46,7 @@ enum Task {
 
 /// The writer's side of it.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(in crate::audit) struct Keeper {
     tasks: Sender<Task>,
     doomed: Receiver<Doomed>,
     stop: Arc<AtomicBool>,
@@ -55,15 +55,15 @@ pub(super) struct Keeper {
 
 /// What it does with closed files.
 #[derive(Debug, Clone)]
-pub(super) struct Care {
-    pub(super) directory: PathBuf,
-    pub(super) compress: bool,
-    pub(super) retain_days: Option<u32>,
-    pub(super) status: Arc<StatusCell>,
+pub(in crate::audit) struct Care {
+    pub(in crate::audit) directory: PathBuf,
+    pub(in crate::audit) compress: bool,
+    pub(in crate::audit) retain_days: Option<u32>,
+    pub(in crate::audit) status: Arc<StatusCell>,
 }
 
 impl Keeper {
-    pub(super) fn start(care: Care) -> io::Result<Self> {
+    pub(in crate::audit) fn start(care: Care) -> io::Result<Self> {
         let (tasks, inbox) = channel();
         let (sentence, doomed) = channel();
         let stop = Arc::new(AtomicBool::new(false));
@@ -75,18 +75,18 @@ impl Keeper {
     }
 
     /// There may be something to do.
-    pub(super) fn look(&self) {
+    pub(in crate::audit) fn look(&self) {
         // Where the thread is gone, files stay as they are.
         let _ = self.tasks.send(Task::Look);
     }
 
     /// What waits to be written down.
-    pub(super) fn doomed(&self) -> Option<Doomed> {
+    pub(in crate::audit) fn doomed(&self) -> Option<Doomed> {
         self.doomed.try_recv().ok()
     }
 
     /// It is written down.
-    pub(super) fn destroy(&self, file: LogFile) {
+    pub(in crate::audit) fn destroy(&self, file: LogFile) {
         let _ = self.tasks.send(Task::Destroy(file));
     }
 }

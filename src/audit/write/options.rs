@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::checkpoint::{Rhythm, Signer};
+use crate::audit::record::checkpoint::{Rhythm, Signer};
 
 /// When a record counts as logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

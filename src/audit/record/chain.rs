@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use ring::digest::{Digest, SHA256, digest};
 use serde::{Deserialize, Deserializer};
 
-use super::record::Body;
+use super::Body;
 
 /// A SHA-256 value.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Hash {
     }
 
     /// What a running digest came to.
-    pub(super) fn finish(digest: Digest) -> Self {
+    pub(in crate::audit) fn finish(digest: Digest) -> Self {
         let mut hash = [0; 32];
         for (to, from) in hash.iter_mut().zip(digest.as_ref()) {
             *to = *from;
@@ -38,12 +38,12 @@ impl Hash {
     }
 
     /// From 32 bytes; `None` where there are more or fewer.
-    pub(super) fn from_slice(bytes: &[u8]) -> Option<Self> {
+    pub(in crate::audit) fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
     /// The 32 bytes.
-    pub(super) fn bytes(&self) -> &[u8; 32] {
+    pub(in crate::audit) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
@@ -129,7 +129,7 @@ const HASH_FIELD: &str = ",\"hash\":\"";
 const TAIL: usize = HASH_FIELD.len() + 64 + 2;
 
 /// Appends the next record's line to `out`; gives the chain's new end.
-pub(super) fn seal(after: Link, time: Timestamp, body: &Body, out: &mut Vec<u8>) -> Link {
+pub(in crate::audit) fn seal(after: Link, time: Timestamp, body: &Body, out: &mut Vec<u8>) -> Link {
     let seq = after.seq + 1;
     let from = out.len();
     let time = if body.timed { format!("\"time\":\"{time:.6}\",") } else { String::new() };

@@ -1,0 +1,14 @@
+//! Files of the log: names and order, the compressed form, and the index beside a closed file.
+
+mod advance;
+pub(super) mod files;
+pub(super) mod index;
+mod indexed;
+pub(super) mod opened;
+pub(super) mod pack;
+mod reindex;
+pub(super) mod tally;
+
+pub use advance::Advance;
+pub use reindex::{Reindexed, reindex};
+pub use tally::{Group, Tally, Times, Whom};
