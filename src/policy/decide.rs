@@ -318,6 +318,10 @@ impl Listing<'_> {
         let written = column_name(relation, &column.name);
         let standing = self.standing(&column.name, Some(column.class));
         let before = reasons.len();
+        let keep = match &standing.sight {
+            Sight::Masked { mask, .. } if column.uses.contains(&Use::Write) => Some(mask.clone()),
+            Sight::Masked { .. } | Sight::Plain { .. } | Sight::Hidden(_) => None,
+        };
         if column.uses.contains(&Use::Write) && standing.write.is_none() {
             let (detail, rule) = match &standing.sight {
                 Sight::Hidden(hidden) if hidden.is_stated() => {
@@ -342,13 +346,13 @@ impl Listing<'_> {
         let write_only = column.uses.len() == 1 && column.uses.contains(&Use::Write);
         if write_only {
             let rule = standing.write.filter(|_| reasons.len() == before)?;
-            return Some(ColumnObligation { action: Action::Write, rule: Some(rule) });
+            return Some(ColumnObligation { action: Action::Write, rule: Some(rule), keep });
         }
         // Below the target of a write no derived table can stand, so no mask either.
         let direct = (self.access.verb != Verb::Select && !star_only) || column.uses.contains(&Use::Target);
         let obligation = match standing.sight {
             Sight::Hidden(hidden) if star_only && !direct && !self.table.star_refused => {
-                Some(ColumnObligation { action: Action::Omit, rule: hidden.rule })
+                Some(ColumnObligation { action: Action::Omit, rule: hidden.rule, keep })
             }
             Sight::Hidden(hidden) => {
                 let reason = hidden.reason(whom, relation, self.name, &column.name);
@@ -378,8 +382,9 @@ impl Listing<'_> {
                     lookup: lookup && column.uses.contains(&Use::Lookup) && self.session.min_group.is_none(),
                 },
                 rule: Some(rule),
+                keep,
             }),
-            Sight::Plain { rule } => Some(ColumnObligation { action: Action::Read, rule: Some(rule) }),
+            Sight::Plain { rule } => Some(ColumnObligation { action: Action::Read, rule: Some(rule), keep }),
         };
         obligation.filter(|_| reasons.len() == before)
     }

@@ -136,6 +136,7 @@ read = ["reference"]
 mask = { national_id = "last(4)", identity = "first(1)" }
 lookup = ["national_id"]
 write = ["public.people.name"]
+keep_masked = true
 [[rules]]
 name = "no names for bills"
 roles = ["agent"]

@@ -19,6 +19,8 @@
 //! - `record_subjects = true` on a table (or `"pseudonym"`, or `"plain"`): the access log says whose rows were seen.
 //! - `ddl = true` on a role opens statements that change the database's structure, of a list of kinds. What they read must be
 //!   open unmasked, and no name that a policy lists may come to mean other values ([`Structure`]).
+//! - `keep_masked = true` in a rule that masks or writes: what comes back as its own mask leaves the value as it is. Without it a
+//!   column that one role sees masked and may set for one purpose is a fault.
 //! - `[functions] allow = ["public.f"]`: functions besides the reviewed built-ins.
 //!
 //! `docs/policies.md` is the reference.
@@ -34,6 +36,7 @@ mod disclosure;
 mod filters;
 mod govern;
 mod grants;
+mod keep;
 mod lint;
 mod listing;
 mod live;

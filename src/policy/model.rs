@@ -253,6 +253,8 @@ pub(super) struct Rule {
     pub(super) ground: Option<String>,
     /// The ground of s35 on which rows of children are opened.
     pub(super) child_ground: Option<String>,
+    /// What comes back as its own mask leaves the value as it is.
+    pub(super) keep_masked: bool,
     pub(super) lookup_limit: Option<u32>,
     pub(super) place: Place,
 }

@@ -150,6 +150,8 @@ pub struct ColumnObligation {
     pub action: Action,
     /// Name of the rule that says so.
     pub rule: Option<String>,
+    /// The mask through which the purpose sees the column that it sets here: a value that is its own mask leaves the column as it is.
+    pub keep: Option<Mask>,
 }
 
 /// What happens to a column.

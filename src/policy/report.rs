@@ -110,7 +110,10 @@ impl RelationReport {
                             Some(Action::Read) => ("read", None, rule),
                             Some(Action::Mask { mask, .. }) => ("mask", Some(mask.to_string()), rule),
                             Some(Action::Omit) => ("omit", None, rule),
-                            Some(Action::Write) => ("write", None, rule),
+                            Some(Action::Write) => {
+                                let keep = obligation.and_then(|obligation| obligation.keep.as_ref());
+                                ("write", keep.map(ToString::to_string), rule)
+                            }
                             None => ("deny", None, rule),
                         }
                     }

@@ -128,6 +128,7 @@ pub(super) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, faults: &mut
             delete,
             ground,
             child_ground,
+            keep_masked: rule.keep_masked,
             lookup_limit: rule.lookup_limit,
             place: rule.place,
         });

@@ -148,6 +148,7 @@ pub(super) struct WrittenRule {
     pub(super) delete: Vec<Located<String>>,
     pub(super) ground: Option<Located<String>>,
     pub(super) child_ground: Option<Located<String>>,
+    pub(super) keep_masked: bool,
     pub(super) lookup_limit: Option<u32>,
 }
 
@@ -480,6 +481,7 @@ fn rule(document: &mut Document, mut section: Section<'_>) -> WrittenRule {
         delete: section.strings("delete", document),
         ground: section.string("ground", document),
         child_ground: section.string("child_ground", document),
+        keep_masked: section.boolean("keep_masked", document).is_some_and(|keep| keep.value),
         lookup_limit: section.integer("lookup_limit", 1..=100_000, document).map(|limit| limit.value),
     };
     section.finish(document);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{Basis, Category, PolicyTest, Role, column_name};
 use super::source::{Written, WrittenCategory, WrittenRole, WrittenTest};
-use super::{ExclusionList, Mask, PolicySet, Verdict, collected, purposes, rules, tables, wishes};
+use super::{ExclusionList, Mask, PolicySet, Verdict, collected, keep, purposes, rules, tables, wishes};
 use crate::catalog::split_dotted;
 use crate::config::document::{alike, quoted};
 use crate::config::{Fault, Located, Place};
@@ -59,6 +59,7 @@ pub(super) fn validate(written: Written) -> (PolicySet, Vec<Fault>) {
         }
     }
     rules::rules(written.rules, &mut set, &mut faults);
+    keep::check(&set, &mut faults);
     tests(written.tests, &mut set, &mut faults);
     (set, faults)
 }

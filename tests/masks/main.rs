@@ -12,6 +12,8 @@
 mod support;
 
 mod hostile;
+mod keep;
+mod orm;
 
 use pgpurpose::catalog::load_catalog;
 use pgpurpose::policy::PolicySet;

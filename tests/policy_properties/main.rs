@@ -92,7 +92,7 @@ fn written(rules: &[Rule]) -> String {
         let delete = if rule.delete { "[\"public.t\"]" } else { "[]" };
         write!(
             text,
-            "[[rules]]\nname = \"rule {number}\"\nroles = [\"r\"]\npurposes = {}\nread = {}\nmask = {{ {} }}\nlookup = {}\nwrite = {}\ndeny = {}\ndelete = {delete}\n",
+            "[[rules]]\nname = \"rule {number}\"\nroles = [\"r\"]\npurposes = {}\nread = {}\nmask = {{ {} }}\nlookup = {}\nwrite = {}\ndeny = {}\ndelete = {delete}\nkeep_masked = true\n",
             list(&rule.purposes),
             list(&rule.read),
             mask.join(", "),

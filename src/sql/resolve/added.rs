@@ -219,7 +219,7 @@ impl Resolver<'_> {
 
     /// Constants and parameters of a select list, and of the first of many rows, take their type from the column that they are
     /// written to; in a subquery they would be texts.
-    fn type_constants(&self, id: OccurrenceId, columns: &[String], source: &mut Query) -> Result<(), Fail> {
+    pub(super) fn type_constants(&self, id: OccurrenceId, columns: &[String], source: &mut Query) -> Result<(), Fail> {
         let Some(occurrence) = self.occurrences.get(id) else { return Ok(()) };
         let values: Vec<Option<&mut Expr>> = match source.body.as_mut() {
             SetExpr::Select(select) => select

@@ -277,6 +277,7 @@ impl Resolver<'_> {
             sample: None,
             lookups: Vec::new(),
             unheld: std::collections::BTreeSet::new(),
+            unkept: std::collections::BTreeSet::new(),
             whole: false,
             beyond: false,
             filter_shape: None,

@@ -16,6 +16,7 @@ mod function;
 mod group;
 mod implied;
 mod join;
+mod keep;
 mod kinds;
 mod merge;
 mod names;
@@ -52,6 +53,7 @@ pub(super) use from::is_constant;
 pub(super) use group::GROUP_MARK;
 pub(super) use implied::check_values;
 pub use implied::open_parameters;
+pub(super) use keep::KEEP_MARK;
 pub(super) use names::{MARK, is_system_column, name_of, parts_of, quoted, quoted_name, system_column_number};
 pub(super) use output::output_name;
 pub(super) use returning::{RETURN_ALL, RETURN_FROM, RETURN_ROWS};
@@ -100,6 +102,8 @@ pub(super) struct Occurrence {
     pub(super) lookups: Vec<Lookup>,
     /// Columns that tell of whom a row is, and are set where no value can be looked at.
     pub(super) unheld: BTreeSet<String>,
+    /// Columns of which some rule masks what is set, and which are set in part.
+    pub(super) unkept: BTreeSet<String>,
 }
 
 /// A conjunct `column = constant` of WHERE.

@@ -309,6 +309,8 @@ impl Resolver<'_> {
                 value => self.expr(value, Use::Output)?,
             }
         }
+        // What is held to row filters is the value that will stand there.
+        self.keep_assignments(id, assignments)?;
         self.hold_assignments(id, assignments);
         Ok(())
     }

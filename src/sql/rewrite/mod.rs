@@ -8,10 +8,12 @@ mod derived;
 mod filter;
 mod fresh;
 mod guard;
+mod keep;
 mod mask;
 mod returning;
 mod rows;
 mod subjects;
+mod target;
 mod token_key;
 
 use std::collections::{HashMap, HashSet};
@@ -31,12 +33,12 @@ pub use token_key::TokenKey;
 use crate::catalog::{RelationName, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Action, Disclosure, Permit, RelationObligation, Use, Verb};
-use crate::sql::ast::{fragment, marker};
+use crate::sql::ast::fragment;
 use crate::sql::context::Context;
 use crate::sql::resolve::Tested;
 use crate::sql::resolve::{
-    FILTER_MARK, GROUP_MARK, LOOKUP_MARK, MARK, NEW_MARK, Occurrence, OccurrenceId, Resolved, marked_id, name_of,
-    parts_of, quoted, system_column_number,
+    FILTER_MARK, GROUP_MARK, KEEP_MARK, LOOKUP_MARK, MARK, NEW_MARK, Occurrence, OccurrenceId, Resolved, marked_id,
+    name_of, parts_of, quoted, system_column_number,
 };
 use crate::sql::text::limits;
 use crate::sql::witness::{self, Facts};
@@ -90,9 +92,10 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     }
     let masks = permit.relations().iter().map(|obligation| match obligation {
         RelationObligation::Open { .. } => 0,
-        RelationObligation::Governed { columns, .. } => {
-            columns.iter().filter(|(_, column)| matches!(column.action, Action::Mask { .. })).count()
-        }
+        RelationObligation::Governed { columns, .. } => columns
+            .values()
+            .filter(|column| matches!(column.action, Action::Mask { .. }) || column.keep.is_some())
+            .count(),
     });
     limits::masks(masks.sum())?;
     let mut guard = Guard::default();
@@ -100,6 +103,7 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     for (occurrence, obligation) in occurrences.iter().zip(permit.relations()) {
         open(&mut guard, occurrence, obligation)?;
         added::unheld(occurrence, obligation, context)?;
+        keep::unkept(occurrence, obligation)?;
     }
     let copied = if copied { top } else { None };
     let parts = Parts { carriers: &carriers, occurrences: &occurrences, obligations: permit.relations(), copied };
@@ -120,6 +124,7 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
         used,
         sight: None,
         held: HashMap::new(),
+        kept: HashMap::new(),
         occurrences: &occurrences,
         obligations: permit.relations(),
         marked: !carriers.is_empty(),
@@ -186,6 +191,8 @@ struct Rewriter<'a> {
     sight: Option<Sight>,
     /// What values of new rows are put into, by occurrence, column, and whether a date of birth goes with it.
     held: HashMap<(OccurrenceId, usize, bool), Option<(Expr, Facts)>>,
+    /// What values of masked columns are put into, by occurrence and column.
+    kept: HashMap<(OccurrenceId, usize), Option<(Expr, Facts)>>,
     occurrences: &'a [Occurrence],
     obligations: &'a [RelationObligation],
     /// Select lists may have marks for hidden columns.
@@ -381,43 +388,6 @@ impl Rewriter<'_> {
             Ok(inner.clone())
         }
     }
-
-    /// The row filter of the target of UPDATE and DELETE joins its condition.
-    fn filter_target(&mut self, id: OccurrenceId, condition: Option<Expr>) -> Result<Expr, Fail> {
-        let (occurrence, obligation) = self.get(id)?;
-        let filter = derived::row_filter(occurrence, obligation, &occurrence.alias, self.context)?;
-        let fence = self.fence;
-        if let Some(cursor) = condition.as_ref().and_then(current_of) {
-            // Nothing can be added to it.
-            return match filter {
-                None => Ok(cursor.clone()),
-                Some(_) => Err(fail("`WHERE CURRENT OF` is not open for a purpose that rests on consent")
-                    .detail("whether the data subject still agrees cannot be asked there")
-                    .hint("name the row by its key")),
-            };
-        }
-        Ok(match (filter, condition) {
-            (None, None) => Expr::Value(Value::Boolean(true).into()),
-            (None, Some(condition)) => condition,
-            (Some((filter, facts)), None) => {
-                self.expected.extend(&facts);
-                filter
-            }
-            (Some((filter, facts)), Some(condition)) => {
-                self.expected.extend(&facts);
-                if fence { derived::guarded(filter, condition) } else { and(condition, filter) }
-            }
-        })
-    }
-}
-
-/// `CURRENT OF cursor`, in the parentheses that the resolver puts around a condition.
-fn current_of(condition: &Expr) -> Option<&Expr> {
-    match condition {
-        Expr::Nested(inner) => current_of(inner),
-        Expr::Prefixed { prefix, .. } if marker::is_current_of(prefix) => Some(condition),
-        _ => None,
-    }
 }
 
 fn and(left: Expr, right: Expr) -> Expr {
@@ -483,8 +453,14 @@ impl VisitorMut for Rewriter<'_> {
         let replaced = match expr {
             Expr::Named { expr: inner, name } => {
                 let (inner, name) = (inner.as_ref().clone(), name.clone());
-                let kind = name.value.strip_prefix(MARK).is_some_and(|kind| kind.starts_with(NEW_MARK));
-                Some(if kind { self.added(&inner, &name) } else { self.lookup(&inner, &name) })
+                let kind = name.value.strip_prefix(MARK).unwrap_or_default();
+                Some(if kind.starts_with(NEW_MARK) {
+                    self.added(&inner, &name)
+                } else if kind.starts_with(KEEP_MARK) {
+                    self.kept(&inner, &name)
+                } else {
+                    self.lookup(&inner, &name)
+                })
             }
             Expr::BinaryOp { left, op: BinaryOperator::And, right } => match mark(right, FILTER_MARK) {
                 Some(id) => {
