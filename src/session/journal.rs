@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::flow::running::Running;
 use super::judge::enforcer::{Decision, Rejected, Scope};
 use crate::audit::{
     Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, LookedUp, LookupRecord, Outcome,
@@ -71,25 +72,20 @@ impl Journal {
     /// it looks up.
     pub(super) async fn accesses(
         &mut self,
-        runs: Vec<(&Scope, &Decision, &Decision, Vec<LookedUp>)>,
+        runs: Vec<(&Scope, &Running, Vec<LookedUp>)>,
     ) -> Result<Vec<Audited<Decided>>, AuditError> {
         let mut batch = Vec::with_capacity(runs.len());
-        for (scope, statement, reported, lookups) in runs {
-            let record = self.record(scope, &statement.logged, reported.enforced.report(), &lookups)?;
-            batch.push((record, Arc::clone(&statement.enforced)));
+        for (scope, running, lookups) in runs {
+            let record = self.record(scope, &running.statement.logged, running.report(), &lookups)?;
+            batch.push((record, Arc::clone(&running.statement.enforced)));
         }
         self.log.append_accesses(batch).await
     }
 
     /// Logs one run.
-    pub(super) async fn access(
-        &mut self,
-        scope: &Scope,
-        statement: &Decision,
-        reported: &Decision,
-    ) -> Result<Audited<Decided>, AuditError> {
-        let record = self.record(scope, &statement.logged, reported.enforced.report(), &[])?;
-        self.log.append_access(record, Arc::clone(&statement.enforced)).await
+    pub(super) async fn access(&mut self, scope: &Scope, running: &Running) -> Result<Audited<Decided>, AuditError> {
+        let record = self.record(scope, &running.statement.logged, running.report(), &[])?;
+        self.log.append_access(record, Arc::clone(&running.statement.enforced)).await
     }
 
     /// Logs what a run looks up, before it is forwarded.

@@ -7,10 +7,10 @@ use crate::audit::{AuditError, Audited, LookedUp};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::flow::names::{Portal, Prepared};
 use crate::session::flow::pending::{Expect, Run};
+use crate::session::flow::running::Running;
 use crate::session::judge::admit::{Judged, Source, Unspent, check_name, cut, no_portal, no_statement, text_of};
 use crate::session::judge::enforcer::{Decision, Scope};
 use crate::session::judge::lookups::Bound;
-use crate::session::relay::disclose::hidden;
 use crate::session::state::Session;
 use crate::sql::{self, Effect};
 use crate::upstream::{Control, Decided};
@@ -65,7 +65,7 @@ impl Session {
 
     fn parse_empty(&mut self, name: &str) -> Result<(), Refusal> {
         let scope = self.scope_for(None)?;
-        let prepared = Arc::new(Prepared::new(String::new(), Some(vec![0, 0]), None, scope, false));
+        let prepared = Arc::new(Prepared::new(Arc::from(""), Some(vec![0, 0]), None, scope, false));
         self.upstream.control(Control::EmptyParse(name));
         let undo = Some(self.names.prepare(name, prepared));
         self.pending.push(Expect::Parse { hidden: false, seq: None, undo });
@@ -80,12 +80,13 @@ impl Session {
             0 => types,
             parameters => as_text(&types, parameters.into()),
         };
-        let reported = self.runs(&judged.decision).unwrap_or_else(|| Arc::clone(&judged.decision));
-        let token = self.journal.access(&judged.scope, &judged.decision, &reported).await.map_err(unlogged)?;
+        let running = self.runs(&judged.decision).unwrap_or_else(|| Running::itself(&judged.decision));
+        let token = self.journal.access(&judged.scope, &running).await.map_err(unlogged)?;
         self.upstream.parse(name, &token, &types);
         let prepared = Arc::new(judged.into_prepared(Some(types)));
         let undo = Some(self.names.prepare(name, Arc::clone(&prepared)));
         let seq = token.seq();
+        let reported = running.rows;
         self.unspent.push(Unspent { prepared, reported, token, started: Instant::now() });
         self.pending.push(Expect::Parse { hidden, seq: Some(seq), undo });
         self.segment_open = true;
@@ -135,10 +136,7 @@ impl Session {
             }
             prepared = self.names.statement(statement).cloned().ok_or_else(|| no_statement(statement))?;
         }
-        let more = match prepared.decision.as_ref() {
-            Some(decision) => hidden(Some(decision), self.rows_of(&prepared).as_ref()),
-            None => 0,
-        };
+        let more = self.running_of(&prepared).as_ref().map_or(0, Running::hidden);
         let lookups = match self.bound(&prepared, body) {
             Ok(lookups) => Arc::from(lookups),
             Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
@@ -171,7 +169,7 @@ impl Session {
     fn bound(&self, prepared: &Prepared, body: Option<&[u8]>) -> Result<Vec<LookedUp>, Refusal> {
         let Some(decision) = &prepared.decision else { return Ok(Vec::new()) };
         if !decision.enforced.tests_parameters() {
-            return Ok(self.looked_up(decision, decision, None));
+            return Ok(self.looked_up(&Running::itself(decision), None));
         }
         let Some(body) = body else {
             let message = "the values of a statement that looks one up are too long";
@@ -181,7 +179,7 @@ impl Session {
         };
         let types = prepared.types.as_deref().map(parameter_types).into_iter().flatten().collect();
         let bound = Bound { values: Values::decode(body).map_err(unreadable)?, types };
-        Ok(self.looked_up(decision, decision, Some(&bound)))
+        Ok(self.looked_up(&Running::itself(decision), Some(&bound)))
     }
 
     /// Forwards a Describe.
@@ -194,23 +192,24 @@ impl Session {
     ) {
         self.upstream.control(Control::Describe(target, name));
         prepared.describing(self.segment);
-        let rows_of = self.rows_of(prepared);
-        self.pending.push(Expect::Describe { of: Arc::clone(prepared), rows_of, hidden });
+        let running = self.running_of(prepared);
+        self.pending.push(Expect::Describe { of: Arc::clone(prepared), running, hidden });
         self.segment_open = true;
     }
 
-    /// The decision that the rows of a prepared statement come under.
-    fn rows_of(&self, prepared: &Prepared) -> Option<Arc<Decision>> {
+    /// What a prepared statement runs.
+    fn running_of(&self, prepared: &Prepared) -> Option<Running> {
         self.runs(prepared.decision.as_ref()?)
     }
 
-    /// The decision about what a statement runs: of EXECUTE and FETCH that of the name, where there is one.
-    fn runs(&self, decision: &Arc<Decision>) -> Option<Arc<Decision>> {
-        match decision.enforced.effect() {
-            Effect::Execute(name) => self.names.statement(name)?.decision.clone(),
-            Effect::Fetch { name, .. } => self.names.portal(name)?.prepared.decision.clone(),
-            _ => Some(Arc::clone(decision)),
-        }
+    /// What a statement runs: EXECUTE and FETCH that of the name, where there is one.
+    fn runs(&self, decision: &Arc<Decision>) -> Option<Running> {
+        let rows = match decision.enforced.effect() {
+            Effect::Execute(name) => self.names.statement(name)?.decision.clone()?,
+            Effect::Fetch { name, .. } => self.names.portal(name)?.prepared.decision.clone()?,
+            _ => Arc::clone(decision),
+        };
+        Some(Running { statement: Arc::clone(decision), rows })
     }
 
     /// Handles an Execute.
@@ -226,55 +225,52 @@ impl Session {
         let prepared = Arc::clone(&opened.prepared);
         let Some(decision) = prepared.decision.clone() else {
             self.upstream.execute_empty(portal);
-            self.push_run(None, None, None, None, Vec::new());
+            self.push_run(None, None, None, Vec::new());
             return Ok(());
         };
         if let Err(refusal) = self.check_portal(&prepared, portal) {
             return Err(self.log_refusal(refusal, &prepared.text).await);
         }
         let judged = Judged {
-            text: prepared.text.clone(),
+            text: Arc::clone(&prepared.text),
             decision: Arc::clone(&decision),
             scope: Arc::clone(&prepared.scope),
             stated: prepared.stated,
         };
-        let reported = match self.source(&judged).await {
-            Ok(Source::Itself) => Arc::clone(&decision),
-            Ok(Source::Of(reported)) => reported,
-            Ok(Source::Again(old, again)) => {
-                let Effect::Execute(name) = decision.enforced.effect() else {
-                    return Err(Refusal::internal(Stage::Session));
-                };
-                let reported = Arc::clone(&again.decision);
-                if hidden(None, old.decision.as_ref()) != hidden(None, Some(&reported)) {
-                    // The portal was bound for the columns that the statement had.
-                    let message = format!("prepared statement `{name}` has changed since `{portal}` was bound");
-                    let refusal = Refusal::new(Stage::Session, SqlState::FEATURE_NOT_SUPPORTED, message);
-                    return Err(self.log_refusal(refusal.hint("bind it again"), &prepared.text).await);
-                }
-                self.prepare_again(name, &old, again).await?;
-                reported
+        let source = self.source(&judged).await?;
+        let running = source.running(&decision);
+        if let Source::Again(old, again) = source {
+            let Some(name) = decision.enforced.effect().executes() else {
+                return Err(Refusal::internal(Stage::Session));
+            };
+            if old.decision.as_ref().map(|old| Running::itself(old).hidden())
+                != Some(Running::itself(&again.decision).hidden())
+            {
+                // The portal was bound for the columns that the statement had.
+                let message = format!("prepared statement `{name}` has changed since `{portal}` was bound");
+                let refusal = Refusal::new(Stage::Session, SqlState::FEATURE_NOT_SUPPORTED, message);
+                return Err(self.log_refusal(refusal.hint("bind it again"), &prepared.text).await);
             }
-            Err(refusal) => return Err(refusal),
-        };
-        if let Err(refusal) = self.check_exchange(&opened, portal, &reported) {
+            self.prepare_again(name, &old, again).await?;
+        }
+        if let Err(refusal) = self.check_exchange(&opened, portal, &running.rows) {
             return Err(self.log_refusal(refusal, &prepared.text).await);
         }
-        if let Err(refusal) = self.count_lookups(&decision, &reported) {
+        if let Err(refusal) = self.count_lookups(&running) {
             return Err(self.log_refusal(refusal, &prepared.text).await);
         }
-        self.spend(&[(&judged, &reported)]).await?;
+        self.spend(&[(&judged, &running)]).await?;
         if !decision.enforced.guard().is_unrestricted() && !prepared.is_described(self.segment) {
             // Rows come only behind a row description that was checked.
             self.forward_describe(Target::Portal, portal, &prepared, true);
         }
-        let token = match self.take_unspent(&prepared, &reported) {
+        let token = match self.take_unspent(&prepared, &running.rows) {
             Some(token) => token,
-            None => self.journal.access(&prepared.scope, &decision, &reported).await.map_err(unlogged)?,
+            None => self.journal.access(&prepared.scope, &running).await.map_err(unlogged)?,
         };
-        let lookups = match decision.enforced.effect() {
-            Effect::Execute(_) => Arc::from(self.looked_up(&decision, &reported, None)),
-            _ => opened.lookups,
+        let lookups = match decision.enforced.effect().executes() {
+            Some(_) => Arc::from(self.looked_up(&running, None)),
+            None => opened.lookups,
         };
         if !lookups.is_empty()
             && let Err(error) = self.journal.lookup(&prepared.scope, token.seq(), &decision, &lookups).await
@@ -283,23 +279,21 @@ impl Session {
             self.journal.not_forwarded(token.seq(), refusal.sqlstate.as_str());
             return Err(refusal);
         }
-        self.count(&reported);
+        self.count(&running);
         let undo = self.expect_effect(&judged);
         self.upstream.execute(&token, portal, rows);
-        self.push_run(Some(token.seq()), Some(decision), Some(reported), Some(judged.scope), undo);
+        self.push_run(Some(token.seq()), Some(running), Some(judged.scope), undo);
         Ok(())
     }
 
     fn push_run(
         &mut self,
         seq: Option<u64>,
-        decision: Option<Arc<Decision>>,
-        rows_of: Option<Arc<Decision>>,
+        running: Option<Running>,
         scope: Option<Arc<Scope>>,
         undo: Vec<crate::session::flow::names::Undo>,
     ) {
-        let run =
-            Run { seq, started: Instant::now(), decision, rows_of, described: true, rows: 0, scope, told: false, undo };
+        let run = Run { seq, started: Instant::now(), running, described: true, rows: 0, scope, told: false, undo };
         self.pending.push(Expect::Execute(Box::new(run)));
         self.segment_open = true;
     }

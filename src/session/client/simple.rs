@@ -1,14 +1,13 @@
 //! The simple query: a batch is decided as a whole before any of it runs.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Refusal, Stage};
 use crate::session::flow::names::Undo;
 use crate::session::flow::pending::{Expect, Run};
+use crate::session::flow::running::Running;
 use crate::session::judge::admit::{Judged, Source};
-use crate::session::judge::enforcer::Decision;
 use crate::session::state::Session;
 use crate::sql;
 use crate::upstream::Control;
@@ -18,14 +17,8 @@ use crate::wire::frontend::Target;
 struct Step {
     judged: Judged,
     source: Source,
+    running: Running,
     undo: Vec<Undo>,
-}
-
-impl Step {
-    /// Whose report the run has.
-    fn reported(&self) -> &Arc<Decision> {
-        self.source.decision(&self.judged.decision)
-    }
 }
 
 impl Session {
@@ -61,18 +54,19 @@ impl Session {
         for statement in statements {
             let judged = self.judge(statement, &[]).await?;
             let source = self.source(&judged).await?;
-            if let Err(refusal) = self.count_lookups(&judged.decision, source.decision(&judged.decision)) {
+            let running = source.running(&judged.decision);
+            if let Err(refusal) = self.count_lookups(&running) {
                 return Err(self.log_refusal(refusal, statement).await);
             }
             let undo = self.expect_effect(&judged);
-            steps.push(Step { judged, source, undo });
+            steps.push(Step { judged, source, running, undo });
         }
         Ok(())
     }
 
     /// Replaces what PREPARE made by what was decided now; the client does not see it.
     async fn run_prepare_again(&mut self, name: &str, judged: Judged) -> Result<(), Refusal> {
-        let audited = self.journal.access(&judged.scope, &judged.decision, &judged.decision).await;
+        let audited = self.journal.access(&judged.scope, &Running::itself(&judged.decision)).await;
         let audited = audited.map_err(|error| error.refusal())?;
         self.upstream.control(Control::Close(Target::Statement, name));
         let undo = Some(self.names.forget_statement(name));
@@ -82,8 +76,7 @@ impl Session {
         let run = Run {
             seq: Some(audited.seq()),
             started: Instant::now(),
-            rows_of: Some(judged.decision.clone()),
-            decision: Some(judged.decision),
+            running: Some(Running::itself(&judged.decision)),
             described: false,
             rows: 0,
             scope: Some(judged.scope),
@@ -96,17 +89,16 @@ impl Session {
     }
 
     async fn forward_batch(&mut self, steps: &mut Vec<Step>) -> Result<(), Refusal> {
-        let runs: Vec<_> = steps.iter().map(|step| (&step.judged, &**step.reported())).collect();
+        let runs: Vec<_> = steps.iter().map(|step| (&step.judged, &step.running)).collect();
         self.spend(&runs).await?;
         for step in &*steps {
             if let Source::Again(prepared, again) = &step.source {
-                let sql::Effect::Execute(name) = step.judged.decision.enforced.effect() else {
+                let Some(name) = step.judged.decision.enforced.effect().executes() else {
                     return Err(Refusal::internal(Stage::Session));
                 };
-                let name = name.clone();
                 match &prepared.types {
-                    Some(_) => self.prepare_again(&name, prepared, again.clone()).await?,
-                    None => self.run_prepare_again(&name, again.clone()).await?,
+                    Some(_) => self.prepare_again(name, prepared, again.clone()).await?,
+                    None => self.run_prepare_again(name, again.clone()).await?,
                 }
                 // An error must not make the database skip the query that follows.
                 self.upstream.control(Control::Sync);
@@ -114,14 +106,11 @@ impl Session {
                 self.segment_open = false;
             }
         }
-        let mut runs = VecDeque::new();
         let mut logged = Vec::new();
         let waiting = Instant::now();
         for step in &*steps {
-            let reported = step.reported();
-            let lookups = self.looked_up(&step.judged.decision, reported, None);
-            logged.push((&*step.judged.scope, &*step.judged.decision, &**reported, lookups));
-            runs.push_back(reported.clone());
+            let lookups = self.looked_up(&step.running, None);
+            logged.push((&*step.judged.scope, &step.running, lookups));
         }
         let audited = match self.journal.accesses(logged).await {
             Ok(audited) => audited,
@@ -131,8 +120,8 @@ impl Session {
             }
         };
         self.shared.metrics.log_append.observe(waiting.elapsed());
-        for reported in &runs {
-            self.count(reported);
+        for step in &*steps {
+            self.count(&step.running);
         }
         if audited.is_empty() {
             self.upstream.control(Control::EmptyQuery);
@@ -142,13 +131,11 @@ impl Session {
         let started = Instant::now();
         let runs = std::mem::take(steps)
             .into_iter()
-            .zip(runs)
             .zip(&audited)
-            .map(|((step, rows_of), audited)| Run {
+            .map(|(step, audited)| Run {
                 seq: Some(audited.seq()),
                 started,
-                decision: Some(step.judged.decision),
-                rows_of: Some(rows_of),
+                running: Some(step.running),
                 described: false,
                 rows: 0,
                 scope: Some(step.judged.scope),

@@ -2,4 +2,5 @@
 
 pub(super) mod names;
 pub(super) mod pending;
+pub(super) mod running;
 pub(super) mod settings;

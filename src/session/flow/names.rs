@@ -15,7 +15,7 @@ use crate::session::judge::enforcer::{Decision, Scope};
 #[derive(Debug)]
 pub(in crate::session) struct Prepared {
     /// The client's text, from which it can be decided again; empty for a statement of no text.
-    pub(in crate::session) text: String,
+    pub(in crate::session) text: Arc<str>,
     /// Count and oids of the parameters' types; `None` for PREPARE.
     pub(in crate::session) types: Option<Vec<u8>>,
     /// `None` for a statement of no text.
@@ -30,7 +30,7 @@ pub(in crate::session) struct Prepared {
 
 impl Prepared {
     pub(in crate::session) fn new(
-        text: String,
+        text: Arc<str>,
         types: Option<Vec<u8>>,
         decision: Option<Arc<Decision>>,
         scope: Arc<Scope>,

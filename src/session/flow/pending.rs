@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::names::{Prepared, Undo};
 use crate::error::Refusal;
-use crate::session::judge::enforcer::{Decision, Scope};
+use crate::session::flow::running::Running;
+use crate::session::judge::enforcer::Scope;
 
 /// One run of a statement.
 #[derive(Debug)]
@@ -14,10 +15,8 @@ pub(in crate::session) struct Run {
     /// Number of its `access` record; `None` for a statement of no text.
     pub(in crate::session) seq: Option<u64>,
     pub(in crate::session) started: Instant,
-    /// The statement itself: its effect.
-    pub(in crate::session) decision: Option<Arc<Decision>>,
-    /// The statement whose rows come back: that of EXECUTE's or FETCH's name.
-    pub(in crate::session) rows_of: Option<Arc<Decision>>,
+    /// `None` for a statement of no text.
+    pub(in crate::session) running: Option<Running>,
     /// A row description came for it.
     pub(in crate::session) described: bool,
     pub(in crate::session) rows: u64,
@@ -45,7 +44,7 @@ pub(in crate::session) enum Expect {
     /// BindComplete.
     Bind { of: Arc<Prepared>, undo: Option<Undo> },
     /// RowDescription or NoData; for a statement, ParameterDescription before it.
-    Describe { of: Arc<Prepared>, rows_of: Option<Arc<Decision>>, hidden: bool },
+    Describe { of: Arc<Prepared>, running: Option<Running>, hidden: bool },
     /// Rows, and CommandComplete, EmptyQueryResponse or PortalSuspended.
     Execute(Box<Run>),
     /// CloseComplete.

@@ -9,6 +9,7 @@ use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Reason, Role, Verdict};
 use crate::session::flow::names::{Portal, Prepared, Undo};
+use crate::session::flow::running::Running;
 use crate::session::state::{Session, today};
 use crate::sql::{self, Effect, Redacted};
 use crate::upstream::{Decided, REFUSED_STATEMENT};
@@ -17,7 +18,7 @@ use crate::wire::frontend::parameter_types;
 /// A statement that was decided, and under what.
 #[derive(Debug, Clone)]
 pub(in crate::session) struct Judged {
-    pub(in crate::session) text: String,
+    pub(in crate::session) text: Arc<str>,
     pub(in crate::session) decision: Arc<Decision>,
     pub(in crate::session) scope: Arc<Scope>,
     pub(in crate::session) stated: bool,
@@ -45,13 +46,14 @@ pub(in crate::session) enum Source {
 }
 
 impl Source {
-    /// The decision under which the rows come; `own` is that of the statement itself.
-    pub(in crate::session) fn decision<'a>(&'a self, own: &'a Arc<Decision>) -> &'a Arc<Decision> {
-        match self {
+    /// What runs; `own` is the decision about the statement itself.
+    pub(in crate::session) fn running(&self, own: &Arc<Decision>) -> Running {
+        let rows = match self {
             Self::Itself => own,
             Self::Of(decision) => decision,
             Self::Again(_, again) => &again.decision,
-        }
+        };
+        Running { statement: Arc::clone(own), rows: Arc::clone(rows) }
     }
 }
 
@@ -118,7 +120,7 @@ impl Session {
             Ok(decision) => decision,
             Err(rejected) => return Err(self.log_refused(&scope, *rejected).await),
         };
-        let judged = Judged { text: text.to_owned(), decision, scope, stated: stated.is_some() };
+        let judged = Judged { text: text.into(), decision, scope, stated: stated.is_some() };
         match self.check(&judged) {
             Ok(()) => Ok(judged),
             Err(refusal) => {
@@ -185,7 +187,7 @@ impl Session {
     fn check(&mut self, judged: &Judged) -> Result<(), Refusal> {
         let effect = judged.decision.enforced.effect();
         let scope = &judged.scope;
-        if !leaves_purpose(effect) && !scope.observe {
+        if !effect.leaves_purpose() && !scope.observe {
             check_purpose(&scope.policies, &scope.role, &scope.purpose)?;
         }
         match effect {
@@ -323,8 +325,8 @@ impl Session {
     }
 
     /// Counts a run by its verdict.
-    pub(in crate::session) fn count(&self, decision: &Decision) {
-        match decision.enforced.report().verdict {
+    pub(in crate::session) fn count(&self, running: &Running) {
+        match running.report().verdict {
             Verdict::Allow => self.shared.metrics.statements_allowed.bump(),
             Verdict::Mask => self.shared.metrics.statements_masked.bump(),
             Verdict::Deny => self.shared.metrics.statements_denied.bump(),
@@ -335,14 +337,11 @@ impl Session {
     /// pipeline runs only if it does; gives what undoes it.
     pub(in crate::session) fn expect_effect(&mut self, judged: &Judged) -> Vec<Undo> {
         let effect = judged.decision.enforced.effect();
-        self.dirty |= !matches!(
-            effect,
-            Effect::None | Effect::Execute(_) | Effect::Fetch { .. } | Effect::CopyIn | Effect::CopyOut
-        );
-        let before = (self.ahead.purpose().to_owned(), self.ahead.path().to_vec());
-        if !matches!(effect, Effect::None) {
+        if effect.changes_session() {
+            self.dirty = true;
+            let before = self.ahead.clone();
             self.ahead.apply(effect, false);
-            if before.0 != self.ahead.purpose() || before.1 != self.ahead.path() {
+            if before.purpose() != self.ahead.purpose() || before.path() != self.ahead.path() {
                 self.scope = None;
             }
         }
@@ -386,32 +385,6 @@ impl Judged {
 /// The text that the database holds for a prepared statement.
 pub(in crate::session) fn text_of(prepared: &Prepared) -> &str {
     prepared.decision.as_ref().map_or("", |decision| decision.enforced.text())
-}
-
-/// Statements that do not touch data and that a session needs to get out of a purpose or a transaction.
-fn leaves_purpose(effect: &Effect) -> bool {
-    match effect {
-        Effect::SetPurpose { .. }
-        | Effect::ResetAll
-        | Effect::DiscardAll
-        | Effect::Commit { .. }
-        | Effect::Rollback { .. }
-        | Effect::RollbackTo(_)
-        | Effect::Release(_)
-        | Effect::Deallocate(_)
-        | Effect::CloseCursor(_) => true,
-        Effect::None
-        | Effect::Begin
-        | Effect::Savepoint(_)
-        | Effect::SetSearchPath { .. }
-        | Effect::Prepare(_)
-        | Effect::Execute(_)
-        | Effect::Declare { .. }
-        | Effect::Fetch { .. }
-        | Effect::CopyIn
-        | Effect::CopyOut
-        | Effect::Define => false,
-    }
 }
 
 /// Whether the role may use the purpose today (42501). An unrestricted role without purposes needs none.

@@ -8,11 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::civil::Date;
 
 use super::admit::Judged;
-use super::enforcer::{Decision, Rejected, Scope};
+use super::enforcer::{Rejected, Scope};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessReport, PolicySet};
+use crate::session::flow::running::Running;
 use crate::session::state::{Session, today};
-use crate::sql::Effect;
 
 /// Counts of one day, in UTC; all sessions share them.
 #[derive(Debug, Default)]
@@ -84,15 +84,15 @@ impl Counts {
 }
 
 impl Session {
-    /// Counts the runs of a batch that show groups, all of them or none; `reported` is whose report each has.
+    /// Counts the runs of a batch that show groups, all of them or none.
     ///
     /// # Errors
     /// 42501: a budget is used up; it is in the log when this returns.
-    pub(in crate::session) async fn spend(&mut self, runs: &[(&Judged, &Decision)]) -> Result<(), Refusal> {
+    pub(in crate::session) async fn spend(&mut self, runs: &[(&Judged, &Running)]) -> Result<(), Refusal> {
         let day = today();
         let mut counted = Vec::new();
-        for (judged, reported) in runs {
-            if !is_counted(&judged.decision, reported) {
+        for (judged, running) in runs {
+            if !(running.brings_rows() && running.report().shows_groups()) {
                 continue;
             }
             let scope = &judged.scope;
@@ -119,12 +119,6 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// Whether a run brings rows of its own: PREPARE brings none, and FETCH those of a cursor that was counted when it was declared.
-fn is_counted(statement: &Decision, reported: &Decision) -> bool {
-    reported.enforced.report().shows_groups()
-        && !matches!(statement.enforced.effect(), Effect::Prepare(_) | Effect::Fetch { .. })
 }
 
 impl Exhausted {

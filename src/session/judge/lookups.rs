@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 
 use super::admit::cut;
-use super::enforcer::Decision;
 use crate::audit::LookedUp;
 use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
+use crate::session::flow::running::Running;
 use crate::session::state::Session;
-use crate::sql::{Compared, Effect, Given, Lookups, Tested};
+use crate::sql::{Compared, Given, Lookups, Tested};
 use crate::wire::Values;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -79,18 +79,13 @@ impl Meter {
 }
 
 impl Session {
-    /// Counts what a run looks up. `statement` is what runs, `rows_of` what its rows come from (EXECUTE runs another).
+    /// Counts what a run looks up.
     ///
     /// # Errors
     /// 53400 where the session, or its login, has looked up too much in the last minute.
-    pub(in crate::session) fn count_lookups(
-        &mut self,
-        statement: &Decision,
-        rows_of: &Decision,
-    ) -> Result<(), Refusal> {
-        let lookups = rows_of.enforced.lookups();
-        let runs = !matches!(statement.enforced.effect(), Effect::Prepare(_) | Effect::Fetch { .. });
-        if lookups.count == 0 || !runs {
+    pub(in crate::session) fn count_lookups(&mut self, running: &Running) -> Result<(), Refusal> {
+        let lookups = running.rows.enforced.lookups();
+        if lookups.count == 0 || !running.brings_rows() {
             return Ok(());
         }
         let now = Instant::now();
@@ -139,17 +134,12 @@ const KEY: &str = "no key is configured";
 
 impl Session {
     /// What a run looks up, by digest, as far as a digest can be made: of constants, of EXECUTE's arguments, of what Bind gave.
-    pub(in crate::session) fn looked_up(
-        &self,
-        statement: &Decision,
-        rows_of: &Decision,
-        bound: Option<&Bound<'_>>,
-    ) -> Vec<LookedUp> {
-        let effect = statement.enforced.effect();
-        if matches!(effect, Effect::Prepare(_) | Effect::Fetch { .. }) {
+    pub(in crate::session) fn looked_up(&self, running: &Running, bound: Option<&Bound<'_>>) -> Vec<LookedUp> {
+        if !running.brings_rows() {
             return Vec::new();
         }
-        let arguments = matches!(effect, Effect::Execute(_)).then(|| statement.enforced.arguments());
+        let statement = &running.statement.enforced;
+        let arguments = statement.effect().executes().map(|_| statement.arguments());
         let digest = |tested: &Tested| {
             let given = match (&tested.value, arguments) {
                 (Given::Parameter(number), Some(arguments)) => {
@@ -173,7 +163,7 @@ impl Session {
             let (relation, column, digest) = (tested.relation.clone(), tested.column.clone(), digest(tested));
             LookedUp { relation, column, reason: digest.as_ref().err().copied(), digest: digest.ok() }
         };
-        rows_of.enforced.tested().iter().map(looked_up).collect()
+        running.rows.enforced.tested().iter().map(looked_up).collect()
     }
 
     /// Whether the values of a Bind have to be read: some are looked up, or may be once the statement is decided again.

@@ -12,11 +12,12 @@ use bytes::BytesMut;
 use crate::audit::Seen;
 use crate::catalog::builtin;
 use crate::error::{Refusal, SqlState, Stage};
-use crate::policy::{Disclosed, RecordAs};
+use crate::policy::RecordAs;
 use crate::session::flow::pending::{Expect, Run};
+use crate::session::flow::running::Running;
 use crate::session::judge::enforcer::Decision;
 use crate::session::state::{End, Session};
-use crate::sql::{Effect, HIDDEN_COLUMN};
+use crate::sql::HIDDEN_COLUMN;
 use crate::wire::{HEADER, Header, trim};
 
 /// Bytes of rows that wait for one record.
@@ -45,16 +46,6 @@ impl Held {
     }
 }
 
-/// How many hidden columns the rows of a decision have, run as `statement`.
-pub(in crate::session) fn hidden(statement: Option<&Arc<Decision>>, rows_of: Option<&Arc<Decision>>) -> usize {
-    match (statement, rows_of) {
-        // EXPLAIN EXECUTE shows the plan of what was prepared, not its rows.
-        (Some(statement), _) if statement.enforced.shows_plan() => 0,
-        (_, Some(rows_of)) => rows_of.enforced.disclosure().hidden.len(),
-        (_, None) => 0,
-    }
-}
-
 impl Session {
     pub(in crate::session) fn running(&mut self) -> Option<&mut Run> {
         match self.pending.head() {
@@ -66,7 +57,7 @@ impl Session {
 
     /// How many hidden columns the rows that come now have.
     pub(in crate::session) fn carried(&mut self) -> usize {
-        self.running().map_or(0, |run| hidden(run.decision.as_ref(), run.rows_of.as_ref()))
+        self.running().and_then(|run| run.running.as_ref()).map_or(0, Running::hidden)
     }
 
     /// Holds rows as far as they are there; whether any was. `hidden` is what [`Self::carried`] said.
@@ -75,7 +66,9 @@ impl Session {
         let Some(run) = self.running().filter(|run| if tag == b'd' { copying } else { run.described }) else {
             return Err(self.incident(None, "the database sent rows that nobody asked for"));
         };
-        let (seq, Some(decision)) = (run.seq, run.rows_of.clone()) else { return Err(unreadable()) };
+        let (seq, Some(decision)) = (run.seq, run.running.as_ref().map(|running| Arc::clone(&running.rows))) else {
+            return Err(unreadable());
+        };
         let disclosure = decision.enforced.disclosure();
         self.held.subjects.resize_with(disclosure.rows.len(), BTreeSet::new);
         let before = self.held.count;
@@ -146,17 +139,22 @@ impl Session {
         if !matches!(tag, b'D' | b'd' | b'C' | b's') {
             return false;
         }
-        self.running().is_some_and(|run| !run.told && !aggregates(run).is_empty())
+        self.running().is_some_and(|run| {
+            let running = run.running.as_ref().filter(|_| !run.told);
+            running.is_some_and(|running| running.aggregates().next().is_some())
+        })
     }
 
     /// Writes what is owed into the log, and relays the rows that were held.
     pub(in crate::session) async fn disclose(&mut self) -> Result<(), End> {
         let Some(run) = self.running() else { return Err(unreadable()) };
-        let (seq, scope, decision) = (run.seq, run.scope.clone(), run.rows_of.clone());
-        let aggregate = if mem::replace(&mut run.told, true) { Vec::new() } else { aggregates(run) };
-        let (Some(seq), Some(scope), Some(decision)) = (seq, scope, decision) else { return Err(unreadable()) };
+        let (Some(seq), Some(scope), Some(running)) = (run.seq, run.scope.clone(), run.running.clone()) else {
+            return Err(unreadable());
+        };
+        let told = mem::replace(&mut run.told, true);
+        let aggregate = if told { Vec::new() } else { running.aggregates().cloned().collect() };
         let Held { rows, count, subjects } = mem::take(&mut self.held);
-        let relations = self.seen(&decision, subjects)?;
+        let relations = self.seen(&running.rows, subjects)?;
         if !relations.is_empty() || !aggregate.is_empty() {
             let written = self.journal.disclosure(&scope, seq, count, relations, &aggregate).await;
             written.map_err(|error| {
@@ -206,21 +204,6 @@ impl Session {
             Ok(trimmed) if !strange => Ok(trimmed),
             Ok(_) | Err(_) => Err(self.incident(seq, "the result does not hold the keys of its data subjects")),
         }
-    }
-}
-
-/// What a run reads without its subjects being known.
-fn aggregates(run: &Run) -> Vec<Disclosed> {
-    let Some(rows_of) = &run.rows_of else { return Vec::new() };
-    let disclosure = rows_of.enforced.disclosure();
-    match run.decision.as_ref().map(|decision| (decision.enforced.effect(), decision.enforced.shows_plan())) {
-        // Nothing is read yet.
-        Some((Effect::Prepare(_) | Effect::Declare { .. }, _)) => Vec::new(),
-        // EXPLAIN ANALYZE EXECUTE and MOVE count rows.
-        Some((_, true) | (Effect::Fetch { moves: true, .. }, _)) => {
-            disclosure.rows.iter().chain(&disclosure.aggregate).cloned().collect()
-        }
-        Some((_, false)) | None => disclosure.aggregate.clone(),
     }
 }
 

@@ -7,6 +7,7 @@ mod settle;
 
 use self::clean::clean;
 use crate::session::flow::pending::Expect;
+use crate::session::flow::running::Running;
 use crate::session::state::{End, HIGH, Session};
 use crate::sql::{self, Effect};
 use crate::wire::backend::{self, Status};
@@ -235,16 +236,12 @@ impl Session {
     }
 
     fn described(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
-        let (hidden, decision, seq, of, trimmed) = match self.pending.head() {
-            Some(Expect::Describe { of, rows_of, hidden }) => {
-                let trimmed = self::disclose::hidden(of.decision.as_ref(), rows_of.as_ref());
-                (*hidden, rows_of.clone(), None, Some(of.clone()), trimmed)
-            }
+        let (hidden, running, seq, of) = match self.pending.head() {
+            Some(Expect::Describe { of, running, hidden }) => (*hidden, running.clone(), None, Some(of.clone())),
             Some(Expect::Query { runs, .. }) if header.tag == b'T' => match runs.front_mut() {
                 Some(run) => {
                     run.described = true;
-                    let trimmed = self::disclose::hidden(run.decision.as_ref(), run.rows_of.as_ref());
-                    (false, run.rows_of.clone(), run.seq, None, trimmed)
+                    (false, run.running.clone(), run.seq, None)
                 }
                 None => return Err(unexpected()),
             },
@@ -253,10 +250,15 @@ impl Session {
         let mut shorter = None;
         if header.tag == b'T' {
             let seq = seq.or_else(|| self.seq_of(of.as_ref()?, self.pending.iter()));
+            let trimmed = running.as_ref().map_or(0, Running::hidden);
             if trimmed > 0 {
                 shorter = Some(self.trim_description(trimmed, seq, body)?);
             }
-            self.check_description(decision.as_deref(), seq, shorter.as_deref().unwrap_or(body))?;
+            self.check_description(
+                running.as_ref().map(|running| &*running.rows),
+                seq,
+                shorter.as_deref().unwrap_or(body),
+            )?;
         }
         if header.tag != b't'
             && let Some(of) = of
@@ -281,13 +283,7 @@ impl Session {
             _ => return Err(unexpected()),
         };
         let Some(run) = run else { return Err(unexpected()) };
-        let asked = run.decision.as_ref().is_some_and(|decision| {
-            let effect = decision.enforced.effect();
-            decision.enforced.guard().is_unrestricted()
-                || (incoming && *effect == Effect::CopyIn)
-                || (!incoming && *effect == Effect::CopyOut)
-        });
-        if !asked {
+        if !run.running.as_ref().is_some_and(|running| running.copies(incoming)) {
             let seq = run.seq;
             return Err(self.incident(seq, "the database began a COPY that was not decided"));
         }
@@ -336,17 +332,17 @@ impl Session {
         self.copy_in = false;
         self.copy_out = false;
         self.ddl |= DDL.iter().any(|ddl| tag.starts_with(ddl));
-        if let Some(decision) = run.as_ref().and_then(|run| run.decision.as_ref()) {
-            self.ddl |= *decision.enforced.effect() == Effect::Define;
+        if let Some(running) = run.as_ref().and_then(|run| run.running.as_ref()) {
+            self.ddl |= *running.statement.enforced.effect() == Effect::Define;
         }
         if let Some(run) = run {
             let rows = if header.tag == b's' { Some(run.rows) } else { backend::rows_of(tag) };
             self.finished(&run, rows, None);
             if header.tag != b's'
-                && let Some(decision) = &run.decision
+                && let Some(running) = &run.running
             {
                 let before = self.confirmed.purpose().to_owned();
-                self.confirmed.apply(decision.enforced.effect(), tag == "ROLLBACK");
+                self.confirmed.apply(running.statement.enforced.effect(), tag == "ROLLBACK");
                 self.tell_purpose(&before);
             }
         }

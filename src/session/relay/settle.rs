@@ -96,7 +96,9 @@ impl Session {
     ) -> Option<u64> {
         let of = prepared.decision.as_ref()?;
         let run = messages.into_iter().find_map(|expect| match expect {
-            Expect::Execute(run) if run.decision.as_ref().is_some_and(|decision| Arc::ptr_eq(decision, of)) => run.seq,
+            Expect::Execute(run) if run.running.as_ref().is_some_and(|running| Arc::ptr_eq(&running.statement, of)) => {
+                run.seq
+            }
             _ => None,
         });
         let parsed = self.unspent.iter().find(|unspent| Arc::ptr_eq(&unspent.prepared, prepared));

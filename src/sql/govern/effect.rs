@@ -71,3 +71,64 @@ pub enum Effect {
     /// It may change the database's structure: once it lasts, the catalog is another.
     Define,
 }
+
+impl Effect {
+    /// Whether it runs a statement of its own: PREPARE only keeps one, and FETCH reads on in one that ran before.
+    pub fn runs(&self) -> bool {
+        !matches!(self, Self::Prepare(_) | Self::Fetch { .. })
+    }
+
+    /// Whether nothing is read yet: PREPARE and DECLARE leave that to EXECUTE and FETCH.
+    pub fn reads_later(&self) -> bool {
+        matches!(self, Self::Prepare(_) | Self::Declare { .. })
+    }
+
+    /// MOVE: no row comes, only how many were passed.
+    pub fn moves(&self) -> bool {
+        matches!(self, Self::Fetch { moves: true, .. })
+    }
+
+    /// The prepared statement that EXECUTE runs.
+    pub fn executes(&self) -> Option<&str> {
+        match self {
+            Self::Execute(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether the database may begin a COPY in this direction for it.
+    pub fn copies(&self, incoming: bool) -> bool {
+        *self == if incoming { Self::CopyIn } else { Self::CopyOut }
+    }
+
+    /// Whether names or settings of the session may be others after it, so that what follows has to wait for its answer.
+    pub fn changes_session(&self) -> bool {
+        !matches!(self, Self::None | Self::Execute(_) | Self::Fetch { .. } | Self::CopyIn | Self::CopyOut)
+    }
+
+    /// Whether it touches no data, and a session needs it to get out of a purpose or a transaction.
+    pub fn leaves_purpose(&self) -> bool {
+        match self {
+            Self::SetPurpose { .. }
+            | Self::ResetAll
+            | Self::DiscardAll
+            | Self::Commit { .. }
+            | Self::Rollback { .. }
+            | Self::RollbackTo(_)
+            | Self::Release(_)
+            | Self::Deallocate(_)
+            | Self::CloseCursor(_) => true,
+            Self::None
+            | Self::Begin
+            | Self::Savepoint(_)
+            | Self::SetSearchPath { .. }
+            | Self::Prepare(_)
+            | Self::Execute(_)
+            | Self::Declare { .. }
+            | Self::Fetch { .. }
+            | Self::CopyIn
+            | Self::CopyOut
+            | Self::Define => false,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What runs, and whose rows come back.
+
+use std::sync::Arc;
+
+use crate::policy::{AccessReport, Disclosed};
+use crate::session::judge::enforcer::Decision;
+
+/// A statement with the one whose rows come back: EXECUTE and FETCH run what was decided under its own name, everything
+/// else runs itself.
+#[derive(Debug, Clone)]
+pub(in crate::session) struct Running {
+    /// The statement itself: its text, its effect.
+    pub(in crate::session) statement: Arc<Decision>,
+    /// The statement whose rows come back.
+    pub(in crate::session) rows: Arc<Decision>,
+}
+
+impl Running {
+    /// A statement that runs itself.
+    pub(in crate::session) fn itself(decision: &Arc<Decision>) -> Self {
+        Self { statement: Arc::clone(decision), rows: Arc::clone(decision) }
+    }
+
+    /// What the log says about the rows.
+    pub(in crate::session) fn report(&self) -> &AccessReport {
+        self.rows.enforced.report()
+    }
+
+    /// How many hidden columns the rows have.
+    pub(in crate::session) fn hidden(&self) -> usize {
+        // EXPLAIN EXECUTE shows the plan of what was prepared, not its rows.
+        if self.statement.enforced.shows_plan() { 0 } else { self.rows.enforced.disclosure().hidden.len() }
+    }
+
+    /// Whether it brings rows of its own: PREPARE brings none, and FETCH those of a cursor that was counted when it was
+    /// declared.
+    pub(in crate::session) fn brings_rows(&self) -> bool {
+        self.statement.enforced.effect().runs()
+    }
+
+    /// What it reads without its subjects being known.
+    pub(in crate::session) fn aggregates(&self) -> impl Iterator<Item = &Disclosed> {
+        let disclosure = self.rows.enforced.disclosure();
+        let effect = self.statement.enforced.effect();
+        // EXPLAIN ANALYZE EXECUTE and MOVE count rows.
+        let counts = self.statement.enforced.shows_plan() || effect.moves();
+        let rows = if counts { disclosure.rows.as_slice() } else { &[] };
+        let aggregate = if effect.reads_later() { &[] } else { disclosure.aggregate.as_slice() };
+        let rows = if effect.reads_later() { &[] } else { rows };
+        rows.iter().chain(aggregate)
+    }
+
+    /// Whether the database may begin a COPY for it.
+    pub(in crate::session) fn copies(&self, incoming: bool) -> bool {
+        let enforced = &self.statement.enforced;
+        enforced.guard().is_unrestricted() || enforced.effect().copies(incoming)
+    }
+}
