@@ -8,22 +8,19 @@ use jiff::civil::Date;
 use tokio::sync::watch;
 
 use super::cancel::CancelKey;
-use super::flow::names::Names;
-use super::flow::pending::Pending;
+use super::client::Inbound;
+use super::flow::Flow;
 use super::flow::settings::{Settings, parse_search_path};
 use super::journal::Journal;
-use super::judge::admit::Unspent;
 use super::judge::enforcer::Scope;
 use super::judge::lookups::Meter;
-use super::relay::disclose::Held;
+use super::relay::Outbound;
 use super::shared::Shared;
-use crate::audit::SessionFacts;
+use crate::audit::{Audited, SessionFacts};
 use crate::catalog::CatalogStore;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
-use crate::upstream::{Upstream, cancel};
-use crate::wire::backend::Status;
-use crate::wire::copy_rows::CopyTrim;
+use crate::upstream::{Decided, Upstream, cancel};
 use crate::wire::{ErrorFields, Link};
 
 /// Bytes that may wait for a peer before the other is no longer read.
@@ -88,45 +85,12 @@ pub struct Session {
     pub(super) role_from: Arc<PolicySet>,
     pub(super) journal: Journal,
     key: CancelKey,
-    /// Settings as they will be once all that was forwarded has run.
-    pub(super) ahead: Settings,
-    /// Settings as the database has confirmed them.
-    pub(super) confirmed: Settings,
-    pub(super) scope: Option<Arc<Scope>>,
-    pub(super) names: Names,
-    pub(super) pending: Pending,
-    pub(super) unspent: Vec<Unspent>,
-    pub(super) status: Status,
-    /// Everything of the client's is dropped until its Sync, as PostgreSQL does after an error.
-    pub(super) discarding: bool,
-    /// Messages of the extended protocol were forwarded since the last Sync.
-    pub(super) segment_open: bool,
-    /// Number of the segment: what stands between two Syncs.
-    pub(super) segment: u64,
-    /// Number of the exchange: what the client sends without asking for the answers so far.
-    pub(super) exchange: u64,
-    /// The segment changes names or settings: the next one waits until it is answered.
-    pub(super) dirty: bool,
-    pub(super) barrier: bool,
-    /// An error came back since the last ReadyForQuery.
-    pub(super) failed: bool,
-    pub(super) copy_in: bool,
-    pub(super) copy_out: bool,
-    pub(super) ddl: bool,
-    /// Bytes of a client's message that are dropped.
-    pub(super) skip: usize,
-    /// Bytes of a database's message that are passed on.
-    pub(super) passing: usize,
-    /// Bytes of a database's message that are dropped.
-    pub(super) skipping: usize,
-    /// How many bytes the client's next message needs; `None` while it is not read.
-    pub(super) client_need: Option<usize>,
-    pub(super) upstream_need: Option<usize>,
-    pub(super) scratch: Vec<u8>,
-    /// Rows whose subjects are not in the log yet.
-    pub(super) held: Held,
-    /// Takes hidden columns out of the rows of a COPY.
-    pub(super) copy_trim: CopyTrim,
+    /// The scope in force, and the version of the settings that it is of.
+    pub(super) scope: Option<(u64, Arc<Scope>)>,
+    /// The order of messages.
+    pub(super) flow: Flow<Audited<Decided>>,
+    pub(super) inbound: Inbound,
+    pub(super) outbound: Outbound,
 }
 
 impl Session {
@@ -138,36 +102,15 @@ impl Session {
             client: login.client,
             upstream: login.upstream,
             login: login.facts.login.clone(),
-            role: login.role,
             role_from: login.policies,
             journal: Journal::new(shared.audit.clone(), login.facts),
             key: login.key,
-            ahead: settings.clone(),
-            confirmed: settings,
             scope: None,
             meter: Meter::default(),
-            names: Names::default(),
-            pending: Pending::default(),
-            unspent: Vec::new(),
-            status: Status::Idle,
-            discarding: false,
-            segment_open: false,
-            segment: 1,
-            exchange: 1,
-            dirty: false,
-            barrier: false,
-            failed: false,
-            copy_in: false,
-            copy_out: false,
-            ddl: false,
-            skip: 0,
-            passing: 0,
-            skipping: 0,
-            client_need: None,
-            upstream_need: None,
-            scratch: Vec::new(),
-            held: Held::default(),
-            copy_trim: CopyTrim::default(),
+            flow: Flow::new(settings, login.role.unrestricted.is_some()),
+            role: login.role,
+            inbound: Inbound::default(),
+            outbound: Outbound::default(),
             shared,
         }
     }
@@ -202,12 +145,12 @@ impl Session {
 
     async fn step(&mut self) -> Result<(), End> {
         self.serve_upstream().await?;
-        if self.upstream.is_closed() && self.upstream_need.is_some() {
+        if self.upstream.is_closed() && self.outbound.need.is_some() {
             return Err(End::DatabaseGone);
         }
         self.serve_client().await?;
         if self.client.is_closed()
-            && (self.client_need.is_some() || self.client.input().is_empty() || !self.pending.is_empty())
+            && (self.inbound.need.is_some() || self.client.input().is_empty() || self.flow.waits())
         {
             return Err(End::ClientGone);
         }
@@ -232,14 +175,14 @@ impl Session {
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(End::ClientGone)),
                 Poll::Pending => {}
             }
-            if let Some(need) = self.upstream_need
+            if let Some(need) = self.outbound.need
                 && !self.upstream.is_closed()
             {
                 // An error is the end of the stream too.
                 progress |= self.upstream.poll_fill(cx, need).is_ready();
             }
             // A client that has to wait is read a little, so that its end is noticed.
-            let need = self.client_need.or_else(|| (self.client.input().len() < HIGH / 16).then_some(1));
+            let need = self.inbound.need.or_else(|| (self.client.input().len() < HIGH / 16).then_some(1));
             if let Some(need) = need
                 && !self.client.is_closed()
             {
@@ -272,8 +215,9 @@ impl Session {
                 self.say_fatal(&refusal);
             }
         }
-        let running = !self.pending.is_empty();
-        self.lose_runs();
+        let running = self.flow.waits();
+        self.flow.lose_all();
+        self.tell_ended();
         self.journal.disconnect(reason.as_deref());
         if abandoned && running && !self.upstream.is_closed() {
             // Nobody waits for what still runs.
@@ -290,7 +234,7 @@ impl Session {
 
     fn say_fatal(&mut self, refusal: &Refusal) {
         // In the middle of a message nothing can be said.
-        if self.passing == 0 {
+        if self.outbound.passing == 0 {
             ErrorFields::refusal("FATAL", refusal).encode(b'E', &mut self.client.out);
         }
     }

@@ -1,19 +1,18 @@
 //! The extended query: Parse, Bind, Describe, Execute.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use crate::audit::{AuditError, Audited, LookedUp};
+use crate::audit::{AuditError, LookedUp};
 use crate::error::{Refusal, SqlState, Stage};
-use crate::session::flow::names::{Portal, Prepared};
-use crate::session::flow::pending::{Expect, Run};
+use crate::session::flow::names::Prepared;
+use crate::session::flow::pending::Run;
+use crate::session::flow::running::Judged;
 use crate::session::flow::running::Running;
-use crate::session::judge::admit::{Judged, Source, Unspent, check_name, cut, no_portal, no_statement, text_of};
-use crate::session::judge::enforcer::{Decision, Scope};
+use crate::session::judge::admit::{Source, check_name, cut, no_portal, no_statement, text_of};
 use crate::session::judge::lookups::Bound;
 use crate::session::state::Session;
-use crate::sql::{self, Effect};
-use crate::upstream::{Control, Decided};
+use crate::sql;
+use crate::upstream::Control;
 use crate::wire::frontend::{Parse, Target, parameter_types};
 use crate::wire::{Values, WireError, trim};
 
@@ -56,7 +55,7 @@ impl Session {
     fn new_name<'a>(&mut self, name: &'a str) -> Result<&'a str, Refusal> {
         let name = cut(name)?;
         check_name(name)?;
-        if self.names.is_full() {
+        if self.flow.names.is_full() {
             let message = "too many prepared statements and cursors are open";
             return Err(Refusal::new(Stage::Session, SqlState::PROGRAM_LIMIT_EXCEEDED, message));
         }
@@ -67,10 +66,7 @@ impl Session {
         let scope = self.scope_for(None)?;
         let prepared = Arc::new(Prepared::new(Arc::from(""), Some(vec![0, 0]), None, scope, false));
         self.upstream.control(Control::EmptyParse(name));
-        let undo = Some(self.names.prepare(name, prepared));
-        self.pending.push(Expect::Parse { hidden: false, seq: None, undo });
-        self.segment_open = true;
-        self.dirty = true;
+        self.flow.parsed_empty(name, prepared);
         Ok(())
     }
 
@@ -80,17 +76,11 @@ impl Session {
             0 => types,
             parameters => as_text(&types, parameters.into()),
         };
-        let running = self.runs(&judged.decision).unwrap_or_else(|| Running::itself(&judged.decision));
+        let running = self.flow.runs(&judged.decision).unwrap_or_else(|| Running::itself(&judged.decision));
         let token = self.journal.access(&judged.scope, &running).await.map_err(unlogged)?;
         self.upstream.parse(name, &token, &types);
         let prepared = Arc::new(judged.into_prepared(Some(types)));
-        let undo = Some(self.names.prepare(name, Arc::clone(&prepared)));
-        let seq = token.seq();
-        let reported = running.rows;
-        self.unspent.push(Unspent { prepared, reported, token, started: Instant::now() });
-        self.pending.push(Expect::Parse { hidden, seq: Some(seq), undo });
-        self.segment_open = true;
-        self.dirty = true;
+        self.flow.parsed(name, prepared, running.rows, (token.seq(), token), hidden);
         Ok(())
     }
 
@@ -110,9 +100,7 @@ impl Session {
         };
         if !name.is_empty() {
             self.upstream.control(Control::Close(Target::Statement, name));
-            let undo = Some(self.names.forget_statement(name));
-            self.pending.push(Expect::Close { hidden: true, undo });
-            self.segment_open = true;
+            self.flow.closing(Target::Statement, name, true);
         }
         self.forward_parse(name, judged, types, true).await
     }
@@ -126,17 +114,19 @@ impl Session {
         body: Option<&[u8]>,
     ) -> Result<(), Refusal> {
         let (portal, statement) = (cut(portal)?, cut(statement)?);
-        let Some(mut prepared) = self.names.statement(statement).cloned() else { return Err(no_statement(statement)) };
+        let Some(mut prepared) = self.flow.names.statement(statement).cloned() else {
+            return Err(no_statement(statement));
+        };
         if let Some(judged) = self.renew(&prepared, None).await? {
             if judged.decision.enforced.text() == text_of(&prepared) {
                 // The same text: the database's statement stands.
-                self.names.prepare(statement, Arc::new(judged.into_prepared(prepared.types.clone())));
+                self.flow.names.prepare(statement, Arc::new(judged.into_prepared(prepared.types.clone())));
             } else {
                 self.prepare_again(statement, &prepared, judged).await?;
             }
-            prepared = self.names.statement(statement).cloned().ok_or_else(|| no_statement(statement))?;
+            prepared = self.flow.names.statement(statement).cloned().ok_or_else(|| no_statement(statement))?;
         }
-        let more = self.running_of(&prepared).as_ref().map_or(0, Running::hidden);
+        let more = self.flow.running_of(&prepared).as_ref().map_or(0, Running::hidden);
         let lookups = match self.bound(&prepared, body) {
             Ok(lookups) => Arc::from(lookups),
             Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
@@ -158,10 +148,7 @@ impl Session {
             }
             None => self.upstream.control(Control::Bind { portal, statement, rest }),
         }
-        let of = Arc::clone(&prepared);
-        let undo = Some(self.names.bind(portal, Portal { prepared, hold: false, exchange: self.exchange, lookups }));
-        self.pending.push(Expect::Bind { of, undo });
-        self.segment_open = true;
+        self.flow.bound(portal, prepared, lookups);
         Ok(())
     }
 
@@ -191,25 +178,7 @@ impl Session {
         hidden: bool,
     ) {
         self.upstream.control(Control::Describe(target, name));
-        prepared.describing(self.segment);
-        let running = self.running_of(prepared);
-        self.pending.push(Expect::Describe { of: Arc::clone(prepared), running, hidden });
-        self.segment_open = true;
-    }
-
-    /// What a prepared statement runs.
-    fn running_of(&self, prepared: &Prepared) -> Option<Running> {
-        self.runs(prepared.decision.as_ref()?)
-    }
-
-    /// What a statement runs: EXECUTE and FETCH that of the name, where there is one.
-    fn runs(&self, decision: &Arc<Decision>) -> Option<Running> {
-        let rows = match decision.enforced.effect() {
-            Effect::Execute(name) => self.names.statement(name)?.decision.clone()?,
-            Effect::Fetch { name, .. } => self.names.portal(name)?.prepared.decision.clone()?,
-            _ => Arc::clone(decision),
-        };
-        Some(Running { statement: Arc::clone(decision), rows })
+        self.flow.describing(prepared, hidden);
     }
 
     /// Handles an Execute.
@@ -221,11 +190,11 @@ impl Session {
 
     async fn try_execute(&mut self, portal: &str, rows: i32) -> Result<(), Refusal> {
         let portal = cut(portal)?;
-        let Some(opened) = self.names.portal(portal).cloned() else { return Err(no_portal(portal)) };
+        let Some(opened) = self.flow.names.portal(portal).cloned() else { return Err(no_portal(portal)) };
         let prepared = Arc::clone(&opened.prepared);
         let Some(decision) = prepared.decision.clone() else {
             self.upstream.execute_empty(portal);
-            self.push_run(None, None, None, Vec::new());
+            self.flow.executing(Run::empty());
             return Ok(());
         };
         if let Err(refusal) = self.check_portal(&prepared, portal) {
@@ -260,11 +229,11 @@ impl Session {
             return Err(self.log_refusal(refusal, &prepared.text).await);
         }
         self.spend(&[(&judged, &running)]).await?;
-        if !decision.enforced.guard().is_unrestricted() && !prepared.is_described(self.segment) {
+        if self.flow.needs_description(&prepared) {
             // Rows come only behind a row description that was checked.
             self.forward_describe(Target::Portal, portal, &prepared, true);
         }
-        let token = match self.take_unspent(&prepared, &running.rows) {
+        let token = match self.flow.take_unspent(&prepared, &running.rows) {
             Some(token) => token,
             None => self.journal.access(&prepared.scope, &running).await.map_err(unlogged)?,
         };
@@ -280,31 +249,10 @@ impl Session {
             return Err(refusal);
         }
         self.count(&running);
-        let undo = self.expect_effect(&judged);
+        let undo = self.flow.expect_effect(&judged);
         self.upstream.execute(&token, portal, rows);
-        self.push_run(Some(token.seq()), Some(running), Some(judged.scope), undo);
+        self.flow.executing(Run::begun(token.seq(), running, judged.scope, undo).described());
         Ok(())
-    }
-
-    fn push_run(
-        &mut self,
-        seq: Option<u64>,
-        running: Option<Running>,
-        scope: Option<Arc<Scope>>,
-        undo: Vec<crate::session::flow::names::Undo>,
-    ) {
-        let run = Run { seq, started: Instant::now(), running, described: true, rows: 0, scope, told: false, undo };
-        self.pending.push(Expect::Execute(Box::new(run)));
-        self.segment_open = true;
-    }
-
-    /// The record that was written for the Parse serves the first run in the same segment, so that a statement that is
-    /// prepared and run at once has one record.
-    fn take_unspent(&mut self, prepared: &Arc<Prepared>, reported: &Arc<Decision>) -> Option<Audited<Decided>> {
-        let fits =
-            |unspent: &Unspent| Arc::ptr_eq(&unspent.prepared, prepared) && Arc::ptr_eq(&unspent.reported, reported);
-        let position = self.unspent.iter().position(fits)?;
-        Some(self.unspent.swap_remove(position).token)
     }
 }
 

@@ -4,10 +4,9 @@ mod extended;
 mod simple;
 
 use crate::error::{Refusal, SqlState, Stage};
-use crate::session::flow::pending::Expect;
+use crate::session::flow::{Door, Next, Refused};
 use crate::session::state::{End, HIGH, Session};
 use crate::upstream::Control;
-use crate::wire::backend::Status;
 use crate::wire::frontend::{self, BindHead, MAX_NAMES, Parse, Tag, Target};
 use crate::wire::{ErrorFields, HEADER, Header, WireError, backend};
 
@@ -17,8 +16,14 @@ const SMALL: usize = 64 * 1024;
 const PARSE_EXTRA: usize = SMALL + 4 * 65_535 + 4;
 /// The longest values of a Bind that are held whole.
 const LONGEST_VALUES: usize = 64 * 1024 * 1024;
-/// Messages that may wait for their answers before the client is no longer read.
-const MAX_PENDING: usize = 4096;
+/// The client's direction.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    /// How many bytes the client's next message needs; `None` while it is not read.
+    pub(super) need: Option<usize>,
+    /// Bytes of a message that are dropped.
+    skip: usize,
+}
 
 impl Session {
     /// Handles what the client sent, as far as it is there and may be handled now.
@@ -28,22 +33,20 @@ impl Session {
                 return Ok(());
             }
             if self.is_blocked() {
-                self.client_need = None;
+                self.inbound.need = None;
                 return Ok(());
             }
             let header = Header::read(self.client.input()).map_err(|error| End::violation(error.to_string()))?;
             let Some(header) = header else {
-                self.client_need = Some(HEADER);
+                self.inbound.need = Some(HEADER);
                 return Ok(());
             };
             let tag = Tag::new(header.tag)
                 .map_err(|_| End::violation(format!("invalid frontend message type {}", header.tag)))?;
-            if self.discarding && !matches!(tag, Tag::Sync | Tag::Terminate) {
-                self.skip = header.total();
-                continue;
-            }
-            let handled =
-                if self.copy_in { self.copy_message(tag, header)? } else { self.message(tag, header).await? };
+            let handled = match self.flow.next(tag) {
+                Next::Handle => self.message(tag, header).await?,
+                next => self.unhandled(next, header)?,
+            };
             if !handled {
                 return Ok(());
             }
@@ -52,28 +55,28 @@ impl Session {
 
     /// Whether the next message has to wait for the database.
     fn is_blocked(&mut self) -> bool {
-        if self.pending.len() >= MAX_PENDING && !self.barrier {
-            // The database may keep its answers until it is told to send them.
-            self.upstream.control(Control::Flush);
-            self.barrier = true;
-        }
-        if self.pending.is_empty() {
-            self.barrier = false;
-        }
-        self.upstream.waiting() > HIGH || (self.barrier && !self.copy_in)
+        let shut = match self.flow.door() {
+            Door::Open => false,
+            Door::Shut => true,
+            Door::ShutAsking => {
+                self.upstream.control(Control::Flush);
+                true
+            }
+        };
+        shut || self.upstream.waiting() > HIGH
     }
 
     /// Moves the rest of a body that is dropped or passed on; whether all of it is through.
     fn pass_body(&mut self) -> bool {
         loop {
             let there = self.client.input().len();
-            if self.skip > 0 {
-                let count = self.skip.min(there);
+            if self.inbound.skip > 0 {
+                let count = self.inbound.skip.min(there);
                 self.client.consume(count);
-                self.skip -= count;
+                self.inbound.skip -= count;
             } else if self.upstream.owed() > 0 {
                 if self.upstream.waiting() > HIGH {
-                    self.client_need = None;
+                    self.inbound.need = None;
                     return false;
                 }
                 let count = self.upstream.body(self.client.input());
@@ -81,8 +84,8 @@ impl Session {
             } else {
                 return true;
             }
-            if self.client.input().is_empty() && (self.skip > 0 || self.upstream.owed() > 0) {
-                self.client_need = Some(1);
+            if self.client.input().is_empty() && (self.inbound.skip > 0 || self.upstream.owed() > 0) {
+                self.inbound.need = Some(1);
                 return false;
             }
         }
@@ -95,7 +98,7 @@ impl Session {
         }
         let input = self.client.input();
         if input.len() < header.total() {
-            self.client_need = Some(header.total());
+            self.inbound.need = Some(header.total());
             return Ok(None);
         }
         let body = input.get(HEADER..header.total()).unwrap_or_default().to_vec();
@@ -109,7 +112,7 @@ impl Session {
         match tag {
             Tag::Query => {
                 if header.body > limit.saturating_add(1) {
-                    self.skip = header.total();
+                    self.inbound.skip = header.total();
                     self.refuse_long(header, true).await;
                     return Ok(true);
                 }
@@ -121,7 +124,7 @@ impl Session {
             }
             Tag::Parse => {
                 if header.body > limit.saturating_add(PARSE_EXTRA) {
-                    self.skip = header.total();
+                    self.inbound.skip = header.total();
                     self.refuse_long(header, false).await;
                     return Ok(true);
                 }
@@ -162,78 +165,56 @@ impl Session {
             Tag::Flush => {
                 let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
                 frontend::empty(&body).map_err(|error| End::violation(error.to_string()))?;
-                self.exchange = self.exchange.wrapping_add(1);
+                self.flow.flushed();
                 self.upstream.control(Control::Flush);
             }
-            Tag::CopyData => {
-                // Sent ahead of the answer that asks for it, or by a client that has not seen the error yet: the
-                // database takes or ignores it, as it is.
-                if self.pending.is_empty() {
-                    self.skip = header.total();
-                } else {
-                    self.client.consume(HEADER);
-                    self.upstream.control(Control::CopyData { rest: header.body });
-                }
-            }
-            Tag::CopyDone | Tag::CopyFail => {
-                if self.take_body(header, SMALL)?.is_none() {
-                    return Ok(false);
-                }
-                if !self.pending.is_empty() {
-                    self.end_copy(tag == Tag::CopyDone);
-                }
-            }
             Tag::FunctionCall => {
-                self.skip = header.total();
+                self.inbound.skip = header.total();
                 let refusal = Refusal::unsupported(Stage::Session, "function calls by message are not supported")
                     .hint("call the function in a SELECT");
                 let refusal = self.log_refusal_of(refusal, "function call").await;
                 self.refuse(refusal, true);
             }
-            Tag::Terminate => return Err(End::Terminated),
+            // What is not handled is dropped, passed on or an end: see `unhandled`.
+            Tag::CopyData | Tag::CopyDone | Tag::CopyFail | Tag::Terminate => self.inbound.skip = header.total(),
         }
         Ok(true)
     }
 
-    /// Handles one message while the database takes rows of a COPY.
-    fn copy_message(&mut self, tag: Tag, header: Header) -> Result<bool, End> {
-        match tag {
-            Tag::CopyData => {
+    /// Does with a message what the order of messages says; whether it was there.
+    fn unhandled(&mut self, next: Next, header: Header) -> Result<bool, End> {
+        match next {
+            Next::Handle | Next::Drop => self.inbound.skip = header.total(),
+            Next::Ignore => return Ok(self.take_body(header, SMALL)?.is_some()),
+            Next::PassCopy => {
                 self.client.consume(HEADER);
                 self.upstream.control(Control::CopyData { rest: header.body });
             }
-            Tag::CopyDone | Tag::CopyFail => {
+            Next::EndCopy { done } => {
                 if self.take_body(header, SMALL)?.is_none() {
                     return Ok(false);
                 }
-                self.end_copy(tag == Tag::CopyDone);
+                self.end_copy(done);
             }
-            // PostgreSQL ignores these two within a COPY.
-            Tag::Sync | Tag::Flush => {
-                if self.take_body(header, SMALL)?.is_none() {
-                    return Ok(false);
-                }
-            }
-            Tag::Terminate => return Err(End::Terminated),
-            Tag::Query | Tag::Parse | Tag::Bind | Tag::Describe | Tag::Execute | Tag::Close | Tag::FunctionCall => {
-                self.skip = header.total();
+            Next::BreakCopy => {
+                self.inbound.skip = header.total();
                 self.end_copy(false);
             }
+            Next::Leave => return Err(End::Terminated),
         }
         Ok(true)
     }
 
     fn end_copy(&mut self, done: bool) {
-        self.copy_in = false;
         self.upstream.control(if done { Control::CopyDone } else { Control::CopyFail });
-        self.pending.push(Expect::CopyEnd);
+        self.flow.copy_ended();
     }
 
     async fn bind_message(&mut self, header: Header) -> Result<bool, End> {
         let part = self.client.input().get(HEADER..).unwrap_or_default();
         let head = BindHead::decode(part, header.body).map_err(|error| End::violation(error.to_string()))?;
         let Some(head) = head else {
-            self.client_need = Some(header.total().min(MAX_NAMES + HEADER));
+            self.inbound.need = Some(header.total().min(MAX_NAMES + HEADER));
             return Ok(false);
         };
         let (portal, statement, length) = (head.portal.to_owned(), head.statement.to_owned(), head.length);
@@ -250,7 +231,7 @@ impl Session {
         }
         self.client.consume(HEADER.saturating_add(length));
         if let Err(refusal) = self.bind(&portal, &statement, rest, None).await {
-            self.skip = rest;
+            self.inbound.skip = rest;
             self.refuse(refusal, false);
         }
         Ok(true)
@@ -285,50 +266,36 @@ impl Session {
     /// Where the database has part of the pipeline or an open transaction, it gets a message that fails, so that it
     /// rolls back what PostgreSQL would roll back, and its error is replaced by this one.
     pub(in crate::session) fn refuse(&mut self, refusal: Refusal, simple: bool) {
-        let quiet = self.pending.is_empty() && !self.segment_open && self.status != Status::Transaction;
-        if quiet {
-            ErrorFields::refusal("ERROR", &refusal).encode(b'E', &mut self.client.out);
-            if simple {
-                backend::ready(&mut self.client.out, self.status);
-            } else {
-                self.discarding = true;
+        match self.flow.refuse(refusal, simple) {
+            Refused::Now(refusal, status) => {
+                ErrorFields::refusal("ERROR", &refusal).encode(b'E', &mut self.client.out);
+                if let Some(status) = status {
+                    backend::ready(&mut self.client.out, status);
+                }
             }
-            return;
-        }
-        self.upstream.control(Control::Refuse);
-        self.pending.push(Expect::Refuse(Box::new(refusal)));
-        if simple {
-            self.sync();
-        } else {
-            self.segment_open = true;
-            self.discarding = true;
+            Refused::InOrder { sync } => {
+                self.upstream.control(Control::Refuse);
+                if sync {
+                    self.upstream.control(Control::Sync);
+                }
+            }
         }
     }
 
     /// Forwards a Sync: the segment ends.
-    pub(in crate::session) fn sync(&mut self) {
-        self.discarding = false;
-        self.exchange = self.exchange.wrapping_add(1);
+    fn sync(&mut self) {
         self.upstream.control(Control::Sync);
-        self.pending.push(Expect::Sync { hidden: false });
-        self.end_segment();
-    }
-
-    /// A Sync or simple query was forwarded.
-    pub(in crate::session) fn end_segment(&mut self) {
-        self.segment_open = false;
-        self.segment = self.segment.wrapping_add(1);
-        self.barrier |= self.dirty;
-        self.dirty = false;
+        self.flow.synced();
     }
 
     /// Forwards a Describe of something that was decided.
     fn describe(&mut self, target: Target, name: &str) {
         let prepared = match target {
             Target::Statement => {
-                self.names.statement(name).cloned().ok_or_else(|| crate::session::judge::admit::no_statement(name))
+                self.flow.names.statement(name).cloned().ok_or_else(|| crate::session::judge::admit::no_statement(name))
             }
             Target::Portal => self
+                .flow
                 .names
                 .portal(name)
                 .map(|portal| portal.prepared.clone())
@@ -343,14 +310,6 @@ impl Session {
     /// Forwards a Close: what is not there may be closed too.
     fn close(&mut self, target: Target, name: &str) {
         self.upstream.control(Control::Close(target, name));
-        let undo = match target {
-            Target::Statement => {
-                self.dirty = true;
-                self.names.forget_statement(name)
-            }
-            Target::Portal => self.names.forget_portal(name),
-        };
-        self.pending.push(Expect::Close { hidden: false, undo: Some(undo) });
-        self.segment_open = true;
+        self.flow.closing(target, name, false);
     }
 }

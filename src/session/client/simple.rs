@@ -1,13 +1,13 @@
 //! The simple query: a batch is decided as a whole before any of it runs.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::error::{Refusal, Stage};
 use crate::session::flow::names::Undo;
-use crate::session::flow::pending::{Expect, Run};
+use crate::session::flow::pending::Run;
+use crate::session::flow::running::Judged;
 use crate::session::flow::running::Running;
-use crate::session::judge::admit::{Judged, Source};
+use crate::session::judge::admit::Source;
 use crate::session::state::Session;
 use crate::sql;
 use crate::upstream::Control;
@@ -25,21 +25,14 @@ impl Session {
     /// Decides, logs and forwards a batch, or answers with a refusal.
     pub(in crate::session) async fn simple(&mut self, text: &str) {
         // PostgreSQL drops both at once.
-        self.exchange = self.exchange.wrapping_add(1);
-        self.names.forget_statement("");
-        self.names.forget_portal("");
-        let before = self.ahead.clone();
+        self.flow.begin_query();
         let mut steps = Vec::new();
         let judged = match self.judge_batch(text, &mut steps).await {
             Ok(()) => self.forward_batch(&mut steps).await,
             Err(refusal) => Err(refusal),
         };
         if let Err(refusal) = judged {
-            for step in steps.into_iter().rev() {
-                step.undo.into_iter().rev().for_each(|undo| self.names.undo(undo));
-            }
-            self.ahead = before;
-            self.scope = None;
+            self.flow.abandon_query(steps.into_iter().rev().flat_map(|step| step.undo.into_iter().rev()));
             self.refuse(refusal, true);
         }
     }
@@ -58,7 +51,7 @@ impl Session {
             if let Err(refusal) = self.count_lookups(&running) {
                 return Err(self.log_refusal(refusal, statement).await);
             }
-            let undo = self.expect_effect(&judged);
+            let undo = self.flow.expect_effect(&judged);
             steps.push(Step { judged, source, running, undo });
         }
         Ok(())
@@ -69,22 +62,11 @@ impl Session {
         let audited = self.journal.access(&judged.scope, &Running::itself(&judged.decision)).await;
         let audited = audited.map_err(|error| error.refusal())?;
         self.upstream.control(Control::Close(Target::Statement, name));
-        let undo = Some(self.names.forget_statement(name));
-        self.pending.push(Expect::Close { hidden: true, undo });
+        self.flow.closing(Target::Statement, name, true);
         self.upstream.query([&audited]);
-        let undo = self.expect_effect(&judged);
-        let run = Run {
-            seq: Some(audited.seq()),
-            started: Instant::now(),
-            running: Some(Running::itself(&judged.decision)),
-            described: false,
-            rows: 0,
-            scope: Some(judged.scope),
-            told: false,
-            undo,
-        };
-        self.pending.push(Expect::Query { runs: VecDeque::from([run]), hidden: true });
-        self.dirty = true;
+        let undo = self.flow.expect_effect(&judged);
+        let running = Running::itself(&judged.decision);
+        self.flow.queried_unseen(Run::begun(audited.seq(), running, judged.scope, undo));
         Ok(())
     }
 
@@ -102,8 +84,7 @@ impl Session {
                 }
                 // An error must not make the database skip the query that follows.
                 self.upstream.control(Control::Sync);
-                self.pending.push(Expect::Sync { hidden: true });
-                self.segment_open = false;
+                self.flow.synced_unseen();
             }
         }
         let mut logged = Vec::new();
@@ -128,23 +109,10 @@ impl Session {
         } else {
             self.upstream.query(&audited);
         }
-        let started = Instant::now();
-        let runs = std::mem::take(steps)
-            .into_iter()
-            .zip(&audited)
-            .map(|(step, audited)| Run {
-                seq: Some(audited.seq()),
-                started,
-                running: Some(step.running),
-                described: false,
-                rows: 0,
-                scope: Some(step.judged.scope),
-                told: false,
-                undo: step.undo,
-            })
-            .collect();
-        self.pending.push(Expect::Query { runs, hidden: false });
-        self.end_segment();
+        let steps = std::mem::take(steps).into_iter().zip(&audited);
+        self.flow.queried(
+            steps.map(|(step, audited)| Run::begun(audited.seq(), step.running, step.judged.scope, step.undo)),
+        );
         Ok(())
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::names::Prepared;
 use crate::policy::{AccessReport, Disclosed};
-use crate::session::judge::enforcer::Decision;
+use crate::session::judge::enforcer::{Decision, Scope};
 
 /// A statement with the one whose rows come back: EXECUTE and FETCH run what was decided under its own name, everything
 /// else runs itself.
@@ -54,5 +55,20 @@ impl Running {
     pub(in crate::session) fn copies(&self, incoming: bool) -> bool {
         let enforced = &self.statement.enforced;
         enforced.guard().is_unrestricted() || enforced.effect().copies(incoming)
+    }
+}
+
+/// A statement that was decided, and under what.
+#[derive(Debug, Clone)]
+pub(in crate::session) struct Judged {
+    pub(in crate::session) text: Arc<str>,
+    pub(in crate::session) decision: Arc<Decision>,
+    pub(in crate::session) scope: Arc<Scope>,
+    pub(in crate::session) stated: bool,
+}
+
+impl Judged {
+    pub(in crate::session) fn into_prepared(self, types: Option<Vec<u8>>) -> Prepared {
+        Prepared::new(self.text, types, Some(self.decision), self.scope, self.stated)
     }
 }

@@ -4,35 +4,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::enforcer::{Decision, Rejected, Scope, reject};
-use crate::audit::{AuditError, Audited};
+use crate::audit::AuditError;
 use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Reason, Role, Verdict};
-use crate::session::flow::names::{Portal, Prepared, Undo};
-use crate::session::flow::running::Running;
+use crate::session::flow::names::{Portal, Prepared};
+use crate::session::flow::running::{Judged, Running};
 use crate::session::state::{Session, today};
 use crate::sql::{self, Effect, Redacted};
-use crate::upstream::{Decided, REFUSED_STATEMENT};
+use crate::upstream::REFUSED_STATEMENT;
 use crate::wire::frontend::parameter_types;
-
-/// A statement that was decided, and under what.
-#[derive(Debug, Clone)]
-pub(in crate::session) struct Judged {
-    pub(in crate::session) text: Arc<str>,
-    pub(in crate::session) decision: Arc<Decision>,
-    pub(in crate::session) scope: Arc<Scope>,
-    pub(in crate::session) stated: bool,
-}
-
-/// A Parse that was logged, and no Execute used the record yet.
-#[derive(Debug)]
-pub(in crate::session) struct Unspent {
-    pub(in crate::session) prepared: Arc<Prepared>,
-    /// Whose report the record has.
-    pub(in crate::session) reported: Arc<Decision>,
-    pub(in crate::session) token: Audited<Decided>,
-    pub(in crate::session) started: Instant,
-}
 
 /// What the rows of a statement come from.
 #[derive(Debug, Clone)]
@@ -64,7 +45,8 @@ impl Session {
         let catalog = self.catalog.current();
         let today = today();
         if stated.is_none()
-            && let Some(scope) = &self.scope
+            && let Some((version, scope)) = &self.scope
+            && *version == self.flow.version()
             && Arc::ptr_eq(&scope.policies, &policies)
             && Arc::ptr_eq(&scope.catalog, &catalog)
             && scope.today == today
@@ -74,9 +56,11 @@ impl Session {
         if !Arc::ptr_eq(&self.role_from, &policies) {
             self.role = Arc::new(policies.role_of(&self.login).cloned().ok_or_else(|| no_role(&self.login))?);
             self.role_from = Arc::clone(&policies);
+            self.flow.set_uncounted(self.role.unrestricted.is_some());
         }
-        let purpose = stated.unwrap_or_else(|| self.ahead.purpose()).to_owned();
-        let path = self.ahead.path().iter().map(|name| if name == "$user" { self.login.clone() } else { name.clone() });
+        let purpose = stated.unwrap_or_else(|| self.flow.ahead().purpose()).to_owned();
+        let path =
+            self.flow.ahead().path().iter().map(|name| if name == "$user" { self.login.clone() } else { name.clone() });
         let scope = Arc::new(self.shared.enforcer.scope(
             policies,
             catalog,
@@ -88,7 +72,7 @@ impl Session {
             self.shared.observe,
         ));
         if stated.is_none() {
-            self.scope = Some(Arc::clone(&scope));
+            self.scope = Some((self.flow.version(), Arc::clone(&scope)));
         }
         Ok(scope)
     }
@@ -194,7 +178,7 @@ impl Session {
             Effect::SetPurpose { purpose: Some(purpose), .. } if !scope.observe => {
                 let checked = check_purpose(&scope.policies, &scope.role, purpose);
                 if let Err(refusal) = &checked {
-                    let from = self.confirmed.purpose().to_owned();
+                    let from = self.flow.confirmed_purpose().to_owned();
                     self.journal.purpose(&from, purpose, Some(&refusal.message));
                 }
                 checked
@@ -227,7 +211,7 @@ impl Session {
     pub(in crate::session) async fn source(&mut self, judged: &Judged) -> Result<Source, Refusal> {
         match judged.decision.enforced.effect() {
             Effect::Execute(name) => {
-                let Some(prepared) = self.names.statement(name).cloned() else {
+                let Some(prepared) = self.flow.names.statement(name).cloned() else {
                     return Err(self.log_refusal(no_statement(name), &judged.text).await);
                 };
                 let stated = if judged.stated { Some(judged.scope.purpose.clone()) } else { None };
@@ -235,7 +219,7 @@ impl Session {
                     None => Ok(prepared.decision.clone().map_or(Source::Itself, Source::Of)),
                     Some(again) if again.decision.enforced.text() == text_of(&prepared) => {
                         let decision = Arc::clone(&again.decision);
-                        self.names.prepare(name, Arc::new(again.into_prepared(prepared.types.clone())));
+                        self.flow.names.prepare(name, Arc::new(again.into_prepared(prepared.types.clone())));
                         Ok(Source::Of(decision))
                     }
                     Some(again) => Ok(Source::Again(prepared, again)),
@@ -251,7 +235,7 @@ impl Session {
 
     /// The decision about an open cursor, which must be of what is in force now.
     fn cursor(&mut self, name: &str) -> Result<Option<Arc<Decision>>, Refusal> {
-        let portal = self.names.portal(name).cloned().ok_or_else(|| no_portal(name))?;
+        let portal = self.flow.names.portal(name).cloned().ok_or_else(|| no_portal(name))?;
         self.check_portal(&portal.prepared, name)?;
         if let Some(decision) = &portal.prepared.decision {
             self.check_exchange(&portal, name, decision)?;
@@ -303,7 +287,7 @@ impl Session {
         name: &str,
         rows_of: &Decision,
     ) -> Result<(), Refusal> {
-        if rows_of.enforced.rests_on_consent() && portal.exchange != self.exchange {
+        if rows_of.enforced.rests_on_consent() && portal.exchange != self.flow.exchange() {
             return Err(sql::portal_refusal(name));
         }
         Ok(())
@@ -331,54 +315,6 @@ impl Session {
             Verdict::Mask => self.shared.metrics.statements_masked.bump(),
             Verdict::Deny => self.shared.metrics.statements_denied.bump(),
         }
-    }
-
-    /// Takes a statement's effect on names and settings for granted, because what follows in the same batch or
-    /// pipeline runs only if it does; gives what undoes it.
-    pub(in crate::session) fn expect_effect(&mut self, judged: &Judged) -> Vec<Undo> {
-        let effect = judged.decision.enforced.effect();
-        if effect.changes_session() {
-            self.dirty = true;
-            let before = self.ahead.clone();
-            self.ahead.apply(effect, false);
-            if before.purpose() != self.ahead.purpose() || before.path() != self.ahead.path() {
-                self.scope = None;
-            }
-        }
-        match effect {
-            Effect::Prepare(name) => vec![self.names.prepare(name, Arc::new(judged.clone().into_prepared(None)))],
-            Effect::Deallocate(Some(name)) => vec![self.names.forget_statement(name)],
-            Effect::Deallocate(None) => vec![self.names.forget_statements()],
-            Effect::DiscardAll => vec![self.names.forget_statements(), self.names.forget_portals()],
-            Effect::Declare { name, hold } => {
-                let prepared = Arc::new(judged.clone().into_prepared(None));
-                let (hold, exchange, lookups) = (*hold, self.exchange, Arc::from([]));
-                vec![self.names.bind(name, Portal { prepared, hold, exchange, lookups })]
-            }
-            Effect::CloseCursor(Some(name)) => vec![self.names.forget_portal(name)],
-            Effect::CloseCursor(None) => vec![self.names.forget_portals()],
-            Effect::None
-            | Effect::Begin
-            | Effect::Commit { .. }
-            | Effect::Rollback { .. }
-            | Effect::Savepoint(_)
-            | Effect::Release(_)
-            | Effect::RollbackTo(_)
-            | Effect::SetPurpose { .. }
-            | Effect::SetSearchPath { .. }
-            | Effect::ResetAll
-            | Effect::Execute(_)
-            | Effect::Fetch { .. }
-            | Effect::CopyIn
-            | Effect::CopyOut
-            | Effect::Define => Vec::new(),
-        }
-    }
-}
-
-impl Judged {
-    pub(in crate::session) fn into_prepared(self, types: Option<Vec<u8>>) -> Prepared {
-        Prepared::new(self.text, types, Some(self.decision), self.scope, self.stated)
     }
 }
 

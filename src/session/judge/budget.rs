@@ -7,11 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::civil::Date;
 
-use super::admit::Judged;
 use super::enforcer::{Rejected, Scope};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessReport, PolicySet};
-use crate::session::flow::running::Running;
+use crate::session::flow::running::{Judged, Running};
 use crate::session::state::{Session, today};
 
 /// Counts of one day, in UTC; all sessions share them.

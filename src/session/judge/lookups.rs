@@ -168,7 +168,7 @@ impl Session {
 
     /// Whether the values of a Bind have to be read: some are looked up, or may be once the statement is decided again.
     pub(in crate::session) fn reads_values(&mut self, statement: &str) -> bool {
-        let Some(prepared) = cut(statement).ok().and_then(|name| self.names.statement(name)).cloned() else {
+        let Some(prepared) = cut(statement).ok().and_then(|name| self.flow.names.statement(name)).cloned() else {
             return false;
         };
         let Some(decision) = &prepared.decision else { return false };

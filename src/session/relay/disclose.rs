@@ -13,7 +13,6 @@ use crate::audit::Seen;
 use crate::catalog::builtin;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::RecordAs;
-use crate::session::flow::pending::{Expect, Run};
 use crate::session::flow::running::Running;
 use crate::session::judge::enforcer::Decision;
 use crate::session::state::{End, Session};
@@ -47,35 +46,25 @@ impl Held {
 }
 
 impl Session {
-    pub(in crate::session) fn running(&mut self) -> Option<&mut Run> {
-        match self.pending.head() {
-            Some(Expect::Query { runs, .. }) => runs.front_mut(),
-            Some(Expect::Execute(run)) => Some(run),
-            _ => None,
-        }
-    }
-
     /// How many hidden columns the rows that come now have.
     pub(in crate::session) fn carried(&mut self) -> usize {
-        self.running().and_then(|run| run.running.as_ref()).map_or(0, Running::hidden)
+        self.flow.running().and_then(|run| run.running.as_ref()).map_or(0, Running::hidden)
     }
 
     /// Holds rows as far as they are there; whether any was. `hidden` is what [`Self::carried`] said.
     pub(in crate::session) fn hold_rows(&mut self, tag: u8, hidden: usize) -> Result<bool, End> {
-        let copying = self.copy_out;
-        let Some(run) = self.running().filter(|run| if tag == b'd' { copying } else { run.described }) else {
-            return Err(self.incident(None, "the database sent rows that nobody asked for"));
+        let (seq, running) = match self.flow.rows_come(tag == b'd') {
+            Ok(run) => (run.seq, run.running.as_ref()),
+            Err(strange) => return Err(self.strange(strange)),
         };
-        let (seq, Some(decision)) = (run.seq, run.running.as_ref().map(|running| Arc::clone(&running.rows))) else {
-            return Err(unreadable());
-        };
+        let Some(decision) = running.map(|running| Arc::clone(&running.rows)) else { return Err(unreadable()) };
         let disclosure = decision.enforced.disclosure();
-        self.held.subjects.resize_with(disclosure.rows.len(), BTreeSet::new);
-        let before = self.held.count;
-        while !self.held.is_full() {
+        self.outbound.held.subjects.resize_with(disclosure.rows.len(), BTreeSet::new);
+        let before = self.outbound.held.count;
+        while !self.outbound.held.is_full() {
             let input = self.upstream.input();
             let Some(header) = Header::read(input).map_err(|_| unreadable())? else {
-                self.upstream_need = Some(HEADER);
+                self.outbound.need = Some(HEADER);
                 break;
             };
             if header.tag != tag {
@@ -85,10 +74,10 @@ impl Session {
                 return Err(End::Fatal(too_long()));
             }
             let Some(body) = input.get(HEADER..header.total()) else {
-                self.upstream_need = Some(header.total());
+                self.outbound.need = Some(header.total());
                 break;
             };
-            let Held { rows, count, subjects } = &mut self.held;
+            let Held { rows, count, subjects } = &mut self.outbound.held;
             let mut strange = false;
             let mut note = |at: usize, value: &[u8]| {
                 let relation = disclosure.hidden.get(at).and_then(|relation| subjects.get_mut(*relation));
@@ -101,7 +90,7 @@ impl Session {
             let mut unmarked = false;
             let trimmed = if tag == b'd' {
                 let Some(form) = decision.enforced.copy_form() else { return Err(unreadable()) };
-                self.copy_trim.message(form, body, hidden, rows, |at, value| match value.strip_prefix(b"=") {
+                self.outbound.copy_trim.message(form, body, hidden, rows, |at, value| match value.strip_prefix(b"=") {
                     Some(key) => note(at, key),
                     None => unmarked |= !value.is_empty(),
                 })
@@ -115,10 +104,10 @@ impl Session {
             *count += 1;
             self.upstream.consume(header.total());
         }
-        let more = self.held.count.saturating_sub(before);
+        let more = self.outbound.held.count.saturating_sub(before);
         // Of a COPY only the database knows how many rows its messages are.
         if tag == b'D'
-            && let Some(run) = self.running()
+            && let Some(run) = self.flow.running()
         {
             run.rows = run.rows.saturating_add(more);
         }
@@ -127,19 +116,19 @@ impl Session {
 
     /// Whether the rows that are held have to go before anything else is held.
     pub(in crate::session) fn must_disclose(&self) -> bool {
-        self.held.is_full()
+        self.outbound.held.is_full()
     }
 
     /// Whether something of this run has to stand in the log before the message with this tag is relayed.
     pub(in crate::session) fn owes_disclosure(&mut self, tag: u8) -> bool {
-        if !self.held.is_empty() {
+        if !self.outbound.held.is_empty() {
             return true;
         }
         // Rows, or the end of a run.
         if !matches!(tag, b'D' | b'd' | b'C' | b's') {
             return false;
         }
-        self.running().is_some_and(|run| {
+        self.flow.running().is_some_and(|run| {
             let running = run.running.as_ref().filter(|_| !run.told);
             running.is_some_and(|running| running.aggregates().next().is_some())
         })
@@ -147,13 +136,13 @@ impl Session {
 
     /// Writes what is owed into the log, and relays the rows that were held.
     pub(in crate::session) async fn disclose(&mut self) -> Result<(), End> {
-        let Some(run) = self.running() else { return Err(unreadable()) };
+        let Some(run) = self.flow.running() else { return Err(unreadable()) };
         let (Some(seq), Some(scope), Some(running)) = (run.seq, run.scope.clone(), run.running.clone()) else {
             return Err(unreadable());
         };
         let told = mem::replace(&mut run.told, true);
         let aggregate = if told { Vec::new() } else { running.aggregates().cloned().collect() };
-        let Held { rows, count, subjects } = mem::take(&mut self.held);
+        let Held { rows, count, subjects } = mem::take(&mut self.outbound.held);
         let relations = self.seen(&running.rows, subjects)?;
         if !relations.is_empty() || !aggregate.is_empty() {
             let written = self.journal.disclosure(&scope, seq, count, relations, &aggregate).await;

@@ -1,0 +1,344 @@
+//! The client's direction: what may be handled now, and what was forwarded.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::names::{Portal, Prepared, Undo};
+use super::pending::{Expect, Run};
+use super::running::{Judged, Running};
+use super::{Copying, Flow, Unspent};
+use crate::audit::LookedUp;
+use crate::error::Refusal;
+use crate::session::judge::enforcer::{Decision, Scope};
+use crate::sql::Effect;
+use crate::wire::backend::Status;
+use crate::wire::frontend::{Tag, Target};
+
+/// Messages that may wait for their answers before the client is no longer read.
+const MAX_PENDING: usize = 4096;
+
+/// Whether the client's next message may be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) enum Door {
+    Open,
+    /// Answers come first.
+    Shut,
+    /// The same, and the database has to be told to send them, by a Flush.
+    ShutAsking,
+}
+
+/// What becomes of a message of the client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) enum Next {
+    /// It is read, decided and forwarded.
+    Handle,
+    /// It is dropped unread.
+    Drop,
+    /// It is read and means nothing: what PostgreSQL ignores within a COPY, or the end of none.
+    Ignore,
+    /// Rows of a COPY: the body is passed on as it comes.
+    PassCopy,
+    /// The client ends its COPY.
+    EndCopy {
+        /// In good order.
+        done: bool,
+    },
+    /// It is dropped, and ends the COPY that it has no place in.
+    BreakCopy,
+    /// The client says goodbye.
+    Leave,
+}
+
+/// How a refusal reaches the client in protocol order.
+#[derive(Debug)]
+pub(in crate::session) enum Refused {
+    /// At once; ReadyForQuery with this status follows, where there is one.
+    Now(Refusal, Option<Status>),
+    /// The database fails in its stead, so that it rolls back what PostgreSQL would roll back; `sync` follows the message that
+    /// fails.
+    InOrder {
+        /// A Sync.
+        sync: bool,
+    },
+}
+
+impl<T> Flow<T> {
+    /// Whether the next message may be looked at, or has to wait for the database.
+    pub(in crate::session) fn door(&mut self) -> Door {
+        if self.pending.is_empty() {
+            self.barrier = false;
+        }
+        if self.copying == Copying::In {
+            return Door::Open;
+        }
+        if self.pending.len() >= MAX_PENDING && !self.barrier {
+            // The database may keep its answers until it is told to send them.
+            self.barrier = true;
+            return Door::ShutAsking;
+        }
+        if self.barrier { Door::Shut } else { Door::Open }
+    }
+
+    /// What becomes of a message with this tag.
+    pub(in crate::session) fn next(&self, tag: Tag) -> Next {
+        match tag {
+            Tag::Terminate => Next::Leave,
+            Tag::Sync if self.discarding => Next::Handle,
+            _ if self.discarding => Next::Drop,
+            Tag::CopyData if self.copying == Copying::In => Next::PassCopy,
+            // Sent ahead of the answer that asks for it, or by a client that has not seen the error yet: the database takes or
+            // ignores it, as it is.
+            Tag::CopyData if self.pending.is_empty() => Next::Drop,
+            Tag::CopyData => Next::PassCopy,
+            Tag::CopyDone | Tag::CopyFail if self.copying != Copying::In && self.pending.is_empty() => Next::Ignore,
+            Tag::CopyDone => Next::EndCopy { done: true },
+            Tag::CopyFail => Next::EndCopy { done: false },
+            Tag::Sync | Tag::Flush if self.copying == Copying::In => Next::Ignore,
+            Tag::Query | Tag::Parse | Tag::Bind | Tag::Describe | Tag::Execute | Tag::Close | Tag::FunctionCall
+                if self.copying == Copying::In =>
+            {
+                Next::BreakCopy
+            }
+            Tag::Query
+            | Tag::Parse
+            | Tag::Bind
+            | Tag::Describe
+            | Tag::Execute
+            | Tag::Close
+            | Tag::Sync
+            | Tag::Flush
+            | Tag::FunctionCall => Next::Handle,
+        }
+    }
+
+    /// How a refusal is told. `simple`: ReadyForQuery follows; else everything up to the client's Sync is dropped.
+    pub(in crate::session) fn refuse(&mut self, refusal: Refusal, simple: bool) -> Refused {
+        let quiet = self.pending.is_empty() && !self.segment_open && self.status != Status::Transaction;
+        if quiet {
+            self.discarding |= !simple;
+            return Refused::Now(refusal, simple.then_some(self.status));
+        }
+        self.pending.push(Expect::Refuse(Box::new(refusal)));
+        if simple {
+            self.synced();
+        } else {
+            self.segment_open = true;
+            self.discarding = true;
+        }
+        Refused::InOrder { sync: simple }
+    }
+
+    /// A simple query begins: PostgreSQL drops the unnamed statement and portal.
+    pub(in crate::session) fn begin_query(&mut self) {
+        self.exchange = self.exchange.wrapping_add(1);
+        self.names.forget_statement("");
+        self.names.forget_portal("");
+        self.before = None;
+    }
+
+    /// Nothing of a batch is forwarded: what its statements were expected to do is undone, the last first.
+    pub(in crate::session) fn abandon_query(&mut self, undo: impl IntoIterator<Item = Undo>) {
+        undo.into_iter().for_each(|undo| self.names.undo(undo));
+        if let Some(before) = self.before.take() {
+            self.set_ahead(before);
+        }
+    }
+
+    /// A simple query of these runs was forwarded.
+    pub(in crate::session) fn queried(&mut self, runs: impl IntoIterator<Item = Run>) {
+        self.pending.push(Expect::Query { runs: runs.into_iter().collect(), hidden: false });
+        self.end_segment();
+    }
+
+    /// A simple query that the client does not know of was forwarded.
+    pub(in crate::session) fn queried_unseen(&mut self, run: Run) {
+        self.pending.push(Expect::Query { runs: [run].into(), hidden: true });
+        self.dirty = true;
+    }
+
+    /// A Parse of no text was forwarded.
+    pub(in crate::session) fn parsed_empty(&mut self, name: &str, prepared: Arc<Prepared>) {
+        let undo = Some(self.names.prepare(name, prepared));
+        self.extended(Expect::Parse { hidden: false, seq: None, undo });
+        self.dirty = true;
+    }
+
+    /// A Parse was forwarded under the record `seq`, for which `token` stands.
+    pub(in crate::session) fn parsed(
+        &mut self,
+        name: &str,
+        prepared: Arc<Prepared>,
+        reported: Arc<Decision>,
+        (seq, token): (u64, T),
+        hidden: bool,
+    ) {
+        let undo = Some(self.names.prepare(name, Arc::clone(&prepared)));
+        self.unspent.push(Unspent { prepared, reported, seq, token, started: Instant::now() });
+        self.extended(Expect::Parse { hidden, seq: Some(seq), undo });
+        self.dirty = true;
+    }
+
+    /// A Bind was forwarded.
+    pub(in crate::session) fn bound(&mut self, portal: &str, prepared: Arc<Prepared>, lookups: Arc<[LookedUp]>) {
+        let of = Arc::clone(&prepared);
+        let undo = self.names.bind(portal, Portal { prepared, hold: false, exchange: self.exchange, lookups });
+        self.extended(Expect::Bind { of, undo: Some(undo) });
+    }
+
+    /// A Describe was forwarded.
+    pub(in crate::session) fn describing(&mut self, of: &Arc<Prepared>, hidden: bool) {
+        of.describing(self.segment);
+        let running = self.running_of(of);
+        self.extended(Expect::Describe { of: Arc::clone(of), running, hidden });
+    }
+
+    /// A Close was forwarded.
+    pub(in crate::session) fn closing(&mut self, target: Target, name: &str, hidden: bool) {
+        let undo = match target {
+            Target::Statement => {
+                self.dirty = true;
+                self.names.forget_statement(name)
+            }
+            Target::Portal => self.names.forget_portal(name),
+        };
+        self.extended(Expect::Close { hidden, undo: Some(undo) });
+    }
+
+    /// An Execute was forwarded.
+    pub(in crate::session) fn executing(&mut self, run: Run) {
+        self.extended(Expect::Execute(Box::new(run)));
+    }
+
+    /// The client's Sync was forwarded: the segment ends.
+    pub(in crate::session) fn synced(&mut self) {
+        self.discarding = false;
+        self.exchange = self.exchange.wrapping_add(1);
+        self.pending.push(Expect::Sync { hidden: false });
+        self.end_segment();
+    }
+
+    /// A Sync that the client does not know of was forwarded.
+    pub(in crate::session) fn synced_unseen(&mut self) {
+        self.pending.push(Expect::Sync { hidden: true });
+        self.segment_open = false;
+    }
+
+    /// The client's Flush was forwarded.
+    pub(in crate::session) fn flushed(&mut self) {
+        self.exchange = self.exchange.wrapping_add(1);
+    }
+
+    /// The end of the client's COPY was forwarded.
+    pub(in crate::session) fn copy_ended(&mut self) {
+        self.copying = Copying::No;
+        self.pending.push(Expect::CopyEnd);
+    }
+
+    fn extended(&mut self, expect: Expect) {
+        self.pending.push(expect);
+        self.segment_open = true;
+    }
+
+    /// A Sync or simple query was forwarded.
+    fn end_segment(&mut self) {
+        self.segment_open = false;
+        self.segment = self.segment.wrapping_add(1);
+        self.barrier |= self.dirty;
+        self.dirty = false;
+    }
+
+    /// What a prepared statement runs.
+    pub(in crate::session) fn running_of(&self, prepared: &Prepared) -> Option<Running> {
+        self.runs(prepared.decision.as_ref()?)
+    }
+
+    /// What a statement runs: EXECUTE and FETCH that of the name, where there is one.
+    pub(in crate::session) fn runs(&self, decision: &Arc<Decision>) -> Option<Running> {
+        let rows = match decision.enforced.effect() {
+            Effect::Execute(name) => self.names.statement(name)?.decision.clone()?,
+            Effect::Fetch { name, .. } => self.names.portal(name)?.prepared.decision.clone()?,
+            _ => Arc::clone(decision),
+        };
+        Some(Running { statement: Arc::clone(decision), rows })
+    }
+
+    /// Whether rows of it may come only behind another Describe: no row description was checked, nor will be before them.
+    pub(in crate::session) fn needs_description(&self, prepared: &Prepared) -> bool {
+        let governed = prepared.decision.as_ref().is_some_and(|own| !own.enforced.guard().is_unrestricted());
+        governed && !prepared.is_described(self.segment)
+    }
+
+    /// The record that was written for the Parse serves the first run in the same segment, so that a statement that is
+    /// prepared and run at once has one record.
+    pub(in crate::session) fn take_unspent(&mut self, prepared: &Arc<Prepared>, reported: &Arc<Decision>) -> Option<T> {
+        let fits =
+            |unspent: &Unspent<T>| Arc::ptr_eq(&unspent.prepared, prepared) && Arc::ptr_eq(&unspent.reported, reported);
+        let position = self.unspent.iter().position(fits)?;
+        Some(self.unspent.swap_remove(position).token)
+    }
+
+    /// Takes a statement's effect on names and settings for granted, because what follows in the same batch or pipeline runs
+    /// only if it does; gives what undoes it.
+    pub(in crate::session) fn expect_effect(&mut self, judged: &Judged) -> Vec<Undo> {
+        let effect = judged.decision.enforced.effect();
+        if !effect.changes_session() {
+            return Vec::new();
+        }
+        self.dirty = true;
+        let mut after = self.ahead.clone();
+        after.apply(effect, false);
+        if after != self.ahead {
+            let before = self.set_ahead(after);
+            self.before.get_or_insert(before);
+        }
+        match effect {
+            Effect::Prepare(name) => vec![self.names.prepare(name, Arc::new(judged.clone().into_prepared(None)))],
+            Effect::Deallocate(Some(name)) => vec![self.names.forget_statement(name)],
+            Effect::Deallocate(None) => vec![self.names.forget_statements()],
+            Effect::DiscardAll => vec![self.names.forget_statements(), self.names.forget_portals()],
+            Effect::Declare { name, hold } => {
+                let prepared = Arc::new(judged.clone().into_prepared(None));
+                let (hold, exchange, lookups) = (*hold, self.exchange, Arc::from([]));
+                vec![self.names.bind(name, Portal { prepared, hold, exchange, lookups })]
+            }
+            Effect::CloseCursor(Some(name)) => vec![self.names.forget_portal(name)],
+            Effect::CloseCursor(None) => vec![self.names.forget_portals()],
+            Effect::None
+            | Effect::Begin
+            | Effect::Commit { .. }
+            | Effect::Rollback { .. }
+            | Effect::Savepoint(_)
+            | Effect::Release(_)
+            | Effect::RollbackTo(_)
+            | Effect::SetPurpose { .. }
+            | Effect::SetSearchPath { .. }
+            | Effect::ResetAll
+            | Effect::Execute(_)
+            | Effect::Fetch { .. }
+            | Effect::CopyIn
+            | Effect::CopyOut
+            | Effect::Define => Vec::new(),
+        }
+    }
+}
+
+impl Run {
+    /// A run that is forwarded now, under the record `seq`.
+    pub(in crate::session) fn begun(seq: u64, running: Running, scope: Arc<Scope>, undo: Vec<Undo>) -> Self {
+        let (started, described, rows, told) = (Instant::now(), false, 0, false);
+        Self { seq: Some(seq), started, running: Some(running), described, rows, scope: Some(scope), told, undo }
+    }
+
+    /// A run of no text.
+    pub(in crate::session) fn empty() -> Self {
+        let (started, described, rows, told) = (Instant::now(), true, 0, false);
+        Self { seq: None, started, running: None, described, rows, scope: None, told, undo: Vec::new() }
+    }
+
+    /// Its row description was checked before.
+    #[must_use]
+    pub(in crate::session) fn described(mut self) -> Self {
+        self.described = true;
+        self
+    }
+}
