@@ -1,7 +1,7 @@
 //! The rules of the house that the compiler does not hold by itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,13 @@ const ROWS: &[&[&str]] = &[
     &["policy"],
     &["catalog", "wire"],
     &["error", "config", "telemetry", "page"],
+];
+
+/// The rooms within the large modules, from the top down; what stands in no room (`sql/context.rs`) is below them all.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("sql", &["govern", "rewrite", "resolve", "reviewed", "ast", "witness", "text"]),
+    ("policy", &["review", "read", "decide", "model"]),
+    ("audit", &["report", "verify", "write", "read", "store", "record"]),
 ];
 
 fn row(module: &str) -> usize {
@@ -126,22 +133,39 @@ fn raw_string_end(chars: &[char], at: usize, hashes: usize) -> usize {
     at
 }
 
-/// The module that a file belongs to, and the depth of its own path within the crate (`audit/log.rs`: 2).
-fn place(path: &Path) -> (String, usize) {
+/// The path of a file's own module within the crate: `["audit", "write", "log"]`.
+fn parts_of(path: &Path) -> Vec<String> {
     let within = path.strip_prefix(source_root()).unwrap().with_extension("");
     let mut parts: Vec<String> =
         within.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
     if parts.last().is_some_and(|last| last == "mod") {
         parts.pop();
     }
+    parts
+}
+
+/// The module that a file belongs to, and the depth of its own path within the crate.
+fn place(path: &Path) -> (String, usize) {
+    let parts = parts_of(path);
     (parts[0].clone(), parts.len())
 }
 
 /// The crate's modules that a text names: `crate::x`, `crate::{x, y}`, and `super::…` as far as it leads to the top.
 fn named_modules(text: &str, depth: usize) -> BTreeSet<String> {
+    names_after(text, &["crate::", "pgpurpose::", &"super::".repeat(depth)])
+}
+
+/// What a text names within a module: after `crate::sql::`, and after as many `super::` as lead there.
+fn named_within(text: &str, module: &str, depth: usize) -> BTreeSet<String> {
+    let up = "super::".repeat(depth.saturating_sub(1));
+    let path = format!("crate::{module}::");
+    let prefixes: Vec<&str> = [path.as_str(), up.as_str()].into_iter().filter(|prefix| !prefix.is_empty()).collect();
+    names_after(text, &prefixes)
+}
+
+fn names_after(text: &str, prefixes: &[&str]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let to_the_top = "super::".repeat(depth);
-    for prefix in ["crate::", "pgpurpose::", &to_the_top] {
+    for prefix in prefixes {
         for (at, _) in text.match_indices(prefix) {
             if text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
                 continue;
@@ -198,6 +222,65 @@ fn modules_import_downwards_only() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Which room each name comes from that a module gives out of one: `pub use resolve::{Given, Tested}`.
+fn given_out(module: &str) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(source_root().join(module).join("mod.rs")).unwrap();
+    let mut found = BTreeMap::new();
+    for line in without_comments_and_strings(&text).split(';') {
+        let Some((_, path)) = line.split_once("pub use ") else { continue };
+        let Some((room, names)) = path.split_once("::") else { continue };
+        let names = names.trim_start_matches('{').trim_end_matches('}').split(',').map(str::trim);
+        for name in names.filter(|name| !name.is_empty()) {
+            let known = name.rsplit_once(" as ").map_or(name, |(_, alias)| alias);
+            found.insert(known.to_owned(), room.trim().to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn rooms_import_downwards_only() {
+    let mut faults = Vec::new();
+    for (module, rooms) in ROOMS {
+        let given_out = given_out(module);
+        let rank = |room: &str| rooms.iter().position(|held| *held == room);
+        for (path, text) in product() {
+            let parts: Vec<String> = parts_of(&path);
+            let room = match parts.as_slice() {
+                [top, room, ..] if top == module => room,
+                _ => continue,
+            };
+            let here = rank(room).unwrap_or(rooms.len());
+            for named in named_within(&text, module, parts.len()) {
+                // A function and its module may share a name: `sql::parse` is in `ast`, `audit::verify` in its own room.
+                let room_of = rank(&named).map(|_| &named).or_else(|| given_out.get(&named));
+                if room_of.is_some_and(|other| other != room && rank(other).is_some_and(|there| there <= here)) {
+                    faults.push(format!("{}: `{room}` names `{module}::{named}`", path.display()));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_folder_of_a_large_module_is_a_room() {
+    for (module, rooms) in ROOMS {
+        let mut folders: Vec<String> = fs::read_dir(source_root().join(module))
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .filter(|entry| {
+                entry.path().is_dir() && entry.file_name() != "tests" && !rust_files(&entry.path()).is_empty()
+            })
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        let mut held: Vec<String> = rooms.iter().map(|room| (*room).to_owned()).collect();
+        folders.sort();
+        held.sort();
+        assert_eq!(folders, held, "`{module}`");
+    }
 }
 
 #[test]
@@ -266,9 +349,11 @@ fn blocks<'a>(text: &'a str, head: &str) -> Vec<&'a str> {
 /// and none of the traits that make a value. The documentation of the crate holds what must not compile.
 #[test]
 fn the_proofs_have_no_public_constructor() {
-    for (file, name) in
-        [("policy/permit.rs", "Permit"), ("sql/govern/enforced.rs", "Enforced"), ("audit/write/audited.rs", "Audited")]
-    {
+    for (file, name) in [
+        ("policy/decide/permit.rs", "Permit"),
+        ("sql/govern/enforced.rs", "Enforced"),
+        ("audit/write/audited.rs", "Audited"),
+    ] {
         let text = without_comments_and_strings(&fs::read_to_string(source_root().join(file)).unwrap());
         let [before, after]: [&str; 2] =
             text.split(&format!("pub struct {name}")).take(2).collect::<Vec<_>>().try_into().expect("defined once");
@@ -308,5 +393,10 @@ fn the_reader_of_sources_sees_through_comments_and_strings() {
     let found: Vec<String> = named_modules(&without_comments_and_strings(text), 2).into_iter().collect();
     assert_eq!(found, ["a", "c", "j", "n"]);
     assert_eq!(named_modules("super::super::n::o", 3).len(), 0);
+    let within: Vec<String> =
+        named_within("use crate::a::{b::C, d}; use super::super::e::F; super::g; crate::h::i", "a", 3)
+            .into_iter()
+            .collect();
+    assert_eq!(within, ["b", "d", "e"]);
     assert_eq!(blocks("impl A { fn b() { } } impl C {}", "impl A"), ["impl A { fn b() { } }"]);
 }

@@ -24,59 +24,30 @@
 //! - `[functions] allow = ["public.f"]`: functions besides the reviewed built-ins.
 //!
 //! `docs/policies.md` is the reference.
+//!
+//! The rooms from the top down; each imports only from those below it:
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | `review` | what is worth knowing of policies in force: gaps to the database, what a change opens, what is listed |
+//! | `read` | TOML to a validated [`PolicySet`]: every fault with its place |
+//! | `decide` | the decision, what it obliges to, and how it is reported |
+//! | `model` | the values: roles, purposes, tables, rules, masks, row filters, requests |
 
-mod added;
-mod births;
-mod collected;
-mod column;
-mod condition;
 mod decide;
-mod diff;
-mod disclosure;
-mod filters;
-mod govern;
-mod grants;
-mod keep;
-mod lint;
-mod listing;
-mod live;
-mod mask;
 mod model;
-mod needed;
-mod permit;
-mod purposes;
-mod report;
-mod request;
-mod retain;
-mod rows;
-mod rules;
-mod set;
-mod source;
-mod structure;
-mod tables;
-mod validate;
-mod wishes;
+mod read;
+mod review;
 
 pub use crate::config::{Fault, Severity};
-pub use decide::decide;
-pub use diff::Difference;
-pub use disclosure::{Disclosed, DisclosedColumn, Disclosure};
-pub use govern::Lineage;
-pub use grants::{Grant, Way};
-pub use listing::{ListedColumn, ListedConsent};
-pub use mask::{AddressPart, Mask, NamePart, Noise, PhonePart, Unit};
-pub use model::{Basis, DEFAULT_LOOKUP_LIMIT, Governance, PolicyTest, Purpose, Role};
-pub use needed::{Holds, NeededColumn, WishTable};
-pub use permit::{
-    Action, ColumnObligation, ConsentFilter, Decision, Denial, Permit, Reason, RecordAs, Recording, RelationObligation,
-    SubjectPath, Verdict,
+pub use decide::{
+    AccessReport, Action, ColumnObligation, ColumnReport, Decision, Denial, Disclosed, DisclosedColumn, Disclosure,
+    Permit, Reason, Recording, RelationObligation, RelationReport, decide, filters_groups,
 };
-pub use report::{AccessReport, ColumnReport, RelationReport, filters_groups};
-pub use request::{AccessRequest, ColumnAccess, RelationAccess, Shape, Use, Verb};
-pub use retain::Retained;
-pub use rows::{
-    Approach, Birth, Contact, ContactKind, Customers, Exclusion, ExclusionList, Limit, OptOuts, Period, PeriodUnit,
-    RowFilter, SinceColumn,
+pub use model::{
+    AccessRequest, AddressPart, Approach, Basis, Birth, Change, ColumnAccess, ConsentFilter, Contact, ContactKind,
+    Customers, DEFAULT_LOOKUP_LIMIT, Exclusion, ExclusionList, Governance, Limit, Lineage, Make, Mask, NamePart, Noise,
+    OptOuts, Period, PeriodUnit, PhonePart, PolicySet, PolicyTest, Purpose, RecordAs, RelationAccess, Role, RowFilter,
+    Shape, SinceColumn, Structure, SubjectPath, Unit, Use, Verb, Verdict,
 };
-pub use set::PolicySet;
-pub use structure::{Change, Make, Structure};
+pub use review::{Difference, Grant, Holds, ListedColumn, ListedConsent, NeededColumn, Retained, Way, WishTable};

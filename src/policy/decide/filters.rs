@@ -1,0 +1,158 @@
+//! Which row filters a purpose brings to a listed table.
+
+use std::collections::BTreeSet;
+
+use super::Reason;
+use super::govern::Whom;
+use crate::catalog::RelationName;
+use crate::policy::model::{
+    Approach, Basis, ConsentFilter, Exclusion, ExclusionList, Limit, PolicySet, Purpose, RelationAccess, RowFilter,
+    Table, Use, Verb,
+};
+
+/// On whose behalf and for what rows are filtered.
+pub(in crate::policy) struct Filtering<'a> {
+    pub(in crate::policy) policies: &'a PolicySet,
+    pub(in crate::policy) whom: Whom<'a>,
+    /// The purpose in force and its ancestors.
+    pub(in crate::policy) lineage: &'a [&'a Purpose],
+    pub(in crate::policy) access: &'a RelationAccess,
+    /// The listing that governs.
+    pub(in crate::policy) name: &'a RelationName,
+    pub(in crate::policy) table: &'a Table,
+}
+
+impl Filtering<'_> {
+    /// The filters; what cannot be filtered is a reason against it.
+    pub(in crate::policy) fn filters(&self, reasons: &mut Vec<Reason>) -> Vec<RowFilter> {
+        let destruction = self.lineage.first().is_some_and(|purpose| purpose.destruction);
+        if destruction && self.access.verb == Verb::Insert {
+            reasons.push(
+                self.closed().detail("the purpose is for destruction, and adds no rows").hint("use another purpose"),
+            );
+        }
+        // Nothing of the table is read where rows are only added.
+        let only_adds = self.access.verb == Verb::Insert
+            && !self.access.star
+            && self.access.columns.iter().all(|column| column.uses.iter().all(|used| *used == Use::Write));
+        if only_adds {
+            return Vec::new();
+        }
+        let mut filters = Vec::new();
+        if destruction {
+            let limits: BTreeSet<&Limit> = self.table.retain.values().collect();
+            filters.push(RowFilter::Due(limits.into_iter().cloned().collect()));
+        } else {
+            let limits = self.limits();
+            filters.extend((!limits.is_empty()).then_some(RowFilter::Kept(limits)));
+        }
+        if let Some(birth) = &self.table.birth
+            && !self.children_open()
+        {
+            filters.push(RowFilter::Adults(birth.clone()));
+        }
+        if self.table.subject.is_some() {
+            filters.extend(self.exclusions());
+        }
+        filters.extend(self.approaches(reasons));
+        filters
+    }
+
+    fn closed(&self) -> Reason {
+        let relation = &self.access.relation;
+        Reason::about(relation, self.whom.not_open(&format!("table `{relation}`")))
+    }
+
+    /// The limits of each level: its own, or, where neither it nor one above it has one, that of every other purpose. A
+    /// purpose of proof has none but its own.
+    fn limits(&self) -> Vec<Limit> {
+        let own = |purpose: &Purpose| self.table.retain.get(&Some(purpose.name.clone()));
+        let mut limits: BTreeSet<&Limit> = BTreeSet::new();
+        let mut stated = false;
+        for purpose in self.lineage.iter().rev() {
+            let limit = own(purpose);
+            stated |= limit.is_some();
+            let other = self.table.retain.get(&None).filter(|_| !stated && !purpose.proof);
+            limits.extend(limit.or(other));
+        }
+        limits.into_iter().cloned().collect()
+    }
+
+    /// Whether each level names a ground on which this table's rows of children are opened.
+    pub(in crate::policy) fn children_open(&self) -> bool {
+        let by_rule = |purpose: &Purpose| {
+            self.policies.rules.iter().any(|rule| {
+                rule.child_ground.is_some()
+                    && rule.applies(self.whom.role, &purpose.name)
+                    && rule.opens(self.name, self.table)
+            })
+        };
+        (0..self.lineage.len()).all(|level| {
+            let above = self.lineage.get(level..).unwrap_or_default();
+            above.iter().any(|purpose| purpose.child_ground.is_some()) || above.first().is_some_and(|own| by_rule(own))
+        })
+    }
+
+    pub(in crate::policy) fn exclusions(&self) -> impl Iterator<Item = RowFilter> {
+        let proof = self.lineage.first().is_some_and(|purpose| purpose.proof);
+        // s11(3): to direct marketing, and to what rests on (d) to (f); other purposes only where a row names them.
+        let objectionable = self.lineage.iter().any(|purpose| {
+            purpose.direct_marketing.is_some()
+                || matches!(purpose.basis, Basis::SubjectInterest | Basis::PublicDuty | Basis::LegitimateInterest)
+        });
+        let names: Vec<String> = self.lineage.iter().map(|purpose| purpose.name.clone()).collect();
+        self.policies
+            .exclusions
+            .iter()
+            .filter(move |source| match source.list {
+                ExclusionList::Objections => true,
+                // s14(7): restricted information may be processed for purposes of proof.
+                ExclusionList::Restrictions => !proof,
+            })
+            .map(move |source| {
+                RowFilter::NotListed(Exclusion {
+                    list: source.list,
+                    table: source.table.clone(),
+                    subject: source.subject.clone(),
+                    purposes: source.purpose.clone().map(|column| (column, names.clone())),
+                    general: match source.list {
+                        ExclusionList::Objections => objectionable,
+                        ExclusionList::Restrictions => true,
+                    },
+                    active: source.active.clone(),
+                })
+            })
+    }
+
+    /// What each level says of direct marketing.
+    fn approaches(&self, reasons: &mut Vec<Reason>) -> Vec<RowFilter> {
+        let mut filters = Vec::new();
+        for purpose in self.lineage {
+            let Some(direct) = &purpose.direct_marketing else { continue };
+            if self.table.subject.is_none() {
+                reasons.push(
+                    self.closed()
+                        .detail("the purpose is direct marketing, and the policy does not say whose a row is")
+                        .hint("state the table's `subject` in the policy"),
+                );
+                return filters;
+            }
+            let consent = self.policies.consent.as_ref().map(|source| ConsentFilter {
+                table: source.table.clone(),
+                subject: source.subject.clone(),
+                purpose_column: source.purpose.clone(),
+                purposes: vec![purpose.name.clone()],
+                active: source.active.clone(),
+            });
+            filters.push(RowFilter::Approachable(Box::new(Approach {
+                only_consent: purpose.basis == Basis::Consent,
+                consent,
+                customers: direct.customers.clone(),
+                first: self.policies.marketing.approaches.clone().filter(|_| direct.first_approach),
+                opt_outs: direct.opt_outs_days.and_then(|days| self.policies.opt_outs(days)),
+            })));
+        }
+        filters.dedup();
+        filters
+    }
+}

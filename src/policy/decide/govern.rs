@@ -1,0 +1,91 @@
+//! Which listing governs one occurrence of a relation: its own, an ancestor's, or none.
+
+use super::Reason;
+use crate::catalog::RelationName;
+use crate::policy::model::{Governance, PolicySet, RelationAccess, Table};
+
+/// What governs a relation.
+#[derive(Debug)]
+pub(in crate::policy) enum Governed<'a> {
+    /// The listing of that name, which is the relation's own or an ancestor's.
+    By(RelationName, &'a Table),
+    /// No personal information.
+    Open,
+    /// It may not be used; the reason says why.
+    Refused(Reason),
+}
+
+/// The listing with columns for a relation: its own, or else its nearest governed ancestor's.
+pub(in crate::policy) fn listed<'a>(
+    policies: &'a PolicySet,
+    access: &RelationAccess,
+) -> Option<(RelationName, &'a Table)> {
+    let listing = |relation: &RelationName| {
+        let table = policies.tables.get(relation).filter(|table| !table.open)?;
+        Some((relation.clone(), table))
+    };
+    listing(&access.relation).or_else(|| match policies.governance(&access.relation) {
+        Governance::Open => None,
+        Governance::Governed | Governance::UnlistedDeny | Governance::UnlistedAllow => {
+            access.ancestors.iter().find_map(listing)
+        }
+    })
+}
+
+/// The listing for a relation. A listed relation is governed by its own listing. One that is not listed is governed by its nearest
+/// governed ancestor, else it is what its nearest listed ancestor is, else what `unlisted_tables` says. One that would
+/// be open and yet brings rows of governed relations along, or may, is refused.
+pub(in crate::policy) fn governed<'a>(
+    policies: &'a PolicySet,
+    access: &RelationAccess,
+    whom: &Whom<'_>,
+) -> Governed<'a> {
+    let name = &access.relation;
+    if let Some((listing, table)) = listed(policies, access) {
+        return Governed::By(listing, table);
+    }
+    let own = policies.governance(name);
+    if own != Governance::Open {
+        let open_above = access.ancestors.iter().any(|ancestor| policies.governance(ancestor) == Governance::Open);
+        if own != Governance::UnlistedAllow && !open_above {
+            return Governed::Refused(
+                Reason::about(name, whom.not_open(&format!("table `{name}`")))
+                    .detail("no policy names it")
+                    .hint(format!("list it under `[tables.\"{name}\"]`, with its columns or as `open`")),
+            );
+        }
+    }
+    let hint = format!("list it under `[tables.\"{name}\"]` with its own columns");
+    let protected = |relation: &&RelationName| {
+        policies.governance(relation) == Governance::Governed || policies.keeps_wishes(relation)
+    };
+    if let Some(reached) = access.reaches.iter().find(protected) {
+        return Governed::Refused(
+            Reason::about(name, whom.not_open(&format!("relation `{name}`")))
+                .detail(format!("it brings along rows of `{reached}`, which a policy governs"))
+                .hint(hint),
+        );
+    }
+    if access.opaque {
+        return Governed::Refused(
+            Reason::about(name, whom.not_open(&format!("relation `{name}`")))
+                .detail("its definition calls a function, and what that reads is not known")
+                .hint(hint),
+        );
+    }
+    Governed::Open
+}
+
+/// On whose behalf and why, for messages.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::policy) struct Whom<'a> {
+    pub(in crate::policy) role: &'a str,
+    pub(in crate::policy) purpose: &'a str,
+}
+
+impl Whom<'_> {
+    /// `column `x` is not open to role `r` for purpose `p``.
+    pub(in crate::policy) fn not_open(&self, what: &str) -> String {
+        format!("{what} is not open to role `{}` for purpose `{}`", self.role, self.purpose)
+    }
+}

@@ -1,0 +1,459 @@
+//! The decision: a plain function of values. What is not opened is denied.
+
+mod added;
+mod allowed;
+pub(super) mod column;
+mod disclosure;
+pub(super) mod filters;
+pub(super) mod govern;
+mod permit;
+mod report;
+mod structural;
+
+use std::collections::BTreeMap;
+
+use crate::catalog::RelationName;
+use crate::policy::model::{
+    AccessRequest, Basis, Change, ColumnAccess, ConsentFilter, PolicySet, Purpose, RelationAccess, Role, Table, Use,
+    Verb, column_name,
+};
+use column::{Sight, Standing, standing};
+pub use disclosure::{Disclosed, DisclosedColumn, Disclosure};
+use filters::Filtering;
+use govern::{Governed, Whom, governed, listed};
+pub use permit::{Action, ColumnObligation, Decision, Denial, Permit, Reason, Recording, RelationObligation};
+pub use report::{AccessReport, ColumnReport, RelationReport, filters_groups};
+
+/// Decides one statement.
+///
+/// Pure: the same policies and request always give the same decision. Every reason for a denial is found, not only the
+/// first; those about a named column come first.
+pub fn decide(policies: &PolicySet, request: &AccessRequest) -> Decision {
+    let session = match Session::of(policies, request) {
+        Ok(session) => session,
+        Err(reason) => {
+            let relations = request.relations.iter().map(|access| reported(policies, access, None, &[])).collect();
+            return Decision::Denial(Denial { reasons: vec![reason], relations });
+        }
+    };
+    let mut reasons = match (&request.structure, policies.role_of(&request.login)) {
+        (Some(structure), Some(role)) => structure.check(policies, role),
+        (Some(_) | None, _) => Vec::new(),
+    };
+    let mut obligations = Vec::new();
+    let mut reports = Vec::new();
+    for (number, access) in request.relations.iter().enumerate() {
+        let mut found = Vec::new();
+        let obligation = match access.verb {
+            Verb::Define => session.definition(request, number, access, &mut found),
+            Verb::Select | Verb::Insert | Verb::Update | Verb::Delete => session.relation(request, access, &mut found),
+        };
+        reports.push(reported(policies, access, obligation.as_ref(), &found));
+        obligations.extend(obligation);
+        for reason in found {
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+    }
+    if reasons.is_empty() && obligations.len() == request.relations.len() {
+        let lookup_limit = policies.lookup_limit(session.whom.role, session.whom.purpose);
+        return Decision::Permit(Permit { relations: obligations, lookup_limit, reports });
+    }
+    if reasons.is_empty() {
+        // An obligation was withheld without a word: a fault of this module, and no reason to let it pass.
+        reasons.push(Reason::plain("the statement could not be decided"));
+    }
+    reasons.sort_by_key(|reason| reason.column.is_none());
+    Decision::Denial(Denial { reasons, relations: reports })
+}
+
+/// One occurrence in the words of the log, with the categories that its columns have now.
+fn reported(
+    policies: &PolicySet,
+    access: &RelationAccess,
+    obligation: Option<&RelationObligation>,
+    found: &[Reason],
+) -> RelationReport {
+    let table = listed(policies, access).map(|(_, table)| table);
+    RelationReport::of(access, obligation, found, |column| table?.columns.get(column).cloned())
+}
+
+/// On whose behalf, and why.
+struct Session<'a> {
+    policies: &'a PolicySet,
+    whom: Whom<'a>,
+    /// The purpose in force and its ancestors.
+    lineage: Vec<&'a Purpose>,
+    /// The largest of the lineage.
+    min_group: Option<u32>,
+    /// The purposes of the lineage that rest on consent.
+    consent: Vec<String>,
+}
+
+impl<'a> Session<'a> {
+    #[allow(clippy::result_large_err)] // a refusal is rare and is told in full
+    fn of(policies: &'a PolicySet, request: &AccessRequest) -> Result<Self, Reason> {
+        let role: &'a Role = policies.role_of(&request.login).ok_or_else(|| {
+            Reason::plain(format!("login `{}` is in no role", request.login))
+                .hint("name it among the `logins` of a role in the policy")
+        })?;
+        if role.unrestricted.is_some() {
+            // Such a role's statements are relayed as they are and never come here; what comes here is governed.
+            return Err(Reason::plain(format!("role `{}` is unrestricted: its statements are not decided", role.name)));
+        }
+        policies.check_purpose(role, &request.purpose, request.today)?;
+        let lineage = policies.lineage(&request.purpose);
+        let purpose =
+            lineage.first().ok_or_else(|| Reason::plain(format!("there is no purpose `{}`", request.purpose)))?;
+        let whom = Whom { role: &role.name, purpose: &purpose.name };
+        let min_group = lineage.iter().filter_map(|purpose| purpose.min_group).max();
+        let consent = lineage
+            .iter()
+            .filter(|purpose| purpose.basis == Basis::Consent)
+            .map(|purpose| purpose.name.clone())
+            .collect();
+        Ok(Self { policies, whom, lineage, min_group, consent })
+    }
+
+    /// What must be done to one occurrence; each reason against it goes to `reasons`. Nothing is returned where there
+    /// is no way to carry it out.
+    fn relation(
+        &self,
+        request: &AccessRequest,
+        access: &RelationAccess,
+        reasons: &mut Vec<Reason>,
+    ) -> Option<RelationObligation> {
+        let relation = &access.relation;
+        let (listing, table) = match governed(self.policies, access, &self.whom) {
+            Governed::By(listing, table) => (listing, table),
+            Governed::Open => return Some(RelationObligation::Open { relation: relation.clone() }),
+            Governed::Refused(reason) => {
+                reasons.push(reason);
+                return None;
+            }
+        };
+        let governed = Listing { session: self, access, name: &listing, table };
+        let mut columns = BTreeMap::new();
+        for column in &access.columns {
+            if let Some(obligation) = governed.column(column, reasons) {
+                columns.insert(column.name.clone(), obligation);
+            }
+        }
+        governed.whole(&columns, reasons);
+        if let Some(least) = self.min_group {
+            self.aggregates_only(request, access, table, least, reasons);
+        }
+        let consent = self.consent_filter(access, table, reasons);
+        let record = table.record.map(|form| Recording {
+            form,
+            categories: access
+                .columns
+                .iter()
+                .filter_map(|column| Some((column.name.clone(), table.columns.get(&column.name)?.clone())))
+                .collect(),
+        });
+        let filtering = Filtering {
+            policies: self.policies,
+            whom: self.whom,
+            lineage: &self.lineage,
+            access,
+            name: &listing,
+            table,
+        };
+        let (rows, added) = (filtering.filters(reasons), filtering.added());
+        Some(RelationObligation::Governed {
+            relation: relation.clone(),
+            columns,
+            consent,
+            rows,
+            added,
+            subject: table.subject.clone(),
+            min_group: self.min_group,
+            record,
+        })
+    }
+
+    /// The same for a relation whose structure is changed. What is named of it is looked at in every row, so that it must
+    /// be open unmasked and in all rows; else nothing of it need be open.
+    fn definition(
+        &self,
+        request: &AccessRequest,
+        number: usize,
+        access: &RelationAccess,
+        reasons: &mut Vec<Reason>,
+    ) -> Option<RelationObligation> {
+        let structure = request.structure.as_ref()?;
+        let relation = &access.relation;
+        let governed = governed(self.policies, access, &self.whom);
+        let mut empties = false;
+        for change in structure.changes_of(number) {
+            empties |= *change == Change::Empty;
+            reasons.extend(structure.against(change, access, &governed, self.policies, &self.whom));
+        }
+        let mut columns = BTreeMap::new();
+        match governed {
+            Governed::Open => return Some(RelationObligation::Open { relation: relation.clone() }),
+            Governed::Refused(reason) => {
+                if !access.columns.is_empty() || empties {
+                    reasons.push(reason);
+                }
+            }
+            Governed::By(listing, table) => {
+                let read = RelationAccess { verb: Verb::Select, ..access.clone() };
+                let filtering = Filtering {
+                    policies: self.policies,
+                    whom: self.whom,
+                    lineage: &self.lineage,
+                    access: &read,
+                    name: &listing,
+                    table,
+                };
+                let left_out = !filtering.filters(&mut Vec::new()).is_empty();
+                let listing = Listing { session: self, access, name: &listing, table };
+                for column in &access.columns {
+                    if let Some(obligation) = listing.column(column, reasons) {
+                        columns.insert(column.name.clone(), obligation);
+                    }
+                }
+                let part = left_out || !self.consent.is_empty() || self.min_group.is_some();
+                if part && (!access.columns.is_empty() || empties) {
+                    reasons.push(
+                        Reason::about(
+                            relation,
+                            self.whom.not_open(&format!("what looks at every row of `{relation}`")),
+                        )
+                        .detail("the purpose may see some rows only, or groups of them"),
+                    );
+                }
+                if empties && !listing.deletable() {
+                    let whom = &self.whom;
+                    let message = format!(
+                        "rows of `{relation}` may not be deleted by role `{}` for purpose `{}`",
+                        whom.role, whom.purpose
+                    );
+                    reasons.push(Reason::about(relation, message).detail("no rule names it under `delete`"));
+                }
+            }
+        }
+        Some(RelationObligation::Governed {
+            relation: relation.clone(),
+            columns,
+            consent: None,
+            rows: Vec::new(),
+            added: Vec::new(),
+            subject: None,
+            record: None,
+            min_group: None,
+        })
+    }
+
+    fn aggregates_only(
+        &self,
+        request: &AccessRequest,
+        access: &RelationAccess,
+        table: &Table,
+        least: u32,
+        reasons: &mut Vec<Reason>,
+    ) {
+        let purpose = self.whom.purpose;
+        let rows = access.star || access.whole_row_write || access.verb != Verb::Select;
+        if rows || !request.shape.grouped {
+            reasons.push(
+                Reason::plain(format!(
+                    "purpose `{purpose}` may see aggregates only, over groups of at least {least} data subjects"
+                ))
+                .detail(format!("the policy states `min_group = {least}` for it"))
+                .hint("one SELECT with aggregates such as count(*), avg(x), and a plain GROUP BY, over inner joins"),
+            );
+        }
+        if table.subject.is_none() {
+            reasons.push(
+                Reason::about(&access.relation, self.whom.not_open(&format!("table `{}`", access.relation)))
+                    .detail("the purpose sees groups of data subjects, and the policy does not say whose a row is")
+                    .hint("state the table's `subject` in the policy"),
+            );
+        }
+    }
+
+    fn consent_filter(
+        &self,
+        access: &RelationAccess,
+        table: &Table,
+        reasons: &mut Vec<Reason>,
+    ) -> Option<ConsentFilter> {
+        if self.consent.is_empty() {
+            return None;
+        }
+        let not_open = || Reason::about(&access.relation, self.whom.not_open(&format!("table `{}`", access.relation)));
+        if table.subject.is_none() {
+            reasons.push(
+                not_open()
+                    .detail("the purpose rests on consent, and the policy does not say whose a row is")
+                    .hint("state the table's `subject` in the policy"),
+            );
+        }
+        let Some(source) = &self.policies.consent else {
+            reasons.push(
+                not_open().detail("the purpose rests on consent, and the policy does not say where consents are kept"),
+            );
+            return None;
+        };
+        Some(ConsentFilter {
+            table: source.table.clone(),
+            subject: source.subject.clone(),
+            purpose_column: source.purpose.clone(),
+            purposes: self.consent.clone(),
+            active: source.active.clone(),
+        })
+    }
+}
+
+/// One occurrence and the listing that governs it.
+struct Listing<'a> {
+    session: &'a Session<'a>,
+    access: &'a RelationAccess,
+    name: &'a RelationName,
+    table: &'a Table,
+}
+
+impl Listing<'_> {
+    fn standing(&self, column: &str, class: Option<crate::catalog::TypeClass>) -> Standing {
+        let session = self.session;
+        standing(session.policies, session.whom.role, &session.lineage, self.name, self.table, column, class)
+    }
+
+    /// What must be done to one column.
+    fn column(&self, column: &ColumnAccess, reasons: &mut Vec<Reason>) -> Option<ColumnObligation> {
+        let whom = &self.session.whom;
+        let relation = &self.access.relation;
+        let written = column_name(relation, &column.name);
+        let standing = self.standing(&column.name, Some(column.class));
+        let before = reasons.len();
+        let keep = match &standing.sight {
+            Sight::Masked { mask, .. } if column.uses.contains(&Use::Write) => Some(mask.clone()),
+            Sight::Masked { .. } | Sight::Plain { .. } | Sight::Hidden(_) => None,
+        };
+        if column.uses.contains(&Use::Write) && standing.write.is_none() {
+            let (detail, rule) = match &standing.sight {
+                Sight::Hidden(hidden) if hidden.is_stated() => {
+                    let reason = hidden.reason(whom, relation, self.name, &column.name);
+                    (reason.detail.unwrap_or_default(), reason.rule)
+                }
+                Sight::Hidden(_) | Sight::Masked { .. } | Sight::Plain { .. } => {
+                    ("no rule opens it for writing".to_owned(), None)
+                }
+            };
+            let message =
+                format!("column `{written}` may not be set by role `{}` for purpose `{}`", whom.role, whom.purpose);
+            let mut reason = Reason::about(relation, message).column(&column.name).detail(detail);
+            reason.rule = rule;
+            reasons.push(
+                reason.hint("leave the column out, or name it under `write` in a rule for this role and purpose"),
+            );
+        }
+        // What RETURNING * shows of a column that is set is held to what SELECT * shows.
+        let star_only =
+            column.uses.contains(&Use::Star) && column.uses.iter().all(|used| matches!(used, Use::Star | Use::Write));
+        let write_only = column.uses.len() == 1 && column.uses.contains(&Use::Write);
+        if write_only {
+            let rule = standing.write.filter(|_| reasons.len() == before)?;
+            return Some(ColumnObligation { action: Action::Write, rule: Some(rule), keep });
+        }
+        // Below the target of a write no derived table can stand, so no mask either.
+        let direct = (self.access.verb != Verb::Select && !star_only) || column.uses.contains(&Use::Target);
+        let obligation = match standing.sight {
+            Sight::Hidden(hidden) if star_only && !direct && !self.table.star_refused => {
+                Some(ColumnObligation { action: Action::Omit, rule: hidden.rule, keep })
+            }
+            Sight::Hidden(hidden) => {
+                let reason = hidden.reason(whom, relation, self.name, &column.name);
+                reasons.push(if star_only {
+                    reason.hint(format!("name the columns instead of `*` over `{relation}`"))
+                } else {
+                    reason
+                });
+                None
+            }
+            Sight::Masked { mask, rule, .. } if direct => {
+                let message = format!(
+                    "column `{written}` is masked for role `{}` and purpose `{}`, and a write reads its target unmasked",
+                    whom.role, whom.purpose
+                );
+                let mut reason = Reason::about(relation, message)
+                    .column(&column.name)
+                    .detail(format!("rule `{rule}` masks it as `{mask}`"));
+                reason.rule = Some(rule);
+                reasons.push(reason.hint("leave the column out of the condition, of the values and of RETURNING"));
+                None
+            }
+            Sight::Masked { mask, rule, lookup } => Some(ColumnObligation {
+                // Where groups must be large, testing one person's value has no place.
+                action: Action::Mask {
+                    mask,
+                    lookup: lookup && column.uses.contains(&Use::Lookup) && self.session.min_group.is_none(),
+                },
+                rule: Some(rule),
+                keep,
+            }),
+            Sight::Plain { rule } => Some(ColumnObligation { action: Action::Read, rule: Some(rule), keep }),
+        };
+        obligation.filter(|_| reasons.len() == before)
+    }
+
+    /// What does not depend on one named column.
+    fn whole(&self, columns: &BTreeMap<String, ColumnObligation>, reasons: &mut Vec<Reason>) {
+        let whom = &self.session.whom;
+        let relation = &self.access.relation;
+        let any =
+            |test: fn(&Standing) -> bool| self.table.columns.keys().any(|column| test(&self.standing(column, None)));
+        let seen = |standing: &Standing| !matches!(standing.sight, Sight::Hidden(_));
+        let set = |standing: &Standing| standing.write.is_some();
+        // Rows are counted and joined without naming a column: that too needs something to be open.
+        let nothing_seen = !any(seen);
+        let only_omitted =
+            self.access.star && !columns.is_empty() && columns.values().all(|column| column.action == Action::Omit);
+        if self.access.verb == Verb::Select && (nothing_seen || only_omitted) {
+            reasons.push(
+                Reason::about(relation, whom.not_open(&format!("table `{relation}`")))
+                    .detail("no rule opens any column of it")
+                    .hint("open a category of it in a rule for this role and purpose"),
+            );
+        }
+        let (refused, needed) = match (self.access.verb, self.access.whole_row_write) {
+            (Verb::Delete, _) => (!self.deletable(), "no rule names it under `delete`"),
+            (Verb::Insert | Verb::Update, _) => (!any(set), "no rule opens any column of it for writing"),
+            // FOR UPDATE and FOR SHARE: PostgreSQL too asks for the right to change some column.
+            (Verb::Select, true) => (
+                !any(set) && !self.deletable(),
+                "rows are locked only by who may change them, and no rule opens a column of it for writing",
+            ),
+            (Verb::Select, false) | (Verb::Define, _) => (false, ""),
+        };
+        if refused {
+            let message = format!(
+                "rows of `{relation}` may not be {} by role `{}` for purpose `{}`",
+                match self.access.verb {
+                    Verb::Select => "locked",
+                    Verb::Insert => "added",
+                    Verb::Update | Verb::Define => "changed",
+                    Verb::Delete => "deleted",
+                },
+                whom.role,
+                whom.purpose
+            );
+            reasons.push(Reason::about(relation, message).detail(needed));
+        }
+    }
+
+    /// Whether rules for the purpose and each ancestor let rows be deleted.
+    fn deletable(&self) -> bool {
+        self.session.lineage.iter().all(|purpose| {
+            self.session
+                .policies
+                .rules
+                .iter()
+                .any(|rule| rule.applies(self.session.whom.role, &purpose.name) && rule.delete.contains(self.name))
+        })
+    }
+}

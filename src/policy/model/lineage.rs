@@ -1,0 +1,53 @@
+//! What a relation is made of and part of.
+
+use crate::catalog::{Catalog, Oid, RelationName};
+
+/// What a relation is made of and part of, by name: the three fields of [`RelationAccess`] that the catalog knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lineage {
+    /// Partition and inheritance parents, nearest first.
+    pub ancestors: Vec<RelationName>,
+    /// Descendants, what a view's definition names, and the ancestors and descendants of those: a view over one partition reaches
+    /// the listing of the whole.
+    pub reaches: Vec<RelationName>,
+    /// Some definition on the way calls a function that is not built in, or is not known.
+    pub opaque: bool,
+}
+
+impl Lineage {
+    /// Reads it from the snapshot.
+    pub fn of(catalog: &Catalog, oid: Oid) -> Self {
+        let mut opaque = false;
+        let mut found: Vec<Oid> = Vec::new();
+        // Descendants come along with the relation itself; its own ancestors do not.
+        let mut queue = vec![oid];
+        queue.extend(catalog.descendants(oid));
+        found.extend(catalog.descendants(oid));
+        while let Some(at) = queue.pop() {
+            let Some(relation) = catalog.relation_by_oid(at) else {
+                opaque = true;
+                continue;
+            };
+            opaque |= relation.opaque;
+            for &reached in &relation.reaches {
+                for near in
+                    std::iter::once(reached).chain(catalog.ancestors(reached)).chain(catalog.descendants(reached))
+                {
+                    if near != oid && !found.contains(&near) {
+                        found.push(near);
+                        queue.push(near);
+                    }
+                }
+            }
+        }
+        let name = |oid: Oid| catalog.relation_by_oid(oid).map(|relation| relation.name.clone());
+        let ancestors = catalog.ancestors(oid);
+        // A relation that the snapshot lacks cannot be judged.
+        opaque |= ancestors.iter().chain(&found).any(|&oid| name(oid).is_none());
+        Self {
+            ancestors: ancestors.into_iter().filter_map(name).collect(),
+            reaches: found.into_iter().filter_map(name).collect(),
+            opaque,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What is worth a look in policies that are in force: contradictions, and what has no effect.
+
+use std::collections::BTreeSet;
+
+use crate::config::Fault;
+use crate::config::document::quoted;
+use crate::policy::model::{Governance, PolicySet, Rule, Target, column_name};
+
+impl PolicySet {
+    /// Warnings, each with its place: what is opened and denied, categories that no column has, columns that no rule
+    /// opens, purposes that no role has, contracts without an end.
+    pub fn lint(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        self.contradictions(&mut faults);
+        self.without_effect(&mut faults);
+        faults.sort_by(|a, b| (&a.file, a.line, &a.message).cmp(&(&b.file, b.line, &b.message)));
+        faults
+    }
+
+    fn contradictions(&self, faults: &mut Vec<Fault>) {
+        for rule in &self.rules {
+            let masked: BTreeSet<&Target> = rule.mask.iter().map(|(target, _)| target).collect();
+            for target in rule.read.iter().filter(|target| masked.contains(target)) {
+                let message = format!("rule `{}` both reads and masks `{target}`: it is masked", rule.name);
+                faults.push(Fault::warning(&rule.place, message));
+            }
+            for target in opened(rule).filter(|target| rule.deny.contains(target)) {
+                let message = format!("rule `{}` both opens and denies `{target}`: it is denied", rule.name);
+                faults.push(Fault::warning(&rule.place, message));
+            }
+            for other in self.rules.iter().filter(|other| other.name != rule.name) {
+                let covered = rule.roles.is_subset(&other.roles) && rule.purposes.is_subset(&other.purposes);
+                for target in opened(rule).filter(|target| covered && other.deny.contains(target)) {
+                    let message = format!(
+                        "rule `{}` opens `{target}`, and rule `{}` at {} denies it to the same roles and purposes: it is denied",
+                        rule.name, other.name, other.place
+                    );
+                    faults.push(Fault::warning(&rule.place, message));
+                }
+            }
+        }
+    }
+
+    fn without_effect(&self, faults: &mut Vec<Fault>) {
+        let used: BTreeSet<&String> = self.tables.values().flat_map(|table| table.columns.values()).collect();
+        for (name, category) in self.categories.iter().filter(|(name, _)| !used.contains(name)) {
+            if let Some(place) = &category.place {
+                faults.push(Fault::warning(place, format!("no column has the category `{name}`")));
+            }
+        }
+        for (name, table) in self.tables.iter().filter(|(name, _)| self.governance(name) == Governance::Governed) {
+            let closed: Vec<String> = table
+                .columns
+                .iter()
+                .filter(|(column, category)| {
+                    !self.rules.iter().any(|rule| opened(rule).any(|target| target.is(name, column, category)))
+                })
+                .map(|(column, category)| format!("{} ({category})", column_name(name, column)))
+                .collect();
+            if !closed.is_empty() {
+                faults.push(Fault::warning(&table.place, format!("no rule opens {}", quoted(closed))));
+            }
+        }
+        for purpose in self.purposes.values() {
+            let mine = |own: &String| *own == purpose.name || own.starts_with(&format!("{}.", purpose.name));
+            if !self.roles.values().any(|role| role.purposes.iter().any(mine)) {
+                faults.push(Fault::warning(&purpose.place, format!("no role has the purpose `{}`", purpose.name)));
+            }
+        }
+        for role in self.roles.values() {
+            if role.recipient != "internal" && role.operator_expires.is_none() {
+                let message = format!(
+                    "the contract with `{}` has no end: state `operator_expires`, so that somebody looks at it again (POPIA s21)",
+                    role.recipient
+                );
+                faults.push(Fault::warning(&role.place, message));
+            }
+            for purpose in role.purposes.iter().filter(|_| role.unrestricted.is_none()) {
+                if !self.rules.iter().any(|rule| rule.applies(&role.name, purpose)) {
+                    let message = format!("no rule is about role `{}` and its purpose `{purpose}`", role.name);
+                    faults.push(Fault::warning(&role.place, message));
+                }
+            }
+        }
+    }
+}
+
+fn opened(rule: &Rule) -> impl Iterator<Item = &Target> {
+    rule.read.iter().chain(&rule.lookup).chain(&rule.write).chain(rule.mask.iter().map(|(target, _)| target))
+}

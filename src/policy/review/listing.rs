@@ -1,0 +1,90 @@
+//! What the policies name, for comparison with a catalog, and to make one where there is no database.
+
+use crate::catalog::RelationName;
+use crate::config::Place;
+use crate::policy::model::{Mask, PolicySet, SubjectPath};
+
+/// A column as the policies list it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedColumn<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its category.
+    pub category: &'a str,
+    /// Every mask that a rule, or the category, may put on it.
+    pub masks: Vec<&'a Mask>,
+}
+
+/// The table of consents, as the policies name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedConsent<'a> {
+    /// The table.
+    pub table: &'a RelationName,
+    /// The column that names the subject.
+    pub subject: &'a str,
+    /// The column that names the purpose.
+    pub purpose: &'a str,
+    /// SQL over its columns that says a consent is live.
+    pub active: &'a str,
+    /// The column that says when it was given.
+    pub given_at: Option<&'a str>,
+    /// The column without which a row proves nothing (POPIA s11(2)(a)).
+    pub evidence: Option<&'a str>,
+    /// Where the policies say so.
+    pub place: &'a Place,
+}
+
+impl PolicySet {
+    /// The columns of a listed table; none for one that is open or not listed.
+    pub fn listed_columns(&self, table: &RelationName) -> Vec<ListedColumn<'_>> {
+        let Some((table, listed)) = self.tables.get_key_value(table) else { return Vec::new() };
+        listed
+            .columns
+            .iter()
+            .map(|(name, category)| {
+                let by_category = self.categories.get(category).and_then(|category| category.mask.as_ref());
+                let by_rules = self.rules.iter().flat_map(|rule| &rule.mask);
+                let named = by_rules.filter(|(target, _)| target.is(table, name, category)).map(|(_, mask)| mask);
+                ListedColumn { name, category, masks: named.chain(by_category).collect() }
+            })
+            .collect()
+    }
+
+    /// Whether some rule lets a column be looked up by its raw value.
+    pub fn opens_for_lookup(&self, table: &RelationName, column: &str) -> bool {
+        let category = self.tables.get(table).and_then(|table| table.columns.get(column));
+        category.is_some_and(|category| {
+            self.rules.iter().flat_map(|rule| &rule.lookup).any(|target| target.is(table, column, category))
+        })
+    }
+
+    /// Every such column.
+    pub fn columns_for_lookups(&self) -> impl Iterator<Item = (&RelationName, &str)> {
+        let columns =
+            self.tables.iter().flat_map(|(name, table)| table.columns.keys().map(move |column| (name, &**column)));
+        columns.filter(|(table, column)| self.opens_for_lookup(table, column))
+    }
+
+    /// How a row of a listed table leads to its data subject.
+    pub fn listed_subject(&self, table: &RelationName) -> Option<&SubjectPath> {
+        self.tables.get(table)?.subject.as_ref()
+    }
+
+    /// Where a table is listed.
+    pub fn listed_at(&self, table: &RelationName) -> Option<&Place> {
+        self.tables.get(table).map(|table| &table.place)
+    }
+
+    /// The table of consents.
+    pub fn listed_consent(&self) -> Option<ListedConsent<'_>> {
+        self.consent.as_ref().map(|consent| ListedConsent {
+            table: &consent.table,
+            subject: &consent.subject,
+            purpose: &consent.purpose,
+            active: &consent.active,
+            given_at: consent.given_at.as_deref(),
+            evidence: consent.evidence.as_deref(),
+            place: &consent.place,
+        })
+    }
+}

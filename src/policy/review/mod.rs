@@ -1,0 +1,17 @@
+//! What is worth knowing of policies that are in force: what does not fit the database, what a change opens and closes, what
+//! is opened, listed, kept or overdue.
+
+mod diff;
+mod grants;
+mod lint;
+mod listing;
+mod live;
+mod needed;
+mod overdue;
+mod retained;
+
+pub use diff::Difference;
+pub use grants::{Grant, Way};
+pub use listing::{ListedColumn, ListedConsent};
+pub use needed::{Holds, NeededColumn, WishTable};
+pub use retained::Retained;
