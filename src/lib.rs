@@ -19,7 +19,7 @@
 //! ```text
 //! main, cli -> server -> session
 //! upstream
-//! sql       audit     papers
+//! sql       audit     papers    scan
 //! policy
 //! catalog   wire
 //! error     config    telemetry    page
@@ -51,6 +51,7 @@ pub mod error;
 mod page;
 pub mod papers;
 pub mod policy;
+pub mod scan;
 pub mod server;
 pub mod session;
 pub mod sql;

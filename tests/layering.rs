@@ -12,7 +12,7 @@ const ROWS: &[&[&str]] = &[
     &["server"],
     &["session"],
     &["upstream"],
-    &["sql", "audit", "papers"],
+    &["sql", "audit", "papers", "scan"],
     &["policy"],
     &["catalog", "wire"],
     &["error", "config", "telemetry", "page"],

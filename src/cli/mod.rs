@@ -16,9 +16,11 @@ mod optouts;
 mod output;
 mod report;
 mod retention;
+mod scan;
 mod seen;
 mod serve;
 mod setup;
+mod suggest;
 mod verdict;
 mod watch;
 
@@ -77,6 +79,16 @@ enum Verb {
         after_help = "Examples:\n  pgpurpose explain --config pgpurpose.toml --login support_agent 'SELECT * FROM customers'\n  pgpurpose explain --policy policies/shop.toml --login analyst --purpose analytics --json 'SELECT city FROM customers'\n  pgpurpose explain --config pgpurpose.toml --login support_agent --file statements.jsonl"
     )]
     Explain(explain::ExplainArgs),
+    /// Find personal information in a database, and write a first policy for it
+    #[command(
+        after_help = "Reads names, types, comments and keys and, unless --no-values, a bounded sample of each table, read only and in memory\nonly: no value is printed, logged or written. Writes the policy to standard output unless -o or --json is given. Ends with 1\nwith --strict where something is unsure, and with --drift where the policies in force no longer fit.\n\nExamples:\n  pgpurpose scan --upstream 127.0.0.1:5432 --login dba --database shop -o policies/scanned.toml\n  pgpurpose scan --config pgpurpose.toml --no-values --json columns.jsonl\n  pgpurpose scan --config pgpurpose.toml --review\n  pgpurpose scan --config pgpurpose.toml --drift"
+    )]
+    Scan(scan::ScanArgs),
+    /// From the access log: the smallest rules that what was done would need
+    #[command(
+        after_help = "Meant for a log of `mode = \"observe\"`. Special personal information stands commented out.\n\nExample:\n  pgpurpose suggest --config pgpurpose.toml --since 7d -o policies/suggested.toml"
+    )]
+    Suggest(suggest::SuggestArgs),
     /// List what is past its retention and due for destruction: counts only
     #[command(
         after_help = "Counts with the login of `[upstream] catalog_login`, which needs SELECT on the tables. Ends with 1 where one could not be\ncounted.\n\nExamples:\n  pgpurpose retention --config pgpurpose.toml\n  pgpurpose retention --config pgpurpose.toml --json"
@@ -119,6 +131,8 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
         Verb::Serve(arguments) => serve::run(&arguments, output),
         Verb::Check(arguments) => check::run(&arguments, output),
         Verb::Explain(arguments) => explain::run(&arguments, output),
+        Verb::Scan(arguments) => scan::run(&arguments, output),
+        Verb::Suggest(arguments) => suggest::run(&arguments, output),
         Verb::Retention(arguments) => retention::run(&arguments, output),
         Verb::Document(arguments) => document::run(&arguments, output),
         Verb::OptOuts(arguments) => optouts::run(&arguments, output),
