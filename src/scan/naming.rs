@@ -24,6 +24,11 @@ pub(super) fn read(name: &str, lexicon: &Lexicon) -> Option<Named> {
     let phrase = words.get(start..end).unwrap_or_default().join(" ");
     let before = words.get(..start).unwrap_or_default();
     let after = words.get(end..).unwrap_or_default();
+    let numbered = kind == Kind::PersonName
+        && lexicon.context.people.contains(&phrase)
+        && after.first().is_some_and(|next| matches!(next.as_str(), "id" | "no" | "nr" | "num" | "number" | "nommer"));
+    // `pasient_nr`: a person's number, and not a person.
+    let (kind, level) = if numbered { (Kind::PersonId, Level::Likely) } else { (kind, level) };
     let turned = kind != Kind::None && is_turned(kind, before, after, lexicon);
     let context = &lexicon.context;
     let rest: Vec<&String> = before.iter().chain(after).collect();
@@ -34,7 +39,7 @@ pub(super) fn read(name: &str, lexicon: &Lexicon) -> Option<Named> {
             || context.kept_by.contains(word)
             || word.chars().all(char::is_numeric)
     };
-    let more = rest.iter().any(|word| !explained(word.as_str()));
+    let more = before.iter().chain(described(after)).any(|word| !explained(word.as_str()));
     Some(Named { kind: if turned { Kind::None } else { kind }, level, phrase, more, of_people })
 }
 
@@ -80,12 +85,14 @@ fn is_turned(kind: Kind, before: &[String], after: &[String], lexicon: &Lexicon)
     let last = after.last();
     let is_key = !own_number
         && last.is_some_and(|last| context.turned_into_a_key.contains(last) && !context.kept_by.contains(last));
-    // What follows a preposition describes further what stands before it: `name in home country`.
-    let described =
-        after.split(|word| matches!(word.as_str(), "in" | "of" | "for" | "by" | "from")).next().unwrap_or_default();
     turned_before
         || is_key
-        || described.iter().any(|word| context.turned_by_what_follows.contains(word) && !kind_word(kind, word))
+        || described(after).iter().any(|word| context.turned_by_what_follows.contains(word) && !kind_word(kind, word))
+}
+
+/// What follows a preposition describes further what stands before it: `name in home country`.
+fn described(after: &[String]) -> &[String] {
+    after.split(|word| matches!(word.as_str(), "in" | "of" | "for" | "by" | "from")).next().unwrap_or_default()
 }
 
 /// Words that belong to a kind though they turn others: `birth datum`, `diagnosis date`.

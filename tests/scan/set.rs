@@ -77,7 +77,7 @@ fn nearly_everything_of_the_south_african_set_is_found_and_nearly_nothing_else()
         let facts: Vec<Facts> = columns
             .iter()
             .map(|column| {
-                let values = values(&name, column, 200);
+                let values = values(&name, column, 100);
                 Facts {
                     name: column.name.clone(),
                     type_sql: column.type_sql.clone(),
@@ -104,7 +104,7 @@ fn no_value_stands_in_the_evidence() {
     let lexicon = Lexicon::built_in().unwrap();
     for (name, columns) in tables() {
         for column in &columns {
-            let values = values(&name, column, 50);
+            let values = values(&name, column, 20);
             let facts = Facts {
                 name: column.name.clone(),
                 type_sql: column.type_sql.clone(),

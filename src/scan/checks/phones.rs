@@ -15,8 +15,14 @@ pub(in crate::scan) enum Written {
 pub(in crate::scan) fn phone(text: &str) -> Option<Written> {
     let text = text.trim();
     let digits = text.chars().filter(char::is_ascii_digit).count();
+    let is_decimal = text.starts_with('-') || (text.matches('.').count() == 1 && text.parse::<f64>().is_ok());
     let allowed = |c: char| c.is_ascii_digit() || matches!(c, '+' | '(' | ')' | ' ' | '-' | '.' | '/' | '\u{a0}' | 'x');
-    if !(9..=15).contains(&digits) || text.chars().count() > 24 || !text.chars().all(allowed) || looks_dated(text) {
+    if !(9..=15).contains(&digits)
+        || text.chars().count() > 24
+        || !text.chars().all(allowed)
+        || looks_dated(text)
+        || is_decimal
+    {
         return None;
     }
     let valid =
@@ -31,10 +37,9 @@ pub(in crate::scan) fn phone(text: &str) -> Option<Written> {
     if matches!(groups.as_slice(), [3, 3, 4] | [1, 3, 3, 4]) && valid(country::US, text) {
         return Some(Written::AsANumberToDial);
     }
-    // Without a plan to hold it to: a mobile number that lost its zero, or any country's digits.
+    // A mobile number that lost its zero. Other countries' digits alone are no evidence: some plan fits most long numbers.
     let bare = digits == 9 && text.starts_with(['6', '7', '8']) && valid(country::ZA, &format!("0{text}"));
-    let foreign = (10..=13).contains(&digits) && !set_off && valid(country::ZA, &format!("+{text}"));
-    (bare || foreign).then_some(Written::AsDigits)
+    bare.then_some(Written::AsDigits)
 }
 
 /// `2024-01-31 10`, `31.01.2024 1015`: dates have as many digits.

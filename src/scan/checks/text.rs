@@ -47,7 +47,9 @@ pub(in crate::scan) fn person(text: &str, lexicon: &Lexicon) -> Person {
         _ if first > 0 && surname > 0 && either > 1 && capital > 1 => Person::Whole,
         _ if (first > 0 || surname > 0) && capital > 1 && read.len() <= 4 => Person::Part,
         2..=4 if capital > 1 => Person::Form,
-        _ if first > 0 && surname > 0 && either > 1 && read.len() <= 3 => Person::Part,
+        _ if first > 0 && surname > 0 && either > 1 && read.len() <= 3 && read.iter().all(|word| word.len() > 2) => {
+            Person::Part
+        }
         _ => Person::No,
     }
 }
