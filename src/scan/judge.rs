@@ -185,6 +185,10 @@ impl Column<'_> {
         let mut worth = named.level.worth();
         if named.kind == Kind::PersonName && named.level == Level::Unsure {
             let surely = named.of_people && !named.more && named.phrase != "user";
+            // `name` alone in a table about no people is a product's or a city's.
+            if !surely && self.people == 0 {
+                return None;
+            }
             worth = if surely || (self.people > 0 && !named.more) { 0.72 } else { 0.38 };
         } else if named.kind == Kind::PersonName && named.level == Level::Likely && named.more && !named.of_people {
             worth = 0.45;

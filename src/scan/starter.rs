@@ -95,7 +95,7 @@ fn one_table(text: &mut String, table: &Judged, subject: Option<&Subject>) {
     for (column, verdict) in table.columns() {
         let is_key = keys.contains(&column.name) && verdict.kind.is_none_or(|kind| kind == Kind::PersonId);
         let category = if is_key { "reference" } else { verdict.policy_category() };
-        put!(text, "{} = {}    # {}", toml_string(&column.name), toml_string(category), remark(verdict));
+        put!(text, "{} = {}    # {}", key(&column.name), toml_string(category), remark(verdict));
     }
     put!(text, "");
 }
@@ -170,6 +170,12 @@ fn rest(text: &mut String, judged: &[Judged], about: &About) {
         "# What the purpose needs of these goes into `read`, `mask` or `lookup`; what no rule opens stays closed:"
     );
     put!(text, "# {}", if closed.is_empty() { "nothing personal was seen".to_owned() } else { closed.join(", ") });
+}
+
+/// A TOML key: bare where it can be.
+fn key(name: &str) -> String {
+    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    if bare { name.to_owned() } else { toml_string(name) }
 }
 
 /// A TOML basic string.
