@@ -4,7 +4,7 @@
 #   benches/yardstick.sh COLUMNS SCORE [PYTHON]
 #
 # COLUMNS: JSON lines {table, column, samples, sensitive, label}; SCORE: the script that scores predictions. PYTHON: one that has
-# presidio-analyzer, a small English model of spaCy, and detectpii; without it only pgpurpose is measured.
+# presidio-analyzer, a small English model of spaCy, detectpii and sqlalchemy; without it only pgpurpose is measured.
 set -euo pipefail
 columns=$1 score=$2 python=${3:-}
 here=$(cd "$(dirname "$0")/.." && pwd)

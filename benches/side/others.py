@@ -32,10 +32,10 @@ def presidio(columns):
 
 
 def detectpii(columns):
-    from detectpii.detector import ColumnNameRegexDetector
+    from detectpii.detector import EnglishColumnNameRegexDetector
     from detectpii.model import Column
 
-    detector = ColumnNameRegexDetector()
+    detector = EnglishColumnNameRegexDetector()
     for column in columns:
         found = detector.detect(Column(name=column["column"]))
         if found:

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::judge::Verdict;
 use super::structure::{Column, Table};
+use crate::catalog::RelationName;
 
 /// A table and what its columns are taken for.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,9 +23,9 @@ impl Judged {
         self.table.columns.iter().zip(&self.verdicts)
     }
 
-    /// `schema.table`.
+    /// `schema.table`, as policies write it.
     pub fn name(&self) -> String {
-        format!("{}.{}", self.table.schema, self.table.name)
+        RelationName::new(&*self.table.schema, &*self.table.name).to_string()
     }
 
     /// Whether a column holds, or by its name may hold, something personal.

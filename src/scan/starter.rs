@@ -65,7 +65,7 @@ fn head(text: &mut String, judged: &[Judged], about: &About) {
 }
 
 fn one_table(text: &mut String, table: &Judged, subject: Option<&Subject>) {
-    let name = toml_string(&format!("{}.{}", table.table.schema, table.table.name));
+    let name = toml_string(&table.name());
     if let Some(skipped) = &table.skipped {
         put!(text, "# not sampled, {}: judged by names alone", comment(skipped));
     }
@@ -229,7 +229,7 @@ mod tests {
         let about = About { database: "d\nx".to_owned(), ..About::default() };
         let text = starter_policy(&judged, &about, &lexicon);
         let read: toml::Table = toml::from_str(&text).unwrap();
-        let columns = read["tables"]["a.b.cust\"omers\n"]["columns"].as_table().unwrap();
+        let columns = read["tables"]["\"a.b\".\"cust\"\"omers\n\""]["columns"].as_table().unwrap();
         assert_eq!(columns.len(), 3);
         assert_eq!(columns["e-mail \"x\"\n[rules]"].as_str(), Some("contact"));
         assert_eq!(text, starter_policy(&judged, &about, &lexicon));

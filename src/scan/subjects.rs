@@ -6,6 +6,7 @@ use super::Lexicon;
 use super::findings::Judged;
 use super::kind::Kind;
 use super::words;
+use crate::catalog::RelationName;
 
 /// How a row leads to its data subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,11 @@ pub enum Subject {
 }
 
 type Name = (String, String);
+
+/// A column's name behind its table's.
+fn part(name: &str) -> String {
+    if name.contains(['.', '"']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
+}
 
 /// For each table that has one, by schema and name.
 pub fn subjects(judged: &[Judged], lexicon: &Lexicon) -> BTreeMap<Name, Subject> {
@@ -74,7 +80,8 @@ fn through(judged: &[Judged], found: &mut BTreeMap<Name, Subject>) {
                 .iter()
                 .find(|key| key.table != name && found.contains_key(&key.table) && !is_about_staff(&key.column));
             if let Some(key) = step {
-                let references = format!("{}.{}.{}", key.table.0, key.table.1, key.references);
+                let references =
+                    format!("{}.{}", RelationName::new(&*key.table.0, &*key.table.1), part(&key.references));
                 more.push((name, Subject::Through { column: key.column.clone(), references }));
             }
         }
