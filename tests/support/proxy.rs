@@ -94,6 +94,11 @@ impl Proxy {
         Self::launch(policy, listen, sections, "", &[])
     }
 
+    /// The same with more keys for `[audit]`.
+    pub fn start_sections_logging(policy: &str, listen: &str, sections: &str, audit_keys: &str) -> Self {
+        Self::launch(policy, listen, sections, audit_keys, &[])
+    }
+
     fn launch(policy: &str, listen: &str, sections: &str, audit_keys: &str, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("pgpurpose-test-").tempdir().unwrap();
         let (port, admin_port) = (free_port(), free_port());

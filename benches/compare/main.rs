@@ -1,0 +1,243 @@
+//! What the proxy costs: the same load, alternating, straight to the database, through the smallest relay, through PgBouncer
+//! and through the proxy with the access log on.
+//!
+//! `cargo bench --bench compare` prints tables in Markdown, all of them medians, and writes the plot of the README. Times on a
+//! shared machine tell little: only what stands in one run may be compared. CPU is that of the process between client and
+//! database alone, as the scheduler counted it.
+//!
+//! | variable | default | |
+//! | --- | --- | --- |
+//! | `PGPURPOSE_BENCH_SECONDS` | 3 | of one run |
+//! | `PGPURPOSE_BENCH_ROUNDS` | 5 | how often each is run |
+//! | `PGPURPOSE_BENCH_IDLE` | 1000 | idle sessions |
+//! | `PGPURPOSE_BENCH_ONLY` | all | beginnings of the parts' names: `prepared/8,simple,new,login,bulk,idle` |
+//! | `PGPURPOSE_BENCH_WAYS` | all | `direct,relay,pgbouncer,plain,masked,consent,always` |
+//! | `PGPURPOSE_BENCH_SVG` | `target/compare.svg` | where the plot is written |
+//!
+//! What recording costs by itself, with subjects and without, is in `benches/recording.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod bulk;
+mod load;
+mod places;
+mod plot;
+mod relay;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bulk::Bulk;
+use load::{Load, Sample};
+use places::{Places, Way};
+use plot::Bar;
+
+/// Ways that pgbench's loads go; the other one checks logins.
+const ALL: [&str; 7] = ["direct", "relay", "pgbouncer", "plain", "masked", "consent", "always"];
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+/// Whether a comma-separated variable names this, or is not there.
+fn asked(variable: &str, takes: impl Fn(&str) -> bool) -> bool {
+    std::env::var(variable).map_or(true, |list| list.split(',').any(|item| takes(item.trim())))
+}
+
+struct Bench {
+    places: Places,
+    folder: tempfile::TempDir,
+    seconds: u64,
+    rounds: u64,
+    groups: Vec<(String, Vec<Bar>)>,
+}
+
+impl Bench {
+    fn wants(&self, part: &str) -> bool {
+        asked("PGPURPOSE_BENCH_ONLY", |item| part.starts_with(item))
+    }
+
+    fn ways(&self, keys: &[&str]) -> Vec<&Way> {
+        let wanted = |way: &&Way| keys.contains(&way.key) && asked("PGPURPOSE_BENCH_WAYS", |item| item == way.key);
+        self.places.ways.iter().filter(wanted).collect()
+    }
+
+    /// Runs the load by each of these ways in turn, and prints what each came to.
+    fn compare(&mut self, part: &str, heading: &str, keys: &[&str], load: &Load, plotted: bool) {
+        if !self.wants(part) {
+            return;
+        }
+        let ways = self.ways(keys);
+        let mut samples: Vec<Vec<Sample>> = ways.iter().map(|_| Vec::new()).collect();
+        for _ in 0..self.rounds {
+            for (way, samples) in ways.iter().zip(&mut samples) {
+                samples.push(load::run(&self.places, way, load, self.seconds, self.folder.path()));
+            }
+        }
+        let results: Vec<(&Way, Sample)> =
+            ways.iter().zip(&samples).map(|(way, samples)| (*way, load::medians(samples))).collect();
+        println!("\n### {heading}\n\n{} rounds of {} s.\n", self.rounds, self.seconds);
+        print!("{}", table(&results));
+        if plotted {
+            let bars = results.iter().map(|(way, sample)| Bar { way: way.name, cpu: sample.cpu, rate: sample.rate });
+            let bars = bars.collect();
+            self.groups.push((heading.to_owned(), bars));
+        }
+    }
+
+    fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn protocols(&mut self) {
+        for protocol in ["prepared", "simple", "extended"] {
+            for clients in [1, 8, 32] {
+                let part = format!("{protocol}/{clients}");
+                let heading = format!("`pgbench -S -M {protocol} -c {clients}`");
+                let load = Load { clients, protocol, script: None, connecting: false };
+                self.compare(&part, &heading, &ALL, &load, protocol != "extended");
+            }
+        }
+    }
+
+    /// Texts that no cache has seen: each names its column anew.
+    fn new_statements(&mut self) {
+        let short = self.script(
+            "short.sql",
+            "\\set n random(1, 1000000000)\n\\set aid random(1, 200000)\n\
+             SELECT abalance AS a:n FROM pgbench_accounts WHERE aid = :aid;\n",
+        );
+        let join = self.script("join.sql", &ten_tables());
+        for (part, heading, script) in [
+            ("new/short", "Every statement new: pgbench's SELECT", short),
+            ("new/join", "Every statement new: a join of ten tables, 2 kB", join),
+        ] {
+            let load = Load { clients: 1, protocol: "simple", script: Some(script), connecting: false };
+            self.compare(part, heading, &["direct", "relay", "pgbouncer", "plain", "masked"], &load, false);
+        }
+    }
+
+    fn logins(&mut self) {
+        let script = self.script("login.sql", "SELECT 1;\n");
+        let load = Load { clients: 8, protocol: "simple", script: Some(script), connecting: true };
+        let heading = "Log-in with SCRAM and one statement, 8 clients (PgBouncer keeps the database's sessions; `relay` is \
+                       the row of plain columns)";
+        self.compare("login", heading, &["direct", "relay", "pgbouncer", "plain", "passthrough"], &load, false);
+    }
+
+    fn bulks(&self) {
+        let wide = "SELECT id, body FROM wide";
+        let narrow = "SELECT aid, bid, abalance FROM pgbench_accounts";
+        for (part, heading, bulk) in [
+            ("bulk/wide", "Wide rows, 50,000 of 1 kB", Bulk::Rows(wide)),
+            ("bulk/narrow", "Narrow rows, 200,000 of 3 columns", Bulk::Rows(narrow)),
+            ("bulk/copy-out", "COPY (wide rows) TO STDOUT", Bulk::Rows("COPY (SELECT id, body FROM wide) TO STDOUT")),
+            ("bulk/copy-in", "COPY FROM STDIN, 64 MB", Bulk::CopyIn),
+        ] {
+            if !self.wants(part) {
+                continue;
+            }
+            let ways = self.ways(&["direct", "relay", "pgbouncer", "plain", "masked"]);
+            let mut speeds: Vec<Vec<f64>> = ways.iter().map(|_| Vec::new()).collect();
+            for _ in 0..self.rounds {
+                for (way, speeds) in ways.iter().zip(&mut speeds) {
+                    speeds.push(bulk::speed(way, bulk));
+                }
+            }
+            println!("\n### {heading}\n\n{} rounds.\n\n| way | MB/s |\n| --- | ---: |", self.rounds);
+            for (way, speeds) in ways.iter().zip(speeds) {
+                println!("| {} | {:.0} |", way.name, load::median(speeds));
+            }
+        }
+    }
+
+    /// First of all, while nothing has run by any way.
+    fn idle(&self) {
+        if !self.wants("idle") {
+            return;
+        }
+        let sessions = usize::try_from(number("PGPURPOSE_BENCH_IDLE", 1000)).unwrap();
+        println!("\n### Memory, {sessions} idle sessions that have run one statement\n");
+        println!("| way | MB at rest | kB more a session |\n| --- | ---: | ---: |");
+        for way in self.ways(&["relay", "pgbouncer", "plain"]) {
+            let (rest, each) = bulk::idle(way, way.process.unwrap(), sessions);
+            println!("| {} | {:.1} | {each:.1} |", way.name, rest / 1024.0);
+        }
+    }
+}
+
+/// A join of ten tables, spelt so that it has two kilobytes, with another name in each.
+fn ten_tables() -> String {
+    let mut sql = "\\set n random(1, 1000000000)\n\\set aid random(1, 200000)\nSELECT ".to_owned();
+    for table in 0..10 {
+        write!(sql, "account_{table}.abalance AS balance_of_the_account_number_{table}_:n, ").unwrap();
+    }
+    sql.push_str("account_0.aid AS account_:n FROM pgbench_accounts AS account_0");
+    for table in 1..10 {
+        write!(
+            sql,
+            " JOIN pgbench_accounts AS account_{table} ON account_{table}.aid = account_{}.aid AND account_{table}.bid = \
+             account_0.bid",
+            table - 1
+        )
+        .unwrap();
+    }
+    sql.push_str(" WHERE account_0.aid = :aid AND account_0.bid > 0 ORDER BY account_0.aid LIMIT 10;\n");
+    sql
+}
+
+/// Ratios are to the ways that say what is possible: PgBouncer's rate, the relay's CPU, direct's latency.
+fn table(results: &[(&Way, Sample)]) -> String {
+    let of = |key: &str| results.iter().find(|(way, _)| way.key == key).map(|(_, sample)| *sample);
+    let ratio = |figure: f64, base: Option<f64>| match base {
+        Some(base) if base > 0.0 => format!("{:.2}", figure / base),
+        Some(_) | None => "-".to_owned(),
+    };
+    let (relay, bouncer, direct) = (of("relay"), of("pgbouncer"), of("direct"));
+    let mut out = "| way | a second | to PgBouncer's | CPU, µs | to the relay's | p50, µs | p99, µs | p50 more than direct |\n\
+                   | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+        .to_owned();
+    for (way, sample) in results {
+        let Sample { rate, p50, p99, cpu } = *sample;
+        let (rated, cost) = (ratio(rate, bouncer.map(|s| s.rate)), ratio(cpu, relay.map(|s| s.cpu)));
+        let added = direct.map_or("-".to_owned(), |direct| format!("{:.0}", p50 - direct.p50));
+        writeln!(out, "| {} | {rate:.0} | {rated} | {cpu:.1} | {cost} | {p50:.0} | {p99:.0} | {added} |", way.name)
+            .unwrap();
+    }
+    out
+}
+
+fn main() {
+    if let Ok(asked) = std::env::var(relay::ASKED) {
+        return relay::run(&asked);
+    }
+    let mut bench = Bench {
+        places: Places::start(),
+        folder: tempfile::tempdir().unwrap(),
+        seconds: number("PGPURPOSE_BENCH_SECONDS", 3),
+        rounds: number("PGPURPOSE_BENCH_ROUNDS", 5),
+        groups: Vec::new(),
+    };
+    bench.idle();
+    bench.protocols();
+    bench.new_statements();
+    bench.logins();
+    bench.bulks();
+    if !bench.groups.is_empty() {
+        let path = std::env::var_os("PGPURPOSE_BENCH_SVG")
+            .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("compare.svg"), PathBuf::from);
+        fs::write(&path, plot::svg(&bench.groups)).unwrap();
+        println!("\nThe plot is in {}.", path.display());
+    }
+}
