@@ -104,9 +104,7 @@ fn enforce(bencher: Bencher, sql: &str) {
 }
 
 fn report_of(sql: &str) -> AccessReport {
-    with_context(|context| {
-        sql::enforce(sql, context).unwrap_or_else(|_| panic!("refused: {sql}")).report().clone()
-    })
+    with_context(|context| sql::enforce(sql, context).unwrap_or_else(|_| panic!("refused: {sql}")).report().clone())
 }
 
 fn facts() -> SessionFacts {

@@ -57,6 +57,8 @@ impl SqlState {
     /// `too_many_connections`.
     pub const TOO_MANY_CONNECTIONS: Self = Self("53300");
     /// `configuration_limit_exceeded`: too many lookups in a minute.
+    pub const DISK_FULL: Self = Self("53100");
+    /// `53400`
     pub const CONFIGURATION_LIMIT_EXCEEDED: Self = Self("53400");
     /// `io_error`: the access log cannot be written.
     pub const IO_ERROR: Self = Self("58030");

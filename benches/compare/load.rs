@@ -64,7 +64,8 @@ pub(crate) fn run(places: &Places, way: &Way, load: &Load, seconds: u64, folder:
     let spent = way.process.zip(before).map_or(0.0, |(process, before)| cpu_of(process) - before);
     let said = String::from_utf8_lossy(&output.stdout);
     let told = |start: &str| -> f64 {
-        let found = said.lines().find_map(|line| line.strip_prefix(start)?.trim().split([' ', '/']).next()?.parse().ok());
+        let found =
+            said.lines().find_map(|line| line.strip_prefix(start)?.trim().split([' ', '/']).next()?.parse().ok());
         found.unwrap_or_else(|| panic!("{}: {said}{}", way.name, String::from_utf8_lossy(&output.stderr)))
     };
     assert!(output.status.success(), "{}: {said}{}", way.name, String::from_utf8_lossy(&output.stderr));
@@ -79,9 +80,8 @@ pub(crate) fn run(places: &Places, way: &Way, load: &Load, seconds: u64, folder:
 /// The third column of pgbench's logs: microseconds of each transaction.
 fn latencies(logs: &Path) -> Vec<u32> {
     let files = fs::read_dir(logs).unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
-    let numbers = |text: String| -> Vec<u32> {
-        text.lines().filter_map(|line| line.split(' ').nth(2)?.parse().ok()).collect()
-    };
+    let numbers =
+        |text: String| -> Vec<u32> { text.lines().filter_map(|line| line.split(' ').nth(2)?.parse().ok()).collect() };
     files.flat_map(numbers).collect()
 }
 

@@ -205,9 +205,10 @@ fn table(results: &[(&Way, Sample)]) -> String {
         Some(_) | None => "-".to_owned(),
     };
     let (relay, bouncer, direct) = (of("relay"), of("pgbouncer"), of("direct"));
-    let mut out = "| way | a second | to PgBouncer's | CPU, µs | to the relay's | p50, µs | p99, µs | p50 more than direct |\n\
+    let mut out =
+        "| way | a second | to PgBouncer's | CPU, µs | to the relay's | p50, µs | p99, µs | p50 more than direct |\n\
                    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
-        .to_owned();
+            .to_owned();
     for (way, sample) in results {
         let Sample { rate, p50, p99, cpu } = *sample;
         let (rated, cost) = (ratio(rate, bouncer.map(|s| s.rate)), ratio(cpu, relay.map(|s| s.cpu)));

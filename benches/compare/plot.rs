@@ -58,10 +58,7 @@ fn text(out: &mut String, x: f64, y: f64, class: &str, what: &str) {
 
 fn draw(out: &mut String, class: &str, x: f64, y: f64, part: f64, figure: &str) {
     let (width, top) = (LONGEST * part, y - 11.0);
-    writeln!(
-        out,
-        "<rect x=\"{x:.0}\" y=\"{top:.0}\" width=\"{width:.1}\" height=\"{BAR}\" class=\"{class}\"/>"
-    )
-    .unwrap();
+    writeln!(out, "<rect x=\"{x:.0}\" y=\"{top:.0}\" width=\"{width:.1}\" height=\"{BAR}\" class=\"{class}\"/>")
+        .unwrap();
     text(out, x + width + 5.0, y, "", figure);
 }

@@ -26,7 +26,7 @@ mod write;
 pub use read::{Effort, Filter, Search, SeenColumn, SeenFor, Sightings, Wanted, read_all, search, search_with};
 pub use record::{
     Access, AccessRecord, AuditError, DisclosureRecord, Event, EventRecord, LookedUp, LookupRecord, Outcome,
-    OutcomeStatus, Seen, SessionFacts, SubjectKey, chain, checkpoint,
+    OutcomeStatus, PreparedAccess, PreparedSession, Seen, SessionFacts, SubjectKey, WHOLE_STATEMENT, chain, checkpoint,
 };
 pub use store::{Advance, Group, Reindexed, Tally, Times, Whom, reindex};
 pub use verify::{Break, Ended, MOST_BREAKS, Sent, Trust, Verification, Wrong, verify, verify_with};

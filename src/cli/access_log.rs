@@ -42,6 +42,7 @@ pub(super) fn options(audit: &Audit) -> Result<LogOptions, String> {
         compress: audit.compress,
         retain_days: audit.retain_days,
         places: audit.sinks.names(),
+        login_bytes: audit.max_mb_per_login.map(|most| u64::from(most) << 20),
     })
 }
 
@@ -68,7 +69,7 @@ pub(super) fn count_again(shared: &Shared, directory: &Path) -> std::io::Result<
         }
         true
     })
-    .map(drop)
+    .and_then(|effort| effort.complete())
 }
 
 /// Begins to give records to every place that is named.

@@ -33,6 +33,8 @@ pub struct Audit {
     pub compress: bool,
     /// Days after which whole files are destroyed; `None`: never.
     pub retain_days: Option<u32>,
+    /// Mebibytes that one login may write in a minute; `None`: as much as the room that is left allows.
+    pub max_mb_per_login: Option<u32>,
     /// Places beside the files.
     pub sinks: Sinks,
 }
@@ -125,6 +127,7 @@ impl Audit {
             rotate_hours: 24,
             compress: true,
             retain_days: None,
+            max_mb_per_login: None,
             sinks: Sinks::default(),
         }
     }
@@ -154,6 +157,7 @@ pub(super) fn read(document: &mut Document, section: Option<Section<'_>>, base: 
         audit.compress = compress.value;
     }
     audit.retain_days = section.integer("retain_days", 1..=36_500, document).map(|days| days.value);
+    audit.max_mb_per_login = section.integer("max_mb_per_login", 1..=1_000_000, document).map(|most| most.value);
     audit.sinks = Sinks {
         stdout: section.section("stdout", document).map(|mut section| {
             let records = records(&mut section, SinkRecords::All, document);

@@ -151,7 +151,7 @@ async fn try_login(
         certificate: peer.tls.as_ref().and_then(|tls| tls.name.as_deref()),
     };
     let logged = match event.record() {
-        Ok(record) => shared.audit.append(record).await,
+        Ok(record) => shared.audit.of_login(&facts.login).append(record).await,
         Err(error) => Err(error),
     };
     if let Err(error) = logged {

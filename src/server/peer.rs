@@ -40,7 +40,8 @@ impl Attempt {
         shared.metrics.logins_refused.bump();
         let event = Event::LoginRefused { session: Cow::Borrowed(&self.facts), sqlstate, reason };
         if let Ok(record) = event.record() {
-            shared.audit.note(record);
+            let address = self.facts.client.rsplit_once(':').map_or(self.facts.client.as_str(), |(host, _)| host);
+            shared.audit.note_refused(address, record);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::flow::running::Running;
 use super::judge::enforcer::{Decision, Rejected, Scope};
 use crate::audit::{
     Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, LookedUp, LookupRecord, Outcome,
-    OutcomeStatus, Seen, SessionFacts,
+    OutcomeStatus, PreparedSession, Seen, SessionFacts,
 };
 use crate::policy::{AccessReport, Disclosed};
 use crate::sql::Redacted;
@@ -19,16 +19,20 @@ use crate::upstream::Decided;
 pub(super) struct Journal {
     log: AuditLog,
     facts: SessionFacts,
+    /// The facts as JSON, until they change.
+    prepared: Option<PreparedSession>,
 }
 
 impl Journal {
     pub(super) fn new(log: AuditLog, facts: SessionFacts) -> Self {
-        Self { log, facts }
+        // What it writes counts towards its login's share of the log.
+        Self { log: log.of_login(&facts.login), facts, prepared: None }
     }
 
     /// The session has another `application_name`.
     pub(super) fn application(&mut self, name: &str) {
         name.clone_into(&mut self.facts.application);
+        self.prepared = None;
     }
 
     fn record(
@@ -39,32 +43,51 @@ impl Journal {
         lookups: &[LookedUp],
     ) -> Result<AccessRecord, AuditError> {
         self.enter(scope);
-        Access {
-            session: &self.facts,
-            statement: &logged.statement,
-            fingerprint: &logged.fingerprint,
-            report,
-            policy: scope.policies.hash(),
-            observe: scope.observe,
-            unrestricted: scope.role.unrestricted.as_deref(),
-            lookups,
+        let prepared = access(&self.facts, scope, logged, report).prepare()?;
+        prepared.record(self.session()?, lookups)
+    }
+
+    /// The record of a run: what all runs of its decision share is written once.
+    fn run(&mut self, scope: &Scope, running: &Running, lookups: &[LookedUp]) -> Result<AccessRecord, AuditError> {
+        let (statement, report) = (&running.statement, running.report());
+        if !std::ptr::eq(report, statement.enforced.report()) {
+            return self.record(scope, &statement.logged, report, lookups);
         }
-        .record()
+        self.enter(scope);
+        let prepared = match statement.record.get() {
+            Some(prepared) => prepared,
+            None => {
+                let prepared = access(&self.facts, scope, &statement.logged, report).prepare()?;
+                statement.record.get_or_init(|| prepared)
+            }
+        };
+        prepared.record(self.session()?, lookups)
+    }
+
+    /// What all records say of the session now.
+    fn session(&mut self) -> Result<&PreparedSession, AuditError> {
+        match &mut self.prepared {
+            Some(prepared) => Ok(prepared),
+            empty @ None => Ok(empty.insert(PreparedSession::new(&self.facts)?)),
+        }
     }
 
     /// The login is in no role any more.
     pub(super) fn leave_role(&mut self) {
         (self.facts.role, self.facts.recipient) = (None, None);
+        self.prepared = None;
     }
 
     /// The purpose and the role of the record at hand.
     fn enter(&mut self, scope: &Scope) {
         if self.facts.purpose.as_deref() != Some(&scope.purpose) {
             self.facts.purpose = Some(scope.purpose.clone());
+            self.prepared = None;
         }
         if self.facts.role.as_deref() != Some(&scope.role.name) {
             self.facts.role = Some(scope.role.name.clone());
             self.facts.recipient = Some(scope.role.recipient.clone());
+            self.prepared = None;
         }
     }
 
@@ -76,7 +99,7 @@ impl Journal {
     ) -> Result<Vec<Audited<Decided>>, AuditError> {
         let mut batch = Vec::with_capacity(runs.len());
         for (scope, running, lookups) in runs {
-            let record = self.record(scope, &running.statement.logged, running.report(), &lookups)?;
+            let record = self.run(scope, running, &lookups)?;
             batch.push((record, Arc::clone(&running.statement.enforced)));
         }
         self.log.append_accesses(batch).await
@@ -84,7 +107,7 @@ impl Journal {
 
     /// Logs one run.
     pub(super) async fn access(&mut self, scope: &Scope, running: &Running) -> Result<Audited<Decided>, AuditError> {
-        let record = self.record(scope, &running.statement.logged, running.report(), &[])?;
+        let record = self.run(scope, running, &[])?;
         self.log.append_access(record, Arc::clone(&running.statement.enforced)).await
     }
 
@@ -176,6 +199,7 @@ impl Journal {
     /// The purpose changed, or a change was refused.
     pub(super) fn purpose(&mut self, from: &str, to: &str, refused: Option<&str>) {
         self.facts.purpose = Some(if refused.is_some() { from } else { to }.to_owned());
+        self.prepared = None;
         self.note(&Event::Purpose { session: Cow::Borrowed(&self.facts), from: Some(from), to, refused });
     }
 
@@ -188,6 +212,25 @@ impl Journal {
     /// The session ended.
     pub(super) fn disconnect(&self, reason: Option<&str>) {
         self.note(&Event::Disconnect { session: &self.facts.session, reason });
+    }
+}
+
+/// A statement's record, but for what it looks up.
+fn access<'a>(
+    session: &'a SessionFacts,
+    scope: &'a Scope,
+    logged: &'a Redacted,
+    report: &'a AccessReport,
+) -> Access<'a> {
+    Access {
+        session,
+        statement: &logged.statement,
+        fingerprint: &logged.fingerprint,
+        report,
+        policy: scope.policies.hash(),
+        observe: scope.observe,
+        unrestricted: scope.role.unrestricted.as_deref(),
+        lookups: &[],
     }
 }
 

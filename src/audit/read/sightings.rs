@@ -93,6 +93,8 @@ impl Sightings {
         let plan = Plan { sieve: wanted.sieve(), since: wanted.since, until: wanted.until, all };
         let mut collector = Collector { wanted, found: Self::default(), tallied: false };
         let effort = walk(directory, &plan, &mut collector, progress)?;
+        // Who asks what is known of a person is not given a part of it.
+        effort.complete()?;
         let mut found = collector.found;
         let time = |entry: &Entry| entry.text("time").map(str::to_owned);
         scan(directory, |entry| {

@@ -17,7 +17,7 @@ use crate::audit::store::opened::Index;
 use crate::audit::store::pack::read_block;
 
 /// What a search took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Effort {
     /// Files of the log.
     pub files: usize,
@@ -27,6 +27,21 @@ pub struct Effort {
     pub blocks: usize,
     /// Of these, blocks that were read.
     pub read: usize,
+    /// Files that could not be read to their end, and why: what they hold may be missing.
+    pub damaged: Vec<String>,
+}
+
+impl Effort {
+    /// For those to whom a part of the log is no use.
+    ///
+    /// # Errors
+    /// A file could not be read to its end.
+    pub fn complete(&self) -> io::Result<()> {
+        match self.damaged.first() {
+            None => Ok(()),
+            Some(damaged) => Err(io::Error::new(io::ErrorKind::InvalidData, damaged.clone())),
+        }
+    }
 }
 
 /// What is looked for, as far as that says what need not be read. Whoever looks still looks at each record himself.
@@ -81,8 +96,12 @@ pub(in crate::audit) fn walk(
     };
     for (file, length) in files.iter().zip(lengths) {
         let done = walk.advance.done;
-        if !walk.file(file)? {
-            break;
+        match walk.file(file) {
+            Ok(true) => {}
+            Ok(false) => break,
+            // Destroyed by age since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file.is_gone() => {}
+            Err(error) => walk.effort.damaged.push(format!("`{}`: {error}", file.name())),
         }
         walk.advance.done = done + length;
         (walk.progress)(walk.advance);
@@ -107,7 +126,8 @@ pub fn read_all(directory: &Path, each: impl FnMut(&Entry), progress: &mut dyn F
         }
     }
     let plan = Plan { sieve: Sieve::new([]), since: None, until: None, all: true };
-    walk(directory, &plan, &mut Everything(each), progress).map(drop)
+    let effort = walk(directory, &plan, &mut Everything(each), progress)?;
+    effort.complete()
 }
 
 struct Walk<'a, S> {

@@ -9,11 +9,10 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use ring::digest::{Digest, SHA256, digest};
 use serde::{Deserialize, Deserializer};
 
-use super::Body;
+use super::{Body, stamp};
 
 /// A SHA-256 value.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,18 +127,32 @@ const HASH_FIELD: &str = ",\"hash\":\"";
 /// `,"hash":"` + 64 digits + `"}`.
 const TAIL: usize = HASH_FIELD.len() + 64 + 2;
 
-/// Appends the next record's line to `out`; gives the chain's new end.
-pub(in crate::audit) fn seal(after: Link, time: Timestamp, body: &Body, out: &mut Vec<u8>) -> Link {
+/// Appends the next record's line to `out`; gives the chain's new end. `time` is text already.
+pub(in crate::audit) fn seal(after: Link, time: &[u8], body: &Body, out: &mut Vec<u8>) -> Link {
     let seq = after.seq + 1;
     let from = out.len();
-    let time = if body.timed { format!("\"time\":\"{time:.6}\",") } else { String::new() };
-    out.extend_from_slice(format!("{{\"seq\":{seq},{time}").as_bytes());
+    out.reserve(body.fields.len() + ROOM);
+    out.extend_from_slice(b"{\"seq\":");
+    stamp::number(out, seq);
+    if body.timed {
+        out.extend_from_slice(b",\"time\":\"");
+        out.extend_from_slice(time);
+        out.push(b'"');
+    }
+    out.push(b',');
     out.extend_from_slice(body.fields.as_bytes());
-    out.extend_from_slice(format!(",\"prev\":\"{}\"", after.hash).as_bytes());
+    out.extend_from_slice(b",\"prev\":\"");
+    stamp::hex(out, &after.hash.0);
+    out.push(b'"');
     let hash = Hash::of(out.get(from..).unwrap_or_default());
-    out.extend_from_slice(format!("{HASH_FIELD}{hash}\"}}\n").as_bytes());
+    out.extend_from_slice(HASH_FIELD.as_bytes());
+    stamp::hex(out, &hash.0);
+    out.extend_from_slice(b"\"}\n");
     Link { seq, hash }
 }
+
+/// What a line holds at most besides its own fields.
+const ROOM: usize = 256;
 
 /// Reads a line (without its `\n`) and checks its hash.
 ///

@@ -28,6 +28,12 @@ pub enum AuditError {
     /// The log was closed.
     #[error("the access log is closed")]
     Closed,
+    /// The login has written its share of the log for this minute.
+    #[error("the login has written its share of the access log for this minute")]
+    OverBudget,
+    /// What is left of the disk is for short records.
+    #[error("the disk of the access log is nearly full, and the record is long")]
+    NoRoom,
 }
 
 impl AuditError {
@@ -40,6 +46,18 @@ impl AuditError {
                 "the access log cannot be written, so the statement was not forwarded",
             )
             .hint("the operator's log names the cause; service returns when the access log can be written again"),
+            Self::OverBudget => Refusal::new(
+                Stage::Audit,
+                SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+                "this login has written its share of the access log for this minute, so the statement was not forwarded",
+            )
+            .hint("try again in a minute, with fewer or shorter statements; `max_mb_per_login` under `[audit]` bounds the share"),
+            Self::NoRoom => Refusal::new(
+                Stage::Audit,
+                SqlState::DISK_FULL,
+                "the disk of the access log is nearly full, so the statement was not forwarded",
+            )
+            .hint("short statements still run; the operator's log names the disk"),
             Self::Denied | Self::Encode => Refusal::internal(Stage::Audit),
         }
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::error::AuditError;
+use super::prepared::Statement;
 use super::{Body, EventRecord, SessionFacts};
 
 /// A comparison of a column with a value.
@@ -38,7 +39,8 @@ struct Fields<'a> {
     of: u64,
     #[serde(flatten)]
     session: &'a SessionFacts,
-    statement: &'a str,
+    #[serde(flatten)]
+    statement: Statement<'a>,
     lookups: &'a [LookedUp],
 }
 
@@ -49,6 +51,7 @@ impl LookupRecord<'_> {
     /// [`AuditError::Encode`].
     pub fn record(&self) -> Result<EventRecord, AuditError> {
         let Self { of, session, statement, lookups } = *self;
+        let statement = Statement::new(statement, None);
         let fields = Fields { event: "lookup", of, session, statement, lookups };
         Ok(EventRecord { body: Body::new(&fields, true)? })
     }

@@ -7,36 +7,49 @@ pub(super) mod entry;
 mod error;
 mod json;
 mod lookup;
+pub(super) mod prepared;
+pub(super) mod stamp;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::policy::{AccessReport, RelationReport, Verdict};
+use crate::policy::AccessReport;
 pub use disclosure::{DisclosureRecord, Seen, SubjectKey};
 pub use entry::Entry;
 pub use error::AuditError;
 use json::one_line;
 pub use lookup::{LookedUp, LookupRecord};
+pub use prepared::{PreparedAccess, PreparedSession, WHOLE_STATEMENT};
+use prepared::{Whole, fields_of};
 
 /// What a session's records say about it. `purpose` is the one in force for the record at hand.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct SessionFacts {
     /// Names the session in all its records; random, so that it is unique over restarts.
+    #[serde(serialize_with = "json::name")]
     pub session: String,
     /// Address and port of the client, or `local`.
+    #[serde(serialize_with = "json::name")]
     pub client: String,
     /// The PostgreSQL login.
+    #[serde(serialize_with = "json::name")]
     pub login: String,
     /// The policy's role of that login.
+    #[serde(serialize_with = "json::some_name")]
     pub role: Option<String>,
     /// The purpose in force.
+    #[serde(serialize_with = "json::some_name")]
     pub purpose: Option<String>,
     /// `internal`, or the third party's name.
+    #[serde(serialize_with = "json::some_name")]
     pub recipient: Option<String>,
     /// The database.
+    #[serde(serialize_with = "json::name")]
     pub database: String,
     /// `application_name`.
+    #[serde(serialize_with = "json::name")]
     pub application: String,
 }
 
@@ -74,44 +87,8 @@ impl Access<'_> {
     /// # Errors
     /// [`AuditError::Encode`].
     pub fn record(&self) -> Result<AccessRecord, AuditError> {
-        let fields = AccessFields {
-            event: "access",
-            session: self.session,
-            statement: self.statement,
-            fingerprint: self.fingerprint,
-            verdict: self.report.verdict,
-            mode: self.observe.then_some("observe"),
-            unrestricted: self.unrestricted,
-            relations: &self.report.relations,
-            lookups: self.lookups,
-            reason: self.report.reason.as_deref(),
-            policy: self.policy,
-        };
-        let may_run = match self.report.verdict {
-            Verdict::Allow | Verdict::Mask => true,
-            Verdict::Deny => self.observe,
-        };
-        Ok(AccessRecord { body: Body::new(&fields, true)?, may_run })
+        self.prepare()?.record(&PreparedSession::new(self.session)?, self.lookups)
     }
-}
-
-#[derive(Serialize)]
-struct AccessFields<'a> {
-    event: &'static str,
-    #[serde(flatten)]
-    session: &'a SessionFacts,
-    statement: &'a str,
-    fingerprint: &'a str,
-    verdict: Verdict,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mode: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unrestricted: Option<&'a str>,
-    relations: &'a [RelationReport],
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    lookups: &'a [LookedUp],
-    reason: Option<&'a str>,
-    policy: &'a str,
 }
 
 /// How a statement ended.
@@ -143,6 +120,33 @@ pub struct Outcome<'a> {
     pub sqlstate: Option<Cow<'a, str>>,
     /// Milliseconds from forwarding to the end; 0 for what was not forwarded.
     pub ms: f64,
+}
+
+impl Outcome<'_> {
+    /// As the derived form has it; there is one for each statement.
+    fn fields(&self) -> Result<String, AuditError> {
+        let mut out = b"\"event\":\"outcome\",\"of\":".to_vec();
+        stamp::number(&mut out, self.of);
+        out.extend_from_slice(match self.status {
+            OutcomeStatus::Ok => b",\"status\":\"ok\",\"rows\":",
+            OutcomeStatus::Error => b",\"status\":\"error\",\"rows\":",
+            OutcomeStatus::Refused => b",\"status\":\"refused\",\"rows\":",
+            OutcomeStatus::Skipped => b",\"status\":\"skipped\",\"rows\":",
+            OutcomeStatus::Lost => b",\"status\":\"lost\",\"rows\":",
+        });
+        match self.rows {
+            Some(rows) => stamp::number(&mut out, rows),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b",\"sqlstate\":");
+        match self.sqlstate.as_deref() {
+            Some(sqlstate) => out.extend_from_slice(one_line(sqlstate).ok_or(AuditError::Encode)?.as_bytes()),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b",\"ms\":");
+        stamp::milliseconds(&mut out, self.ms);
+        String::from_utf8(out).map_err(|_| AuditError::Encode)
+    }
 }
 
 /// Everything else that the log holds. No field may carry a literal of a statement or a value of the database.
@@ -276,6 +280,18 @@ pub enum Event<'a> {
         /// SHA-256 of those bytes.
         sha256: &'a str,
     },
+    /// What was counted instead of being told one by one: connections that came to no session, statements of a login that had
+    /// written its share of the log.
+    Folded {
+        /// `login_refused` or `access`.
+        what: &'a str,
+        /// The address; of many where it is empty.
+        client: Option<&'a str>,
+        /// The login.
+        login: Option<&'a str>,
+        /// How many since the last such record, which is not much more than a minute ago.
+        count: u64,
+    },
     /// The log could not be written for a while, and can again.
     Recovered {
         /// The first error.
@@ -299,8 +315,11 @@ impl Event<'_> {
     /// # Errors
     /// [`AuditError::Encode`].
     pub fn record(&self) -> Result<EventRecord, AuditError> {
-        let timed = !matches!(self, Self::Outcome(_));
-        Ok(EventRecord { body: Body::new(self, timed)? })
+        let body = match self {
+            Self::Outcome(outcome) => Body { fields: outcome.fields()?, timed: false, whole: None },
+            _ => Body::new(self, true)?,
+        };
+        Ok(EventRecord { body })
     }
 }
 
@@ -309,12 +328,17 @@ impl Event<'_> {
 pub(in crate::audit) struct Body {
     pub(in crate::audit) fields: String,
     pub(in crate::audit) timed: bool,
+    /// What must stand in the same file before it.
+    pub(in crate::audit) whole: Option<Arc<Whole>>,
 }
 
 impl Body {
+    /// Bytes that must be written before it, as far as is known.
+    pub(in crate::audit) fn untold_bytes(&self) -> usize {
+        self.whole.as_ref().filter(|whole| !whole.is_told()).map_or(0, |whole| whole.body.fields.len())
+    }
+
     pub(in crate::audit) fn new<T: Serialize>(value: &T, timed: bool) -> Result<Self, AuditError> {
-        let json = one_line(value).ok_or(AuditError::Encode)?;
-        let fields = json.strip_prefix('{').and_then(|json| json.strip_suffix('}')).ok_or(AuditError::Encode)?;
-        Ok(Self { fields: fields.to_owned(), timed })
+        Ok(Self { fields: fields_of(value)?, timed, whole: None })
     }
 }

@@ -63,6 +63,11 @@ impl LogFile {
         }
     }
 
+    /// Whether it is there in neither form.
+    pub(in crate::audit) fn is_gone(&self) -> bool {
+        !self.path.exists() && !self.other_form().path.exists()
+    }
+
     fn open_as_it_is(&self) -> io::Result<Box<dyn BufRead>> {
         let file = File::open(&self.path)?;
         if self.packed {

@@ -6,6 +6,7 @@ pub(super) mod index;
 mod indexed;
 pub(super) mod opened;
 pub(super) mod pack;
+pub(super) mod pair;
 mod reindex;
 pub(super) mod tally;
 

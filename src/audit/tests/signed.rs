@@ -272,7 +272,7 @@ async fn a_long_end_without_checkpoints_is_told() {
     let mut bytes = fs::read(&file).unwrap();
     let now = jiff::Timestamp::now();
     for _ in 0..10_020 {
-        link = chain::seal(link, now, &outcome(1).body, &mut bytes);
+        link = chain::seal(link, format!("{now:.6}").as_bytes(), &outcome(1).body, &mut bytes);
     }
     fs::write(&file, bytes).unwrap();
     let found = check(directory.path());

@@ -19,6 +19,7 @@ use crate::audit::store::Advance;
 use crate::audit::store::files::{self, LogFile};
 use crate::audit::store::index::MAGIC;
 use crate::audit::store::pack;
+use crate::audit::store::pair::Pairs;
 pub use breaks::{Break, MOST_BREAKS, Wrong};
 
 /// What the log's chain says.
@@ -40,6 +41,10 @@ pub struct Verification {
     pub checkpoints: u64,
     /// The last record that a checkpoint vouches for; 0 where none does, or no key was given.
     pub vouched: u64,
+    /// Accesses whose outcome is not in the log. While it is written these may be running.
+    pub open: u64,
+    /// Accesses whose outcome says that it is not known.
+    pub lost: u64,
     /// How the log ends.
     pub ended: Ended,
 }
@@ -76,9 +81,14 @@ pub struct Sent {
 }
 
 impl Verification {
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong, and there was something to look at.
     pub fn holds(&self) -> bool {
-        self.breaks.is_empty()
+        self.breaks.is_empty() && !self.is_empty()
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
     }
 }
 
@@ -106,6 +116,8 @@ pub fn verify_with(directory: &Path, trust: &Trust, mut progress: impl FnMut(Adv
         notices: Vec::new(),
         checkpoints: 0,
         vouched: 0,
+        open: 0,
+        lost: 0,
         ended: if running { Ended::Running } else { Ended::Abruptly },
     };
     let mut check = Check {
@@ -118,6 +130,7 @@ pub fn verify_with(directory: &Path, trust: &Trust, mut progress: impl FnMut(Adv
         destroyed: Vec::new(),
         missing_before: None,
         wanted: HashMap::new(),
+        pairs: Pairs::default(),
     };
     // Read before the log: what is added meanwhile is not missed.
     let newest_checkpoint = fs::read(directory.join(files::CHECKPOINT)).ok();
@@ -164,6 +177,8 @@ struct Check<'a> {
     missing_before: Option<(Link, String)>,
     /// Records of checkpoints kept elsewhere, and their hash here once they were read.
     wanted: HashMap<u64, Option<Hash>>,
+    /// Accesses and their outcomes.
+    pairs: Pairs,
 }
 
 impl Check<'_> {
@@ -256,6 +271,7 @@ impl Check<'_> {
         } else if prev != self.found.last.hash {
             self.wrong(name, number, Wrong::Replaced { seq });
         }
+        self.pairs.line(line);
         self.special(name, number, line, sealed);
         self.found.last = Link { seq, hash };
         if let Some(wanted) = self.wanted.get_mut(&seq) {
@@ -335,6 +351,7 @@ impl Check<'_> {
 
     fn finish(mut self, newest: Option<Checkpoint>) -> Verification {
         let last = self.found.last;
+        (self.found.open, self.found.lost) = (self.pairs.open.len() as u64, self.pairs.lost);
         let in_order = self.stopped.is_some_and(|stop| {
             stop == last.seq || (stop + 1 == last.seq && (self.found.vouched == last.seq || self.trust.keys.is_empty()))
         });

@@ -1,28 +1,58 @@
 //! The handle that sessions hold.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use tokio::sync::oneshot;
-
 use super::audited::Audited;
+use super::combine::Core;
 use super::options::{LogOptions, Sync};
+use super::room::{Allowance, Room};
 use super::status::LogStatus;
 use super::status::StatusCell;
-use super::writer::{Job, Message, Writer};
+use super::writer::Writer;
 use crate::audit::record::AuditError;
 use crate::audit::record::{AccessRecord, Body, EventRecord};
 use crate::telemetry::Metrics;
 
-/// The access log. Clones are handles to the same log; one thread of its own writes.
-#[derive(Debug, Clone)]
+/// The access log. Clones are handles to the same log, one for each who appends.
+#[derive(Debug)]
 pub struct AuditLog {
-    jobs: Sender<Message>,
-    status: Arc<StatusCell>,
-    directory: Arc<Path>,
+    live: Arc<Live>,
+    /// Tells this handle from others.
+    who: u64,
+    /// Of the login whose session this is.
+    allowance: Option<Arc<Allowance>>,
     metrics: Option<Arc<Metrics>>,
+}
+
+/// What ends with the last handle.
+struct Live {
+    core: Arc<Core>,
+    status: Arc<StatusCell>,
+    directory: Box<Path>,
+    handles: AtomicU64,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.core.drop_handle();
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+impl Clone for AuditLog {
+    fn clone(&self) -> Self {
+        let who = self.live.handles.fetch_add(1, Ordering::Relaxed);
+        Self { live: Arc::clone(&self.live), who, allowance: self.allowance.clone(), metrics: self.metrics.clone() }
+    }
 }
 
 impl AuditLog {
@@ -40,10 +70,20 @@ impl AuditLog {
     /// The folder or file cannot be made, read, written or locked.
     pub fn open_with(options: LogOptions) -> Result<Self, AuditError> {
         let status = Arc::new(StatusCell::awaiting(&options.places));
-        let directory = Arc::from(options.directory.as_path());
-        let (jobs, inbox) = mpsc::channel();
-        Writer::start(options, Arc::clone(&status), inbox)?;
-        Ok(Self { jobs, status, directory, metrics: None })
+        let directory = options.directory.clone().into_boxed_path();
+        let room = Arc::new(Room::new(&directory, options.login_bytes));
+        let writer = Writer::start(options.clone(), Arc::clone(&status), Arc::clone(&room))?;
+        let core = Core::start(writer, &options, Arc::clone(&status), room).map_err(|error| {
+            AuditError::Unwritable { directory: directory.display().to_string(), reason: error.to_string() }
+        })?;
+        let live = Arc::new(Live { core, status, directory, handles: AtomicU64::new(1) });
+        Ok(Self { live, who: 0, allowance: None, metrics: None })
+    }
+
+    /// The handle of one login's session: what it appends counts towards the share of that login.
+    #[must_use]
+    pub fn of_login(&self, login: &str) -> Self {
+        Self { allowance: Some(self.live.core.room().of(login)), ..self.clone() }
     }
 
     /// Counts how long appends take.
@@ -99,9 +139,13 @@ impl AuditLog {
 
     /// Appends an event without waiting: for outcomes and what is told afterwards. A log in trouble shows in [`Self::status`].
     pub fn note(&self, record: EventRecord) {
-        self.status.submitted();
-        // A closed log has no reader left; its status says so.
-        let _ = self.jobs.send(Message::Append(Job { bodies: vec![record.body], answer: None }));
+        self.live.core.note(vec![record.body]);
+    }
+
+    /// Appends an event about a connection from this address that came to no session, without waiting. Of many in a minute
+    /// most are counted only, and told in one record.
+    pub fn note_refused(&self, address: &str, record: EventRecord) {
+        self.live.core.knock(address, record.body);
     }
 
     /// Appends an event and blocks until it counts as logged: for threads without a runtime.
@@ -109,27 +153,28 @@ impl AuditLog {
     /// # Errors
     /// It is not in the log.
     pub fn append_blocking(&self, record: EventRecord) -> Result<u64, AuditError> {
-        self.submit(vec![record.body])?.blocking_recv().map_err(|_| AuditError::Closed)?
+        self.live.core.append_blocking(vec![record.body], self.who)
     }
 
     /// How the log does.
     pub fn status(&self) -> LogStatus {
-        self.status.get()
+        let room = self.live.core.room();
+        LogStatus { free_bytes: room.free(), low: room.is_low(), ..self.live.status.get() }
     }
 
     /// A place has everything up to this record.
     pub(in crate::audit) fn shipped(&self, place: &'static str, seq: u64) {
-        self.status.shipped(place, seq);
+        self.live.status.shipped(place, seq);
     }
 
     /// What the log is called in its `start` records and checkpoints.
     pub fn name(&self) -> &str {
-        self.status.name()
+        self.live.status.name()
     }
 
     /// The folder.
     pub fn directory(&self) -> &Path {
-        &self.directory
+        &self.live.directory
     }
 
     /// Writes what waits and a `stop` record, and ends the writer: every later append fails.
@@ -138,26 +183,16 @@ impl AuditLog {
     /// The `stop` record is not in the log.
     pub async fn close(&self, reason: &str) -> Result<u64, AuditError> {
         let record = crate::audit::record::Event::Stop { reason }.record()?;
-        let (answer, answered) = oneshot::channel();
-        let stop = Message::Stop(Job { bodies: vec![record.body], answer: Some(answer) });
-        self.status.submitted();
-        self.jobs.send(stop).map_err(|_| AuditError::Closed)?;
-        answered.await.map_err(|_| AuditError::Closed)?
+        self.live.core.close(record.body).await
     }
 
     async fn append_bodies(&self, bodies: Vec<Body>) -> Result<u64, AuditError> {
         let from = Instant::now();
-        let seq = self.submit(bodies)?.await.map_err(|_| AuditError::Closed)?;
+        self.live.core.room().take(self.allowance.as_deref(), &bodies)?;
+        let seq = self.live.core.append(bodies, self.who).await;
         if let Some(metrics) = &self.metrics {
             metrics.log_append.observe(from.elapsed());
         }
         seq
-    }
-
-    fn submit(&self, bodies: Vec<Body>) -> Result<oneshot::Receiver<Result<u64, AuditError>>, AuditError> {
-        let (answer, answered) = oneshot::channel();
-        self.status.submitted();
-        self.jobs.send(Message::Append(Job { bodies, answer: Some(answer) })).map_err(|_| AuditError::Closed)?;
-        Ok(answered)
     }
 }

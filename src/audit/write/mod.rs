@@ -1,12 +1,16 @@
-//! Writing: the handle that sessions hold, the one thread that writes, the one that looks after closed files, and records on
+//! Writing: the handle that sessions hold, who writes and when, the one that looks after closed files, and records on
 //! their way to other places.
 
 mod audited;
+mod combine;
+mod fold;
 mod keeper;
 mod log;
 mod options;
+mod room;
 pub mod ship;
 mod status;
+mod watch;
 mod writer;
 
 pub use audited::Audited;

@@ -48,6 +48,8 @@ pub struct LogOptions {
     pub retain_days: Option<u32>,
     /// Places beside the files: none is destroyed before each of these has its records.
     pub places: Vec<&'static str>,
+    /// Bytes that one login may write in a minute; the room that is left bounds that further.
+    pub login_bytes: Option<u64>,
 }
 
 impl LogOptions {
@@ -64,6 +66,7 @@ impl LogOptions {
             compress: false,
             retain_days: None,
             places: Vec::new(),
+            login_bytes: None,
         }
     }
 }

@@ -21,6 +21,10 @@ pub struct LogStatus {
     pub refused: u64,
     /// Files older than they may be that a place beside the log still needs.
     pub held_files: u64,
+    /// Bytes that are free on the disk.
+    pub free_bytes: u64,
+    /// What is free is less than twice what only short records may take.
+    pub low: bool,
     /// The last signed checkpoint; `None` where none was made since the log was opened.
     pub checkpoint: Option<LastCheckpoint>,
 }
@@ -91,6 +95,8 @@ impl StatusCell {
             waiting: self.waiting.load(Ordering::Acquire),
             trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             refused: self.refused.load(Ordering::Acquire),
+            free_bytes: u64::MAX,
+            low: false,
             held_files: self.held.lock().unwrap_or_else(PoisonError::into_inner).files,
             checkpoint: *self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner),
         }

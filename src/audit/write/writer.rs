@@ -1,13 +1,13 @@
-//! The one thread that writes.
+//! The file that is written, and its chain.
 //!
 //! All records that wait are written in one write and synced once; then all are answered. When that fails, all that
 //! wait are refused, the file is cut back to its last good end, and the next append (or the next second) tries again.
+//! Who calls, and when, is for [`combine`](super::combine).
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -17,11 +17,16 @@ use tokio::sync::oneshot;
 
 use super::keeper::{Care, Keeper};
 use super::options::{LogOptions, Sync};
+use super::room::Room;
 use super::status::StatusCell;
+use super::watch::Watch;
 use crate::audit::record::AuditError;
 use crate::audit::record::chain::{Link, seal};
-use crate::audit::record::{Body, Event};
+use crate::audit::record::prepared::Whole;
+use crate::audit::record::stamp::Clock;
+use crate::audit::record::{Body, Event, Outcome, OutcomeStatus};
 use crate::audit::store::files::{self, LogFile, TornEnd};
+use crate::audit::store::pair;
 
 /// Records that stand or fall together, and who waits for them.
 #[derive(Debug)]
@@ -31,19 +36,18 @@ pub(in crate::audit) struct Job {
     pub(in crate::audit) answer: Option<oneshot::Sender<Result<u64, AuditError>>>,
 }
 
-/// What the writer is asked to do.
-#[derive(Debug)]
-pub(in crate::audit) enum Message {
-    Append(Job),
-    Stop(Job),
-}
-
-/// Bytes after which no further job joins a batch.
-const BATCH_BYTES: usize = 4 << 20;
-/// The same for records.
-const BATCH_RECORDS: usize = 5_000;
+/// A file takes no more of the disk than one part in so many.
+const SMALL_DISK: u64 = 64;
+/// Records that are kept for when the log can be written again. What is behind is closed as lost at the next start.
+const MOST_OWED: usize = 100_000;
+/// Digests of long statements that are remembered; when there are more, some texts stand in the file twice.
+const MOST_WHOLE: usize = 100_000;
+/// Bytes of memory that are kept for the next batch.
+const KEPT_BYTES: usize = 64 << 10;
 /// How often the writer looks after the file by itself.
-const TEND: Duration = Duration::from_secs(1);
+pub(in crate::audit) const TEND: Duration = Duration::from_secs(1);
+/// Bytes that may wait in the kernel with `written`: a file is closed with no more than these to sync.
+const UNSYNCED: u64 = 8 << 20;
 
 /// What a checkpoint covers, and when it was made.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +61,11 @@ struct Covered {
 struct Open {
     file: File,
     named: LogFile,
+    /// Of the path.
+    watch: Watch,
     length: u64,
+    /// Bytes that were on their way to the disk before.
+    flushed: u64,
     begun: Timestamp,
     /// A sync failed.
     doubtful: bool,
@@ -83,48 +91,63 @@ struct Trouble {
 pub(in crate::audit) struct Writer {
     options: LogOptions,
     status: Arc<StatusCell>,
-    inbox: Receiver<Message>,
+    room: Arc<Room>,
     open: Option<Open>,
     /// The last record written; `None` until the log was opened once.
     link: Option<Link>,
     /// Where the file stood when it was last synced.
     synced: Option<Mark>,
     trouble: Option<Trouble>,
+    /// What nobody waits for and could not be written: outcomes. Written once the log can be written again.
+    owed: Vec<Body>,
     /// Names the log in checkpoints; empty until the log was opened once.
     name: String,
     covered: Option<Covered>,
     keeper: Option<Keeper>,
-    tended: Instant,
+    clock: Clock,
+    /// Digests of the long statements whose text stands in the open file.
+    whole: HashSet<[u8; 32]>,
+    /// Kept for its memory.
+    bytes: Vec<u8>,
 }
 
 impl Writer {
-    /// Opens the log, writes `start`, and leaves the rest to a thread of its own.
+    /// Opens the log and writes `start`.
     pub(in crate::audit) fn start(
         options: LogOptions,
         status: Arc<StatusCell>,
-        inbox: Receiver<Message>,
-    ) -> Result<(), AuditError> {
+        room: Arc<Room>,
+    ) -> Result<Self, AuditError> {
         let mut writer = Self {
             options,
             status,
-            inbox,
+            room,
             open: None,
             link: None,
             synced: None,
             trouble: None,
+            owed: Vec::new(),
             name: String::new(),
             covered: None,
             keeper: None,
-            tended: Instant::now(),
+            clock: Clock::default(),
+            whole: HashSet::new(),
+            bytes: Vec::new(),
         };
         files::make_directory(&writer.options.directory).map_err(|error| writer.unwritable(&error.to_string()))?;
+        writer.room.look(&writer.options.directory);
         writer.reopen()?;
+        // What the run before left without an outcome.
+        let unfinished = pair::unfinished(&writer.options.directory);
+        let unfinished = unfinished.map_err(|error| writer.unwritable(&error.to_string()))?;
         let sync = writer.options.sync.to_string();
         let key = writer.options.signer.as_ref().map(|signer| signer.public().id());
         let start =
             Event::Start { version: env!("CARGO_PKG_VERSION"), sync: &sync, log: &writer.name, key: key.as_deref() };
         let start = start.record()?;
-        writer.write(&[&[start.body]], true, true).map_err(|error| writer.unwritable(&error.to_string()))?;
+        let lost = unfinished.into_iter().map(lost_outcome);
+        let bodies = std::iter::once(Ok(start.body)).chain(lost).collect::<Result<Vec<Body>, AuditError>>()?;
+        writer.write(&[&bodies], true, true).map_err(|error| writer.unwritable(&error.to_string()))?;
         let care = Care {
             directory: writer.options.directory.clone(),
             compress: writer.options.compress,
@@ -136,62 +159,18 @@ impl Writer {
             keeper.look();
             writer.keeper = Some(keeper);
         }
-        let directory = writer.options.directory.display().to_string();
-        thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || writer.run())
-            .map(|_| ())
-            .map_err(|error| AuditError::Unwritable { directory, reason: error.to_string() })
+        Ok(writer)
     }
 
-    fn run(mut self) {
-        loop {
-            let first = match self.inbox.recv_timeout(TEND) {
-                Ok(message) => message,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.tend();
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    if let Ok(stop) = (Event::Stop { reason: "dropped" }).record() {
-                        self.status.submitted();
-                        self.commit(vec![Job { bodies: vec![stop.body], answer: None }], true);
-                    }
-                    return;
-                }
-            };
-            let (jobs, stop) = self.gather(first);
-            self.commit(jobs, stop);
-            if stop {
-                return;
-            }
-            if self.tended.elapsed() >= TEND {
-                self.tend();
-            }
-        }
-    }
-
-    /// All jobs that wait, up to a bound; and whether the last of them ends the log.
-    fn gather(&self, first: Message) -> (Vec<Job>, bool) {
-        let (mut jobs, mut bytes, mut records, mut next) = (Vec::new(), 0, 0, Some(first));
-        while let Some(message) = next {
-            let (job, stop) = match message {
-                Message::Append(job) => (job, false),
-                Message::Stop(job) => (job, true),
-            };
-            bytes += job.bodies.iter().map(|body| body.fields.len()).sum::<usize>();
-            records += job.bodies.len();
-            jobs.push(job);
-            if stop {
-                return (jobs, true);
-            }
-            next = if bytes < BATCH_BYTES && records < BATCH_RECORDS { self.inbox.try_recv().ok() } else { None };
-        }
-        (jobs, false)
+    /// The file, where much of it waits in the kernel: synced outside, so that nobody waits for that when it is closed.
+    pub(in crate::audit) fn to_flush(&mut self) -> Option<File> {
+        let open = self.open.as_mut().filter(|open| open.length >= open.flushed + UNSYNCED)?;
+        open.flushed = open.length;
+        open.file.try_clone().ok()
     }
 
     /// Writes the jobs and answers them.
-    fn commit(&mut self, jobs: Vec<Job>, stop: bool) {
+    pub(in crate::audit) fn commit(&mut self, jobs: Vec<Job>, stop: bool) {
         self.status.taken(jobs.len());
         let waited = stop || jobs.iter().any(|job| job.answer.is_some());
         let bodies: Vec<&[Body]> = jobs.iter().map(|job| job.bodies.as_slice()).collect();
@@ -207,10 +186,8 @@ impl Writer {
             self.open = None;
         }
         match written {
-            Ok(mut seq) => {
-                for job in jobs {
-                    let first = seq;
-                    seq += job.bodies.len() as u64;
+            Ok(firsts) => {
+                for (job, first) in jobs.into_iter().zip(firsts) {
                     if let Some(answer) = job.answer {
                         // A session that went away does not wait any more.
                         let _ = answer.send(Ok(first));
@@ -223,15 +200,19 @@ impl Writer {
                 if let Some(trouble) = &mut self.trouble {
                     trouble.refused += records;
                 }
-                for answer in jobs.into_iter().filter_map(|job| job.answer) {
-                    let _ = answer.send(Err(error.clone()));
+                for Job { bodies, answer } in jobs {
+                    match answer {
+                        Some(answer) => drop(answer.send(Err(error.clone()))),
+                        None if self.owed.len() < MOST_OWED => self.owed.extend(bodies),
+                        None => {}
+                    }
                 }
             }
         }
     }
 
     /// Looks after the file while nobody writes, so that readiness tells the truth.
-    fn tend(&mut self) {
+    pub(in crate::audit) fn tend(&mut self) {
         if let Some(open) = &self.open
             && let Err(error) = files::still_there(&open.file, &open.named.path)
         {
@@ -251,7 +232,6 @@ impl Writer {
         {
             self.fail(&error);
         }
-        self.tended = Instant::now();
     }
 
     /// Writes the checkpoint that is due, and what is destroyed.
@@ -318,7 +298,10 @@ impl Writer {
         let today = today();
         let old =
             |open: &Open| Timestamp::now().duration_since(open.begun).as_hours() >= self.options.rotate_hours.into();
-        let full = |open: &Open| open.length >= self.options.rotate_bytes || open.named.day != today || old(open);
+        // On a small disk files are closed, and compressed, before one takes much of it.
+        let most = self.options.rotate_bytes.min((self.room.total() / SMALL_DISK).max(1 << 20));
+        let most = if self.options.keep { most } else { self.options.rotate_bytes };
+        let full = |open: &Open| open.length >= most || open.named.day != today || old(open);
         if self.open.as_ref().is_some_and(|open| open.length > 0 && full(open)) {
             self.rotate(today).map_err(|error| {
                 self.fail(&error);
@@ -334,8 +317,10 @@ impl Writer {
         open.file.sync_data().inspect_err(|_| open.doubtful = true)?;
         let named = LogFile::new(&self.options.directory, link.seq + 1, today);
         open.file = files::open_append(&named, true)?;
+        open.watch = Watch::over(&named.path);
         open.named = named;
-        open.length = 0;
+        (open.length, open.flushed) = (0, 0);
+        self.whole.clear();
         open.begun = Timestamp::now();
         self.synced = Some(Mark { link, length: 0 });
         self.status.durable(link.seq);
@@ -381,7 +366,9 @@ impl Writer {
             let known = files::log_name(&self.options.directory).map_err(|error| failed(self, &error))?;
             self.name = known.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
         }
-        self.open = Some(Open { file, named, length, begun: begun.unwrap_or(now), doubtful: false, _lock: lock });
+        self.whole.clear();
+        let (watch, begun) = (Watch::over(&named.path), begun.unwrap_or(now));
+        self.open = Some(Open { file, named, watch, length, flushed: 0, begun, doubtful: false, _lock: lock });
         self.link = Some(link);
         self.synced = Some(Mark { link, length });
         self.status.named(&self.name);
@@ -401,6 +388,7 @@ impl Writer {
             let since = format!("{since:.6}");
             bodies.push(Event::Recovered { error, since: &since, refused: *refused }.record()?.body);
         }
+        bodies.extend(self.owed.iter().cloned());
         if !bodies.is_empty() {
             self.write(&[&bodies], true, false).map_err(|error| {
                 self.cut_back();
@@ -408,6 +396,7 @@ impl Writer {
             })?;
         }
         self.trouble = None;
+        self.owed.clear();
         self.status.trouble(None);
         if let Some(link) = self.link {
             self.status.reached(link.seq);
@@ -415,29 +404,60 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the records in one go, and the checkpoint that is due or asked for; gives the number of the first. Nothing
-    /// is answered yet.
-    fn write(&mut self, jobs: &[&[Body]], waited: bool, checkpoint: bool) -> io::Result<u64> {
-        let before = self.link.ok_or_else(not_open)?;
-        let (mut link, mut bytes, now) = (before, Vec::new(), Timestamp::now());
-        for body in jobs.iter().flat_map(|bodies| bodies.iter()) {
-            link = seal(link, now, body, &mut bytes);
+    /// Writes the records in one go, and the checkpoint that is due or asked for; gives the number of each job's first.
+    /// Nothing is answered yet.
+    fn write(&mut self, jobs: &[&[Body]], waited: bool, checkpoint: bool) -> io::Result<Vec<u64>> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        let written = self.write_in(&mut bytes, jobs, waited, checkpoint);
+        bytes.shrink_to(KEPT_BYTES);
+        self.bytes = bytes;
+        written
+    }
+
+    fn write_in(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        jobs: &[&[Body]],
+        waited: bool,
+        checkpoint: bool,
+    ) -> io::Result<Vec<u64>> {
+        let (mut link, now) = (self.link.ok_or_else(not_open)?, Timestamp::now());
+        let time = self.clock.text(now);
+        let (mut firsts, mut told) = (Vec::with_capacity(jobs.len()), Vec::new());
+        for bodies in jobs {
+            for whole in bodies.iter().filter_map(|body| body.whole.as_deref()) {
+                let digest = *whole.digest.bytes();
+                if !self.whole.contains(&digest) && !told.contains(&digest) {
+                    link = seal(link, time, &whole.body, bytes);
+                    told.push(digest);
+                }
+            }
+            firsts.push(link.seq + 1);
+            for body in *bodies {
+                link = seal(link, time, body, bytes);
+            }
         }
-        let covered = self.checkpoint(link, now, checkpoint)?.map(|body| {
-            let (covered, from) = (Covered { seq: link.seq, at: Instant::now() }, bytes.len());
-            link = seal(link, now, &body, &mut bytes);
-            (covered, from)
-        });
+        let covered = match self.checkpoint(link, now, checkpoint)? {
+            Some(body) => {
+                let (covered, from) = (Covered { seq: link.seq, at: Instant::now() }, bytes.len());
+                link = seal(link, self.clock.text(now), &body, bytes);
+                Some((covered, from))
+            }
+            None => None,
+        };
         if bytes.is_empty() {
-            return Ok(before.seq + 1);
+            return Ok(firsts);
         }
         let open = self.open.as_mut().ok_or_else(not_open)?;
-        open.file.write_all(&bytes)?;
+        open.file.write_all(bytes)?;
         if waited && self.options.sync == Sync::Always {
             // After a failed sync nobody knows what the disk holds of what was written since the last one.
             open.file.sync_data().inspect_err(|_| open.doubtful = true)?;
         }
-        files::still_there(&open.file, &open.named.path)?;
+        if !open.watch.is_quiet() {
+            files::still_there(&open.file, &open.named.path)?;
+        }
         open.length += bytes.len() as u64;
         self.link = Some(link);
         if waited || self.options.sync == Sync::Written {
@@ -452,11 +472,17 @@ impl Writer {
                 tracing::warn!(%error, "the newest checkpoint cannot be put beside the access log");
             }
         }
-        Ok(before.seq + 1)
+        if self.whole.len() > MOST_WHOLE {
+            self.whole.clear();
+        }
+        self.whole.extend(told);
+        let bodies = jobs.iter().flat_map(|bodies| bodies.iter());
+        bodies.filter_map(|body| body.whole.as_deref()).for_each(Whole::tell);
+        Ok(firsts)
     }
 
     /// Notes the trouble and lets go of the file.
-    fn fail(&mut self, error: &io::Error) {
+    pub(in crate::audit) fn fail(&mut self, error: &io::Error) {
         self.cut_back();
         self.in_trouble(error.to_string());
     }
@@ -481,6 +507,12 @@ impl Writer {
     fn unwritable(&self, reason: &str) -> AuditError {
         AuditError::Unwritable { directory: self.options.directory.display().to_string(), reason: reason.to_owned() }
     }
+}
+
+/// What is written of an access whose end nobody will know.
+fn lost_outcome(of: u64) -> Result<Body, AuditError> {
+    let outcome = Outcome { of, status: OutcomeStatus::Lost, rows: None, sqlstate: None, ms: 0.0 };
+    Ok(Event::Outcome(outcome).record()?.body)
 }
 
 fn not_open() -> io::Error {

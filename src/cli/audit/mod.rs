@@ -267,12 +267,24 @@ fn find(directory: &Path, filter: Filter, all: bool, json: bool, output: &mut Ou
     bar.end(output);
     let effort = effort?;
     if !json {
-        let Effort { files, unindexed, blocks, read } = effort;
+        let Effort { files, unindexed, blocks, read, .. } = effort;
         output.remark(format_args!(
             "{found} found; of {files} files, {unindexed} without an index were read whole, of the others {read} of {blocks} blocks"
         ));
     }
-    Ok(Ending::Fine)
+    Ok(damaged(&effort, output))
+}
+
+/// Says which files could not be read, and how a verb ends that could not read them.
+pub(in crate::cli) fn damaged(effort: &Effort, output: &mut Output) -> Ending {
+    for file in &effort.damaged {
+        output.remark(format_args!(
+            "{}: {}; what it holds is missing here, and `audit verify` says more",
+            output.styled(Style::Bad, "damaged"),
+            printable(file)
+        ));
+    }
+    if effort.damaged.is_empty() { Ending::Fine } else { Ending::Failed }
 }
 
 fn index(directory: &Path, again: bool, output: &mut Output) -> io::Result<Ending> {

@@ -56,6 +56,9 @@ pub(super) fn run(directory: &Path, proof: &Proof, json: bool, output: &mut Outp
     if proof.closed && found.ended != Ended::InOrder {
         breaks.push("the log does not end with the record that closes it".to_owned());
     }
+    if found.is_empty() && breaks.is_empty() {
+        breaks.push(format!("`{}` holds no record: there is nothing to verify", directory.display()));
+    }
     let ending = if breaks.is_empty() { Ending::Fine } else { Ending::Failed };
     if json {
         output.line(as_json(&found, &breaks));
@@ -108,7 +111,7 @@ pub(in crate::cli) fn as_json(found: &Verification, breaks: &[String]) -> serde_
     serde_json::json!({
         "holds": breaks.is_empty(), "files": found.files, "records": found.records, "first": found.first,
         "last": format!("{}:{}", found.last.seq, found.last.hash), "checkpoints": found.checkpoints,
-        "vouched": found.vouched, "ended": ended(found.ended), "breaks": breaks, "places": places,
+        "vouched": found.vouched, "open": found.open, "lost": found.lost, "ended": ended(found.ended), "breaks": breaks, "places": places,
         "notices": found.notices,
     })
 }
@@ -129,18 +132,40 @@ fn tell(found: &Verification, breaks: &[String], trust: &Trust, proof: &Proof, o
         let line = format!("{}: {}", output.styled(Style::Bad, "broken"), printable(broken));
         output.line(line);
     }
+    for line in unfinished(found) {
+        output.line(format_args!("note: {line}"));
+    }
     let kept = !proof.checkpoint.is_empty() || proof.last.is_some();
     for limit in limits(found, trust, kept) {
         output.remark(format_args!("note: {limit}"));
     }
     let last = format!("{}:{}", found.last.seq, found.last.hash);
     let counts = format!("{} records in {} files, the last is {last}", found.records, found.files);
+    if found.is_empty() {
+        return;
+    }
     let line = if breaks.is_empty() {
         format!("{}: {counts}", output.styled(Style::Good, "the chain holds"))
     } else {
         format!("{}: {counts}", output.styled(Style::Bad, "the chain is broken"))
     };
     output.line(line);
+}
+
+/// Accesses of which nobody knows how they ended.
+fn unfinished(found: &Verification) -> Vec<String> {
+    let mut lines = Vec::new();
+    if found.lost > 0 {
+        lines.push(format!("the outcome of {} accesses is lost: the session or the proxy ended before it", found.lost));
+    }
+    if found.open > 0 {
+        let why = match found.ended {
+            Ended::Running => "they may still run",
+            Ended::InOrder | Ended::Abruptly => "the next start of the proxy closes them as lost",
+        };
+        lines.push(format!("{} accesses have no outcome: {why}", found.open));
+    }
+    lines
 }
 
 /// What was not shown. `kept`: the log was held against something that is kept elsewhere.

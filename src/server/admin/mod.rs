@@ -126,6 +126,10 @@ fn metrics(admin: &Admin) -> String {
     page.gauge("log_waiting_jobs", "Statements and events that wait for the writer.", status.waiting);
     let undurable = status.last_seq.saturating_sub(status.durable);
     page.gauge("log_unsynced_records", "Records that were written and not synced yet.", undurable);
+    if status.free_bytes != u64::MAX {
+        page.gauge("log_free_bytes", "Bytes that are free on the access log's disk.", status.free_bytes);
+    }
+    page.gauge("log_space_low", "Whether the access log's disk is nearly full.", status.low);
     page.gauge("log_held_files", "Files past their age that a sink still needs.", status.held_files);
     if let Some(checkpoint) = status.checkpoint {
         let age = jiff::Timestamp::now().duration_since(checkpoint.time).as_secs().max(0);

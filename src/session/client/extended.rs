@@ -35,7 +35,7 @@ impl Session {
             Err(refusal) => return Err(self.log_refusal(refusal, parse.sql).await),
         };
         let text = match statements.as_slice() {
-            [] => return self.parse_empty(name),
+            [] => return self.parse_empty(name, parse.sql).await,
             [text] => *text,
             _ => {
                 let refusal =
@@ -62,8 +62,11 @@ impl Session {
         Ok(name)
     }
 
-    fn parse_empty(&mut self, name: &str) -> Result<(), Refusal> {
-        let scope = self.scope_for(None)?;
+    async fn parse_empty(&mut self, name: &str, text: &str) -> Result<(), Refusal> {
+        let scope = match self.scope_for(None) {
+            Ok(scope) => scope,
+            Err(refusal) => return Err(self.log_refusal(refusal, text).await),
+        };
         let prepared = Arc::new(Prepared::new(Arc::from(""), Some(vec![0, 0]), None, scope, false));
         self.upstream.control(Control::EmptyParse(name));
         self.flow.parsed_empty(name, prepared);

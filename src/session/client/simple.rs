@@ -88,7 +88,6 @@ impl Session {
             }
         }
         let mut logged = Vec::new();
-        let waiting = Instant::now();
         for step in &*steps {
             let lookups = self.looked_up(&step.running, None);
             logged.push((&*step.judged.scope, &step.running, lookups));
@@ -100,7 +99,6 @@ impl Session {
                 return Err(error.refusal());
             }
         };
-        self.shared.metrics.log_append.observe(waiting.elapsed());
         for step in &*steps {
             self.count(&step.running);
         }

@@ -97,7 +97,11 @@ impl Session {
             && names_unknown(rejected.refusal.sqlstate)
             && crate::session::shared::refresh(&self.catalog, scope.catalog.epoch()).await
         {
-            scope = self.scope_for(stated.as_deref())?;
+            // The policy may be another one by now, and the login in no role.
+            scope = match self.scope_for(stated.as_deref()) {
+                Ok(scope) => scope,
+                Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
+            };
             decided = self.shared.enforcer.decide(text, types, &scope).await;
         }
         let decision = match decided {

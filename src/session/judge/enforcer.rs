@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use tokio::sync::oneshot;
 
 use super::cache::{Cache, ScopeKey, Table};
+use crate::audit::PreparedAccess;
 use crate::catalog::{Catalog, Oid};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, PolicySet, Role};
@@ -31,6 +32,8 @@ pub type Enforce = dyn Fn(&str, &Context<'_>) -> Result<Enforced, Box<Refused>> 
 pub(in crate::session) struct Decision {
     pub(in crate::session) enforced: Arc<Enforced>,
     pub(in crate::session) logged: Redacted,
+    /// What the records of its runs share, once one was written.
+    pub(in crate::session) record: OnceLock<PreparedAccess>,
 }
 
 /// A statement that was refused, with what the log says about it.
@@ -272,7 +275,7 @@ fn decide(enforce: &Enforce, text: &str, types: &[Oid], scope: &Scope, metrics: 
         decided
     };
     match decided {
-        Ok(enforced) => Ok(Decision { enforced: Arc::new(enforced), logged }),
+        Ok(enforced) => Ok(Decision { enforced: Arc::new(enforced), logged, record: OnceLock::new() }),
         Err(refused) => Err(Box::new(Rejected { refusal: refused.refusal, report: refused.report, logged })),
     }
 }
