@@ -286,6 +286,40 @@ async fn the_log_is_read_searched_and_proved_by_command() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_of_a_log_is_told_and_a_log_without_records_proves_nothing() {
+    let folder = TempDir::new().unwrap();
+    let directory = folder.path().display().to_string();
+    let audit = |verb: &str, more: &[&str]| run(&[&["audit", verb, "--dir", &directory], more].concat());
+    let (status, said, _) = audit("verify", &[]);
+    assert!(status == 1 && !said.contains("the chain holds") && said.contains("holds no record"), "{said}");
+    let (status, said, _) = audit("verify", &["--json"]);
+    assert_eq!((status, &serde_json::from_str::<serde_json::Value>(&said).unwrap()["holds"]), (1, &false.into()));
+    let options = LogOptions { rotate_bytes: 400, ..LogOptions::new(folder.path(), Sync::Written) };
+    let log = AuditLog::open_with(options).unwrap();
+    let session = SessionFacts { login: "agent".into(), ..SessionFacts::default() };
+    for _ in 0..6 {
+        let event =
+            Event::Connect { session: Cow::Borrowed(&session), authentication: "scram", tls: None, certificate: None };
+        log.append(event.record().unwrap()).await.unwrap();
+    }
+    log.close("test").await.unwrap();
+    let mut files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    files.sort();
+    let (status, said, _) = audit("search", &["--login", "agent", "--json"]);
+    assert_eq!((status, said.lines().count()), (0, 6), "{said}");
+    // As if it had been compressed, and damaged since.
+    let packed = format!("{}.zst", files[2].display());
+    fs::remove_file(&files[2]).unwrap();
+    fs::write(&packed, "no frame of zstd").unwrap();
+    let (status, said, told) = audit("search", &["--login", "agent", "--json"]);
+    assert_eq!((status, said.lines().count()), (1, 5), "{said}{told}");
+    let name = packed.rsplit('/').next().unwrap();
+    assert!(told.contains("damaged") && told.contains(name), "{told}");
+    assert_eq!(audit("verify", &[]).0, 1);
+}
+
+#[tokio::test]
 async fn a_log_is_followed_while_its_files_are_closed_and_compressed() {
     let folder = TempDir::new().unwrap();
     let options =

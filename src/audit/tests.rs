@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+mod endings;
 mod packed;
 mod signed;
 mod walked;

@@ -7,6 +7,7 @@ mod support;
 
 mod disclosures;
 mod faults;
+mod fill;
 mod kill;
 mod load;
 mod slow;

@@ -99,13 +99,41 @@ impl Proxy {
         Self::launch(policy, listen, sections, audit_keys, &[])
     }
 
+    /// With its access log in a folder of a disk that is given.
+    pub fn start_logging_to(cluster: &Cluster, policy: &str, disk: &Path, audit_keys: &str) -> Self {
+        let sections = format!(
+            "[upstream]\naddress = \"{}:{}\"\ntls = \"disable\"\ncatalog_login = \"pgpurpose\"\n\
+             [auth]\nmethod = \"relay\"\n",
+            cluster.socket_dir().display(),
+            cluster.port()
+        );
+        Self::launch_on(Some(disk), policy, "", &sections, audit_keys, &[])
+    }
+
     fn launch(policy: &str, listen: &str, sections: &str, audit_keys: &str, environment: &[(&str, &str)]) -> Self {
+        Self::launch_on(None, policy, listen, sections, audit_keys, environment)
+    }
+
+    fn launch_on(
+        disk: Option<&Path>,
+        policy: &str,
+        listen: &str,
+        sections: &str,
+        audit_keys: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::Builder::new().prefix("pgpurpose-test-").tempdir().unwrap();
         let (port, admin_port) = (free_port(), free_port());
         let at = |name: &str| folder.path().join(name);
         fs::write(at("policy.toml"), policy).unwrap();
         fs::write(at("token.key"), "0123456789abcdef".repeat(4)).unwrap();
-        fs::create_dir(at("audit")).unwrap();
+        match disk {
+            None => fs::create_dir(at("audit")).unwrap(),
+            Some(disk) => {
+                fs::create_dir(disk.join("log")).unwrap();
+                std::os::unix::fs::symlink(disk.join("log"), at("audit")).unwrap();
+            }
+        }
         let config = format!(
             "[listen]\naddress = \"127.0.0.1:{port}\"\n{listen}\n\
              [policy]\nfiles = [\"{policy}\"]\ntoken_key = \"file:{key}\"\n\

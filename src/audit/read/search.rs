@@ -1,6 +1,6 @@
 //! Which records somebody looks for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -50,12 +50,14 @@ pub struct Search {
     filter: Filter,
     /// Accesses that matched, and whose outcome was not seen yet.
     matched: BTreeSet<u64>,
+    /// Digests of the long statements whose whole text matches.
+    long: HashSet<String>,
 }
 
 impl Search {
     /// A search from the log's beginning.
     pub fn new(filter: Filter) -> Self {
-        Self { filter, matched: BTreeSet::new() }
+        Self { filter, matched: BTreeSet::new(), long: HashSet::new() }
     }
 
     /// Whether this record is looked for.
@@ -63,7 +65,10 @@ impl Search {
         if entry.event() == "outcome" && self.filter.event.is_none() {
             return entry.number("of").is_some_and(|of| self.matched.remove(&of));
         }
-        let wanted = self.filter.matches(entry);
+        self.learn(entry);
+        let wanted = self.filter.matches_but_statement(entry)
+            && (self.filter.states(entry)
+                || entry.text("statement_sha256").is_some_and(|digest| self.long.contains(digest)));
         let run = match entry.event() {
             "access" => entry.seq(),
             "lookup" => entry.number("of"),
@@ -76,9 +81,29 @@ impl Search {
     }
 }
 
+impl Search {
+    /// Takes the whole text of a long statement, of which its runs hold the beginning.
+    fn learn(&mut self, entry: &Entry) {
+        if self.filter.statement.is_some()
+            && entry.event() == "statement"
+            && self.filter.states(entry)
+            && let Some(digest) = entry.text("statement_sha256")
+        {
+            self.long.insert(digest.to_owned());
+        }
+    }
+}
+
 impl Filter {
-    /// Whether a record matches by its own fields.
-    pub fn matches(&self, entry: &Entry) -> bool {
+    /// Whether the statement in a record holds what is looked for.
+    fn states(&self, entry: &Entry) -> bool {
+        self.statement.as_deref().is_none_or(|wanted| {
+            entry.text("statement").is_some_and(|value| value.to_lowercase().contains(&wanted.to_lowercase()))
+        })
+    }
+
+    /// Whether a record matches by its own fields, whatever its statement is.
+    fn matches_but_statement(&self, entry: &Entry) -> bool {
         let is = |wanted: &Option<String>, field: &str| {
             wanted.as_deref().is_none_or(|wanted| entry.text(field).is_some_and(|value| value == wanted))
         };
@@ -91,9 +116,6 @@ impl Filter {
                 entry.text("purpose").is_some_and(|value| {
                     value.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
                 })
-            })
-            && self.statement.as_deref().is_none_or(|wanted| {
-                entry.text("statement").is_some_and(|value| value.to_lowercase().contains(&wanted.to_lowercase()))
             })
             && (self.subject.is_empty()
                 || entry.subjects().any(|subject| self.subject.iter().any(|wanted| wanted == subject)))
@@ -187,7 +209,34 @@ pub fn search_with(
 ) -> io::Result<Effort> {
     let plan = Plan { sieve: filter.sieve(), since: filter.since, until: filter.until, all };
     let mut hunt = Hunt { keys: filter.keys(), search: Search::new(filter), each };
+    if hunt.search.filter.statement.is_some() {
+        learn(directory, &mut hunt.search, all)?;
+    }
     walk(directory, &plan, &mut hunt, progress)
+}
+
+/// Reads the whole texts of long statements first: a text stands before its runs, but not in each block of them.
+fn learn(directory: &Path, search: &mut Search, all: bool) -> io::Result<()> {
+    let texts = Filter { event: Some("statement".to_owned()), ..Filter::default() };
+    let plan = Plan { sieve: texts.sieve(), since: None, until: None, all };
+    // What is damaged is told by the search itself.
+    walk(directory, &plan, &mut Texts { keys: texts.keys(), search }, &mut |_| {}).map(drop)
+}
+
+struct Texts<'a> {
+    keys: Vec<Vec<Key>>,
+    search: &'a mut Search,
+}
+
+impl Seeker for Texts<'_> {
+    fn keys(&mut self, _: Option<&Index>) -> Vec<Vec<Key>> {
+        self.keys.clone()
+    }
+
+    fn take(&mut self, entry: Entry) -> bool {
+        self.search.learn(&entry);
+        true
+    }
 }
 
 struct Hunt<F> {
