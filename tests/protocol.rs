@@ -541,3 +541,32 @@ fn a_database_that_is_killed_ends_every_session_within_a_second() {
     assert!(shown(&idle.until_closed()).contains('E'));
     assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
 }
+
+#[test]
+fn whatever_is_refused_to_a_login_whose_role_is_gone_stands_in_the_log() {
+    let proxy = start(Options::new("127.0.0.1:0", servers(&socket())));
+    let mut client = proxy.login("support", &[]);
+    let none = POLICY.replace("logins = [\"support\"]", "logins = [\"somebody_else\"]");
+    let none = pgpurpose::policy::PolicySet::from_sources(&[("test.toml".into(), none)]).unwrap();
+    proxy.shared.policies.store(Arc::new(none));
+    let refused = || {
+        let records = proxy.records();
+        records.iter().filter(|record| record["event"] == "access" && record["verdict"] == "deny").count()
+    };
+    let before = refused();
+    for (number, (what, bytes)) in [
+        ("an empty statement is prepared", batch(&[parse("", ""), sync()])),
+        ("a comment is prepared", batch(&[parse("", "-- nothing"), sync()])),
+        ("a statement is prepared", batch(&[parse("", "SELECT 1"), sync()])),
+        ("a query", query("SELECT 1")),
+        ("a name that no catalog has", query("SELECT * FROM missing")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        client.send(&bytes);
+        let answer = shown(&client.until_ready());
+        assert!(answer.contains('E'), "{what}: {answer}");
+        assert_eq!(refused(), before + number + 1, "{what}: {answer}");
+    }
+}

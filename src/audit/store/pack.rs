@@ -8,6 +8,8 @@ use std::io::{self, BufRead, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ring::digest::{Context, SHA256};
 
@@ -20,9 +22,38 @@ const BLOCK: usize = if cfg!(test) { 4 << 10 } else { 1 << 20 };
 /// zstd's own default: 7 % of JSON lines at some hundred megabytes a second.
 const LEVEL: i32 = 3;
 
+/// How much of one core the work on closed files may take, so that it slows down no statement.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::audit) struct Pace<'a> {
+    /// The work is to end.
+    pub(in crate::audit) stop: &'a AtomicBool,
+    /// Parts of a hundred.
+    pub(in crate::audit) percent: u32,
+}
+
+impl Pace<'_> {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Waits as long as this work asks for.
+    fn rest(&self, worked: Duration) {
+        let percent = self.percent.clamp(1, 100);
+        let mut left = (worked * (100 - percent) / percent).min(LONGEST_REST);
+        while !left.is_zero() && !self.is_stopped() {
+            let now = left.min(Duration::from_millis(20));
+            thread::sleep(now);
+            left -= now;
+        }
+    }
+}
+
+/// After a block, whatever it took: on a machine that is very slow files must be closed all the same.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
 /// Compresses a plain file, writes its index, and removes the plain file once the compressed one has proved to hold the
 /// same. `Ok(false)`: it was told to stop, and nothing has changed.
-pub(in crate::audit) fn pack(file: &LogFile, stop: &AtomicBool) -> io::Result<bool> {
+pub(in crate::audit) fn pack(file: &LogFile, pace: &Pace<'_>) -> io::Result<bool> {
     let packed = file.other_form();
     let unfinished = packed.path.with_extension("zst.tmp");
     let mut out = create(&unfinished)?;
@@ -32,10 +63,11 @@ pub(in crate::audit) fn pack(file: &LogFile, stop: &AtomicBool) -> io::Result<bo
     let (mut index, mut offset) = (Builder::default(), 0);
     let mut reader = file.open()?;
     loop {
-        if stop.load(Ordering::Acquire) {
+        if pace.is_stopped() {
             fs::remove_file(&unfinished)?;
             return Ok(false);
         }
+        let begun = Instant::now();
         let lines = read_block(&mut *reader)?;
         if lines.is_empty() {
             break;
@@ -47,6 +79,7 @@ pub(in crate::audit) fn pack(file: &LogFile, stop: &AtomicBool) -> io::Result<bo
         out.write_all(&frame)?;
         index.block(offset, frame.len());
         offset += frame.len() as u64;
+        pace.rest(begun.elapsed());
     }
     out.sync_all()?;
     if hash_of(&mut zstd::stream::read::Decoder::new(File::open(&unfinished)?)?)? != Hash::finish(plain_hash.finish()) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::audit::store::files::LogFile;
-use crate::audit::store::pack::{index_again, pack, write_index};
+use crate::audit::store::pack::{Pace, index_again, pack, write_index};
 
 const LOGINS: [&str; 6] = ["ada", "adam", "a/b", "quo\"ted", "li\u{1f600}sa", "zo\u{eb}"];
 const PURPOSES: [&str; 4] = ["support", "marketing", "marketing.sms", "market"];
@@ -118,7 +118,7 @@ impl Maker {
             let lines: String = (0..self.random.random_range(1..80)).map(|_| self.line() + "\n").collect();
             fs::write(&file.path, lines).unwrap();
             match number {
-                0 | 2 => drop(pack(&file, &AtomicBool::new(false)).unwrap()),
+                0 | 2 => drop(pack(&file, &Pace { stop: &AtomicBool::new(false), percent: 100 }).unwrap()),
                 1 | 3 => write_index(&file, &index_again(&file).unwrap()).unwrap(),
                 _ => {}
             }
@@ -232,7 +232,7 @@ fn timed(directory: &Path, seconds: &[Vec<i64>]) {
             )
         };
         fs::write(&named.path, file.iter().map(line).collect::<String>()).unwrap();
-        pack(&named, &AtomicBool::new(false)).unwrap();
+        pack(&named, &Pace { stop: &AtomicBool::new(false), percent: 100 }).unwrap();
     }
 }
 

@@ -20,7 +20,7 @@ use crate::audit::record::Entry;
 use crate::audit::record::chain::{self, Hash, Link};
 use crate::audit::store::files::{self, LogFile};
 use crate::audit::store::opened::current;
-use crate::audit::store::pack::{hash_of, index_again, pack, write_index};
+use crate::audit::store::pack::{Pace, hash_of, index_again, pack, write_index};
 
 /// How often it looks by itself.
 const LOOK: Duration = Duration::from_secs(600);
@@ -133,7 +133,11 @@ impl Thread {
         let mut failed = Ok(());
         for file in &closed {
             let done = if !file.packed && self.care.compress {
-                pack(file, &self.stop).map(drop)
+                // More may have been closed since the last one.
+                let (now, _) = files::list(&self.care.directory)?;
+                let waiting = now.iter().filter(|file| !file.packed).count();
+                let pace = Pace { stop: &self.stop, percent: percent(waiting) };
+                pack(file, &pace).map(drop)
             } else if current(file).is_some() {
                 continue;
             } else {
@@ -174,6 +178,16 @@ impl Thread {
             }
         }
         Ok(())
+    }
+}
+
+/// How much of a core compressing takes while so many files wait: as little as it can for as long as it keeps up.
+fn percent(waiting: usize) -> u32 {
+    match waiting {
+        0..=8 => 3,
+        9..=16 => 12,
+        17..=24 => 50,
+        _ => 100,
     }
 }
 

@@ -133,7 +133,7 @@ fn tell(found: &Verification, breaks: &[String], trust: &Trust, proof: &Proof, o
         output.line(line);
     }
     for line in unfinished(found) {
-        output.line(format_args!("note: {line}"));
+        output.remark(format_args!("note: {line}"));
     }
     let kept = !proof.checkpoint.is_empty() || proof.last.is_some();
     for limit in limits(found, trust, kept) {

@@ -1,7 +1,5 @@
 //! The simple query: a batch is decided as a whole before any of it runs.
 
-use std::time::Instant;
-
 use crate::error::{Refusal, Stage};
 use crate::session::flow::names::Undo;
 use crate::session::flow::pending::Run;

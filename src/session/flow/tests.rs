@@ -87,7 +87,11 @@ impl Bench {
             Some(_) => sql::relay_unrestricted(text, &self.scope.role),
             None => sql::enforce(text, &self.scope.context()),
         };
-        let decision = Decision { enforced: Arc::new(enforced.map_err(|no| no.refusal)?), logged: sql::redact(text) };
+        let decision = Decision {
+            enforced: Arc::new(enforced.map_err(|no| no.refusal)?),
+            logged: sql::redact(text),
+            record: std::sync::OnceLock::new(),
+        };
         let (decision, scope) = (Arc::new(decision), Arc::clone(&self.scope));
         Ok(Judged { text: text.into(), decision, scope, stated: false })
     }
