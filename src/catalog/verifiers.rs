@@ -1,10 +1,11 @@
 //! The verifiers of the database's own logins.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout};
-use tokio_postgres::{Client, types::Type};
+use tokio_postgres::{Client, Statement, types::Type};
 use zeroize::Zeroizing;
 
 use super::{Connect, LoadError};
@@ -45,11 +46,17 @@ pub enum Kept {
     NotScram,
 }
 
+/// A connection, and the one statement that every login runs: parsed and planned once.
+struct Reader {
+    client: Client,
+    read: Statement,
+}
+
 /// Reads `pg_authid`. Each login is read when it is asked for and not kept: a changed password, an expired one and a role
 /// that may no longer log in count at once, and no key stays in memory for longer than its login.
 pub struct Verifiers {
     connect: Connect,
-    client: Mutex<Option<std::sync::Arc<Client>>>,
+    client: Mutex<Option<Arc<Reader>>>,
     turns: Semaphore,
     shapes: Mutex<Option<(Instant, Shapes)>>,
 }
@@ -87,15 +94,20 @@ impl Verifiers {
     }
 
     async fn read_on(&self, login: &str, fresh: bool) -> Result<(Kept, Shapes), LoadError> {
-        let client = {
+        let reader = {
             let mut open = self.client.lock().await;
-            match open.as_ref().filter(|client| !fresh && !client.is_closed()) {
-                Some(client) => std::sync::Arc::clone(client),
-                None => std::sync::Arc::clone(open.insert(std::sync::Arc::new((self.connect)().await?))),
+            match open.as_ref().filter(|reader| !fresh && !reader.client.is_closed()) {
+                Some(reader) => Arc::clone(reader),
+                None => {
+                    let client = (self.connect)().await?;
+                    let read = client.prepare_typed(READ, &[Type::TEXT]).await?;
+                    Arc::clone(open.insert(Arc::new(Reader { client, read })))
+                }
             }
         };
-        let rows = client.query_typed(READ, &[(&login, Type::TEXT)]).await?;
-        let shapes = self.shapes(&client).await?;
+        let Reader { client, read } = &*reader;
+        let rows = client.query(read, &[&login]).await?;
+        let shapes = self.shapes(client).await?;
         let Some(row) = rows.first() else { return Ok((Kept::Unknown, shapes)) };
         let password: Option<String> = row.try_get(0)?;
         let password = password.map(Zeroizing::new);

@@ -133,13 +133,13 @@ async fn try_login(
     ];
     let told = told.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let settings = told.into_iter().chain(token_settings(&role, options.token_key.as_ref())).collect();
-    let (mut upstream, greeting) = reach(client, &way, settings).await?;
+    let (mut upstream, mut greeting) = reach(client, &way, settings).await?;
     let seat = match early {
         Some(seat) => seat,
         None => seat()?,
     };
     drop(credential);
-    let search_path = search_path(&mut upstream).await.map_err(|_| gone())?;
+    let search_path = search_path(&mut upstream, &mut greeting).await.map_err(|_| gone())?;
     let catalog = catalog_of(&wanted, &role, shared).await.map_err(NoSession::Refused)?;
     let (pid, secret) = greeting.key.clone().unwrap_or_default();
     let key = shared.cancels.register(upstream.cancel_target(pid, &secret), takes_long_key(startup));
@@ -171,7 +171,7 @@ async fn try_login(
     client.out.extend_from_slice(&greeting.notices);
     backend::put_key_data(&mut client.out, key.pid, &key.secret);
     backend::ready(&mut client.out, Status::Idle);
-    Ok(Ready { seat, upstream, role: Arc::new(role), policies, catalog, purpose, search_path, key })
+    Ok(Ready { seat, upstream, role, policies, catalog, purpose, search_path, key })
 }
 
 /// Role and purpose of a session that is to be, and their facts.
@@ -180,8 +180,8 @@ fn admit(
     policies: &PolicySet,
     observe: bool,
     facts: &mut SessionFacts,
-) -> Result<(Role, String), Refusal> {
-    let role = policies.role_of(&wanted.login).cloned().ok_or_else(|| no_role(&wanted.login))?;
+) -> Result<(Arc<Role>, String), Refusal> {
+    let role = policies.shared_role_of(&wanted.login).ok_or_else(|| no_role(&wanted.login))?;
     facts.role = Some(role.name.clone());
     facts.recipient = Some(role.recipient.clone());
     let purpose = purpose_of(wanted, &role, policies, observe)?;

@@ -212,15 +212,16 @@ pub(super) fn refused_by_database(fields: ErrorFields) -> NoSession {
     NoSession::Told(fields)
 }
 
-/// Answers what the database asks for, up to the end of its exchange; AuthenticationOk comes after it, with `proved`.
+/// Answers what the database asks for, up to the end of its exchange; AuthenticationOk comes after it, with `proved`. Gives whether
+/// the search path was asked for behind the proof.
 pub(super) async fn answer(
     upstream: &mut Upstream,
     asked: &Authentication,
     credential: &Credential,
     proved: bool,
-) -> Result<(), NoSession> {
+) -> Result<bool, NoSession> {
     let mechanisms = match asked {
-        Authentication::Ok if proved || upstream.is_known() => return Ok(()),
+        Authentication::Ok if proved || upstream.is_known() => return Ok(false),
         Authentication::Ok => {
             return Err(not_accepted(
                 "what answered asks for no proof and gives none, and neither does its address or certificate show that it is \
@@ -278,9 +279,10 @@ pub(super) async fn answer(
     let bound = if plus { end_point.as_deref().unwrap_or_default() } else { &[] };
     let (last, expected) = keys.prove(header, bound, &bare, first, &salted);
     upstream.control(Control::Authentication(last.as_bytes()));
+    upstream.control(Control::ReadSearchPath);
     let answer = sasl(upstream, Authentication::SaslFinal).await?;
     if scram::is_expected(&answer, &expected) {
-        Ok(())
+        Ok(true)
     } else {
         Err(not_accepted("what answered does not have the login's verifier: it is not the database"))
     }

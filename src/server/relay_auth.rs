@@ -23,6 +23,8 @@ pub(super) struct Greeting {
     pub(super) key: Option<(u32, Vec<u8>)>,
     /// The client had to answer a request for a password, so that another server cannot be tried behind its back.
     pub(super) asked: bool,
+    /// The question for the search path was sent behind the last proof, so that it costs no way of its own.
+    pub(super) path_asked: bool,
     /// NoticeResponse messages, whole.
     pub(super) notices: bytes::BytesMut,
 }
@@ -43,7 +45,7 @@ pub(super) async fn exchange(
     tls: bool,
 ) -> Result<Greeting, NoSession> {
     let mut greeting = Greeting::default();
-    let mut proved = false;
+    let (mut proved, mut scram) = (false, false);
     upstream.drain().await.map_err(|_| gone())?;
     loop {
         let header = upstream.message(SMALL).await.map_err(|_| gone())?;
@@ -52,8 +54,17 @@ pub(super) async fn exchange(
         match header.tag {
             b'R' => {
                 let asked = Authentication::decode(&body).map_err(|_| unreadable())?;
+                // The second message of SCRAM, and a password, are the client's last.
+                let last = match asked {
+                    Authentication::SaslContinue => scram,
+                    Authentication::Cleartext | Authentication::Md5 => true,
+                    Authentication::Ok
+                    | Authentication::Sasl(_)
+                    | Authentication::SaslFinal
+                    | Authentication::Other(_) => false,
+                };
                 let Credential::Relay { allow_weak } = *credential else {
-                    prove::answer(upstream, &asked, credential, proved).await?;
+                    greeting.path_asked |= prove::answer(upstream, &asked, credential, proved).await?;
                     proved = true;
                     continue;
                 };
@@ -61,7 +72,12 @@ pub(super) async fn exchange(
                     greeting.asked = true;
                     client.drain().await?;
                     let answer = password_message(client, SMALL).await?;
+                    scram |= answer.starts_with(scram::PLAIN.as_bytes());
                     upstream.control(Control::Authentication(&answer));
+                    if last && !greeting.path_asked {
+                        upstream.control(Control::ReadSearchPath);
+                        greeting.path_asked = true;
+                    }
                     upstream.drain().await.map_err(|_| gone())?;
                 }
             }
@@ -180,10 +196,16 @@ pub(super) async fn password_message(client: &mut Link, longest: usize) -> Resul
     Ok(body)
 }
 
-/// The database's effective search path, by a query of the proxy's own.
-pub(super) async fn search_path(upstream: &mut Upstream) -> io::Result<String> {
-    upstream.control(Control::ReadSearchPath);
-    upstream.drain().await?;
+/// The database's effective search path, by a query of the proxy's own, which may be on its way already. PostgreSQL 18 and later
+/// say it unasked.
+pub(super) async fn search_path(upstream: &mut Upstream, greeting: &mut Greeting) -> io::Result<String> {
+    if !greeting.path_asked {
+        if let Some(path) = greeting.status("search_path") {
+            return Ok(path.to_owned());
+        }
+        upstream.control(Control::ReadSearchPath);
+        upstream.drain().await?;
+    }
     let mut path = None;
     loop {
         let header = upstream.message(SMALL).await?;

@@ -1,6 +1,7 @@
 //! The validated policy set: what the policies say, ready to be asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{
     Category, Compatible, ConsentSource, ExclusionSource, Governance, MarketingSource, PolicyTest, Purpose, Role, Rule,
@@ -25,7 +26,7 @@ pub struct PolicySet {
     pub(in crate::policy) exclusions: Vec<ExclusionSource>,
     pub(in crate::policy) marketing: MarketingSource,
     pub(in crate::policy) compatible: Vec<Compatible>,
-    pub(in crate::policy) roles: BTreeMap<String, Role>,
+    pub(in crate::policy) roles: BTreeMap<String, Arc<Role>>,
     /// Role of each login.
     pub(in crate::policy) logins: BTreeMap<String, String>,
     pub(in crate::policy) rules: Vec<Rule>,
@@ -53,12 +54,17 @@ impl PolicySet {
 
     /// The role of a PostgreSQL login.
     pub fn role_of(&self, login: &str) -> Option<&Role> {
-        self.roles.get(self.logins.get(login)?)
+        self.roles.get(self.logins.get(login)?).map(AsRef::as_ref)
+    }
+
+    /// The same, for who keeps it.
+    pub fn shared_role_of(&self, login: &str) -> Option<Arc<Role>> {
+        self.roles.get(self.logins.get(login)?).cloned()
     }
 
     /// Every role.
     pub fn roles(&self) -> impl Iterator<Item = &Role> {
-        self.roles.values()
+        self.roles.values().map(AsRef::as_ref)
     }
 
     /// The purpose of that name.

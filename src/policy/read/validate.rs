@@ -1,6 +1,7 @@
 //! Compares all that the files say with itself and makes the [`PolicySet`]. Every fault is noted, none ends the search.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::source::{Written, WrittenCategory, WrittenRole, WrittenTest};
 use super::{collected, keep, purposes, rules, tables, wishes};
@@ -213,7 +214,7 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
         };
         set.roles.insert(
             name.value.clone(),
-            Role {
+            Arc::new(Role {
                 name: name.value,
                 logins: role.logins.into_iter().map(|login| login.value).collect(),
                 purposes: role.purposes.into_iter().map(|purpose| purpose.value).collect(),
@@ -226,7 +227,7 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
                 lookup_limit: role.lookup_limit,
                 ddl: role.ddl,
                 place: name.place,
-            },
+            }),
         );
     }
     set.logins = logins.into_iter().map(|(login, (role, _))| (login, role)).collect();

@@ -98,7 +98,7 @@ impl Changes {
 
     fn roles(&mut self, old: &PolicySet, new: &PolicySet) {
         for role in new.roles.values() {
-            let before = old.roles.get(&role.name);
+            let before = old.roles.get(&role.name).map(AsRef::as_ref);
             let unrestricted = |role: Option<&Role>| role.is_some_and(|role| role.unrestricted.is_some());
             match (unrestricted(before), role.unrestricted.is_some()) {
                 (false, true) => self.note(true, format!("role `{}` is unrestricted", role.name)),
