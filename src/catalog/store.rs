@@ -112,6 +112,11 @@ impl CatalogStore {
         self.current.load_full()
     }
 
+    /// Whether this is the newest snapshot.
+    pub fn is_current(&self, catalog: &Arc<Catalog>) -> bool {
+        Arc::ptr_eq(catalog, &self.current.load())
+    }
+
     /// Reads the catalog again: after DDL has passed. What it gives was read after this was called. Calls that come while a
     /// load runs share the next one. The epoch grows only when something has changed.
     ///

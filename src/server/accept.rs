@@ -238,7 +238,8 @@ impl Worker {
         let pending = self.gate.enter(from.ip());
         let mut shutdown = self.shutdown.clone();
         let mut attempt = Attempt::new(from);
-        let starting = tokio::time::timeout(self.options.login_timeout, self.begin(io, from, &mut attempt));
+        // On the heap, so that a session does not keep the room of its login.
+        let starting = Box::pin(tokio::time::timeout(self.options.login_timeout, self.begin(io, from, &mut attempt)));
         // Neither is answered: an answer would cost as much as the login.
         let (session, cut) = tokio::select! {
             session = starting => match session {
@@ -263,7 +264,7 @@ impl Worker {
         io: Box<dyn crate::wire::Io>,
         from: SocketAddr,
         attempt: &mut Attempt,
-    ) -> Option<(Session, Seat)> {
+    ) -> Option<(Box<Session>, Seat)> {
         let mut link = Some(Link::new(io, self.pool.clone()).secret());
         let (startup, tls) = match negotiate(&mut link, self.options.tls.as_ref(), &self.shared).await {
             Ok(startup) => startup,
@@ -289,7 +290,7 @@ impl Worker {
         }
         let peer = Peer { from, tls, gate: &self.gate };
         match login(client, &startup, &peer, &self.options, &self.shared, &self.pool, attempt).await {
-            Ok((login, seat)) => Some((Session::new(Arc::clone(&self.shared), login), seat)),
+            Ok((login, seat)) => Some((Box::new(Session::new(Arc::clone(&self.shared), login)), seat)),
             Err((mut client, why)) => {
                 tell(&mut client, &why).await;
                 None

@@ -87,6 +87,7 @@ pub struct Session {
     key: CancelKey,
     /// The scope in force, and the version of the settings that it is of.
     pub(super) scope: Option<(u64, Arc<Scope>)>,
+    pub(super) calendar: Calendar,
     /// The order of messages.
     pub(super) flow: Flow<Audited<Decided>>,
     pub(super) inbound: Inbound,
@@ -106,6 +107,7 @@ impl Session {
             journal: Journal::new(shared.audit.clone(), login.facts),
             key: login.key,
             scope: None,
+            calendar: Calendar::default(),
             meter: Meter::default(),
             flow: Flow::new(settings, login.role.unrestricted.is_some()),
             role: login.role,
@@ -121,10 +123,11 @@ impl Session {
     }
 
     /// Serves the session to its end. `shutdown` turns true when the proxy is stopped.
-    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+    pub async fn run(mut self: Box<Self>, mut shutdown: watch::Receiver<bool>) {
         let shared = Arc::clone(&self.shared);
         shared.metrics.sessions_opened.bump();
         shared.metrics.sessions.up();
+        let mut stop = std::pin::pin!(stopped(&mut shutdown));
         let end = loop {
             if let Err(end) = self.step().await {
                 break end;
@@ -132,14 +135,14 @@ impl Session {
             tokio::select! {
                 biased;
                 turned = self.turn() => if let Err(end) = turned { break end },
-                () = stopped(&mut shutdown) => break End::Fatal(Refusal::new(
+                () = &mut stop => break End::Fatal(Refusal::new(
                     Stage::Session,
                     SqlState::ADMIN_SHUTDOWN,
                     "terminating connection because the proxy is shutting down",
                 )),
             }
         };
-        self.finish(end).await;
+        Box::pin(self.finish(end)).await;
         shared.metrics.sessions.down();
     }
 
@@ -193,7 +196,7 @@ impl Session {
         .await
     }
 
-    async fn finish(mut self, end: End) {
+    async fn finish(mut self: Box<Self>, end: End) {
         let mut reason = None;
         let abandoned = matches!(end, End::ClientGone | End::Fatal(_));
         match end {
@@ -237,6 +240,25 @@ impl Session {
         if self.outbound.passing == 0 {
             ErrorFields::refusal("FATAL", refusal).encode(b'E', &mut self.client.out);
         }
+    }
+}
+
+/// Today in UTC, worked out once a day.
+#[derive(Debug, Default)]
+pub(super) struct Calendar {
+    /// Days since 1 January 1970.
+    day: i64,
+    date: Option<Date>,
+}
+
+impl Calendar {
+    pub(super) fn today(&mut self) -> Date {
+        let now = jiff::Timestamp::now();
+        let day = now.as_second().div_euclid(24 * 60 * 60);
+        if day != self.day || self.date.is_none() {
+            (self.day, self.date) = (day, Some(now.to_zoned(jiff::tz::TimeZone::UTC).date()));
+        }
+        self.date.unwrap_or_else(today)
     }
 }
 

@@ -37,7 +37,20 @@ struct Wires {
     _log: tempfile::TempDir,
 }
 
+/// A session whose peers are gone, and the folder of its log.
+fn made(login: &str) -> (Session, tempfile::TempDir) {
+    let wires = parts(login);
+    (wires.0, wires.3)
+}
+
 fn session(login: &str) -> Wires {
+    let (session, client, database, log) = parts(login);
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(Box::new(session).run(stopped));
+    Wires { client, database, task, _stop: stop, _log: log }
+}
+
+fn parts(login: &str) -> (Session, DuplexStream, DuplexStream, tempfile::TempDir) {
     let log = tempfile::tempdir().unwrap();
     let policies = Arc::new(PolicySet::from_sources(&[("test.toml".into(), POLICY.into())]).unwrap());
     let catalog = Arc::new(CatalogStore::fixed(CatalogBuilder::new().build()));
@@ -64,15 +77,13 @@ fn session(login: &str) -> Wires {
         client: Link::new(Box::new(proxy_client), pool),
         upstream,
         facts: SessionFacts { login: login.into(), ..SessionFacts::default() },
-        role: Arc::new(policies.role_of(login).unwrap().clone()),
+        role: policies.shared_role_of(login).unwrap(),
         policies,
         purpose: "support".into(),
         search_path: "public".into(),
         key,
     };
-    let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(Session::new(shared, login).run(stopped));
-    Wires { client, database, task, _stop: stop, _log: log }
+    (Session::new(shared, login), client, database, log)
 }
 
 fn message(tag: u8, body: &[u8]) -> Vec<u8> {
@@ -124,6 +135,17 @@ fn described(table: u32, column: i16) -> Vec<u8> {
 }
 
 const ROW: &[u8] = b"D\0\0\0\x0e\0\x01\0\0\0\x04rows";
+
+#[test]
+fn a_session_that_waits_holds_little() {
+    run(async {
+        let (session, _log) = made("support");
+        let (_stop, stopped) = watch::channel(false);
+        let itself = size_of_val(&session);
+        let waiting = size_of_val(&Box::new(session).run(stopped));
+        assert!(itself <= 1536 && waiting <= 8192, "{itself} bytes, and {waiting} while it waits");
+    });
+}
 
 #[test]
 fn rows_pass_after_a_description_that_is_in_order() {

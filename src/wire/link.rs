@@ -15,6 +15,9 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
+/// Bytes of room that stay while nothing is to be written: a short exchange asks for no memory.
+const KEPT: usize = 512;
+
 /// A buffered connection.
 pub struct Link {
     io: Box<dyn Io>,
@@ -131,7 +134,8 @@ impl Link {
             self.out.advance(written);
             self.unflushed = true;
         }
-        if self.out.capacity() > 0 {
+        // Of what was written in parts only this tells how much room there is.
+        if self.out.try_reclaim(KEPT + 1) {
             self.out = BytesMut::new();
         }
         if self.unflushed {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub const CHUNK: usize = 32 * 1024;
 
 /// How many free buffers are kept.
-const KEPT: usize = 256;
+const KEPT: usize = 16;
 
 /// A stack of free buffers; one for each worker, so that its lock is never waited for.
 #[derive(Debug, Clone, Default)]

@@ -16,6 +16,13 @@ use crate::upstream::Control;
 use crate::wire::frontend::{Parse, Target, parameter_types};
 use crate::wire::{Values, WireError, trim};
 
+/// The statement that a Bind names.
+pub(in crate::session) struct Bindable {
+    prepared: Arc<Prepared>,
+    /// It was decided under what is in force now.
+    current: bool,
+}
+
 impl Session {
     /// Handles a Parse.
     pub(in crate::session) async fn parse(&mut self, parse: Parse<'_>) {
@@ -108,29 +115,43 @@ impl Session {
         self.forward_parse(name, judged, types, true).await
     }
 
+    /// The statement that a Bind names, and whether the values have to be read: where rows have hidden columns, the formats at
+    /// their end must count them; what is looked up is among them; and both may be so once the statement is decided again.
+    pub(in crate::session) async fn bindable(&mut self, statement: &str) -> Result<(Bindable, bool), Refusal> {
+        let statement = cut(statement)?;
+        let prepared = self.flow.names.statement(statement).cloned().ok_or_else(|| no_statement(statement))?;
+        let current = self.is_current(&prepared, None).await?;
+        let tests = prepared.decision.as_ref().is_some_and(|decision| decision.enforced.tests_parameters());
+        let hides = || self.flow.running_of(&prepared).is_some_and(|running| running.hidden() > 0);
+        let reads = !current || tests || hides();
+        Ok((Bindable { prepared, current }, reads))
+    }
+
     /// Handles a Bind, whose values follow: `rest` bytes of them, or all of them in `body`.
     pub(in crate::session) async fn bind(
         &mut self,
         portal: &str,
         statement: &str,
+        found: Bindable,
         rest: usize,
         body: Option<&[u8]>,
     ) -> Result<(), Refusal> {
         let (portal, statement) = (cut(portal)?, cut(statement)?);
-        let Some(mut prepared) = self.flow.names.statement(statement).cloned() else {
-            return Err(no_statement(statement));
-        };
-        if let Some(judged) = self.renew(&prepared, None).await? {
+        let Bindable { mut prepared, current } = found;
+        if !current {
+            let judged = Box::pin(self.judge_again(&prepared)).await?;
             if judged.decision.enforced.text() == text_of(&prepared) {
                 // The same text: the database's statement stands.
                 self.flow.names.prepare(statement, Arc::new(judged.into_prepared(prepared.types.clone())));
             } else {
-                self.prepare_again(statement, &prepared, judged).await?;
+                Box::pin(self.prepare_again(statement, &prepared, judged)).await?;
             }
             prepared = self.flow.names.statement(statement).cloned().ok_or_else(|| no_statement(statement))?;
         }
         let more = self.flow.running_of(&prepared).as_ref().map_or(0, Running::hidden);
         let lookups = match self.bound(&prepared, body) {
+            // Nothing is allocated for none.
+            Ok(lookups) if lookups.is_empty() => Arc::default(),
             Ok(lookups) => Arc::from(lookups),
             Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
         };
@@ -223,7 +244,7 @@ impl Session {
                 let refusal = Refusal::new(Stage::Session, SqlState::FEATURE_NOT_SUPPORTED, message);
                 return Err(self.log_refusal(refusal.hint("bind it again"), &prepared.text).await);
             }
-            self.prepare_again(name, &old, again).await?;
+            Box::pin(self.prepare_again(name, &old, again)).await?;
         }
         if let Err(refusal) = self.check_exchange(&opened, portal, &running.rows) {
             return Err(self.log_refusal(refusal, &prepared.text).await);
@@ -245,7 +266,7 @@ impl Session {
             None => opened.lookups,
         };
         if !lookups.is_empty()
-            && let Err(error) = self.journal.lookup(&prepared.scope, token.seq(), &decision, &lookups).await
+            && let Err(error) = Box::pin(self.journal.lookup(&prepared.scope, token.seq(), &decision, &lookups)).await
         {
             let refusal = unlogged(error);
             self.journal.not_forwarded(token.seq(), refusal.sqlstate.as_str());

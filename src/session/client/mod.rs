@@ -23,6 +23,20 @@ pub(super) struct Inbound {
     pub(super) need: Option<usize>,
     /// Bytes of a message that are dropped.
     skip: usize,
+    /// The body at hand, so that a short message asks for no memory of its own.
+    scratch: Vec<u8>,
+}
+
+/// The longest body whose room is kept.
+const KEPT: usize = 512;
+
+impl Inbound {
+    /// The room of a body that was handled.
+    fn keep(&mut self, body: Vec<u8>) {
+        if body.capacity() <= KEPT {
+            self.scratch = body;
+        }
+    }
 }
 
 impl Session {
@@ -101,7 +115,9 @@ impl Session {
             self.inbound.need = Some(header.total());
             return Ok(None);
         }
-        let body = input.get(HEADER..header.total()).unwrap_or_default().to_vec();
+        let mut body = std::mem::take(&mut self.inbound.scratch);
+        body.clear();
+        body.extend_from_slice(input.get(HEADER..header.total()).unwrap_or_default());
         self.client.consume(header.total());
         Ok(Some(body))
     }
@@ -109,91 +125,97 @@ impl Session {
     /// Handles one message; whether it was there.
     async fn message(&mut self, tag: Tag, header: Header) -> Result<bool, End> {
         let limit = self.shared.statement_limit;
-        match tag {
-            Tag::Query => {
-                if header.body > limit.saturating_add(1) {
-                    self.inbound.skip = header.total();
-                    self.refuse_long(header, true).await;
-                    return Ok(true);
-                }
-                let Some(body) = self.take_body(header, usize::MAX)? else { return Ok(false) };
-                match frontend::query(&body) {
-                    Ok(text) => self.simple(text).await,
-                    Err(error) => self.refuse_unreadable(error, true).await,
-                }
-            }
-            Tag::Parse => {
-                if header.body > limit.saturating_add(PARSE_EXTRA) {
-                    self.inbound.skip = header.total();
-                    self.refuse_long(header, false).await;
-                    return Ok(true);
-                }
-                let Some(body) = self.take_body(header, usize::MAX)? else { return Ok(false) };
-                match Parse::decode(&body) {
-                    Ok(parse) if parse.sql.len() > limit => self.refuse_long(header, false).await,
-                    Ok(parse) => self.parse(parse).await,
-                    Err(error) => self.refuse_unreadable(error, false).await,
-                }
-            }
+        let longest = match tag {
+            Tag::Query => limit.saturating_add(1),
+            Tag::Parse => limit.saturating_add(PARSE_EXTRA),
             Tag::Bind => return self.bind_message(header).await,
-            Tag::Describe => {
-                let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
-                let (target, name) = frontend::target(&body).map_err(|error| End::violation(error.to_string()))?;
-                match crate::session::judge::admit::cut(name) {
-                    Ok(name) => self.describe(target, name),
-                    Err(refusal) => self.refuse(refusal, false),
-                }
-            }
-            Tag::Execute => {
-                let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
-                let (portal, rows) = frontend::execute(&body).map_err(|error| End::violation(error.to_string()))?;
-                self.execute(portal, rows).await;
-            }
-            Tag::Close => {
-                let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
-                let (target, name) = frontend::target(&body).map_err(|error| End::violation(error.to_string()))?;
-                match crate::session::judge::admit::cut(name) {
-                    Ok(name) => self.close(target, name),
-                    Err(refusal) => self.refuse(refusal, false),
-                }
-            }
-            Tag::Sync => {
-                let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
-                frontend::empty(&body).map_err(|error| End::violation(error.to_string()))?;
-                self.sync();
-            }
-            Tag::Flush => {
-                let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
-                frontend::empty(&body).map_err(|error| End::violation(error.to_string()))?;
-                self.flow.flushed();
-                self.upstream.control(Control::Flush);
-            }
             Tag::FunctionCall => {
                 self.inbound.skip = header.total();
                 let refusal = Refusal::unsupported(Stage::Session, "function calls by message are not supported")
                     .hint("call the function in a SELECT");
-                let refusal = self.log_refusal_of(refusal, "function call").await;
+                let refusal = Box::pin(self.log_refusal_of(refusal, "function call")).await;
                 self.refuse(refusal, true);
+                return Ok(true);
             }
-            // What is not handled is dropped, passed on or an end: see `unhandled`.
-            Tag::CopyData | Tag::CopyDone | Tag::CopyFail | Tag::Terminate => self.inbound.skip = header.total(),
+            Tag::Describe
+            | Tag::Execute
+            | Tag::Close
+            | Tag::Sync
+            | Tag::Flush
+            | Tag::CopyData
+            | Tag::CopyDone
+            | Tag::CopyFail
+            | Tag::Terminate => SMALL,
+        };
+        if header.body > longest && matches!(tag, Tag::Query | Tag::Parse) {
+            self.inbound.skip = header.total();
+            Box::pin(self.refuse_long(header, tag == Tag::Query)).await;
+            return Ok(true);
         }
-        Ok(true)
+        let Some(body) = self.take_body(header, longest)? else { return Ok(false) };
+        let handled = self.handle(tag, header, &body).await;
+        self.inbound.keep(body);
+        handled.map(|()| true)
+    }
+
+    /// Handles one message that is there as a whole.
+    async fn handle(&mut self, tag: Tag, header: Header, body: &[u8]) -> Result<(), End> {
+        let malformed = |error: WireError| End::violation(error.to_string());
+        match tag {
+            Tag::Query => match frontend::query(body) {
+                // What decides, logs and refuses waits rarely: what it needs while it does is not part of every idle session.
+                Ok(text) => Box::pin(self.simple(text)).await,
+                Err(error) => Box::pin(self.refuse_unreadable(error, true)).await,
+            },
+            Tag::Parse => match Parse::decode(body) {
+                Ok(parse) if parse.sql.len() > self.shared.statement_limit => {
+                    Box::pin(self.refuse_long(header, false)).await
+                }
+                Ok(parse) => Box::pin(self.parse(parse)).await,
+                Err(error) => Box::pin(self.refuse_unreadable(error, false)).await,
+            },
+            Tag::Describe | Tag::Close => {
+                let (target, name) = frontend::target(body).map_err(malformed)?;
+                match super::judge::admit::cut(name) {
+                    Ok(name) if tag == Tag::Describe => self.describe(target, name),
+                    Ok(name) => self.close(target, name),
+                    Err(refusal) => self.refuse(refusal, false),
+                }
+            }
+            Tag::Execute => {
+                let (portal, rows) = frontend::execute(body).map_err(malformed)?;
+                self.execute(portal, rows).await;
+            }
+            Tag::Sync => {
+                frontend::empty(body).map_err(malformed)?;
+                self.sync();
+            }
+            Tag::Flush => {
+                frontend::empty(body).map_err(malformed)?;
+                self.flow.flushed();
+                self.upstream.control(Control::Flush);
+            }
+            // What is not handled here is streamed, dropped or an end: see `message` and `unhandled`.
+            Tag::Bind | Tag::FunctionCall | Tag::CopyData | Tag::CopyDone | Tag::CopyFail | Tag::Terminate => {}
+        }
+        Ok(())
     }
 
     /// Does with a message what the order of messages says; whether it was there.
     fn unhandled(&mut self, next: Next, header: Header) -> Result<bool, End> {
         match next {
             Next::Handle | Next::Drop => self.inbound.skip = header.total(),
-            Next::Ignore => return Ok(self.take_body(header, SMALL)?.is_some()),
+            Next::Ignore => {
+                let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
+                self.inbound.keep(body);
+            }
             Next::PassCopy => {
                 self.client.consume(HEADER);
                 self.upstream.control(Control::CopyData { rest: header.body });
             }
             Next::EndCopy { done } => {
-                if self.take_body(header, SMALL)?.is_none() {
-                    return Ok(false);
-                }
+                let Some(body) = self.take_body(header, SMALL)? else { return Ok(false) };
+                self.inbound.keep(body);
                 self.end_copy(done);
             }
             Next::BreakCopy => {
@@ -219,20 +241,31 @@ impl Session {
         };
         let (portal, statement, length) = (head.portal.to_owned(), head.statement.to_owned(), head.length);
         let rest = header.body.saturating_sub(length);
-        // Where rows may have hidden columns, the formats at the end of the message must count them.
-        // And what is looked up is among the values.
-        if rest <= LONGEST_VALUES && (self.shared.policies.load().records_subjects() || self.reads_values(&statement)) {
-            let Some(body) = self.take_body(header, usize::MAX)? else { return Ok(false) };
-            let values = body.get(length..).unwrap_or_default();
-            if let Err(refusal) = self.bind(&portal, &statement, rest, Some(values)).await {
+        let (found, reads) = match self.bindable(&statement).await {
+            Ok(found) => found,
+            Err(refusal) => {
+                self.client.consume(HEADER.saturating_add(length));
+                self.inbound.skip = rest;
                 self.refuse(refusal, false);
+                return Ok(true);
             }
-            return Ok(true);
-        }
-        self.client.consume(HEADER.saturating_add(length));
-        if let Err(refusal) = self.bind(&portal, &statement, rest, None).await {
-            self.inbound.skip = rest;
+        };
+        let body = if reads && rest <= LONGEST_VALUES {
+            let Some(body) = self.take_body(header, usize::MAX)? else { return Ok(false) };
+            Some(body)
+        } else {
+            self.client.consume(HEADER.saturating_add(length));
+            None
+        };
+        let values = body.as_deref().map(|body| body.get(length..).unwrap_or_default());
+        if let Err(refusal) = self.bind(&portal, &statement, found, rest, values).await {
+            if body.is_none() {
+                self.inbound.skip = rest;
+            }
             self.refuse(refusal, false);
+        }
+        if let Some(body) = body {
+            self.inbound.keep(body);
         }
         Ok(true)
     }

@@ -241,7 +241,7 @@ impl<T> Flow<T> {
         };
         self.status = status;
         let failed = std::mem::take(&mut self.failed);
-        if status == Status::Idle {
+        if status == Status::Idle && !self.confirmed.is_settled() {
             self.confirm(|settings| settings.idle(failed));
         }
         if self.pending.is_empty() && !self.segment_open {

@@ -1,5 +1,7 @@
 //! What statements did to purpose and search path, as transactions make it last or undo it.
 
+use std::sync::Arc;
+
 use crate::sql::Effect;
 
 /// The values in force at one point.
@@ -17,18 +19,26 @@ struct Values {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::session) struct Settings {
     /// What RESET goes back to.
-    start: Values,
+    start: Arc<Values>,
     /// What ROLLBACK goes back to.
-    committed: Values,
-    now: Values,
-    savepoints: Vec<(String, Values)>,
+    committed: Arc<Values>,
+    now: Arc<Values>,
+    savepoints: Vec<(String, Arc<Values>)>,
 }
 
 impl Settings {
     /// As the session begins.
     pub(in crate::session) fn new(purpose: String, path: Vec<String>) -> Self {
-        let start = Values { purpose, path, ..Values::default() };
-        Self { committed: start.clone(), now: start.clone(), start, savepoints: Vec::new() }
+        let start = Arc::new(Values { purpose, path, ..Values::default() });
+        Self { committed: Arc::clone(&start), now: Arc::clone(&start), start, savepoints: Vec::new() }
+    }
+
+    /// Whether nothing waits for a transaction's end.
+    pub(in crate::session) fn is_settled(&self) -> bool {
+        self.now.local_purpose.is_none()
+            && self.now.local_path.is_none()
+            && self.savepoints.is_empty()
+            && self.committed == self.now
     }
 
     /// The purpose in force.
@@ -46,20 +56,22 @@ impl Settings {
         match effect {
             Effect::SetPurpose { purpose, local } => {
                 let value = purpose.clone().unwrap_or_else(|| self.start.purpose.clone());
+                let now = Arc::make_mut(&mut self.now);
                 if *local {
-                    self.now.local_purpose = Some(value);
+                    now.local_purpose = Some(value);
                 } else {
-                    self.now.purpose = value;
-                    self.now.local_purpose = None;
+                    now.purpose = value;
+                    now.local_purpose = None;
                 }
             }
             Effect::SetSearchPath { path, local } => {
                 let value = path.clone().unwrap_or_else(|| self.start.path.clone());
+                let now = Arc::make_mut(&mut self.now);
                 if *local {
-                    self.now.local_path = Some(value);
+                    now.local_path = Some(value);
                 } else {
-                    self.now.path = value;
-                    self.now.local_path = None;
+                    now.path = value;
+                    now.local_path = None;
                 }
             }
             Effect::ResetAll | Effect::DiscardAll => self.now = self.start.clone(),
@@ -102,8 +114,10 @@ impl Settings {
     }
 
     fn commit(&mut self) {
-        self.now.local_purpose = None;
-        self.now.local_path = None;
+        if self.now.local_purpose.is_some() || self.now.local_path.is_some() {
+            let now = Arc::make_mut(&mut self.now);
+            (now.local_purpose, now.local_path) = (None, None);
+        }
         self.savepoints.clear();
         if self.committed != self.now {
             self.committed = self.now.clone();

@@ -68,7 +68,7 @@ struct Bench {
 impl Bench {
     fn new(login: &str) -> Self {
         let policies = Arc::new(PolicySet::from_sources(&[("test.toml".into(), POLICY.into())]).unwrap());
-        let role = Arc::new(policies.role_of(login).unwrap().clone());
+        let role = policies.shared_role_of(login).unwrap();
         let unrestricted = role.unrestricted.is_some();
         let enforcer = Enforcer::new(Box::new(sql::enforce), 1, Arc::new(Metrics::default())).unwrap();
         let (catalog, today) = (Arc::new(CatalogBuilder::new().build()), jiff::civil::date(2026, 11, 29));

@@ -41,20 +41,19 @@ impl Source {
 impl Session {
     /// The scope in force for a statement that states this purpose, or none.
     pub(in crate::session) fn scope_for(&mut self, stated: Option<&str>) -> Result<Arc<Scope>, Refusal> {
-        let policies = self.shared.policies.load_full();
-        let catalog = self.catalog.current();
-        let today = today();
+        let today = self.calendar.today();
         if stated.is_none()
             && let Some((version, scope)) = &self.scope
             && *version == self.flow.version()
-            && Arc::ptr_eq(&scope.policies, &policies)
-            && Arc::ptr_eq(&scope.catalog, &catalog)
+            && Arc::ptr_eq(&scope.policies, &self.shared.policies.load())
+            && self.catalog.is_current(&scope.catalog)
             && scope.today == today
         {
             return Ok(Arc::clone(scope));
         }
+        let (policies, catalog) = (self.shared.policies.load_full(), self.catalog.current());
         if !Arc::ptr_eq(&self.role_from, &policies) {
-            self.role = Arc::new(policies.role_of(&self.login).cloned().ok_or_else(|| no_role(&self.login))?);
+            self.role = policies.shared_role_of(&self.login).ok_or_else(|| no_role(&self.login))?;
             self.role_from = Arc::clone(&policies);
             self.flow.set_uncounted(self.role.unrestricted.is_some());
         }
@@ -131,7 +130,7 @@ impl Session {
 
     /// Logs a refusal that was found outside the decision.
     pub(in crate::session) async fn log_refusal(&mut self, refusal: Refusal, text: &str) -> Refusal {
-        self.log_rejected(reject(refusal, sql::redact(text))).await
+        Box::pin(self.log_rejected(reject(refusal, sql::redact(text)))).await
     }
 
     /// Logs the refusal of something that has no text; `what` stands for it.
@@ -218,16 +217,17 @@ impl Session {
                 let Some(prepared) = self.flow.names.statement(name).cloned() else {
                     return Err(self.log_refusal(no_statement(name), &judged.text).await);
                 };
-                let stated = if judged.stated { Some(judged.scope.purpose.clone()) } else { None };
-                match self.renew(&prepared, stated).await? {
-                    None => Ok(prepared.decision.clone().map_or(Source::Itself, Source::Of)),
-                    Some(again) if again.decision.enforced.text() == text_of(&prepared) => {
-                        let decision = Arc::clone(&again.decision);
-                        self.flow.names.prepare(name, Arc::new(again.into_prepared(prepared.types.clone())));
-                        Ok(Source::Of(decision))
-                    }
-                    Some(again) => Ok(Source::Again(prepared, again)),
+                let stated = judged.stated.then_some(judged.scope.purpose.as_str());
+                if self.is_current(&prepared, stated).await? {
+                    return Ok(prepared.decision.clone().map_or(Source::Itself, Source::Of));
                 }
+                let again = Box::pin(self.judge_again(&prepared)).await?;
+                if again.decision.enforced.text() != text_of(&prepared) {
+                    return Ok(Source::Again(prepared, again));
+                }
+                let decision = Arc::clone(&again.decision);
+                self.flow.names.prepare(name, Arc::new(again.into_prepared(prepared.types.clone())));
+                Ok(Source::Of(decision))
             }
             Effect::Fetch { name, .. } => match self.cursor(name) {
                 Ok(decision) => Ok(decision.map_or(Source::Itself, Source::Of)),
@@ -247,29 +247,32 @@ impl Session {
         Ok(portal.prepared.decision.clone())
     }
 
-    /// Whether a prepared statement was decided under what is in force now; else the new decision. A refusal is in the log
-    /// when this returns.
-    pub(in crate::session) async fn renew(
+    /// Whether a prepared statement was decided under what is in force now, for the purpose that it or its caller states. A
+    /// refusal is in the log when this returns.
+    pub(in crate::session) async fn is_current(
         &mut self,
         prepared: &Prepared,
-        stated: Option<String>,
-    ) -> Result<Option<Judged>, Refusal> {
+        stated: Option<&str>,
+    ) -> Result<bool, Refusal> {
         if prepared.decision.is_none() {
-            return Ok(None);
+            return Ok(true);
         }
         if self.role.unrestricted.is_none()
             && let Err(refusal) = crate::session::shared::settle(&self.catalog).await
         {
             return Err(self.log_refusal(refusal, &prepared.text).await);
         }
-        let own = prepared.stated.then(|| prepared.scope.purpose.clone());
-        match self.scope_for(own.or(stated).as_deref()) {
-            Ok(scope) if prepared.scope.same(&scope) => return Ok(None),
-            Ok(_) => {}
-            Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
+        let own = prepared.stated.then_some(prepared.scope.purpose.as_str());
+        match self.scope_for(own.or(stated)) {
+            Ok(scope) => Ok(prepared.scope.same(&scope)),
+            Err(refusal) => Err(self.log_refusal(refusal, &prepared.text).await),
         }
+    }
+
+    /// Decides a prepared statement again. A refusal is in the log when this returns.
+    pub(in crate::session) async fn judge_again(&mut self, prepared: &Prepared) -> Result<Judged, Refusal> {
         let types: Vec<Oid> = prepared.types.as_deref().map(parameter_types).into_iter().flatten().collect();
-        self.judge(&prepared.text, &types).await.map(Some)
+        self.judge(&prepared.text, &types).await
     }
 
     /// Whether an open portal or cursor was decided under what is in force now.

@@ -88,15 +88,14 @@ impl Session {
     /// # Errors
     /// 42501: a budget is used up; it is in the log when this returns.
     pub(in crate::session) async fn spend(&mut self, runs: &[(&Judged, &Running)]) -> Result<(), Refusal> {
-        let day = today();
         let mut counted = Vec::new();
         for (judged, running) in runs {
             if !(running.brings_rows() && running.report().shows_groups()) {
                 continue;
             }
-            let scope = &judged.scope;
+            let (scope, day) = (&judged.scope, today());
             let Err(exhausted) = self.shared.budgets.spend(&scope.policies, &scope.login, &scope.purpose, day) else {
-                counted.push(scope);
+                counted.push((scope, day));
                 continue;
             };
             let refusal = exhausted.refusal(scope, day);
@@ -107,11 +106,11 @@ impl Session {
             };
             if scope.observe {
                 // Nothing is changed; the log says what would have been.
-                self.log_observed(scope, &rejected).await;
+                Box::pin(self.log_observed(scope, &rejected)).await;
                 continue;
             }
-            let refusal = self.log_refused(scope, rejected).await;
-            for scope in counted {
+            let refusal = Box::pin(self.log_refused(scope, rejected)).await;
+            for (scope, day) in counted {
                 self.shared.budgets.give_back(&scope.policies, &scope.login, &scope.purpose, day);
             }
             return Err(refusal);

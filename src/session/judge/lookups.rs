@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 
-use super::admit::cut;
 use crate::audit::LookedUp;
 use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
@@ -164,17 +163,6 @@ impl Session {
             LookedUp { relation, column, reason: digest.as_ref().err().copied(), digest: digest.ok() }
         };
         running.rows.enforced.tested().iter().map(looked_up).collect()
-    }
-
-    /// Whether the values of a Bind have to be read: some are looked up, or may be once the statement is decided again.
-    pub(in crate::session) fn reads_values(&mut self, statement: &str) -> bool {
-        let Some(prepared) = cut(statement).ok().and_then(|name| self.flow.names.statement(name)).cloned() else {
-            return false;
-        };
-        let Some(decision) = &prepared.decision else { return false };
-        let own = prepared.stated.then(|| prepared.scope.purpose.clone());
-        decision.enforced.tests_parameters()
-            || self.scope_for(own.as_deref()).is_ok_and(|scope| !prepared.scope.same(&scope))
     }
 }
 

@@ -78,7 +78,7 @@ impl Session {
                 if hidden > 0 {
                     let held = self.hold_rows(header.tag, hidden)?;
                     if self.must_disclose() {
-                        self.disclose().await?;
+                        Box::pin(self.disclose()).await?;
                     } else if !held {
                         return Ok(());
                     }
@@ -89,7 +89,7 @@ impl Session {
             match header.tag {
                 b'D' | b'd' => {
                     if self.owes_disclosure(header.tag) {
-                        self.disclose().await?;
+                        Box::pin(self.disclose()).await?;
                     }
                     self.pass_rows(header)?;
                 }
@@ -100,7 +100,7 @@ impl Session {
                     };
                     let fields = ErrorFields::decode_part(part);
                     if self.owes_disclosure(header.tag) {
-                        self.disclose().await?;
+                        Box::pin(self.disclose()).await?;
                     }
                     self.outbound.skipping = header.total();
                     self.failure_or_notice(header.tag, fields)?;
@@ -118,7 +118,7 @@ impl Session {
                     scratch.extend_from_slice(body);
                     self.upstream.consume(header.total());
                     if self.owes_disclosure(tag) {
-                        self.disclose().await?;
+                        Box::pin(self.disclose()).await?;
                     }
                     let handled = self.answer(header, &scratch);
                     if scratch.capacity() <= 8192 {
