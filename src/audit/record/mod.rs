@@ -333,9 +333,9 @@ pub(in crate::audit) struct Body {
 }
 
 impl Body {
-    /// Bytes that must be written before it, as far as is known.
-    pub(in crate::audit) fn untold_bytes(&self) -> usize {
-        self.whole.as_ref().filter(|whole| !whole.is_told()).map_or(0, |whole| whole.body.fields.len())
+    /// Bytes that must be written before it into the file that begins with this record, as far as is known.
+    pub(in crate::audit) fn untold_bytes(&self, file: u64) -> usize {
+        self.whole.as_ref().filter(|whole| !whole.is_told(file)).map_or(0, |whole| whole.body.fields.len())
     }
 
     pub(in crate::audit) fn new<T: Serialize>(value: &T, timed: bool) -> Result<Self, AuditError> {

@@ -1,7 +1,7 @@
 //! Parts of records that are the same for many: written as JSON once and copied from then on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
@@ -35,19 +35,19 @@ pub struct PreparedAccess {
 pub(in crate::audit) struct Whole {
     pub(in crate::audit) digest: Hash,
     pub(in crate::audit) body: Body,
-    /// It was written, perhaps into an earlier file.
-    told: AtomicBool,
+    /// First record of the file that it was written into last; 0 where it was not.
+    told: AtomicU64,
 }
 
 impl Whole {
-    /// It stands in the log.
-    pub(in crate::audit) fn tell(&self) {
-        self.told.store(true, Ordering::Release);
+    /// It stands in the file that begins with this record.
+    pub(in crate::audit) fn tell(&self, file: u64) {
+        self.told.store(file, Ordering::Release);
     }
 
-    /// Whether it stands in some file of the log already; another file will hold it again, but not before it is begun.
-    pub(in crate::audit) fn is_told(&self) -> bool {
-        self.told.load(Ordering::Acquire)
+    /// Whether it stands in that file.
+    pub(in crate::audit) fn is_told(&self, file: u64) -> bool {
+        self.told.load(Ordering::Acquire) == file
     }
 }
 
@@ -159,7 +159,7 @@ impl Access<'_> {
         };
         let fields = inner(whole_line(&fields))?;
         let body = Body { fields, timed: true, whole: None };
-        Ok(Some(Whole { digest, body, told: AtomicBool::new(false) }))
+        Ok(Some(Whole { digest, body, told: AtomicU64::new(0) }))
     }
 }
 

@@ -48,6 +48,8 @@ pub(in crate::audit) struct Untold {
 pub(in crate::audit) struct Room {
     free: AtomicU64,
     total: AtomicU64,
+    /// First record of the file that is written.
+    file: AtomicU64,
     /// `max_mb_per_login` in bytes.
     most: Option<u64>,
     low: AtomicBool,
@@ -60,6 +62,7 @@ impl Room {
         let room = Self {
             free: AtomicU64::new(u64::MAX),
             total: AtomicU64::new(u64::MAX),
+            file: AtomicU64::new(u64::MAX),
             most,
             low: AtomicBool::new(false),
             begun: Instant::now(),
@@ -85,6 +88,11 @@ impl Room {
     fn saw(&self, free: u64, total: u64) {
         self.free.store(free, Ordering::Release);
         self.total.store(total, Ordering::Release);
+    }
+
+    /// The file that begins with this record is written.
+    pub(in crate::audit) fn writes(&self, file: u64) {
+        self.file.store(file, Ordering::Release);
     }
 
     /// Bytes that can be written.
@@ -146,7 +154,8 @@ impl Room {
     /// # Errors
     /// [`AuditError::OverBudget`], [`AuditError::NoRoom`]; then they are counted.
     pub(in crate::audit) fn take(&self, allowance: Option<&Allowance>, bodies: &[Body]) -> Result<(), AuditError> {
-        let long = |body: &Body| body.fields.len() + body.untold_bytes() > SHORT;
+        let file = self.file.load(Ordering::Acquire);
+        let long = |body: &Body| body.fields.len() + body.untold_bytes(file) > SHORT;
         if self.free() < self.reserve() && bodies.iter().any(long) {
             if let Some(allowance) = allowance {
                 allowance.untold.fetch_add(bodies.len() as u64, Ordering::AcqRel);
@@ -154,7 +163,7 @@ impl Room {
             return Err(AuditError::NoRoom);
         }
         let Some(allowance) = allowance else { return Ok(()) };
-        let bytes = |body: &Body| (body.fields.len() + body.untold_bytes()) as u64 + BESIDES;
+        let bytes = |body: &Body| (body.fields.len() + body.untold_bytes(file)) as u64 + BESIDES;
         let wanted: u64 = bodies.iter().map(bytes).sum();
         let minute = self.minute();
         if allowance.minute.swap(minute, Ordering::AcqRel) != minute {

@@ -22,7 +22,6 @@ use super::status::StatusCell;
 use super::watch::Watch;
 use crate::audit::record::AuditError;
 use crate::audit::record::chain::{Link, seal};
-use crate::audit::record::prepared::Whole;
 use crate::audit::record::stamp::Clock;
 use crate::audit::record::{Body, Event, Outcome, OutcomeStatus};
 use crate::audit::store::files::{self, LogFile, TornEnd};
@@ -64,6 +63,8 @@ struct Open {
     /// Of the path.
     watch: Watch,
     length: u64,
+    /// Of these, whole texts of long statements: they close no file, or one long text would close a file at each run.
+    texts: u64,
     /// Bytes that were on their way to the disk before.
     flushed: u64,
     begun: Timestamp,
@@ -301,7 +302,8 @@ impl Writer {
         // On a small disk files are closed, and compressed, before one takes much of it.
         let most = self.options.rotate_bytes.min((self.room.total() / SMALL_DISK).max(1 << 20));
         let most = if self.options.keep { most } else { self.options.rotate_bytes };
-        let full = |open: &Open| open.length >= most || open.named.day != today || old(open);
+        let large = |open: &Open| open.length - open.texts >= most || open.length >= 4 * most;
+        let full = |open: &Open| large(open) || open.named.day != today || old(open);
         if self.open.as_ref().is_some_and(|open| open.length > 0 && full(open)) {
             self.rotate(today).map_err(|error| {
                 self.fail(&error);
@@ -319,7 +321,7 @@ impl Writer {
         open.file = files::open_append(&named, true)?;
         open.watch = Watch::over(&named.path);
         open.named = named;
-        (open.length, open.flushed) = (0, 0);
+        (open.length, open.texts, open.flushed) = (0, 0, 0);
         self.whole.clear();
         open.begun = Timestamp::now();
         self.synced = Some(Mark { link, length: 0 });
@@ -368,7 +370,8 @@ impl Writer {
         }
         self.whole.clear();
         let (watch, begun) = (Watch::over(&named.path), begun.unwrap_or(now));
-        self.open = Some(Open { file, named, watch, length, flushed: 0, begun, doubtful: false, _lock: lock });
+        self.open =
+            Some(Open { file, named, watch, length, texts: 0, flushed: 0, begun, doubtful: false, _lock: lock });
         self.link = Some(link);
         self.synced = Some(Mark { link, length });
         self.status.named(&self.name);
@@ -424,12 +427,14 @@ impl Writer {
     ) -> io::Result<Vec<u64>> {
         let (mut link, now) = (self.link.ok_or_else(not_open)?, Timestamp::now());
         let time = self.clock.text(now);
-        let (mut firsts, mut told) = (Vec::with_capacity(jobs.len()), Vec::new());
+        let (mut firsts, mut told, mut texts) = (Vec::with_capacity(jobs.len()), Vec::new(), 0);
         for bodies in jobs {
             for whole in bodies.iter().filter_map(|body| body.whole.as_deref()) {
                 let digest = *whole.digest.bytes();
                 if !self.whole.contains(&digest) && !told.contains(&digest) {
+                    let before = bytes.len();
                     link = seal(link, time, &whole.body, bytes);
+                    texts += (bytes.len() - before) as u64;
                     told.push(digest);
                 }
             }
@@ -459,6 +464,8 @@ impl Writer {
             files::still_there(&open.file, &open.named.path)?;
         }
         open.length += bytes.len() as u64;
+        open.texts += texts;
+        let file = open.named.first_seq;
         self.link = Some(link);
         if waited || self.options.sync == Sync::Written {
             self.synced = Some(Mark { link, length: open.length });
@@ -477,7 +484,8 @@ impl Writer {
         }
         self.whole.extend(told);
         let bodies = jobs.iter().flat_map(|bodies| bodies.iter());
-        bodies.filter_map(|body| body.whole.as_deref()).for_each(Whole::tell);
+        bodies.filter_map(|body| body.whole.as_deref()).for_each(|whole| whole.tell(file));
+        self.room.writes(file);
         Ok(firsts)
     }
 
