@@ -45,13 +45,17 @@ impl Fault {
 /// `policies/shop.toml:12: unknown key ...`, as compilers write it.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}", self.line)?;
+        // What stands in no file has no place to name.
+        if !self.file.is_empty() {
+            f.write_str(&self.file)?;
+            if self.line > 0 {
+                write!(f, ":{}", self.line)?;
+            }
+            f.write_str(": ")?;
         }
         match self.severity {
-            Severity::Warning => write!(f, ": warning: {}", self.message),
-            Severity::Error => write!(f, ": {}", self.message),
+            Severity::Warning => write!(f, "warning: {}", self.message),
+            Severity::Error => f.write_str(&self.message),
         }
     }
 }

@@ -128,7 +128,7 @@ impl Filtering<'_> {
     fn approaches(&self, reasons: &mut Vec<Reason>) -> Vec<RowFilter> {
         let mut filters = Vec::new();
         for purpose in self.lineage {
-            let Some(direct) = &purpose.direct_marketing else { continue };
+            let Some(direct) = purpose.direct_marketing.as_ref().filter(|_| !self.table.no_subject) else { continue };
             if self.table.subject.is_none() {
                 reasons.push(
                     self.closed()

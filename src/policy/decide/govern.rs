@@ -76,6 +76,14 @@ pub(in crate::policy) fn governed<'a>(
     Governed::Open
 }
 
+/// Whether nobody may write to an open relation: its own listing says so, or else that of an ancestor.
+pub(super) fn reads_only(policies: &PolicySet, access: &RelationAccess) -> bool {
+    match policies.tables.get(&access.relation) {
+        Some(own) => own.read_only,
+        None => access.ancestors.iter().filter_map(|above| policies.tables.get(above)).any(|above| above.read_only),
+    }
+}
+
 /// On whose behalf and why, for messages.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::policy) struct Whom<'a> {

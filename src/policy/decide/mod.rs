@@ -20,7 +20,7 @@ use crate::policy::model::{
 use column::{Sight, Standing, standing};
 pub use disclosure::{Disclosed, DisclosedColumn, Disclosure};
 use filters::Filtering;
-use govern::{Governed, Whom, governed, listed};
+use govern::{Governed, Whom, governed, listed, reads_only};
 pub use permit::{Action, ColumnObligation, Decision, Denial, Permit, Reason, Recording, RelationObligation};
 pub use report::{AccessReport, ColumnReport, RelationReport, filters_groups};
 
@@ -127,6 +127,10 @@ impl<'a> Session<'a> {
         let relation = &access.relation;
         let (listing, table) = match governed(self.policies, access, &self.whom) {
             Governed::By(listing, table) => (listing, table),
+            Governed::Open if access.verb != Verb::Select && reads_only(self.policies, access) => {
+                reasons.push(self.only_read(relation));
+                return None;
+            }
             Governed::Open => return Some(RelationObligation::Open { relation: relation.clone() }),
             Governed::Refused(reason) => {
                 reasons.push(reason);
@@ -193,6 +197,10 @@ impl<'a> Session<'a> {
         }
         let mut columns = BTreeMap::new();
         match governed {
+            Governed::Open if empties && reads_only(self.policies, access) => {
+                reasons.push(self.only_read(relation));
+                return None;
+            }
             Governed::Open => return Some(RelationObligation::Open { relation: relation.clone() }),
             Governed::Refused(reason) => {
                 if !access.columns.is_empty() || empties {
@@ -248,6 +256,12 @@ impl<'a> Session<'a> {
         })
     }
 
+    fn only_read(&self, relation: &RelationName) -> Reason {
+        Reason::about(relation, self.whom.not_open(&format!("writing to table `{relation}`")))
+            .detail("the policy opens it with `open = \"read\"`: nobody writes to it through the proxy")
+            .hint("`open = true` lets every role write to it that the database lets")
+    }
+
     fn aggregates_only(
         &self,
         request: &AccessRequest,
@@ -282,15 +296,16 @@ impl<'a> Session<'a> {
         table: &Table,
         reasons: &mut Vec<Reason>,
     ) -> Option<ConsentFilter> {
-        if self.consent.is_empty() {
+        // Rows of no data subject are nobody's to consent to.
+        if self.consent.is_empty() || table.no_subject {
             return None;
         }
         let not_open = || Reason::about(&access.relation, self.whom.not_open(&format!("table `{}`", access.relation)));
         if table.subject.is_none() {
             reasons.push(
-                not_open()
-                    .detail("the purpose rests on consent, and the policy does not say whose a row is")
-                    .hint("state the table's `subject` in the policy"),
+                not_open().detail("the purpose rests on consent, and the policy does not say whose a row is").hint(
+                    "state the table's `subject` in the policy, or `subject = false` where its rows are about nobody",
+                ),
             );
         }
         let Some(source) = &self.policies.consent else {

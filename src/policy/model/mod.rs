@@ -179,6 +179,10 @@ pub enum Governance {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::policy) struct Table {
     pub(in crate::policy) open: bool,
+    /// `open = "read"`: nobody writes to it through the proxy.
+    pub(in crate::policy) read_only: bool,
+    /// `subject = false`: its rows are of no data subject.
+    pub(in crate::policy) no_subject: bool,
     pub(in crate::policy) subject: Option<SubjectPath>,
     /// Category of each listed column.
     pub(in crate::policy) columns: BTreeMap<String, String>,

@@ -199,6 +199,12 @@ fn category_of<'a>(target: &'a Target, set: &'a PolicySet) -> Option<&'a str> {
 fn deletable(written: Vec<Located<String>>, set: &PolicySet, faults: &mut Vec<Fault>) -> BTreeSet<RelationName> {
     let mut tables = BTreeSet::new();
     for text in written {
+        if text.value == "*" {
+            // Who deletes a consent or an objection is named for it.
+            let governed = set.tables.iter().filter(|(name, table)| !table.open && !set.keeps_wishes(name));
+            tables.extend(governed.map(|(name, _)| name.clone()));
+            continue;
+        }
         match text.value.parse::<RelationName>() {
             Ok(relation) if set.tables.contains_key(&relation) => {
                 tables.insert(relation);

@@ -27,6 +27,8 @@ pub(in crate::policy) struct Written {
 pub(in crate::policy) struct WrittenTable {
     pub(in crate::policy) name: Located<RelationName>,
     pub(in crate::policy) open: bool,
+    pub(in crate::policy) read_only: bool,
+    pub(in crate::policy) no_subject: bool,
     pub(in crate::policy) subject: Option<WrittenSubject>,
     pub(in crate::policy) columns: Vec<(Located<String>, Located<String>)>,
     pub(in crate::policy) star: Option<Located<String>>,
@@ -240,8 +242,18 @@ fn table(document: &mut Document, name: &Located<String>, mut section: Section<'
             None
         }
     };
-    let open = section.boolean("open", document).is_some_and(|open| open.value);
+    let (open, read_only) = section.take("open").map_or((false, false), |node| opened(node, document));
+    let mut no_subject = false;
     let subject = section.take("subject").and_then(|node| {
+        if node.is_boolean() {
+            let written = node.boolean(document)?;
+            no_subject = !written.value;
+            if written.value {
+                document
+                    .fault(&written.place, "`subject` is a column, or `false` where the rows are of no data subject");
+            }
+            return None;
+        }
         if node.is_string() {
             return node.string(document).map(|column| WrittenSubject { column, references: None });
         }
@@ -294,6 +306,8 @@ fn table(document: &mut Document, name: &Located<String>, mut section: Section<'
     Some(WrittenTable {
         name: relation?,
         open,
+        read_only,
+        no_subject,
         subject,
         columns,
         star,
@@ -304,6 +318,22 @@ fn table(document: &mut Document, name: &Located<String>, mut section: Section<'
         no_children,
         collected_for,
     })
+}
+
+/// `open = true`, or `"read"`: whether it is open, and whether nobody writes to it.
+fn opened(node: Node<'_>, document: &mut Document) -> (bool, bool) {
+    if !node.is_string() {
+        return (node.boolean(document).is_some_and(|open| open.value), false);
+    }
+    match node.string(document) {
+        Some(written) if written.value == "read" => (true, true),
+        Some(written) => {
+            let message = format!("`open` is `true`, `false` or `\"read\"`, and not `{}`", written.value);
+            document.fault(&written.place, message);
+            (false, false)
+        }
+        None => (false, false),
+    }
 }
 
 /// `true` (pseudonyms), `false`, `"pseudonym"` or `"plain"`.

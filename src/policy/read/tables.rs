@@ -28,7 +28,7 @@ pub(in crate::policy) fn tables(
         if table.open {
             let contradicts = [
                 (!table.columns.is_empty(), "columns"),
-                (table.subject.is_some(), "subject"),
+                (table.subject.is_some() || table.no_subject, "subject"),
                 (table.star.is_some(), "star"),
                 (table.record_subjects.is_some(), "record_subjects"),
                 (!table.retain.is_empty(), "retain"),
@@ -82,6 +82,8 @@ pub(in crate::policy) fn tables(
             name,
             Table {
                 open: table.open,
+                read_only: table.read_only,
+                no_subject: table.no_subject,
                 subject: None,
                 columns,
                 star_refused,

@@ -256,6 +256,9 @@ fn view(set: &PolicySet, who: (&str, &str), table: &RelationName, column: &str) 
         return View::NOTHING;
     }
     let listing = match set.governance(table) {
+        Governance::Open if set.tables.get(table).is_some_and(|listing| listing.read_only) => {
+            return View { write: false, ..View::ALL };
+        }
         Governance::Open | Governance::UnlistedAllow => return View::ALL,
         Governance::UnlistedDeny => return View::NOTHING,
         Governance::Governed => set.tables.get(table),
@@ -273,7 +276,8 @@ fn view(set: &PolicySet, who: (&str, &str), table: &RelationName, column: &str) 
 fn deletes(set: &PolicySet, who: (&str, &str), table: &RelationName) -> bool {
     may_use(set, who)
         && match set.governance(table) {
-            Governance::Open | Governance::UnlistedAllow => true,
+            Governance::Open => set.tables.get(table).is_none_or(|listing| !listing.read_only),
+            Governance::UnlistedAllow => true,
             Governance::UnlistedDeny => false,
             Governance::Governed => set.lineage(who.1).iter().all(|purpose| {
                 set.rules.iter().any(|rule| rule.applies(who.0, &purpose.name) && rule.delete.contains(table))
