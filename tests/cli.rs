@@ -66,6 +66,8 @@ fn every_verb_explains_itself_with_an_example() {
         &["serve"],
         &["check"],
         &["explain"],
+        &["scan"],
+        &["suggest"],
         &["retention"],
         &["optouts", "import"],
         &["document"],

@@ -110,6 +110,8 @@ fn count(entry: &Entry, usage: &mut Usage) {
     {
         let name = relation.get("name").and_then(Value::as_str).unwrap_or_default();
         done.delete.entry(name.to_owned()).or_default().times += 1;
+        // The rule that names the table mends that.
+        closed = true;
     }
     if let Some(reason) = entry.text("reason").filter(|_| !closed) {
         *done.refused.entry(reason.to_owned()).or_default() += 1;

@@ -244,7 +244,9 @@ impl Column<'_> {
         match by_name {
             // What people write into free text nobody sees from its name.
             Some((Kind::FreeText, worth, why)) => {
-                Verdict::nothing(1.0 - worth / 2.0, format!("{why}; no value looked at"), Some(Kind::FreeText))
+                // `description` is mostly a thing's.
+                let suggested = (worth >= ENOUGH || self.people > 0).then_some(Kind::FreeText);
+                Verdict::nothing(1.0 - worth / 2.0, format!("{why}; no value looked at"), suggested)
             }
             Some((kind, worth, why)) => self.found(kind, worth, &[why, "no value looked at".to_owned()]),
             None => Verdict::nothing(0.6, "nothing personal in the name; no value looked at".to_owned(), None),

@@ -1,12 +1,13 @@
 //! A first policy from what was found: every column of every table, with what speaks for its category.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::Lexicon;
 use super::findings::Judged;
 use super::judge::Verdict;
 use super::kind::{Kind, Level};
+use super::structure::Relkind;
 use super::subjects::{Subject, subjects};
 
 /// What the text says besides the tables.
@@ -25,12 +26,13 @@ pub fn starter_policy(judged: &[Judged], about: &About, lexicon: &Lexicon) -> St
     let subjects = subjects(judged, lexicon);
     let mut text = String::new();
     head(&mut text, judged, about);
+    let mut used = BTreeSet::new();
     for table in judged {
         let subject = subjects.get(&(table.table.schema.clone(), table.table.name.clone()));
-        one_table(&mut text, table, subject);
+        one_table(&mut text, table, subject, &mut used);
     }
-    categories(&mut text, judged);
-    rest(&mut text, judged, about);
+    categories(&mut text, &used);
+    rest(&mut text, &used, about);
     text
 }
 
@@ -64,12 +66,15 @@ fn head(text: &mut String, judged: &[Judged], about: &About) {
     put!(text, "version = 1\nunlisted_tables = \"deny\"\n");
 }
 
-fn one_table(text: &mut String, table: &Judged, subject: Option<&Subject>) {
+/// `used`: the categories that the text names.
+fn one_table(text: &mut String, table: &Judged, subject: Option<&Subject>, used: &mut BTreeSet<&'static str>) {
     let name = toml_string(&table.name());
     if let Some(skipped) = &table.skipped {
         put!(text, "# not sampled, {}: judged by names alone", comment(skipped));
     }
-    if !table.is_personal() && subject.is_none() && !table.verdicts.is_empty() {
+    // A materialized view may bring rows of other tables along: it is never open.
+    let may_be_open = table.table.kind != Relkind::Materialized;
+    if may_be_open && !table.is_personal() && subject.is_none() && !table.verdicts.is_empty() {
         put!(
             text,
             "[tables.{name}]\nopen = true    # nothing personal seen in {} columns, and no key leads to people\n",
@@ -95,6 +100,7 @@ fn one_table(text: &mut String, table: &Judged, subject: Option<&Subject>) {
     for (column, verdict) in table.columns() {
         let is_key = keys.contains(&column.name) && verdict.kind.is_none_or(|kind| kind == Kind::PersonId);
         let category = if is_key { "reference" } else { verdict.policy_category() };
+        used.insert(category);
         put!(text, "{} = {}    # {}", key(&column.name), toml_string(category), remark(verdict));
     }
     put!(text, "");
@@ -121,20 +127,10 @@ fn remark(verdict: &Verdict) -> String {
     }
 }
 
-fn used(judged: &[Judged]) -> BTreeMap<&'static str, Kind> {
-    judged
-        .iter()
-        .filter(|table| table.is_personal())
-        .flat_map(|table| &table.verdicts)
-        .filter_map(|verdict| verdict.kind.or(verdict.suggested))
-        .map(|kind| (kind.category(), kind))
-        .collect()
-}
-
-fn categories(text: &mut String, judged: &[Judged]) {
+fn categories(text: &mut String, used: &BTreeSet<&'static str>) {
     put!(text, "# ---------------------------------------------------------------- categories\n");
-    for (category, kind) in used(judged) {
-        if kind.is_special() {
+    for category in used {
+        if Kind::of_category(category).is_some_and(Kind::is_special) {
             put!(
                 text,
                 "[categories.{category}]\nspecial = true    # POPIA s26: a rule that opens it says its `ground` (s27-33)\n"
@@ -143,10 +139,10 @@ fn categories(text: &mut String, judged: &[Judged]) {
     }
 }
 
-fn rest(text: &mut String, judged: &[Judged], about: &About) {
+fn rest(text: &mut String, used: &BTreeSet<&'static str>, about: &About) {
     let login = about.login.as_deref().unwrap_or("app");
-    let used = used(judged);
-    let closed: Vec<&str> = used.keys().copied().filter(|category| *category != "reference").collect();
+    let closed: Vec<&str> =
+        used.iter().copied().filter(|category| !matches!(*category, "reference" | "operational")).collect();
     put!(
         text,
         "# ---------------------------------------------------------------- purposes, roles, rules: to be made your own\n"
@@ -160,11 +156,18 @@ fn rest(text: &mut String, judged: &[Judged], about: &About) {
         "[roles.application]\nlogins = [{}]    # the PostgreSQL logins of the application\npurposes = [\"operations\"]\n",
         toml_string(login)
     );
-    put!(
-        text,
-        "[[rules]]\nname = \"the application sees nothing personal yet\"\nroles = [\"application\"]\npurposes = [\"operations\"]\nread = [\"operational\", \"reference\"]"
-    );
-    put!(text, "write = [\"operational\", \"reference\"]");
+    let open: Vec<String> = ["operational", "reference"]
+        .iter()
+        .filter(|category| used.contains(*category))
+        .map(|category| toml_string(category))
+        .collect();
+    if open.is_empty() {
+        put!(text, "# No rule: every table is open.");
+        return;
+    }
+    let open = open.join(", ");
+    put!(text, "[[rules]]\nname = \"the application sees nothing personal yet\"");
+    put!(text, "roles = [\"application\"]\npurposes = [\"operations\"]\nread = [{open}]\nwrite = [{open}]");
     put!(
         text,
         "# What the purpose needs of these goes into `read`, `mask` or `lookup`; what no rule opens stays closed:"
