@@ -78,3 +78,48 @@ fn the_sample_policies_load_and_pass_their_own_tests() {
         assert_eq!(warnings.next(), None, "{policy}: {said}");
     }
 }
+
+/// The keys that readers of TOML take.
+fn keys(files: &[&str]) -> BTreeSet<String> {
+    const OPENERS: &[&str] = &[
+        ".string(\"",
+        ".strings(\"",
+        ".boolean(\"",
+        ".integer(\"",
+        ".date(\"",
+        ".section(\"",
+        ".sections(\"",
+        ".take(\"",
+        "section,\"",
+        "top,\"",
+        "number(\"",
+    ];
+    let mut found = BTreeSet::new();
+    for file in files {
+        let text: String = fs::read_to_string(file).unwrap().split_whitespace().collect();
+        for opener in OPENERS {
+            for (at, _) in text.match_indices(opener) {
+                let rest = &text[at + opener.len()..];
+                let key: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+                if !key.is_empty() && rest[key.len()..].starts_with('"') {
+                    found.insert(key);
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_key_of_policies_and_configuration_stands_in_its_reference() {
+    let policies: &[&str] = &["src/policy/read/source.rs"];
+    let configuration: &[&str] = &["src/config/read.rs", "src/config/audit.rs", "src/config/auth.rs"];
+    for (page, files, least) in [("docs/policies.md", policies, 60), ("docs/configuration.md", configuration, 40)] {
+        let text = fs::read_to_string(page).unwrap();
+        let words: BTreeSet<&str> = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_')).collect();
+        let keys = keys(files);
+        assert!(keys.len() >= least, "{files:?} have {} keys: the readers are called otherwise now", keys.len());
+        let missing: Vec<&String> = keys.iter().filter(|key| !words.contains(key.as_str())).collect();
+        assert!(missing.is_empty(), "{page} lacks {missing:?}");
+    }
+}

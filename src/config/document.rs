@@ -115,11 +115,6 @@ impl<'a> Section<'a> {
         self.take(key).map(|node| node.strings(document)).unwrap_or_default()
     }
 
-    /// Whether it is `true` or `false`.
-    pub fn is_boolean(&self) -> bool {
-        self.value.is_bool()
-    }
-
     /// Takes `true` or `false`.
     pub fn boolean(&mut self, key: &'static str, document: &mut Document) -> Option<Located<bool>> {
         self.take(key)?.boolean(document)
@@ -234,6 +229,11 @@ impl<'a> Node<'a> {
     /// Whether it is a text.
     pub fn is_string(&self) -> bool {
         self.value.is_str()
+    }
+
+    /// Whether it is `true` or `false`.
+    pub fn is_boolean(&self) -> bool {
+        self.value.is_bool()
     }
 
     /// Takes `true` or `false`.

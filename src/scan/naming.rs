@@ -20,7 +20,10 @@ pub(super) struct Named {
 /// What a name means; [`Kind::None`] where a phrase or a word beside it says that it is nothing personal.
 pub(super) fn read(name: &str, lexicon: &Lexicon) -> Option<Named> {
     let words = words::split(name, &lexicon.known);
-    let (start, end, kind, level) = longest(&words, lexicon)?;
+    // What a name is about stands before `in` or `for`: `name in home country`.
+    let head = words.iter().position(|word| matches!(word.as_str(), "in" | "for" | "from")).unwrap_or(words.len());
+    let (start, end, kind, level) =
+        longest(words.get(..head).unwrap_or_default(), lexicon).or_else(|| longest(&words, lexicon))?;
     let phrase = words.get(start..end).unwrap_or_default().join(" ");
     let before = words.get(..start).unwrap_or_default();
     let after = words.get(end..).unwrap_or_default();
