@@ -138,7 +138,7 @@ impl Column<'_> {
             return self.without_one_value(by_name, class);
         }
         let denied = self.named.is_some_and(|named| named.kind == Kind::None);
-        let proposals = values::proposals(profile, class, self.people > 0, lexicon);
+        let proposals = values::proposals(profile, class, self.people > 0);
         let best = proposals
             .into_iter()
             .filter(|proposal| !denied || proposal.certain)

@@ -2,7 +2,6 @@
 
 use super::judge::Class;
 use super::kind::Kind;
-use super::lexicon::Lexicon;
 use super::profile::{Check, Profile};
 
 /// One thing that the values may be.
@@ -59,7 +58,7 @@ const BY_CHECK: &[ByCheck] = &[
 ];
 
 /// Everything that the values may be, in no particular order.
-pub(super) fn proposals(profile: &Profile, class: Class, people: bool, _lexicon: &Lexicon) -> Vec<Proposal> {
+pub(super) fn proposals(profile: &Profile, class: Class, people: bool) -> Vec<Proposal> {
     let mut found = Vec::new();
     if matches!(class, Class::Bool | Class::Uuid | Class::Bytes | Class::Document) || profile.n == 0 {
         return found;
@@ -169,14 +168,12 @@ fn vocabulary(profile: &Profile) -> Option<Proposal> {
         .filter(|(_, share, marks)| *share >= 0.8 && *marks >= 2 && profile.n >= 3)
         .max_by(|a, b| (a.1, a.2).partial_cmp(&(b.1, b.2)).unwrap_or(std::cmp::Ordering::Equal))?;
     let kind = Kind::named(best.0)?;
-    let hits = profile.vocabularies().count();
     // M and F alone are letters; the other vocabularies are words.
     let confidence = if kind == Kind::Gender && profile.distinct <= 3 && profile.share(Check::Letters) > 0.9 {
         0.66
     } else {
         0.5 + 0.3 * best.1
     };
-    let _ = hits;
     Some(Proposal { kind, confidence, hits: scaled(best.1, profile.n), what: "a word of that kind", certain: false })
 }
 
