@@ -106,7 +106,8 @@ pub(in crate::policy) fn standing(
 ) -> Standing {
     let mut result: Option<Standing> = None;
     for (depth, purpose) in lineage.iter().enumerate() {
-        let rules = policies.rules.iter().filter(|rule| rule.applies(role, &purpose.name));
+        let category = table.columns.get(column).map_or("", String::as_str);
+        let rules = policies.rules_on(role, &purpose.name, listing, column, category);
         let foreign = table.collected_for.get(column).filter(|list| !policies.compatible(list, &purpose.name));
         let mut level = match (level(rules, listing, table, column, class), foreign) {
             // A rule that denies it says more.

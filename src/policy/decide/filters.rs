@@ -81,11 +81,8 @@ impl Filtering<'_> {
     /// Whether each level names a ground on which this table's rows of children are opened.
     pub(in crate::policy) fn children_open(&self) -> bool {
         let by_rule = |purpose: &Purpose| {
-            self.policies.rules.iter().any(|rule| {
-                rule.child_ground.is_some()
-                    && rule.applies(self.whom.role, &purpose.name)
-                    && rule.opens(self.name, self.table)
-            })
+            let mut rules = self.policies.rules_for(self.whom.role, &purpose.name);
+            rules.any(|rule| rule.child_ground.is_some() && rule.opens(self.name, self.table))
         };
         (0..self.lineage.len()).all(|level| {
             let above = self.lineage.get(level..).unwrap_or_default();

@@ -464,11 +464,8 @@ impl Listing<'_> {
     /// Whether rules for the purpose and each ancestor let rows be deleted.
     fn deletable(&self) -> bool {
         self.session.lineage.iter().all(|purpose| {
-            self.session
-                .policies
-                .rules
-                .iter()
-                .any(|rule| rule.applies(self.session.whom.role, &purpose.name) && rule.delete.contains(self.name))
+            let mut rules = self.session.policies.rules_deleting(self.name);
+            rules.any(|rule| rule.applies(self.session.whom.role, &purpose.name))
         })
     }
 }

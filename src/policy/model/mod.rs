@@ -1,5 +1,6 @@
 //! The parts of a policy, validated. What refers to something else by name refers to something that exists.
 
+pub(super) mod index;
 mod lineage;
 pub(super) mod mask;
 mod request;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::index::RuleIndex;
 use super::{
     Category, Compatible, ConsentSource, ExclusionSource, Governance, MarketingSource, PolicyTest, Purpose, Role, Rule,
     Table,
@@ -30,6 +31,7 @@ pub struct PolicySet {
     /// Role of each login.
     pub(in crate::policy) logins: BTreeMap<String, String>,
     pub(in crate::policy) rules: Vec<Rule>,
+    pub(in crate::policy) index: RuleIndex,
     /// (schema, name).
     pub(in crate::policy) functions: BTreeSet<(String, String)>,
     pub(in crate::policy) tests: Vec<PolicyTest>,
@@ -94,8 +96,7 @@ impl PolicySet {
         let of_role = self.roles.get(role).and_then(|role| role.lookup_limit);
         let (mut stated, mut limit) = (of_role, None::<u32>);
         for level in self.lineage(purpose).iter().rev() {
-            let rules = self.rules.iter().filter(|rule| rule.applies(role, &level.name));
-            stated = rules.filter_map(|rule| rule.lookup_limit).chain(stated).min();
+            stated = self.rules_for(role, &level.name).filter_map(|rule| rule.lookup_limit).chain(stated).min();
             let level = stated.unwrap_or(super::DEFAULT_LOOKUP_LIMIT);
             limit = Some(limit.map_or(level, |above| above.min(level)));
         }
@@ -104,7 +105,7 @@ impl PolicySet {
 
     /// The rule of that name: where it stands, and the grounds that it names.
     pub fn rule_at(&self, name: &str) -> Option<(&Place, Option<&str>, Option<&str>)> {
-        let rule = self.rules.iter().find(|rule| rule.name == name)?;
+        let rule = self.rule_called(name)?;
         Some((&rule.place, rule.ground.as_deref(), rule.child_ground.as_deref()))
     }
 

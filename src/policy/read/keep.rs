@@ -10,7 +10,7 @@ use crate::catalog::RelationName;
 use crate::config::Fault;
 use crate::config::document::quoted;
 use crate::policy::decide::column::{Sight, standing};
-use crate::policy::model::{PolicySet, Rule, column_name};
+use crate::policy::model::{PolicySet, Rule, Target, column_name};
 
 /// One fault: the two rules that disagree, and for whom.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -71,7 +71,7 @@ pub(in crate::policy) fn check(set: &PolicySet, faults: &mut Vec<Fault>) {
 
 fn fault(set: &PolicySet, clash: &Clash, columns: &[String]) -> Option<Fault> {
     let Clash { written_by, masked_by, role, purpose } = clash;
-    let rule = set.rules.iter().find(|rule| rule.name == *written_by)?;
+    let rule = set.rule_called(written_by)?;
     let (verb, it) = if columns.len() == 1 { ("is", "it") } else { ("are", "them") };
     let by = if written_by == masked_by { "the same rule".to_owned() } else { format!("rule `{masked_by}`") };
     Some(Fault::error(
@@ -100,8 +100,10 @@ impl PolicySet {
         let listed = names.into_iter().find_map(|name| Some((name, self.tables.get(name)?)));
         let Some((name, table)) = listed.filter(|(_, table)| !table.open) else { return BTreeSet::new() };
         let kept = |(column, category): (&String, &String)| {
-            self.rules.iter().any(|rule| rule.write.iter().any(|target| target.is(name, column, category)))
-                && self.rules.iter().any(|rule| rule.mask.iter().any(|(target, _)| target.is(name, column, category)))
+            let mut rules = self.rules_naming(name, column, category);
+            let is = |target: &Target| target.is(name, column, category);
+            rules.any(|rule| rule.write.iter().any(is))
+                && self.rules_naming(name, column, category).any(|rule| rule.mask.iter().any(|(target, _)| is(target)))
         };
         table.columns.iter().filter(|column| kept(*column)).map(|(column, _)| column.clone()).collect()
     }

@@ -6,6 +6,7 @@ use super::source::WrittenRule;
 use super::validate::{spoken, twice, unknown};
 use crate::catalog::RelationName;
 use crate::config::{Fault, Located, Place};
+use crate::policy::model::index::RuleIndex;
 use crate::policy::model::{Mask, PolicySet, Rule, Target};
 
 /// Adds the rules to the set, in their order. Faults are noted.
@@ -132,6 +133,8 @@ pub(in crate::policy) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, f
             place: rule.place,
         });
     }
+    // What is checked after this asks for rules by what they are about.
+    set.index = RuleIndex::of(&set.rules);
 }
 
 /// A mask that is another for each data subject needs tables that say whose a row is.

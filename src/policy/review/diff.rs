@@ -279,9 +279,10 @@ fn deletes(set: &PolicySet, who: (&str, &str), table: &RelationName) -> bool {
             Governance::Open => set.tables.get(table).is_none_or(|listing| !listing.read_only),
             Governance::UnlistedAllow => true,
             Governance::UnlistedDeny => false,
-            Governance::Governed => set.lineage(who.1).iter().all(|purpose| {
-                set.rules.iter().any(|rule| rule.applies(who.0, &purpose.name) && rule.delete.contains(table))
-            }),
+            Governance::Governed => set
+                .lineage(who.1)
+                .iter()
+                .all(|purpose| set.rules_deleting(table).any(|rule| rule.applies(who.0, &purpose.name))),
         }
 }
 

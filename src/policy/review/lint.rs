@@ -1,6 +1,6 @@
 //! What is worth a look in policies that are in force: contradictions, and what has no effect.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Fault;
 use crate::config::document::quoted;
@@ -18,6 +18,10 @@ impl PolicySet {
     }
 
     fn contradictions(&self, faults: &mut Vec<Fault>) {
+        let mut denying: BTreeMap<&Target, Vec<&Rule>> = BTreeMap::new();
+        for (rule, target) in self.rules.iter().flat_map(|rule| rule.deny.iter().map(move |target| (rule, target))) {
+            denying.entry(target).or_default().push(rule);
+        }
         for rule in &self.rules {
             let masked: BTreeSet<&Target> = rule.mask.iter().map(|(target, _)| target).collect();
             for target in rule.read.iter().filter(|target| masked.contains(target)) {
@@ -28,9 +32,11 @@ impl PolicySet {
                 let message = format!("rule `{}` both opens and denies `{target}`: it is denied", rule.name);
                 faults.push(Fault::warning(&rule.place, message));
             }
-            for other in self.rules.iter().filter(|other| other.name != rule.name) {
-                let covered = rule.roles.is_subset(&other.roles) && rule.purposes.is_subset(&other.purposes);
-                for target in opened(rule).filter(|target| covered && other.deny.contains(target)) {
+            for target in opened(rule) {
+                let others = denying.get(target).into_iter().flatten().filter(|other| other.name != rule.name);
+                let covers =
+                    |other: &&&Rule| rule.roles.is_subset(&other.roles) && rule.purposes.is_subset(&other.purposes);
+                for other in others.filter(covers) {
                     let message = format!(
                         "rule `{}` opens `{target}`, and rule `{}` at {} denies it to the same roles and purposes: it is denied",
                         rule.name, other.name, other.place
@@ -53,7 +59,8 @@ impl PolicySet {
                 .columns
                 .iter()
                 .filter(|(column, category)| {
-                    !self.rules.iter().any(|rule| opened(rule).any(|target| target.is(name, column, category)))
+                    let mut rules = self.rules_naming(name, column, category);
+                    !rules.any(|rule| opened(rule).any(|target| target.is(name, column, category)))
                 })
                 .map(|(column, category)| format!("{} ({category})", column_name(name, column)))
                 .collect();
@@ -76,7 +83,7 @@ impl PolicySet {
                 faults.push(Fault::warning(&role.place, message));
             }
             for purpose in role.purposes.iter().filter(|_| role.unrestricted.is_none()) {
-                if !self.rules.iter().any(|rule| rule.applies(&role.name, purpose)) {
+                if self.rules_for(&role.name, purpose).next().is_none() {
                     let message = format!("no rule is about role `{}` and its purpose `{purpose}`", role.name);
                     faults.push(Fault::warning(&role.place, message));
                 }

@@ -43,7 +43,7 @@ impl PolicySet {
             .iter()
             .map(|(name, category)| {
                 let by_category = self.categories.get(category).and_then(|category| category.mask.as_ref());
-                let by_rules = self.rules.iter().flat_map(|rule| &rule.mask);
+                let by_rules = self.rules_naming(table, name, category).flat_map(|rule| &rule.mask);
                 let named = by_rules.filter(|(target, _)| target.is(table, name, category)).map(|(_, mask)| mask);
                 ListedColumn { name, category, masks: named.chain(by_category).collect() }
             })
@@ -54,7 +54,8 @@ impl PolicySet {
     pub fn opens_for_lookup(&self, table: &RelationName, column: &str) -> bool {
         let category = self.tables.get(table).and_then(|table| table.columns.get(column));
         category.is_some_and(|category| {
-            self.rules.iter().flat_map(|rule| &rule.lookup).any(|target| target.is(table, column, category))
+            let mut rules = self.rules_naming(table, column, category);
+            rules.any(|rule| rule.lookup.iter().any(|target| target.is(table, column, category)))
         })
     }
 

@@ -3,7 +3,7 @@
 use crate::catalog::{Catalog, Relation, RelationKind, RelationName, TypeClass};
 use crate::config::document::alike;
 use crate::config::{Fault, Place};
-use crate::policy::model::{Governance, Lineage, PolicySet, SubjectPath, Target, column_name};
+use crate::policy::model::{Governance, Lineage, PolicySet, SubjectPath, column_name};
 
 impl PolicySet {
     /// What the policies say that the catalog contradicts, or that it leaves unsaid.
@@ -58,25 +58,21 @@ impl PolicySet {
     }
 
     fn masks_fit(&self, catalog: &Catalog, faults: &mut Vec<Fault>) {
-        for rule in &self.rules {
-            for (target, mask) in &rule.mask {
-                for (name, table) in &self.tables {
-                    let Some(relation) = catalog.relation(name) else { continue };
-                    let hit = table.columns.iter().filter(|(column, category)| {
-                        // A mask of the column's own, in the same rule, stands instead of its category's.
-                        let own = rule
-                            .mask
-                            .iter()
-                            .any(|(other, _)| matches!(other, Target::Column(..)) && other.is(name, column, category));
-                        target.is(name, column, category) && (matches!(target, Target::Column(..)) || !own)
-                    });
-                    for column in hit.filter_map(|(column, _)| relation.column(column)) {
-                        if !mask.fits(column.class) {
+        for (name, table) in &self.tables {
+            let Some(relation) = catalog.relation(name) else { continue };
+            for (column, category) in &table.columns {
+                let Some(found) = relation.column(column) else { continue };
+                for rule in self.rules_naming(name, column, category) {
+                    let here = rule.mask.iter().filter(|(target, _)| target.is(name, column, category));
+                    // A mask of the column's own, in the same rule, stands instead of its category's.
+                    let own = here.clone().any(|(target, _)| target.is_column());
+                    for (_, mask) in here.filter(|(target, _)| target.is_column() == own) {
+                        if !mask.fits(found.class) {
                             let message = format!(
                                 "mask `{mask}` of rule `{}` does not fit column `{}` of type {}",
                                 rule.name,
-                                column_name(name, &column.name),
-                                column.type_sql
+                                column_name(name, column),
+                                found.type_sql
                             );
                             faults.push(Fault::error(&rule.place, message));
                         }
