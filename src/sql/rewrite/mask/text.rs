@@ -128,26 +128,29 @@ pub(super) fn company_number(value: &str) -> String {
     where_it_is(&text, "^[0-9]{4}/[0-9]{6}/[0-9]{2}$", &shown, "****/******/**")
 }
 
-/// Scheme and host, without user, port, path, query and fragment.
+/// Scheme and host, without user, port, path, query and fragment. One match a value: it costs most of the mask.
 pub(super) fn host(value: &str) -> String {
     let found = format!(
-        "pg_catalog.regexp_match({}, '^[[:space:]]*([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*@)?([[][0-9A-Fa-f:.]+[]]|[^][/?#:@[:space:]]+)')",
+        "pg_catalog.regexp_match({}, '^[[:space:]]*([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([[][0-9A-Fa-f:.]+[]]|[^][/?#:@[:space:]]+)')",
         as_text(value)
     );
-    format!(
-        "COALESCE(pg_catalog.concat(({found})[1] || ({found})[3], CASE WHEN ({found})[3] IS NULL THEN '***' ELSE '/' END), '***')"
-    )
+    format!("COALESCE(pg_catalog.array_to_string({found}, '') || '/', '***')")
 }
 
-/// An address that is kept as text: /24 of version 4, /48 of version 6 where its first three groups are written out.
+/// An address that is kept as text: /24 of version 4, /48 of version 6 where its first three groups are written out. The tests
+/// capture nothing, which is a sixth of the cost of a match that does.
 pub(super) fn network(value: &str) -> String {
     let text = as_text(value);
-    let four =
-        format!("(pg_catalog.regexp_match({text}, '^(([0-9]{{1,3}}[.]){{3}})[0-9]{{1,3}}(/[0-9]+)?$'))[1] || '0/24'");
-    let six = format!(
-        "(pg_catalog.regexp_match({text}, '^([0-9A-Fa-f]{{1,4}}:[0-9A-Fa-f]{{1,4}}:[0-9A-Fa-f]{{1,4}}:)[0-9A-Fa-f:]*(/[0-9]+)?$'))[1] || ':/48'"
-    );
-    format!("COALESCE({four}, {six}, '***')")
+    let group = |at: u8| format!("pg_catalog.split_part({text}, ':', {at})");
+    format!(
+        "CASE WHEN {text} ~ '^([0-9]{{1,3}}[.]){{3}}[0-9]{{1,3}}(/[0-9]+)?$' \
+         THEN pg_catalog.rtrim(pg_catalog.split_part({text}, '/', 1), '0123456789') || '0/24' \
+         WHEN {text} ~ '^([0-9A-Fa-f]{{1,4}}:){{3}}[0-9A-Fa-f:]*(/[0-9]+)?$' \
+         THEN pg_catalog.concat({}, ':', {}, ':', {}, '::/48') ELSE '***' END",
+        group(1),
+        group(2),
+        group(3)
+    )
 }
 
 /// These keys of an object, where it has them; JSON's `null` for what is no object.
