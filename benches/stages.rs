@@ -79,6 +79,7 @@ fn with_context<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
         today: jiff::civil::date(2026, 11, 22),
         observe: false,
         parameters: &[],
+        constants: sql::Asked::default(),
         steps: Steps::default(),
     })
 }

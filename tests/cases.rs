@@ -1,7 +1,14 @@
 //! Cases as data: catalog, policy, login, purpose and SQL, and what must come of them.
 //!
 //! Each file in `tests/cases/sql` names its policy and tables; the rewritten texts are snapshots beside the test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    unreachable_pub
+)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,8 +16,11 @@ use std::path::Path;
 
 use pgpurpose::catalog::{Catalog, CatalogBuilder};
 use pgpurpose::policy::{PolicySet, Verdict};
-use pgpurpose::sql::{Context, enforce, on_parser_stack};
+use pgpurpose::sql::{Context, Form, enforce, on_parser_stack};
 use serde::Deserialize;
+
+#[path = "../fuzz/targets/forms.rs"]
+mod forms;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,6 +100,7 @@ fn run(path: &Path) -> (String, Vec<String>) {
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
             parameters: &case.parameters,
+            constants: pgpurpose::sql::Asked::default(),
             steps: pgpurpose::sql::Steps::default(),
         };
         writeln!(snapshot, "-- {}\n-- {} for {}: {}", case.name, case.login, case.purpose, case.sql.trim()).unwrap();
@@ -156,4 +167,94 @@ fn every_case_comes_out_as_it_says() {
         all_wrong.extend(wrong.into_iter().map(|wrong| format!("{name}: {wrong}")));
     }
     assert!(all_wrong.is_empty(), "\n{}", all_wrong.join("\n"));
+}
+
+/// Half of what a session's thread has.
+const SMALL_STACK: usize = 8 * 1024 * 1024;
+
+/// As large and as deep as is decided on a session's own thread.
+#[test]
+fn the_largest_statement_that_is_small_is_decided_on_half_the_stack_of_a_session() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/sql/select.toml");
+    let file: File = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let (catalog, policies) = (catalog(&file), policies(&file));
+    let case = file.case.iter().find(|case| case.expect == Verdict::Mask).unwrap();
+    let search_path = vec!["public".to_owned()];
+    let context = Context {
+        catalog: &catalog,
+        policies: &policies,
+        login: &case.login,
+        purpose: &case.purpose,
+        search_path: &search_path,
+        today: jiff::civil::date(2026, 11, 22),
+        observe: false,
+        parameters: &[],
+        constants: pgpurpose::sql::Asked::default(),
+        steps: pgpurpose::sql::Steps::default(),
+    };
+    let inner = case.sql.trim().trim_end_matches(';');
+    let largest = |nesting: usize, chain: usize| {
+        let sum = " + 1".repeat(chain);
+        format!("SELECT {}({inner}) IS NULL{} AND 1{sum} > 0", "(".repeat(nesting), ")".repeat(nesting))
+    };
+    let small = |text: &str| Form::read(text, &[], true).is_ok_and(|form| form.is_small());
+    let nesting = (1..20).take_while(|nesting| small(&largest(*nesting, 1))).last().unwrap();
+    let chain = (1..200).take_while(|chain| small(&largest(nesting, *chain))).last().unwrap();
+    let text = largest(nesting, chain);
+    std::thread::scope(|scope| {
+        let decided = std::thread::Builder::new().stack_size(SMALL_STACK);
+        let decided = decided.spawn_scoped(scope, || enforce(&text, &context).map(|_| ())).unwrap().join().unwrap();
+        decided.unwrap_or_else(|refused| panic!("{}: {text}", refused.refusal.message));
+    });
+}
+
+/// Every statement of the cases, with its constants exchanged for others of their class.
+#[test]
+fn a_decision_for_a_form_is_the_one_from_nothing_whatever_its_constants_are() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/sql");
+    let (mut shared, mut pinned) = (0, Vec::new());
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let file: File = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let (catalog, policies) = (catalog(&file), policies(&file));
+        let search_path =
+            if file.search_path.is_empty() { vec!["public".to_owned()] } else { file.search_path.clone() };
+        on_parser_stack(|| {
+            for case in &file.case {
+                let context = Context {
+                    catalog: &catalog,
+                    policies: &policies,
+                    login: &case.login,
+                    purpose: &case.purpose,
+                    search_path: &search_path,
+                    today: jiff::civil::date(2026, 11, 22),
+                    observe: false,
+                    parameters: &case.parameters,
+                    constants: pgpurpose::sql::Asked::default(),
+                    steps: pgpurpose::sql::Steps::default(),
+                };
+                if Form::read(case.sql.trim(), &case.parameters, true).is_ok_and(|form| form.is_small()) {
+                    std::thread::scope(|scope| {
+                        let decided = std::thread::Builder::new().stack_size(SMALL_STACK);
+                        decided
+                            .spawn_scoped(scope, || enforce(case.sql.trim(), &context).is_ok())
+                            .unwrap()
+                            .join()
+                            .unwrap();
+                    });
+                }
+                for turn in 0..6_u8 {
+                    let choice: Vec<u8> = (0..17).map(|at: u8| at.wrapping_mul(97).wrapping_add(turn * 41)).collect();
+                    match forms::exchanged(case.sql.trim(), &context, &choice) {
+                        forms::Came::Nothing => {}
+                        forms::Came::Shared => shared += 1,
+                        forms::Came::Pinned => pinned.push(case.sql.trim().to_owned()),
+                    }
+                }
+            }
+        })
+        .unwrap();
+    }
+    pinned.dedup();
+    assert!(shared > 100 && pinned.len() * 10 < shared, "{shared} shared, pinned: {pinned:#?}");
 }

@@ -9,9 +9,13 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    unreachable_pub,
     missing_docs
 )]
 
+#[path = "../fuzz/targets/forms.rs"]
+mod forms;
 mod support;
 
 use std::collections::BTreeMap;
@@ -94,6 +98,9 @@ fn policy(catalog: &Catalog) -> String {
 struct Count {
     asked: usize,
     answered: usize,
+    /// Decisions that hold for other constants too, and those that do not.
+    shared: usize,
+    pinned: usize,
 }
 
 async fn shape(client: &Client, text: &str) -> Result<Vec<(String, u32)>, String> {
@@ -118,7 +125,8 @@ fn what_postgresql_prepares_is_answered_over_governed_tables() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut notes = String::new();
     let mut short = Vec::new();
-    println!("{:<16}{:<8}{:>9}{:>10}", "file", "kind", "prepared", "answered");
+    println!("{:<16}{:<8}{:>9}{:>10}{:>9}{:>9}", "file", "kind", "prepared", "answered", "shared", "pinned");
+    let (mut shared, mut pinned) = (0, 0);
     for (file, least) in FILES {
         let texts: Vec<String> = std::fs::read_to_string(folder.join(format!("{file}.jsonl")))
             .unwrap()
@@ -128,7 +136,12 @@ fn what_postgresql_prepares_is_answered_over_governed_tables() {
         let counts = runtime.block_on(run(&cluster, file, &texts, &mut notes));
         let (mut asked, mut answered) = (0, 0);
         for (kind, count) in counts {
-            println!("{file:<16}{kind:<8}{:>9}{:>10}", count.asked, count.answered);
+            println!(
+                "{file:<16}{kind:<8}{:>9}{:>10}{:>9}{:>9}",
+                count.asked, count.answered, count.shared, count.pinned
+            );
+            shared += count.shared;
+            pinned += count.pinned;
             asked += count.asked;
             answered += count.answered;
         }
@@ -141,6 +154,7 @@ fn what_postgresql_prepares_is_answered_over_governed_tables() {
         std::fs::write(path, notes).unwrap();
     }
     assert!(short.is_empty(), "{}", short.join("\n"));
+    assert!(pinned * 4 < shared, "{shared} decisions hold for other constants, {pinned} do not");
 }
 
 async fn run(
@@ -171,6 +185,8 @@ async fn run(
     let policies =
         PolicySet::from_sources(&[("all.toml".to_owned(), policy(&catalog))]).unwrap_or_else(|f| panic!("{f:#?}"));
     let search_path = vec!["public".to_owned()];
+    // Of every fifth statement the constants are exchanged, of all with `PGPURPOSE_CORPUS_FORMS=1`.
+    let every = std::env::var("PGPURPOSE_CORPUS_FORMS").ok().and_then(|every| every.parse().ok()).unwrap_or(5);
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
     for text in texts {
         let kind = first_word(text);
@@ -189,8 +205,24 @@ async fn run(
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
             parameters: &[],
+            constants: pgpurpose::sql::Asked::default(),
             steps: pgpurpose::sql::Steps::default(),
         };
+        let turn = u8::try_from(count.asked % 251).unwrap_or(0);
+        let choice: Vec<u8> = (0..23_u8).map(|at| at.wrapping_mul(89).wrapping_add(turn)).collect();
+        let came = if count.asked % every == 0 {
+            on_parser_stack(|| forms::exchanged(text, &context, &choice)).expect("as from nothing")
+        } else {
+            forms::Came::Nothing
+        };
+        match came {
+            forms::Came::Nothing => {}
+            forms::Came::Shared => count.shared += 1,
+            forms::Came::Pinned => {
+                count.pinned += 1;
+                writeln!(notes, "{file}\tpinned\t{}", text.replace('\n', " ")).unwrap();
+            }
+        }
         let outcome = on_parser_stack(|| enforce(text, &context)).unwrap();
         match outcome {
             Err(refused) => {

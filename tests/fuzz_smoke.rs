@@ -17,6 +17,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
+#[path = "../fuzz/targets/forms.rs"]
+mod forms;
 #[path = "../fuzz/targets/frames.rs"]
 mod frames;
 #[path = "../fuzz/targets/policy.rs"]
@@ -172,6 +174,11 @@ fn mutated_statements_are_refused_or_read_alike() {
     }
     println!("{count} mutated statements, {understood} understood");
     assert!(understood > count / 20, "hardly anything is understood any more");
+}
+
+#[test]
+fn no_constants_make_a_decision_for_a_form_another_than_the_one_from_nothing() {
+    drive("sql", sql::exchange);
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn serve(_cluster: &Cluster, options: Options) -> (Server, tempfile::TempDir) {
         catalogs: Catalogs::one(Arc::new(CatalogStore::fixed(CatalogBuilder::new().build()))),
         audit: AuditLog::open(log.path(), Sync::Written).unwrap(),
         metrics: Arc::new(Metrics::default()),
-        enforce: Box::new(pgpurpose::sql::enforce),
+        enforce: Box::new(pgpurpose::sql::enforce_form),
         observe: false,
         subject_key: None,
     })

@@ -1,6 +1,8 @@
 //! See `../targets/sql.rs`.
 #![no_main]
 
+#[path = "../targets/forms.rs"]
+mod forms;
 #[path = "../targets/sql.rs"]
 mod target;
 

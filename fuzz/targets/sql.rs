@@ -6,6 +6,8 @@ use pgpurpose::catalog::{Catalog, CatalogBuilder, RelationName};
 use pgpurpose::policy::PolicySet;
 use pgpurpose::sql::{self, Context, Kind};
 
+use super::forms;
+
 const SERVER: u32 = 150_004;
 
 const POLICY: &str = r#"
@@ -51,6 +53,38 @@ pub fn agrees(text: &str) -> bool {
     .expect("nothing panics")
 }
 
+/// Exchanges the constants of a statement; what its form was decided must be what is decided from nothing. The last bytes
+/// choose.
+#[allow(dead_code)]
+pub fn exchange(data: &[u8]) {
+    let (text, choice) = data.split_at(data.len().saturating_sub(16));
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let text = text.to_owned();
+    let choice = choice.to_vec();
+    sql::on_parser_stack(move || {
+        for statement in sql::split(&text).unwrap_or_default() {
+            forms::exchanged(statement, &context(), &choice);
+        }
+    })
+    .expect("a form's decision is the one from nothing");
+}
+
+fn context() -> Context<'static> {
+    static PATH: OnceLock<Vec<String>> = OnceLock::new();
+    Context {
+        catalog: catalog(),
+        policies: policies(),
+        login: "worker",
+        purpose: "work",
+        search_path: PATH.get_or_init(|| vec!["public".to_owned()]),
+        today: jiff::civil::date(2026, 11, 22),
+        observe: false,
+        parameters: &[],
+        constants: sql::Asked::default(),
+        steps: sql::Steps::default(),
+    }
+}
+
 fn one(text: &str) {
     let _ = sql::redact(text);
     let _ = sql::stated_purpose(text);
@@ -62,18 +96,7 @@ fn one(text: &str) {
             let again = sql::render(tree);
             assert!(sql::parse(&again, SERVER).is_ok(), "what was rendered is refused: {again}");
         }
-        let context = Context {
-            catalog: catalog(),
-            policies: policies(),
-            login: "worker",
-            purpose: "work",
-            search_path: &["public".to_owned()],
-            today: jiff::civil::date(2026, 11, 22),
-            observe: false,
-            parameters: &[],
-            steps: pgpurpose::sql::Steps::default(),
-        };
-        if let Ok(enforced) = sql::enforce(statement, &context) {
+        if let Ok(enforced) = sql::enforce(statement, &context()) {
             let names = enforced.text().to_lowercase();
             assert!(!names.contains("pgpurpose_row\".\"secret"), "a denied column is read: {names}");
         }

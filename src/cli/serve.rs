@@ -22,7 +22,7 @@ use crate::policy::PolicySet;
 use crate::server::admin::{self, Admin, Running};
 use crate::server::{ListenTls, Options, Server};
 use crate::session::{Catalogs, OpenCatalog, Parts, Shared};
-use crate::sql::{TokenKey, enforce};
+use crate::sql::{TokenKey, enforce_form};
 use crate::telemetry::{self, Metrics};
 
 /// How often the catalog is read again for changes that did not pass through the proxy.
@@ -143,11 +143,12 @@ impl Proxy {
             catalogs: Catalogs::new(database.name.clone(), Arc::clone(&catalog), open),
             audit: audit.clone(),
             metrics: Arc::clone(&metrics),
-            enforce: Box::new(enforce),
+            enforce: Box::new(enforce_form),
             observe,
             subject_key: setup::subject_key(&config).map_err(plain)?,
         };
-        let shared = Arc::new(Shared::new(parts).map_err(plain)?);
+        let shared = Shared::new(parts).map_err(plain)?;
+        let shared = Arc::new(shared.with_decision_memory(u64::from(config.policy.decision_memory) * 1024 * 1024));
         let (asked, directory) = (Arc::clone(&shared), config.audit.directory.clone());
         tokio::task::spawn_blocking(move || access_log::count_again(&asked, &directory))
             .await

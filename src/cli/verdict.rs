@@ -69,6 +69,7 @@ fn judge_one(text: &str, question: &Question<'_>) -> Judged {
         today: question.today,
         observe: false,
         parameters: &[],
+        constants: sql::Asked::default(),
         steps: sql::Steps::default(),
     };
     match sql::enforce(text, &context) {

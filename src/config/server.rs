@@ -182,6 +182,8 @@ pub struct Policy {
     pub mode: Mode,
     /// The root of the pseudonyms' keys.
     pub token_key: Option<SecretSource>,
+    /// Mebibytes that decisions may take that are kept for later statements; 0 keeps none.
+    pub decision_memory: u32,
 }
 
 /// Whether decisions are carried out.
@@ -208,6 +210,8 @@ pub(super) mod default {
     pub(in crate::config) const ADMIN_PORT: u16 = 9432;
     pub(in crate::config) const CATALOG_LOGIN: &str = "pgpurpose";
     pub(in crate::config) const AUDIT: &str = "audit";
+    /// Mebibytes.
+    pub(in crate::config) const DECISION_MEMORY: u32 = 64;
 }
 
 impl Config {
@@ -244,7 +248,7 @@ impl Config {
             },
             auth: Auth::with(method),
             logins: Vec::new(),
-            policy: Policy { files, mode: Mode::Enforce, token_key: None },
+            policy: Policy { files, mode: Mode::Enforce, token_key: None, decision_memory: default::DECISION_MEMORY },
             audit: Audit::new(PathBuf::from(default::AUDIT)),
             admin: Admin { address: Some(here(default::ADMIN_PORT)) },
             organisation: Organisation::default(),

@@ -109,6 +109,9 @@ struct Worker {
     pool: Pool,
 }
 
+/// Statements that are short are decided on the thread of their session.
+const WORKER_STACK: usize = 16 * 1024 * 1024;
+
 impl Server {
     /// Listens on every address and starts the workers.
     ///
@@ -155,6 +158,7 @@ impl Server {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServerError::Worker)?;
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{number}"))
+                .stack_size(WORKER_STACK)
                 .spawn(move || runtime.block_on(Arc::new(worker).serve(listeners)))
                 .map_err(ServerError::Worker)?;
             workers.push(thread);

@@ -60,7 +60,7 @@ pub struct Parts {
     pub audit: AuditLog,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// The decision: [`sql::enforce`](crate::sql::enforce), or a test's own.
+    /// The decision: [`sql::enforce`](crate::sql::enforce_form), or a test's own.
     pub enforce: Box<Enforce>,
     /// Observe mode.
     pub observe: bool,
@@ -88,6 +88,13 @@ impl Shared {
             budgets: Budgets::default(),
             lookups: Meters::default(),
         })
+    }
+
+    /// With so many bytes for decisions that are kept; 0 decides each statement anew.
+    #[must_use]
+    pub fn with_decision_memory(mut self, bytes: u64) -> Self {
+        self.enforcer.keep(bytes);
+        self
     }
 }
 

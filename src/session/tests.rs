@@ -60,7 +60,7 @@ fn parts(login: &str) -> (Session, DuplexStream, DuplexStream, tempfile::TempDir
             catalogs: Catalogs::one(Arc::clone(&catalog)),
             audit: AuditLog::open(log.path(), Sync::Written).unwrap(),
             metrics: Arc::new(Metrics::default()),
-            enforce: Box::new(crate::sql::enforce),
+            enforce: Box::new(crate::sql::enforce_form),
             observe: false,
             subject_key: None,
         })

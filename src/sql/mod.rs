@@ -12,10 +12,11 @@
 //! | `reviewed` | lists: functions, system relations, settings, what definitions give away |
 //! | `ast` | text to AST and back, and what the AST refers to |
 //! | `witness` | PostgreSQL's own tree of the same text, and what that refers to |
+//! | `form` | what is decided: a statement's tokens with its constants kept apart, and under what |
 //! | `text` | tokens, limits, and what is done to text alone |
 
 mod ast;
-mod context;
+mod form;
 mod govern;
 mod resolve;
 mod reviewed;
@@ -28,10 +29,10 @@ pub use ast::{
     Ddl, Kind, Parsed, column_parts, is_grammar_function, is_substring_call, marker, on_parser_stack, parse, render,
     render_expr, utility,
 };
-pub use context::Context;
-pub use govern::{Effect, Enforced, Lookups, Refused, enforce, portal_refusal, relay_unrestricted};
+pub use form::{Asked, Class, Constants, Context, Form, Known, Slot};
+pub use govern::{Effect, Enforced, Lookups, Refused, enforce, enforce_form, portal_refusal, relay_unrestricted};
 pub use resolve::{Compared, Given, HIDDEN as HIDDEN_COLUMN, Tested, open_parameters};
 pub use rewrite::{Guard, TokenKey, due_counts, refusal_for};
 pub use steps::{Step, Steps};
 pub use text::{Redacted, redact, split, stated_purpose};
-pub use witness::{Facts, check_rewrite};
+pub use witness::{Facts, check_rewrite, reads_same};

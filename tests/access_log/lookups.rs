@@ -232,7 +232,7 @@ fn without_a_key_there_is_no_digest_and_the_log_says_so() {
         catalogs: Catalogs::one(raw::catalog("log")),
         audit: AuditLog::open(log.path(), Sync::Written).unwrap(),
         metrics: Arc::new(Metrics::default()),
-        enforce: Box::new(pgpurpose::sql::enforce),
+        enforce: Box::new(pgpurpose::sql::enforce_form),
         observe: false,
         subject_key: None,
     });

@@ -190,6 +190,7 @@ impl Zoo {
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
             parameters: &[],
+            constants: pgpurpose::sql::Asked::default(),
             steps: pgpurpose::sql::Steps::default(),
         };
         match on_parser_stack(|| enforce(sql, &context)).unwrap() {

@@ -93,6 +93,7 @@ fn postgresql_shows_the_rows_that_the_decision_says() {
                     search_path: &["public".to_owned()],
                     today: TODAY,
                     observe: false,
+                    constants: pgpurpose::sql::Asked::default(),
                     steps: pgpurpose::sql::Steps::default(),
                     parameters: &[],
                 };

@@ -90,7 +90,7 @@ pub fn start_in(observe: bool, options: Options, policy: &str, catalog: Arc<Cata
         catalogs: Catalogs::one(catalog),
         audit: AuditLog::open(log.path(), Sync::Written).unwrap(),
         metrics: Arc::new(Metrics::default()),
-        enforce: Box::new(pgpurpose::sql::enforce),
+        enforce: Box::new(pgpurpose::sql::enforce_form),
         observe,
         subject_key: Some(pgpurpose::audit::SubjectKey::derive(&[7; 32])),
     })

@@ -136,9 +136,11 @@ impl Proxy {
         }
         let config = format!(
             "[listen]\naddress = \"127.0.0.1:{port}\"\n{listen}\n\
-             [policy]\nfiles = [\"{policy}\"]\ntoken_key = \"file:{key}\"\n\
+             [policy]\nfiles = [\"{policy}\"]\ntoken_key = \"file:{key}\"\n{memory}\n\
              [audit]\ndirectory = \"{audit}\"\n{audit_keys}\n\
              [admin]\naddress = \"127.0.0.1:{admin_port}\"\n{sections}\n",
+            // `PGPURPOSE_TEST_DECIDE_EACH=1` has every suite decide each statement from nothing.
+            memory = std::env::var_os("PGPURPOSE_TEST_DECIDE_EACH").map_or("", |_| "decision_memory = 0"),
             policy = at("policy.toml").display(),
             key = at("token.key").display(),
             audit = at("audit").display(),

@@ -70,7 +70,7 @@ impl Bench {
         let policies = Arc::new(PolicySet::from_sources(&[("test.toml".into(), POLICY.into())]).unwrap());
         let role = policies.shared_role_of(login).unwrap();
         let unrestricted = role.unrestricted.is_some();
-        let enforcer = Enforcer::new(Box::new(sql::enforce), 1, Arc::new(Metrics::default())).unwrap();
+        let enforcer = Enforcer::new(Box::new(sql::enforce_form), 1, Arc::new(Metrics::default())).unwrap();
         let (catalog, today) = (Arc::new(CatalogBuilder::new().build()), jiff::civil::date(2026, 11, 29));
         let (purpose, path) = ("support".to_owned(), vec!["public".to_owned()]);
         let scope = enforcer.scope(policies, catalog, role, login.into(), purpose.clone(), path.clone(), today, false);
@@ -90,7 +90,7 @@ impl Bench {
         let decision = Decision {
             enforced: Arc::new(enforced.map_err(|no| no.refusal)?),
             logged: sql::redact(text),
-            record: std::sync::OnceLock::new(),
+            record: Arc::default(),
         };
         let (decision, scope) = (Arc::new(decision), Arc::clone(&self.scope));
         Ok(Judged { text: text.into(), decision, scope, stated: false })

@@ -135,7 +135,7 @@ impl Session {
 
     /// Logs the refusal of something that has no text; `what` stands for it.
     pub(in crate::session) async fn log_refusal_of(&mut self, refusal: Refusal, what: &str) -> Refusal {
-        let logged = Redacted { statement: format!("<{what}>"), ..sql::redact("") };
+        let logged = Redacted { statement: format!("<{what}>").into(), ..sql::redact("") };
         self.log_rejected(reject(refusal, logged)).await
     }
 

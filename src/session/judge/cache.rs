@@ -1,92 +1,312 @@
-//! Decisions, kept by everything that they depend on.
+//! Decisions, kept by everything that they depend on, within a budget of bytes of which each login has its share.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
+use quick_cache::sync::Cache as Recent;
+use quick_cache::{Equivalent, Weighter};
 
 use super::enforcer::Decision;
+use crate::sql::{Form, Slot};
 
-/// Decisions kept for one scope; the table is emptied when it is full.
-const ENTRIES: usize = 4096;
-/// The longest statement whose decision is kept.
+/// The longest form whose decision is kept, in bytes.
 const LONGEST: usize = 64 * 1024;
-/// Bytes that all decisions may take together, estimated; all are forgotten when they are more.
-const BUDGET: usize = 64 * 1024 * 1024;
-/// Scopes kept; all are forgotten when there are more.
+/// Logins whose decisions are kept; past it, those go that have no session.
+const LOGINS: usize = 64;
+/// A login has no more than this part of the budget, so that the second that comes finds room.
+const LARGEST_SHARE: u64 = 2;
+/// Scopes of one login: it changed its purpose or its search path so often.
 const SCOPES: usize = 512;
 
-/// Everything but the text that a decision depends on.
+/// Everything but the statement that a decision of a login's depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(in crate::session) struct ScopeKey {
-    pub(in crate::session) login: String,
-    pub(in crate::session) role: String,
-    pub(in crate::session) purpose: String,
-    pub(in crate::session) search_path: Vec<String>,
-    pub(in crate::session) today: jiff::civil::Date,
-    pub(in crate::session) policy: String,
-    pub(in crate::session) epoch: u64,
+pub(super) struct ScopeKey {
+    pub(super) role: String,
+    pub(super) purpose: String,
+    pub(super) search_path: Vec<String>,
+    pub(super) today: jiff::civil::Date,
+    pub(super) policy: String,
+    pub(super) epoch: u64,
 }
 
-/// Decisions of one scope, by statement text and declared types.
-#[derive(Debug, Default)]
-pub(in crate::session) struct Table {
-    decisions: DashMap<Box<str>, Arc<Decision>>,
-    /// Bytes of all tables.
-    bytes: Arc<AtomicUsize>,
+/// What is known of a form.
+#[derive(Debug, Clone)]
+enum Entry {
+    /// The decision.
+    Decided(Arc<Decision>),
+    /// It depends on these constants: the decision is kept by their values, too.
+    Pinned(Arc<[Slot]>),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Key {
+    scope: u64,
+    form: Box<str>,
+}
+
+struct Sought<'a> {
+    scope: u64,
+    form: &'a str,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Sought { scope: self.scope, form: &self.form }.hash(state);
+    }
+}
+
+impl Hash for Sought<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.scope.hash(state);
+        self.form.hash(state);
+    }
+}
+
+impl Equivalent<Key> for Sought<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.scope == key.scope && *self.form == *key.form
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Bytes;
+
+impl Weighter<Key, Entry> for Bytes {
+    fn weight(&self, key: &Key, entry: &Entry) -> u64 {
+        let entry = match entry {
+            Entry::Decided(decision) => decision.weight(),
+            Entry::Pinned(slots) => size_of_val::<[Slot]>(slots),
+        };
+        (size_of::<(Key, Entry)>() + key.form.len() + entry) as u64
+    }
+}
+
+/// The decisions for one login, the least used of which go first.
+#[derive(Debug)]
+struct Store {
+    scopes: Mutex<HashMap<ScopeKey, u64>>,
+    recent: Recent<Key, Entry, Bytes>,
+}
+
+/// Decisions of one scope.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    /// `None` where none are kept.
+    store: Option<Arc<Store>>,
+    scope: u64,
 }
 
 impl Table {
-    /// The decision about this text.
-    pub(in crate::session) fn get(&self, text: &str) -> Option<Arc<Decision>> {
-        self.decisions.get(text).map(|entry| Arc::clone(entry.value()))
+    /// Whether the two are of the same scope.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (&self.store, &other.store) {
+            (Some(store), Some(others)) => self.scope == other.scope && Arc::ptr_eq(store, others),
+            _ => false,
+        }
+    }
+
+    /// Whether decisions are kept.
+    pub(super) fn keeps(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// The decision about this form, for the values of these constants where it depends on any.
+    pub(super) fn get(&self, form: &Form) -> Option<Arc<Decision>> {
+        let store = self.store.as_ref()?;
+        let seek = |form: &str| store.recent.get(&Sought { scope: self.scope, form });
+        match seek(form.key())? {
+            Entry::Decided(decision) => Some(decision),
+            Entry::Pinned(slots) => match seek(&form.pinned_key(&slots)?)? {
+                Entry::Decided(decision) => Some(decision),
+                Entry::Pinned(_) => None,
+            },
+        }
     }
 
     /// Keeps a decision.
-    pub(in crate::session) fn put(&self, text: &str, decision: &Arc<Decision>) {
-        // The text is kept as key, as the client's, as what runs, and for the log; the report and the guard beside it.
-        let cost = text.len().saturating_mul(4).saturating_add(2048);
-        if text.len() > LONGEST || self.bytes.load(Ordering::Relaxed).saturating_add(cost) > BUDGET {
+    pub(super) fn put(&self, form: &Form, decision: &Arc<Decision>) {
+        let Some(store) = &self.store else { return };
+        let key = |form: &str| Key { scope: self.scope, form: form.into() };
+        if form.key().len() > LONGEST {
             return;
         }
-        if self.decisions.len() >= ENTRIES {
-            self.decisions.clear();
+        let mut pins: Vec<Slot> =
+            if decision.enforced.is_closed() { form.slots().collect() } else { decision.enforced.pins().collect() };
+        if let Some(Entry::Pinned(held)) = store.recent.get(&Sought { scope: self.scope, form: form.key() }) {
+            pins.extend(held.iter());
+            pins.sort_unstable();
+            pins.dedup();
         }
-        self.bytes.fetch_add(cost, Ordering::Relaxed);
-        self.decisions.insert(text.into(), Arc::clone(decision));
+        if pins.is_empty() {
+            store.recent.insert(key(form.key()), Entry::Decided(Arc::clone(decision)));
+        } else if let Some(pinned) = form.pinned_key(&pins)
+            && pinned.len() <= LONGEST
+        {
+            store.recent.insert(key(form.key()), Entry::Pinned(pins.into()));
+            store.recent.insert(key(&pinned), Entry::Decided(Arc::clone(decision)));
+        }
     }
 }
 
-/// All tables.
-#[derive(Debug, Default)]
-pub(in crate::session) struct Cache {
-    tables: DashMap<ScopeKey, Arc<Table>>,
-    bytes: Arc<AtomicUsize>,
+/// All decisions.
+#[derive(Debug)]
+pub(super) struct Cache {
+    logins: DashMap<String, Arc<Store>>,
+    /// Bytes of all logins together, estimated; 0 keeps none.
+    budget: u64,
+    scopes: AtomicU64,
 }
 
 impl Cache {
-    /// The table of a scope.
-    pub(in crate::session) fn table(&self, key: ScopeKey) -> Arc<Table> {
-        if self.tables.len() >= SCOPES && !self.tables.contains_key(&key) {
-            self.forget();
-        }
-        let new = || Arc::new(Table { decisions: DashMap::new(), bytes: Arc::clone(&self.bytes) });
-        Arc::clone(self.tables.entry(key).or_insert_with(new).value())
+    pub(super) fn new(budget: u64) -> Self {
+        Self { logins: DashMap::new(), budget, scopes: AtomicU64::new(0) }
     }
 
-    /// Makes room once the budget is used up.
-    pub(in crate::session) fn keep_within_budget(&self) {
-        if self.bytes.load(Ordering::Relaxed).saturating_add(BUDGET / 8) > BUDGET {
-            self.forget();
+    /// The table of a login's scope.
+    pub(super) fn table(&self, login: &str, key: ScopeKey) -> Table {
+        if self.budget == 0 {
+            return Table { store: None, scope: 0 };
+        }
+        let known = self.logins.get(login).map(|store| Arc::clone(store.value()));
+        let store = known.unwrap_or_else(|| self.arrive(login));
+        let mut scopes = store.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        if scopes.len() >= SCOPES && !scopes.contains_key(&key) {
+            // Numbers are never used again: what was decided under these is not found, and goes as it is not used.
+            scopes.clear();
+        }
+        let scope = *scopes.entry(key).or_insert_with(|| self.scopes.fetch_add(1, Ordering::Relaxed));
+        drop(scopes);
+        Table { store: Some(store), scope }
+    }
+
+    /// A login's first session: each has the same share of the budget.
+    fn arrive(&self, login: &str) -> Arc<Store> {
+        if self.logins.len() >= LOGINS {
+            self.logins.retain(|_, store| Arc::strong_count(store) > 1);
+        }
+        // Nothing else of the map may be touched while an entry is held.
+        let recent = Recent::with_weighter(1024, self.share(), Bytes);
+        let new = Arc::new(Store { scopes: Mutex::default(), recent });
+        let store = Arc::clone(self.logins.entry(login.to_owned()).or_insert(new).value());
+        let share = self.share();
+        for held in &self.logins {
+            if held.recent.capacity() != share {
+                held.recent.set_capacity(share);
+            }
+        }
+        store
+    }
+
+    fn share(&self) -> u64 {
+        self.budget / LARGEST_SHARE.max(self.logins.len() as u64)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::catalog::CatalogBuilder;
+    use crate::policy::PolicySet;
+    use crate::sql::{Asked, Context, Steps, enforce_form, redact};
+
+    const POLICY: &str = "version = 1\n[purposes.p]\nbasis = \"contract\"\n\
+        [roles.r]\nlogins = [\"ann\", \"ben\"]\npurposes = [\"p\"]\n";
+
+    fn key(purpose: &str) -> ScopeKey {
+        ScopeKey {
+            role: "r".to_owned(),
+            purpose: purpose.to_owned(),
+            search_path: Vec::new(),
+            today: jiff::civil::date(2026, 11, 29),
+            policy: String::new(),
+            epoch: 1,
         }
     }
 
-    fn forget(&self) {
-        for table in &self.tables {
-            // Sessions may hold the table itself.
-            table.value().decisions.clear();
+    fn form(text: &str) -> Form {
+        Form::read(text, &[], true).unwrap()
+    }
+
+    fn decided(text: &str) -> Arc<Decision> {
+        let policies = PolicySet::from_sources(&[("test.toml".into(), POLICY.into())]).unwrap();
+        let context = Context {
+            catalog: &CatalogBuilder::new().build(),
+            policies: &policies,
+            login: "ann",
+            purpose: "p",
+            search_path: &[],
+            today: jiff::civil::date(2026, 11, 29),
+            observe: false,
+            parameters: &[],
+            constants: Asked::default(),
+            steps: Steps::default(),
+        };
+        let enforced = enforce_form(text, &form(text), &context).map_err(|refused| refused.refusal.message).unwrap();
+        Arc::new(Decision { enforced: Arc::new(enforced), logged: redact(text), record: Arc::default() })
+    }
+
+    fn put(table: &Table, text: &str) {
+        table.put(&form(text), &decided(text));
+    }
+
+    #[test]
+    fn statements_that_differ_in_constants_share_a_decision_and_those_that_differ_where_it_was_asked_do_not() {
+        let cache = Cache::new(1 << 20);
+        let table = cache.table("ann", key("p"));
+        put(&table, "SELECT 1 + 2 AS a, 'x' AS b");
+        let found = |text: &str| {
+            let form = form(text);
+            let enforced = table.get(&form)?.enforced.again(&form)?;
+            Some(enforced.text().to_owned())
+        };
+        assert_eq!(found("SELECT 30 + 7 AS a, E'it\\'s \\\\' AS b").unwrap(), "SELECT 30 + 7 AS a, E'it''s \\\\' AS b");
+        assert!(found("SELECT 30.5 + 7 AS a, 'x' AS b").is_none(), "another class is another form");
+        assert!(found("SELECT 1 + 2 AS a, 'x' AS c").is_none());
+        put(&table, "SELECT current_setting('TimeZone') || 'x'");
+        assert!(found("SELECT current_setting('TimeZone') || 'y'").is_some());
+        assert!(found("SELECT current_setting('pgpurpose.purpose') || 'y'").is_none(), "the name was asked for");
+        assert!(cache.table("ann", key("q")).get(&form("SELECT 1 + 2 AS a, 'x' AS b")).is_none());
+        assert!(cache.table("ben", key("p")).get(&form("SELECT 1 + 2 AS a, 'x' AS b")).is_none());
+    }
+
+    #[test]
+    fn a_flood_of_new_forms_by_one_login_leaves_another_s_decisions_alone() {
+        let budget = 1 << 20;
+        let cache = Cache::new(budget);
+        let (ann, ben) = (cache.table("ann", key("p")), cache.table("ben", key("p")));
+        put(&ann, "SELECT 1 AS mine");
+        let flood = decided("SELECT 1 AS flood");
+        for number in 0..20_000 {
+            ben.put(&form(&format!("SELECT 1 AS flood_{number}")), &flood);
         }
-        self.tables.clear();
-        self.bytes.store(0, Ordering::Relaxed);
+        for number in 0..2_000 {
+            let table = cache.table("ben", key(&format!("purpose {number}")));
+            table.put(&form("SELECT 1 AS flood"), &flood);
+        }
+        assert!(ann.get(&form("SELECT 1 AS mine")).is_some());
+        let weight: u64 = cache.logins.iter().map(|store| store.recent.weight()).sum();
+        assert!(weight <= budget && weight > budget / 4, "{weight} bytes");
+    }
+
+    #[test]
+    fn many_logins_share_the_budget_and_none_is_kept_without_one() {
+        let cache = Cache::new(8 << 20);
+        let decision = decided("SELECT 1 AS a");
+        for login in 0..500 {
+            let table = cache.table(&format!("login {login}"), key("p"));
+            for number in 0..40 {
+                table.put(&form(&format!("SELECT 1 AS a_{number}")), &decision);
+            }
+        }
+        assert!(cache.logins.len() <= LOGINS, "{}", cache.logins.len());
+        let weight: u64 = cache.logins.iter().map(|store| store.recent.weight()).sum();
+        assert!(weight <= 8 << 20, "{weight} bytes");
+        let none = Cache::new(0).table("ann", key("p"));
+        none.put(&form("SELECT 1 AS a"), &decision);
+        assert!(!none.keeps() && none.get(&form("SELECT 1 AS a")).is_none());
     }
 }

@@ -1,6 +1,5 @@
-//! Decides statements on threads whose stack is large enough, and keeps the decisions.
+//! Decides statements, those that are long or deep on threads whose stack is large enough, and keeps the decisions.
 
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -15,17 +14,20 @@ use crate::audit::PreparedAccess;
 use crate::catalog::{Catalog, Oid};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, PolicySet, Role};
-use crate::sql::{Context, Enforced, Redacted, Refused, Step, Steps, redact};
+use crate::sql::{Asked, Context, Enforced, Form, Redacted, Refused, Step, Steps, redact};
 use crate::telemetry::{Histogram, Metrics};
 
 /// Both parsers recurse (design, settled choices).
 const STACK: usize = 64 * 1024 * 1024;
 
+/// Bytes that all decisions may take together, estimated.
+const BUDGET: u64 = 64 * 1024 * 1024;
+
 /// Bytes from which a statement is long.
 const LONG: usize = 16 * 1024;
 
-/// A function that decides one statement.
-pub type Enforce = dyn Fn(&str, &Context<'_>) -> Result<Enforced, Box<Refused>> + Send + Sync;
+/// A function that decides one statement: [`enforce_form`](crate::sql::enforce_form).
+pub type Enforce = dyn Fn(&str, &Form, &Context<'_>) -> Result<Enforced, Box<Refused>> + Send + Sync;
 
 /// A statement that was decided, with what the log says about it.
 #[derive(Debug)]
@@ -33,7 +35,23 @@ pub(in crate::session) struct Decision {
     pub(in crate::session) enforced: Arc<Enforced>,
     pub(in crate::session) logged: Redacted,
     /// What the records of its runs share, once one was written.
-    pub(in crate::session) record: OnceLock<PreparedAccess>,
+    pub(in crate::session) record: Arc<OnceLock<PreparedAccess>>,
+}
+
+impl Decision {
+    /// The same for another statement of its form; `None` where it does not hold for that.
+    fn again(self: &Arc<Self>, form: &Form) -> Option<Arc<Self>> {
+        if self.enforced.is_closed() {
+            return Some(Arc::clone(self));
+        }
+        let enforced = Arc::new(self.enforced.again(form)?);
+        Some(Arc::new(Self { enforced, logged: self.logged.clone(), record: Arc::clone(&self.record) }))
+    }
+
+    /// Bytes that it takes, estimated.
+    pub(super) fn weight(&self) -> usize {
+        self.enforced.weight() + self.logged.statement.len() + 256
+    }
 }
 
 /// A statement that was refused, with what the log says about it.
@@ -56,7 +74,7 @@ pub(in crate::session) struct Scope {
     pub(in crate::session) search_path: Vec<String>,
     pub(in crate::session) today: Date,
     pub(in crate::session) observe: bool,
-    table: Arc<Table>,
+    table: Table,
 }
 
 impl Scope {
@@ -71,13 +89,14 @@ impl Scope {
             today: self.today,
             observe: self.observe,
             parameters: &[],
+            constants: Asked::default(),
             steps: Steps::default(),
         }
     }
 
     /// Whether a decision made under the other still holds under this one.
     pub(in crate::session) fn same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.table, &other.table)
+        self.table.is(&other.table)
             || (self.login == other.login
                 && self.role.name == other.role.name
                 && self.purpose == other.purpose
@@ -92,6 +111,7 @@ type Answer = Result<Decision, Box<Rejected>>;
 
 struct Job {
     text: String,
+    form: Arc<Form>,
     types: Vec<Oid>,
     scope: Arc<Scope>,
     answer: oneshot::Sender<Answer>,
@@ -100,6 +120,7 @@ struct Job {
 /// The threads and the cache.
 pub(in crate::session) struct Enforcer {
     metrics: Arc<Metrics>,
+    enforce: Arc<Enforce>,
     jobs: Sender<Job>,
     /// Long statements, one at a time: a thread keeps the memory that it once needed.
     long: Sender<Job>,
@@ -127,7 +148,12 @@ impl Enforcer {
             let (inbox, enforce, metrics) = (Arc::clone(inbox), Arc::clone(&enforce), Arc::clone(&metrics));
             thread::Builder::new().name(name).stack_size(STACK).spawn(move || work(&inbox, &*enforce, &metrics))?;
         }
-        Ok(Self { metrics, jobs, long, cache: Cache::default() })
+        Ok(Self { metrics, enforce, jobs, long, cache: Cache::new(BUDGET) })
+    }
+
+    /// Keeps decisions within so many bytes from now on; 0 keeps none.
+    pub(in crate::session) fn keep(&mut self, bytes: u64) {
+        self.cache = Cache::new(bytes);
     }
 
     /// A scope; its decisions are shared with every equal one.
@@ -143,15 +169,17 @@ impl Enforcer {
         today: Date,
         observe: bool,
     ) -> Scope {
-        let table = self.cache.table(ScopeKey {
-            login: login.clone(),
-            role: role.name.clone(),
-            purpose: purpose.clone(),
-            search_path: search_path.clone(),
-            today,
-            policy: policies.hash().to_owned(),
-            epoch: catalog.epoch(),
-        });
+        let table = self.cache.table(
+            &login,
+            ScopeKey {
+                role: role.name.clone(),
+                purpose: purpose.clone(),
+                search_path: search_path.clone(),
+                today,
+                policy: policies.hash().to_owned(),
+                epoch: catalog.epoch(),
+            },
+        );
         Scope { policies, catalog, role, login, purpose, search_path, today, observe, table }
     }
 
@@ -162,38 +190,46 @@ impl Enforcer {
         types: &[Oid],
         scope: &Arc<Scope>,
     ) -> Result<Arc<Decision>, Box<Rejected>> {
-        let key = key_of(text, types);
-        if let Some(decision) = scope.table.get(&key) {
+        let open = scope.table.keeps() && !scope.observe && scope.role.unrestricted.is_none();
+        let form = match Form::read(text, types, open) {
+            Ok(form) => form,
+            Err(refusal) if scope.role.unrestricted.is_none() => {
+                return Err(reject(refusal, redact(text)));
+            }
+            Err(_) => Form::of_text(text),
+        };
+        if let Some(decision) = scope.table.get(&form).and_then(|decision| decision.again(&form)) {
             self.metrics.cache_hits.bump();
             return Ok(decision);
         }
         self.metrics.cache_misses.bump();
         let started = Instant::now();
-        let (answer, decided) = oneshot::channel();
-        let job = Job { text: text.to_owned(), types: types.to_vec(), scope: Arc::clone(scope), answer };
-        let queue = if text.len() < LONG { &self.jobs } else { &self.long };
-        let sent = queue.send(job).is_ok();
-        let answer = if sent { decided.await.ok() } else { None };
+        let form = Arc::new(form);
+        let answer = if form.is_small() {
+            Some(decide_caught(&*self.enforce, text, &form, types, scope, &self.metrics))
+        } else {
+            self.send(text, &form, types, scope).await
+        };
         self.metrics.decide.observe(started.elapsed());
         match answer {
             Some(Ok(decision)) => {
                 let decision = Arc::new(decision);
-                self.cache.keep_within_budget();
-                scope.table.put(&key, &decision);
+                scope.table.put(&form, &decision);
                 Ok(decision)
             }
             Some(Err(rejected)) => Err(rejected),
             None => Err(reject(Refusal::internal(Stage::Session), redact(text))),
         }
     }
-}
 
-/// What a decision is kept by: the text, and the types that are declared, behind a byte that no text from the wire holds.
-fn key_of<'a>(text: &'a str, types: &[Oid]) -> Cow<'a, str> {
-    if types.iter().all(|oid| *oid == 0) {
-        return Cow::Borrowed(text);
+    /// Has a statement that is long or deep decided by a thread whose stack is large enough; `None` where there is none.
+    async fn send(&self, text: &str, form: &Arc<Form>, types: &[Oid], scope: &Arc<Scope>) -> Option<Answer> {
+        let (answer, decided) = oneshot::channel();
+        let (text, form, types) = (text.to_owned(), Arc::clone(form), types.to_vec());
+        let queue = if text.len() < LONG { &self.jobs } else { &self.long };
+        queue.send(Job { text, form, types, scope: Arc::clone(scope), answer }).ok()?;
+        decided.await.ok()
     }
-    Cow::Owned(types.iter().fold(format!("{text}\0"), |key, oid| key + &oid.to_string() + ","))
 }
 
 /// How long each step took, all times together that it was taken.
@@ -252,43 +288,39 @@ pub(in crate::session) fn reject(refusal: Refusal, logged: Redacted) -> Box<Reje
 fn work(inbox: &Mutex<Receiver<Job>>, enforce: &Enforce, metrics: &Metrics) {
     loop {
         let job = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { text, types, scope, answer }) = job else { return };
-        let decided = catch_unwind(AssertUnwindSafe(|| decide(enforce, &text, &types, &scope, metrics)));
-        let decided = decided.unwrap_or_else(|_| {
-            tracing::error!("a decision panicked; the statement was refused");
-            Err(reject(Refusal::internal(Stage::Session), redact("")))
-        });
+        let Ok(Job { text, form, types, scope, answer }) = job else { return };
         // The session may be gone.
-        let _ = answer.send(decided);
+        let _ = answer.send(decide_caught(enforce, &text, &form, &types, &scope, metrics));
     }
 }
 
-fn decide(enforce: &Enforce, text: &str, types: &[Oid], scope: &Scope, metrics: &Metrics) -> Answer {
+fn decide_caught(
+    enforce: &Enforce,
+    text: &str,
+    form: &Form,
+    types: &[Oid],
+    scope: &Scope,
+    metrics: &Metrics,
+) -> Answer {
+    catch_unwind(AssertUnwindSafe(|| decide(enforce, text, form, types, scope, metrics))).unwrap_or_else(|_| {
+        tracing::error!("a decision panicked; the statement was refused");
+        Err(reject(Refusal::internal(Stage::Session), redact("")))
+    })
+}
+
+fn decide(enforce: &Enforce, text: &str, form: &Form, types: &[Oid], scope: &Scope, metrics: &Metrics) -> Answer {
     let logged = redact(text);
     let decided = if scope.role.unrestricted.is_some() {
         crate::sql::relay_unrestricted(text, &scope.role)
     } else {
         let watch = Watch::default();
         let told = |step| watch.begin(step);
-        let decided = enforce(text, &Context { parameters: types, steps: Steps::told(&told), ..scope.context() });
+        let decided = enforce(text, form, &Context { parameters: types, steps: Steps::told(&told), ..scope.context() });
         watch.observe(metrics);
         decided
     };
     match decided {
-        Ok(enforced) => Ok(Decision { enforced: Arc::new(enforced), logged, record: OnceLock::new() }),
+        Ok(enforced) => Ok(Decision { enforced: Arc::new(enforced), logged, record: Arc::default() }),
         Err(refused) => Err(Box::new(Rejected { refusal: refused.refusal, report: refused.report, logged })),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::key_of;
-
-    #[test]
-    fn decisions_are_kept_by_declared_types() {
-        let keys = [key_of("SELECT $1", &[]), key_of("SELECT $1", &[1082]), key_of("SELECT $1", &[0, 1082])];
-        assert_ne!(keys[0], keys[1]);
-        assert_ne!(keys[1], keys[2]);
-        assert_eq!(keys[0], key_of("SELECT $1", &[0]));
     }
 }

@@ -150,7 +150,10 @@ impl Session {
                 return Err(TYPE);
             }
             let value = match given {
-                Given::Text(text) => tested.compared.canonical(text).ok_or(MISFIT)?,
+                Given::Text(_) | Given::Constant { .. } => {
+                    let text = running.rows.enforced.given(given).ok_or(UNKNOWN)?;
+                    tested.compared.canonical(&text).ok_or(MISFIT)?
+                }
                 Given::Parameter(number) => bound.ok_or(UNKNOWN)?.value(*number, tested.compared)?,
                 Given::Null => return Err(NULL),
                 Given::Computed => return Err(COMPUTED),

@@ -11,6 +11,7 @@ use super::tokens::{self, Tokens};
 use super::utility::{self, Utility};
 use super::{seen, versions};
 use crate::error::{Refusal, Stage};
+use crate::sql::form::{self, Form, Template};
 use crate::sql::steps::{Step, Steps};
 use crate::sql::text::lex::{self, Token, lex_with};
 use crate::sql::text::limits::{self, Limits};
@@ -70,11 +71,49 @@ pub(in crate::sql) fn parse_in(text: &str, server_version: u32, steps: Steps<'_>
     steps.begin(Step::Parse);
     limits::size(text)?;
     let mut limits = Limits::default();
-    let mut tokens = lex_with(text, |token| limits.count(token))?;
+    let tokens = lex_with(text, |token| limits.count(token))?;
+    parse_tokens(text, tokens, server_version, steps)
+}
+
+/// A statement that reads or writes rows, with a slot for each constant that its form keeps apart.
+///
+/// # Errors
+/// As [`parse`], and where a constant stands where it cannot be kept apart.
+pub(in crate::sql) fn parse_form(
+    text: &str,
+    form: &Form,
+    server_version: u32,
+    steps: Steps<'_>,
+) -> Result<Parsed, Refusal> {
+    steps.begin(Step::Parse);
+    let tokens = plain_tokens(form.signed_tokens());
+    versions::check(&tokens, server_version)?;
+    let mut statement = statement(&tokens)?;
+    form::slots(&mut statement);
+    let rendered = render(&statement);
+    let apart = |_: form::Opaque| Refusal::internal(Stage::Parse);
+    let template = Template::of(&rendered).map_err(apart)?;
+    let rendered = template.splice(form.constants()).ok_or_else(|| Refusal::internal(Stage::Parse))?;
+    drop(tokens);
+    steps.begin(Step::Witness);
+    let facts = witness::gate_form(form, text, &rendered)?;
+    let mut seen = Facts::default();
+    seen::seen(&statement, &mut seen);
+    facts.agrees(&seen)?;
+    Ok(Parsed { kind: Kind::Statement(Box::new(statement)), facts })
+}
+
+/// Without comments, and without semicolons at the end.
+fn plain_tokens(mut tokens: Vec<Token>) -> Vec<Token> {
     tokens.retain(|token| token.kind != lex::Kind::Comment);
     while tokens.last().is_some_and(|token| token.is_symbol(";")) {
         tokens.pop();
     }
+    tokens
+}
+
+fn parse_tokens(text: &str, tokens: Vec<Token>, server_version: u32, steps: Steps<'_>) -> Result<Parsed, Refusal> {
+    let tokens = plain_tokens(tokens);
     versions::check(&tokens, server_version)?;
     if tokens.iter().any(|token| token.is_symbol(";")) {
         return Err(Refusal::syntax(Stage::Parse, "more than one statement"));

@@ -7,11 +7,11 @@
 use super::effect::Effect;
 use super::enforce::{enforce, plain};
 use super::enforced::refused;
-use super::enforced::{Enforced, Refused};
+use super::enforced::{Plan, Refused};
 use crate::catalog::quote_literal;
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, ColumnReport, Role, Use, Verdict};
-use crate::sql::context::Context;
+use crate::sql::form::context::Context;
 use crate::sql::text::lex::{Kind, Token, lex};
 
 /// The statement that is asked about; `None` where nothing is.
@@ -23,7 +23,7 @@ pub(in crate::sql) fn question(text: &str) -> Option<&str> {
 }
 
 /// Decides the statement and tells what came of it, in observe mode too.
-pub(in crate::sql) fn answer(statement: &str, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
+pub(in crate::sql) fn answer(statement: &str, context: &Context<'_>) -> Result<Plan, Box<Refused>> {
     if question(statement).is_some() {
         return Err(refused(Refusal::syntax(Stage::Parse, "EXPLAIN POLICY of EXPLAIN POLICY tells nothing")));
     }
@@ -53,16 +53,16 @@ pub(in crate::sql) fn answer(statement: &str, context: &Context<'_>) -> Result<E
 }
 
 /// The same for a role whose statements are not decided.
-pub(in crate::sql) fn unrestricted(statement: &str, role: &Role) -> Enforced {
+pub(in crate::sql) fn unrestricted(statement: &str, role: &Role) -> Plan {
     let reason = role.unrestricted.as_deref().unwrap_or_default();
     let lines = [format!("verdict: {}", name(Verdict::Allow)), format!("role {} is unrestricted: {reason}", role.name)];
     told(&lines, statement)
 }
 
-fn told(lines: &[String], statement: &str) -> Enforced {
+fn told(lines: &[String], statement: &str) -> Plan {
     let lines: Vec<String> = lines.iter().map(|line| quote_literal(line)).collect();
     let text = format!("SELECT pg_catalog.unnest(ARRAY[{}]::pg_catalog.text[]) AS \"policy\"", lines.join(", "));
-    Enforced { parameters: parameters(statement), ..plain(text, Effect::None) }
+    Plan { parameters: parameters(statement), ..plain(text, Effect::None) }
 }
 
 /// The highest `$n`: a driver gives values for all of them.

@@ -4,13 +4,14 @@ use sqlparser::ast::Statement;
 
 use super::effect::Effect;
 use super::enforced::{Enforced, Refused};
-use super::enforced::{Lookups, refused};
+use super::enforced::{Lookups, Plan, refused};
 use super::{ask, late, steer};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, Decision, Disclosure, RelationObligation, Role, decide};
-use crate::sql::ast::parse::{Kind, Parsed, parse_in};
+use crate::sql::ast::parse::{Kind, Parsed, parse_form, parse_in};
 use crate::sql::ast::render::render;
-use crate::sql::context::Context;
+use crate::sql::form::context::Context;
+use crate::sql::form::{Asked, Form, Template};
 use crate::sql::resolve::Tested;
 use crate::sql::resolve::{self, Carry, Resolved};
 use crate::sql::rewrite::Guard;
@@ -29,6 +30,31 @@ use crate::sql::{rewrite, witness};
 /// # Errors
 /// [`Refused`] with the refusal for the client and the report for the log.
 pub fn enforce(text: &str, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
+    let plan = plan(text, &Context { constants: Asked::default(), ..*context })?;
+    Enforced::of_text(plan).ok_or_else(|| refused(Refusal::internal(Stage::Rewrite)))
+}
+
+/// Decides the form of a statement: what comes out holds, through [`Enforced::again`], for all statements of the same form
+/// that have the same values where any were asked for.
+///
+/// What is not permitted without values is decided from nothing, as [`enforce`] does, and so is everything in observe mode,
+/// where the client's own text runs.
+///
+/// # Errors
+/// As [`enforce`].
+pub fn enforce_form(text: &str, form: &Form, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
+    if form.is_open() && !context.observe {
+        let context = Context { constants: Asked::of(form.constants()), ..*context };
+        let parsed = parse_form(text, form, context.catalog.server_version(), context.steps);
+        let plan = parsed.map_err(refused).and_then(|parsed| decided(parsed, Effect::None, &context));
+        if let Some(enforced) = plan.ok().and_then(|plan| plan.of_form(form)) {
+            return Ok(enforced);
+        }
+    }
+    enforce(text, context)
+}
+
+fn plan(text: &str, context: &Context<'_>) -> Result<Plan, Box<Refused>> {
     if let Some(statement) = ask::question(text) {
         return ask::answer(statement, context);
     }
@@ -40,15 +66,15 @@ pub fn enforce(text: &str, context: &Context<'_>) -> Result<Enforced, Box<Refuse
     match decided(parsed, effect.clone(), context) {
         Ok(enforced) if context.observe => {
             // Nothing carries subjects then: what was read is recorded as a whole.
-            let Enforced { disclosure, tested, arguments, report, .. } = enforced;
-            Ok(Enforced { disclosure, tested, arguments, ..observed(text, effect, report) })
+            let Plan { disclosure, tested, arguments, report, .. } = enforced;
+            Ok(Plan { disclosure, tested, arguments, ..observed(text, effect, report) })
         }
         Ok(enforced) => Ok(enforced),
         Err(refused) => observed_or(text, context, effect, refused),
     }
 }
 
-fn decided(parsed: Parsed, effect: Effect, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
+fn decided(parsed: Parsed, effect: Effect, context: &Context<'_>) -> Result<Plan, Box<Refused>> {
     let Parsed { kind, facts, .. } = parsed;
     match kind {
         Kind::Empty => Ok(plain(String::new(), effect)),
@@ -96,12 +122,18 @@ impl Governed {
         text: String,
         effect: Effect,
         context: &Context<'_>,
-    ) -> Result<Enforced, Box<Refused>> {
+    ) -> Result<Plan, Box<Refused>> {
+        let fault = || refused(Refusal::internal(Stage::Rewrite));
+        let template = Template::of(&text).map_err(|_| fault())?;
+        let (text, places) = context.constants.splice(&template).ok_or_else(fault)?;
         late::check_cursor(self.consented, &effect)?;
         context.steps.begin(Step::Witness);
-        match witness::check_rewrite(&text, &self.expected) {
-            Ok(()) => Ok(Enforced {
-                text,
+        match witness::check_spliced(&text, &self.expected, &places, context.constants) {
+            Ok(()) => Ok(Plan {
+                text: template,
+                form: Box::default(),
+                classes: Vec::new(),
+                pins: Vec::new(),
                 report: self.report,
                 guard: self.guard,
                 effect,
@@ -165,9 +197,12 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
 }
 
 /// A statement that refers to nothing.
-pub(in crate::sql) fn plain(text: String, effect: Effect) -> Enforced {
-    Enforced {
-        text,
+pub(in crate::sql) fn plain(text: String, effect: Effect) -> Plan {
+    Plan {
+        text: Template::plain(text),
+        form: Box::default(),
+        classes: Vec::new(),
+        pins: Vec::new(),
         report: AccessReport::allow(),
         guard: Guard::default(),
         effect,
@@ -182,18 +217,13 @@ pub(in crate::sql) fn plain(text: String, effect: Effect) -> Enforced {
     }
 }
 
-fn observed_or(
-    text: &str,
-    context: &Context<'_>,
-    effect: Effect,
-    refused: Box<Refused>,
-) -> Result<Enforced, Box<Refused>> {
+fn observed_or(text: &str, context: &Context<'_>, effect: Effect, refused: Box<Refused>) -> Result<Plan, Box<Refused>> {
     if context.observe { Ok(observed(text, effect, refused.report)) } else { Err(refused) }
 }
 
 /// Observe mode changes nothing: the client's own text, with nothing guarded.
-fn observed(text: &str, effect: Effect, report: AccessReport) -> Enforced {
-    Enforced { report, guard: Guard { unrestricted: true, ..Guard::default() }, ..plain(text.to_owned(), effect) }
+fn observed(text: &str, effect: Effect, report: AccessReport) -> Plan {
+    Plan { report, guard: Guard { unrestricted: true, ..Guard::default() }, ..plain(text.to_owned(), effect) }
 }
 
 /// A statement of an unrestricted role: forwarded as it is, and logged.
@@ -204,13 +234,18 @@ pub fn relay_unrestricted(text: &str, role: &Role) -> Result<Enforced, Box<Refus
     if role.unrestricted.is_none() {
         return Err(refused(Refusal::internal(Stage::Decide)));
     }
+    let plan = unrestricted(text, role);
+    Enforced::of_text(plan).ok_or_else(|| refused(Refusal::internal(Stage::Decide)))
+}
+
+fn unrestricted(text: &str, role: &Role) -> Plan {
     if let Some(statement) = ask::question(text) {
-        return Ok(ask::unrestricted(statement, role));
+        return ask::unrestricted(statement, role);
     }
     // CREATE TABLE AS is answered as a SELECT is.
     let creates = |tokens: Vec<Token>| {
         tokens.iter().find(|token| token.kind != lex::Kind::Comment).is_some_and(|token| token.is_word("create"))
     };
     let effect = if lex::lex(text).is_ok_and(creates) { Effect::Define } else { Effect::None };
-    Ok(observed(text, effect, AccessReport::allow()))
+    observed(text, effect, AccessReport::allow())
 }

@@ -9,6 +9,6 @@ mod shown;
 mod steer;
 
 pub use effect::Effect;
-pub use enforce::{enforce, relay_unrestricted};
+pub use enforce::{enforce, enforce_form, relay_unrestricted};
 pub use enforced::{Enforced, Lookups, Refused};
 pub use late::portal_refusal;

@@ -2,14 +2,14 @@
 
 use super::effect::Effect;
 use super::enforce::plain;
-use super::enforced::Enforced;
+use super::enforced::Plan;
 use crate::catalog::{quote_ident, quote_literal};
 use crate::error::{Refusal, SqlState, Stage};
-use crate::sql::context::Context;
+use crate::sql::form::context::Context;
 use crate::sql::reviewed::settings::OWN;
 
 /// `SHOW pgpurpose.purpose`, `.role`, `.policy`: answered by a constant, whatever the database holds under that name.
-pub(in crate::sql) fn show(name: &str, context: &Context<'_>) -> Result<Enforced, Refusal> {
+pub(in crate::sql) fn show(name: &str, context: &Context<'_>) -> Result<Plan, Refusal> {
     let value = match name.strip_prefix(OWN) {
         Some("purpose") => context.purpose.to_owned(),
         Some("role") => context.policies.role_of(context.login).map(|role| role.name.clone()).unwrap_or_default(),

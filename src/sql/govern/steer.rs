@@ -6,7 +6,7 @@ use sqlparser::ast::{Expr, Statement};
 use super::effect::Effect;
 use super::enforce::{Governed, govern, plain};
 use super::enforced::refused;
-use super::enforced::{Enforced, Refused};
+use super::enforced::{Plan, Refused};
 use super::shown;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::sql::ast::parse::{Kind, Parsed};
@@ -15,7 +15,8 @@ use crate::sql::ast::utility::{
     CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Discard, Explained, SetValue, Utility,
     render_utility,
 };
-use crate::sql::context::Context;
+use crate::sql::form::Asked;
+use crate::sql::form::context::Context;
 use crate::sql::resolve::{self, Carry};
 use crate::sql::resolve::{Compared, Given};
 use crate::sql::reviewed::settings;
@@ -89,7 +90,7 @@ pub(in crate::sql) fn enforce(
     facts: &Facts,
     effect: Effect,
     context: &Context<'_>,
-) -> Result<Enforced, Box<Refused>> {
+) -> Result<Plan, Box<Refused>> {
     match utility {
         Utility::Begin { .. }
         | Utility::Commit { .. }
@@ -123,7 +124,7 @@ pub(in crate::sql) fn enforce(
         },
         Utility::Execute { ref arguments, .. } => {
             constants(arguments, context)?;
-            Ok(Enforced { arguments: given(arguments), ..plain(render_utility(&utility), effect) })
+            Ok(Plan { arguments: given(arguments), ..plain(render_utility(&utility), effect) })
         }
         Utility::Declare { name, options, query } => {
             let mut governed = govern(*query, facts, Facts::default(), Carry::Rows, context)?;
@@ -146,7 +147,7 @@ pub(in crate::sql) fn enforce(
 
 /// The arguments of EXECUTE as they are compared; for what they stand is known where they are.
 fn given(arguments: &[sqlparser::ast::Expr]) -> Vec<Given> {
-    arguments.iter().map(|argument| Given::of(argument, Compared::Text)).collect()
+    arguments.iter().map(|argument| Given::of(argument, Compared::Text, Asked::default())).collect()
 }
 
 /// The governed statement, to be put back into the utility that held it.
@@ -161,7 +162,7 @@ fn explain(
     facts: &Facts,
     effect: Effect,
     context: &Context<'_>,
-) -> Result<Enforced, Box<Refused>> {
+) -> Result<Plan, Box<Refused>> {
     match statement {
         Explained::Statement(statement) => {
             let mut governed = govern(*statement, facts, Facts::default(), Carry::Nothing, context)?;
@@ -184,7 +185,7 @@ fn explain(
                 let given = given(&arguments);
                 let statement = Explained::Utility(Box::new(Utility::Execute { name, arguments }));
                 let explained = plain(render_utility(&Utility::Explain { options, statement }), effect);
-                Ok(Enforced { shows_plan: true, arguments: given, ..explained })
+                Ok(Plan { shows_plan: true, arguments: given, ..explained })
             }
             _ => Err(refused(resolve::unsupported("EXPLAIN of this statement"))),
         },
@@ -222,7 +223,7 @@ fn plan_only(
 }
 
 /// COPY: out of a table is a query over it, into a table is a write.
-fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
+fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_>) -> Result<Plan, Box<Refused>> {
     let CopyStatement { source, direction, legacy, options, filter } = copy;
     let form = copy_form(&options);
     let carry = if form.is_some() { Carry::Copy } else { Carry::Nothing };
@@ -231,7 +232,7 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
             let mut governed = govern(*query, facts, Facts::default(), carry, context)?;
             let source = CopySource::Query(take(&mut governed));
             let text = render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter }));
-            Ok(Enforced { copy_form: form, ..governed.finish(text, effect, context)? })
+            Ok(Plan { copy_form: form, ..governed.finish(text, effect, context)? })
         }
         (CopySource::Query(_), CopyDirection::FromStdin) => Err(refused(resolve::unsupported("COPY into a query"))),
         (CopySource::Table { schema, name, columns }, CopyDirection::ToStdout) => {
@@ -239,7 +240,7 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
             let mut governed = super::enforce::govern_resolved(resolved, context)?;
             let source = CopySource::Query(take(&mut governed));
             let text = render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter }));
-            Ok(Enforced { copy_form: form, ..governed.finish(text, effect, context)? })
+            Ok(Plan { copy_form: form, ..governed.finish(text, effect, context)? })
         }
         (CopySource::Table { schema, name, columns }, CopyDirection::FromStdin) => {
             if filter.is_some() {

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, Ident, Query, SelectItem, SetExpr, TableAlias, TableFactor, Value,
-};
+use sqlparser::ast::{Assignment, AssignmentTarget, Expr, Ident, Query, SelectItem, SetExpr, TableAlias, TableFactor};
 
 use super::names::{MARK, name_of, quoted};
 use super::scope::{Columns, VisibleColumn};
@@ -13,6 +11,7 @@ use super::{Fail, OccurrenceId, Resolver};
 use crate::catalog::{Column, RelationName, TypeClass};
 use crate::policy::Governance;
 use crate::sql::ast::fragment::{self, FIRST_VALUE};
+use crate::sql::form::{Asked, Class, Known};
 
 /// Names the occurrence and the position of the column whose value is wrapped. With it goes the date of birth, where the value is
 /// an identity number beside which there is one.
@@ -240,7 +239,7 @@ impl Resolver<'_> {
             return Ok(());
         }
         for (value, column) in values.into_iter().zip(columns) {
-            let Some(value) = value.filter(|value| untyped(value)) else { continue };
+            let Some(value) = value.filter(|value| untyped(value, self.context.constants)) else { continue };
             let Some(column) = occurrence.relation.column(column) else { continue };
             let mut typed = fragment::parse_expression(&format!("${FIRST_VALUE}::{}", plain_type(column)))?;
             fragment::fill(&mut typed, std::slice::from_ref(value))?;
@@ -268,19 +267,12 @@ fn simple(expr: &Expr) -> bool {
     }
 }
 
-fn untyped(expr: &Expr) -> bool {
+fn untyped(expr: &Expr, constants: Asked<'_>) -> bool {
     match expr {
-        Expr::Nested(inner) => untyped(inner),
+        Expr::Nested(inner) => untyped(inner, constants),
+        // What is known of nothing else here is a parameter.
         Expr::Value(value) => {
-            matches!(
-                &value.value,
-                Value::Null
-                    | Value::Placeholder(_)
-                    | Value::SingleQuotedString(_)
-                    | Value::EscapedStringLiteral(_)
-                    | Value::DollarQuotedString(_)
-                    | Value::UnicodeStringLiteral(_)
-            )
+            matches!(constants.known(&value.value), Known::Constant(Class::Text) | Known::Null | Known::Other)
         }
         _ => false,
     }

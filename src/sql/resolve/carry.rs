@@ -15,6 +15,7 @@ use super::scope::{Columns, Source, UNSURE};
 use super::{OccurrenceId, Resolver};
 use crate::catalog::FunctionKind;
 use crate::sql::ast::render::render_expr;
+use crate::sql::form;
 use crate::sql::text::redact;
 
 /// Index of a carrier.
@@ -219,7 +220,8 @@ impl Resolver<'_> {
 
     /// The condition of a level, without literals.
     pub(super) fn filter_shape(&self, selection: Option<&Expr>) -> Option<String> {
-        if self.recording { selection.map(|condition| redact(&render_expr(condition)).statement) } else { None }
+        let shape = |condition| redact(&form::without_constants(&render_expr(condition))).statement.to_string();
+        if self.recording { selection.map(shape) } else { None }
     }
 
     /// Keeps it for one occurrence.

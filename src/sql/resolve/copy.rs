@@ -10,7 +10,7 @@ use super::{Fail, Resolved, Resolver};
 use crate::catalog::{RelationName, quote_ident};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Shape, Verb};
-use crate::sql::context::Context;
+use crate::sql::form::context::Context;
 use crate::sql::witness::Facts;
 
 /// `COPY t (columns) TO STDOUT` as `SELECT columns FROM t`, resolved.

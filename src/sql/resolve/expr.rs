@@ -7,6 +7,7 @@ use super::scope::Meaning;
 use super::{Fail, Resolver, function, implied, unsupported};
 use crate::policy::Use;
 use crate::sql::ast::marker;
+use crate::sql::form::Slot;
 use crate::sql::reviewed::builtins;
 
 impl Resolver<'_> {
@@ -40,7 +41,9 @@ impl Resolver<'_> {
             }
             Expr::Value(value) => match value.value {
                 // `:name` and `?` are no parameters of PostgreSQL's.
-                Value::Placeholder(ref name) if !name.starts_with('$') => Err(unsupported("this kind of parameter")),
+                Value::Placeholder(ref name) if !name.starts_with('$') && Slot::of_value(&value.value).is_none() => {
+                    Err(unsupported("this kind of parameter"))
+                }
                 _ => Ok(()),
             },
             Expr::TypedString(typed) => self.data_type(&typed.data_type),

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     CeilFloorKind, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName,
 };
 
 use super::names::{name_of, parts_of, quoted_name};
@@ -12,6 +12,7 @@ use super::{Fail, Resolver, unsupported};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::Use;
 use crate::sql::ast::{fragment, marker};
+use crate::sql::form::Asked;
 use crate::sql::reviewed::definitions::{self, Sight};
 use crate::sql::reviewed::{builtins, settings};
 use crate::sql::witness;
@@ -176,7 +177,7 @@ impl Resolver<'_> {
         if full.first().is_some_and(|schema| schema == "pg_catalog")
             && let Some(function) = full.last()
         {
-            check_arguments(function, args)?;
+            check_arguments(function, args, self.context.constants)?;
         }
         *name = quoted_name(full.iter().map(String::as_str));
         self.meant.add_function(full.clone());
@@ -319,10 +320,10 @@ fn arguments_of(args: &FunctionArguments) -> &[FunctionArg] {
 }
 
 /// Functions that are harmless for some arguments only: settings, by their names as plain strings.
-fn check_arguments(function: &str, args: &[FunctionArg]) -> Result<(), Fail> {
+fn check_arguments(function: &str, args: &[FunctionArg], constants: Asked<'_>) -> Result<(), Fail> {
     let holds = match function {
-        "current_setting" => plain_string(args.first()).is_some_and(|name| !name.starts_with(settings::OWN)),
-        "set_config" => plain_string(args.first()).is_some_and(|name| settings::is_harmless(&name)),
+        "current_setting" => plain_string(args.first(), constants).is_some_and(|name| !name.starts_with(settings::OWN)),
+        "set_config" => plain_string(args.first(), constants).is_some_and(|name| settings::is_harmless(&name)),
         _ => return Ok(()),
     };
     if holds {
@@ -337,12 +338,9 @@ fn check_arguments(function: &str, args: &[FunctionArg]) -> Result<(), Fail> {
     ))
 }
 
-fn plain_string(arg: Option<&FunctionArg>) -> Option<String> {
+fn plain_string(arg: Option<&FunctionArg>, constants: Asked<'_>) -> Option<String> {
     let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) = arg else { return None };
-    match &value.value {
-        Value::SingleQuotedString(text) => Some(text.to_ascii_lowercase()),
-        _ => None,
-    }
+    constants.text(&value.value).map(str::to_ascii_lowercase)
 }
 
 fn not_open(function: &str) -> Fail {

@@ -9,6 +9,7 @@ use super::names::{MARK, name_of};
 use super::scope::Meaning;
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::Use;
+use crate::sql::form::Asked;
 use crate::sql::reviewed::builtins;
 
 /// Stands in GROUP BY for the columns that follow from the primary key of an occurrence.
@@ -61,7 +62,7 @@ impl Resolver<'_> {
     ) {
         let GroupByExpr::Expressions(keys, _) = group_by else { return };
         let mut grouped: Vec<(OccurrenceId, String)> = Vec::new();
-        for key in keys.iter().map(|key| by_position(key, projection)) {
+        for key in keys.iter().map(|key| by_position(key, projection, self.context.constants)) {
             let parts: Vec<String> = match key {
                 Expr::Identifier(ident) => vec![name_of(ident)],
                 Expr::CompoundIdentifier(idents) => idents.iter().map(name_of).collect(),
@@ -122,10 +123,9 @@ impl Resolver<'_> {
 }
 
 /// `GROUP BY 1` is the first of the select list, as far as no star stands before it.
-fn by_position<'a>(key: &'a Expr, projection: &'a [SelectItem]) -> &'a Expr {
+fn by_position<'a>(key: &'a Expr, projection: &'a [SelectItem], constants: Asked<'_>) -> &'a Expr {
     let Expr::Value(value) = key else { return key };
-    let sqlparser::ast::Value::Number(digits, _) = &value.value else { return key };
-    let Ok(position) = digits.parse::<usize>() else { return key };
+    let Some(Ok(position)) = constants.number(&value.value).map(str::parse::<usize>) else { return key };
     let items: Option<Vec<&Expr>> = projection
         .iter()
         .take(position)

@@ -9,7 +9,7 @@ use super::function::calls_unreviewed;
 use super::{Fail, Resolved, Resolver};
 use crate::catalog::Oid;
 use crate::policy::{Action, Permit, RelationObligation, Verb};
-use crate::sql::context::Context;
+use crate::sql::form::context::Context;
 use crate::sql::reviewed::builtins;
 
 /// Whether each function may be called without being named: by the policy, or as a built-in one that is harmless for any arguments.

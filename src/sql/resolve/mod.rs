@@ -39,7 +39,7 @@ use sqlparser::ast::{Expr, Statement};
 use crate::catalog::{Relation, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessRequest, ColumnAccess, Lineage, RelationAccess, Shape, Structure, Use, Verb};
-use crate::sql::context::Context;
+use crate::sql::form::context::Context;
 use crate::sql::text::limits;
 use crate::sql::witness::Facts;
 
@@ -123,7 +123,7 @@ impl Occurrence {
         let oid = self.relation.column(&lookup.column).map_or(0, |column| column.type_oid);
         let compared = Compared::of(context.catalog.type_by_oid(oid).map_or(oid, |ty| ty.base));
         let (relation, column) = (self.relation.name.to_string(), lookup.column.clone());
-        Tested { relation, column, compared, value: Given::of(&lookup.value, compared) }
+        Tested { relation, column, compared, value: Given::of(&lookup.value, compared, context.constants) }
     }
 
     fn mark(&mut self, column: &str, usage: Use) {

@@ -18,6 +18,7 @@ use super::{Fail, Lookup, OccurrenceId, Resolver};
 use crate::catalog::{Oid, builtin};
 use crate::policy::{Use, Verb};
 use crate::sql::ast::types::cast_type;
+use crate::sql::form::{Class, Known};
 
 /// Wraps a condition that the rewrite may move below the mask.
 pub(in crate::sql) const LOOKUP_MARK: &str = "lookup:";
@@ -146,17 +147,15 @@ impl Resolver<'_> {
                 self.column_type(&idents.iter().map(name_of).collect::<Vec<_>>()).map(Some)
             }
             Expr::Nested(inner) => self.operand(inner),
-            Expr::Value(value) => match &value.value {
-                Value::Number(digits, _) if digits.parse::<i32>().is_ok() => Some(Some(builtin::INT4)),
-                Value::Number(digits, _) if digits.parse::<i64>().is_ok() => Some(Some(builtin::INT8)),
-                Value::Number(..) => Some(Some(builtin::NUMERIC)),
-                Value::Boolean(_) => Some(Some(builtin::BOOL)),
-                Value::Placeholder(name) => self.parameter(name),
+            Expr::Value(value) => match (self.context.constants.known(&value.value), &value.value) {
+                (Known::Constant(Class::Integer), _) => Some(Some(builtin::INT4)),
+                (Known::Constant(Class::Large), _) => Some(Some(builtin::INT8)),
+                (Known::Constant(Class::Numeric), _) => Some(Some(builtin::NUMERIC)),
+                (Known::Boolean, _) => Some(Some(builtin::BOOL)),
+                (Known::Other, Value::Placeholder(name)) => self.parameter(name),
                 // Bit strings and the national text have types of their own.
-                Value::HexStringLiteral(_)
-                | Value::SingleQuotedByteStringLiteral(_)
-                | Value::NationalStringLiteral(_) => None,
-                _ => Some(None),
+                (Known::Typed, _) => None,
+                (Known::Constant(Class::Text) | Known::Null | Known::Other, _) => Some(None),
             },
             Expr::UnaryOp { op: UnaryOperator::Minus, expr } if is_constant(expr) => {
                 // The sign of what has no type makes it a double precision.

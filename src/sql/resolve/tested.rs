@@ -5,6 +5,7 @@ use sqlparser::ast::{Expr, UnaryOperator, Value};
 
 use crate::catalog::{Oid, builtin};
 use crate::sql::ast::types::declared_type;
+use crate::sql::form::{Asked, Class, Known, Slot};
 
 /// One comparison `column = value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,13 @@ pub struct Tested {
 pub enum Given {
     /// As a constant: what stands between the quotes, or the number.
     Text(String),
+    /// As a constant that is kept apart: each run has its own.
+    Constant {
+        /// Which.
+        slot: Slot,
+        /// A minus stands before it.
+        negative: bool,
+    },
     /// As a parameter, counted from 1.
     Parameter(usize),
     /// NULL, which nothing equals.
@@ -34,21 +42,20 @@ pub enum Given {
 
 impl Given {
     /// What a constant or parameter is compared as.
-    pub(in crate::sql) fn of(expr: &Expr, compared: Compared) -> Self {
+    pub(in crate::sql) fn of(expr: &Expr, compared: Compared, asked: Asked<'_>) -> Self {
         match expr {
-            Expr::Nested(inner) => Self::of(inner, compared),
-            Expr::Value(value) => match &value.value {
-                Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) | Value::Number(text, _) => {
-                    Self::Text(text.clone())
+            Expr::Nested(inner) => Self::of(inner, compared, asked),
+            Expr::Value(value) => Self::of_value(&value.value, asked),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match Self::of(expr, compared, asked) {
+                Self::Constant { slot, negative: false } if is_number(expr, asked) => {
+                    Self::Constant { slot, negative: true }
                 }
-                Value::Placeholder(name) => match name.strip_prefix('$').and_then(|number| number.parse().ok()) {
-                    Some(number) => Self::Parameter(number),
-                    None => Self::Computed,
+                Self::Constant { slot, negative: false } => match asked.value(slot) {
+                    Some(number) if number.starts_with(|first: char| first.is_ascii_digit()) => {
+                        Self::Text(format!("-{number}"))
+                    }
+                    Some(_) | None => Self::Computed,
                 },
-                Value::Null => Self::Null,
-                _ => Self::Computed,
-            },
-            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match Self::of(expr, compared) {
                 Self::Text(number) if number.starts_with(|first: char| first.is_ascii_digit()) => {
                     Self::Text(format!("-{number}"))
                 }
@@ -62,10 +69,41 @@ impl Given {
                     builtin::INT2 | builtin::INT4 | builtin::INT8 => compared == Compared::Integer,
                     _ => false,
                 };
-                if kept { Self::of(expr, compared) } else { Self::Computed }
+                if kept { Self::of(expr, compared, asked) } else { Self::Computed }
             }
             _ => Self::Computed,
         }
+    }
+}
+
+impl Given {
+    fn of_value(value: &Value, asked: Asked<'_>) -> Self {
+        if let Some(slot) = Slot::of_value(value) {
+            return Self::Constant { slot, negative: false };
+        }
+        let written = match asked.known(value) {
+            Known::Constant(Class::Text) => asked.text(value),
+            Known::Constant(Class::Integer | Class::Large | Class::Numeric) => asked.number(value),
+            Known::Null => return Self::Null,
+            Known::Other => {
+                let Value::Placeholder(name) = value else { return Self::Computed };
+                let number = name.strip_prefix('$').and_then(|number| number.parse().ok());
+                return number.map_or(Self::Computed, Self::Parameter);
+            }
+            Known::Typed | Known::Boolean => None,
+        };
+        written.map_or(Self::Computed, |written| Self::Text(written.to_owned()))
+    }
+}
+
+/// Whether it is a number itself, or one in parentheses.
+fn is_number(expr: &Expr, asked: Asked<'_>) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_number(inner, asked),
+        Expr::Value(value) => {
+            matches!(asked.known(&value.value), Known::Constant(Class::Integer | Class::Large | Class::Numeric))
+        }
+        _ => false,
     }
 }
 
@@ -139,7 +177,7 @@ mod tests {
 
     fn given(sql: &str, compared: Compared) -> Given {
         let expr = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql).unwrap().parse_expr().unwrap();
-        Given::of(&expr, compared)
+        Given::of(&expr, compared, Asked::default())
     }
 
     #[test]

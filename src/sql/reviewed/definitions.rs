@@ -11,7 +11,7 @@ use crate::policy::{
     AccessRequest, Action, ColumnAccess, Decision, Lineage, RelationAccess, RelationObligation, Shape, Use, Verb,
     decide,
 };
-use crate::sql::context::Context;
+use crate::sql::form::context::Context;
 
 /// What the base relation is called inside its derived table.
 pub(in crate::sql) const ROW: &str = "pgpurpose_row";

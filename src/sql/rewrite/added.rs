@@ -8,7 +8,7 @@ use crate::catalog::{Column, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{RelationObligation, RowFilter};
 use crate::sql::ast::fragment::{FIRST_VALUE, fill, parse_expression};
-use crate::sql::context::Context;
+use crate::sql::form::context::Context;
 use crate::sql::resolve::{MARK, NEW_MARK, Occurrence, OccurrenceId, plain_type};
 use crate::sql::witness::{self, Facts};
 

@@ -12,7 +12,7 @@ use crate::error::{Refusal, Stage};
 use crate::policy::{Action, ColumnObligation, RelationObligation, SubjectPath, Use};
 use crate::sql::ast::fragment::{FIRST_VALUE, fill, parse_expression, parse_query};
 use crate::sql::ast::marker;
-use crate::sql::context::Context;
+use crate::sql::form::context::Context;
 use crate::sql::resolve::{Occurrence, quoted, quoted_name};
 use crate::sql::reviewed::definitions::ROW;
 use crate::sql::witness::{self, Facts};

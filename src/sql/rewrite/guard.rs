@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::catalog::Oid;
 
 /// Which plain columns the row description of the result may name (design, invariant 11).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Guard {
     pub(in crate::sql) unrestricted: bool,
     /// Relations of which every column may come back: open ones and system catalogs.

@@ -10,7 +10,7 @@ use crate::catalog::{Column, TypeClass, builtin, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Mask, RelationObligation};
 use crate::sql::ast::fragment::{FIRST_VALUE, fill, parse_expression};
-use crate::sql::context::Context;
+use crate::sql::form::context::Context;
 use crate::sql::resolve::{KEEP_MARK, MARK, Occurrence, OccurrenceId, plain_type};
 use crate::sql::witness::{self, Facts};
 

@@ -34,7 +34,7 @@ use crate::catalog::{RelationName, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Action, Disclosure, Permit, RelationObligation, Use, Verb};
 use crate::sql::ast::fragment;
-use crate::sql::context::Context;
+use crate::sql::form::context::Context;
 use crate::sql::resolve::Tested;
 use crate::sql::resolve::{
     FILTER_MARK, GROUP_MARK, KEEP_MARK, LOOKUP_MARK, MARK, NEW_MARK, Occurrence, OccurrenceId, Resolved, marked_id,

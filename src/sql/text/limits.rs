@@ -33,6 +33,13 @@ const TABLES: usize = 500;
 /// Rows within rows: what is open at once.
 const LEVELS: usize = 4_000;
 
+/// What is parsed on the session's own thread has no more tokens, names counting as above,
+const SMALL_TOKENS: usize = 2_000;
+/// no more parentheses within each other,
+const SMALL_NESTING: usize = 8;
+/// and no more links open at once; a test parses as much on half the stack of such a thread.
+const SMALL_CHAIN: usize = 32;
+
 fn refuse(message: String) -> Refusal {
     Refusal::new(Stage::Parse, SqlState::STATEMENT_TOO_COMPLEX, message)
 }
@@ -105,6 +112,9 @@ pub(in crate::sql) struct Limits {
     rows: Vec<Row>,
     /// Links of all of them.
     links: usize,
+    /// The most of each so far.
+    deepest: usize,
+    longest: usize,
 }
 
 /// What stands in a row within one pair of parentheses.
@@ -120,7 +130,8 @@ struct Row {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { tokens: 0, comments: 0, rows: vec![Row { items: Some(0), ..Row::default() }], links: 0 }
+        let rows = vec![Row { items: Some(0), ..Row::default() }];
+        Self { tokens: 0, comments: 0, rows, links: 0, deepest: 1, longest: 0 }
     }
 }
 
@@ -208,6 +219,8 @@ impl Limits {
             }
             Step::Close | Step::None => {}
         }
+        self.deepest = self.deepest.max(self.rows.len());
+        self.longest = self.longest.max(self.links);
         if self.rows.len() > NESTING {
             return Err(refuse(format!("the statement nests deeper than {NESTING} levels")));
         }
@@ -217,6 +230,11 @@ impl Limits {
             )));
         }
         Ok(())
+    }
+
+    /// Whether what was counted needs no stack of its own to be parsed.
+    pub(in crate::sql) fn are_small(&self) -> bool {
+        self.tokens <= SMALL_TOKENS && self.deepest <= SMALL_NESTING && self.longest <= SMALL_CHAIN
     }
 
     /// Counts the items of clauses: of the whole statement, and of queries in parentheses.

@@ -8,8 +8,11 @@ use crate::error::{Refusal, Stage};
 /// before which they stand, those behind the last semicolon with the last statement; what else holds comments only is dropped.
 ///
 /// # Errors
-/// 42601 where the text cannot be read token by token; 54001 for too many statements.
+/// 42601 where a text that may hold several cannot be read token by token; 54001 for too many statements.
 pub fn split(text: &str) -> Result<Vec<&str>, Refusal> {
+    if let Some(statement) = only(text) {
+        return Ok(vec![statement]);
+    }
     let mut statements = Vec::new();
     let mut start = 0;
     let mut last_start = 0;
@@ -64,6 +67,18 @@ pub fn split(text: &str) -> Result<Vec<&str>, Refusal> {
     Ok(statements)
 }
 
+/// The text where it is plainly one statement: nothing that could be a comment, and no semicolon but at the end. Whoever
+/// decides it reads it token by token.
+fn only(text: &str) -> Option<&str> {
+    let statement = text.trim();
+    let statement = statement.strip_suffix(';').unwrap_or(statement).trim_end();
+    let plain = !statement.is_empty()
+        && memchr::memchr2(b';', 0, statement.as_bytes()).is_none()
+        && memchr::memmem::find(statement.as_bytes(), b"--").is_none()
+        && memchr::memmem::find(statement.as_bytes(), b"/*").is_none();
+    plain.then_some(statement)
+}
+
 fn part(text: &str, start: usize, end: usize) -> Result<&str, Refusal> {
     text.get(start..end).map(str::trim).ok_or_else(|| Refusal::internal(Stage::Parse))
 }
@@ -102,8 +117,17 @@ mod tests {
 
     #[test]
     fn what_is_not_closed_is_refused() {
-        assert!(split("SELECT 'a").is_err());
+        assert!(split("SELECT 1; SELECT 'a").is_err());
         assert!(split("SELECT /* a").is_err());
-        assert!(split("SELECT $x$ a").is_err());
+        assert!(split("SELECT $x$ a; SELECT 1").is_err());
+    }
+
+    #[test]
+    fn what_is_plainly_one_statement_is_left_to_whoever_decides_it() {
+        for text in ["SELECT 'a'", " SELECT 'a' ;\n", "SELECT 'a", "SELECT a - - 1 / 2"] {
+            assert_eq!(split(text).unwrap(), [text.trim().trim_end_matches(';').trim_end()], "{text}");
+        }
+        assert!(split(" \n").unwrap().is_empty());
+        assert!(split(";").unwrap().is_empty());
     }
 }

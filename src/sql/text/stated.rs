@@ -12,10 +12,14 @@ use crate::error::{Refusal, SqlState, Stage};
 /// also among other keys, each key and value URL-encoded. Other comments say nothing.
 ///
 /// # Errors
-/// 42601 where the text cannot be read token by token; 22023 for two different purposes, an empty one, or a comment that
+/// 42601 where a text with a comment cannot be read token by token; 22023 for two different purposes, an empty one, or a comment that
 /// means to state a purpose and is not of the form.
 pub fn stated_purpose(text: &str) -> Result<Option<String>, Refusal> {
     let mut stated: Option<String> = None;
+    if memchr::memmem::find(text.as_bytes(), b"/*").is_none() {
+        // No comment of the form stands anywhere; whoever decides the statement reads it token by token.
+        return Ok(None);
+    }
     let tokens = lex(text)?;
     let comment = |token: &&Token| token.kind == Kind::Comment;
     let closes = |token: &&Token| comment(token) || matches!(&token.kind, Kind::Symbol(symbol) if symbol == ";");

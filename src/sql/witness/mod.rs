@@ -6,6 +6,7 @@ mod tree;
 use std::panic::catch_unwind;
 
 use crate::error::{Refusal, Stage};
+use crate::sql::form::{self, Asked, Form, Found, Place};
 pub use facts::Facts;
 use tree::Tree;
 
@@ -20,6 +21,21 @@ pub(in crate::sql) fn gate(text: &str, rendered: &str) -> Result<Facts, Refusal>
     if asked != understood {
         return Err(two_ways());
     }
+    facts(&asked)
+}
+
+/// The same for a statement whose constants are kept apart: each that PostgreSQL's tree does not have as a plain constant at
+/// its place is pinned.
+///
+/// # Errors
+/// As [`gate`].
+pub(super) fn gate_form(form: &Form, text: &str, rendered: &str) -> Result<Facts, Refusal> {
+    let (asked, found) = placed_tree(text)?;
+    // What is written as it was asked has the same tree.
+    if rendered != text.trim_end_matches([';', ' ', '\n']) && asked != tree(rendered).map_err(|_| two_ways())? {
+        return Err(two_ways());
+    }
+    form::pin_others(text, form.places(), &found, form.constants());
     facts(&asked)
 }
 
@@ -47,6 +63,32 @@ pub(in crate::sql) fn gate_into(text: &str, rendered: &str) -> Result<Facts, Ref
 /// 42601 where it is not so.
 pub fn check_rewrite(text: &str, expected: &Facts) -> Result<(), Refusal> {
     facts(&tree(text)?)?.agrees(expected)
+}
+
+/// The same for a text with these constants at these places: one that PostgreSQL's tree does not have as a plain constant
+/// there is pinned.
+///
+/// # Errors
+/// As [`check_rewrite`].
+pub(super) fn check_spliced(
+    text: &str,
+    expected: &Facts,
+    places: &[Place],
+    constants: Asked<'_>,
+) -> Result<(), Refusal> {
+    let (tree, found) = placed_tree(text)?;
+    facts(&tree)?.agrees(expected)?;
+    constants.pin_others(text, places, &found);
+    Ok(())
+}
+
+/// Whether PostgreSQL's grammar reads both texts, and as the same statement.
+pub fn reads_same(one: &str, other: &str) -> bool {
+    matches!((tree(one), tree(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+fn placed_tree(text: &str) -> Result<(Tree, Vec<Found>), Refusal> {
+    Tree::with_constants(&statement(text)?).ok_or_else(|| Refusal::internal(Stage::Witness))
 }
 
 /// What a text of our own refers to.
@@ -81,10 +123,11 @@ fn statement(text: &str) -> Result<pg_query::Node, Refusal> {
     let parsed = catch_unwind(|| pg_query::parse(text, 0)).map_err(|_| Refusal::internal(Stage::Witness))?;
     let parsed =
         parsed.map_err(|_| Refusal::syntax(Stage::Witness, "PostgreSQL's grammar does not read the statement"))?;
-    let [statement] = parsed.protobuf.stmts.as_slice() else {
+    let mut statements = parsed.protobuf.stmts.into_iter();
+    let (Some(statement), None) = (statements.next(), statements.next()) else {
         return Err(Refusal::syntax(Stage::Witness, "the text is not exactly one statement"));
     };
-    statement.stmt.as_deref().cloned().ok_or_else(|| Refusal::internal(Stage::Witness))
+    statement.stmt.map(|node| *node).ok_or_else(|| Refusal::internal(Stage::Witness))
 }
 
 /// What a tree refers to, by the rules of [`Facts`].

@@ -1,6 +1,10 @@
 //! PostgreSQL's parse tree in a form that can be compared and searched: locations left out, wrappers folded.
 
+use std::cell::RefCell;
+
 use serde::ser::{self, Serialize};
+
+use crate::sql::form::{Found, FoundValue};
 
 /// A part of the tree.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +42,14 @@ const LOCATIONS: [&str; 12] = [
 impl Tree {
     /// From any message of the parse tree.
     pub(in crate::sql) fn of(message: &impl Serialize) -> Option<Self> {
-        message.serialize(Builder).ok()
+        message.serialize(Builder(None)).ok()
+    }
+
+    /// The same, and each constant in it with the place in the text where it starts.
+    pub(in crate::sql) fn with_constants(message: &impl Serialize) -> Option<(Self, Vec<Found>)> {
+        let found = RefCell::new(Vec::new());
+        let tree = message.serialize(Builder(Some(&found))).ok()?;
+        Some((tree, found.into_inner()))
     }
 
     /// The field of a node; nothing where it has none of that name.
@@ -77,7 +88,24 @@ impl Tree {
     }
 }
 
-struct Builder;
+/// Where constants are noted, if anywhere.
+#[derive(Clone, Copy)]
+struct Builder<'f>(Option<&'f RefCell<Vec<Found>>>);
+
+/// A constant of the tree, as far as it can be told by its value.
+fn value_of(tree: &Tree) -> FoundValue {
+    match tree {
+        Tree::Node("Integer", _) => match tree.field("ival") {
+            Tree::Number(number) => FoundValue::Integer(*number),
+            _ => FoundValue::Integer(0),
+        },
+        Tree::Node("Float", _) => FoundValue::Float(tree.field("fval").text().to_owned()),
+        Tree::Node("String", _) => FoundValue::Text(tree.field("sval").text().to_owned()),
+        Tree::Nothing | Tree::Node(..) | Tree::List(_) | Tree::Text(_) | Tree::Number(_) | Tree::Flag(_) => {
+            FoundValue::Other
+        }
+    }
+}
 
 /// The builder never fails; serde wants a type.
 #[derive(Debug)]
@@ -97,9 +125,10 @@ impl ser::Error for Never {
     }
 }
 
-struct ListBuilder(Vec<Tree>);
+struct ListBuilder<'f>(Vec<Tree>, Builder<'f>);
 
-struct NodeBuilder(&'static str, Vec<(&'static str, Tree)>);
+/// Its name, its fields, where constants are noted, and the place in the text.
+struct NodeBuilder<'f>(&'static str, Vec<(&'static str, Tree)>, Builder<'f>, Option<usize>);
 
 macro_rules! numbers {
     ($($method:ident: $type:ty),*) => {
@@ -109,15 +138,15 @@ macro_rules! numbers {
     };
 }
 
-impl ser::Serializer for Builder {
+impl<'f> ser::Serializer for Builder<'f> {
     type Ok = Tree;
     type Error = Never;
-    type SerializeSeq = ListBuilder;
-    type SerializeTuple = ListBuilder;
-    type SerializeTupleStruct = ListBuilder;
+    type SerializeSeq = ListBuilder<'f>;
+    type SerializeTuple = ListBuilder<'f>;
+    type SerializeTupleStruct = ListBuilder<'f>;
     type SerializeTupleVariant = ser::Impossible<Tree, Never>;
     type SerializeMap = ser::Impossible<Tree, Never>;
-    type SerializeStruct = NodeBuilder;
+    type SerializeStruct = NodeBuilder<'f>;
     type SerializeStructVariant = ser::Impossible<Tree, Never>;
 
     numbers!(serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
@@ -152,7 +181,7 @@ impl ser::Serializer for Builder {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Tree, Never> {
-        value.serialize(Self)
+        value.serialize(self)
     }
 
     fn serialize_unit(self) -> Result<Tree, Never> {
@@ -168,7 +197,7 @@ impl ser::Serializer for Builder {
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<Tree, Never> {
-        value.serialize(Self)
+        value.serialize(self)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -178,23 +207,23 @@ impl ser::Serializer for Builder {
         variant: &'static str,
         value: &T,
     ) -> Result<Tree, Never> {
-        match value.serialize(Self)? {
+        match value.serialize(self)? {
             // A constant's value: which of its kinds it is matters.
             Tree::Text(text) => Ok(Tree::Node(variant, vec![("value", Tree::Text(text))])),
             other => Ok(other),
         }
     }
 
-    fn serialize_seq(self, length: Option<usize>) -> Result<ListBuilder, Never> {
-        Ok(ListBuilder(Vec::with_capacity(length.unwrap_or(0))))
+    fn serialize_seq(self, length: Option<usize>) -> Result<ListBuilder<'f>, Never> {
+        Ok(ListBuilder(Vec::with_capacity(length.unwrap_or(0)), self))
     }
 
-    fn serialize_tuple(self, length: usize) -> Result<ListBuilder, Never> {
-        Ok(ListBuilder(Vec::with_capacity(length)))
+    fn serialize_tuple(self, length: usize) -> Result<ListBuilder<'f>, Never> {
+        Ok(ListBuilder(Vec::with_capacity(length), self))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<ListBuilder, Never> {
-        Ok(ListBuilder(Vec::with_capacity(length)))
+    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<ListBuilder<'f>, Never> {
+        Ok(ListBuilder(Vec::with_capacity(length), self))
     }
 
     fn serialize_tuple_variant(
@@ -211,8 +240,8 @@ impl ser::Serializer for Builder {
         Err(Never)
     }
 
-    fn serialize_struct(self, name: &'static str, _: usize) -> Result<NodeBuilder, Never> {
-        Ok(NodeBuilder(name, Vec::new()))
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<NodeBuilder<'f>, Never> {
+        Ok(NodeBuilder(name, Vec::new(), self, None))
     }
 
     fn serialize_struct_variant(
@@ -226,12 +255,12 @@ impl ser::Serializer for Builder {
     }
 }
 
-impl ser::SerializeSeq for ListBuilder {
+impl ser::SerializeSeq for ListBuilder<'_> {
     type Ok = Tree;
     type Error = Never;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Never> {
-        self.0.push(value.serialize(Builder)?);
+        self.0.push(value.serialize(self.1)?);
         Ok(())
     }
 
@@ -240,7 +269,7 @@ impl ser::SerializeSeq for ListBuilder {
     }
 }
 
-impl ser::SerializeTuple for ListBuilder {
+impl ser::SerializeTuple for ListBuilder<'_> {
     type Ok = Tree;
     type Error = Never;
 
@@ -253,7 +282,7 @@ impl ser::SerializeTuple for ListBuilder {
     }
 }
 
-impl ser::SerializeTupleStruct for ListBuilder {
+impl ser::SerializeTupleStruct for ListBuilder<'_> {
     type Ok = Tree;
     type Error = Never;
 
@@ -266,16 +295,22 @@ impl ser::SerializeTupleStruct for ListBuilder {
     }
 }
 
-impl ser::SerializeStruct for NodeBuilder {
+impl ser::SerializeStruct for NodeBuilder<'_> {
     type Ok = Tree;
     type Error = Never;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Never> {
         if LOCATIONS.contains(&key) {
+            if self.0 == "AConst" && key == "location" {
+                self.3 = match value.serialize(Builder(None))? {
+                    Tree::Number(location) => usize::try_from(location).ok(),
+                    _ => None,
+                };
+            }
             return Ok(());
         }
         // A field that says nothing is as good as none, and most do: they would take nine tenths of the memory.
-        match value.serialize(Builder)? {
+        match value.serialize(self.2)? {
             Tree::Nothing | Tree::Number(0) | Tree::Flag(false) => {}
             Tree::Text(text) if text.is_empty() => {}
             Tree::List(items) if items.is_empty() => {}
@@ -286,6 +321,11 @@ impl ser::SerializeStruct for NodeBuilder {
 
     fn end(mut self) -> Result<Tree, Never> {
         self.1.shrink_to_fit();
+        if let (Builder(Some(found)), Some(location)) = (self.2, self.3) {
+            let value =
+                self.1.iter().find(|(field, _)| *field == "val").map_or(FoundValue::Other, |(_, val)| value_of(val));
+            found.borrow_mut().push(Found { location, value });
+        }
         // `Node` only wraps the one of its kinds that it is.
         match (self.0, self.1.len(), self.1.pop()) {
             ("Node", 0, _) => Ok(Tree::Nothing),

@@ -21,7 +21,7 @@ use crate::catalog::{RelationName, quote_ident, quote_literal};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Change, Make, Shape, Structure, Use};
 use crate::sql::ast::ddl::{Ddl, Edits};
-use crate::sql::context::Context;
+use crate::sql::form::context::Context;
 use crate::sql::witness::Facts;
 
 /// Resolves a statement that changes the structure; gives the names that are written instead of the client's.

@@ -2,6 +2,7 @@
 
 use crate::catalog::{Catalog, Oid};
 use crate::policy::PolicySet;
+use crate::sql::form::Asked;
 use crate::sql::steps::Steps;
 
 /// On whose behalf, why, and under which snapshots a statement is decided.
@@ -23,6 +24,8 @@ pub struct Context<'a> {
     pub observe: bool,
     /// Types that the client declared for its parameters, by number; 0 leaves one to the statement, as does a short list.
     pub parameters: &'a [Oid],
+    /// The constants of the statement that stand in the AST as slots.
+    pub constants: Asked<'a>,
     /// Who is told of the steps that are taken.
     pub steps: Steps<'a>,
 }
