@@ -96,9 +96,11 @@ fn plain(error: impl std::fmt::Display) -> Vec<Fault> {
     vec![Fault::error(&crate::config::Place::default(), error.to_string())]
 }
 
-/// That every mask fits its column, in the database that the policies are about.
+/// That every mask fits its column and no condition depends on a session's settings, in the database that the policies
+/// are about.
 fn fit(policies: &PolicySet, catalog: &Catalog) -> Result<(), Vec<Fault>> {
-    let misfits = policies.misfits(catalog);
+    let mut misfits = policies.misfits(catalog);
+    misfits.extend(crate::sql::unsettled(policies, catalog));
     if misfits.is_empty() { Ok(()) } else { Err(misfits) }
 }
 

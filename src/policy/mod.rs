@@ -50,4 +50,6 @@ pub use model::{
     OptOuts, Period, PeriodUnit, PhonePart, PolicySet, PolicyTest, Purpose, RecordAs, RelationAccess, Role, RowFilter,
     Shape, SinceColumn, Structure, SubjectPath, Unit, Use, Verb, Verdict,
 };
-pub use review::{Difference, Grant, Holds, ListedColumn, ListedConsent, NeededColumn, Retained, Way, WishTable};
+pub use review::{
+    Difference, Grant, Holds, ListedColumn, ListedConsent, NeededColumn, Retained, Stated, Way, WishTable,
+};

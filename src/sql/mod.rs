@@ -32,7 +32,7 @@ pub use ast::{
 pub use form::{Asked, Class, Constants, Context, Form, Known, Slot};
 pub use govern::{Effect, Enforced, Lookups, Refused, enforce, enforce_form, portal_refusal, relay_unrestricted};
 pub use resolve::{Compared, Given, HIDDEN as HIDDEN_COLUMN, Tested, open_parameters};
-pub use rewrite::{Guard, TokenKey, due_counts, refusal_for};
+pub use rewrite::{Guard, TokenKey, due_counts, refusal_for, unsettled};
 pub use steps::{Step, Steps};
 pub use text::{Redacted, redact, split, stated_purpose};
 pub use witness::{Facts, check_rewrite, reads_same};

@@ -47,6 +47,7 @@ pub(super) fn compare(policies: &PolicySet, catalog: &Catalog) -> Vec<Finding> {
         policies
             .check_filters(catalog)
             .into_iter()
+            .chain(crate::sql::unsettled(policies, catalog))
             .map(|fault| wrong(format!("{}:{}: {}", fault.file, fault.line, fault.message))),
     );
     reached(policies, catalog, &mut findings);

@@ -89,3 +89,40 @@ impl PolicySet {
         })
     }
 }
+
+/// A condition over a table of wishes, as the policies state it.
+#[derive(Debug, Clone, Copy)]
+pub struct Stated<'a> {
+    /// What it is called there.
+    pub key: &'static str,
+    /// SQL over the table's columns.
+    pub text: &'a str,
+    /// The table.
+    pub table: &'a RelationName,
+    /// Where it stands.
+    pub place: &'a Place,
+}
+
+impl PolicySet {
+    /// Every condition that the policies state as SQL.
+    pub fn conditions(&self) -> impl Iterator<Item = Stated<'_>> {
+        let consent = self.consent.iter().map(|consent| Stated {
+            key: "active",
+            text: &consent.active,
+            table: &consent.table,
+            place: &consent.place,
+        });
+        let lists = self.exclusions.iter().map(|list| Stated {
+            key: "active",
+            text: &list.active,
+            table: &list.table,
+            place: &list.place,
+        });
+        let customers = self.purposes.values().filter_map(|purpose| {
+            let customers = purpose.direct_marketing.as_ref()?.customers.as_ref()?;
+            let text = customers.condition.as_deref()?;
+            Some(Stated { key: "customers_where", text, table: &customers.table, place: &purpose.place })
+        });
+        consent.chain(lists).chain(customers)
+    }
+}

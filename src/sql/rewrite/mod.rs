@@ -4,6 +4,7 @@
 //! a relation, function or column more or less is a refusal.
 
 mod added;
+mod condition;
 mod derived;
 mod filter;
 mod fresh;
@@ -25,6 +26,7 @@ use sqlparser::ast::{
 };
 
 use crate::sql::reviewed::definitions::{self, ROW, Sight};
+pub use condition::unsettled;
 pub use fresh::refusal_for;
 pub use guard::Guard;
 pub use rows::due_counts;

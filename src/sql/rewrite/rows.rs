@@ -171,8 +171,7 @@ impl Place<'_> {
         let Exclusion { list: _, table, subject, purposes, general, active } = exclusion;
         let relation = relation_of(self.catalog, table)?;
         column_of(relation, subject)?;
-        let columns: Vec<&str> = relation.columns.iter().map(|column| column.name.as_str()).collect();
-        let active = filter::condition("active", active, table, &columns, WISH)?;
+        let active = super::condition::condition("active", active, relation, WISH, self.catalog)?;
         let concerned = match purposes {
             None => String::new(),
             Some((column, names)) => {
@@ -224,10 +223,9 @@ impl Place<'_> {
     fn customer(&self, customers: &Customers) -> Result<String, Fail> {
         let relation = relation_of(self.catalog, &customers.table)?;
         column_of(relation, &customers.subject)?;
-        let columns: Vec<&str> = relation.columns.iter().map(|column| column.name.as_str()).collect();
         let condition = match &customers.condition {
             None => String::new(),
-            Some(text) => filter::condition("customers_where", text, &customers.table, &columns, WISH)?,
+            Some(text) => super::condition::condition("customers_where", text, relation, WISH, self.catalog)?,
         };
         self.exists(&customers.table, WISH, &customers.subject, &condition)
     }
