@@ -159,9 +159,11 @@ fn request(case: &Case) -> AccessRequest {
                 star: relation.star,
                 columns: relation.columns.iter().map(|text| column(text)).collect(),
                 whole_row_write: relation.whole_row_write,
+                automatic: pgpurpose::policy::Automatic::default(),
             })
             .collect(),
         structure: None,
+        consequences: Vec::new(),
         shape: Shape { grouped: case.grouped },
     }
 }

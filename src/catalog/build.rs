@@ -189,6 +189,7 @@ impl CatalogBuilder {
             children: Vec::new(),
             reaches: Vec::new(),
             opaque: false,
+            automatic: super::automatic::Automatic::default(),
         });
         oid
     }

@@ -50,14 +50,15 @@ struct FunctionRow(
 );
 
 /// The rows of one reading, by their first word.
-struct Read<'a>(&'a [(String, Option<String>)]);
+pub(super) struct Read<'a>(pub(super) &'a [(String, Option<String>)]);
 
 impl Read<'_> {
     fn text(&self, word: &str) -> Option<&str> {
         self.0.iter().find(|(first, _)| first == word).and_then(|(_, second)| second.as_deref())
     }
 
-    fn each<T: DeserializeOwned>(&self, word: &str) -> Result<Vec<T>, Unapplied> {
+    /// What follows a word, each time it stands there.
+    pub(super) fn each<T: DeserializeOwned>(&self, word: &str) -> Result<Vec<T>, Unapplied> {
         let rows = self.0.iter().filter(|(first, _)| first == word).filter_map(|(_, second)| second.as_deref());
         rows.map(|row| serde_json::from_str(row).map_err(|_| Unapplied::Unreadable)).collect()
     }
@@ -104,6 +105,7 @@ impl Catalog {
         next.put_relations(&read, shared)?;
         next.put_inherits(&read)?;
         next.put_rules(&read)?;
+        next.put_automatic(&read)?;
         next.put_functions(&read)?;
         next.put_calls(&types);
         Ok(next)
@@ -164,6 +166,7 @@ impl Catalog {
                 children: before.map(|before| before.children.clone()).unwrap_or_default(),
                 reaches: before.map(|before| before.reaches.clone()).unwrap_or_default(),
                 opaque: before.is_some_and(|before| before.opaque),
+                automatic: before.map(|before| before.automatic.clone()).unwrap_or_default(),
             };
             relations.insert(oid, Arc::new(relation));
         }
@@ -234,6 +237,17 @@ impl Catalog {
             {
                 let relation = Arc::make_mut(relation);
                 (relation.reaches, relation.opaque) = (reached, opaque);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_automatic(&mut self, read: &Read<'_>) -> Result<(), Unapplied> {
+        let mut found = super::load::automatic::read(read)?;
+        for relation in self.relations.values_mut().filter(|relation| relation.oid >= FIRST_USER_OID) {
+            let own = found.remove(&relation.oid).unwrap_or_default();
+            if relation.automatic != own {
+                Arc::make_mut(relation).automatic = own;
             }
         }
         Ok(())

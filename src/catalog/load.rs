@@ -3,6 +3,7 @@
 //! In: a connection of the proxy's own login; no right beyond connecting is needed. Out: a [`Catalog`] of the database
 //! that the connection is to. Everything is read in one transaction that sees one moment.
 
+pub(super) mod automatic;
 mod queries;
 pub(super) mod rows;
 
@@ -10,6 +11,7 @@ use std::sync::LazyLock;
 
 use tokio_postgres::{Client, IsolationLevel};
 
+use super::changes::{Read, Unapplied};
 use super::{Catalog, CatalogBuilder, Oid};
 
 /// Objects below this number were made by `initdb` (`FirstNormalObjectId` in PostgreSQL's `access/transam.h`).
@@ -27,6 +29,9 @@ pub enum LoadError {
     /// A server that the queries are not written for.
     #[error("PostgreSQL {0} is too old: 13 is the oldest that is supported")]
     TooOld(u32),
+    /// An answer is not what was asked for.
+    #[error(transparent)]
+    Unreadable(#[from] Unapplied),
     /// It took too long.
     #[error("the catalog was not read within {0} seconds")]
     Timeout(u64),
@@ -98,6 +103,7 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
         transaction.query(queries::CALLING_OPERATORS, &[]),
         transaction.query(queries::CALLING_TYPES, &[]),
     )?;
+    let automatic = transaction.query(automatic::QUERY, &[]).await?;
     transaction.commit().await?;
 
     let mut builder = CatalogBuilder::empty(epoch, version);
@@ -105,12 +111,21 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
         builder.add_schema(row.try_get::<_, String>(0)?);
     }
     let types = rows::types(&types)?;
-    let (relations, rules) = rows::Relations::read(&relations)?
+    let (mut relations, rules) = rows::Relations::read(&relations)?
         .columns(&columns, &types)?
         .primary_keys(&keys)?
         .inheritance(&inherits)?
         .rules(&reaches, &calls)?
         .finish();
+    let automatic = automatic
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect::<Result<Vec<(String, Option<String>)>, tokio_postgres::Error>>()?;
+    for (oid, own) in automatic::read(&Read(&automatic))? {
+        if let Some(relation) = relations.get_mut(&oid) {
+            relation.automatic = own;
+        }
+    }
     for function in rows::functions(&functions, &types, &relations)? {
         builder.add_function(function);
     }

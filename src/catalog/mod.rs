@@ -3,6 +3,7 @@
 //! A snapshot never changes; DDL or an unknown name leads to another snapshot with a higher epoch. Nothing in a
 //! session holds one longer than a statement's decision.
 
+pub mod automatic;
 mod build;
 mod changes;
 mod load;

@@ -98,6 +98,8 @@ pub struct Relation {
     pub reaches: Vec<Oid>,
     /// The definition calls a function that is not built in, so that what it reads cannot be known.
     pub opaque: bool,
+    /// What the database does by itself when its rows are written.
+    pub automatic: super::automatic::Automatic,
 }
 
 impl Relation {

@@ -79,7 +79,8 @@ fn stand() -> &'static Stand {
             UNION ALL SELECT salary::text FROM people UNION ALL SELECT place FROM visits UNION ALL SELECT what FROM visit_lines
             UNION ALL SELECT email FROM other.people UNION ALL SELECT \"Odd Column\" FROM \"Odd \"\"Schema\".\"Odd Table\"
             UNION ALL SELECT v FROM hidden UNION ALL SELECT body FROM events UNION ALL SELECT body FROM child
-            UNION ALL SELECT guest FROM rooms UNION ALL SELECT more FROM child UNION ALL SELECT body FROM closed_child UNION ALL SELECT canary('larg', 1)";
+            UNION ALL SELECT guest FROM rooms UNION ALL SELECT more FROM child UNION ALL SELECT body FROM closed_child UNION ALL SELECT body FROM account_notes UNION ALL SELECT body FROM coded UNION ALL SELECT body FROM steps_closed
+            UNION ALL SELECT phone FROM dialled UNION ALL SELECT what FROM stock_special UNION ALL SELECT canary('larg', 1)";
         let everywhere = values(everywhere);
         let contact = |more: &str| {
             values(&format!("SELECT email FROM people {more} UNION ALL SELECT nick FROM people {more}"))
@@ -137,7 +138,9 @@ const DIGEST: &str = "SELECT md5(concat((SELECT string_agg(p::text, ',' ORDER BY
     (SELECT string_agg(p::text, ',' ORDER BY id) FROM other.people p), (SELECT string_agg(p::text, ',') FROM hidden p),
     (SELECT string_agg(p::text, ',') FROM privacy.consents p), (SELECT string_agg(p::text, ',') FROM ruled p),
     (SELECT string_agg(p::text, ',') FROM parent p), (SELECT string_agg(p::text, ',') FROM events p),
-    (SELECT string_agg(p::text, ',') FROM open_parent p), (SELECT string_agg(relname, ',' ORDER BY oid) FROM pg_class)))";
+    (SELECT string_agg(p::text, ',') FROM open_parent p), (SELECT string_agg(p::text, ',') FROM account_notes p),
+    (SELECT string_agg(p::text, ',') FROM coded p), (SELECT string_agg(p::text, ',') FROM steps_closed p), (SELECT string_agg(p::text, ',') FROM bounds p),
+    (SELECT string_agg(p::text, ',') FROM watched p), (SELECT string_agg(relname, ',' ORDER BY oid) FROM pg_class)))";
 
 fn run(stand: &Stand, direct: &mut Session, class: &str, group: &Group, case: &[String]) -> Result<(), String> {
     for sql in &group.before {

@@ -377,9 +377,11 @@ fn ask(set: &PolicySet, purpose: &str, today: Date, verb: Verb, columns: &[(&str
                 star: columns.clone().any(|column| column.uses.contains(&Use::Star)),
                 columns: columns.collect(),
                 whole_row_write: verb == Verb::Delete,
+                automatic: pgpurpose::policy::Automatic::default(),
             }],
             structure: None,
             // Also where groups must be large, the rest is to be seen.
+            consequences: Vec::new(),
             shape: Shape { grouped: true },
         },
     )

@@ -168,8 +168,10 @@ fn access(set: &PolicySet, purpose: &str, table: &str, verb: Verb, columns: Vec<
                 star: columns.iter().any(|column| column.uses.contains(&Use::Star)),
                 columns,
                 whole_row_write: verb == Verb::Delete,
+                automatic: pgpurpose::policy::Automatic::default(),
             }],
             structure: None,
+            consequences: Vec::new(),
             shape: Shape::default(),
         },
     )

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::{Error, Row};
 
 use super::FIRST_USER_OID;
+use crate::catalog::automatic::Automatic;
 use crate::catalog::changes::kind_of;
 use crate::catalog::snapshot::Rules;
 use crate::catalog::{
@@ -125,6 +126,7 @@ impl Relations {
                     children: Vec::new(),
                     reaches: Vec::new(),
                     opaque: false,
+                    automatic: Automatic::default(),
                 };
                 Ok((oid, relation))
             })
@@ -204,6 +206,10 @@ pub(in crate::catalog) fn closure(direct: &BTreeMap<Oid, BTreeSet<Oid>>, start: 
     let mut found = BTreeSet::new();
     let mut queue = vec![start];
     while let Some(oid) = queue.pop() {
+        // What a view of the system's own is made of is the system's business.
+        if oid != start && oid < FIRST_USER_OID {
+            continue;
+        }
         for &next in direct.get(&oid).into_iter().flatten() {
             if next != start && found.insert(next) {
                 queue.push(next);

@@ -1,6 +1,6 @@
 //! Which listing governs one occurrence of a relation: its own, an ancestor's, or none.
 
-use super::Reason;
+use super::{Reason, automatic};
 use crate::catalog::RelationName;
 use crate::policy::model::{Governance, PolicySet, RelationAccess, Table};
 
@@ -54,6 +54,11 @@ pub(in crate::policy) fn governed<'a>(
                     .hint(format!("list it under `[tables.\"{name}\"]`, with its columns or as `open`")),
             );
         }
+    }
+    if own == Governance::UnlistedAllow
+        && let Some(reason) = automatic::elsewhere(policies, access, whom)
+    {
+        return Governed::Refused(reason);
     }
     let hint = format!("list it under `[tables.\"{name}\"]` with its own columns");
     let protected = |relation: &&RelationName| {

@@ -2,6 +2,7 @@
 
 mod added;
 mod allowed;
+mod automatic;
 pub(super) mod column;
 mod disclosure;
 pub(super) mod filters;
@@ -56,6 +57,16 @@ pub fn decide(policies: &PolicySet, request: &AccessRequest) -> Decision {
             }
         }
     }
+    for consequence in &request.consequences {
+        let mut found = Vec::new();
+        let obligation = session.consequence(request, consequence, &mut found);
+        reports.push(reported(policies, &consequence.access, obligation.as_ref(), &found));
+        for reason in found {
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+    }
     if reasons.is_empty() && obligations.len() == request.relations.len() {
         let lookup_limit = policies.lookup_limit(session.whom.role, session.whom.purpose);
         return Decision::Permit(Permit { relations: obligations, lookup_limit, reports });
@@ -80,9 +91,9 @@ fn reported(
 }
 
 /// On whose behalf, and why.
-struct Session<'a> {
-    policies: &'a PolicySet,
-    whom: Whom<'a>,
+pub(super) struct Session<'a> {
+    pub(super) policies: &'a PolicySet,
+    pub(super) whom: Whom<'a>,
     /// The purpose in force and its ancestors.
     lineage: Vec<&'a Purpose>,
     /// The largest of the lineage.
@@ -118,13 +129,14 @@ impl<'a> Session<'a> {
 
     /// What must be done to one occurrence; each reason against it goes to `reasons`. Nothing is returned where there
     /// is no way to carry it out.
-    fn relation(
+    pub(super) fn relation(
         &self,
         request: &AccessRequest,
         access: &RelationAccess,
         reasons: &mut Vec<Reason>,
     ) -> Option<RelationObligation> {
         let relation = &access.relation;
+        reasons.extend(automatic::unknown(self.policies, &self.whom, access));
         let (listing, table) = match governed(self.policies, access, &self.whom) {
             Governed::By(listing, table) => (listing, table),
             Governed::Open if access.verb != Verb::Select && reads_only(self.policies, access) => {
@@ -166,7 +178,7 @@ impl<'a> Session<'a> {
             table,
         };
         let (rows, added) = (filtering.filters(reasons), filtering.added());
-        Some(RelationObligation::Governed {
+        let obligation = RelationObligation::Governed {
             relation: relation.clone(),
             columns,
             consent,
@@ -175,7 +187,15 @@ impl<'a> Session<'a> {
             subject: table.subject.clone(),
             min_group: self.min_group,
             record,
-        })
+        };
+        let plain = |column: &str, tested: bool| match governed.standing(column, None).sight {
+            Sight::Plain { .. } => true,
+            Sight::Masked { lookup, .. } => tested && lookup,
+            Sight::Hidden(_) => false,
+        };
+        automatic::against(self, access, &obligation, plain, reasons);
+        automatic::below(self, request, access, Some(&obligation).filter(|_| reasons.is_empty()), reasons);
+        Some(obligation)
     }
 
     /// The same for a relation whose structure is changed. What is named of it is looked at in every row, so that it must

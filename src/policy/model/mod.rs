@@ -1,5 +1,6 @@
 //! The parts of a policy, validated. What refers to something else by name refers to something that exists.
 
+mod automatic;
 pub(super) mod index;
 mod lineage;
 pub(super) mod mask;
@@ -18,6 +19,7 @@ use jiff::civil::Date;
 
 use crate::catalog::{RelationName, split_dotted};
 use crate::config::Place;
+pub use automatic::{Automatic, Consequence, Raw, Unknown};
 pub use lineage::Lineage;
 pub use mask::{AddressPart, Mask, NamePart, Noise, PhonePart, Unit};
 pub use request::{AccessRequest, ColumnAccess, RelationAccess, Shape, Use, Verb};

@@ -16,6 +16,8 @@ pub struct AccessRequest {
     pub today: jiff::civil::Date,
     /// One entry for each *occurrence* of a relation in the statement, in the order they stand; a self join has two.
     pub relations: Vec<RelationAccess>,
+    /// The writes that follow from these.
+    pub consequences: Vec<super::Consequence>,
     /// What the statement as a whole looks like: `min_group` decides by it.
     pub shape: Shape,
     /// What it does to the database's structure; `None` for a statement that only reads and writes rows.
@@ -44,6 +46,8 @@ pub struct RelationAccess {
     pub columns: Vec<ColumnAccess>,
     /// `DELETE`, or `FOR UPDATE`-like whole-row effects, name no column but still touch rows.
     pub whole_row_write: bool,
+    /// What the database does by itself beside it.
+    pub automatic: super::Automatic,
 }
 
 /// What is done to a relation.

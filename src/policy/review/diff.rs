@@ -310,6 +310,7 @@ fn filters(set: &PolicySet, who: (&str, &str), table: &RelationName) -> Option<(
         star: false,
         columns: Vec::new(),
         whole_row_write: false,
+        automatic: crate::policy::Automatic::default(),
     };
     let filtering = Filtering {
         policies: set,

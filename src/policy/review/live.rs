@@ -271,6 +271,7 @@ mask = { contact = "email", birth = "first(1)", "public.customers.id" = "year", 
             children: Vec::new(),
             reaches: Vec::new(),
             opaque: false,
+            automatic: crate::catalog::automatic::Automatic::default(),
         };
         builder.add_relation(Relation {
             parents: vec![customers],

@@ -165,14 +165,14 @@ fn explain(
 ) -> Result<Plan, Box<Refused>> {
     match statement {
         Explained::Statement(statement) => {
-            let mut governed = govern(*statement, facts, Facts::default(), Carry::Nothing, context)?;
+            let mut governed = govern(*statement, facts, Facts::default(), Carry::Plan, context)?;
             let statement = Explained::Statement(take(&mut governed));
             let options = plan_only(options, governed.filtered)?;
             governed.finish(render_utility(&Utility::Explain { options, statement }), effect, context)
         }
         Explained::Utility(utility) => match *utility {
             Utility::Declare { name, options: cursor, query } => {
-                let mut governed = govern(*query, facts, Facts::default(), Carry::Nothing, context)?;
+                let mut governed = govern(*query, facts, Facts::default(), Carry::Plan, context)?;
                 let query = take(&mut governed);
                 let statement = Explained::Utility(Box::new(Utility::Declare { name, options: cursor, query }));
                 let options = plan_only(options, governed.filtered)?;

@@ -40,8 +40,10 @@ pub(in crate::sql) enum Carry {
     Rows,
     /// They do, as lines of a COPY: there a key must be told from NULL, however that is written.
     Copy,
-    /// They do not: EXPLAIN.
+    /// They do not.
     Nothing,
+    /// They do not, for it is the plan that is shown: EXPLAIN.
+    Plan,
 }
 
 /// What the next query may be.
@@ -111,7 +113,7 @@ impl Resolver<'_> {
         self.copied = carry == Carry::Copy;
         self.carrying = match carry {
             Carry::Rows | Carry::Copy => Carrying::New,
-            Carry::Nothing => Carrying::No,
+            Carry::Nothing | Carry::Plan => Carrying::No,
         };
     }
 

@@ -273,6 +273,8 @@ impl Resolver<'_> {
             physical: std::collections::BTreeSet::new(),
             star: false,
             locked: false,
+            assigned: std::collections::BTreeSet::new(),
+            upserts: false,
             only: false,
             sample: None,
             lookups: Vec::new(),

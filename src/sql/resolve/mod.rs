@@ -7,6 +7,7 @@
 
 mod absence;
 mod added;
+mod automatic;
 mod carry;
 mod copy;
 mod define;
@@ -88,6 +89,10 @@ pub(super) struct Occurrence {
     pub(super) star: bool,
     /// FOR UPDATE, FOR SHARE.
     pub(super) locked: bool,
+    /// Columns that are set in rows that are there already.
+    pub(super) assigned: BTreeSet<String>,
+    /// ON CONFLICT DO UPDATE.
+    pub(super) upserts: bool,
     /// ONLY.
     pub(super) only: bool,
     /// TABLESAMPLE, as it stands in the AST.
@@ -191,6 +196,8 @@ pub(super) struct Resolved {
     pub(super) structure: Option<Structure>,
     /// It is only written down, and governed when it is used: the query of a view.
     pub(super) definition: bool,
+    /// Its plan is shown.
+    pub(super) planned: bool,
 }
 
 /// Resolves one statement against PostgreSQL's own reading of it.
@@ -209,6 +216,7 @@ pub(super) fn resolve(
     resolver.repeated = safety::repeated_parameters(&statement);
     resolver.no_calls_anywhere()?;
     resolver.seen = extra;
+    let planned = matches!(carry, Carry::Plan);
     resolver.carry_rows(carry);
     resolver.statement(&mut statement)?;
     witness.agrees(&resolver.seen)?;
@@ -226,7 +234,7 @@ pub(super) fn resolve(
         ));
     }
     let shape = Shape { grouped: !resolver.may_fail && resolver.is_grouped(&statement) };
-    Ok(resolver.resolved(statement, shape))
+    Ok(Resolved { planned, ..resolver.resolved(statement, shape) })
 }
 
 /// Whether a text between which words types may be named names none whose casts or checks call what nobody reviewed.
@@ -322,6 +330,7 @@ impl<'a> Resolver<'a> {
             merged: self.merged,
             structure: None,
             definition: false,
+            planned: false,
         }
     }
 
@@ -362,13 +371,22 @@ pub(super) fn request(resolved: &Resolved, context: &Context<'_>) -> AccessReque
         login: context.login.to_owned(),
         purpose: context.purpose.to_owned(),
         today: context.today,
-        relations: resolved.occurrences.iter().map(|occurrence| relation_access(occurrence, context)).collect(),
+        relations: resolved
+            .occurrences
+            .iter()
+            .map(|occurrence| relation_access(occurrence, resolved.planned, context))
+            .collect(),
+        consequences: resolved
+            .occurrences
+            .iter()
+            .flat_map(|occurrence| automatic::consequences(occurrence, context))
+            .collect(),
         shape: resolved.shape,
         structure: resolved.structure.clone(),
     }
 }
 
-fn relation_access(occurrence: &Occurrence, context: &Context<'_>) -> RelationAccess {
+fn relation_access(occurrence: &Occurrence, planned: bool, context: &Context<'_>) -> RelationAccess {
     let relation = &occurrence.relation;
     let lineage = Lineage::of(context.catalog, relation.oid);
     let mut columns: Vec<ColumnAccess> = occurrence
@@ -399,5 +417,6 @@ fn relation_access(occurrence: &Occurrence, context: &Context<'_>) -> RelationAc
         star: occurrence.star,
         columns,
         whole_row_write: occurrence.locked || occurrence.verb == Verb::Delete,
+        automatic: automatic::of(occurrence, planned, context),
     }
 }

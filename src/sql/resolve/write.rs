@@ -147,6 +147,9 @@ impl Resolver<'_> {
                         scope.sources.push(excluded);
                     }
                     self.assignments(id, &mut update.assignments)?;
+                    if let Some(occurrence) = self.occurrences.get_mut(id) {
+                        occurrence.upserts = true;
+                    }
                     if let Some(selection) = &mut update.selection {
                         self.judge_predicate(selection);
                         self.expr(selection, Use::Filter)?;
@@ -299,6 +302,9 @@ impl Resolver<'_> {
                 }
             };
             self.writes(id, &columns)?;
+            if let Some(occurrence) = self.occurrences.get_mut(id) {
+                occurrence.assigned.extend(columns);
+            }
             match value {
                 value if is_default(value) => {}
                 Expr::Tuple(items) => {

@@ -189,11 +189,11 @@ impl Sight {
             let Decision::Permit(permit) = decide(context.policies, &request) else { continue };
             match permit.relations() {
                 [RelationObligation::Open { .. }] => relations.push(relation.oid.to_string()),
-                [RelationObligation::Governed { columns: seen, consent: None, min_group: None, .. }]
-                    if relation
-                        .columns
-                        .iter()
-                        .all(|column| seen.get(&column.name).is_some_and(|column| column.action == Action::Read)) =>
+                [obligation @ RelationObligation::Governed { columns: seen, min_group: None, .. }]
+                    if !obligation.leaves_rows_out()
+                        && relation.columns.iter().all(|column| {
+                            seen.get(&column.name).is_some_and(|column| column.action == Action::Read)
+                        }) =>
                 {
                     relations.push(relation.oid.to_string());
                 }
@@ -242,7 +242,9 @@ fn everything_of(relation: &Relation, context: &Context<'_>) -> AccessRequest {
             star: true,
             columns,
             whole_row_write: false,
+            automatic: crate::policy::Automatic::default(),
         }],
+        consequences: Vec::new(),
         shape: Shape::default(),
         structure: None,
     }
