@@ -468,9 +468,41 @@ fn an_error_after_rows_comes_after_them() {
     let tags: String = shown(&messages);
     assert!(tags.ends_with("E22012 ZI"), "{tags}");
     let seen: usize = rows(&messages).len();
+    // The error tells of a row as well, and not of which.
     let recorded = told(&disclosures("error"));
-    assert_eq!(recorded.split(' ').skip(1).count(), seen, "{recorded} for {seen} rows");
+    let named = recorded.split("; ").find_map(|part| part.strip_prefix("persons ")).unwrap_or_default();
+    assert_eq!(named.split_whitespace().count(), seen, "{recorded} for {seen} rows");
+    assert!(recorded.ends_with("~persons"), "{recorded}");
     assert_eq!(client.rows("SELECT id FROM persons WHERE id = 5"), ["5"]);
+}
+
+#[test]
+fn an_answer_by_an_error_is_recorded() {
+    for (number, (sql, recorded)) in [
+        ("SELECT 1 / (id - 5) FROM persons WHERE id = 5 AND city = 'Pretoria'", "~persons"),
+        ("SELECT city::int FROM persons WHERE id = 5", "~persons"),
+        (
+            "SELECT thing FROM things WHERE id = 1 AND EXISTS (SELECT 1 / (total - 10) FROM orders WHERE order_id = 1)",
+            "~orders",
+        ),
+        ("UPDATE persons SET city = (1 / (id - 5))::text WHERE id = 5", "~persons"),
+        ("SELECT 1 / (id - 1) FROM things", ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let simple = format!("by error {number}");
+        let mut client = client(&simple);
+        client.send(&query(sql));
+        let messages = client.until_ready();
+        assert!(shown(&messages).contains('E'), "{sql}: {}", shown(&messages));
+        assert_eq!(told(&disclosures(&simple)), recorded, "{sql}");
+        let extended = format!("by error {number}, extended");
+        let mut client = self::client(&extended);
+        client.send(&batch(&[parse("", sql), bind("", ""), execute("", 0), sync()]));
+        client.until_ready();
+        assert_eq!(told(&disclosures(&extended)), recorded, "{sql}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::catalog::CatalogStore;
 use crate::config::ClientCertificate;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
-use crate::session::{Login, Shared, refusal_of};
+use crate::session::{Login, Shared, clean_login, refusal_of};
 use crate::sql::TokenKey;
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
@@ -48,7 +48,14 @@ pub(super) async fn login(
             let facts = std::mem::take(&mut attempt.facts);
             Ok((Login { client, upstream, facts, role, policies, catalog, purpose, search_path, key }, seat))
         }
-        Err(why) => {
+        Err(mut why) => {
+            let unrestricted =
+                |login: &str| shared.policies.load().role_of(login).is_some_and(|role| role.unrestricted.is_some());
+            if let NoSession::Told(fields) = &mut why
+                && !unrestricted(&attempt.facts.login)
+            {
+                clean_login(fields);
+            }
             let (sqlstate, reason) = match &why {
                 NoSession::Silent | NoSession::Handshake(_) => return Err((client, why)),
                 NoSession::Failed(refusal, reason) => {
@@ -168,7 +175,12 @@ async fn try_login(
             crate::wire::put_cstr(body, value);
         });
     }
-    client.out.extend_from_slice(&greeting.notices);
+    for mut notice in greeting.notices {
+        if role.unrestricted.is_none() {
+            clean_login(&mut notice);
+        }
+        notice.encode(b'N', &mut client.out);
+    }
     backend::put_key_data(&mut client.out, key.pid, &key.secret);
     backend::ready(&mut client.out, Status::Idle);
     Ok(Ready { seat, upstream, role, policies, catalog, purpose, search_path, key })

@@ -25,8 +25,8 @@ pub(super) struct Greeting {
     pub(super) asked: bool,
     /// The question for the search path was sent behind the last proof, so that it costs no way of its own.
     pub(super) path_asked: bool,
-    /// NoticeResponse messages, whole.
-    pub(super) notices: bytes::BytesMut,
+    /// NoticeResponse messages, as the database said them.
+    pub(super) notices: Vec<ErrorFields>,
 }
 
 impl Greeting {
@@ -89,10 +89,9 @@ pub(super) async fn exchange(
                 let (pid, secret) = backend::key_data(&body).map_err(|_| unreadable())?;
                 greeting.key = Some((pid, secret.to_vec()));
             }
-            b'N' => ErrorFields::decode(&body).map_err(|_| unreadable())?.encode(b'N', &mut greeting.notices),
+            b'N' => greeting.notices.push(ErrorFields::decode(&body).map_err(|_| unreadable())?),
             b'Z' => return Ok(greeting),
             b'E' => {
-                // What the database says of a login holds no data: it is passed on as it is.
                 let fields = ErrorFields::decode(&body).map_err(|_| unreadable())?;
                 return Err(match credential {
                     Credential::Relay { .. } => NoSession::Told(fields),

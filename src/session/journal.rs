@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::flow::running::Running;
-use super::judge::enforcer::{Decision, Rejected, Scope};
+use super::judge::enforcer::{Rejected, Scope};
 use crate::audit::{
     Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, LookedUp, LookupRecord, Outcome,
     OutcomeStatus, PreparedSession, Seen, SessionFacts,
@@ -38,11 +38,12 @@ impl Journal {
     fn record(
         &mut self,
         scope: &Scope,
+        purpose: &str,
         logged: &Redacted,
         report: &AccessReport,
         lookups: &[LookedUp],
     ) -> Result<AccessRecord, AuditError> {
-        self.enter(scope);
+        self.enter(scope, purpose);
         let prepared = access(&self.facts, scope, logged, report).prepare()?;
         prepared.record(self.session()?, lookups)
     }
@@ -51,9 +52,9 @@ impl Journal {
     fn run(&mut self, scope: &Scope, running: &Running, lookups: &[LookedUp]) -> Result<AccessRecord, AuditError> {
         let (statement, report) = (&running.statement, running.report());
         if !std::ptr::eq(report, statement.enforced.report()) {
-            return self.record(scope, &statement.logged, report, lookups);
+            return self.record(scope, running.purpose(), &statement.logged, report, lookups);
         }
-        self.enter(scope);
+        self.enter(scope, running.purpose());
         let prepared = match statement.record.get() {
             Some(prepared) => prepared,
             None => {
@@ -79,9 +80,9 @@ impl Journal {
     }
 
     /// The purpose and the role of the record at hand.
-    fn enter(&mut self, scope: &Scope) {
-        if self.facts.purpose.as_deref() != Some(&scope.purpose) {
-            self.facts.purpose = Some(scope.purpose.clone());
+    fn enter(&mut self, scope: &Scope, purpose: &str) {
+        if self.facts.purpose.as_deref() != Some(purpose) {
+            self.facts.purpose = Some(purpose.to_owned());
             self.prepared = None;
         }
         if self.facts.role.as_deref() != Some(&scope.role.name) {
@@ -116,18 +117,18 @@ impl Journal {
         &mut self,
         scope: &Scope,
         of: u64,
-        statement: &Decision,
+        running: &Running,
         lookups: &[LookedUp],
     ) -> Result<u64, AuditError> {
-        self.enter(scope);
-        let statement = &statement.logged.statement;
+        self.enter(scope, running.purpose());
+        let statement = &running.statement.logged.statement;
         let record = LookupRecord { of, session: &self.facts, statement, lookups }.record()?;
         self.log.append(record).await
     }
 
     /// Logs a refusal.
     pub(super) async fn refused(&mut self, scope: &Scope, rejected: &Rejected) -> Result<u64, AuditError> {
-        let record = self.record(scope, &rejected.logged, &rejected.report, &[])?;
+        let record = self.record(scope, &scope.purpose, &rejected.logged, &rejected.report, &[])?;
         self.log.append_refused(record).await
     }
 
@@ -175,12 +176,12 @@ impl Journal {
     pub(super) async fn disclosure(
         &mut self,
         scope: &Scope,
-        of: u64,
-        rows: u64,
+        running: &Running,
+        (of, rows): (u64, u64),
         relations: Vec<Seen<'_>>,
         aggregate: &[Disclosed],
     ) -> Result<u64, AuditError> {
-        self.enter(scope);
+        self.enter(scope, running.purpose());
         let record = DisclosureRecord { of, session: &self.facts, rows, relations, aggregate }.record()?;
         self.log.append(record).await
     }

@@ -17,5 +17,6 @@ pub use cancel::{CancelKey, Cancels};
 pub use catalogs::{Catalogs, OpenCatalog};
 pub use judge::admit::refusal_of;
 pub use judge::enforcer::Enforce;
+pub use relay::clean_login;
 pub use shared::{Parts, STATEMENT_LIMIT, Shared};
 pub use state::{Login, Session, stopped};

@@ -265,3 +265,38 @@ fn what_a_login_without_a_role_asks_for_is_in_the_log() {
         assert_eq!((&ended["status"], &ended["sqlstate"]), (&json!("refused"), &json!("28000")));
     }
 }
+
+/// Purposes and rules of the accesses to `people`, in their order.
+fn purposes(records: &[Value]) -> Vec<(String, String)> {
+    let accesses = records.iter().filter(|record| record["event"] == "access");
+    let of_people = accesses.filter(|record| record["relations"].as_array().is_some_and(|all| !all.is_empty()));
+    of_people
+        .map(|record| {
+            let rule = &record["relations"][0]["columns"][0]["rule"];
+            (record["purpose"].as_str().unwrap().to_owned(), rule.as_str().unwrap_or_default().to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn each_run_is_recorded_for_the_purpose_that_it_was_decided_for() {
+    let application = "one purpose a run";
+    let mut client = login(proxy(), "support", application);
+    client.query("PREPARE z AS SELECT email FROM people WHERE id = 1");
+    client.query("/* purpose='billing' */ EXECUTE z");
+    client.query("EXECUTE z");
+    let other = "/* purpose='billing' */ EXECUTE z";
+    client.send(&batch(&[parse("", other), bind("", ""), execute("", 0), sync()]));
+    client.until_ready();
+    client.query("BEGIN");
+    client.query("/* purpose='billing' */ DECLARE c CURSOR FOR SELECT email FROM people");
+    client.query("FETCH c");
+    client.query("ROLLBACK");
+    drop(client);
+    let found = purposes(&records_of(proxy(), application));
+    assert!(found.len() >= 6, "{found:?}");
+    for (purpose, rule) in &found {
+        assert_eq!(purpose, rule, "a record has another purpose than its decision: {found:?}");
+    }
+    assert!(found.iter().filter(|(purpose, _)| purpose == "billing").count() >= 4, "{found:?}");
+}

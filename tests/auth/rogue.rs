@@ -187,3 +187,48 @@ fn what_is_not_the_database_gets_no_session() {
         assert!(!log.iter().any(|record| record["event"] == "connect"));
     }
 }
+
+fn said(tag: u8, fields: &[(u8, &str)]) -> Vec<u8> {
+    let mut body: Vec<u8> =
+        fields.iter().flat_map(|(code, text)| [&[*code][..], text.as_bytes(), b"\0"].concat()).collect();
+    body.push(0);
+    [&[tag][..], &(body.len() as u32 + 4).to_be_bytes(), &body].concat()
+}
+
+#[test]
+fn what_is_said_before_the_session_is_ready_is_cleaned() {
+    let guarded = guarded();
+    let raised = |tag, severity| {
+        said(
+            tag,
+            &[
+                (b'S', severity),
+                (b'V', severity),
+                (b'C', "P0001"),
+                (b'M', "seen thandi@mail.example"),
+                (b'D', "thandi@mail.example"),
+                (b'F', "pl_exec.c"),
+            ],
+        )
+    };
+    let key = b"K\0\0\0\x0c\0\0\0\x01\0\0\0\x02";
+    let path = b"T\0\0\0\x06\0\0D\0\0\0\x10\0\x01\0\0\0\x06publicC\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I";
+    let let_in = [&authentication(&[0; 4])[..], &raised(b'N', "NOTICE"), key, READY, path].concat();
+    let refused = [&authentication(&[0; 4])[..], &raised(b'E', "FATAL")].concat();
+    for (script, tag) in [(let_in, b'N'), (refused, b'E')] {
+        let at = before_the_database(script, &guarded.tcp(), [127, 0, 0, 1].into());
+        let sections = guarded.upstream(&at.to_string(), "tls = \"disable\"");
+        let proxy = proxy("", &format!("{sections}{}", guarded.auth("relay")));
+        let mut stream = connect(&proxy, 10).unwrap();
+        stream.write_all(&startup_message([("user", "support_agent"), ("database", "shop")])).unwrap();
+        let mut told = Vec::new();
+        while let Ok((found, body)) = message(&mut stream) {
+            told.push((found, String::from_utf8_lossy(&body).into_owned()));
+            if matches!(found, b'Z' | b'E') {
+                break;
+            }
+        }
+        assert!(told.iter().any(|(found, body)| *found == tag && body.contains("raise exception")), "{told:?}");
+        assert!(!told.iter().any(|(_, body)| body.contains("thandi")), "{told:?}");
+    }
+}

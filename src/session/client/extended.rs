@@ -86,7 +86,11 @@ impl Session {
             0 => types,
             parameters => as_text(&types, parameters.into()),
         };
-        let running = self.flow.runs(&judged.decision).unwrap_or_else(|| Running::itself(&judged.decision));
+        // Of EXECUTE the report is that of what it runs, where that is decided for the same purpose: else it is decided again
+        // when it runs, and has a record of its own.
+        let same = |running: &Running| running.purpose() == judged.scope.purpose;
+        let running =
+            self.flow.runs(&judged.decision).filter(same).unwrap_or_else(|| Running::itself(&judged.decision));
         let token = self.journal.access(&judged.scope, &running).await.map_err(unlogged)?;
         self.upstream.parse(name, &token, &types);
         let prepared = Arc::new(judged.into_prepared(Some(types)));
@@ -139,7 +143,7 @@ impl Session {
         let (portal, statement) = (cut(portal)?, cut(statement)?);
         let Bindable { mut prepared, current } = found;
         if !current {
-            let judged = Box::pin(self.judge_again(&prepared)).await?;
+            let judged = Box::pin(self.judge_again(&prepared, None)).await?;
             if judged.decision.enforced.text() == text_of(&prepared) {
                 // The same text: the database's statement stands.
                 self.flow.names.prepare(statement, Arc::new(judged.into_prepared(prepared.types.clone())));
@@ -215,14 +219,20 @@ impl Session {
     async fn try_execute(&mut self, portal: &str, rows: i32) -> Result<(), Refusal> {
         let portal = cut(portal)?;
         let Some(opened) = self.flow.names.portal(portal).cloned() else { return Err(no_portal(portal)) };
-        let prepared = Arc::clone(&opened.prepared);
-        let Some(decision) = prepared.decision.clone() else {
+        let mut prepared = Arc::clone(&opened.prepared);
+        let Some(mut decision) = prepared.decision.clone() else {
             self.upstream.execute_empty(portal);
             self.flow.executing(Run::empty());
             return Ok(());
         };
-        if let Err(refusal) = self.check_portal(&prepared, portal) {
-            return Err(self.log_refusal(refusal, &prepared.text).await);
+        if let Err(refusal) = self.check_portal(&prepared, portal, None) {
+            // A policy or catalog that is new since Bind: where it asks for the same text, it holds for this run.
+            let again = Box::pin(self.judge_again(&prepared, None)).await?;
+            if again.decision.enforced.text() != text_of(&prepared) {
+                return Err(self.log_refusal(refusal, &prepared.text).await);
+            }
+            decision = Arc::clone(&again.decision);
+            prepared = Arc::new(again.into_prepared(prepared.types.clone()));
         }
         let judged = Judged {
             text: Arc::clone(&prepared.text),
@@ -266,7 +276,7 @@ impl Session {
             None => opened.lookups,
         };
         if !lookups.is_empty()
-            && let Err(error) = Box::pin(self.journal.lookup(&prepared.scope, token.seq(), &decision, &lookups)).await
+            && let Err(error) = Box::pin(self.journal.lookup(&prepared.scope, token.seq(), &running, &lookups)).await
         {
             let refusal = unlogged(error);
             self.journal.not_forwarded(token.seq(), refusal.sqlstate.as_str());

@@ -40,6 +40,12 @@ impl Prepared {
         Self { text, types, decision, scope, stated, described, described_in }
     }
 
+    /// The purpose that its own comment states.
+    pub(in crate::session) fn own_purpose(&self) -> Option<String> {
+        // It was read before, when it was decided.
+        if self.stated { crate::sql::stated_purpose(&self.text).ok().flatten() } else { None }
+    }
+
     /// A Describe was forwarded in this segment.
     pub(in crate::session) fn describing(&self, segment: u64) {
         self.described_in.store(segment, Ordering::Relaxed);

@@ -22,6 +22,11 @@ impl Running {
         Self { statement: Arc::clone(decision), rows: Arc::clone(decision) }
     }
 
+    /// Why the rows are read.
+    pub(in crate::session) fn purpose(&self) -> &str {
+        &self.rows.purpose
+    }
+
     /// What the log says about the rows.
     pub(in crate::session) fn report(&self) -> &AccessReport {
         self.rows.enforced.report()
@@ -49,6 +54,13 @@ impl Running {
         let aggregate = if effect.reads_later() { &[] } else { disclosure.aggregate.as_slice() };
         let rows = if effect.reads_later() { &[] } else { rows };
         rows.iter().chain(aggregate)
+    }
+
+    /// All that it may read of people, for an error tells of a row as well.
+    pub(in crate::session) fn everything(&self) -> impl Iterator<Item = &Disclosed> {
+        let disclosure = self.rows.enforced.disclosure();
+        let now = !self.statement.enforced.effect().reads_later();
+        disclosure.rows.iter().chain(&disclosure.aggregate).filter(move |_| now)
     }
 
     /// Whether the database may begin a COPY for it.

@@ -88,6 +88,7 @@ impl Bench {
             None => sql::enforce(text, &self.scope.context()),
         };
         let decision = Decision {
+            purpose: self.scope.purpose.as_str().into(),
             enforced: Arc::new(enforced.map_err(|no| no.refusal)?),
             logged: sql::redact(text),
             record: Arc::default(),

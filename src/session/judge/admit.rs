@@ -87,6 +87,18 @@ impl Session {
             Err(_) if unrestricted => None,
             Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
         };
+        let own = stated.is_some();
+        self.judge_for(text, types, stated, own).await
+    }
+
+    /// The same for a purpose that is stated, here or elsewhere; `own`: the statement's own comment states one.
+    async fn judge_for(
+        &mut self,
+        text: &str,
+        types: &[Oid],
+        stated: Option<String>,
+        own: bool,
+    ) -> Result<Judged, Refusal> {
         let mut scope = match self.scope_for(stated.as_deref()) {
             Ok(scope) => scope,
             Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
@@ -107,7 +119,7 @@ impl Session {
             Ok(decision) => decision,
             Err(rejected) => return Err(self.log_refused(&scope, *rejected).await),
         };
-        let judged = Judged { text: text.into(), decision, scope, stated: stated.is_some() };
+        let judged = Judged { text: text.into(), decision, scope, stated: own };
         match self.check(&judged) {
             Ok(()) => Ok(judged),
             Err(refusal) => {
@@ -212,16 +224,28 @@ impl Session {
     /// What the rows of a run come from: EXECUTE and FETCH run what was decided under its own name. A refusal is in the log
     /// when this returns.
     pub(in crate::session) async fn source(&mut self, judged: &Judged) -> Result<Source, Refusal> {
+        let source = self.found(judged).await?;
+        let plan = judged.decision.enforced.shows_plan();
+        if plan && source.running(&judged.decision).rows.enforced.plan_tells() {
+            let message = "the plan of this prepared statement is not open: it names partitions whose key is not";
+            let refusal = Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, message);
+            return Err(self.log_refusal(refusal, &judged.text).await);
+        }
+        Ok(source)
+    }
+
+    async fn found(&mut self, judged: &Judged) -> Result<Source, Refusal> {
+        // For each run its own comment comes first, then that of what it runs, then the session's purpose.
+        let stated = if judged.stated { Some(judged.scope.purpose.clone()) } else { None };
         match judged.decision.enforced.effect() {
             Effect::Execute(name) => {
                 let Some(prepared) = self.flow.names.statement(name).cloned() else {
                     return Err(self.log_refusal(no_statement(name), &judged.text).await);
                 };
-                let stated = judged.stated.then_some(judged.scope.purpose.as_str());
-                if self.is_current(&prepared, stated).await? {
+                if self.is_current(&prepared, stated.as_deref()).await? {
                     return Ok(prepared.decision.clone().map_or(Source::Itself, Source::Of));
                 }
-                let again = Box::pin(self.judge_again(&prepared)).await?;
+                let again = Box::pin(self.judge_again(&prepared, stated.as_deref())).await?;
                 if again.decision.enforced.text() != text_of(&prepared) {
                     return Ok(Source::Again(prepared, again));
                 }
@@ -229,7 +253,7 @@ impl Session {
                 self.flow.names.prepare(name, Arc::new(again.into_prepared(prepared.types.clone())));
                 Ok(Source::Of(decision))
             }
-            Effect::Fetch { name, .. } => match self.cursor(name) {
+            Effect::Fetch { name, .. } => match self.cursor(name, stated.as_deref()) {
                 Ok(decision) => Ok(decision.map_or(Source::Itself, Source::Of)),
                 Err(refusal) => Err(self.log_refusal(refusal, &judged.text).await),
             },
@@ -238,9 +262,9 @@ impl Session {
     }
 
     /// The decision about an open cursor, which must be of what is in force now.
-    fn cursor(&mut self, name: &str) -> Result<Option<Arc<Decision>>, Refusal> {
+    fn cursor(&mut self, name: &str, stated: Option<&str>) -> Result<Option<Arc<Decision>>, Refusal> {
         let portal = self.flow.names.portal(name).cloned().ok_or_else(|| no_portal(name))?;
-        self.check_portal(&portal.prepared, name)?;
+        self.check_portal(&portal.prepared, name, stated)?;
         if let Some(decision) = &portal.prepared.decision {
             self.check_exchange(&portal, name, decision)?;
         }
@@ -262,23 +286,33 @@ impl Session {
         {
             return Err(self.log_refusal(refusal, &prepared.text).await);
         }
-        let own = prepared.stated.then_some(prepared.scope.purpose.as_str());
-        match self.scope_for(own.or(stated)) {
+        let own = prepared.own_purpose();
+        match self.scope_for(stated.or(own.as_deref())) {
             Ok(scope) => Ok(prepared.scope.same(&scope)),
             Err(refusal) => Err(self.log_refusal(refusal, &prepared.text).await),
         }
     }
 
     /// Decides a prepared statement again. A refusal is in the log when this returns.
-    pub(in crate::session) async fn judge_again(&mut self, prepared: &Prepared) -> Result<Judged, Refusal> {
+    pub(in crate::session) async fn judge_again(
+        &mut self,
+        prepared: &Prepared,
+        stated: Option<&str>,
+    ) -> Result<Judged, Refusal> {
         let types: Vec<Oid> = prepared.types.as_deref().map(parameter_types).into_iter().flatten().collect();
-        self.judge(&prepared.text, &types).await
+        let stated = stated.map(str::to_owned).or_else(|| prepared.own_purpose());
+        self.judge_for(&prepared.text, &types, stated, prepared.stated).await
     }
 
     /// Whether an open portal or cursor was decided under what is in force now.
-    pub(in crate::session) fn check_portal(&mut self, prepared: &Prepared, name: &str) -> Result<(), Refusal> {
-        let own = prepared.stated.then(|| prepared.scope.purpose.clone());
-        let scope = self.scope_for(own.as_deref())?;
+    pub(in crate::session) fn check_portal(
+        &mut self,
+        prepared: &Prepared,
+        name: &str,
+        stated: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let own = prepared.own_purpose();
+        let scope = self.scope_for(stated.or(own.as_deref()))?;
         if prepared.decision.is_none() || prepared.scope.same(&scope) {
             return Ok(());
         }

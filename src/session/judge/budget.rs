@@ -94,8 +94,8 @@ impl Session {
                 continue;
             }
             let (scope, day) = (&judged.scope, today());
-            let Err(exhausted) = self.shared.budgets.spend(&scope.policies, &scope.login, &scope.purpose, day) else {
-                counted.push((scope, day));
+            let Err(exhausted) = self.shared.budgets.spend(&scope.policies, &scope.login, running.purpose(), day) else {
+                counted.push((scope, running.purpose(), day));
                 continue;
             };
             let refusal = exhausted.refusal(scope, day);
@@ -110,8 +110,8 @@ impl Session {
                 continue;
             }
             let refusal = Box::pin(self.log_refused(scope, rejected)).await;
-            for (scope, day) in counted {
-                self.shared.budgets.give_back(&scope.policies, &scope.login, &scope.purpose, day);
+            for (scope, purpose, day) in counted {
+                self.shared.budgets.give_back(&scope.policies, &scope.login, purpose, day);
             }
             return Err(refusal);
         }

@@ -32,6 +32,8 @@ pub type Enforce = dyn Fn(&str, &Form, &Context<'_>) -> Result<Enforced, Box<Ref
 /// A statement that was decided, with what the log says about it.
 #[derive(Debug)]
 pub(in crate::session) struct Decision {
+    /// The purpose that it was made for: record, budget, lookups and disclosure of a run take it from here.
+    pub(in crate::session) purpose: Box<str>,
     pub(in crate::session) enforced: Arc<Enforced>,
     pub(in crate::session) logged: Redacted,
     /// What the records of its runs share, once one was written.
@@ -320,7 +322,10 @@ fn decide(enforce: &Enforce, text: &str, form: &Form, types: &[Oid], scope: &Sco
         decided
     };
     match decided {
-        Ok(enforced) => Ok(Decision { enforced: Arc::new(enforced), logged, record: Arc::default() }),
+        Ok(enforced) => {
+            let purpose = scope.purpose.as_str().into();
+            Ok(Decision { purpose, enforced: Arc::new(enforced), logged, record: Arc::default() })
+        }
         Err(refused) => Err(Box::new(Rejected { refusal: refused.refusal, report: refused.report, logged })),
     }
 }

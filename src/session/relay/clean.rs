@@ -101,6 +101,11 @@ pub(in crate::session) fn clean(fields: &mut ErrorFields, rewritten: bool) {
     });
 }
 
+/// The same for what the database says before the session is ready: a trigger on login may say anything.
+pub fn clean_login(fields: &mut ErrorFields) {
+    clean(fields, false);
+}
+
 fn message_is_safe(fields: &ErrorFields, sqlstate: &str) -> bool {
     // RAISE takes any SQLSTATE and any text, and so do other languages and remote servers: the source file tells.
     let raised = fields.get(b'F').is_none_or(|file| FOREIGN_TEXT.contains(&file));

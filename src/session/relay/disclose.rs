@@ -124,6 +124,10 @@ impl Session {
         if !self.outbound.held.is_empty() {
             return true;
         }
+        if tag == b'E' {
+            let running = self.flow.running().and_then(|run| run.running.as_ref());
+            return running.is_some_and(|running| running.everything().next().is_some());
+        }
         // Rows, or the end of a run.
         if !matches!(tag, b'D' | b'd' | b'C' | b's') {
             return false;
@@ -135,17 +139,22 @@ impl Session {
     }
 
     /// Writes what is owed into the log, and relays the rows that were held.
-    pub(in crate::session) async fn disclose(&mut self) -> Result<(), End> {
+    pub(in crate::session) async fn disclose(&mut self, tag: u8) -> Result<(), End> {
         let Some(run) = self.flow.running() else { return Err(unreadable()) };
         let (Some(seq), Some(scope), Some(running)) = (run.seq, run.scope.clone(), run.running.clone()) else {
             return Err(unreadable());
         };
         let told = mem::replace(&mut run.told, true);
-        let aggregate = if told { Vec::new() } else { running.aggregates().cloned().collect() };
+        // An error says of some row that it is there, and not of which.
+        let aggregate = match (tag, told) {
+            (b'E', _) => running.everything().cloned().collect(),
+            (_, true) => Vec::new(),
+            (_, false) => running.aggregates().cloned().collect(),
+        };
         let Held { rows, count, subjects } = mem::take(&mut self.outbound.held);
         let relations = self.seen(&running.rows, subjects)?;
         if !relations.is_empty() || !aggregate.is_empty() {
-            let written = self.journal.disclosure(&scope, seq, count, relations, &aggregate).await;
+            let written = self.journal.disclosure(&scope, &running, (seq, count), relations, &aggregate).await;
             written.map_err(|error| {
                 tracing::error!(%error, "rows were not sent because whose they are could not be logged");
                 End::Fatal(unlogged())

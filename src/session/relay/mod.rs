@@ -6,6 +6,7 @@ mod guard;
 mod settle;
 
 use self::clean::clean;
+pub use self::clean::clean_login;
 use self::disclose::Held;
 use crate::session::flow::running::Running;
 use crate::session::flow::{Answer, Description, Reply, Strange};
@@ -78,7 +79,7 @@ impl Session {
                 if hidden > 0 {
                     let held = self.hold_rows(header.tag, hidden)?;
                     if self.must_disclose() {
-                        Box::pin(self.disclose()).await?;
+                        Box::pin(self.disclose(header.tag)).await?;
                     } else if !held {
                         return Ok(());
                     }
@@ -89,7 +90,7 @@ impl Session {
             match header.tag {
                 b'D' | b'd' => {
                     if self.owes_disclosure(header.tag) {
-                        Box::pin(self.disclose()).await?;
+                        Box::pin(self.disclose(header.tag)).await?;
                     }
                     self.pass_rows(header)?;
                 }
@@ -100,7 +101,7 @@ impl Session {
                     };
                     let fields = ErrorFields::decode_part(part);
                     if self.owes_disclosure(header.tag) {
-                        Box::pin(self.disclose()).await?;
+                        Box::pin(self.disclose(header.tag)).await?;
                     }
                     self.outbound.skipping = header.total();
                     self.failure_or_notice(header.tag, fields)?;
@@ -118,7 +119,7 @@ impl Session {
                     scratch.extend_from_slice(body);
                     self.upstream.consume(header.total());
                     if self.owes_disclosure(tag) {
-                        Box::pin(self.disclose()).await?;
+                        Box::pin(self.disclose(tag)).await?;
                     }
                     let handled = self.answer(header, &scratch);
                     if scratch.capacity() <= 8192 {
