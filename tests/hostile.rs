@@ -218,6 +218,13 @@ fn cases() -> Vec<Case> {
             format!("SELECT {} FROM people x", listed(1_600, |_| "x.*".to_owned())),
         ),
         text("1,600 masked columns", format!("SELECT {} FROM people", listed(1_600, |n| format!("email AS c{n}")))),
+        text("1,660 definitions", format!("SELECT {}", listed(1_660, |n| format!("pg_get_constraintdef({n}::oid)")))),
+        text(
+            "1,600 definitions in an expression",
+            format!("SELECT concat({})", listed(1_600, |n| format!("pg_get_indexdef({n}::oid)"))),
+        ),
+        text("1,600 sizes", format!("SELECT {}", listed(1_600, |n| format!("pg_relation_size({n}::oid)")))),
+        text("240 system catalogs", format!("SELECT 1 FROM {}", listed(240, |n| format!("pg_class c{n}")))),
         text("a UNION of 20,000", format!("SELECT 1{}", repeated(" UNION SELECT 1", 20_000))),
         text(
             "a UNION of 1,500 over a governed table",

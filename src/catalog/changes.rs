@@ -243,6 +243,10 @@ impl Catalog {
     }
 
     fn put_automatic(&mut self, read: &Read<'_>) -> Result<(), Unapplied> {
+        // Where it was not asked for, what was there stays.
+        if read.text("automatic").is_none() {
+            return Ok(());
+        }
         let mut found = super::load::automatic::read(read)?;
         for relation in self.relations.values_mut().filter(|relation| relation.oid >= FIRST_USER_OID) {
             let own = found.remove(&relation.oid).unwrap_or_default();

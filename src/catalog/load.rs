@@ -61,7 +61,11 @@ pub(super) async fn read_changes(
     prepared: &tokio_postgres::Statement,
     since: u32,
 ) -> Result<Vec<(String, Option<String>)>, LoadError> {
-    let rows = client.query(prepared, &[&since.to_string()]).await?;
+    let since = since.to_string();
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&since];
+    let (mut rows, own) =
+        futures_util::try_join!(client.query(prepared, &parameters), client.query(automatic::QUERY, &[]))?;
+    rows.extend(own);
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
@@ -75,7 +79,7 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
     let transaction =
         client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
     // With nothing in the path `format_type` qualifies every type that is not built in.
-    transaction.batch_execute("SET LOCAL search_path = ''").await?;
+    transaction.batch_execute("SET LOCAL search_path = ''; SET LOCAL jit = off").await?;
     let version: i32 =
         transaction.query_one("SELECT current_setting('server_version_num')::int4", &[]).await?.try_get(0)?;
     let version = u32::try_from(version).unwrap_or_default();

@@ -35,6 +35,8 @@ pub struct Catalog {
     pub(super) counted: String,
     /// What only one session has.
     pub(super) temporary: Option<Temporary>,
+    /// Names that a relation had before, its own and those of what it was part of, as long as this process has run.
+    pub(super) former: Arc<BTreeMap<Oid, BTreeSet<RelationName>>>,
 }
 
 /// What rules name, before it is followed.
@@ -262,6 +264,11 @@ impl Catalog {
         self.types.values().find(|ty| ty.name == name && ty.schema == schema)
     }
 
+    /// The types of that name, in whatever schema.
+    pub fn types_called<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Oid> + 'a {
+        self.types.values().filter(move |ty| ty.name == name).map(|ty| ty.oid)
+    }
+
     /// Whether values of the type are rows, or could be: a composite type, `record`, or a type that is not known.
     pub fn is_row_type(&self, oid: Oid) -> bool {
         self.types.get(&oid).is_none_or(|ty| ty.class == TypeClass::Composite || ty.name == "record")
@@ -302,6 +309,29 @@ impl Catalog {
     /// The ancestors of a relation (partition parents, inheritance parents), nearest first.
     pub fn ancestors(&self, oid: Oid) -> Vec<Oid> {
         self.closure(oid, |relation| &relation.parents)
+    }
+
+    /// Names that a relation had before, its own and those of what it was part of: what was listed under one stays so.
+    pub fn former_names(&self, oid: Oid) -> impl Iterator<Item = &RelationName> {
+        self.former.get(&oid).into_iter().flatten()
+    }
+
+    /// Takes over what relations were called, and what they were part of, in the snapshot before.
+    pub(super) fn remember(&mut self, before: &Self) {
+        let mut former = (*before.former).clone();
+        for old in before.relations.values() {
+            let Some(new) = self.relations.get(&old.oid) else { continue };
+            let parents = old.parents.iter().filter(|parent| !new.parents.contains(parent));
+            let above: Vec<Oid> = parents.flat_map(|oid| std::iter::once(*oid).chain(before.ancestors(*oid))).collect();
+            let above = above.iter().filter_map(|oid| Some(before.relations.get(oid)?.name.clone()));
+            let own = (old.name != new.name).then(|| old.name.clone());
+            let names: BTreeSet<RelationName> = own.into_iter().chain(above).collect();
+            if !names.is_empty() {
+                former.entry(old.oid).or_default().extend(names);
+            }
+        }
+        former.retain(|oid, _| self.relations.contains_key(oid));
+        self.former = Arc::new(former);
     }
 
     /// The descendants of a relation, nearest first.

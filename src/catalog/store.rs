@@ -188,7 +188,8 @@ impl CatalogStore {
         };
         // A failing database is not asked more often than a healthy one.
         state.loaded_at = Instant::now();
-        let loaded = loaded?;
+        let mut loaded = loaded?;
+        loaded.remember(&current);
         if !loaded.same_contents(&current) {
             tracing::info!(epoch = loaded.epoch(), "the catalog has changed");
             self.current.store(Arc::new(loaded));
@@ -211,7 +212,9 @@ async fn changes(state: &mut State, current: &Catalog) -> Option<Catalog> {
             state.changes = Some(client.prepare(changed_query()).await?);
         }
         let Some(prepared) = &state.changes else { return Ok(Vec::new()) };
-        client.batch_execute("BEGIN READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp").await?;
+        client
+            .batch_execute("BEGIN READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off")
+            .await?;
         let rows = read_changes(client, prepared, since).await?;
         client.batch_execute("COMMIT").await?;
         Ok(rows)

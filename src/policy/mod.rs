@@ -45,10 +45,10 @@ pub use decide::{
     Permit, Reason, Recording, RelationObligation, RelationReport, decide, filters_groups,
 };
 pub use model::{
-    AccessRequest, AddressPart, Approach, Automatic, Basis, Birth, Change, ColumnAccess, Consequence, ConsentFilter, Contact, ContactKind,
-    Customers, DEFAULT_LOOKUP_LIMIT, Exclusion, ExclusionList, Governance, Limit, Lineage, Make, Mask, NamePart, Noise,
-    OptOuts, Period, PeriodUnit, PhonePart, PolicySet, PolicyTest, Purpose, Raw, RecordAs, RelationAccess, Role, RowFilter,
-    Shape, SinceColumn, Structure, SubjectPath, Unit, Unknown, Use, Verb, Verdict,
+    AccessRequest, AddressPart, Approach, Automatic, Basis, Birth, Change, ColumnAccess, ConsentFilter, Consequence,
+    Contact, ContactKind, Customers, DEFAULT_LOOKUP_LIMIT, Exclusion, ExclusionList, Governance, Limit, Lineage, Make,
+    Mask, NamePart, Noise, OptOuts, Period, PeriodUnit, PhonePart, PolicySet, PolicyTest, Purpose, Raw, RecordAs,
+    RelationAccess, Role, RowFilter, Shape, SinceColumn, Structure, SubjectPath, Unit, Unknown, Use, Verb, Verdict,
 };
 pub use review::{
     Difference, Grant, Holds, ListedColumn, ListedConsent, NeededColumn, Retained, Stated, Way, WishTable,

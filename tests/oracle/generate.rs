@@ -827,6 +827,9 @@ impl Generator {
             "FOR UPDATE OF x",
             "FOR UPDATE NOWAIT",
         ]);
+        // Rows that rest on consent are not waited for.
+        let at_once = self.purpose == 'm' && !lock.contains("LOCKED") && !lock.contains("NOWAIT");
+        let lock = if at_once { format!("{lock} SKIP LOCKED") } else { lock.to_string() };
         let sql = format!(
             "SELECT x.* FROM {} AS x WHERE x.{key} < {} ORDER BY x.{key} DESC LIMIT 7 {lock}",
             table.name,

@@ -3,7 +3,8 @@
 //!
 //! A set of queries that is the same each time; with `PGPURPOSE_ORACLE_SECONDS` as many as there is time for, from
 //! `PGPURPOSE_ORACLE_SEED` millions on. Each query has a seed of its own, which is printed with what went wrong, and `PGPURPOSE_ORACLE_ONE=SEED` runs that one alone. `PGPURPOSE_ORACLE_NOTES=FILE`
-//! writes down every refusal.
+//! writes down every refusal. `PGPURPOSE_ORACLE_DELETIONS=10000` leaves each person out of the copy of so many queries: who changes an
+//! answer is in the log.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -251,8 +252,10 @@ fn a_purpose_gets_what_a_database_with_nothing_else_in_it_would_say() {
         if one.is_none() {
             let mut wrong = writes::run(&runtime, &cluster, proxy, purpose, Share::of(seconds, 0.08, 300), start);
             faults.append(&mut wrong);
-            let mut wrong =
-                subjects::run(&runtime, &cluster, &recording, purpose, Share::of(seconds, 0.15, 200), start);
+            // People are left out of the copy, one after the other, of so many queries.
+            let left_out = number("PGPURPOSE_ORACLE_DELETIONS").and_then(|queries| usize::try_from(queries).ok());
+            let share = left_out.map_or_else(|| Share::of(seconds, 0.15, 200), Share::Cases);
+            let mut wrong = subjects::run(&runtime, &cluster, &recording, purpose, share, start);
             faults.append(&mut wrong);
         }
     }

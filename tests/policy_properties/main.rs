@@ -7,6 +7,7 @@ mod support;
 
 mod evaluated;
 mod filters;
+mod inference;
 mod settings;
 
 use std::collections::BTreeSet;

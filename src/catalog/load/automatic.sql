@@ -1,3 +1,5 @@
+SELECT 'automatic' AS word, 'true' AS what
+UNION ALL
 SELECT 'tie', pg_catalog.json_build_array(t.relation::int8, t.what, t.columns)::text
 FROM (
     SELECT c.conrelid AS relation, pg_catalog.format('constraint `%s`', c.conname) AS what,

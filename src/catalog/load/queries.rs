@@ -154,8 +154,7 @@ pub(super) fn changed() -> String {
     });
     let called = CALLED.replace("{tree}", "r.tree");
     let untold = format!("SELECT FROM ({called}) AS x JOIN pg_catalog.pg_proc p ON p.oid = x.oid WHERE {UNTOLD}");
-    let automatic = super::automatic::QUERY;
-    format!("{}\nUNION ALL\n{automatic}", include_str!("changed.sql"))
+    include_str!("changed.sql")
         .replace("{base_type}", BASE_TYPE)
         .replace("{untold}", &untold)
         .replace("{counted}", &counted())

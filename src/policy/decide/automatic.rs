@@ -49,7 +49,10 @@ pub(super) fn against(
 ) {
     let relation = &access.relation;
     let Automatic { raw, all_rows, .. } = &access.automatic;
-    for Raw { column, by, tested } in raw {
+    // One reason for a system column, however many columns are masked.
+    let (of_row, of_column): (Vec<&Raw>, Vec<&Raw>) = raw.iter().partition(|raw| Some(&raw.by) == all_rows.as_ref());
+    let part = of_row.iter().any(|raw| !plain(&raw.column, raw.tested));
+    for Raw { column, by, tested } in of_column {
         if !plain(column, *tested) {
             let written = column_name(relation, column);
             reasons.push(
@@ -66,10 +69,10 @@ pub(super) fn against(
     }
     if let Some(by) = all_rows {
         let grouped = matches!(obligation, RelationObligation::Governed { min_group: Some(_), .. });
-        if obligation.leaves_rows_out() || grouped {
+        if part || obligation.leaves_rows_out() || grouped {
             reasons.push(
                 Reason::about(relation, session.whom.not_open(&format!("{by} of `{relation}`")))
-                    .detail("the purpose sees some of its rows only, and it tells of the others")
+                    .detail("the purpose sees a part of its columns or rows only, and it tells of the others, and which row is which")
                     .hint("name rows by their key"),
             );
         }

@@ -137,6 +137,13 @@ impl<'a> Session<'a> {
     ) -> Option<RelationObligation> {
         let relation = &access.relation;
         reasons.extend(automatic::unknown(self.policies, &self.whom, access));
+        if self.min_group.is_some() && access.verb != Verb::Select {
+            reasons.push(
+                Reason::plain(format!("purpose `{}` sees groups, and writes nothing", self.whom.purpose))
+                    .detail("what it writes could weigh or pick the rows that it adds up")
+                    .hint("use another purpose to write"),
+            );
+        }
         let (listing, table) = match governed(self.policies, access, &self.whom) {
             Governed::By(listing, table) => (listing, table),
             Governed::Open if access.verb != Verb::Select && reads_only(self.policies, access) => {

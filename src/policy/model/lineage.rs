@@ -5,7 +5,7 @@ use crate::catalog::{Catalog, Oid, RelationName};
 /// What a relation is made of and part of, by name: the three fields of [`RelationAccess`] that the catalog knows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lineage {
-    /// Partition and inheritance parents, nearest first.
+    /// Partition and inheritance parents, nearest first, and what it was called or part of before.
     pub ancestors: Vec<RelationName>,
     /// Descendants, what a view's definition names, and the ancestors and descendants of those: a view over one partition reaches
     /// the listing of the whole.
@@ -42,10 +42,12 @@ impl Lineage {
         }
         let name = |oid: Oid| catalog.relation_by_oid(oid).map(|relation| relation.name.clone());
         let ancestors = catalog.ancestors(oid);
+        let former = std::iter::once(oid).chain(ancestors.iter().copied()).flat_map(|oid| catalog.former_names(oid));
+        let former: Vec<RelationName> = former.cloned().collect();
         // A relation that the snapshot lacks cannot be judged.
         opaque |= ancestors.iter().chain(&found).any(|&oid| name(oid).is_none());
         Self {
-            ancestors: ancestors.into_iter().filter_map(name).collect(),
+            ancestors: ancestors.into_iter().filter_map(name).chain(former).collect(),
             reaches: found.into_iter().filter_map(name).collect(),
             opaque,
         }

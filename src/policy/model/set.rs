@@ -34,6 +34,8 @@ pub struct PolicySet {
     pub(in crate::policy) index: RuleIndex,
     /// (schema, name).
     pub(in crate::policy) functions: BTreeSet<(String, String)>,
+    /// Settings of applications, or `prefix.*`.
+    pub(in crate::policy) settings: BTreeSet<String>,
     pub(in crate::policy) tests: Vec<PolicyTest>,
     pub(in crate::policy) warnings: Vec<Fault>,
 }
@@ -144,6 +146,14 @@ impl PolicySet {
         let opt_outs = marketing.opt_outs.iter().flat_map(|(table, lists)| [table, lists]);
         let opt_outs = opt_outs.map(|table| ("opt-outs", table, &marketing.place));
         consent.chain(exclusions).chain(approaches).chain(opt_outs)
+    }
+
+    /// Whether a setting of an application's is named in `[settings] allow`, or all that begin as it does (`app.*`).
+    pub fn allows_setting(&self, name: &str) -> bool {
+        self.settings.iter().any(|allowed| match allowed.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => allowed == name,
+        })
     }
 
     /// Whether a function that is not on the reviewed list of built-ins is named in `[functions] allow`.

@@ -20,6 +20,7 @@ pub(in crate::policy) struct Written {
     pub(in crate::policy) roles: Vec<WrittenRole>,
     pub(in crate::policy) rules: Vec<WrittenRule>,
     pub(in crate::policy) functions: Vec<Located<String>>,
+    pub(in crate::policy) settings: Vec<Located<String>>,
     pub(in crate::policy) tests: Vec<WrittenTest>,
 }
 
@@ -207,6 +208,10 @@ fn top_level(document: &mut Document, mut top: Section<'_>, into: &mut Written) 
     }
     for section in top.sections("rules", document) {
         into.rules.push(rule(document, section));
+    }
+    if let Some(mut section) = top.section("settings", document) {
+        into.settings.extend(section.strings("allow", document));
+        section.finish(document);
     }
     if let Some(mut section) = top.section("functions", document) {
         into.functions.extend(section.strings("allow", document));

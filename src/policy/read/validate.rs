@@ -43,6 +43,7 @@ pub(in crate::policy) fn validate(written: Written) -> (PolicySet, Vec<Fault>) {
     }
     roles(written.roles, &mut set, &mut faults);
     set.functions = functions(written.functions, &mut faults);
+    set.settings = settings(written.settings, &mut faults);
     let described: BTreeSet<String> = set.categories.keys().cloned().collect();
     // A category exists where it is described or where a column has it.
     for (name, table) in &set.tables {
@@ -244,6 +245,24 @@ fn country_ground(written: Option<Located<String>>, faults: &mut Vec<Fault>) -> 
         ));
     }
     Some(ground)
+}
+
+/// `app.tenant`, or `app.*`: names with a dot, which only applications and extensions have.
+fn settings(written: Vec<Located<String>>, faults: &mut Vec<Fault>) -> BTreeSet<String> {
+    let mut settings = BTreeSet::new();
+    for setting in written {
+        let name = setting.value.to_ascii_lowercase();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+        let own = name.starts_with("pgpurpose.");
+        if own || !name.contains('.') || name.starts_with('.') || !name.trim_end_matches('*').chars().all(plain) {
+            let message =
+                format!("`{}` must be written as `prefix.name` or `prefix.*`, of an application's own", setting.value);
+            faults.push(Fault::error(&setting.place, message));
+        } else {
+            settings.insert(name);
+        }
+    }
+    settings
 }
 
 fn functions(written: Vec<Located<String>>, faults: &mut Vec<Fault>) -> BTreeSet<(String, String)> {

@@ -48,9 +48,17 @@ impl PolicySet {
         faults
     }
 
-    /// The masks that do not fit their columns' types: the policies are not loaded with them.
+    /// The masks that do not fit their columns' types, and, where tables that no policy names are open, the listings of tables
+    /// that are not there, for the table that was meant would be open: the policies are not loaded with them.
     pub fn misfits(&self, catalog: &Catalog) -> Vec<Fault> {
         let mut faults = Vec::new();
+        if self.unlisted_allowed {
+            let gone = self.tables.iter().filter(|(name, _)| catalog.relation(name).is_none());
+            faults.extend(gone.map(|(name, table)| {
+                let message = format!("{}, and `unlisted_tables` opens what no policy names", missing(catalog, name));
+                Fault::error(&table.place, message)
+            }));
+        }
         self.masks_fit(catalog, &mut faults);
         faults.sort_by(|a, b| (&a.file, a.line, &a.message).cmp(&(&b.file, b.line, &b.message)));
         faults.dedup();

@@ -94,7 +94,8 @@ impl Session {
                 continue;
             }
             let (scope, day) = (&judged.scope, today());
-            let Err(exhausted) = self.shared.budgets.spend(&scope.policies, &scope.login, running.purpose(), day) else {
+            let Err(exhausted) = self.shared.budgets.spend(&scope.policies, &scope.login, running.purpose(), day)
+            else {
                 counted.push((scope, running.purpose(), day));
                 continue;
             };

@@ -47,7 +47,8 @@ impl Decision {
             return Some(Arc::clone(self));
         }
         let enforced = Arc::new(self.enforced.again(form)?);
-        Some(Arc::new(Self { enforced, logged: self.logged.clone(), record: Arc::clone(&self.record) }))
+        let (purpose, logged, record) = (self.purpose.clone(), self.logged.clone(), Arc::clone(&self.record));
+        Some(Arc::new(Self { purpose, enforced, logged, record }))
     }
 
     /// Bytes that it takes, estimated.

@@ -105,6 +105,7 @@ pub(in crate::sql) struct Governed {
     pub(in crate::sql) filtered: bool,
     /// Rows are left out for want of consent.
     consented: bool,
+    plan_tells: bool,
     report: AccessReport,
     guard: Guard,
     disclosure: Disclosure,
@@ -140,6 +141,7 @@ impl Governed {
                 consented: self.consented,
                 disclosure: self.disclosure,
                 shows_plan: false,
+                plan_tells: self.plan_tells,
                 copy_form: None,
                 lookups: self.lookups,
                 tested: self.tested,
@@ -180,12 +182,16 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
             let consented = permit.relations().iter().any(RelationObligation::rests_on_wishes);
             context.steps.begin(Step::Rewrite);
             resolve::check_values(&resolved, &permit, context).map_err(refused)?;
+            let planned = resolve::planned(&resolved, context);
+            let plan_tells =
+                planned.is_some_and(|planned| matches!(decide(context.policies, &planned), Decision::Denial(_)));
             let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
             Ok(Governed {
                 statement: rewritten.statement,
                 expected: rewritten.expected,
                 filtered,
                 consented,
+                plan_tells,
                 report,
                 guard: rewritten.guard,
                 disclosure: rewritten.disclosure,
@@ -209,6 +215,7 @@ pub(in crate::sql) fn plain(text: String, effect: Effect) -> Plan {
         consented: false,
         disclosure: Disclosure::default(),
         shows_plan: false,
+        plan_tells: false,
         copy_form: None,
         lookups: Lookups::default(),
         tested: Vec::new(),

@@ -41,6 +41,8 @@ pub(in crate::sql) struct Plan {
     pub(in crate::sql) consented: bool,
     pub(in crate::sql) disclosure: Disclosure,
     pub(in crate::sql) shows_plan: bool,
+    /// Its plan would tell what the purpose may not see.
+    pub(in crate::sql) plan_tells: bool,
     pub(in crate::sql) copy_form: Option<CopyForm>,
     /// Parameters of the client's statement that the text does without.
     pub(in crate::sql) parameters: u16,
@@ -175,6 +177,11 @@ impl Enforced {
     /// Whose rows it shows, as far as the policy wants that recorded.
     pub fn disclosure(&self) -> &Disclosure {
         &self.plan.disclosure
+    }
+
+    /// Whether its plan would tell what the purpose may not see: partitions, by a key that is masked or closed.
+    pub fn plan_tells(&self) -> bool {
+        self.plan.plan_tells
     }
 
     /// Whether it shows the plan of what was prepared instead of its rows: EXPLAIN EXECUTE.

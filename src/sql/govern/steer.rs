@@ -108,17 +108,29 @@ pub(in crate::sql) fn enforce(
         | Utility::Notify { .. }
         | Utility::Deallocate(_) => Ok(plain(render_utility(&utility), effect)),
         Utility::Set { ref name, ref values, .. } => {
-            settings::may_set(name, values.as_deref()).map_err(refused)?;
+            if !context.policies.allows_setting(&name.to_ascii_lowercase()) {
+                settings::may_set(name, values.as_deref()).map_err(refused)?;
+            }
             Ok(plain(render_utility(&utility), effect))
         }
         Utility::Reset(ref name) => {
             if let Some(name) = name {
-                settings::may_set(name, None).map_err(refused)?;
+                if !context.policies.allows_setting(&name.to_ascii_lowercase()) {
+                    settings::may_set(name, None).map_err(refused)?;
+                }
             }
             Ok(plain(render_utility(&utility), effect))
         }
         Utility::Show(ref name) => match name.as_deref().map(str::to_ascii_lowercase) {
             Some(name) if name.starts_with(settings::OWN) => shown::show(&name, context).map_err(refused),
+            Some(name) if !settings::may_read(&name, context.policies) => Err(refused(
+                Refusal::new(
+                    Stage::Resolve,
+                    SqlState::INSUFFICIENT_PRIVILEGE,
+                    format!("setting `{name}` is not open to governed sessions"),
+                )
+                .hint(format!("a policy may open it: `[settings] allow = [\"{name}\"]`")),
+            )),
             // PostgreSQL leaves settings that it does not know out of SHOW ALL, so no key is shown.
             _ => Ok(plain(render_utility(&utility), effect)),
         },

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Context, Occurrence};
+use super::Occurrence;
 use crate::catalog::automatic::{Code, ReferenceAction};
 use crate::catalog::{Catalog, Oid, Relation, RelationKind, RelationName};
 use crate::policy::{Automatic, ColumnAccess, Consequence, Lineage, Raw, RelationAccess, Unknown, Use, Verb};
-use crate::sql::{builtins, system};
+use crate::sql::form::context::Context;
+use crate::sql::reviewed::{builtins, system};
 
 /// How far the consequences of consequences are followed; more are a fault of the database's own.
 const FURTHEST: usize = 1_000;

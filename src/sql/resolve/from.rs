@@ -205,6 +205,11 @@ impl Resolver<'_> {
         if sample || only {
             return Err(unsupported("TABLESAMPLE or ONLY on a system catalog"));
         }
+        // What the rewrite puts in its place reads it under such a name.
+        if let Some(called) = alias.map(|alias| name_of(&alias.name)).filter(|name| name.starts_with(super::OWN_NAMES))
+        {
+            return Err(unsupported(&format!("a table called `{called}`, a name that is kept for the proxy,")));
+        }
         *written = quoted_name([name.schema.as_str(), name.name.as_str()]);
         self.meant.add_relation(Some(name.schema.clone()), name.name.clone());
         let columns = match self.context.catalog.relation(&name) {
@@ -275,6 +280,7 @@ impl Resolver<'_> {
             locked: false,
             assigned: std::collections::BTreeSet::new(),
             upserts: false,
+            waits: false,
             only: false,
             sample: None,
             lookups: Vec::new(),

@@ -13,8 +13,10 @@ use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::Use;
 use crate::sql::ast::{fragment, marker};
 use crate::sql::form::Asked;
+use crate::sql::form::context::Context;
 use crate::sql::reviewed::definitions::{self, Sight};
 use crate::sql::reviewed::{builtins, settings};
+use crate::sql::text::limits;
 use crate::sql::witness;
 
 impl Resolver<'_> {
@@ -157,6 +159,7 @@ impl Resolver<'_> {
         let mut made = fragment::parse_expression(&text)?;
         fragment::fill(&mut made, &arguments)?;
         self.meant.extend(&witness::facts_of(&format!("SELECT {counted}"))?);
+        limits::added(self.meant.added())?;
         *expr = made;
         Ok(())
     }
@@ -177,7 +180,26 @@ impl Resolver<'_> {
         if full.first().is_some_and(|schema| schema == "pg_catalog")
             && let Some(function) = full.last()
         {
-            check_arguments(function, args, self.context.constants)?;
+            check_arguments(function, args, self.context)?;
+            if function.starts_with("pg_advisory_") && !function.contains("unlock") {
+                self.blocks.get_or_insert_with(|| function.clone());
+            }
+            if matches!(function.as_str(), "enum_first" | "enum_last" | "enum_range") {
+                let sight = self.sight.get_or_insert_with(|| Sight::of(self.context));
+                let catalog = self.context.catalog;
+                let open = |arg: &FunctionArg| {
+                    let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Cast { data_type, .. })) = arg else {
+                        return false;
+                    };
+                    let written = data_type.to_string();
+                    let name = written.rsplit('.').next().unwrap_or_default().trim_matches('"');
+                    let mut called = catalog.types_called(name).peekable();
+                    called.peek().is_some() && called.all(|oid| sight.shows_labels_of(oid))
+                };
+                if !sight.shows_every_label() && !args.iter().all(open) {
+                    return Err(not_open(function));
+                }
+            }
         }
         *name = quoted_name(full.iter().map(String::as_str));
         self.meant.add_function(full.clone());
@@ -320,10 +342,12 @@ fn arguments_of(args: &FunctionArguments) -> &[FunctionArg] {
 }
 
 /// Functions that are harmless for some arguments only: settings, by their names as plain strings.
-fn check_arguments(function: &str, args: &[FunctionArg], constants: Asked<'_>) -> Result<(), Fail> {
+fn check_arguments(function: &str, args: &[FunctionArg], context: &Context<'_>) -> Result<(), Fail> {
     let holds = match function {
-        "current_setting" => plain_string(args.first(), constants).is_some_and(|name| !name.starts_with(settings::OWN)),
-        "set_config" => plain_string(args.first(), constants).is_some_and(|name| settings::is_harmless(&name)),
+        "current_setting" => plain_string(args.first(), context.constants)
+            .is_some_and(|name| settings::may_read(&name, context.policies)),
+        "set_config" => plain_string(args.first(), context.constants)
+            .is_some_and(|name| settings::is_harmless(&name) || context.policies.allows_setting(&name)),
         _ => return Ok(()),
     };
     if holds {

@@ -1,8 +1,9 @@
 //! GROUP BY: its names, the columns that follow from a primary key, and the shape that `min_group` can hold.
 
 use sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
-    JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    BinaryOperator, Distinct, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    GroupByExpr, Ident, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor,
 };
 
 use super::names::{MARK, name_of};
@@ -107,6 +108,7 @@ impl Resolver<'_> {
             && locks.is_empty()
             && self.levels == 1
             && plain_from(select)
+            && self.adds_no_weight(select)
             && matches!(select.distinct, None | Some(Distinct::All))
             && select.named_window.is_empty()
             && select.having.is_none()
@@ -222,7 +224,7 @@ fn grouped_output(expr: &Expr, keys: &[&Expr]) -> bool {
             }
             let Some(name) = called(function) else { return false };
             if builtins::is_aggregate(&name) {
-                return builtins::is_group_aggregate(&name) && whole_column(function);
+                return builtins::is_group_aggregate(&name) && whole_column(function, &name);
             }
             arguments(function).is_some_and(|args| args.iter().all(|arg| grouped_output(arg, keys)))
         }
@@ -246,10 +248,13 @@ fn has_aggregate(item: &SelectItem) -> bool {
     inside(expr)
 }
 
-/// `count(*)`, `sum(column)`, `count(DISTINCT column)`: nothing that picks out single rows.
-fn whole_column(function: &Function) -> bool {
+/// `count(*)`, `sum(column)`, `count(DISTINCT column)`: nothing that picks out single rows. A sum of distinct values beside one of all
+/// tells which occur twice.
+fn whole_column(function: &Function, name: &str) -> bool {
     let FunctionArguments::List(list) = &function.args else { return false };
+    let distinct = matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct));
     list.clauses.is_empty()
+        && (!distinct || name == "count")
         && list.args.iter().all(|arg| match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => true,
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => is_column(expr) || matches!(expr, Expr::Value(_)),

@@ -17,6 +17,7 @@ mod function;
 mod group;
 mod implied;
 mod join;
+mod joined;
 mod keep;
 mod kinds;
 mod merge;
@@ -68,7 +69,7 @@ pub(super) use write::FILTER_MARK;
 pub(super) type Fail = Refusal;
 
 /// How all names begin that the rewrite gives to tables.
-const OWN_NAMES: &str = "pgpurpose_";
+pub(super) const OWN_NAMES: &str = "pgpurpose_";
 
 /// One reference to a relation that is not a system catalog.
 #[derive(Debug, Clone)]
@@ -91,6 +92,8 @@ pub(super) struct Occurrence {
     pub(super) locked: bool,
     /// Columns that are set in rows that are there already.
     pub(super) assigned: BTreeSet<String>,
+    /// Its rows are waited for where another transaction has locked them.
+    pub(super) waits: bool,
     /// ON CONFLICT DO UPDATE.
     pub(super) upserts: bool,
     /// ONLY.
@@ -198,6 +201,8 @@ pub(super) struct Resolved {
     pub(super) definition: bool,
     /// Its plan is shown.
     pub(super) planned: bool,
+    /// A function of it that waits for other sessions.
+    pub(super) blocks: Option<String>,
 }
 
 /// Resolves one statement against PostgreSQL's own reading of it.
@@ -267,6 +272,8 @@ pub(super) struct Resolver<'a> {
     lenient: bool,
     /// Parameters whose type another place of the statement may decide.
     repeated: HashSet<String>,
+    /// A function that waits for other sessions.
+    blocks: Option<String>,
     /// Depth of queries within queries.
     nested: usize,
     /// How many query levels read relations.
@@ -303,6 +310,7 @@ impl<'a> Resolver<'a> {
             may_fail: false,
             lenient: false,
             repeated: HashSet::new(),
+            blocks: None,
             nested: 0,
             levels: 0,
             in_aggregate: false,
@@ -331,6 +339,7 @@ impl<'a> Resolver<'a> {
             structure: None,
             definition: false,
             planned: false,
+            blocks: self.blocks,
         }
     }
 
@@ -384,6 +393,21 @@ pub(super) fn request(resolved: &Resolved, context: &Context<'_>) -> AccessReque
         shape: resolved.shape,
         structure: resolved.structure.clone(),
     }
+}
+
+/// What is asked where the plan is shown as well; nothing where that is asked already, or nothing is partitioned.
+pub(super) fn planned(resolved: &Resolved, context: &Context<'_>) -> Option<AccessRequest> {
+    let partitioned = |occurrence: &Occurrence| {
+        let own = &occurrence.relation;
+        let below = context.catalog.descendants(own.oid);
+        let mut all = below.iter().filter_map(|oid| context.catalog.relation_by_oid(*oid)).chain([own]);
+        all.any(|relation| !relation.automatic.partition_key.is_empty())
+    };
+    if resolved.planned || !resolved.occurrences.iter().any(partitioned) {
+        return None;
+    }
+    let relations = resolved.occurrences.iter().map(|occurrence| relation_access(occurrence, true, context)).collect();
+    Some(AccessRequest { relations, ..request(resolved, context) })
 }
 
 fn relation_access(occurrence: &Occurrence, planned: bool, context: &Context<'_>) -> RelationAccess {

@@ -346,7 +346,10 @@ impl Resolver<'_> {
         // An item that is named may be a subquery: then whatever it holds is locked, so all of the query's count.
         let direct = self.occurrences.iter().skip(first).any(|occurrence| named(&occurrence.alias));
         for occurrence in self.occurrences.iter_mut().skip(first) {
-            occurrence.locked |= !direct || named(&occurrence.alias);
+            if !direct || named(&occurrence.alias) {
+                occurrence.locked = true;
+                occurrence.waits |= lock.nonblock.is_none();
+            }
         }
         Ok(())
     }

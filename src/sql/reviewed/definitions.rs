@@ -36,11 +36,15 @@ enum Treatment {
     Text(&'static str),
     /// A column's default as text: relation and number.
     DefaultText(&'static str, &'static str),
+    /// -1, as for a relation that was never counted, unless the relation is open.
+    Count(&'static str),
+    /// NULL where every column of that type is closed.
+    Label(&'static str),
     /// NULL.
     Never,
 }
 
-use Treatment::{Default, DefaultText, Never, Number, OfColumn, Text, Tree, Value};
+use Treatment::{Count, Default, DefaultText, Label, Never, Number, OfColumn, Text, Tree, Value};
 
 /// No relation that could be open.
 const NONE: &str = "NULL::pg_catalog.oid";
@@ -62,12 +66,35 @@ const COMMENTED: &str = "CASE WHEN r.classoid = 'pg_catalog.pg_class'::pg_catalo
     WHEN r.classoid = ANY (ARRAY['pg_catalog.pg_namespace'::pg_catalog.regclass, 'pg_catalog.pg_extension'::pg_catalog.regclass]) \
     THEN 1::pg_catalog.oid END";
 
+/// The table whose rows a relation of `pg_class` holds: its own, an index's, a TOAST table's.
+const COUNTED: &str = "(CASE r.relkind WHEN 'i' THEN (SELECT pgpurpose_index.indrelid FROM pg_catalog.pg_index AS pgpurpose_index WHERE pgpurpose_index.indexrelid = r.oid) \
+    WHEN 't' THEN (SELECT pgpurpose_toast.oid FROM pg_catalog.pg_class AS pgpurpose_toast WHERE pgpurpose_toast.reltoastrelid = r.oid) ELSE r.oid END)";
+
+/// Views of the server's counters: what they count by, and the columns that say what is counted. All others are numbers and
+/// times that a statement moves by as many rows as it met, whatever was left out of its answer.
+const COUNTERS: &[(&str, &str, &str)] = &[
+    ("pg_stat_all_tables", "r.relid", "relid schemaname relname"),
+    ("pg_stat_user_tables", "r.relid", "relid schemaname relname"),
+    ("pg_stat_all_indexes", "r.relid", "relid indexrelid schemaname relname indexrelname"),
+    ("pg_stat_user_indexes", "r.relid", "relid indexrelid schemaname relname indexrelname"),
+    ("pg_statio_all_tables", "r.relid", "relid schemaname relname"),
+    ("pg_statio_user_tables", "r.relid", "relid schemaname relname"),
+    ("pg_stat_database", NONE, "datid datname numbackends stats_reset"),
+    ("pg_stat_bgwriter", NONE, "stats_reset"),
+    ("pg_stat_wal", NONE, "stats_reset"),
+];
+
 /// Schema, relation, column, and what happens to it.
 const COLUMNS: &[(&str, &str, &str, Treatment)] = &[
     ("pg_catalog", "pg_attrdef", "adbin", Default("r.adrelid", "r.adnum")),
     ("pg_catalog", "pg_attribute", "attmissingval", OfColumn("r.attrelid", "r.attnum")),
     ("pg_catalog", "pg_attribute", "attfdwoptions", Never),
     ("pg_catalog", "pg_class", "relpartbound", Tree("r.oid")),
+    ("pg_catalog", "pg_class", "reltuples", Count(COUNTED)),
+    ("pg_catalog", "pg_class", "relpages", Count(COUNTED)),
+    ("pg_catalog", "pg_class", "relallvisible", Count(COUNTED)),
+    ("pg_catalog", "pg_class", "relallfrozen", Count(COUNTED)),
+    ("pg_catalog", "pg_enum", "enumlabel", Label("r.enumtypid")),
     ("pg_catalog", "pg_constraint", "conbin", Tree("NULLIF(r.conrelid, 0::pg_catalog.oid)")),
     ("pg_catalog", "pg_index", "indexprs", Tree("r.indrelid")),
     ("pg_catalog", "pg_index", "indpred", Tree("r.indrelid")),
@@ -131,6 +158,10 @@ enum Answer {
     OfColumn,
 }
 
+/// The table whose rows a relation holds.
+const SIZED: &str = "COALESCE((SELECT pgpurpose_index.indrelid FROM pg_catalog.pg_index AS pgpurpose_index WHERE pgpurpose_index.indexrelid = a.o), \
+    (SELECT pgpurpose_toast.oid FROM pg_catalog.pg_class AS pgpurpose_toast WHERE pgpurpose_toast.reltoastrelid = a.o), a.o)";
+
 /// Functions over an object's oid: name, type of the first argument before it becomes an oid, the relation that the object `a.o` belongs
 /// to, and how the answer is treated.
 const FUNCTIONS: &[(&str, &str, &str, Answer)] = &[
@@ -158,6 +189,11 @@ const FUNCTIONS: &[(&str, &str, &str, Answer)] = &[
     ("pg_get_function_arguments", "", "a.o", Answer::Text),
     ("pg_get_function_arg_default", "", "a.o", Answer::Text),
     ("pg_sequence_last_value", "", "a.o", Answer::Value),
+    ("pg_relation_size", "::pg_catalog.regclass", SIZED, Answer::Value),
+    ("pg_table_size", "::pg_catalog.regclass", SIZED, Answer::Value),
+    ("pg_indexes_size", "::pg_catalog.regclass", SIZED, Answer::Value),
+    ("pg_total_relation_size", "::pg_catalog.regclass", SIZED, Answer::Value),
+    ("pg_stat_get_numscans", "", SIZED, Answer::Value),
     ("col_description", "", "a.o", Answer::OfColumn),
     (
         "obj_description",
@@ -175,29 +211,40 @@ pub(in crate::sql) struct Sight {
     relations: String,
     /// Columns that are seen unmasked, of other relations: `relation.number`.
     columns: String,
+    /// Types of which every column is masked or closed.
+    hidden_types: String,
 }
 
 impl Sight {
     /// Works it out from the policy.
     pub(in crate::sql) fn of(context: &Context<'_>) -> Self {
         let (mut relations, mut columns) = (Vec::new(), Vec::new());
+        let (mut shown, mut used) = (HashSet::new(), HashSet::new());
         let mut own: Vec<&Relation> =
             context.catalog.relations().map(AsRef::as_ref).filter(|relation| relation.oid >= FIRST_OWN).collect();
         own.sort_by_key(|relation| relation.oid);
         for relation in own {
+            used.extend(relation.columns.iter().map(|column| column.base_oid));
             let request = everything_of(relation, context);
             let Decision::Permit(permit) = decide(context.policies, &request) else { continue };
             match permit.relations() {
-                [RelationObligation::Open { .. }] => relations.push(relation.oid.to_string()),
+                [RelationObligation::Open { .. }] => {
+                    shown.extend(relation.columns.iter().map(|column| column.base_oid));
+                    relations.push(relation.oid.to_string());
+                }
                 [obligation @ RelationObligation::Governed { columns: seen, min_group: None, .. }]
                     if !obligation.leaves_rows_out()
                         && relation.columns.iter().all(|column| {
                             seen.get(&column.name).is_some_and(|column| column.action == Action::Read)
                         }) =>
                 {
+                    shown.extend(relation.columns.iter().map(|column| column.base_oid));
                     relations.push(relation.oid.to_string());
                 }
                 [RelationObligation::Governed { columns: seen, .. }] => {
+                    let read = |name: &str| seen.get(name).is_some_and(|column| column.action == Action::Read);
+                    let open = relation.columns.iter().filter(|column| read(&column.name));
+                    shown.extend(open.map(|column| column.base_oid));
                     columns.extend(
                         relation
                             .columns
@@ -209,11 +256,34 @@ impl Sight {
                 _ => {}
             }
         }
-        Self { relations: relations.join(","), columns: columns.join(",") }
+        let hidden = used.difference(&shown).filter(|oid| **oid >= FIRST_OWN);
+        // A type's own elements are shown with it.
+        let of_arrays = |oid: &Oid| context.catalog.type_by_oid(*oid).and_then(|ty| ty.element);
+        let elements: HashSet<Oid> = shown.iter().filter_map(of_arrays).collect();
+        let hidden = hidden.flat_map(|oid| std::iter::once(*oid).chain(of_arrays(oid)));
+        let mut hidden: Vec<Oid> = hidden.filter(|oid| !elements.contains(oid) && !shown.contains(oid)).collect();
+        hidden.sort_unstable();
+        hidden.dedup();
+        let hidden_types: Vec<String> = hidden.iter().map(ToString::to_string).collect();
+        Self { relations: relations.join(","), columns: columns.join(","), hidden_types: hidden_types.join(",") }
     }
 
     fn relation(&self, oid: &str) -> String {
         format!("({oid} < {FIRST_OWN}::pg_catalog.oid OR {oid} = ANY ('{{{}}}'::pg_catalog.oid[]))", self.relations)
+    }
+
+    /// Whether labels of the type are seen.
+    pub(in crate::sql) fn shows_labels_of(&self, oid: Oid) -> bool {
+        !self.hidden_types.split(',').any(|hidden| hidden == oid.to_string())
+    }
+
+    /// Whether every type's labels are seen.
+    pub(in crate::sql) fn shows_every_label(&self) -> bool {
+        self.hidden_types.is_empty()
+    }
+
+    fn label(&self, oid: &str) -> String {
+        format!("({oid} <> ALL ('{{{}}}'::pg_catalog.oid[]))", self.hidden_types)
     }
 
     fn column(&self, oid: &str, number: &str) -> String {
@@ -280,9 +350,22 @@ fn treated(name: &RelationName) -> impl Iterator<Item = (&'static str, Treatment
         .map(|(_, _, column, treatment)| (*column, *treatment))
 }
 
+/// What happens to a column of a view of counters that is none of its names.
+fn counter(relation: &RelationName, column: &str) -> Option<Treatment> {
+    let (_, oid, names) = counters(relation)?;
+    (!names.split_ascii_whitespace().any(|name| name == column)).then_some(Value(oid))
+}
+
+fn counters(relation: &RelationName) -> Option<&'static (&'static str, &'static str, &'static str)> {
+    COUNTERS.iter().find(|(name, ..)| relation.schema == "pg_catalog" && *name == relation.name)
+}
+
 /// Whether a statement that uses such names (columns' names, `*`, what relations are called) could see a column that may hold values.
 pub(in crate::sql) fn concerns(name: &RelationName, called: &str, used: &HashSet<String>) -> bool {
     let mut columns = treated(name).peekable();
+    if counters(name).is_some() {
+        return true;
+    }
     columns.peek().is_some()
         && (used.contains("*") || used.contains(called) || columns.any(|(column, _)| used.contains(column)))
 }
@@ -296,10 +379,12 @@ pub(in crate::sql) fn select_list(relation: &Relation, used: &HashSet<String>, s
     let items: Vec<String> = names
         .map(|name| {
             let value = format!("{row}.{}", quote_ident(name));
-            let found = treated(&relation.name).find(|(column, _)| *column == name);
-            let expression = match found.map(|(_, treatment)| treatment) {
+            let found = treated(&relation.name).find(|(column, _)| *column == name).map(|(_, treatment)| treatment);
+            let expression = match found.or_else(|| counter(&relation.name, name)) {
                 None => value,
                 Some(Never) => format!("CASE WHEN false THEN {value} END"),
+                Some(Count(oid)) => format!("CASE WHEN {} THEN {value} ELSE -1 END", sight.relation(&sql(oid))),
+                Some(Label(oid)) => format!("CASE WHEN {} THEN {value} END", sight.label(&sql(oid))),
                 Some(Value(oid)) => format!("CASE WHEN {} THEN {value} END", sight.relation(&sql(oid))),
                 Some(Number(oid)) => format!(
                     "CASE WHEN {} OR pg_catalog.length({value}::pg_catalog.text) < 3 THEN {value} END",
@@ -333,6 +418,14 @@ pub(in crate::sql) fn select_list(relation: &Relation, used: &HashSet<String>, s
         })
         .collect();
     items.join(", ")
+}
+
+/// Which rows of a system relation are there at all; a label that is missing would break who reads it.
+pub(in crate::sql) fn row_filter(relation: &Relation, sight: &Sight) -> String {
+    if relation.name.schema == "pg_catalog" && relation.name.name == "pg_enum" && !sight.shows_every_label() {
+        return format!(" WHERE {}", sight.label(&format!("{}.enumtypid", quote_ident(ROW))));
+    }
+    String::new()
 }
 
 fn parenthesized(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! Which settings a governed session may change or see: an allow-list.
 
 use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::PolicySet;
 use crate::sql::ast::utility::SetValue;
 
 /// Settings of the proxy's own begin so.
@@ -10,26 +11,20 @@ pub(in crate::sql) const PURPOSE: &str = "pgpurpose.purpose";
 /// The schemas of unqualified names.
 pub(in crate::sql) const SEARCH_PATH: &str = "search_path";
 
-/// Settings that change how a session works and not what it sees: formats, time limits, planning, memory.
+/// Settings that change how a session works and not what it sees: formats, time limits, memory. Those by which a plan is chosen are
+/// not among them: the way in which rows are found tells of their order by columns that are hidden.
 const ALLOWED: &str = "application_name array_nulls backend_flush_after bytea_output check_function_bodies \
-    client_connection_check_interval client_min_messages commit_delay constraint_exclusion cpu_index_tuple_cost \
-    cpu_operator_cost cpu_tuple_cost cursor_tuple_fraction datestyle deadlock_timeout default_statistics_target \
-    default_transaction_deferrable default_transaction_isolation default_transaction_read_only effective_cache_size \
-    effective_io_concurrency enable_async_append enable_bitmapscan enable_gathermerge enable_group_by_reordering \
-    enable_hashagg enable_hashjoin enable_incremental_sort enable_indexonlyscan enable_indexscan enable_material \
-    enable_memoize enable_mergejoin enable_nestloop enable_parallel_append enable_parallel_hash \
-    enable_partition_pruning enable_partitionwise_aggregate enable_partitionwise_join enable_presorted_aggregate \
-    enable_seqscan enable_sort enable_tidscan exit_on_error extra_float_digits force_parallel_mode \
-    debug_parallel_query from_collapse_limit geqo geqo_effort geqo_generations geqo_pool_size geqo_seed \
-    geqo_selection_bias geqo_threshold gin_fuzzy_search_limit gin_pending_list_limit hash_mem_multiplier \
-    idle_in_transaction_session_timeout idle_session_timeout intervalstyle jit jit_above_cost \
+    client_connection_check_interval client_min_messages commit_delay constraint_exclusion datestyle \
+    deadlock_timeout default_statistics_target default_transaction_deferrable default_transaction_isolation \
+    default_transaction_read_only effective_cache_size effective_io_concurrency exit_on_error extra_float_digits \
+    force_parallel_mode debug_parallel_query from_collapse_limit gin_fuzzy_search_limit gin_pending_list_limit \
+    hash_mem_multiplier idle_in_transaction_session_timeout idle_session_timeout intervalstyle jit jit_above_cost \
     jit_inline_above_cost jit_optimize_above_cost join_collapse_limit lc_monetary lc_numeric lc_time lock_timeout \
     max_parallel_workers max_parallel_workers_per_gather maintenance_work_mem min_parallel_index_scan_size \
-    min_parallel_table_scan_size parallel_leader_participation parallel_setup_cost parallel_tuple_cost \
-    plan_cache_mode random_page_cost seed seq_page_cost statement_timeout synchronous_commit tcp_keepalives_count \
-    tcp_keepalives_idle tcp_keepalives_interval tcp_user_timeout temp_buffers timezone timezone_abbreviations \
-    transaction_deferrable transaction_isolation transaction_read_only transaction_timeout \
-    vacuum_cost_delay work_mem xmlbinary xmloption";
+    min_parallel_table_scan_size parallel_leader_participation plan_cache_mode seed statement_timeout \
+    synchronous_commit tcp_keepalives_count tcp_keepalives_idle tcp_keepalives_interval tcp_user_timeout \
+    temp_buffers timezone timezone_abbreviations transaction_deferrable transaction_isolation transaction_read_only \
+    transaction_timeout vacuum_cost_delay work_mem xmlbinary xmloption";
 
 /// Whether a session may set (or reset, with no values) a setting of this name, lower case.
 ///
@@ -68,6 +63,13 @@ pub(in crate::sql) fn may_set(name: &str, values: Option<&[SetValue]>) -> Result
         )
         .detail("it is not among the settings that leave what is seen unchanged")),
     }
+}
+
+/// Whether a setting's value may be read: those of applications and extensions may hold anything, and are shown where the
+/// policy names them.
+pub(in crate::sql) fn may_read(name: &str, policies: &PolicySet) -> bool {
+    let name = name.to_ascii_lowercase();
+    !name.starts_with(OWN) && (!name.contains('.') || policies.allows_setting(&name))
 }
 
 /// Whether a setting may be changed to any value, lower case name.

@@ -188,7 +188,7 @@ pub(super) fn outside(
     least: u32,
     context: &Context<'_>,
 ) -> Result<(Expr, Facts), Fail> {
-    let RelationObligation::Governed { consent, subject: Some(path), .. } = obligation else {
+    let RelationObligation::Governed { subject: Some(path), .. } = obligation else {
         return Err(Refusal::internal(Stage::Rewrite));
     };
     let of_those = |who: &str, value: Option<String>| match value {
@@ -200,14 +200,16 @@ pub(super) fn outside(
     let group = of_those(&format!("{alias}.{}", quote_ident(SUBJECT)), shown);
     let stored = value.map(|name| format!("\"{ROW}\".{}", quote_ident(name)));
     let everybody = of_those(&filter::subject(path, ROW), stored);
-    let rows = match consent {
-        Some(consent) => format!(" WHERE {}", filter::consent(consent, path, ROW, context.catalog)?),
-        None => String::new(),
-    };
+    // Those who are left out of every answer are nobody's difference.
+    let conditions = row_conditions(occurrence, obligation, ROW, context)?;
+    let rows = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    // A part is not its own whole: what is left of the relation that it is part of can be asked for as well.
+    let whole = context.catalog.ancestors(occurrence.relation.oid).last().copied();
+    let whole = whole.and_then(|oid| context.catalog.relation_by_oid(oid)).unwrap_or(&occurrence.relation);
     let condition = format!(
         "(SELECT pg_catalog.count(DISTINCT {everybody}) FROM {} AS \"{ROW}\"{rows}) - pg_catalog.count(DISTINCT {group}) \
          NOT BETWEEN 1 AND {}",
-        base(occurrence),
+        whole.name.to_sql(),
         least.saturating_sub(1)
     );
     let facts = witness::facts_of(&format!("SELECT {condition}"))?;
@@ -275,7 +277,9 @@ fn item(
         Action::Read => value,
         Action::Mask { mask, .. } => {
             let name = format!("{}.{}", occurrence.relation.name, column.name);
-            let masked = mask::Masked { column, value: &value, name: &name, purpose: context.purpose, subject };
+            let domain = domain(&occurrence.relation, column, context);
+            let (purpose, domain) = (context.purpose, domain.as_str());
+            let masked = mask::Masked { column, value: &value, name: &name, domain, purpose, subject };
             mask::sql(mask, &masked).ok_or_else(|| {
                 fail(format!("mask `{mask}` does not fit column `{name}` of type `{}`", column.type_sql))
             })?
@@ -285,6 +289,38 @@ fn item(
         Action::Write => return Err(Refusal::internal(Stage::Rewrite)),
     };
     Ok(Some(format!("{expression} AS {}", quote_ident(occurrence.shown_as(&column.name)))))
+}
+
+/// The column whose values a column has: what its foreign key refers to, and so on, in the relation at the top of what it is part
+/// of. Keys that say whose a row is are of one domain.
+pub(super) fn domain(relation: &Relation, column: &Column, context: &Context<'_>) -> String {
+    const LONGEST: usize = 16;
+    let catalog = context.catalog;
+    let (mut relation, mut name) = (relation, column.name.as_str());
+    for _ in 0..LONGEST {
+        if let Some(root) = catalog.ancestors(relation.oid).last().and_then(|oid| catalog.relation_by_oid(*oid))
+            && root.column(name).is_some()
+        {
+            relation = root;
+        }
+        let Some(number) = relation.column(name).map(|column| column.number) else { break };
+        let referred = catalog.relations().find_map(|to| {
+            let reference = to.automatic.referenced.iter().find(|reference| {
+                reference.from == relation.oid && reference.columns == [number] && to.oid != relation.oid
+            })?;
+            let there = reference.to.first()?;
+            Some((to, to.columns.iter().find(|column| column.number == *there)?))
+        });
+        match referred {
+            Some((to, column)) => (relation, name) = (to, column.name.as_str()),
+            None => break,
+        }
+    }
+    let subject = context.policies.listed_subject(&relation.name);
+    if matches!(subject, Some(SubjectPath::Column(own)) if own == name) {
+        return "subject".to_owned();
+    }
+    format!("{}.{name}", relation.name)
 }
 
 /// The data subject of a row as text, where no setting of the session changes how its type is written.

@@ -2,6 +2,8 @@
 //! consent that was withdrawn before a statement began is not used by it.
 
 use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::RelationObligation;
+use crate::sql::resolve::Occurrence;
 
 /// A setting that no server has: reading it fails, and the error's message holds its name in every language.
 const OLDER: &str = "pgpurpose.older_snapshot";
@@ -43,4 +45,35 @@ pub fn refusal_for(sqlstate: &str, message: &[u8]) -> Option<Refusal> {
         .detail("a consent that is withdrawn while it lasts would still be used")
         .hint("begin it with `BEGIN ISOLATION LEVEL READ COMMITTED`, or set `default_transaction_isolation` to that")
     })
+}
+
+/// Refuses what waits for others before it reads, or gives back, rows that rest on consent: a lock is waited for as long as its
+/// holder likes, the rows that come then are as they are, and the consents as they were.
+///
+/// # Errors
+/// 42501.
+pub(super) fn waits(
+    occurrence: &Occurrence,
+    obligation: &RelationObligation,
+    blocks: Option<&str>,
+) -> Result<(), Refusal> {
+    if !obligation.rests_on_wishes() {
+        return Ok(());
+    }
+    let refused = |message: String, hint: &str| {
+        Err(Refusal::new(Stage::Rewrite, SqlState::INSUFFICIENT_PRIVILEGE, message)
+            .detail("a consent that is withdrawn while it waits would still be used")
+            .hint(hint.to_owned()))
+    };
+    match blocks {
+        Some(function) => refused(
+            format!("`{function}` is not open beside rows that rest on consent"),
+            "take the lock in a statement of its own before, or use `pg_try_advisory_lock`",
+        ),
+        None if occurrence.waits => refused(
+            "rows that rest on consent are not locked by a statement that may wait for them".to_owned(),
+            "add `NOWAIT` or `SKIP LOCKED`",
+        ),
+        None => Ok(()),
+    }
 }

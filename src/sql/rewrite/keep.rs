@@ -78,8 +78,9 @@ fn keeper(
     let new = format!("\"{NEW}\".{}", quote_ident(&column.name));
     let name = format!("{}.{}", occurrence.relation.name, column.name);
     let subject = subject.as_ref().and_then(|path| derived::subject_text(path, alias, &occurrence.relation, context));
-    let masked =
-        mask::Masked { column, value: &there, name: &name, purpose: context.purpose, subject: subject.as_deref() };
+    let domain = derived::domain(&occurrence.relation, column, context);
+    let (purpose, subject) = (context.purpose, subject.as_deref());
+    let masked = mask::Masked { column, value: &there, name: &name, domain: &domain, purpose, subject };
     let shown = mask::sql(mask, &masked)
         .ok_or_else(|| fail(format!("mask `{mask}` does not fit column `{name}` of type `{}`", column.type_sql)))?;
     let text = format!(

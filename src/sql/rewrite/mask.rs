@@ -22,6 +22,8 @@ pub(super) struct Masked<'a> {
     pub(super) value: &'a str,
     /// `public.customers.email`.
     pub(super) name: &'a str,
+    /// The column whose values these are, by which pseudonyms can be joined: itself, or what its foreign key refers to.
+    pub(super) domain: &'a str,
     /// The purpose in force: pseudonyms have a key for each.
     pub(super) purpose: &'a str,
     /// The data subject of the row as SQL of type text; `None` where the policy does not say whose a row is.

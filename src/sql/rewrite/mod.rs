@@ -39,8 +39,8 @@ use crate::sql::ast::fragment;
 use crate::sql::form::context::Context;
 use crate::sql::resolve::Tested;
 use crate::sql::resolve::{
-    FILTER_MARK, GROUP_MARK, KEEP_MARK, LOOKUP_MARK, MARK, NEW_MARK, Occurrence, OccurrenceId, Resolved, marked_id,
-    name_of, parts_of, quoted, system_column_number,
+    FILTER_MARK, GROUP_MARK, KEEP_MARK, LOOKUP_MARK, MARK, NEW_MARK, OWN_NAMES, Occurrence, OccurrenceId, Resolved,
+    marked_id, name_of, parts_of, quoted, system_column_number,
 };
 use crate::sql::text::limits;
 use crate::sql::witness::{self, Facts};
@@ -87,6 +87,7 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
         merged,
         copied,
         definition,
+        blocks,
         ..
     } = resolved;
     if permit.relations().len() != occurrences.len() {
@@ -106,6 +107,9 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
         open(&mut guard, occurrence, obligation)?;
         added::unheld(occurrence, obligation, context)?;
         keep::unkept(occurrence, obligation)?;
+        if !definition {
+            fresh::waits(occurrence, obligation, blocks.as_deref())?;
+        }
     }
     let copied = if copied { top } else { None };
     let parts = Parts { carriers: &carriers, occurrences: &occurrences, obligations: permit.relations(), copied };
@@ -289,7 +293,7 @@ impl Rewriter<'_> {
         };
         *factor = replaced;
         self.expected.extend(&facts);
-        Ok(())
+        limits::added(self.expected.added())
     }
 
     /// VALUES have no visit of their own.
@@ -317,7 +321,7 @@ impl Rewriter<'_> {
         let name = RelationName::new(schema, table);
         let called = alias.as_ref().map_or_else(|| name.name.clone(), |alias| name_of(&alias.name));
         let renamed = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
-        if called == ROW || !(renamed || definitions::concerns(&name, &called, &self.used)) {
+        if called.starts_with(OWN_NAMES) || !(renamed || definitions::concerns(&name, &called, &self.used)) {
             return Ok(());
         }
         let Some(relation) = self.context.catalog.relation(&name) else { return Ok(()) };
@@ -325,7 +329,10 @@ impl Rewriter<'_> {
         let sight = self.sight.get_or_insert_with(|| Sight::of(context));
         let items = definitions::select_list(relation, &self.used, sight);
         let facts = witness::facts_of(&format!("SELECT {items}"))?;
-        let subquery = fragment::parse_query(&format!("SELECT {items} FROM {} AS \"{ROW}\"", name.to_sql()))?;
+        let filter = definitions::row_filter(relation, sight);
+        let facts = if filter.is_empty() { facts } else { witness::facts_of(&format!("SELECT {items}{filter}"))? };
+        let text = format!("SELECT {items} FROM {} AS \"{ROW}\"{filter}", name.to_sql());
+        let subquery = fragment::parse_query(&text)?;
         let alias = alias.take().unwrap_or_else(|| TableAlias {
             explicit: true,
             name: quoted(&name.name),
@@ -335,7 +342,7 @@ impl Rewriter<'_> {
         *factor =
             TableFactor::Derived { lateral: false, subquery: Box::new(subquery), alias: Some(alias), sample: None };
         self.expected.extend(&facts);
-        Ok(())
+        limits::added(self.expected.added())
     }
 
     /// The columns that follow from a grouped primary key.

@@ -82,7 +82,9 @@ impl Rewriter<'_> {
     ) -> Result<String, Fail> {
         let value = parts.iter().map(|part| crate::catalog::quote_ident(part)).collect::<Vec<_>>().join(".");
         let name = format!("{}.{}", occurrence.relation.name, column.name);
-        let masked = mask::Masked { column, value: &value, name: &name, purpose: self.context.purpose, subject };
+        let domain = derived::domain(&occurrence.relation, column, self.context);
+        let (purpose, domain) = (self.context.purpose, domain.as_str());
+        let masked = mask::Masked { column, value: &value, name: &name, domain, purpose, subject };
         mask::sql(mask, &masked)
             .ok_or_else(|| fail(format!("mask `{mask}` does not fit column `{name}` of type `{}`", column.type_sql)))
     }

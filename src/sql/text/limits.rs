@@ -24,6 +24,9 @@ const ITEMS: usize = 2_000;
 const RELATIONS: usize = 250;
 /// Most masked columns that a statement reads.
 const MASKS: usize = 500;
+/// Most bytes that the rewrite adds: masks, filters, what takes constants out of definitions. As many words and signs as a
+/// statement may have take about as much.
+const ADDED: usize = 512 * 1024;
 /// Parentheses, brackets and CASE within each other.
 const NESTING: usize = 200;
 /// Operators in a row.
@@ -99,6 +102,17 @@ pub(in crate::sql) fn relations(count: usize) -> Result<(), Refusal> {
 pub(in crate::sql) fn masks(count: usize) -> Result<(), Refusal> {
     if count > MASKS {
         return Err(refuse(format!("the statement reads more than {MASKS} masked columns")));
+    }
+    Ok(())
+}
+
+/// Holds what the rewrite adds to its size, before all of it is parsed at once.
+///
+/// # Errors
+/// 54001.
+pub(in crate::sql) fn added(bytes: usize) -> Result<(), Refusal> {
+    if bytes > ADDED {
+        return Err(refuse("the statement reads too many masked, filtered or described things at once".to_owned()));
     }
     Ok(())
 }

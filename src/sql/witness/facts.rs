@@ -27,6 +27,8 @@ pub struct Facts {
     relations: Vec<(Option<String>, String)>,
     functions: Vec<Vec<String>>,
     columns: Vec<Vec<String>>,
+    /// Bytes of text of our own among it.
+    added: usize,
 }
 
 impl Facts {
@@ -66,6 +68,7 @@ impl Facts {
 
     /// Adds all that another holds.
     pub fn extend(&mut self, other: &Self) {
+        self.added = self.added.saturating_add(other.added);
         for relation in &other.relations {
             insert(&mut self.relations, relation.clone());
         }
@@ -75,6 +78,17 @@ impl Facts {
         for column in &other.columns {
             insert(&mut self.columns, column.clone());
         }
+    }
+
+    /// The same, of a text of our own that is so long.
+    #[must_use]
+    pub(in crate::sql) fn of_own(self, added: usize) -> Self {
+        Self { added, ..self }
+    }
+
+    /// Bytes of text of our own among it.
+    pub(in crate::sql) fn added(&self) -> usize {
+        self.added
     }
 
     /// Table references, sorted.

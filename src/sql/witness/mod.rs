@@ -96,7 +96,7 @@ fn placed_tree(text: &str) -> Result<(Tree, Vec<Found>), Refusal> {
 /// # Errors
 /// 42601 where it is not exactly one statement of PostgreSQL's.
 pub(in crate::sql) fn facts_of(text: &str) -> Result<Facts, Refusal> {
-    facts(&tree(text)?)
+    Ok(facts(&tree(text)?)?.of_own(text.len()))
 }
 
 fn two_ways() -> Refusal {

@@ -101,8 +101,16 @@ impl Define<'_, '_> {
             },
             NodeEnum::RefreshMatViewStmt(refresh) => self.touched(refresh.relation.as_ref()),
             NodeEnum::ClusterStmt(cluster) => match &cluster.relation {
-                Some(relation) => self.touched(Some(relation)),
-                None => Ok(()),
+                // Its rows come in the order of the index from then on.
+                Some(relation) => {
+                    let id = self.existing(Some(relation))?;
+                    self.change(id, Change::Alter);
+                    let columns = self.resolver.occurrences.get(id).map_or_else(Vec::new, |occurrence| {
+                        occurrence.relation.columns.iter().map(|column| column.name.clone()).collect()
+                    });
+                    self.looks(id, &[], columns)
+                }
+                None => Err(unsupported("CLUSTER of every table")),
             },
             // The parser lets no other kind through.
             _ => Err(self.ddl.refused_kind()),
@@ -136,8 +144,8 @@ impl Define<'_, '_> {
         let id = self.existing(index.relation.as_ref())?;
         let mut looked = Vec::new();
         for node in &index.index_params {
-            // Where nothing can fail on a value, nothing is told of it.
-            self.index_element(node, index.unique, &mut looked)?;
+            // Rows that are found by the index come in the order of its columns.
+            self.index_element(node, true, &mut looked)?;
         }
         self.scalar(index.where_clause.as_deref(), &mut looked)?;
         self.change(id, Change::Alter);

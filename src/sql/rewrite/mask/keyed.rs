@@ -27,7 +27,9 @@ fn bits(hex: &str, from: u32, bits: u32) -> String {
 }
 
 pub(super) fn token(masked: &Masked<'_>) -> Option<String> {
-    let hex = hmac(masked.purpose, &bytes(&format!("{}::pg_catalog.text", masked.value)));
+    // Equal values of two columns that have nothing to do with each other have different pseudonyms.
+    let domain = quote_literal(&format!("token|{}|", masked.domain));
+    let hex = hmac(masked.purpose, &bytes(&format!("pg_catalog.concat({domain}, {}::pg_catalog.text)", masked.value)));
     match masked.column.class {
         TypeClass::Text => Some(format!("pg_catalog.concat('tok_', pg_catalog.left({hex}, 20))")),
         TypeClass::Uuid => Some(format!("pg_catalog.left({hex}, 32)")),
@@ -80,7 +82,7 @@ pub(super) fn noise(masked: &Masked<'_>, noise: Noise) -> Option<String> {
     Some(match noise {
         Noise::Percent(percent) => {
             let share = format!("({}::pg_catalog.numeric / 4503599627370496)", bits(&hex, 1, 52));
-            percent_of(masked, &format!("(1 + ({share} * 2 - 1) * {percent} / 100)"))?
+            percent_of(masked, &format!("({share} * 2 - 1)"), percent)?
         }
         Noise::Days(days) => moved(masked, &around(days.into()))?,
         Noise::Hours(hours) => {
@@ -90,7 +92,9 @@ pub(super) fn noise(masked: &Masked<'_>, noise: Noise) -> Option<String> {
     })
 }
 
-fn percent_of(masked: &Masked<'_>, factor: &str) -> Option<String> {
+/// `drawn` is between -1 and 1. A value is moved by at least one and a half of its last digit either way, so that a small whole
+/// number is not shown as it is; what is not negative stays so.
+fn percent_of(masked: &Masked<'_>, drawn: &str, percent: u32) -> Option<String> {
     let value = masked.value;
     let bounds = super::number::bounds(masked.column);
     let clamped = |moved: &str, ty: &str| match &bounds {
@@ -99,13 +103,19 @@ fn percent_of(masked: &Masked<'_>, factor: &str) -> Option<String> {
         }
         None => moved.to_owned(),
     };
+    let wide = format!("{value}::pg_catalog.numeric");
+    let moved = |digit: &str| {
+        let by = format!("GREATEST(pg_catalog.abs({wide}) * {percent} / 100, {digit})");
+        format!("CASE WHEN {value} < 0 THEN {wide} + {drawn} * {by} ELSE pg_catalog.abs({wide} + {drawn} * {by}) END")
+    };
     match masked.column.class {
-        TypeClass::Integer => {
-            Some(clamped(&format!("pg_catalog.round({value}::pg_catalog.numeric * {factor})"), "numeric"))
-        }
+        TypeClass::Integer => Some(clamped(&format!("pg_catalog.round({})", moved("1.5")), "numeric")),
         // As many digits after the point as the value has.
         TypeClass::Numeric => {
-            let moved = clamped(&format!("{value}::pg_catalog.numeric * {factor}"), "numeric");
+            let digit = format!(
+                "1.5 * pg_catalog.power(10::pg_catalog.numeric, (- pg_catalog.scale({value}))::pg_catalog.numeric)"
+            );
+            let moved = clamped(&moved(&digit), "numeric");
             Some(format!(
                 "CASE WHEN {value} = 'NaN'::pg_catalog.numeric THEN {value} ELSE pg_catalog.round({moved}, pg_catalog.scale({value})) END"
             ))
@@ -114,6 +124,7 @@ fn percent_of(masked: &Masked<'_>, factor: &str) -> Option<String> {
             let (least, greatest) = bounds.as_ref()?;
             let wide = format!("{value}::pg_catalog.float8");
             let within = format!("{wide} BETWEEN {least}::pg_catalog.float8 / 2 AND {greatest}::pg_catalog.float8 / 2");
+            let factor = format!("(1 + {drawn} * {percent} / 100)");
             Some(super::number::finite(&wide, &within, &format!("{wide} * {factor}::pg_catalog.float8")))
         }
         _ => None,
