@@ -2,6 +2,8 @@
 //! is more than text.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+#[path = "report/days.rs"]
+mod days;
 mod support;
 
 use std::fs;

@@ -3,9 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use crate::audit::checkpoint::{Rhythm, Signer};
 use crate::audit::ship::{Deliver, Shipping, Wanted};
 use crate::audit::{self, AuditLog, Filter, LogOptions, Sync};
@@ -56,16 +53,16 @@ pub(super) fn count_again(shared: &Shared, directory: &Path) -> std::io::Result<
     if !policies.has_budgets() {
         return Ok(());
     }
-    let now = Timestamp::now().to_zoned(TimeZone::UTC);
-    let midnight = now.start_of_day().map_err(std::io::Error::other)?.timestamp();
+    let today = policies.zone().today();
+    let midnight = policies.zone().begin(today).map_err(std::io::Error::other)?;
     let [event, verdict] = ["access", "mask"].map(|wanted| Some(wanted.to_owned()));
-    let today = Filter { event, verdict, since: Some(midnight), ..Filter::default() };
-    audit::search(directory, today, false, |entry| {
+    let of_today = Filter { event, verdict, since: Some(midnight), ..Filter::default() };
+    audit::search(directory, of_today, false, |entry| {
         let mut filters = entry.filters();
         if let (Some(login), Some(purpose), true) =
             (entry.text("login"), entry.text("purpose"), filters.any(filters_groups))
         {
-            shared.budgets.recover(&policies, login, purpose, now.date());
+            shared.budgets.recover(&policies, login, purpose, today);
         }
         true
     })

@@ -6,8 +6,6 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::Ending;
@@ -100,7 +98,7 @@ pub(super) fn run(arguments: &ExplainArgs, output: &mut Output) -> Ending {
         role,
         login: &arguments.login,
         purpose: arguments.purpose.as_deref(),
-        today: Timestamp::now().to_zoned(TimeZone::UTC).date(),
+        today: policies.zone().today(),
     };
     match (&arguments.file, &arguments.sql) {
         (Some(file), _) => many(file, &question, &known, output),

@@ -8,6 +8,7 @@ mod bar;
 mod check;
 pub mod cluster;
 mod database;
+mod days;
 pub mod demo;
 mod document;
 mod explain;

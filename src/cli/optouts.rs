@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use futures_util::SinkExt;
-use jiff::Timestamp;
 use jiff::civil::Date;
 use ring::digest::{Context, SHA256, digest};
 use tokio_postgres::Client;
@@ -89,7 +88,7 @@ pub(super) fn run(arguments: &OptOutsArgs, output: &mut Output) -> Ending {
     let Some((table, lists, _)) = policies.opt_out_tables() else {
         return output.wrong("the policies say nowhere that opt-outs are kept: `[direct_marketing] opt_outs`");
     };
-    let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(2))).date();
+    let today = policies.zone().today();
     let as_of = arguments.as_of.unwrap_or(today);
     if as_of > today {
         return output.wrong(format_args!("the list speaks of {as_of}, which is a day to come"));

@@ -216,6 +216,7 @@ impl Proxy {
             .map_err(|error| plain(format!("cannot listen on `{address}` for the console: {error}")))?;
         let (shared, database) = (Arc::clone(&self.shared), database.clone());
         let mode = mode(&self.config).to_owned();
+        let zone = self.config.audit.time_zone.clone();
         let admin = Admin {
             metrics: Arc::clone(&self.shared.metrics),
             log: self.shared.audit.clone(),
@@ -223,6 +224,7 @@ impl Proxy {
             running: Box::new(move || Running {
                 policy: shared.policies.load().hash().to_owned(),
                 mode: mode.clone(),
+                zone: zone.clone(),
                 catalog: Some(shared.catalogs.main().current().epoch()),
             }),
             upstream: Box::new(move || {

@@ -57,7 +57,7 @@ pub(super) fn loaded(config: Result<Config, Vec<Fault>>, output: &mut Output) ->
 /// Every fault.
 pub(super) fn policies(config: &Config) -> Result<PolicySet, Vec<Fault>> {
     let files = config.policy.matching().map_err(|error| vec![Fault::error(&Place::default(), error)])?;
-    PolicySet::load(&files)
+    PolicySet::load(&files).map(|policies| policies.in_zone(config.audit.time_zone.clone()))
 }
 
 /// That the configuration has what the policies need.

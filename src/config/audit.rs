@@ -9,6 +9,7 @@ use super::place::{HttpUrl, SyslogAddress};
 use super::read::{parsed, path, secret, tls, word};
 use super::secret::SecretSource;
 use super::server::{UpstreamTls, default};
+use super::zone::Zone;
 
 /// The access log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Audit {
     pub retain_days: Option<u32>,
     /// Mebibytes that one login may write in a minute; `None`: as much as the room that is left allows.
     pub max_mb_per_login: Option<u32>,
+    /// Whose days count, in reports and in the dates of policies.
+    pub time_zone: Zone,
     /// Places beside the files.
     pub sinks: Sinks,
 }
@@ -128,6 +131,7 @@ impl Audit {
             compress: true,
             retain_days: None,
             max_mb_per_login: None,
+            time_zone: Zone::default(),
             sinks: Sinks::default(),
         }
     }
@@ -155,6 +159,9 @@ pub(super) fn read(document: &mut Document, section: Option<Section<'_>>, base: 
     }
     if let Some(compress) = section.boolean("compress", document) {
         audit.compress = compress.value;
+    }
+    if let Some(zone) = section.string("time_zone", document).and_then(|text| parsed(&text, document)) {
+        audit.time_zone = zone;
     }
     audit.retain_days = section.integer("retain_days", 1..=36_500, document).map(|days| days.value);
     audit.max_mb_per_login = section.integer("max_mb_per_login", 1..=1_000_000, document).map(|most| most.value);

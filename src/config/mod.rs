@@ -11,6 +11,7 @@ mod read;
 mod secret;
 mod server;
 mod verifier;
+mod zone;
 
 pub use address::{HostPort, UpstreamAddress};
 pub use audit::{Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
@@ -23,3 +24,4 @@ pub use server::{
     UpstreamTls,
 };
 pub use verifier::{DIGEST, Shape, Shapes, Verifier};
+pub use zone::{When, Zone};

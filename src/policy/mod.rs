@@ -13,7 +13,7 @@
 //! - `country_ground` in a role: why information may leave for `country` (POPIA s72); obligatory outside South Africa.
 //! - A child purpose that states no basis has its parent's; its rules open at most what the rules for each ancestor
 //!   open to the same role. It needs the live consent of itself and each ancestor that rests on consent.
-//! - `queries_per_day = N` on a purpose with `min_group`: statements over groups that one login may run in a day (UTC). What is
+//! - `queries_per_day = N` on a purpose with `min_group`: statements over groups that one login may run in a day. What is
 //!   asked for a child counts for its ancestors too.
 //! - `evidence` and `given_at` in `[consent]`: columns without which, or before which, a row is no live consent.
 //! - `record_subjects = true` on a table (or `"pseudonym"`, or `"plain"`): the access log says whose rows were seen.

@@ -318,8 +318,7 @@ fn purpose_of(wanted: &Wanted, role: &Role, policies: &PolicySet, observe: bool)
         return Err(Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message)
             .hint("name its purposes in the policy"));
     };
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    match policies.check_purpose(role, purpose, today) {
+    match policies.check_purpose(role, purpose, policies.zone().today()) {
         Ok(()) => Ok(purpose.clone()),
         Err(reason) if observe => {
             tracing::warn!(

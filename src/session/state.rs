@@ -18,6 +18,7 @@ use super::relay::Outbound;
 use super::shared::Shared;
 use crate::audit::{Audited, SessionFacts};
 use crate::catalog::CatalogStore;
+use crate::config::Zone;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
 use crate::upstream::{Decided, Upstream, cancel};
@@ -243,28 +244,29 @@ impl Session {
     }
 }
 
-/// Today in UTC, worked out once a day.
+/// Today in the policies' zone, worked out once a day.
 #[derive(Debug, Default)]
 pub(super) struct Calendar {
-    /// Days since 1 January 1970.
-    day: i64,
-    date: Option<Date>,
+    zone: Option<Zone>,
+    date: Date,
+    /// Seconds since 1970 between which it is that day.
+    from: i64,
+    until: i64,
 }
 
 impl Calendar {
-    pub(super) fn today(&mut self) -> Date {
+    pub(super) fn today(&mut self, zone: &Zone) -> Date {
         let now = jiff::Timestamp::now();
-        let day = now.as_second().div_euclid(24 * 60 * 60);
-        if day != self.day || self.date.is_none() {
-            (self.day, self.date) = (day, Some(now.to_zoned(jiff::tz::TimeZone::UTC).date()));
+        let within = (self.from..self.until).contains(&now.as_second());
+        if !within || self.zone.as_ref() != Some(zone) {
+            let date = zone.day_of(now);
+            // Where its bounds cannot be told it is worked out each time.
+            let bound = |time: Result<jiff::Timestamp, String>| time.map_or(0, jiff::Timestamp::as_second);
+            let (from, until) = (bound(zone.begin(date)), bound(zone.end(date)));
+            *self = Self { zone: Some(zone.clone()), date, from, until };
         }
-        self.date.unwrap_or_else(today)
+        self.date
     }
-}
-
-/// Today in UTC.
-pub(super) fn today() -> Date {
-    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 /// Waits until the proxy is stopped.

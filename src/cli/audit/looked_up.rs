@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
-use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Place;
+use super::{Known, Place, Wanted};
 use crate::audit::Filter;
 use crate::cli::output::Output;
 use crate::cli::{Ending, setup};
@@ -16,10 +15,6 @@ use crate::sql::Compared;
 
 #[derive(Debug, Args)]
 pub(super) struct LookedUpArgs {
-    /// The configuration file: the log's folder, the key of pseudonyms for --subject, and what --lookup needs, the key and the
-    /// columns for lookups
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
     /// That compared a column for lookups with this value; `-` reads it from standard input. `--relation` and `--column` say
     /// which column, else every one that the policies open for lookups
     #[arg(long, value_name = "VALUE", requires = "config", allow_hyphen_values = true)]
@@ -31,11 +26,19 @@ impl LookedUpArgs {
     pub(super) fn narrow(
         &self,
         place: &Place,
-        mut filter: Filter,
+        wanted: &Wanted,
         output: &mut Output,
-    ) -> Result<(PathBuf, Filter), Ending> {
-        let Some(file) = &self.config else { return Ok((place.dir().to_owned(), filter)) };
+    ) -> Result<(Known, Filter), Ending> {
+        let filter =
+            |known: &Known, output: &mut Output| wanted.filter(&known.zone).map_err(|error| output.wrong(error));
+        let Some(file) = &place.config else {
+            let known = place.of(None);
+            let filter = filter(&known, output)?;
+            return Ok((known, filter));
+        };
         let (config, policies) = setup::loaded(Config::load(file), output).ok_or(Ending::Wrong)?;
+        let known = place.of(Some(&config));
+        let mut filter = filter(&known, output)?;
         if let Ok(Some(key)) = setup::subject_key(&config) {
             let pseudonyms: Vec<String> = filter.subject.iter().map(|subject| key.pseudonym(subject)).collect();
             filter.subject.extend(pseudonyms);
@@ -61,7 +64,7 @@ impl LookedUpArgs {
                 .flat_map(|(relation, column)| forms.iter().map(|form| key.lookup(relation, column, form)))
                 .collect();
         }
-        Ok((place.dir.clone().unwrap_or(config.audit.directory), filter))
+        Ok((known, filter))
     }
 }
 

@@ -10,17 +10,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, Zoned};
 
 use super::Ending;
 use super::bar::Bar;
+use super::days::{self, Days};
 use super::output::{Output, Style, printable};
 use super::report::{self, ReportArgs};
 use super::seen::{self, BreachArgs, SubjectArgs};
+use super::setup;
 use crate::audit::read::{Entry, Follower, last};
 use crate::audit::{Effort, Filter, Reindexed, reindex, search_with};
+use crate::config::{Config, When, Zone};
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
@@ -114,11 +114,39 @@ struct Place {
     /// The folder of the access log, where it is another than the configuration's [default: audit]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// The configuration file: the log's folder and its time zone; for `search` the key of pseudonyms for --subject, and what
+    /// --lookup needs, the key and the columns for lookups
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    days: Days,
+}
+
+/// Where the log is, and whose days count.
+struct Known {
+    directory: PathBuf,
+    zone: Zone,
 }
 
 impl Place {
-    fn dir(&self) -> &Path {
-        self.dir.as_deref().unwrap_or(Path::new("audit"))
+    fn known(&self, output: &mut Output) -> Result<Known, Ending> {
+        let config = match &self.config {
+            None => None,
+            Some(file) => match Config::load(file) {
+                Ok(config) => Some(config),
+                Err(faults) => {
+                    setup::tell(&faults, output);
+                    return Err(Ending::Wrong);
+                }
+            },
+        };
+        Ok(self.of(config.as_ref()))
+    }
+
+    fn of(&self, config: Option<&Config>) -> Known {
+        let configured = || config.map(|config| config.audit.directory.clone());
+        let directory = self.dir.clone().or_else(configured).unwrap_or_else(|| PathBuf::from("audit"));
+        Known { directory, zone: self.days.zone(config) }
     }
 }
 
@@ -155,11 +183,11 @@ struct Wanted {
     #[arg(long)]
     subject: Vec<String>,
     /// Not before: `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `2h`, `7d`
-    #[arg(long, alias = "from", value_name = "TIME", value_parser = time)]
-    since: Option<Timestamp>,
-    /// Before, in the same forms
-    #[arg(long, alias = "to", value_name = "TIME", value_parser = time)]
-    until: Option<Timestamp>,
+    #[arg(long, alias = "from", value_name = "TIME")]
+    since: Option<When>,
+    /// Until, in the same forms: the whole of a day, and before a moment
+    #[arg(long, alias = "to", value_name = "TIME")]
+    until: Option<When>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -169,24 +197,11 @@ enum WantedVerdict {
     Deny,
 }
 
-/// A moment: with a zone, without one (UTC), a day (its beginning in UTC), or so long ago.
-pub(super) fn time(text: &str) -> Result<Timestamp, String> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
-    }
-    let civil = text.parse::<Date>().map(|day| day.to_datetime(jiff::civil::Time::midnight()));
-    if let Ok(civil) = civil.or_else(|_| text.parse::<DateTime>()) {
-        return civil.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string());
-    }
-    let wrong = || "a time is `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `2h`, `7d`".to_owned();
-    let span: Span = text.parse().map_err(|_| wrong())?;
-    let then = Zoned::now().with_time_zone(TimeZone::UTC).checked_sub(span.abs()).map_err(|_| wrong())?;
-    Ok(then.timestamp())
-}
-
-impl From<&Wanted> for Filter {
-    fn from(wanted: &Wanted) -> Self {
-        Self {
+impl Wanted {
+    fn filter(&self, zone: &Zone) -> Result<Filter, String> {
+        let wanted = self;
+        let (since, until) = days::bounds(self.since.as_ref(), self.until.as_ref(), zone)?;
+        Ok(Filter {
             login: wanted.login.clone(),
             role: wanted.role.clone(),
             purpose: wanted.purpose.clone(),
@@ -205,62 +220,75 @@ impl From<&Wanted> for Filter {
             subject: wanted.subject.clone(),
             lookup: Vec::new(),
             statement: wanted.statement.clone(),
-            since: wanted.since,
-            until: wanted.until,
-        }
+            since,
+            until,
+        })
     }
 }
 
 pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
-    let (directory, done) = match &arguments.verb {
+    match &arguments.verb {
         AuditVerb::Tail { place, lines, follow, json } => {
-            (place.dir().to_owned(), tail(place.dir(), *lines, *follow, *json, output))
+            at(place, output, |known, output| tail(known, *lines, *follow, *json, output))
         }
-        AuditVerb::Search { place, looked_up, wanted, all, json } => {
-            let (directory, filter) = match looked_up.narrow(place, Filter::from(wanted.as_ref()), output) {
-                Ok(narrowed) => narrowed,
-                Err(ending) => return ending,
-            };
-            let done = find(&directory, filter, *all, *json, output);
-            (directory, done)
-        }
+        AuditVerb::Search { place, looked_up, wanted, all, json } => match looked_up.narrow(place, wanted, output) {
+            Ok((known, filter)) => {
+                let done = find(&known, filter, *all, *json, output);
+                done.unwrap_or_else(|error| unreadable(&known, &error, output))
+            }
+            Err(ending) => ending,
+        },
         AuditVerb::Verify { place, proof, json } => {
-            (place.dir().to_owned(), verify::run(place.dir(), proof, *json, output))
+            at(place, output, |known, output| verify::run(&known.directory, proof, &known.zone, *json, output))
         }
-        AuditVerb::Index { place, again } => (place.dir().to_owned(), index(place.dir(), *again, output)),
-        AuditVerb::Keygen(arguments) => return keygen::run(arguments, output),
-        AuditVerb::Subject(arguments) => return seen::subject(arguments, output),
-        AuditVerb::Breach(arguments) => return seen::breach(arguments, output),
-        AuditVerb::Report(arguments) => return report::run(arguments, output),
-    };
-    done.unwrap_or_else(|error| output.wrong(format_args!("`{}` cannot be read: {error}", directory.display())))
+        AuditVerb::Index { place, again } => at(place, output, |known, output| index(&known.directory, *again, output)),
+        AuditVerb::Keygen(arguments) => keygen::run(arguments, output),
+        AuditVerb::Subject(arguments) => seen::subject(arguments, output),
+        AuditVerb::Breach(arguments) => seen::breach(arguments, output),
+        AuditVerb::Report(arguments) => report::run(arguments, output),
+    }
 }
 
-fn tail(directory: &Path, lines: usize, follow: bool, json: bool, output: &mut Output) -> io::Result<Ending> {
+fn at(place: &Place, output: &mut Output, verb: impl FnOnce(&Known, &mut Output) -> io::Result<Ending>) -> Ending {
+    match place.known(output) {
+        Ok(known) => verb(&known, output).unwrap_or_else(|error| unreadable(&known, &error, output)),
+        Err(ending) => ending,
+    }
+}
+
+fn unreadable(known: &Known, error: &io::Error, output: &mut Output) -> Ending {
+    output.wrong(format_args!("`{}` cannot be read: {error}", known.directory.display()))
+}
+
+fn tail(known: &Known, lines: usize, follow: bool, json: bool, output: &mut Output) -> io::Result<Ending> {
+    let Known { directory, zone } = known;
+    days::tell(zone, output);
     let mut follower = Follower::at_end(directory)?;
     let mut shown = None;
     for entry in last(directory, lines, u64::MAX, |_| true)? {
         shown = entry.seq().max(shown);
-        show(&entry, json, output);
+        show(&entry, zone, json, output);
     }
     while follow && !output.closed() {
         std::thread::sleep(Duration::from_millis(200));
         // What was added before the newest were shown was shown with them.
         for entry in follower.poll()?.into_iter().filter(|entry| entry.seq().is_none_or(|seq| shown < Some(seq))) {
-            show(&entry, json, output);
+            show(&entry, zone, json, output);
         }
     }
     Ok(Ending::Fine)
 }
 
-fn find(directory: &Path, filter: Filter, all: bool, json: bool, output: &mut Output) -> io::Result<Ending> {
+fn find(known: &Known, filter: Filter, all: bool, json: bool, output: &mut Output) -> io::Result<Ending> {
+    let Known { directory, zone } = known;
+    days::tell(zone, output);
     let (mut found, mut bar) = (0_u64, Bar::new("searching the log"));
     // Both what is found and how far it is go there.
     let shared = RefCell::new(&mut *output);
     let each = |entry: Entry| {
         found += u64::from(entry.event() != "outcome");
         let output = &mut **shared.borrow_mut();
-        show(&entry, json, output);
+        show(&entry, zone, json, output);
         !output.closed()
     };
     let effort = search_with(directory, filter, all, each, &mut |advance| bar.at(advance, &mut shared.borrow_mut()));
@@ -296,21 +324,21 @@ fn index(directory: &Path, again: bool, output: &mut Output) -> io::Result<Endin
     Ok(Ending::Fine)
 }
 
-fn show(entry: &Entry, json: bool, output: &mut Output) {
+fn show(entry: &Entry, zone: &Zone, json: bool, output: &mut Output) {
     if json {
         output.line(&entry.line);
     } else {
-        let line = describe(entry, output);
+        let line = describe(entry, zone, output);
         output.line(line);
     }
 }
 
 /// One record for a person.
-fn describe(entry: &Entry, output: &Output) -> String {
+fn describe(entry: &Entry, zone: &Zone, output: &Output) -> String {
     let text = |field| printable(entry.text(field).unwrap_or("-"));
     let seq = entry.seq().unwrap_or_default();
     let who = format!("{} for {}", text("login"), text("purpose"));
-    let time = text("time");
+    let time = zone.show_text(&text("time"));
     match entry.event() {
         "access" => {
             let verdict = text("verdict");

@@ -11,7 +11,9 @@ use crate::audit::read::{Entry, record};
 use crate::audit::{Ended, Sent, Trust, Verification, verify_with};
 use crate::cli::Ending;
 use crate::cli::bar::Bar;
+use crate::cli::days;
 use crate::cli::output::{Output, Style, printable};
+use crate::config::Zone;
 
 #[derive(Debug, Args)]
 pub(super) struct Proof {
@@ -32,7 +34,7 @@ pub(super) struct Proof {
     no_index: bool,
 }
 
-pub(super) fn run(directory: &Path, proof: &Proof, json: bool, output: &mut Output) -> io::Result<Ending> {
+pub(super) fn run(directory: &Path, proof: &Proof, zone: &Zone, json: bool, output: &mut Output) -> io::Result<Ending> {
     let expected = match proof.last.as_deref().map(seq_and_hash) {
         None => None,
         Some(Some(expected)) => Some(expected),
@@ -61,9 +63,14 @@ pub(super) fn run(directory: &Path, proof: &Proof, json: bool, output: &mut Outp
     }
     let ending = if breaks.is_empty() { Ending::Fine } else { Ending::Failed };
     if json {
-        output.line(as_json(&found, &breaks));
+        let mut object = as_json(&found, &breaks);
+        if let Some(object) = object.as_object_mut() {
+            object.insert("time_zone".to_owned(), zone.to_string().into());
+        }
+        output.line(object);
     } else {
-        tell(&found, &breaks, &trust, proof, output);
+        days::tell(zone, output);
+        tell(&found, &breaks, &trust, proof, zone, output);
     }
     Ok(ending)
 }
@@ -124,12 +131,12 @@ fn ended(ended: Ended) -> &'static str {
     }
 }
 
-fn tell(found: &Verification, breaks: &[String], trust: &Trust, proof: &Proof, output: &mut Output) {
+fn tell(found: &Verification, breaks: &[String], trust: &Trust, proof: &Proof, zone: &Zone, output: &mut Output) {
     for notice in &found.notices {
-        output.line(format_args!("note: {}", printable(notice)));
+        output.line(format_args!("note: {}", printable(&zone.show_within(notice))));
     }
     for broken in breaks {
-        let line = format!("{}: {}", output.styled(Style::Bad, "broken"), printable(broken));
+        let line = format!("{}: {}", output.styled(Style::Bad, "broken"), printable(&zone.show_within(broken)));
         output.line(line);
     }
     for line in unfinished(found) {

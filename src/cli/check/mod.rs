@@ -5,8 +5,6 @@ mod live;
 mod own_tests;
 
 use clap::Args;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::Ending;
 use super::auth;
@@ -42,7 +40,7 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output) -> Ending {
     let Some((config, policies)) = setup::loaded(arguments.source.load(), output) else { return Ending::Wrong };
     setup::tell(policies.warnings(), output);
     setup::tell(&policies.lint(), output);
-    setup::tell(&policies.overdue(Timestamp::now().to_zoned(TimeZone::UTC).date()), output);
+    setup::tell(&policies.overdue(policies.zone().today()), output);
     let opened = match against::run(&arguments.against, &policies, output) {
         Ok(opened) => opened,
         Err(faults) => {

@@ -1,8 +1,5 @@
 //! Runs the policies' own `[[tests]]`.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use super::super::explain::Known;
 use super::super::output::{Output, Style, printable};
 use super::super::verdict::{Judged, Question, judge, refused};
@@ -66,7 +63,7 @@ fn passes(test: &PolicyTest, policies: &PolicySet, known: &Known) -> Result<Ran,
         role,
         login: &test.login,
         purpose: test.purpose.as_deref(),
-        today: Timestamp::now().to_zoned(TimeZone::UTC).date(),
+        today: policies.zone().today(),
     };
     let judged = on_parser_stack(|| judge(&test.sql, &question)).unwrap_or_else(refused);
     let reasons = judged.reasons();

@@ -8,24 +8,22 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use jiff::tz::{Offset, TimeZone};
 use serde_json::{Value, json};
 
 use super::Ending;
 use super::audit::verify;
 use super::bar::Bar;
+use super::days::{self, Days};
 use super::output::Output;
 use super::setup;
 use crate::audit::report::{Report, Reporter, Wanted, span};
 use crate::audit::{read_all, verify_with};
-use crate::config::Config;
+use crate::config::{Config, When, Zone};
 use crate::page::{html, markdown};
 use crate::policy::PolicySet;
 
 use content::{Chain, Parts};
 
-/// The zone of a day where nothing else is said.
-const ZONE: &str = "Africa/Johannesburg";
 const UNUSED_DAYS: u32 = 90;
 
 #[derive(Debug, Args)]
@@ -38,11 +36,11 @@ pub(super) struct ReportArgs {
     config: Option<PathBuf>,
     /// Not before: `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `2h`, `7d`. What is older is still the past by which
     /// unusual access is judged
-    #[arg(long, alias = "from", value_name = "TIME", value_parser = super::audit::time)]
-    since: Option<Timestamp>,
-    /// Before, in the same forms
-    #[arg(long, alias = "to", value_name = "TIME", value_parser = super::audit::time)]
-    until: Option<Timestamp>,
+    #[arg(long, alias = "from", value_name = "TIME")]
+    since: Option<When>,
+    /// Until, in the same forms: the whole of a day, and before a moment
+    #[arg(long, alias = "to", value_name = "TIME")]
+    until: Option<When>,
     /// The form; else by the ending of the file, and Markdown without one
     #[arg(long, value_name = "FORM")]
     format: Option<Format>,
@@ -61,9 +59,8 @@ pub(super) struct ReportArgs {
     /// Only what enforcement would break, from what was logged in observe mode
     #[arg(long, conflicts_with = "unused")]
     observe: bool,
-    /// Whose days and hours count
-    #[arg(long, value_name = "ZONE", default_value = ZONE, value_parser = zone)]
-    time_zone: TimeZone,
+    #[command(flatten)]
+    days: Days,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -72,15 +69,6 @@ enum Format {
     #[value(alias = "md")]
     Markdown,
     Json,
-}
-
-/// A zone by its name. South Africa's needs no database of zones.
-fn zone(name: &str) -> Result<TimeZone, String> {
-    match TimeZone::get(name) {
-        Ok(zone) => Ok(zone),
-        Err(_) if name == ZONE => Ok(TimeZone::fixed(Offset::constant(2))),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 impl ReportArgs {
@@ -115,7 +103,8 @@ pub(super) fn run(arguments: &ReportArgs, output: &mut Output) -> Ending {
     };
     let of_config = known.as_ref().map(|(config, _)| config.audit.directory.clone());
     let directory = arguments.dir.clone().or(of_config).unwrap_or_else(|| PathBuf::from("audit"));
-    match report(arguments, &directory, known.as_ref().map(|(_, policies)| policies), output) {
+    let zone = arguments.days.zone(known.as_ref().map(|(config, _)| config));
+    match report(arguments, &directory, &zone, known.as_ref().map(|(_, policies)| policies), output) {
         Ok(ending) => ending,
         Err(error) => output.wrong(error),
     }
@@ -124,14 +113,16 @@ pub(super) fn run(arguments: &ReportArgs, output: &mut Output) -> Ending {
 fn report(
     arguments: &ReportArgs,
     directory: &Path,
+    zone: &Zone,
     policies: Option<&PolicySet>,
     output: &mut Output,
 ) -> Result<Ending, String> {
     let unreadable = |error: std::io::Error| format!("`{}` cannot be read: {error}", directory.display());
+    let (since, until) = days::bounds(arguments.since.as_ref(), arguments.until.as_ref(), zone)?;
     let wanted = Wanted {
-        since: arguments.since,
-        until: arguments.until,
-        zone: arguments.time_zone.clone(),
+        since,
+        until,
+        zone: zone.tz().clone(),
         unused_days: arguments.unused.unwrap_or(UNUSED_DAYS),
         now: Timestamp::now(),
     };
@@ -155,8 +146,8 @@ fn report(
     };
     let text = match arguments.format() {
         Format::Json => as_json(&report, chain.as_ref(), parts)?,
-        Format::Html => html::render(&content::page(&report, chain.as_ref(), parts, &arguments.time_zone)),
-        Format::Markdown => markdown::render(&content::page(&report, chain.as_ref(), parts, &arguments.time_zone)),
+        Format::Html => html::render(&content::page(&report, chain.as_ref(), parts, zone.tz())),
+        Format::Markdown => markdown::render(&content::page(&report, chain.as_ref(), parts, zone.tz())),
     };
     match &arguments.out {
         None => output.line(text.trim_end()),

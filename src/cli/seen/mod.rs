@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Ending;
 use super::bar::Bar;
+use super::days::{self, Days};
 use super::output::{Output, Style, printable};
 use super::setup;
 use crate::audit::{Sightings, SubjectKey, Wanted};
-use crate::config::Config;
+use crate::config::{Config, When, Zone};
 use crate::policy::PolicySet;
 
 /// Where the log and what explains it are.
@@ -26,6 +26,8 @@ struct Source {
     /// The folder of the access log, where it is another than the configuration's
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    #[command(flatten)]
+    days: Days,
     /// Only what was seen of this table: `customers` or `public.customers`
     #[arg(long, value_name = "TABLE")]
     relation: Option<String>,
@@ -47,11 +49,11 @@ pub(super) struct SubjectArgs {
     #[command(flatten)]
     source: Source,
     /// Not before: `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `2h`, `7d`
-    #[arg(long, alias = "from", value_name = "TIME", value_parser = super::audit::time)]
-    since: Option<Timestamp>,
-    /// Before, in the same forms
-    #[arg(long, alias = "to", value_name = "TIME", value_parser = super::audit::time)]
-    until: Option<Timestamp>,
+    #[arg(long, alias = "from", value_name = "TIME")]
+    since: Option<When>,
+    /// Until, in the same forms: the whole of a day, and before a moment
+    #[arg(long, alias = "to", value_name = "TIME")]
+    until: Option<When>,
 }
 
 #[derive(Debug, Args)]
@@ -62,11 +64,11 @@ pub(super) struct BreachArgs {
     #[command(flatten)]
     source: Source,
     /// From when on: `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `2h`, `7d`
-    #[arg(long, value_name = "TIME", value_parser = super::audit::time)]
-    from: Timestamp,
-    /// Until when, in the same forms; now where it is not given
-    #[arg(long, value_name = "TIME", value_parser = super::audit::time)]
-    to: Option<Timestamp>,
+    #[arg(long, alias = "since", value_name = "TIME")]
+    from: When,
+    /// Until when, in the same forms, the whole of a day; now where it is not given
+    #[arg(long, alias = "until", value_name = "TIME")]
+    to: Option<When>,
     /// A file of keys as the database writes them, one a line: those whose pseudonyms were seen are named
     #[arg(long, value_name = "FILE")]
     ids: Option<PathBuf>,
@@ -77,18 +79,21 @@ struct Known {
     directory: PathBuf,
     key: Option<SubjectKey>,
     policies: PolicySet,
+    zone: Zone,
 }
 
 impl Source {
     fn known(&self, output: &mut Output) -> Result<Known, Ending> {
         let Some(file) = &self.config else {
             let directory = self.dir.clone().unwrap_or_default();
-            return Ok(Known { directory, key: None, policies: PolicySet::default() });
+            let zone = self.days.zone(None);
+            return Ok(Known { directory, key: None, policies: PolicySet::default(), zone });
         };
         let (config, policies) = setup::loaded(Config::load(file), output).ok_or(Ending::Wrong)?;
         let key = setup::subject_key(&config).map_err(|error| output.wrong(error))?;
+        let zone = self.days.zone(Some(&config));
         let directory = self.dir.clone().unwrap_or(config.audit.directory);
-        Ok(Known { directory, key, policies })
+        Ok(Known { directory, key, policies, zone })
     }
 
     fn collect(&self, known: &Known, wanted: &Wanted, output: &mut Output) -> Result<Sightings, Ending> {
@@ -96,7 +101,7 @@ impl Source {
         let found = Sightings::collect(&known.directory, wanted, self.all, &mut |advance| bar.at(advance, output));
         bar.end(output);
         let wrong = |error| format!("`{}` cannot be read: {error}", known.directory.display());
-        found.map(|(found, _)| found).map_err(|error| output.wrong(wrong(error)))
+        found.map(|(found, _)| shown_in(found, &known.zone)).map_err(|error| output.wrong(wrong(error)))
     }
 
     fn write(&self, text: &str, output: &mut Output) -> Ending {
@@ -123,12 +128,16 @@ pub(super) fn subject(arguments: &SubjectArgs, output: &mut Output) -> Ending {
     if pseudonym.is_none() && !arguments.id.starts_with("ps_") {
         output.remark("note: without a key only plain records are found; name the configuration with --config");
     }
+    let (since, until) = match days::bounds(arguments.since.as_ref(), arguments.until.as_ref(), &known.zone) {
+        Ok(bounds) => bounds,
+        Err(error) => return output.wrong(error),
+    };
     let wanted = Wanted {
         subjects: std::iter::once(arguments.id.clone()).chain(pseudonym).collect(),
         login: None,
         relation: arguments.source.relation.clone(),
-        since: arguments.since,
-        until: arguments.until,
+        since,
+        until,
     };
     let found = match arguments.source.collect(&known, &wanted, output) {
         Ok(found) => found,
@@ -137,11 +146,12 @@ pub(super) fn subject(arguments: &SubjectArgs, output: &mut Output) -> Ending {
     let text = if arguments.source.json {
         let mut object = told(&found, &known.policies);
         if let Some(object) = object.as_object_mut() {
+            object.insert("time_zone".to_owned(), json!(known.zone.to_string()));
             object.insert("subject".to_owned(), json!(arguments.id));
         }
         object.to_string()
     } else {
-        page::page(&arguments.id, &found, &known.policies)
+        page::page(&arguments.id, &found, &known.policies, &known.zone)
     };
     arguments.source.write(&text, output)
 }
@@ -152,12 +162,16 @@ pub(super) fn breach(arguments: &BreachArgs, output: &mut Output) -> Ending {
         Ok(known) => known,
         Err(ending) => return ending,
     };
+    let (since, until) = match days::bounds(Some(&arguments.from), arguments.to.as_ref(), &known.zone) {
+        Ok(bounds) => bounds,
+        Err(error) => return output.wrong(error),
+    };
     let wanted = Wanted {
         subjects: Vec::new(),
         login: Some(arguments.login.clone()),
         relation: arguments.source.relation.clone(),
-        since: Some(arguments.from),
-        until: arguments.to,
+        since,
+        until,
     };
     let found = match arguments.source.collect(&known, &wanted, output) {
         Ok(found) => found,
@@ -173,9 +187,10 @@ pub(super) fn breach(arguments: &BreachArgs, output: &mut Output) -> Ending {
     if arguments.source.json {
         let mut object = told(&found, &known.policies);
         if let Some(object) = object.as_object_mut() {
+            object.insert("time_zone".to_owned(), json!(known.zone.to_string()));
             object.insert("login".to_owned(), json!(arguments.login));
-            object.insert("from".to_owned(), json!(arguments.from.to_string()));
-            object.insert("to".to_owned(), json!(arguments.to.map(|to| to.to_string())));
+            object.insert("from".to_owned(), json!(wanted.since.map(|since| known.zone.show(since))));
+            object.insert("to".to_owned(), json!(wanted.until.map(|until| known.zone.show(until))));
             object.insert("statements".to_owned(), json!(found.statements));
             object.insert("refused".to_owned(), json!(found.refused));
             object.insert("subjects".to_owned(), json!(found.subjects));
@@ -183,8 +198,19 @@ pub(super) fn breach(arguments: &BreachArgs, output: &mut Output) -> Ending {
         }
         return arguments.source.write(&object.to_string(), output);
     }
-    let text = breach_text(arguments, &found, &known.policies, named.as_ref(), output);
+    let text = breach_text(&arguments.login, &wanted, &found, &known, named.as_ref(), output);
     arguments.source.write(&text, output)
+}
+
+/// With every time shown in the zone.
+fn shown_in(mut found: Sightings, zone: &Zone) -> Sightings {
+    let times = found.seen.values_mut().flat_map(|seen| [&mut seen.first, &mut seen.last]);
+    let tallied = found.tally.groups.values_mut().chain(found.tally.unrestricted.values_mut());
+    let tallied = tallied.flat_map(|times| [&mut times.first, &mut times.last]);
+    for time in times.chain(tallied).chain(&mut found.log_from).chain(&mut found.log_to) {
+        *time = zone.show_text(time);
+    }
+    found
 }
 
 /// The keys of the file that were seen, plain or by pseudonym, by relation.
@@ -231,16 +257,20 @@ fn told(found: &Sightings, policies: &PolicySet) -> Value {
 }
 
 fn breach_text(
-    arguments: &BreachArgs,
+    login: &str,
+    wanted: &Wanted,
     found: &Sightings,
-    policies: &PolicySet,
+    known: &Known,
     named: Option<&BTreeMap<String, BTreeSet<String>>>,
     output: &Output,
 ) -> String {
     let mut lines = Vec::new();
     let heading = |text: &str| format!("\n{}", output.styled(Style::Heading, text));
-    let to = arguments.to.map_or_else(|| "now".to_owned(), |to| to.to_string());
-    lines.push(format!("login {} from {} to {to}", printable(&arguments.login), arguments.from));
+    let Known { policies, zone, .. } = known;
+    let from = wanted.since.map_or_else(|| "the beginning".to_owned(), |from| zone.show(from));
+    let to = wanted.until.map_or_else(|| "now".to_owned(), |to| format!("before {}", zone.show(to)));
+    lines.push(format!("login {} from {from} to {to}", printable(login)));
+    lines.push(format!("days and times are those of {zone}"));
     lines.push(format!("statements: {}, of which refused: {}", found.statements, found.refused));
     lines.push(heading("whose rows were seen"));
     for (relation, people) in &found.subjects {

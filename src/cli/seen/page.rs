@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::audit::{SeenFor, Sightings, Whom};
 use crate::cli::output::markup;
+use crate::config::Zone;
 use crate::policy::{Basis, PolicySet};
 
 /// The recipient that is no third party.
@@ -15,7 +16,7 @@ th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px s
 .quiet{color:#5c5c5c}ul{margin:0;padding-left:1.1rem}@media print{body{margin:0}}";
 
 /// The page, on its own: no script, nothing loaded from elsewhere.
-pub(super) fn page(subject: &str, found: &Sightings, policies: &PolicySet) -> String {
+pub(super) fn page(subject: &str, found: &Sightings, policies: &PolicySet, zone: &Zone) -> String {
     let mut out = String::new();
     let _ = write!(
         out,
@@ -31,6 +32,7 @@ pub(super) fn page(subject: &str, found: &Sightings, policies: &PolicySet) -> St
         }
         (_, _) => out.push_str(".</p>\n"),
     }
+    let _ = writeln!(out, "<p class=\"quiet\">Days and times are those of {zone}.</p>");
     let (own, third): (Vec<_>, Vec<_>) = found.seen.iter().partition(|(whom, _)| whom.recipient == OURSELVES);
     section(&mut out, "Other organisations", &third, policies, "No other organisation has seen your record.");
     section(
@@ -151,7 +153,7 @@ fn limits(out: &mut String, found: &Sightings) {
     out.push_str("</ul>\n");
 }
 
-/// `2026-11-22 10:00` of a time stamp; all times are UTC.
+/// `2026-11-22 10:00` of a time stamp, which is shown in the page's zone.
 fn moment(time: &str) -> String {
     escape(&time.chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).collect::<String>())
 }

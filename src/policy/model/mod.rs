@@ -79,7 +79,7 @@ pub struct Purpose {
     pub review: Option<Date>,
     /// Aggregates only, over at least so many data subjects.
     pub min_group: Option<u32>,
-    /// Statements over groups that one login may run in a day, in UTC.
+    /// Statements over groups that one login may run in a day of the policies' zone.
     pub queries_per_day: Option<u32>,
     /// The purpose whose child it is.
     pub parent: Option<String>,

@@ -12,7 +12,7 @@ pub struct AccessRequest {
     pub login: String,
     /// The purpose in force.
     pub purpose: String,
-    /// Today in UTC, for expiries.
+    /// Today in the policies' zone, for expiries.
     pub today: jiff::civil::Date,
     /// One entry for each *occurrence* of a relation in the statement, in the order they stand; a self join has two.
     pub relations: Vec<RelationAccess>,

@@ -10,7 +10,7 @@ use super::{
 };
 use super::{Contact, OptOuts, RecordAs, SubjectPath};
 use crate::catalog::RelationName;
-use crate::config::{Fault, Place};
+use crate::config::{Fault, Place, Zone};
 
 /// All policies, merged and validated; immutable.
 ///
@@ -38,12 +38,24 @@ pub struct PolicySet {
     pub(in crate::policy) settings: BTreeSet<String>,
     pub(in crate::policy) tests: Vec<PolicyTest>,
     pub(in crate::policy) warnings: Vec<Fault>,
+    pub(in crate::policy) zone: Zone,
 }
 
 impl PolicySet {
     /// `sha256:…` over the sources; neither their names nor their order matter.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// With the dates in it being days of this zone.
+    #[must_use]
+    pub fn in_zone(self, zone: Zone) -> Self {
+        Self { zone, ..self }
+    }
+
+    /// Whose days the dates in it are: what expires on a day is in force until that day is over there.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
     }
 
     /// What is worth a look in the files, though they are in force.

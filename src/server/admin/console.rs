@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{Admin, Readiness};
 use crate::audit::read::{Entry, last};
+use crate::config::Zone;
 
 /// So many decisions are shown.
 const DECISIONS: usize = 25;
@@ -71,21 +72,22 @@ pub(super) async fn render(admin: &Admin) -> String {
 
     put(out, format_args!("<h2>Last decisions</h2>"));
     match decisions {
-        Ok(decisions) => table(out, &decisions),
+        Ok(decisions) => table(out, &decisions, &running.zone),
         Err(error) => put(out, format_args!("<p class=bad>the log cannot be read: {}</p>", Escaped(&error))),
     }
     put(out, format_args!("</body></html>\n"));
     page
 }
 
-fn table(out: &mut String, decisions: &[Entry]) {
+fn table(out: &mut String, decisions: &[Entry], zone: &Zone) {
     if decisions.is_empty() {
         return put(out, format_args!("<p>None yet.</p>"));
     }
     put(
         out,
         format_args!(
-            "<table><tr><th>Time (UTC)</th><th>Login</th><th>Purpose</th><th>Verdict</th><th>Statement</th></tr>"
+            "<table><tr><th>Time ({})</th><th>Login</th><th>Purpose</th><th>Verdict</th><th>Statement</th></tr>",
+            Escaped(&zone.to_string())
         ),
     );
     for entry in decisions.iter().rev() {
@@ -95,12 +97,15 @@ fn table(out: &mut String, decisions: &[Entry]) {
             "mask" => "mask",
             _ => "deny",
         };
-        let time = text("time").get(11..19).unwrap_or("");
+        let shown = zone.show_text(text("time"));
+        // Day and time, without parts of a second and the zone, which stands above.
+        let time = shown.get(..19).unwrap_or("").replace('T', " ");
         let reason = entry.text("reason").map(|reason| format!("<br>{}", Escaped(reason))).unwrap_or_default();
         put(
             out,
             format_args!(
-                "<tr><td>{time}</td><td>{}</td><td>{}</td><td class={verdict}>{verdict}</td><td><code>{}</code>{reason}</td></tr>",
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td class={verdict}>{verdict}</td><td><code>{}</code>{reason}</td></tr>",
+                Escaped(&time),
                 Escaped(text("login")),
                 Escaped(text("purpose")),
                 Escaped(&shortened(text("statement")))

@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 
 use crate::audit::AuditLog;
 use crate::audit::ship::{ShipStatus, Shipping};
+use crate::config::Zone;
 use crate::telemetry::Metrics;
 
 pub use ready::Readiness;
@@ -41,6 +42,8 @@ pub struct Running {
     pub policy: String,
     /// `enforce` or `observe`.
     pub mode: String,
+    /// Whose times are shown.
+    pub zone: Zone,
     /// Epoch of the catalog snapshot; `None` while there is none.
     pub catalog: Option<u64>,
 }

@@ -27,7 +27,12 @@ async fn running() -> Running1 {
         metrics: Arc::clone(&metrics),
         log: log.clone(),
         sinks: Vec::new(),
-        running: Box::new(|| Running { policy: "sha256:<b>".into(), mode: "enforce".into(), catalog: Some(7) }),
+        running: Box::new(|| Running {
+            policy: "sha256:<b>".into(),
+            mode: "enforce".into(),
+            zone: Zone::default(),
+            catalog: Some(7),
+        }),
         upstream: Box::new(move || {
             let up = up.load(Ordering::Relaxed);
             Box::pin(async move { if up { Ok(()) } else { Err("connection refused".to_owned()) } })

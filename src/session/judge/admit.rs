@@ -10,7 +10,7 @@ use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Reason, Role, Verdict};
 use crate::session::flow::names::{Portal, Prepared};
 use crate::session::flow::running::{Judged, Running};
-use crate::session::state::{Session, today};
+use crate::session::state::Session;
 use crate::sql::{self, Effect, Redacted};
 use crate::upstream::REFUSED_STATEMENT;
 use crate::wire::frontend::parameter_types;
@@ -41,7 +41,7 @@ impl Source {
 impl Session {
     /// The scope in force for a statement that states this purpose, or none.
     pub(in crate::session) fn scope_for(&mut self, stated: Option<&str>) -> Result<Arc<Scope>, Refusal> {
-        let today = self.calendar.today();
+        let today = self.calendar.today(self.shared.policies.load().zone());
         if stated.is_none()
             && let Some((version, scope)) = &self.scope
             && *version == self.flow.version()
@@ -366,7 +366,7 @@ pub(in crate::session) fn text_of(prepared: &Prepared) -> &str {
 
 /// Whether the role may use the purpose today (42501). An unrestricted role without purposes needs none.
 pub(in crate::session) fn check_purpose(policies: &PolicySet, role: &Role, purpose: &str) -> Result<(), Refusal> {
-    let today = today();
+    let today = policies.zone().today();
     let checked = if role.unrestricted.is_some() && role.purposes.is_empty() {
         policies.check_role(role, today)
     } else {

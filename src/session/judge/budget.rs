@@ -11,9 +11,9 @@ use super::enforcer::{Rejected, Scope};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessReport, PolicySet};
 use crate::session::flow::running::{Judged, Running};
-use crate::session::state::{Session, today};
+use crate::session::state::Session;
 
-/// Counts of one day, in UTC; all sessions share them.
+/// Counts of one day of the policies' zone; all sessions share them.
 #[derive(Debug, Default)]
 pub struct Budgets(Mutex<Counts>);
 
@@ -93,7 +93,7 @@ impl Session {
             if !(running.brings_rows() && running.report().shows_groups()) {
                 continue;
             }
-            let (scope, day) = (&judged.scope, today());
+            let (scope, day) = (&judged.scope, judged.scope.policies.zone().today());
             let Err(exhausted) = self.shared.budgets.spend(&scope.policies, &scope.login, running.purpose(), day)
             else {
                 counted.push((scope, running.purpose(), day));
@@ -128,8 +128,8 @@ impl Exhausted {
             scope.login, scope.role.name
         );
         let hint = match day.tomorrow() {
-            Ok(tomorrow) => format!("the next budget begins on {tomorrow} at 00:00 UTC"),
-            Err(_) => "the next budget begins at 00:00 UTC".to_owned(),
+            Ok(tomorrow) => format!("the next budget begins with {tomorrow}, in {}", scope.policies.zone()),
+            Err(_) => "the next budget begins with the next day".to_owned(),
         };
         Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, message)
             .detail(format!("the policy states `queries_per_day = {budget}` for it"))
