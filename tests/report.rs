@@ -4,6 +4,8 @@
 
 #[path = "report/days.rs"]
 mod days;
+#[path = "report/mode.rs"]
+mod mode;
 mod support;
 
 use std::fs;

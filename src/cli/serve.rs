@@ -1,7 +1,7 @@
 //! `pgpurpose serve`: the proxy.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
@@ -17,7 +17,7 @@ use super::{Ending, access_log};
 use crate::audit::ship::Shipping;
 use crate::audit::{AuditLog, Event};
 use crate::catalog::Catalog;
-use crate::config::{Config, Fault, HostPort, Mode};
+use crate::config::{Config, Fault, HostPort};
 use crate::policy::PolicySet;
 use crate::server::admin::{self, Admin, Running};
 use crate::server::{ListenTls, Options, Server};
@@ -34,7 +34,7 @@ const SINKS: Duration = Duration::from_secs(2);
 /// How often the files of certificate and key are looked at.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct ServeArgs {
     #[command(flatten)]
     source: Source,
@@ -52,27 +52,36 @@ pub(super) struct ServeArgs {
     log_json: bool,
 }
 
+impl ServeArgs {
+    /// The configuration as its file is now, with what the command line says instead.
+    fn config(&self) -> Result<Config, Vec<Fault>> {
+        let mut config = self.source.load()?;
+        if let Some(listen) = &self.listen {
+            config.listen.addresses = vec![listen.clone()];
+        }
+        if let Some(directory) = &self.audit {
+            config.audit.directory.clone_from(directory);
+        }
+        Ok(config)
+    }
+}
+
 pub(super) fn run(arguments: &ServeArgs, output: &mut Output) -> Ending {
-    let mut config = match arguments.source.load() {
+    let config = match arguments.config() {
         Ok(config) => config,
         Err(faults) => {
             setup::tell(&faults, output);
             return Ending::Wrong;
         }
     };
-    if let Some(listen) = &arguments.listen {
-        config.listen.addresses = vec![listen.clone()];
-    }
-    if let Some(directory) = &arguments.audit {
-        config.audit.directory.clone_from(directory);
-    }
     let format = if arguments.log_json { telemetry::Format::Json } else { telemetry::Format::Text };
     if let Err(error) = telemetry::start(format) {
         return output.wrong(error);
     }
     let listening = config.listen.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let ready = move |database: &str| tracing::info!(listening, database, "ready");
-    match serve(config, arguments.database.as_deref(), ready) {
+    let again = arguments.clone();
+    match serve(config, Box::new(move || again.config()), arguments.database.as_deref(), ready) {
         Ok(()) => Ending::Fine,
         Err(faults) => {
             setup::tell(&faults, output);
@@ -86,9 +95,14 @@ pub(super) fn run(arguments: &ServeArgs, output: &mut Output) -> Ending {
 ///
 /// # Errors
 /// What keeps the proxy from starting.
-pub(super) fn serve(config: Config, database: Option<&str>, ready: impl FnOnce(&str)) -> Result<(), Vec<Fault>> {
+pub(super) fn serve(
+    config: Config,
+    again: ConfigAgain,
+    database: Option<&str>,
+    ready: impl FnOnce(&str),
+) -> Result<(), Vec<Fault>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(plain)?;
-    runtime.block_on(Proxy::run(config, database, ready))
+    runtime.block_on(Proxy::run(config, again, database, ready))
 }
 
 /// A fault that is in no file.
@@ -104,13 +118,24 @@ fn fit(policies: &PolicySet, catalog: &Catalog) -> Result<(), Vec<Fault>> {
     if misfits.is_empty() { Ok(()) } else { Err(misfits) }
 }
 
+/// Reads the configuration once more.
+type ConfigAgain = Box<dyn Fn() -> Result<Config, Vec<Fault>> + Send + Sync>;
+
 struct Proxy {
     config: Config,
+    again: Arc<ConfigAgain>,
     shared: Arc<Shared>,
+    /// Why the last reload was not taken; `None` where it was.
+    not_loaded: Arc<Mutex<Option<String>>>,
 }
 
 impl Proxy {
-    async fn run(config: Config, database: Option<&str>, ready: impl FnOnce(&str)) -> Result<(), Vec<Fault>> {
+    async fn run(
+        config: Config,
+        again: ConfigAgain,
+        database: Option<&str>,
+        ready: impl FnOnce(&str),
+    ) -> Result<(), Vec<Fault>> {
         let mut watch = Watch::new(&config.policy);
         let policies = setup::policies(&config)?;
         setup::fits(&config, &policies).map_err(|fault| vec![fault])?;
@@ -134,7 +159,10 @@ impl Proxy {
         let log = access_log::options(&config.audit).map_err(plain)?;
         let audit = AuditLog::open_with(log).map_err(plain)?.with_metrics(Arc::clone(&metrics));
         let sinks = access_log::sinks(&config.audit, &audit).map_err(plain)?;
-        let observe = config.policy.mode == Mode::Observe;
+        let observe = policies.observes();
+        if observe {
+            tracing::warn!("{OBSERVED}");
+        }
         let others = database.clone();
         let open: OpenCatalog = Box::new(move |name, first_epoch| {
             let database = others.called(&name);
@@ -156,7 +184,7 @@ impl Proxy {
             .await
             .map_err(plain)?
             .map_err(plain)?;
-        let proxy = Self { config, shared };
+        let mut proxy = Self { config, again: Arc::new(again), shared, not_loaded: Arc::default() };
         proxy.log_policies(None, &[]).await?;
         proxy.start_admin(&database, sinks.clone()).await?;
         // Before anybody can connect: a signal that comes early is not lost.
@@ -215,17 +243,20 @@ impl Proxy {
             .await
             .map_err(|error| plain(format!("cannot listen on `{address}` for the console: {error}")))?;
         let (shared, database) = (Arc::clone(&self.shared), database.clone());
-        let mode = mode(&self.config).to_owned();
-        let zone = self.config.audit.time_zone.clone();
+        let not_loaded = Arc::clone(&self.not_loaded);
         let admin = Admin {
             metrics: Arc::clone(&self.shared.metrics),
             log: self.shared.audit.clone(),
             sinks,
-            running: Box::new(move || Running {
-                policy: shared.policies.load().hash().to_owned(),
-                mode: mode.clone(),
-                zone: zone.clone(),
-                catalog: Some(shared.catalogs.main().current().epoch()),
+            running: Box::new(move || {
+                let policies = shared.policies.load();
+                Running {
+                    policy: policies.hash().to_owned(),
+                    observe: policies.observes(),
+                    not_loaded: not_loaded.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                    zone: policies.zone().clone(),
+                    catalog: Some(shared.catalogs.main().current().epoch()),
+                }
             }),
             upstream: Box::new(move || {
                 let database = database.clone();
@@ -239,12 +270,18 @@ impl Proxy {
         Ok(())
     }
 
-    /// Loads the policies again: all of them, or the ones before stay. A session's next statement is decided by the new ones.
-    async fn reload(&self) {
+    /// Loads configuration and policies again: all of them, or the ones before stay. A session's next statement is decided by the new
+    /// ones, in the new mode.
+    async fn reload(&mut self) {
         let before = self.shared.policies.load_full();
         let outcome = match self.load_again().await {
-            Ok(policies) => {
-                tracing::info!(policy = policies.hash(), "policies loaded");
+            Ok((config, policies)) => {
+                tracing::info!(policy = policies.hash(), mode = mode(&policies), "policies loaded");
+                if policies.observes() {
+                    tracing::warn!("{OBSERVED}");
+                }
+                self.config = config;
+                self.note_reload(None);
                 self.shared.policies.store(Arc::new(policies));
                 self.shared.metrics.policy_reloads.bump();
                 self.log_policies(Some(before.hash()), &[]).await
@@ -255,6 +292,7 @@ impl Proxy {
                     tracing::error!("{fault}");
                 }
                 tracing::error!(policy = before.hash(), "the policies were not loaded; the ones before stay in force");
+                self.note_reload(Some(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")));
                 self.log_policies(Some(before.hash()), &faults).await
             }
         };
@@ -265,15 +303,30 @@ impl Proxy {
         }
     }
 
-    async fn load_again(&self) -> Result<PolicySet, Vec<Fault>> {
-        let config = self.config.clone();
-        tokio::task::spawn_blocking(move || {
+    fn note_reload(&self, trouble: Option<String>) {
+        *self.not_loaded.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    async fn load_again(&self) -> Result<(Config, PolicySet), Vec<Fault>> {
+        let (before, again) = (self.config.clone(), Arc::clone(&self.again));
+        let (config, policies) = tokio::task::spawn_blocking(move || {
+            let config = again()?;
+            let keys = before.needs_restart(&config);
+            if !keys.is_empty() {
+                return Err(plain(format!(
+                    "`{}` {} changed, which needs a restart: nothing was loaded",
+                    keys.join("`, `"),
+                    if keys.len() == 1 { "was" } else { "were" }
+                )));
+            }
             let policies = setup::policies(&config)?;
-            setup::fits(&config, &policies).map(|()| policies).map_err(|fault| vec![fault])
+            setup::fits(&config, &policies).map_err(|fault| vec![fault])?;
+            Ok((config, policies))
         })
         .await
-        .map_err(plain)?
-        .and_then(|policies| fit(&policies, &self.shared.catalogs.main().current()).map(|()| policies))
+        .map_err(plain)??;
+        fit(&policies, &self.shared.catalogs.main().current())?;
+        Ok((config, policies))
     }
 
     async fn log_policies(&self, before: Option<&str>, faults: &[Fault]) -> Result<(), Vec<Fault>> {
@@ -283,8 +336,7 @@ impl Proxy {
         };
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         let now = self.shared.policies.load();
-        let event =
-            Event::Policy { policy: now.hash(), before, mode: mode(&self.config), files: &files, faults: &faults };
+        let event = Event::Policy { policy: now.hash(), before, mode: mode(&now), files: &files, faults: &faults };
         self.shared.audit.append(event.record().map_err(plain)?).await.map(drop).map_err(plain)
     }
 }
@@ -299,11 +351,12 @@ async fn renew(tls: Option<&ListenTls>) {
     }
 }
 
-fn mode(config: &Config) -> &'static str {
-    match config.policy.mode {
-        Mode::Enforce => "enforce",
-        Mode::Observe => "observe",
-    }
+/// What the operator must not overlook.
+const OBSERVED: &str = "OBSERVE MODE: NOTHING IS ENFORCED. Nothing is masked, filtered or refused; the access log says what would be. \
+     `mode = \"enforce\"` under `[policy]` changes that";
+
+fn mode(policies: &PolicySet) -> &'static str {
+    if policies.observes() { "observe" } else { "enforce" }
 }
 
 fn options(config: &Config) -> Result<Options, Vec<Fault>> {
@@ -338,6 +391,8 @@ pub(super) fn demo(arguments: &super::demo::DemoArgs) -> Result<(), super::demo:
         let config = Config::load(&start.config).map_err(written)?;
         // The screen is for a person: only what is wrong is told beside it.
         telemetry::start_at("warn", telemetry::Format::Text)?;
-        serve(config, Some(super::demo::SHOP_DATABASE), |_| (start.when_ready)()).map_err(written)
+        let again = start.config.clone();
+        let again = Box::new(move || Config::load(&again));
+        serve(config, again, Some(super::demo::SHOP_DATABASE), |_| (start.when_ready)()).map_err(written)
     })
 }

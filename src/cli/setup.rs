@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::output::{Output, Style, printable};
 use crate::audit::SubjectKey;
-use crate::config::{Config, Fault, Place, UpstreamAddress};
+use crate::config::{Config, Fault, Mode, Place, UpstreamAddress};
 use crate::policy::PolicySet;
 
 /// Where the configuration comes from.
@@ -57,7 +57,8 @@ pub(super) fn loaded(config: Result<Config, Vec<Fault>>, output: &mut Output) ->
 /// Every fault.
 pub(super) fn policies(config: &Config) -> Result<PolicySet, Vec<Fault>> {
     let files = config.policy.matching().map_err(|error| vec![Fault::error(&Place::default(), error)])?;
-    PolicySet::load(&files).map(|policies| policies.in_zone(config.audit.time_zone.clone()))
+    PolicySet::load(&files)
+        .map(|policies| policies.in_zone(config.audit.time_zone.clone()).observed(config.policy.mode == Mode::Observe))
 }
 
 /// That the configuration has what the policies need.

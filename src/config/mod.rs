@@ -3,6 +3,7 @@
 mod address;
 mod audit;
 mod auth;
+mod changed;
 pub mod document;
 mod fault;
 mod organisation;

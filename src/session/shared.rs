@@ -29,8 +29,6 @@ pub struct Shared {
     pub audit: AuditLog,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// Observe mode.
-    pub observe: bool,
     /// The longest statement that is taken, in bytes.
     pub statement_limit: usize,
     /// The key of the pseudonyms by which the log names subjects.
@@ -46,7 +44,7 @@ pub struct Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("observe", &self.observe).finish_non_exhaustive()
+        f.debug_struct("Shared").field("observe", &self.policies.load().observes()).finish_non_exhaustive()
     }
 }
 
@@ -74,14 +72,17 @@ impl Shared {
     /// # Errors
     /// A thread cannot be started.
     pub fn new(parts: Parts) -> io::Result<Self> {
+        let policies = match parts.policies.observes() == parts.observe {
+            true => parts.policies,
+            false => Arc::new(PolicySet::clone(&parts.policies).observed(parts.observe)),
+        };
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
-            policies: ArcSwap::new(parts.policies),
+            policies: ArcSwap::new(policies),
             catalogs: parts.catalogs,
             audit: parts.audit,
             enforcer: Enforcer::new(parts.enforce, threads, Arc::clone(&parts.metrics))?,
             metrics: parts.metrics,
-            observe: parts.observe,
             subject_key: parts.subject_key,
             statement_limit: STATEMENT_LIMIT,
             cancels: Arc::new(Cancels::default()),

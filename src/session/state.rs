@@ -89,6 +89,8 @@ pub struct Session {
     /// The scope in force, and the version of the settings that it is of.
     pub(super) scope: Option<(u64, Arc<Scope>)>,
     pub(super) calendar: Calendar,
+    /// A setting that was changed while nothing was enforced, so that texts could be read in two ways.
+    pub(super) unlike: Option<&'static str>,
     /// The order of messages.
     pub(super) flow: Flow<Audited<Decided>>,
     pub(super) inbound: Inbound,
@@ -109,6 +111,7 @@ impl Session {
             key: login.key,
             scope: None,
             calendar: Calendar::default(),
+            unlike: None,
             meter: Meter::default(),
             flow: Flow::new(settings, login.role.unrestricted.is_some()),
             role: login.role,
@@ -120,7 +123,12 @@ impl Session {
 
     /// Whether what the database says back is checked and cleaned.
     pub(super) fn governed(&self) -> bool {
-        self.role.unrestricted.is_none() && !self.shared.observe
+        self.role.unrestricted.is_none() && !self.observes()
+    }
+
+    /// Whether what runs was only observed: as it was when the newest statement was decided.
+    pub(super) fn observes(&self) -> bool {
+        self.scope.as_ref().map_or_else(|| self.shared.policies.load().observes(), |(_, scope)| scope.observe)
     }
 
     /// Serves the session to its end. `shutdown` turns true when the proxy is stopped.

@@ -388,6 +388,8 @@ fn describe(entry: &Entry, zone: &Zone, output: &Output) -> String {
                 "kept",
                 "sync",
                 "reason",
+                "mode",
+                "faults",
             ]
             .into_iter()
             .filter_map(|field| Some((field, entry.field(field)?)))

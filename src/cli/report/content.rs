@@ -86,7 +86,11 @@ fn summary(report: &Report, chain: Option<&Chain>, clock: Clock<'_>) -> Vec<Bloc
         return vec![Block::Text("The log holds no record.".into())];
     };
     let activity = &report.activity;
-    let mut facts = vec![
+    let observed = !report.observed.applications.is_empty() || report.observed.others > 0;
+    let loud = "NOTHING WAS ENFORCED for statements of this period: the proxy ran in observe mode, and did not mask, filter or refuse them.";
+    let loud = observed.then(|| Words::from(loud.to_owned()));
+    let mut facts = Vec::from_iter(loud);
+    facts.extend([
         Words::from(format!(
             "Period: {} to {}, in the time of {}.",
             clock.time(activity.from),
@@ -99,7 +103,7 @@ fn summary(report: &Report, chain: Option<&Chain>, clock: Clock<'_>) -> Vec<Bloc
             clock.time(first.time),
             clock.time(last.time)
         )),
-    ];
+    ]);
     let total = activity.all.total;
     let mut statements = format!(
         "{}, of which {} refused; data subjects were named {} in what was returned.",

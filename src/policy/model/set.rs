@@ -39,6 +39,7 @@ pub struct PolicySet {
     pub(in crate::policy) tests: Vec<PolicyTest>,
     pub(in crate::policy) warnings: Vec<Fault>,
     pub(in crate::policy) zone: Zone,
+    pub(in crate::policy) observe: bool,
 }
 
 impl PolicySet {
@@ -51,6 +52,17 @@ impl PolicySet {
     #[must_use]
     pub fn in_zone(self, zone: Zone) -> Self {
         Self { zone, ..self }
+    }
+
+    /// In force, or only observed: what would be masked or refused is logged, and nothing is changed.
+    #[must_use]
+    pub fn observed(self, observe: bool) -> Self {
+        Self { observe, ..self }
+    }
+
+    /// Whether nothing of it is enforced.
+    pub fn observes(&self) -> bool {
+        self.observe
     }
 
     /// Whose days the dates in it are: what expires on a day is in force until that day is over there.

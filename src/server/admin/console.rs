@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::ready::OBSERVED;
 use super::{Admin, Readiness};
 use crate::audit::read::{Entry, last};
 use crate::config::Zone;
@@ -15,7 +16,7 @@ const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;m
 h1{font-size:1.3rem}h2{font-size:1.05rem;margin-top:2rem}table{border-collapse:collapse;width:100%}\
 td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d8dee4;vertical-align:top}\
 td.n{text-align:right;font-variant-numeric:tabular-nums}code{font:13px/1.4 ui-monospace,monospace;overflow-wrap:anywhere}\
-.ok{color:#116329}.bad,.deny{color:#a40e26;font-weight:600}.mask{color:#7d4e00;font-weight:600}.allow{color:#116329;font-weight:600}\
+.loud{background:#a40e26;color:#fff;font-size:1.4rem;font-weight:700;padding:.6rem 1rem}.ok{color:#116329}.bad,.deny{color:#a40e26;font-weight:600}.mask{color:#7d4e00;font-weight:600}.allow{color:#116329;font-weight:600}\
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}td,th{border-color:#30363d}\
 .ok,.allow{color:#56d364}.bad,.deny{color:#ff7b72}.mask{color:#e3b341}}";
 
@@ -34,6 +35,18 @@ pub(super) async fn render(admin: &Admin) -> String {
     put(out, format_args!("<!doctype html><html lang=en><head><meta charset=utf-8><title>pgpurpose</title>"));
     put(out, format_args!("<meta name=viewport content=\"width=device-width\"><meta http-equiv=refresh content=5>"));
     put(out, format_args!("<style>{STYLE}</style></head><body><h1>pgpurpose {}</h1>", env!("CARGO_PKG_VERSION")));
+    if running.observe {
+        put(out, format_args!("<p class=loud>{OBSERVED}</p>"));
+    }
+    if let Some(why) = &running.not_loaded {
+        put(
+            out,
+            format_args!(
+                "<p class=bad>The last reload was not taken, and what was in force before is: {}</p>",
+                Escaped(why)
+            ),
+        );
+    }
 
     put(out, format_args!("<table><tr><th>Part</th><th>State</th></tr>"));
     for (name, part) in readiness.parts() {
@@ -47,7 +60,7 @@ pub(super) async fn render(admin: &Admin) -> String {
         format_args!(
             "<tr><td>policy</td><td><code>{}</code> ({})</td></tr>",
             Escaped(&running.policy),
-            Escaped(&running.mode)
+            if running.observe { "observe" } else { "enforce" }
         ),
     );
     let epoch = running.catalog.map_or_else(|| "none".to_owned(), |epoch| epoch.to_string());

@@ -40,8 +40,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Running {
     /// `sha256:…` of the policies in force.
     pub policy: String,
-    /// `enforce` or `observe`.
-    pub mode: String,
+    /// Nothing is enforced.
+    pub observe: bool,
+    /// Why the last reload was not taken; `None` where it was.
+    pub not_loaded: Option<String>,
     /// Whose times are shown.
     pub zone: Zone,
     /// Epoch of the catalog snapshot; `None` while there is none.
@@ -123,6 +125,9 @@ async fn answer(admin: &Admin, request: &Request<Incoming>) -> Page {
 fn metrics(admin: &Admin) -> String {
     let status = admin.log.status();
     let mut page = admin.metrics.page();
+    let running = (admin.running)();
+    page.gauge("enforcing", "Whether policies are enforced: 0 in observe mode.", !running.observe);
+    page.gauge("policy_not_loaded", "Whether the last reload was not taken.", running.not_loaded.is_some());
     page.gauge("log_writable", "Whether the access log can be written.", status.trouble.is_none());
     page.counter("log_refused_total", "Records that the access log could not take.", status.refused);
     page.gauge("log_records", "Number of the last record in the access log.", status.last_seq);

@@ -17,7 +17,12 @@ pub struct Readiness {
     pub catalog: Result<(), String>,
     /// The database can be reached.
     pub upstream: Result<(), String>,
+    /// What is no reason not to be used, and must not be overlooked.
+    pub remarks: Vec<String>,
 }
+
+/// In letters that nobody overlooks.
+pub(super) const OBSERVED: &str = "OBSERVE MODE: NOTHING IS ENFORCED";
 
 impl Readiness {
     /// Looks.
@@ -26,9 +31,13 @@ impl Readiness {
             Ok(answer) => answer,
             Err(_) => Err(format!("no answer within {} seconds", UPSTREAM_TIMEOUT.as_secs())),
         };
+        let running = (admin.running)();
+        let observe = running.observe.then(|| OBSERVED.to_owned());
+        let not_loaded = running.not_loaded.map(|why| format!("the last reload was not taken: {why}"));
         Self {
+            remarks: observe.into_iter().chain(not_loaded).collect(),
             log: admin.log.status().trouble.map_or(Ok(()), Err),
-            catalog: (admin.running)().catalog.map(|_| ()).ok_or_else(|| "not loaded yet".to_owned()),
+            catalog: running.catalog.map(|_| ()).ok_or_else(|| "not loaded yet".to_owned()),
             upstream,
         }
     }
@@ -46,6 +55,9 @@ impl Readiness {
 
 impl fmt::Display for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for remark in &self.remarks {
+            writeln!(f, "{remark}")?;
+        }
         for (name, part) in self.parts() {
             match part {
                 Ok(()) => writeln!(f, "{name}: ok")?,

@@ -52,6 +52,11 @@ impl Session {
             return Ok(Arc::clone(scope));
         }
         let (policies, catalog) = (self.shared.policies.load_full(), self.catalog.current());
+        if let Some(name) = self.unlike.filter(|_| !policies.observes()) {
+            let message =
+                format!("`{name}` was changed while nothing was enforced, and texts could be read in two ways");
+            return Err(Refusal::unsupported(Stage::Session, message).hint("connect again"));
+        }
         if !Arc::ptr_eq(&self.role_from, &policies) {
             self.role = policies.shared_role_of(&self.login).ok_or_else(|| no_role(&self.login))?;
             self.role_from = Arc::clone(&policies);
@@ -68,7 +73,6 @@ impl Session {
             purpose,
             path.collect(),
             today,
-            self.shared.observe,
         ));
         if stated.is_none() {
             self.scope = Some((self.flow.version(), Arc::clone(&scope)));

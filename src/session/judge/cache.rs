@@ -29,6 +29,8 @@ pub(super) struct ScopeKey {
     pub(super) search_path: Vec<String>,
     pub(super) today: jiff::civil::Date,
     pub(super) policy: String,
+    /// Whether it is only observed.
+    pub(super) observe: bool,
     pub(super) epoch: u64,
 }
 
@@ -223,6 +225,7 @@ mod tests {
             search_path: Vec::new(),
             today: jiff::civil::date(2026, 11, 29),
             policy: String::new(),
+            observe: false,
             epoch: 1,
         }
     }

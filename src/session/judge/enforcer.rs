@@ -106,6 +106,7 @@ impl Scope {
                 && self.search_path == other.search_path
                 && self.today == other.today
                 && self.policies.hash() == other.policies.hash()
+                && self.observe == other.observe
                 && self.catalog.epoch() == other.catalog.epoch())
     }
 }
@@ -170,8 +171,8 @@ impl Enforcer {
         purpose: String,
         search_path: Vec<String>,
         today: Date,
-        observe: bool,
     ) -> Scope {
+        let observe = policies.observes();
         let table = self.cache.table(
             &login,
             ScopeKey {
@@ -180,6 +181,7 @@ impl Enforcer {
                 search_path: search_path.clone(),
                 today,
                 policy: policies.hash().to_owned(),
+                observe,
                 epoch: catalog.epoch(),
             },
         );

@@ -27,7 +27,7 @@ impl Session {
             return Err(End::violation("the database sent a message that cannot be read"));
         }
         let Some((table, column)) = stranger else { return Ok(()) };
-        if self.shared.observe {
+        if self.observes() {
             return Ok(());
         }
         let what = format!("the result holds column {column} of relation {table}, which the decision did not open");

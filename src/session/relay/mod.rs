@@ -223,12 +223,22 @@ impl Session {
     }
 
     /// Settings under which the proxy and the database would read a text differently.
-    fn check_status(&self, name: &str, value: &str) -> Result<(), End> {
-        let wrong = match name {
-            "client_encoding" => !value.eq_ignore_ascii_case("utf8"),
-            "standard_conforming_strings" => value != "on" && self.role.unrestricted.is_none(),
-            _ => false,
+    fn check_status(&mut self, name: &str, value: &str) -> Result<(), End> {
+        let (name, wrong) = match name {
+            "client_encoding" => ("client_encoding", !value.eq_ignore_ascii_case("utf8")),
+            "standard_conforming_strings" => {
+                ("standard_conforming_strings", value != "on" && self.role.unrestricted.is_none())
+            }
+            _ => return Ok(()),
         };
+        if self.unlike == Some(name) && !wrong {
+            self.unlike = None;
+        }
+        if wrong && self.observes() && self.role.unrestricted.is_none() {
+            // Nothing is changed while nothing is enforced; once it is, such a session is not served.
+            self.unlike = Some(name);
+            return Ok(());
+        }
         if wrong {
             Err(self.incident(None, &format!("`{name}` was changed to a value that is not allowed")))
         } else {
