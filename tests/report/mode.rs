@@ -98,6 +98,7 @@ fn a_reload_that_is_not_taken_says_why_on_the_console_and_in_tail() {
     until("it is refused", || page(&proxy, "/").contains(&place));
     assert!(pgpurpose(&["audit", "tail", "--dir", &log]).1.contains(&place));
     fs::write(folder(&proxy).join("policy.toml"), policy()).unwrap();
+    configure(&proxy, "[audit]\n", "[audit]\n");
     until("it is taken", || page(&proxy, "/metrics").contains("pgpurpose_policy_not_loaded 0"));
     assert!(!page(&proxy, "/").contains("was not taken"));
 }
