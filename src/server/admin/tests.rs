@@ -29,7 +29,8 @@ async fn running() -> Running1 {
         sinks: Vec::new(),
         running: Box::new(|| Running {
             policy: "sha256:<b>".into(),
-            mode: "enforce".into(),
+            observe: false,
+            not_loaded: None,
             zone: Zone::default(),
             catalog: Some(7),
         }),
