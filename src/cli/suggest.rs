@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Ending;
+use super::days::{self, Days};
 use super::output::{Output, Style, printable};
 use super::setup;
 use crate::audit::read::Entry;
 use crate::audit::{self, Filter};
-use crate::config::Config;
+use crate::config::{Config, When};
 use crate::policy::{Governance, PolicySet};
 
 #[derive(Debug, Args)]
@@ -24,8 +24,10 @@ pub(super) struct SuggestArgs {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Not before: `2026-11-22`, or so long ago: `2h`, `7d`
-    #[arg(long, value_name = "TIME", value_parser = super::audit::time)]
-    since: Option<Timestamp>,
+    #[arg(long, alias = "from", value_name = "TIME")]
+    since: Option<When>,
+    #[command(flatten)]
+    days: Days,
     /// Write the rules into this file
     #[arg(short, long = "out", value_name = "FILE")]
     out: Option<PathBuf>,
@@ -56,8 +58,12 @@ type Usage = BTreeMap<(String, String), Done>;
 
 pub(super) fn run(arguments: &SuggestArgs, output: &mut Output) -> Ending {
     let Some((config, policies)) = setup::loaded(Config::load(&arguments.config), output) else { return Ending::Wrong };
+    let since = match days::bounds(arguments.since.as_ref(), None, &arguments.days.zone(Some(&config))) {
+        Ok((since, _)) => since,
+        Err(error) => return output.wrong(error),
+    };
     let folder = arguments.dir.clone().unwrap_or(config.audit.directory);
-    let filter = Filter { event: Some("access".to_owned()), since: arguments.since, ..Filter::default() };
+    let filter = Filter { event: Some("access".to_owned()), since, ..Filter::default() };
     let mut usage = Usage::new();
     let read = audit::search(&folder, filter, false, |entry| {
         count(&entry, &mut usage);
