@@ -158,6 +158,8 @@ fn request(case: &Case) -> AccessRequest {
                 },
                 star: relation.star,
                 columns: relation.columns.iter().map(|text| column(text)).collect(),
+                temporary: false,
+                filled: std::collections::BTreeSet::new(),
                 whole_row_write: relation.whole_row_write,
                 automatic: pgpurpose::policy::Automatic::default(),
             })

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use super::{Oid, RelationName, Type, TypeClass};
 
+/// The schema by which each session names its own temporary relations.
+const TEMPORARY: &str = "pg_temp";
+
 /// What the database looked like when the snapshot was taken.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
@@ -55,6 +58,10 @@ pub(super) struct Temporary {
     pub(super) schema: String,
     /// The relations in it.
     pub(super) relations: HashSet<Oid>,
+    /// By relation, the purposes for which governed rows went into it.
+    pub(super) filled: HashMap<Oid, BTreeSet<String>>,
+    /// Names that were to be temporary relations and are not: they mean no other.
+    pub(super) refused: BTreeSet<String>,
 }
 
 /// `pg_class.relkind`, of the kinds that a statement can name in FROM.
@@ -231,7 +238,55 @@ impl Catalog {
 
     /// The relation of that full name.
     pub fn relation(&self, name: &RelationName) -> Option<&Arc<Relation>> {
+        if name.schema == TEMPORARY {
+            let name = RelationName::new(&*self.temporary.as_ref()?.schema, &*name.name);
+            return self.relations.get(self.by_name.get(&name)?);
+        }
         self.relations.get(self.by_name.get(name)?)
+    }
+
+    /// Whether the relation is a temporary one of the session whose snapshot this is.
+    pub fn is_temporary(&self, oid: Oid) -> bool {
+        self.temporary.as_ref().is_some_and(|temporary| temporary.relations.contains(&oid))
+    }
+
+    /// Whether the schema is the session's own for temporary relations.
+    pub fn is_temporary_schema(&self, schema: &str) -> bool {
+        schema == TEMPORARY || self.temporary.as_ref().is_some_and(|temporary| temporary.schema == schema)
+    }
+
+    /// The session's temporary relations: tables, views, sequences and their indexes.
+    pub fn temporaries(&self) -> impl Iterator<Item = &Arc<Relation>> {
+        let oids = self.temporary.iter().flat_map(|temporary| &temporary.relations);
+        oids.filter_map(|oid| self.relations.get(oid))
+    }
+
+    /// The purposes for which governed rows went into the relation itself, where it is temporary.
+    pub fn filled_for(&self, oid: Oid) -> Option<&BTreeSet<String>> {
+        self.temporary.as_ref()?.filled.get(&oid)
+    }
+
+    /// Whether a temporary relation of this name was refused, so that the name alone means none.
+    pub fn is_refused(&self, name: &str) -> bool {
+        self.temporary.as_ref().is_some_and(|temporary| temporary.refused.contains(name))
+    }
+
+    /// The same for a session whose temporary relations were filled for these purposes, and where these names mean none.
+    #[must_use]
+    pub fn with_private(
+        &self,
+        filled: &HashMap<Oid, BTreeSet<String>>,
+        refused: &BTreeSet<String>,
+        epoch: u64,
+    ) -> Self {
+        let mut own = self.clone();
+        own.epoch = epoch;
+        if own.temporary.is_some() || !filled.is_empty() || !refused.is_empty() {
+            let temporary = own.temporary.get_or_insert_default();
+            temporary.filled.clone_from(filled);
+            temporary.refused.clone_from(refused);
+        }
+        own
     }
 
     /// The relation with that oid.
@@ -247,9 +302,12 @@ impl Catalog {
     /// What an unqualified relation name means under a search path (which is given without the implicit
     /// `pg_catalog`; that is searched first unless the path names it).
     pub fn find_relation(&self, search_path: &[String], name: &str) -> Option<&Arc<Relation>> {
-        let implicit = (!search_path.iter().any(|schema| schema == "pg_catalog")).then_some("pg_catalog");
-        implicit
-            .into_iter()
+        let listed = |name: &str| search_path.iter().any(|schema| schema == name);
+        let own = (self.temporary.is_some() && !search_path.iter().any(|schema| self.is_temporary_schema(schema)))
+            .then_some(TEMPORARY);
+        let implicit = (!listed("pg_catalog")).then_some("pg_catalog");
+        own.into_iter()
+            .chain(implicit)
             .chain(search_path.iter().map(String::as_str))
             .find_map(|schema| self.relation(&RelationName::new(schema, name)))
     }

@@ -11,6 +11,7 @@ use super::cancel::CancelKey;
 use super::client::Inbound;
 use super::flow::Flow;
 use super::flow::settings::{Settings, parse_search_path};
+use super::flow::structure::Structure;
 use super::journal::Journal;
 use super::judge::enforcer::Scope;
 use super::judge::lookups::Meter;
@@ -93,6 +94,8 @@ pub struct Session {
     pub(super) unlike: Option<&'static str>,
     /// The order of messages.
     pub(super) flow: Flow<Audited<Decided>>,
+    /// The structure as the session alone sees it.
+    pub(super) structure: Structure,
     pub(super) inbound: Inbound,
     pub(super) outbound: Outbound,
 }
@@ -115,6 +118,7 @@ impl Session {
             meter: Meter::default(),
             flow: Flow::new(settings, login.role.unrestricted.is_some()),
             role: login.role,
+            structure: Structure::default(),
             inbound: Inbound::default(),
             outbound: Outbound::default(),
             shared,

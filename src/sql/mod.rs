@@ -30,9 +30,11 @@ pub use ast::{
     render_expr, utility,
 };
 pub use form::{Asked, Class, Constants, Context, Form, Known, Slot};
-pub use govern::{Effect, Enforced, Lookups, Refused, enforce, enforce_form, portal_refusal, relay_unrestricted};
+pub use govern::{
+    Effect, Enforced, Fills, Lookups, Refused, enforce, enforce_form, portal_refusal, relay_unrestricted,
+};
 pub use resolve::{Compared, Given, HIDDEN as HIDDEN_COLUMN, Tested, open_parameters};
 pub use rewrite::{Guard, TokenKey, due_counts, refusal_for, unsettled};
 pub use steps::{Step, Steps};
-pub use text::{Redacted, redact, split, stated_purpose};
+pub use text::{Redacted, may_define, redact, split, stated_purpose, temporary_target};
 pub use witness::{Facts, check_rewrite, reads_same};

@@ -8,6 +8,7 @@ use bytes::BufMut;
 
 use super::{Address, CancelTarget, UpstreamTls};
 use crate::audit::Audited;
+use crate::catalog::changed_query;
 use crate::sql::Enforced;
 use crate::wire::frontend::{Parse, Target};
 use crate::wire::{HEADER, Header, Link, frame, put_cstr, startup};
@@ -21,6 +22,14 @@ pub const REFUSED_STATEMENT: &str = "pgpurpose.refused";
 
 /// The one query of the proxy's own on a client's connection.
 const READ_SEARCH_PATH: &str = "SELECT pg_catalog.current_setting('search_path')";
+
+/// With nothing but `pg_catalog` before it in the path, no type, function or operator that the proxy's query names is a user's.
+const SET_PATH_ASIDE: &str = "SELECT pg_catalog.set_config('pgpurpose.path', pg_catalog.current_setting('search_path'), true), \
+     pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+
+/// Until the transaction ends, as the setting was before.
+const PUT_PATH_BACK: &str =
+    "SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('pgpurpose.path'), true)";
 
 /// Every message that is no statement: none of them holds SQL, and what they run was decided and logged before.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +70,14 @@ pub enum Control<'a> {
     Refuse,
     /// Asks for the effective search path.
     ReadSearchPath,
+    /// Asks what has changed in the catalogs since a transaction, as the session sees it. Three statements: the search path is
+    /// set aside, so that no name means what a user made; what has changed is read; the path is put back.
+    ReadStructure {
+        /// The transaction's number.
+        since: u32,
+        /// The database has the statements.
+        prepared: bool,
+    },
     /// The answer of the client to a request for authentication.
     Authentication(&'a [u8]),
 }
@@ -200,7 +217,43 @@ impl Upstream {
                 put_cstr(body, REFUSED_STATEMENT);
             }),
             Control::ReadSearchPath => frame(out, b'Q', |body| put_cstr(body, READ_SEARCH_PATH)),
+            Control::ReadStructure { since, prepared } => self.put_structure(since, prepared),
             Control::Authentication(answer) => frame(out, b'p', |body| body.put_slice(answer)),
+        }
+    }
+
+    fn put_structure(&mut self, since: u32, prepared: bool) {
+        let out = &mut self.link.out;
+        let since = since.to_string();
+        let statements = [
+            ("pgpurpose.path", SET_PATH_ASIDE, None),
+            ("pgpurpose.changed", changed_query(), Some(since.as_str())),
+            ("pgpurpose.restore", PUT_PATH_BACK, None),
+        ];
+        for (name, sql, value) in statements {
+            if !prepared {
+                Parse { name, sql, types: &[0, 0] }.encode(out);
+            }
+            frame(out, b'B', |body| {
+                put_cstr(body, name);
+                put_cstr(body, name);
+                // Formats of values; values; formats of results: all as text.
+                body.put_u16(0);
+                body.put_u16(value.is_some().into());
+                if let Some(value) = value {
+                    body.put_u32(u32::try_from(value.len()).unwrap_or_default());
+                    body.put_slice(value.as_bytes());
+                }
+                body.put_u16(0);
+            });
+            frame(out, b'E', |body| {
+                put_cstr(body, name);
+                body.put_u32(0);
+            });
+            frame(out, b'C', |body| {
+                body.put_u8(Target::Portal.byte());
+                put_cstr(body, name);
+            });
         }
     }
 

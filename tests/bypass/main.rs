@@ -140,7 +140,8 @@ const DIGEST: &str = "SELECT md5(concat((SELECT string_agg(p::text, ',' ORDER BY
     (SELECT string_agg(p::text, ',') FROM parent p), (SELECT string_agg(p::text, ',') FROM events p),
     (SELECT string_agg(p::text, ',') FROM open_parent p), (SELECT string_agg(p::text, ',') FROM account_notes p),
     (SELECT string_agg(p::text, ',') FROM coded p), (SELECT string_agg(p::text, ',') FROM steps_closed p), (SELECT string_agg(p::text, ',') FROM bounds p),
-    (SELECT string_agg(p::text, ',') FROM watched p), (SELECT string_agg(relname, ',' ORDER BY oid) FROM pg_class)))";
+    (SELECT string_agg(p::text, ',') FROM watched p), (SELECT string_agg(relname, ',' ORDER BY oid) FROM pg_class
+        WHERE relnamespace::regnamespace::text !~ '^pg_(toast_)?temp')))";
 
 fn run(stand: &Stand, direct: &mut Session, class: &str, group: &Group, case: &[String]) -> Result<(), String> {
     for sql in &group.before {

@@ -376,6 +376,8 @@ fn ask(set: &PolicySet, purpose: &str, today: Date, verb: Verb, columns: &[(&str
                 verb,
                 star: columns.clone().any(|column| column.uses.contains(&Use::Star)),
                 columns: columns.collect(),
+                temporary: false,
+                filled: std::collections::BTreeSet::new(),
                 whole_row_write: verb == Verb::Delete,
                 automatic: pgpurpose::policy::Automatic::default(),
             }],

@@ -168,6 +168,8 @@ fn access(set: &PolicySet, purpose: &str, table: &str, verb: Verb, columns: Vec<
                 verb,
                 star: columns.iter().any(|column| column.uses.contains(&Use::Star)),
                 columns,
+                temporary: false,
+                filled: std::collections::BTreeSet::new(),
                 whole_row_write: verb == Verb::Delete,
                 automatic: pgpurpose::policy::Automatic::default(),
             }],

@@ -1,3 +1,4 @@
+-- What is temporary is told in whole each time: no shared snapshot holds it.
 WITH own AS (
     SELECT pg_catalog.pg_my_temp_schema() AS temp),
 since AS (
@@ -14,8 +15,8 @@ classes AS (
 types AS (
     SELECT t.oid, spaces.name AS space, t.typname::text AS name, t.typtype, t.typbasetype, t.typtypmod, t.typrelid,
            CASE WHEN t.typcategory = 'A' AND t.typlen = -1 THEN t.typelem ELSE 0 END AS element,
-           pg_catalog.age(t.xmin) <= since.age OR spaces.recent AS recent
-    FROM pg_catalog.pg_type t JOIN spaces ON spaces.oid = t.typnamespace, since
+           pg_catalog.age(t.xmin) <= since.age OR spaces.recent OR spaces.oid = own.temp AS recent
+    FROM pg_catalog.pg_type t JOIN spaces ON spaces.oid = t.typnamespace, since, own
     WHERE t.oid >= 16384),
 touched AS (
     SELECT oid FROM classes WHERE recent
@@ -31,7 +32,9 @@ touched AS (
 rules AS (
     SELECT r.oid, r.ev_class, r.ev_action::text || r.ev_qual::text AS tree
     FROM pg_catalog.pg_rewrite r, since
-    WHERE r.ev_class >= 16384 AND pg_catalog.age(r.xmin) <= since.age)
+    WHERE r.ev_class >= 16384
+      AND (pg_catalog.age(r.xmin) <= since.age
+           OR r.ev_class IN (SELECT oid FROM classes WHERE relpersistence = 't')))
 SELECT 'since', {since}
 UNION ALL
 SELECT 'temporary', (SELECT name FROM spaces, own WHERE spaces.oid = own.temp)

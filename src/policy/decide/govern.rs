@@ -41,13 +41,20 @@ pub(in crate::policy) fn governed<'a>(
     whom: &Whom<'_>,
 ) -> Governed<'a> {
     let name = &access.relation;
+    if let Some(other) = access.filled.iter().find(|purpose| *purpose != whom.purpose) {
+        return Governed::Refused(
+            Reason::about(name, whom.not_open(&format!("temporary table `{name}`")))
+                .detail(format!("it holds rows that were read for purpose `{other}`"))
+                .hint("make one for this purpose, or go back to that one"),
+        );
+    }
     if let Some((listing, table)) = listed(policies, access) {
         return Governed::By(listing, table);
     }
     let own = policies.governance(name);
     if own != Governance::Open {
         let open_above = access.ancestors.iter().any(|ancestor| policies.governance(ancestor) == Governance::Open);
-        if own != Governance::UnlistedAllow && !open_above {
+        if own != Governance::UnlistedAllow && !open_above && !access.temporary {
             return Governed::Refused(
                 Reason::about(name, whom.not_open(&format!("table `{name}`")))
                     .detail("no policy names it")

@@ -44,6 +44,10 @@ pub struct RelationAccess {
     /// Columns that are named, and for what. With `star`, the resolver lists *all* columns of the relation and gives
     /// the ones that only the star reaches the single use [`Use::Star`].
     pub columns: Vec<ColumnAccess>,
+    /// A temporary relation of the session.
+    pub temporary: bool,
+    /// The purposes for which governed rows went into it, or into what comes along with it.
+    pub filled: BTreeSet<String>,
     /// `DELETE`, or `FOR UPDATE`-like whole-row effects, name no column but still touch rows.
     pub whole_row_write: bool,
     /// What the database does by itself beside it.

@@ -9,6 +9,8 @@ pub struct Structure {
     pub makes: Vec<Make>,
     /// What it does to relations that are there: the number of the occurrence, and what.
     pub changes: Vec<(usize, Change)>,
+    /// It makes and changes nothing but temporary relations of the session's own.
+    pub temporary: bool,
     /// What the table of consents is made or part of: parents, children, and what it shows where it is a view.
     pub consents: Vec<RelationName>,
 }

@@ -309,6 +309,8 @@ fn filters(set: &PolicySet, who: (&str, &str), table: &RelationName) -> Option<(
         verb: Verb::Select,
         star: false,
         columns: Vec::new(),
+        temporary: false,
+        filled: std::collections::BTreeSet::new(),
         whole_row_write: false,
         automatic: crate::policy::Automatic::default(),
     };

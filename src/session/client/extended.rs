@@ -81,7 +81,13 @@ impl Session {
     }
 
     /// Logs and forwards a Parse.
-    async fn forward_parse(&mut self, name: &str, judged: Judged, types: Vec<u8>, hidden: bool) -> Result<(), Refusal> {
+    pub(in crate::session) async fn forward_parse(
+        &mut self,
+        name: &str,
+        judged: Judged,
+        types: Vec<u8>,
+        hidden: bool,
+    ) -> Result<(), Refusal> {
         let types = match judged.decision.enforced.parameters() {
             0 => types,
             parameters => as_text(&types, parameters.into()),
@@ -283,7 +289,7 @@ impl Session {
             return Err(refusal);
         }
         self.count(&running);
-        let undo = self.flow.expect_effect(&judged);
+        let undo = self.expect_effect(&judged);
         self.upstream.execute(&token, portal, rows);
         self.flow.executing(Run::begun(token.seq(), running, judged.scope, undo).described());
         Ok(())

@@ -2,6 +2,7 @@
 
 mod extended;
 mod simple;
+mod structure;
 
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::flow::{Door, Next, Refused};
@@ -50,6 +51,10 @@ impl Session {
                 self.inbound.need = None;
                 return Ok(());
             }
+            if self.structure.in_batch() && !self.flow.takes_copy() {
+                self.next_step().await;
+                continue;
+            }
             let header = Header::read(self.client.input()).map_err(|error| End::violation(error.to_string()))?;
             let Some(header) = header else {
                 self.inbound.need = Some(HEADER);
@@ -58,6 +63,7 @@ impl Session {
             let tag = Tag::new(header.tag)
                 .map_err(|_| End::violation(format!("invalid frontend message type {}", header.tag)))?;
             let handled = match self.flow.next(tag) {
+                Next::Handle if self.awaits_structure(tag) => continue,
                 Next::Handle => self.message(tag, header).await?,
                 next => self.unhandled(next, header)?,
             };

@@ -24,6 +24,12 @@ impl Session {
     pub(in crate::session) async fn simple(&mut self, text: &str) {
         // PostgreSQL drops both at once.
         self.flow.begin_query();
+        if let Ok(statements) = sql::split(text)
+            && self.steps_through(&statements)
+        {
+            self.begin_steps(&statements);
+            return;
+        }
         let mut steps = Vec::new();
         let judged = match self.judge_batch(text, &mut steps).await {
             Ok(()) => self.forward_batch(&mut steps).await,
@@ -49,7 +55,7 @@ impl Session {
             if let Err(refusal) = self.count_lookups(&running) {
                 return Err(self.log_refusal(refusal, statement).await);
             }
-            let undo = self.flow.expect_effect(&judged);
+            let undo = self.expect_effect(&judged);
             steps.push(Step { judged, source, running, undo });
         }
         Ok(())
@@ -62,7 +68,7 @@ impl Session {
         self.upstream.control(Control::Close(Target::Statement, name));
         self.flow.closing(Target::Statement, name, true);
         self.upstream.query([&audited]);
-        let undo = self.flow.expect_effect(&judged);
+        let undo = self.expect_effect(&judged);
         let running = Running::itself(&judged.decision);
         self.flow.queried_unseen(Run::begun(audited.seq(), running, judged.scope, undo));
         Ok(())

@@ -153,7 +153,7 @@ impl<T> Flow<T> {
         let hidden = match (answer, self.pending.head()) {
             (Answer::Parsed, Some(Expect::Parse { hidden, .. }))
             | (Answer::Closed, Some(Expect::Close { hidden, .. })) => *hidden,
-            (Answer::Bound, Some(Expect::Bind { .. })) => false,
+            (Answer::Bound, Some(Expect::Bind { .. })) => self.stepping,
             _ => return Err(Strange::Unexpected),
         };
         self.pending.pop();
@@ -163,7 +163,8 @@ impl<T> Flow<T> {
     fn described(&mut self, answer: Answer<'_>) -> Result<Reply, Strange> {
         match self.pending.head() {
             Some(Expect::Describe { of, hidden, .. }) => {
-                let hidden = *hidden;
+                // A simple query is not told that nothing comes.
+                let hidden = *hidden || (self.stepping && answer == Answer::NoData);
                 if answer != Answer::Parameters {
                     of.described();
                     self.pending.pop();

@@ -55,6 +55,7 @@ impl<T> Flow<T> {
                 | Expect::Close { .. }
                 | Expect::Sync { .. }
                 | Expect::Refuse(_)
+                | Expect::Structure
                 | Expect::CopyEnd => {}
             }
         }
@@ -87,7 +88,11 @@ impl<T> Flow<T> {
                 }
                 Expect::Execute(run) => self.void_runs(vec![*run], failed),
                 Expect::Query { runs, .. } => self.void_runs(runs.into(), None),
-                Expect::Describe { .. } | Expect::Sync { .. } | Expect::Refuse(_) | Expect::CopyEnd => {}
+                Expect::Describe { .. }
+                | Expect::Sync { .. }
+                | Expect::Refuse(_)
+                | Expect::Structure
+                | Expect::CopyEnd => {}
             }
         }
         // A simple query behind the failure is skipped with the rest, and is no end of it.
@@ -114,9 +119,12 @@ impl<T> Flow<T> {
             Expect::Parse { seq, .. } => *seq,
             Expect::Execute(run) => run.seq,
             Expect::Bind { of, .. } | Expect::Describe { of, .. } => self.seq_of(of, skipped),
-            Expect::Query { .. } | Expect::Close { .. } | Expect::Sync { .. } | Expect::Refuse(_) | Expect::CopyEnd => {
-                None
-            }
+            Expect::Query { .. }
+            | Expect::Close { .. }
+            | Expect::Sync { .. }
+            | Expect::Refuse(_)
+            | Expect::Structure
+            | Expect::CopyEnd => None,
         }
     }
 

@@ -10,6 +10,7 @@ pub(super) mod names;
 pub(super) mod pending;
 pub(super) mod running;
 pub(super) mod settings;
+pub(super) mod structure;
 #[cfg(test)]
 mod tests;
 
@@ -85,6 +86,8 @@ pub(super) struct Flow<T> {
     copying: Copying,
     /// The database's structure will be another once the transaction lasts.
     structure: bool,
+    /// Statements of one message run one by one: what the extended protocol says besides is not for the client.
+    stepping: bool,
     /// What ended and was not told yet.
     ended: Vec<Ended>,
 }
@@ -111,6 +114,7 @@ impl<T> Flow<T> {
             failed: false,
             copying: Copying::No,
             structure: false,
+            stepping: false,
             ended: Vec::new(),
         }
     }

@@ -53,6 +53,8 @@ pub(in crate::session) enum Expect {
     Sync { hidden: bool },
     /// An error, in whose place the client gets this.
     Refuse(Box<Refusal>),
+    /// What the proxy itself asks about the structure.
+    Structure,
     /// The client ended a COPY: nothing is expected for it.
     CopyEnd,
 }

@@ -8,7 +8,7 @@ use crate::audit::AuditError;
 use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Reason, Role, Verdict};
-use crate::session::flow::names::{Portal, Prepared};
+use crate::session::flow::names::{Portal, Prepared, Undo};
 use crate::session::flow::running::{Judged, Running};
 use crate::session::state::Session;
 use crate::sql::{self, Effect, Redacted};
@@ -46,12 +46,12 @@ impl Session {
             && let Some((version, scope)) = &self.scope
             && *version == self.flow.version()
             && Arc::ptr_eq(&scope.policies, &self.shared.policies.load())
-            && self.catalog.is_current(&scope.catalog)
+            && self.structure.is_current(&self.catalog, &scope.catalog)
             && scope.today == today
         {
             return Ok(Arc::clone(scope));
         }
-        let (policies, catalog) = (self.shared.policies.load_full(), self.catalog.current());
+        let (policies, catalog) = (self.shared.policies.load_full(), self.structure.catalog(&self.catalog));
         if let Some(name) = self.unlike.filter(|_| !policies.observes()) {
             let message =
                 format!("`{name}` was changed while nothing was enforced, and texts could be read in two ways");
@@ -121,16 +121,38 @@ impl Session {
         }
         let decision = match decided {
             Ok(decision) => decision,
-            Err(rejected) => return Err(self.log_refused(&scope, *rejected).await),
+            Err(rejected) => {
+                self.remember_refused(text);
+                return Err(self.log_refused(&scope, *rejected).await);
+            }
         };
         let judged = Judged { text: text.into(), decision, scope, stated: own };
         match self.check(&judged) {
-            Ok(()) => Ok(judged),
+            Ok(()) => {
+                self.structure.fills(&judged.decision.enforced, &judged.scope.purpose);
+                Ok(judged)
+            }
             Err(refusal) => {
+                self.remember_refused(text);
                 let rejected = reject(refusal, judged.decision.logged.clone());
                 Err(self.log_refused(&judged.scope, *rejected).await)
             }
         }
+    }
+
+    /// What was to be made is not there: its name must not come to mean a permanent relation.
+    fn remember_refused(&mut self, text: &str) {
+        if self.governed()
+            && let Some(name) = sql::temporary_target(text)
+        {
+            self.structure.refuse(name);
+        }
+    }
+
+    /// Takes the effects of a statement for granted that is about to be forwarded; gives what undoes them.
+    pub(in crate::session) fn expect_effect(&mut self, judged: &Judged) -> Vec<Undo> {
+        self.structure.runs(&judged.decision.enforced);
+        self.flow.expect_effect(judged)
     }
 
     async fn log_rejected(&mut self, rejected: Box<Rejected>) -> Refusal {

@@ -4,6 +4,7 @@ mod clean;
 pub(super) mod disclose;
 mod guard;
 mod settle;
+mod structure;
 
 use self::clean::clean;
 pub use self::clean::clean_login;
@@ -74,7 +75,8 @@ impl Session {
                 self.outbound.need = Some(HEADER);
                 return Ok(());
             };
-            if matches!(header.tag, b'D' | b'd') {
+            let own = self.flow.is_asking();
+            if matches!(header.tag, b'D' | b'd') && !own {
                 let hidden = self.carried();
                 if hidden > 0 {
                     let held = self.hold_rows(header.tag, hidden)?;
@@ -88,7 +90,7 @@ impl Session {
             }
             let input = self.upstream.input();
             match header.tag {
-                b'D' | b'd' => {
+                b'D' | b'd' if !own => {
                     if self.owes_disclosure(header.tag) {
                         Box::pin(self.disclose(header.tag)).await?;
                     }
@@ -107,7 +109,12 @@ impl Session {
                     self.failure_or_notice(header.tag, fields)?;
                 }
                 tag => {
-                    if header.body > if tag == b'T' { DESCRIPTION } else { HELD } {
+                    let longest = match tag {
+                        b'T' => DESCRIPTION,
+                        b'D' => structure::LONGEST,
+                        _ => HELD,
+                    };
+                    if header.body > longest {
                         return Err(unreadable());
                     }
                     let Some(body) = input.get(HEADER..header.total()) else {
@@ -162,6 +169,9 @@ impl Session {
     }
 
     fn answer(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
+        if self.flow.is_asking() && !matches!(header.tag, b'N' | b'A' | b'S') {
+            return self.structure_answer(header.tag, body);
+        }
         match header.tag {
             b'E' | b'N' => {
                 let fields = ErrorFields::decode(body).map_err(|_| unreadable())?;
@@ -191,6 +201,13 @@ impl Session {
             }
             b'T' => self.described(header, body),
             b'H' => self.copy_begins(header, body),
+            b'Z' => {
+                let status = Status::decode(body).map_err(|_| unreadable())?;
+                self.structure.told(status == Status::Idle);
+                let reply = self.take(Answer::Ready(status))?;
+                self.reply(reply, header, body);
+                Ok(())
+            }
             _ => {
                 let reply = self.take(answer_of(header.tag, body)?)?;
                 self.reply(reply, header, body);
@@ -309,7 +326,6 @@ fn answer_of(tag: u8, body: &[u8]) -> Result<Answer<'_>, End> {
         b'C' => Answer::Complete(backend::command_tag(body).map_err(|_| unreadable())?),
         b'I' => Answer::Empty,
         b's' => Answer::Suspended,
-        b'Z' => Answer::Ready(Status::decode(body).map_err(|_| unreadable())?),
         _ => return Err(unexpected()),
     })
 }

@@ -5,7 +5,8 @@ use sqlparser::ast::Statement;
 use super::effect::Effect;
 use super::enforced::{Enforced, Refused};
 use super::enforced::{Lookups, Plan, refused};
-use super::{ask, late, steer};
+use super::fills::Fills;
+use super::{ask, fills, late, steer};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, Decision, Disclosure, RelationObligation, Role, decide};
 use crate::sql::ast::parse::{Kind, Parsed, parse_form, parse_in};
@@ -111,6 +112,8 @@ pub(in crate::sql) struct Governed {
     disclosure: Disclosure,
     lookups: Lookups,
     tested: Vec<Tested>,
+    fills: Fills,
+    temporary: bool,
 }
 
 impl Governed {
@@ -146,6 +149,8 @@ impl Governed {
                 lookups: self.lookups,
                 tested: self.tested,
                 arguments: Vec::new(),
+                fills: self.fills,
+                temporary: self.temporary,
                 parameters: 0,
             }),
             Err(refusal) => Err(refused(refusal)),
@@ -185,6 +190,8 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
             let planned = resolve::planned(&resolved, context);
             let plan_tells =
                 planned.is_some_and(|planned| matches!(decide(context.policies, &planned), Decision::Denial(_)));
+            let filled = fills::of(&resolved, &permit, context.catalog);
+            let temporary = fills::makes_temporary(&resolved, context.catalog);
             let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
             Ok(Governed {
                 statement: rewritten.statement,
@@ -197,6 +204,8 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
                 disclosure: rewritten.disclosure,
                 lookups: Lookups { count: rewritten.lookups, limit: permit.lookup_limit() },
                 tested: rewritten.tested,
+                fills: filled,
+                temporary,
             })
         }
     }
@@ -220,6 +229,8 @@ pub(in crate::sql) fn plain(text: String, effect: Effect) -> Plan {
         lookups: Lookups::default(),
         tested: Vec::new(),
         arguments: Vec::new(),
+        fills: Fills::default(),
+        temporary: false,
         parameters: 0,
     }
 }

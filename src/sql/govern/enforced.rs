@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::effect::Effect;
+use super::fills::Fills;
 use crate::error::Refusal;
 use crate::policy::{AccessReport, Disclosure};
 use crate::sql::form::{Class, Constants, Form, Slot, Template};
@@ -44,6 +45,10 @@ pub(in crate::sql) struct Plan {
     /// Its plan would tell what the purpose may not see.
     pub(in crate::sql) plan_tells: bool,
     pub(in crate::sql) copy_form: Option<CopyForm>,
+    /// Temporary relations that governed rows go into.
+    pub(in crate::sql) fills: Fills,
+    /// It makes a temporary relation.
+    pub(in crate::sql) temporary: bool,
     /// Parameters of the client's statement that the text does without.
     pub(in crate::sql) parameters: u16,
     pub(in crate::sql) tested: Vec<Tested>,
@@ -197,6 +202,16 @@ impl Enforced {
     /// How many parameters the client will give values for, though the text names none of them: EXPLAIN POLICY.
     pub fn parameters(&self) -> u16 {
         self.plan.parameters
+    }
+
+    /// Temporary relations that governed rows go into.
+    pub fn fills(&self) -> &Fills {
+        &self.plan.fills
+    }
+
+    /// Whether it makes a temporary relation.
+    pub fn makes_temporary(&self) -> bool {
+        self.plan.temporary
     }
 
     /// What the statement does to the session.

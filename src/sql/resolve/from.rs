@@ -11,6 +11,7 @@ use super::query::{aliased, computed};
 use super::scope::{Columns, Source, VisibleColumn};
 use super::{Fail, Occurrence, OccurrenceId, Resolver, no_relation, unsupported};
 use crate::catalog::{Relation, RelationName};
+use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Use, Verb};
 use crate::sql::ast::marker;
 use crate::sql::reviewed::system;
@@ -245,6 +246,13 @@ impl Resolver<'_> {
             Some(schema) => catalog.relation(&RelationName::new(schema, table)),
             None => catalog.find_relation(self.context.search_path, table),
         };
+        if schema.is_none() && catalog.is_refused(table) && !found.is_some_and(|found| catalog.is_temporary(found.oid))
+        {
+            return Err(refused_name(table));
+        }
+        if let Some(own) = found.filter(|found| catalog.is_temporary(found.oid)) {
+            return Ok(Called::Relation(Arc::clone(own)));
+        }
         let name = match (found, schema) {
             (Some(relation), _) => relation.name.clone(),
             (None, Some(schema)) => RelationName::new(schema, table),
@@ -304,6 +312,16 @@ impl Resolver<'_> {
             .all(|word| words.contains(&word.to_ascii_uppercase().as_str()));
         if plain && known { Ok(text) } else { Err(unsupported("TABLESAMPLE with this method or these arguments")) }
     }
+}
+
+/// The temporary relation that the client believes to have made is not there, and the permanent one is not what it means.
+fn refused_name(table: &str) -> Fail {
+    Refusal::new(
+        Stage::Resolve,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        format!("a temporary relation `{table}` was refused in this session, and its name means no other"),
+    )
+    .hint(format!("for another of that name write its schema: `schema.{table}`"))
 }
 
 /// What a table name turned out to be.

@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Expr, Statement};
 
-use crate::catalog::{Relation, TypeClass};
+use crate::catalog::{Catalog, Oid, Relation, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessRequest, ColumnAccess, Lineage, RelationAccess, Shape, Structure, Use, Verb};
 use crate::sql::form::context::Context;
@@ -395,6 +395,16 @@ pub(super) fn request(resolved: &Resolved, context: &Context<'_>) -> AccessReque
     }
 }
 
+/// The purposes whose rows come along with a relation: its own, its descendants', and what its definition reaches.
+fn filled(catalog: &Catalog, relation: &Relation) -> BTreeSet<String> {
+    let along = catalog.descendants(relation.oid).into_iter().chain(relation.reaches.iter().copied());
+    let mut oids: Vec<Oid> = std::iter::once(relation.oid).chain(along).collect();
+    for reached in &relation.reaches {
+        oids.extend(catalog.descendants(*reached));
+    }
+    oids.into_iter().filter_map(|oid| catalog.filled_for(oid)).flatten().cloned().collect()
+}
+
 /// What is asked where the plan is shown as well; nothing where that is asked already, or nothing is partitioned.
 pub(super) fn planned(resolved: &Resolved, context: &Context<'_>) -> Option<AccessRequest> {
     let partitioned = |occurrence: &Occurrence| {
@@ -440,6 +450,8 @@ fn relation_access(occurrence: &Occurrence, planned: bool, context: &Context<'_>
         verb: occurrence.verb,
         star: occurrence.star,
         columns,
+        temporary: context.catalog.is_temporary(relation.oid),
+        filled: filled(context.catalog, relation),
         whole_row_write: occurrence.locked || occurrence.verb == Verb::Delete,
         automatic: automatic::of(occurrence, planned, context),
     }

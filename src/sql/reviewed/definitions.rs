@@ -311,6 +311,8 @@ fn everything_of(relation: &Relation, context: &Context<'_>) -> AccessRequest {
             verb: Verb::Select,
             star: true,
             columns,
+            temporary: false,
+            filled: std::collections::BTreeSet::new(),
             whole_row_write: false,
             automatic: crate::policy::Automatic::default(),
         }],

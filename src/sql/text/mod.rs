@@ -1,5 +1,6 @@
 //! Tokens, limits, and what is done to text alone: nothing here knows a tree.
 
+mod defines;
 pub(super) mod keywords;
 pub(super) mod lex;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod split;
 mod stated;
 mod unicode;
 
+pub use defines::{may_define, temporary_target};
 pub use redact::{Redacted, redact};
 pub use split::split;
 pub use stated::stated_purpose;

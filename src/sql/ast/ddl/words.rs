@@ -55,8 +55,10 @@ pub(super) fn select_into(tokens: &[Token], location: i32) -> Option<(Vec<Token>
     // Places of the text are names' own; these words stand nowhere in it.
     let word = |word: &str| Token { kind: Kind::Word(word.to_owned()), start: usize::MAX, end: usize::MAX };
     let mut words = vec![word("create")];
-    if tokens.get(from..name)?.iter().any(|token| token.is_word("unlogged")) {
-        words.push(word("unlogged"));
+    for kind in ["unlogged", "temp", "temporary"] {
+        if tokens.get(from..name)?.iter().any(|token| token.is_word(kind)) {
+            words.push(word(kind));
+        }
     }
     words.push(word("table"));
     words.extend(tokens.get(name..end)?.iter().cloned());

@@ -43,12 +43,24 @@ pub(in crate::sql) fn define(ddl: Ddl, witness: &Facts, context: &Context<'_>) -
     let Define { resolver, edits, mut structure, .. } = define;
     witness.agrees(&resolver.seen)?;
     structure.consents = beneath_consents(context);
+    structure.temporary = is_temporary(&structure, &resolver, context);
     let definition = matches!(ddl.node, NodeEnum::ViewStmt(_));
     let shape = Shape { grouped: !resolver.may_fail && resolver.is_grouped(&statement) };
     let mut resolved = resolver.resolved(statement, shape);
     resolved.structure = Some(structure);
     resolved.definition = definition;
     Ok((resolved, edits, ddl))
+}
+
+/// Whether nothing is made or changed but temporary relations.
+fn is_temporary(structure: &Structure, resolver: &Resolver<'_>, context: &Context<'_>) -> bool {
+    let catalog = context.catalog;
+    let own = |id: &OccurrenceId| {
+        resolver.occurrences.get(*id).is_some_and(|occurrence| catalog.is_temporary(occurrence.relation.oid))
+    };
+    !(structure.makes.is_empty() && structure.changes.is_empty())
+        && structure.makes.iter().all(|make| catalog.is_temporary_schema(&make.name.schema))
+        && structure.changes.iter().all(|(id, _)| own(id))
 }
 
 /// What the tables of consents, objections and the like are made or part of.
@@ -136,8 +148,16 @@ impl Define<'_, '_> {
 
     fn view(&mut self, view: &ViewStmt, query: &mut Statement) -> Result<(), Fail> {
         let ViewStmt { view, aliases: _, query: _, replace: _, options: _, with_check_option: _ } = view;
-        self.made(view.as_ref(), true)?;
-        self.resolver.statement(query).map(drop)
+        self.resolver.statement(query)?;
+        let catalog = self.resolver.context.catalog;
+        let mut named = view.clone();
+        // A view of what is temporary is temporary itself.
+        if let Some(view) = &mut named
+            && self.resolver.occurrences.iter().any(|occurrence| catalog.is_temporary(occurrence.relation.oid))
+        {
+            "t".clone_into(&mut view.relpersistence);
+        }
+        self.made(named.as_ref(), true)
     }
 
     fn index(&mut self, index: &IndexStmt) -> Result<(), Fail> {

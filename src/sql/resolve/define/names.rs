@@ -24,7 +24,8 @@ impl Define<'_, '_> {
     /// A relation that is made.
     pub(super) fn made(&mut self, range: Option<&RangeVar>, from_query: bool) -> Result<(), Fail> {
         let (schema, table) = self.written(range)?;
-        let name = self.new_name(schema, table)?;
+        let temporary = range.is_some_and(|range| range.relpersistence == "t") && schema.is_none();
+        let name = self.new_name(if temporary { Some(TEMPORARY.to_owned()) } else { schema }, table)?;
         self.write(range, &name)?;
         self.make(name, from_query);
         Ok(())
@@ -72,6 +73,7 @@ impl Define<'_, '_> {
         let itself = table == making.name
             && match &schema {
                 Some(schema) => *schema == making.schema,
+                None if making.schema == TEMPORARY => true,
                 // The first of the path that has it, as if the table were there already.
                 None => {
                     let has = |schema: &&String| {
@@ -100,12 +102,9 @@ impl Define<'_, '_> {
     /// Schema and name as they are written.
     pub(super) fn spelled(&self, range: Option<&RangeVar>) -> Result<(Option<String>, String), Fail> {
         let Some(range) = range else { return Err(Refusal::internal(Stage::Resolve)) };
-        let RangeVar { catalogname, schemaname, relname, inh: _, relpersistence, alias, location: _ } = range;
+        let RangeVar { catalogname, schemaname, relname, inh: _, relpersistence: _, alias, location: _ } = range;
         if !catalogname.is_empty() || alias.is_some() {
             return Err(unsupported("a table name with a database or an alias"));
-        }
-        if relpersistence == "t" {
-            return Err(temporary());
         }
         let schema = (!schemaname.is_empty()).then(|| schemaname.clone());
         Ok((schema, relname.clone()))
@@ -140,6 +139,9 @@ impl Define<'_, '_> {
                     )
                 })?,
         };
+        if context.catalog.is_temporary_schema(&schema) {
+            return Ok(RelationName::new(TEMPORARY, table));
+        }
         own_schema(&schema)?;
         Ok(RelationName::new(schema, table))
     }
@@ -164,10 +166,13 @@ impl Define<'_, '_> {
     }
 }
 
+/// By this name each session means its own temporary relations, also before it has any.
+pub(super) const TEMPORARY: &str = "pg_temp";
+
 /// Nothing is made in the system's schemas, nor in a session's own: what stands there is no part of the catalog.
 pub(super) fn own_schema(schema: &str) -> Result<(), Fail> {
     if schema.starts_with("pg_temp") {
-        return Err(temporary());
+        return Err(unsupported("moving a relation among the temporary ones"));
     }
     if system::is_system_schema(schema) {
         return Err(Refusal::new(
@@ -177,12 +182,6 @@ pub(super) fn own_schema(schema: &str) -> Result<(), Fail> {
         ));
     }
     Ok(())
-}
-
-fn temporary() -> Fail {
-    unsupported("a temporary table")
-        .detail("it belongs to one session alone: neither the catalog nor a policy knows what stands in it")
-        .hint("use WITH, a subquery, or a cursor")
 }
 
 fn split(parts: &[String]) -> Result<(Option<&str>, &str), Fail> {

@@ -40,7 +40,8 @@ impl Define<'_, '_> {
             return Err(unsupported("a table of a type"));
         }
         let (schema, table) = self.spelled(relation.as_ref())?;
-        self.making = Some(self.new_name(schema, table)?);
+        let temporary = relation.as_ref().is_some_and(|range| range.relpersistence == "t") && schema.is_none();
+        self.making = Some(self.new_name(if temporary { Some(names::TEMPORARY.to_owned()) } else { schema }, table)?);
         // The table is empty, so that nothing is looked at but what it refers to.
         let mut found = Found::default();
         for element in table_elts.iter().chain(constraints).chain(nnconstraints) {
