@@ -125,3 +125,25 @@ fn every_key_of_policies_and_configuration_is_documented() {
         assert!(missing.is_empty(), "{page} and the pages beside it lack {missing:?}");
     }
 }
+
+#[test]
+fn the_configuration_in_the_readme_names_policies_that_load_together() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let line = readme.lines().find(|line| line.starts_with("files = [")).expect("the files of [policy]");
+    let written: toml::Table = line.parse().unwrap();
+    let patterns = written["files"].as_array().unwrap().iter().map(|pattern| pattern.as_str().unwrap());
+    let files: Vec<_> = patterns.flat_map(|pattern| glob::glob(pattern).unwrap()).map(Result::unwrap).collect();
+    assert!(!files.is_empty(), "{line}");
+    let loaded = pgpurpose::policy::PolicySet::load(&files);
+    assert!(loaded.is_ok(), "{loaded:#?}");
+}
+
+#[test]
+fn the_page_that_says_where_what_is_decided_names_files_that_are_there() {
+    let page = fs::read_to_string("docs/design/where.md").unwrap();
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|name| name.contains('/')).collect();
+    assert!(named.len() > 20);
+    for name in named {
+        assert!(Path::new(name).exists(), "{name}");
+    }
+}

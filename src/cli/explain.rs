@@ -12,7 +12,7 @@ use super::Ending;
 use super::database::Database;
 use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
-use super::verdict::{Judged, Question, judge};
+use super::verdict::{Judged, Question, default_path, judge};
 use super::{assumed, verdict};
 use crate::catalog::Catalog;
 use crate::config::Config;
@@ -32,6 +32,9 @@ pub(super) struct ExplainArgs {
     /// The database whose catalog is used [default: found by the policies' tables]
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
+    /// Schemas of names without one, in their order [default: the login's own and `public`, as PostgreSQL has it]
+    #[arg(long, value_name = "SCHEMA,...", value_delimiter = ',')]
+    search_path: Vec<String>,
     /// Do not ask the database: assume a catalog of the policies' own tables
     #[arg(long, conflicts_with = "database")]
     offline: bool,
@@ -99,6 +102,10 @@ pub(super) fn run(arguments: &ExplainArgs, output: &mut Output) -> Ending {
         login: &arguments.login,
         purpose: arguments.purpose.as_deref(),
         today: policies.zone().today(),
+        search_path: match arguments.search_path.as_slice() {
+            [] => default_path(&arguments.login),
+            given => given.to_vec(),
+        },
     };
     match (&arguments.file, &arguments.sql) {
         (Some(file), _) => many(file, &question, &known, output),

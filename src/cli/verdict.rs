@@ -16,6 +16,13 @@ pub(super) struct Question<'a> {
     pub(super) login: &'a str,
     pub(super) purpose: Option<&'a str>,
     pub(super) today: Date,
+    /// Schemas of names that are written without one, `$user` replaced.
+    pub(super) search_path: Vec<String>,
+}
+
+/// The search path of a session that nothing was set for: `"$user", public`.
+pub(super) fn default_path(login: &str) -> Vec<String> {
+    vec![login.to_owned(), "public".to_owned()]
 }
 
 /// What it would get.
@@ -49,59 +56,57 @@ pub(super) fn judge(text: &str, question: &Question<'_>) -> Judged {
 }
 
 fn judge_one(text: &str, question: &Question<'_>) -> Judged {
-    if question.role.unrestricted.is_some() {
-        return match sql::relay_unrestricted(text, question.role) {
-            Ok(enforced) => Judged::Runs { text: enforced.text().to_owned(), report: enforced.report().clone() },
-            Err(no) => Judged::Refused { refusal: no.refusal, report: no.report },
-        };
-    }
     let purpose = match purpose(text, question) {
         Ok(purpose) => purpose,
         Err(refusal) => return refused(refusal),
     };
-    let search_path = [question.login.to_owned(), "public".to_owned()];
-    let context = Context {
-        catalog: question.catalog,
-        policies: question.policies,
-        login: question.login,
-        purpose: &purpose,
-        search_path: &search_path,
-        today: question.today,
-        observe: false,
-        parameters: &[],
-        constants: sql::Asked::default(),
-        steps: sql::Steps::default(),
+    let decided = if question.role.unrestricted.is_some() {
+        sql::relay_unrestricted(text, question.role)
+    } else {
+        sql::enforce(
+            text,
+            &Context {
+                catalog: question.catalog,
+                policies: question.policies,
+                login: question.login,
+                purpose: &purpose,
+                search_path: &question.search_path,
+                today: question.today,
+                observe: false,
+                parameters: &[],
+                constants: sql::Asked::default(),
+                steps: sql::Steps::default(),
+            },
+        )
     };
-    match sql::enforce(text, &context) {
-        Ok(enforced) => Judged::Runs { text: enforced.text().to_owned(), report: enforced.report().clone() },
-        Err(no) => Judged::Refused { refusal: no.refusal, report: no.report },
+    let enforced = match decided {
+        Ok(enforced) => enforced,
+        Err(no) => return Judged::Refused { refusal: no.refusal, report: no.report },
+    };
+    match sql::admitted(enforced.effect(), question.policies, question.role, &purpose, question.today) {
+        Ok(()) => Judged::Runs { text: enforced.text().to_owned(), report: enforced.report().clone() },
+        Err(refusal) => refused(refusal),
     }
 }
 
-/// The purpose that would be in force: the statement's own comment, the one asked for, the role's default.
+/// The purpose that would be in force: the statement's own comment, the one asked for, the role's default. An unrestricted
+/// role without purposes needs none.
 fn purpose(text: &str, question: &Question<'_>) -> Result<String, Refusal> {
-    let no_purpose = || {
-        Refusal::new(
+    let unrestricted = question.role.unrestricted.is_some();
+    let stated = match sql::stated_purpose(text) {
+        Ok(stated) => stated,
+        Err(_) if unrestricted => None,
+        Err(refusal) => return Err(refusal),
+    };
+    let named = stated.as_deref().or(question.purpose);
+    match named.or_else(|| question.role.purposes.first().map(String::as_str)) {
+        Some(purpose) => Ok(purpose.to_owned()),
+        None if unrestricted => Ok(String::new()),
+        None => Err(Refusal::new(
             Stage::Session,
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("role `{}` has no purpose", question.role.name),
-        )
-    };
-    let stated = sql::stated_purpose(text)?;
-    let purpose = stated
-        .as_deref()
-        .or(question.purpose)
-        .or_else(|| question.role.purposes.first().map(String::as_str))
-        .ok_or_else(no_purpose)?
-        .to_owned();
-    match question.policies.check_purpose(question.role, &purpose, question.today) {
-        Ok(()) => Ok(purpose),
-        Err(reason) => {
-            let mut refusal = Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, reason.message);
-            refusal.detail = reason.rule.map(|rule| format!("rule `{rule}`"));
-            refusal.hint = reason.hint;
-            Err(refusal)
-        }
+        )),
     }
 }
 
@@ -160,3 +165,6 @@ impl Judged {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,6 @@ mod tests;
 
 pub use cancel::{CancelKey, Cancels};
 pub use catalogs::{Catalogs, OpenCatalog};
-pub use judge::admit::refusal_of;
 pub use judge::enforcer::Enforce;
 pub use relay::clean_login;
 pub use shared::{Parts, STATEMENT_LIMIT, Shared};

@@ -31,7 +31,8 @@ pub use ast::{
 };
 pub use form::{Asked, Class, Constants, Context, Form, Known, Slot};
 pub use govern::{
-    Effect, Enforced, Fills, Lookups, Refused, enforce, enforce_form, portal_refusal, relay_unrestricted,
+    Effect, Enforced, Fills, Lookups, Refused, admitted, enforce, enforce_form, may_use, portal_refusal, refusal_of,
+    relay_unrestricted,
 };
 pub use resolve::{Compared, Given, HIDDEN as HIDDEN_COLUMN, Tested, open_parameters};
 pub use rewrite::{Guard, TokenKey, due_counts, refusal_for, unsettled};

@@ -2,7 +2,7 @@
 
 mod against;
 mod live;
-mod own_tests;
+pub(super) mod own_tests;
 
 use clap::Args;
 

@@ -2,7 +2,7 @@
 
 use super::super::explain::Known;
 use super::super::output::{Output, Style, printable};
-use super::super::verdict::{Judged, Question, judge, refused};
+use super::super::verdict::{Judged, Question, default_path, judge, refused};
 use crate::error::{SqlState, Stage};
 use crate::policy::{PolicySet, PolicyTest, Verdict};
 use crate::sql::on_parser_stack;
@@ -49,13 +49,14 @@ pub(super) fn run(policies: &PolicySet, known: &Known, output: &mut Output) -> b
 const UNKNOWN: [SqlState; 3] = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::UNDEFINED_FUNCTION];
 
 /// How a test that did not fail ended.
-enum Ran {
+#[derive(Debug)]
+pub(in crate::cli) enum Ran {
     Passed,
     /// The assumed catalog lacks what the statement names.
     NeedsDatabase(String),
 }
 
-fn passes(test: &PolicyTest, policies: &PolicySet, known: &Known) -> Result<Ran, String> {
+pub(in crate::cli) fn passes(test: &PolicyTest, policies: &PolicySet, known: &Known) -> Result<Ran, String> {
     let role = policies.role_of(&test.login).ok_or_else(|| format!("no role has the login `{}`", test.login))?;
     let question = Question {
         policies,
@@ -64,6 +65,7 @@ fn passes(test: &PolicyTest, policies: &PolicySet, known: &Known) -> Result<Ran,
         login: &test.login,
         purpose: test.purpose.as_deref(),
         today: policies.zone().today(),
+        search_path: default_path(&test.login),
     };
     let judged = on_parser_stack(|| judge(&test.sql, &question)).unwrap_or_else(refused);
     let reasons = judged.reasons();

@@ -7,7 +7,7 @@ use super::enforcer::{Decision, Rejected, Scope, reject};
 use crate::audit::AuditError;
 use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
-use crate::policy::{PolicySet, Reason, Role, Verdict};
+use crate::policy::Verdict;
 use crate::session::flow::names::{Portal, Prepared, Undo};
 use crate::session::flow::running::{Judged, Running};
 use crate::session::state::Session;
@@ -212,20 +212,16 @@ impl Session {
     fn check(&mut self, judged: &Judged) -> Result<(), Refusal> {
         let effect = judged.decision.enforced.effect();
         let scope = &judged.scope;
-        if !effect.leaves_purpose() && !scope.observe {
-            check_purpose(&scope.policies, &scope.role, &scope.purpose)?;
+        if !scope.observe {
+            let checked = sql::admitted(effect, &scope.policies, &scope.role, &scope.purpose, scope.today);
+            if let (Err(refusal), Effect::SetPurpose { purpose: Some(purpose), .. }) = (&checked, effect) {
+                let from = self.flow.confirmed_purpose().to_owned();
+                self.journal.purpose(&from, purpose, Some(&refusal.message));
+            }
+            checked?;
         }
         match effect {
-            Effect::SetPurpose { purpose: Some(purpose), .. } if !scope.observe => {
-                let checked = check_purpose(&scope.policies, &scope.role, purpose);
-                if let Err(refusal) = &checked {
-                    let from = self.flow.confirmed_purpose().to_owned();
-                    self.journal.purpose(&from, purpose, Some(&refusal.message));
-                }
-                checked
-            }
             Effect::Prepare(name) | Effect::Declare { name, .. } => check_name(name),
-            // Their effects need no other permission than the decision.
             Effect::SetPurpose { .. }
             | Effect::None
             | Effect::Begin
@@ -388,25 +384,6 @@ impl Session {
 /// The text that the database holds for a prepared statement.
 pub(in crate::session) fn text_of(prepared: &Prepared) -> &str {
     prepared.decision.as_ref().map_or("", |decision| decision.enforced.text())
-}
-
-/// Whether the role may use the purpose today (42501). An unrestricted role without purposes needs none.
-pub(in crate::session) fn check_purpose(policies: &PolicySet, role: &Role, purpose: &str) -> Result<(), Refusal> {
-    let today = policies.zone().today();
-    let checked = if role.unrestricted.is_some() && role.purposes.is_empty() {
-        policies.check_role(role, today)
-    } else {
-        policies.check_purpose(role, purpose, today)
-    };
-    checked.map_err(|reason| refusal_of(reason, SqlState::INSUFFICIENT_PRIVILEGE))
-}
-
-/// A reason of the policy as a refusal.
-pub fn refusal_of(reason: Reason, sqlstate: SqlState) -> Refusal {
-    let mut refusal = Refusal::new(Stage::Decide, sqlstate, reason.message);
-    refusal.detail = reason.detail.or_else(|| reason.rule.map(|rule| format!("rule `{rule}`")));
-    refusal.hint = reason.hint;
-    refusal
 }
 
 fn names_unknown(sqlstate: SqlState) -> bool {

@@ -1,5 +1,6 @@
 //! The one path through the stages: a statement's text goes in, what may run instead of it comes out.
 
+mod admitted;
 mod ask;
 mod effect;
 mod enforce;
@@ -9,6 +10,7 @@ mod late;
 mod shown;
 mod steer;
 
+pub use admitted::{admitted, may_use, refusal_of};
 pub use effect::Effect;
 pub use enforce::{enforce, enforce_form, relay_unrestricted};
 pub use enforced::{Enforced, Lookups, Refused};

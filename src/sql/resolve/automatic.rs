@@ -210,6 +210,8 @@ fn access(relation: &Arc<Relation>, verb: Verb, columns: &[String], catalog: &Ca
                 uses: BTreeSet::from([Use::Write]),
             })
             .collect(),
+        temporary: catalog.is_temporary(relation.oid),
+        filled: super::filled(catalog, relation),
         whole_row_write: verb == Verb::Delete,
         automatic: Automatic { unknown: of_code(relation, verb, false, catalog), ..Automatic::default() },
     }
