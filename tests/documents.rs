@@ -147,3 +147,20 @@ fn the_page_that_says_where_what_is_decided_names_files_that_are_there() {
         assert!(Path::new(name).exists(), "{name}");
     }
 }
+
+#[test]
+fn each_invariant_is_marked_in_the_code_that_holds_it_and_named_with_a_test() {
+    let (page, tests) = ("docs/design/invariants.md", tests());
+    let (files, shown) = (named(page, "in"), named(page, "shown by"));
+    assert!(files.len() >= 10);
+    for ((number, files), (_, names)) in files.iter().zip(&shown) {
+        for file in files {
+            let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
+            assert!(text.contains(&format!("INVARIANT {number}:")), "{file} does not mark {number}");
+        }
+        assert!(!files.is_empty() && !names.is_empty(), "{number}");
+        for name in names {
+            assert!(tests.contains(name), "{number}: there is no test `{name}`");
+        }
+    }
+}

@@ -306,7 +306,7 @@ fn token_settings(role: &Role, key: Option<&TokenKey>) -> Vec<(String, String)> 
     settings
 }
 
-/// The purpose that the session begins with (contract, section 4), checked.
+/// The purpose that the session begins with, checked.
 ///
 /// In observe mode one that the role may not use is told to the operator only.
 fn purpose_of(wanted: &Wanted, role: &Role, policies: &PolicySet, observe: bool) -> Result<String, Refusal> {

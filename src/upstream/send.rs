@@ -1,4 +1,6 @@
 //! What may be sent to the database.
+//!
+//! INVARIANT I1: What runs is what was decided: a statement's text comes from `Audited<Decided>` alone, never from the client's bytes.
 
 use std::io;
 use std::sync::Arc;

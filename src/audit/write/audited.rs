@@ -1,4 +1,6 @@
 //! Proof that something stands in the log.
+//!
+//! INVARIANT I3: Logged before forwarded: nothing but an append that succeeded makes an `Audited`.
 
 /// A value whose `access` record stands in the log, as far as [`Sync`](super::options::Sync) promises. Only
 /// [`AuditLog`](super::log::AuditLog) makes one, so what was not logged cannot be forwarded:

@@ -1,4 +1,4 @@
-//! What was asked and decided, in the words of the access log (contract: the `relations` of an `access` record).
+//! What was asked and decided, in the words of the access log: the `relations` of an `access` record.
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::validate::{spoken, unknown};
+use super::told::{spoken, unknown};
 use crate::catalog::RelationName;
 use crate::config::{Fault, Located};
 use crate::policy::model::set::key;

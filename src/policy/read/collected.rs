@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::{WrittenCollected, WrittenCompatible};
-use super::validate::{spoken, unknown};
+use super::told::{spoken, unknown};
 use crate::catalog::RelationName;
 use crate::config::Fault;
 use crate::config::document::quoted;

@@ -11,5 +11,6 @@ mod retain;
 mod rules;
 mod source;
 mod tables;
+mod told;
 mod validate;
 mod wishes;

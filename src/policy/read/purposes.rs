@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::{WrittenDirect, WrittenPurpose};
-use super::validate::{spoken, twice};
+use super::told::{spoken, twice};
 use super::wishes;
 use crate::config::document::quoted;
 use crate::config::{Fault, Located, Place};

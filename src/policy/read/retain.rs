@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::validate::{twice, unknown};
+use super::told::{twice, unknown};
 use crate::catalog::RelationName;
 use crate::config::{Fault, Located, Place};
 use crate::policy::model::{Limit, Purpose, SinceColumn, SubjectPath, Table, Target, column_name};

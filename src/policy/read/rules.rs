@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::WrittenRule;
-use super::validate::{spoken, twice, unknown};
+use super::told::{spoken, twice, unknown};
 use crate::catalog::RelationName;
 use crate::config::{Fault, Located, Place};
 use crate::policy::model::index::RuleIndex;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::births::{self, WrittenBirth};
 use super::source::{WrittenSubject, WrittenTable};
-use super::validate::{twice, unknown};
+use super::told::{twice, unknown};
 use super::{collected, retain};
 use crate::catalog::RelationName;
 use crate::config::{Fault, Located, Place};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::source::{Written, WrittenCategory, WrittenRole, WrittenTest};
+use super::told::{spoken, twice, unknown};
 use super::{collected, keep, purposes, rules, tables, wishes};
 use crate::catalog::split_dotted;
 use crate::config::document::{alike, quoted};
@@ -83,30 +84,6 @@ fn unlisted(written: &[Located<String>], faults: &mut Vec<Fault>) -> bool {
         }
     }
     first.is_some_and(|value| value.value == "allow")
-}
-
-/// Notes a name that was given before.
-pub(in crate::policy) fn twice(what: &str, name: &str, place: &Place, before: &Place, faults: &mut Vec<Fault>) {
-    faults.push(Fault::error(place, format!("{what} `{name}` is already given at {before}")));
-}
-
-/// `unknown role `supprt`: did you mean `support`?`
-pub(in crate::policy) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) -> String {
-    let known: Vec<&String> = known.collect();
-    match known.iter().find(|other| alike(other, name)) {
-        Some(near) => format!("unknown {what} `{name}`: did you mean `{near}`?"),
-        None => format!("unknown {what} `{name}`: there are {}", quoted(known)),
-    }
-}
-
-/// A text that must say something.
-pub(in crate::policy) fn spoken(text: Option<Located<String>>, what: &str, faults: &mut Vec<Fault>) -> Option<String> {
-    let text = text?;
-    if text.value.trim().is_empty() {
-        faults.push(Fault::error(&text.place, format!("{what} is empty")));
-        return None;
-    }
-    Some(text.value)
 }
 
 fn categories(written: Vec<WrittenCategory>, faults: &mut Vec<Fault>) -> BTreeMap<String, Category> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::births::listed;
 use super::condition;
 use super::source::{WrittenConsent, WrittenDirect, WrittenMarketing};
-use super::validate::{twice, unknown};
+use super::told::{twice, unknown};
 use crate::catalog::{RelationName, quote_ident};
 use crate::config::{Fault, Located};
 use crate::policy::model::set::key;

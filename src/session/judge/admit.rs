@@ -1,4 +1,6 @@
 //! Whether a statement may run now: its decision, the purpose in force, and what it means for names and settings.
+//!
+//! INVARIANT I10: A decision is for one statement under one policy: after a change it is made again before the next run.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -17,7 +17,7 @@ use crate::policy::{AccessReport, PolicySet, Role};
 use crate::sql::{Asked, Context, Enforced, Form, Redacted, Refused, Step, Steps, redact};
 use crate::telemetry::{Histogram, Metrics};
 
-/// Both parsers recurse (design, settled choices).
+/// Both parsers recurse.
 const STACK: usize = 64 * 1024 * 1024;
 
 /// Bytes that all decisions may take together, estimated.

@@ -1,4 +1,6 @@
-//! What the database says back, without what it may not say (design, invariant 9).
+//! What the database says back, without what it may not say.
+//!
+//! INVARIANT I9: What the database says back carries no value that the purpose may not see.
 
 use crate::wire::ErrorFields;
 

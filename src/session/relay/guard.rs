@@ -1,4 +1,6 @@
-//! The row description is held against the decision (design, invariant 11).
+//! The row description is held against the decision.
+//!
+//! INVARIANT I11: Belt and braces: a row description that names a column which was not opened ends the session before a row.
 
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::judge::enforcer::Decision;

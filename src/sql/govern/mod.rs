@@ -1,4 +1,6 @@
 //! The one path through the stages: a statement's text goes in, what may run instead of it comes out.
+//!
+//! INVARIANT I8: One path: simple query, Parse, PREPARE, DECLARE, EXPLAIN and COPY all go through `enforce`.
 
 mod admitted;
 mod ask;

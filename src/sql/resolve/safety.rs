@@ -2,6 +2,8 @@
 //!
 //! PostgreSQL pulls a derived table up and runs the cheapest condition first. A condition that can fail on a value, or
 //! tell of it otherwise, would then see rows that the filter leaves out. `pg_proc.proleakproof` says which cannot.
+//!
+//! INVARIANT I5: Row filters are fenced where a predicate could look behind them, and only there.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;

@@ -1,4 +1,6 @@
 //! Which settings a governed session may change or see: an allow-list.
+//!
+//! INVARIANT I7: No client can change enforcement: no setting that is not listed here can be changed.
 
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::PolicySet;

@@ -1,4 +1,6 @@
 //! The derived table that stands where a governed relation stood.
+//!
+//! INVARIANT I4: Masked below the predicates: conditions, joins and aggregates stand above the derived table.
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::catalog::Oid;
 
-/// Which plain columns the row description of the result may name (design, invariant 11).
+/// Which plain columns the row description of the result may name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Guard {
     pub(in crate::sql) unrestricted: bool,
