@@ -91,7 +91,7 @@ impl Proxy {
             catalogs: Catalogs::one(Arc::clone(&catalog)),
             audit: AuditLog::open(log.path(), Sync::Written).unwrap(),
             metrics: Arc::new(Metrics::default()),
-            enforce: Box::new(sql::enforce),
+            enforce: Box::new(sql::enforce_form),
             observe: false,
             subject_key: Some(SubjectKey::derive(&[7; 32])),
         })
