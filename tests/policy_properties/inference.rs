@@ -214,6 +214,7 @@ fn the_figures_of_one_statement_give_no_single_persons_value() {
             search_path: &["public".to_owned()],
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
+            constants: pgpurpose::sql::Asked::default(),
             steps: pgpurpose::sql::Steps::default(),
             parameters: &[],
         };

@@ -105,6 +105,7 @@ fn a_condition_means_the_same_under_every_setting_of_a_session() {
                 search_path: &["public".to_owned()],
                 today: jiff::civil::date(2026, 11, 22),
                 observe: false,
+                constants: pgpurpose::sql::Asked::default(),
                 steps: pgpurpose::sql::Steps::default(),
                 parameters: &[],
             };

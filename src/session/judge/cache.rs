@@ -249,7 +249,12 @@ mod tests {
             steps: Steps::default(),
         };
         let enforced = enforce_form(text, &form(text), &context).map_err(|refused| refused.refusal.message).unwrap();
-        Arc::new(Decision { enforced: Arc::new(enforced), logged: redact(text), record: Arc::default() })
+        Arc::new(Decision {
+            purpose: "p".into(),
+            enforced: Arc::new(enforced),
+            logged: redact(text),
+            record: Arc::default(),
+        })
     }
 
     fn put(table: &Table, text: &str) {
