@@ -61,6 +61,17 @@ pub fn exchanged(text: &str, context: &Context<'_>, choice: &[u8]) -> Came {
     if !form.is_open() {
         return Came::Nothing;
     }
+    // A constant that touches a word, a number or another constant may grow together with it once it is another.
+    let free = |byte: Option<&u8>| {
+        byte.is_none_or(|byte| byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"_$&'\".".contains(byte))
+    };
+    let bytes = text.as_bytes();
+    let stands_free = |place: &std::ops::Range<usize>| {
+        free(place.start.checked_sub(1).and_then(|before| bytes.get(before))) && free(bytes.get(place.end))
+    };
+    if !form.spans().all(|(place, _)| stands_free(&place)) {
+        return Came::Nothing;
+    }
     let mut choice = choice.iter().copied().cycle();
     let long = format!("'{}'", "long ''\\".repeat(2000));
     let mut other = String::with_capacity(text.len());
