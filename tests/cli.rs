@@ -186,7 +186,7 @@ fn explain_shows_decisions_rules_and_the_text_that_would_run() {
     assert_eq!((status, told.contains("`nobody`")), (2, true));
     let (_, said, _) = explain(&["--json", "--purpose", "marketing", "SELECT id FROM people"]);
     let object: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((&object["verdict"], &object["stage"]), (&"deny".into(), &"session".into()));
+    assert_eq!((&object["verdict"], &object["stage"]), (&"deny".into(), &"decide".into()));
 }
 
 #[test]
@@ -444,7 +444,11 @@ fn a_change_of_the_policies_is_told_as_what_it_opens_and_closes() {
             "contact = \"first(1)\"",
             "`public.people.email` masked as `first(1)`, and was masked as `email`",
         ),
-        ("read = [\"reference\"]", "read = [\"reference\"]\nwrite = [\"birth\"]", "`public.people.born` set"),
+        (
+            "read = [\"reference\"]",
+            "read = [\"reference\"]\nwrite = [\"birth\"]\nkeep_masked = true",
+            "`public.people.born` set",
+        ),
         ("read = [\"reference\"]", "read = [\"reference\"]\nlookup = [\"contact\"]", "`public.people.email` looked up"),
         (
             "read = [\"reference\"]",
@@ -553,7 +557,8 @@ fn explain_says_which_budgets_a_question_counts_for() {
 #[test]
 fn a_paper_is_written_and_checked_until_no_gap_is_left_and_the_policies_are_the_same() {
     let folder = TempDir::new().unwrap();
-    let policy = policy(&folder, POLICY);
+    let described = POLICY.replace("basis = \"contract\"", "basis = \"contract\"\ndescription = \"Answer questions\"");
+    let policy = policy(&folder, &described);
     let config = folder.path().join("pgpurpose.toml");
     let write_config = |organisation: &str| {
         let text = format!(
@@ -578,7 +583,7 @@ fn a_paper_is_written_and_checked_until_no_gap_is_left_and_the_policies_are_the_
     assert_eq!(document(&["--check"]).0, 0);
     document(&["-o", &paper]);
     assert_eq!(document(&["-o", &paper, "--check"]).0, 0);
-    fs::write(&policy, format!("{POLICY}# another day\n")).unwrap();
+    fs::write(&policy, format!("{described}# another day\n")).unwrap();
     let (status, told, _) = document(&["-o", &paper, "--check"]);
     assert!(status == 1 && told.contains("older than the policies"), "{told}");
 }

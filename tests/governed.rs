@@ -479,7 +479,7 @@ fn queries_over_groups_have_a_budget_that_all_sessions_share_and_no_way_of_askin
         "login `support` of role `support` has used its budget of 4 queries a day for purpose `figures`"
     );
     assert_eq!(field(error, b'D'), "the policy states `queries_per_day = 4` for it");
-    assert!(field(error, b'H').ends_with(" at 00:00 UTC"), "{}", field(error, b'H'));
+    assert!(field(error, b'H').ends_with(", in Africa/Johannesburg"), "{}", field(error, b'H'));
     let denied =
         |record: &&serde_json::Value| record["reason"].as_str().is_some_and(|why| why.contains("its budget of 4"));
     assert_eq!(proxy.records().iter().filter(denied).count(), 10, "each refusal is in the log");

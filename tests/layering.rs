@@ -328,6 +328,10 @@ fn no_stage_looks_into_a_constant_of_the_tree() {
         if !stage.is_some_and(|room| ["resolve", "rewrite", "govern", "reviewed"].contains(&room)) {
             continue;
         }
+        // Conditions are the policy's own text, and no client's.
+        if inner.is_some_and(|inner| inner.starts_with("rewrite/condition") || inner.ends_with("rewrite/condition.rs")) {
+            continue;
+        }
         seen += 1;
         for kind in kinds.iter().chain(&more) {
             let named = format!("Value::{kind}");

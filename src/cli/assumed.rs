@@ -1,14 +1,15 @@
 //! A catalog made of what the policies themselves say, for when there is no database to ask.
 //!
 //! It holds the tables that are listed with columns, and those of consents, objections and the like. A column's type is not in a policy, so
-//! it is assumed: `text`, or where the masks of that column do not fit a text the first of `date`, `numeric`, `uuid`
+//! it is assumed: `text`, another in a condition that text does not fit, or where the masks of that column do not fit a text the first of `date`, `numeric`, `uuid`
 //! and `timestamp with time zone` that they all fit. There are no keys, views, functions or open tables' columns in it:
 //! a test that needs them needs the database (`check --live`).
 
 use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, CatalogBuilder, RelationName, TypeClass};
-use crate::policy::{Holds, ListedColumn, PolicySet, SubjectPath};
+use crate::policy::{Holds, ListedColumn, PolicySet, SubjectPath, WishTable};
+use crate::sql::unsettled;
 
 const TYPES: [(&str, TypeClass); 5] = [
     ("text", TypeClass::Text),
@@ -18,6 +19,9 @@ const TYPES: [(&str, TypeClass); 5] = [
     ("timestamp with time zone", TypeClass::TimestampTz),
 ];
 
+/// So many columns of one condition may be something else than text.
+const MOST_CHANGED: usize = 3;
+
 /// The catalog that the policies imply.
 pub(super) fn catalog(policies: &PolicySet) -> Catalog {
     let mut builder = CatalogBuilder::new();
@@ -25,7 +29,7 @@ pub(super) fn catalog(policies: &PolicySet) -> Catalog {
         let listed = policies.listed_columns(&table);
         let needed: Vec<_> = policies.needed_columns().into_iter().filter(|needed| *needed.table == table).collect();
         let holds = |name: &str| needed.iter().find(|needed| needed.column == name).map(|needed| needed.holds);
-        let mut columns: Vec<(&str, &str)> =
+        let mut columns: Vec<(&str, &'static str)> =
             listed.iter().map(|column| (column.name, assumed_type(column, holds(column.name)))).collect();
         for needed in &needed {
             if !columns.iter().any(|(name, _)| *name == needed.column) {
@@ -38,13 +42,16 @@ pub(super) fn catalog(policies: &PolicySet) -> Catalog {
                 columns.push((column, "text"));
             }
         }
+        for wish in policies.wish_tables().iter().filter(|wish| *wish.table == table) {
+            settle(policies, wish, &mut columns);
+        }
         builder.table(table, &columns, &[]);
     }
     for wish in policies.wish_tables() {
         if !policies.listed_columns(wish.table).is_empty() {
             continue;
         }
-        let mut columns: Vec<(&str, &str)> = policies
+        let mut columns: Vec<(&str, &'static str)> = policies
             .needed_columns()
             .into_iter()
             .filter(|needed| needed.table == wish.table)
@@ -58,6 +65,7 @@ pub(super) fn catalog(policies: &PolicySet) -> Catalog {
                 columns.push((name, "text"));
             }
         }
+        settle(policies, &wish, &mut columns);
         builder.table(wish.table.clone(), &columns, &[]);
     }
     builder.build()
@@ -95,6 +103,47 @@ fn referred_columns(policies: &PolicySet, table: &RelationName) -> BTreeSet<Stri
         }
     }
     found
+}
+
+/// Changes the fewest types of columns of a table of wishes for which its condition is understood: `granted` alone is true or
+/// false, and no text. Where none are found the types stay, and the condition is told to be wrong.
+fn settle(policies: &PolicySet, wish: &WishTable<'_>, columns: &mut [(&str, &'static str)]) {
+    const OTHERS: [&str; 5] = ["boolean", "timestamp with time zone", "date", "numeric", "uuid"];
+    let understood = |columns: &[(&str, &str)]| {
+        let mut builder = CatalogBuilder::new();
+        builder.table(wish.table.clone(), columns, &[]);
+        unsettled(policies, &builder.build()).is_empty()
+    };
+    if understood(columns) {
+        return;
+    }
+    let words = words(&wish.condition);
+    let named: Vec<usize> =
+        (0..columns.len()).filter(|at| columns.get(*at).is_some_and(|(name, _)| words.contains(*name))).collect();
+    // Each way to give the columns types, those that change fewer of them first.
+    let mut ways: Vec<Vec<(usize, &'static str)>> = vec![Vec::new()];
+    for _ in 0..MOST_CHANGED {
+        let mut wider = Vec::new();
+        for way in &ways {
+            let last = way.last().map_or(0, |(at, _)| at.saturating_add(1));
+            for at in named.iter().copied().filter(|at| *at >= last) {
+                wider.extend(OTHERS.map(|other| [way.as_slice(), &[(at, other)]].concat()));
+            }
+        }
+        for way in &wider {
+            let mut tried = columns.to_vec();
+            for (at, other) in way {
+                if let Some(column) = tried.get_mut(*at) {
+                    column.1 = other;
+                }
+            }
+            if understood(&tried) {
+                columns.copy_from_slice(&tried);
+                return;
+            }
+        }
+        ways = wider;
+    }
 }
 
 /// Every word of a condition: more than its columns, which does no harm.

@@ -297,12 +297,12 @@ mask = { contact = "email", birth = "first(1)", "public.customers.id" = "year", 
         let set = PolicySet::from_sources(&[("p.toml".into(), POLICY.into())]).unwrap();
         let told: Vec<String> = set.check_against(&catalog()).iter().map(ToString::to_string).collect();
         let expected = [
-            ": `[functions] allow`: the database has no function `public.f`",
-            ": warning: no policy names table `privacy.consents`: it is refused",
-            ": warning: no policy names table `public.unlisted`: it is refused",
-            ": warning: view `public.calls` calls a function, and what that reads is not known: it is refused until it is listed with columns",
-            ": warning: view `public.over_calls` calls a function, and what that reads is not known: it is refused until it is listed with columns",
-            ": warning: view `public.over_partition` reaches `public.customers`, which is governed: it is refused until it is listed with columns",
+            "`[functions] allow`: the database has no function `public.f`",
+            "warning: no policy names table `privacy.consents`: it is refused",
+            "warning: no policy names table `public.unlisted`: it is refused",
+            "warning: view `public.calls` calls a function, and what that reads is not known: it is refused until it is listed with columns",
+            "warning: view `public.over_calls` calls a function, and what that reads is not known: it is refused until it is listed with columns",
+            "warning: view `public.over_partition` reaches `public.customers`, which is governed: it is refused until it is listed with columns",
             "p.toml:3: warning: column `public.customers.extra` has no category, and so is denied",
             "p.toml:3: the database has no column `public.customers.gone`",
             "p.toml:10: `subject`: the database has no column `public.customers.ident`",

@@ -103,9 +103,16 @@ pub(in crate::session) fn clean(fields: &mut ErrorFields, rewritten: bool) {
     });
 }
 
-/// The same for what the database says before the session is ready: a trigger on login may say anything.
+/// The server's own files that say why a login fails: of the database and the role that the client named, and of nothing else.
+const LOGIN_FILES: &[&[u8]] =
+    &[b"postinit.c", b"miscinit.c", b"auth.c", b"crypt.c", b"postmaster.c", b"backend_startup.c", b"proc.c"];
+
+/// The same for what the database says before the session is ready: a trigger on login may say anything, the server itself
+/// speaks of what the client sent.
 pub fn clean_login(fields: &mut ErrorFields) {
-    clean(fields, false);
+    if !fields.get(b'F').is_some_and(|file| LOGIN_FILES.contains(&file)) {
+        clean(fields, false);
+    }
 }
 
 fn message_is_safe(fields: &ErrorFields, sqlstate: &str) -> bool {

@@ -133,7 +133,14 @@ impl Typer<'_> {
                 _ => Err("holds a constant of a form that is not taken".to_owned()),
             },
             Expr::Nested(inner) => self.of(inner),
-            Expr::IsNull(inner) | Expr::IsNotNull(inner) => self.of(inner).map(|_| Ty::Bool),
+            Expr::IsNull(inner) | Expr::IsNotNull(inner) => {
+                // As it stands, so that a partial index still fits.
+                if let Some(moment) = self.moment(inner)? {
+                    **inner = moment;
+                    return Ok(Ty::Bool);
+                }
+                self.of(inner).map(|_| Ty::Bool)
+            }
             Expr::IsTrue(inner)
             | Expr::IsNotTrue(inner)
             | Expr::IsFalse(inner)
@@ -354,7 +361,14 @@ impl Typer<'_> {
             | BinaryOperator::Lt
             | BinaryOperator::LtEq
             | BinaryOperator::Gt
-            | BinaryOperator::GtEq => self.compared(left, std::iter::once(&mut **right))?,
+            | BinaryOperator::GtEq => match (self.moment(left)?, self.moment(right)?) {
+                // Which of two moments is the earlier depends on no zone, and an index over them still fits.
+                (Some(earlier), Some(later)) => {
+                    (**left, **right) = (earlier, later);
+                    Ty::Bool
+                }
+                _ => self.compared(left, std::iter::once(&mut **right))?,
+            },
             BinaryOperator::Plus
             | BinaryOperator::Minus
             | BinaryOperator::Multiply

@@ -26,7 +26,7 @@ const RELATIONS: usize = 250;
 const MASKS: usize = 500;
 /// Most bytes that the rewrite adds: masks, filters, what takes constants out of definitions. As many words and signs as a
 /// statement may have take about as much.
-const ADDED: usize = 512 * 1024;
+const ADDED: usize = 256 * 1024;
 /// Parentheses, brackets and CASE within each other.
 const NESTING: usize = 200;
 /// Operators in a row.
