@@ -329,7 +329,8 @@ fn no_stage_looks_into_a_constant_of_the_tree() {
             continue;
         }
         // Conditions are the policy's own text, and no client's.
-        if inner.is_some_and(|inner| inner.starts_with("rewrite/condition") || inner.ends_with("rewrite/condition.rs")) {
+        if inner.is_some_and(|inner| inner.starts_with("rewrite/condition") || inner.ends_with("rewrite/condition.rs"))
+        {
             continue;
         }
         seen += 1;

@@ -71,8 +71,11 @@ const DIFFERENT: usize = 250;
 /// Longer values are in no vocabulary.
 const LONGEST_WORD: usize = 40;
 
+/// Whether a value is one of a kind of number.
+type IsNumber = fn(&str) -> bool;
+
 /// Numbers by check digit or form.
-const NUMBERS: &[(Check, fn(&str) -> bool)] = &[
+const NUMBERS: &[(Check, IsNumber)] = &[
     (Check::Identity, identity::identity_number),
     (Check::IdentityWithoutZeros, identity::identity_without_zeros),
     (Check::IncomeTax, identity::income_tax),

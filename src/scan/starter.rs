@@ -205,7 +205,7 @@ fn comment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::scan::structure::{Column, Table};
     use crate::scan::{Facts, judge_table};

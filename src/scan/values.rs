@@ -182,7 +182,7 @@ fn born(profile: &Profile, class: Class, people: bool) -> Option<Proposal> {
     let (from, to) = profile.years?;
     let dated = profile.share(Check::Dated) >= 0.9 || class == Class::Date;
     let long_ago = from <= 1985 && to - from >= 20 && to <= 2022;
-    (dated && long_ago && people && profile.distinct >= 5).then(|| Proposal {
+    (dated && long_ago && people && profile.distinct >= 5).then_some(Proposal {
         kind: Kind::Birth,
         confidence: 0.62,
         hits: profile.n,

@@ -1,4 +1,5 @@
 //! Object-relational mappers that save whole rows, over a table with a column for each mask and each kind of type that it fits.
+#![allow(clippy::print_stderr, clippy::type_complexity)]
 
 use std::path::Path;
 use std::process::Command;

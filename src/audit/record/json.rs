@@ -160,6 +160,7 @@ fn write<T: Serialize + ?Sized>(value: &T, most: usize) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 

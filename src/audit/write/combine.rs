@@ -304,7 +304,7 @@ impl Core {
                 lively = Instant::now();
                 self.commit();
             }
-            let flush = if self.sync == Sync::Written { self.writer().to_flush() } else { None };
+            let flush = if self.sync == Sync::Written { self.writer().flushes() } else { None };
             if let Some(Err(error)) = flush.map(|file| file.sync_data()) {
                 // The file will not tell of it again.
                 self.writer().fail(&error);

@@ -34,6 +34,7 @@ impl Watch {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use std::fs;
 

@@ -164,7 +164,7 @@ impl Writer {
     }
 
     /// The file, where much of it waits in the kernel: synced outside, so that nobody waits for that when it is closed.
-    pub(in crate::audit) fn to_flush(&mut self) -> Option<File> {
+    pub(in crate::audit) fn flushes(&mut self) -> Option<File> {
         let open = self.open.as_mut().filter(|open| open.length >= open.flushed + UNSYNCED)?;
         open.flushed = open.length;
         open.file.try_clone().ok()

@@ -114,10 +114,10 @@ pub(in crate::sql) fn enforce(
             Ok(plain(render_utility(&utility), effect))
         }
         Utility::Reset(ref name) => {
-            if let Some(name) = name {
-                if !context.policies.allows_setting(&name.to_ascii_lowercase()) {
-                    settings::may_set(name, None).map_err(refused)?;
-                }
+            if let Some(name) = name
+                && !context.policies.allows_setting(&name.to_ascii_lowercase())
+            {
+                settings::may_set(name, None).map_err(refused)?;
             }
             Ok(plain(render_utility(&utility), effect))
         }
