@@ -27,6 +27,10 @@ pub struct Form {
 /// Statements whose constants are kept apart; the others are their own form.
 const OPEN: [&str; 8] = ["select", "with", "values", "table", "insert", "update", "delete", "merge"];
 
+/// The most bytes of a statement whose constants are kept apart: each prepared one keeps its own, which take more room than
+/// their text does.
+const OPENED: usize = 32 * 1024;
+
 /// The most bytes of a statement that is decided on the session's own thread.
 const SMALL: usize = 8 * 1024;
 
@@ -65,7 +69,10 @@ impl Form {
         let first = tokens.iter().find(|token| token.kind != Kind::Comment && !token.is_symbol("("));
         let open = open
             && first.is_some_and(|token| matches!(&token.kind, Kind::Word(word) if OPEN.contains(&word.as_str())))
-            && !makes_a_table(&tokens);
+            && text.len() <= OPENED
+            && !makes_a_table(&tokens)
+            // What stands before it is read in another way, which no value of a slot is.
+            && !tokens.iter().any(|token| matches!(&token.kind, Kind::Word(word) if word == "uescape"));
         let key = String::with_capacity(text.len() + 8);
         let small = text.len() <= SMALL && limits.are_small();
         let mut form = Self { key, constants: Arc::default(), tokens, places: Vec::new(), small };
