@@ -54,7 +54,10 @@ fn names(catalog: &Catalog, oids: &[Oid]) -> Vec<RelationName> {
 fn is_elsewhere(relation: &Relation, catalog: &Catalog) -> bool {
     let foreign = |relation: &Relation| relation.kind == RelationKind::ForeignTable;
     let closed = |relation: &Relation| {
-        system::is_system_schema(&relation.name.schema) && system::access(&relation.name) != system::Access::Open
+        // The session's own temporary relations carry the purposes of what filled them.
+        system::is_system_schema(&relation.name.schema)
+            && !catalog.is_temporary(relation.oid)
+            && system::access(&relation.name) != system::Access::Open
     };
     let reached = relation.reaches.iter().chain(catalog.descendants(relation.oid).iter()).copied().collect::<Vec<_>>();
     foreign(relation)
