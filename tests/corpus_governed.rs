@@ -210,7 +210,7 @@ async fn run(
         };
         let turn = u8::try_from(count.asked % 251).unwrap_or(0);
         let choice: Vec<u8> = (0..23_u8).map(|at| at.wrapping_mul(89).wrapping_add(turn)).collect();
-        let came = if count.asked % every == 0 {
+        let came = if count.asked.is_multiple_of(every) {
             on_parser_stack(|| forms::exchanged(text, &context, &choice)).expect("as from nothing")
         } else {
             forms::Came::Nothing

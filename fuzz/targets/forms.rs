@@ -1,6 +1,8 @@
 //! Decisions for a form: whatever constants are put in the place of others of their class, the text that the form's decision
 //! gives must be, by PostgreSQL's own tree, the one that is decided from nothing, and the log must say the same.
 
+#![allow(clippy::string_slice, clippy::indexing_slicing)]
+
 use pgpurpose::sql::{self, Class, Context, Form};
 
 /// What came of one exchange.
