@@ -99,6 +99,13 @@ impl Form {
         Self { key, constants: Arc::default(), tokens: Vec::new(), places: Vec::new(), small: false }
     }
 
+    /// Whether a constant in quotes, of any form, stands there.
+    fn is_quoted(&self, at: usize) -> bool {
+        self.tokens
+            .get(at)
+            .is_some_and(|token| matches!(token.kind, Kind::Text(_) | Kind::National(_) | Kind::Bits(_) | Kind::Hex(_)))
+    }
+
     fn take_constants(&mut self, text: &str, constants: &mut Constants) {
         let mut end = 0;
         // Numbers up to this parenthesis' end belong to a type.
@@ -107,6 +114,8 @@ impl Form {
         for at in 0..self.tokens.len() {
             let gap = self.tokens.get(at).is_some_and(|token| token.start != end);
             let stands_free = self.comment_stands_free(at, gap);
+            // Where two stand side by side, what is one constant is the grammar's to say.
+            let beside = at.checked_sub(1).is_some_and(|at| self.is_quoted(at)) || self.is_quoted(at.saturating_add(1));
             let Some(token) = self.tokens.get_mut(at) else { break };
             let written = text.get(token.start..token.end).unwrap_or("");
             if gap && end != 0 {
@@ -124,7 +133,7 @@ impl Form {
                     self.key.push('\0');
                     continue;
                 }
-                Kind::Text(_) => Some(Class::Text),
+                Kind::Text(_) if !beside => Some(Class::Text),
                 Kind::Number { text, newer: false } if in_type == 0 => Class::of_number(text),
                 Kind::Symbol(symbol) => {
                     match symbol.as_str() {
@@ -135,6 +144,7 @@ impl Form {
                     None
                 }
                 Kind::Number { .. }
+                | Kind::Text(_)
                 | Kind::Word(_)
                 | Kind::Quoted(_)
                 | Kind::National(_)
