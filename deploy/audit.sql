@@ -108,7 +108,7 @@ CREATE VIEW audit.logins AS
 -- What somebody should look at.
 CREATE VIEW audit.incidents AS
   SELECT time, log, seq, event, login, line::jsonb ->> 'what' AS what
-  FROM audit.records WHERE event IN ('incident', 'recovered', 'torn', 'destroyed');
+  FROM audit.records WHERE event IN ('incident', 'resumed', 'recovered', 'torn', 'destroyed', 'clock_confirmed');
 
 -- How each statement ended.
 CREATE VIEW audit.statements AS

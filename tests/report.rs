@@ -2,8 +2,12 @@
 //! is more than text.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+#[path = "report/clock.rs"]
+mod clock;
 #[path = "report/days.rs"]
 mod days;
+#[path = "report/laundered.rs"]
+mod laundered;
 #[path = "report/mode.rs"]
 mod mode;
 mod support;

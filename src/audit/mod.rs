@@ -25,12 +25,17 @@ mod write;
 
 pub use read::{Effort, Filter, Search, SeenColumn, SeenFor, Sightings, Wanted, read_all, search, search_with};
 pub use record::{
-    Access, AccessRecord, AuditError, DisclosureRecord, Event, EventRecord, LookedUp, LookupRecord, Outcome,
-    OutcomeStatus, PreparedAccess, PreparedSession, Seen, SessionFacts, SubjectKey, WHOLE_STATEMENT, chain, checkpoint,
+    Access, AccessRecord, AuditError, ClockFields, DisclosureRecord, Event, EventRecord, LookedUp, LookupRecord,
+    Outcome, OutcomeStatus, PreparedAccess, PreparedSession, Seen, SessionFacts, SubjectKey, WHOLE_STATEMENT, chain,
+    checkpoint,
 };
 pub use store::{Advance, Group, Reindexed, Tally, Times, Whom, reindex};
-pub use verify::{Break, Ended, MOST_BREAKS, Sent, Trust, Verification, Wrong, verify, verify_with};
-pub use write::{AuditLog, Audited, LastCheckpoint, LogOptions, LogStatus, Sync, ship};
+pub use verify::{
+    Break, Ended, MOST_BREAKS, Sent, Trust, Verification, Wrong, verify, verify_signed_from, verify_with,
+};
+pub use write::{
+    AuditLog, Audited, Doubt, LastCheckpoint, LogOptions, LogStatus, Sync, clock_doubt, confirm_clock, ship,
+};
 
 #[cfg(test)]
 mod tests;

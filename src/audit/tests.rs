@@ -307,7 +307,7 @@ async fn a_torn_end_is_kept_aside_and_recorded() {
         assert!(found.holds(), "{:?}", found.breaks);
         assert_eq!(found.notices.len(), 1, "{:?}", found.notices);
         let record = entries(directory.path()).into_iter().find(|entry| entry.event() == "torn").unwrap();
-        assert_eq!((record.seq(), record.number("bytes")), (Some(23), Some(torn.len() as u64)));
+        assert_eq!((record.seq(), record.number("bytes")), (Some(24), Some(torn.len() as u64)));
         let kept = directory.path().join(record.text("kept").unwrap());
         assert_eq!(fs::read(&kept).unwrap(), torn);
         fs::remove_file(kept).unwrap();

@@ -1,12 +1,13 @@
 //! The access log of a configuration, and the places beside it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::audit::chain::Hash;
 use crate::audit::checkpoint::{Rhythm, Signer};
 use crate::audit::ship::{Deliver, Shipping, Wanted};
 use crate::audit::{self, AuditLog, Filter, LogOptions, Sync};
-use crate::config::{Audit, AuditSync, PostgresSink, SinkRecords, UpstreamTls as ConfiguredTls};
+use crate::config::{Audit, AuditSync, PostgresSink, SecretSource, SinkRecords, UpstreamTls as ConfiguredTls};
 use crate::policy::filters_groups;
 use crate::server::sinks::{Http, Postgres, Stdout, Syslog};
 use crate::session::Shared;
@@ -35,12 +36,44 @@ pub(super) fn options(audit: &Audit) -> Result<LogOptions, String> {
         rotate_hours: audit.rotate_hours,
         signer,
         rhythm: Rhythm { records: audit.checkpoint_records.into(), seconds: audit.checkpoint_seconds.into() },
+        anchor: anchor(audit)?,
         keep: true,
         compress: audit.compress,
         retain_days: audit.retain_days,
         places: audit.sinks.names(),
         login_bytes: audit.max_mb_per_login.map(|most| u64::from(most) << 20),
     })
+}
+
+/// Where the newest checkpoint stands outside of the log's folder: where `anchor` says, or beside the key's file where that can
+/// be written. Logs of other folders that are signed with the same key have files of their own.
+///
+/// # Errors
+/// `anchor` is in the log's own folder, or its folder cannot be written.
+fn anchor(audit: &Audit) -> Result<Option<PathBuf>, String> {
+    let folder = |path: &Path| path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+    // The folder itself may not be there yet, or not any more.
+    let real = |path: &Path| match (folder(path).join(".").canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => Ok(folder.join(name)),
+        (_, _) => std::path::absolute(path),
+    };
+    let writable = |path: &Path| rustix::fs::access(folder(path).join("."), rustix::fs::Access::WRITE_OK).is_ok();
+    let log = real(&audit.directory).map_err(|error| format!("`{}`: {error}", audit.directory.display()))?;
+    let inside = |path: &Path| real(path).is_ok_and(|path| path.starts_with(&log));
+    if let Some(anchor) = &audit.anchor {
+        if inside(anchor) || !writable(anchor) {
+            return Err(format!(
+                "`anchor = \"{}\"` under `[audit]`: it takes a file in a folder that can be written and is not the log's",
+                anchor.display()
+            ));
+        }
+        return Ok(Some(anchor.clone()));
+    }
+    let Some(SecretSource::File(key)) = &audit.signing_key else { return Ok(None) };
+    let name: String = Hash::of(log.as_os_str().as_encoded_bytes()).to_string().chars().take(16).collect();
+    let mut beside = key.clone();
+    beside.as_mut_os_string().push(format!(".{name}.anchor"));
+    Ok(Some(beside).filter(|beside| !inside(beside) && writable(beside)))
 }
 
 /// Counts today's statements over groups from the access log, so that a restart gives no new budget. A statement that was

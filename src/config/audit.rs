@@ -22,6 +22,8 @@ pub struct Audit {
     pub subject_key: Option<SecretSource>,
     /// The private key that signs checkpoints; without it there are none.
     pub signing_key: Option<SecretSource>,
+    /// A file outside of the folder that holds the newest checkpoint too; beside the key's file where it is not given.
+    pub anchor: Option<PathBuf>,
     /// Records after which a checkpoint is due.
     pub checkpoint_records: u32,
     /// Seconds after which a checkpoint is due.
@@ -124,6 +126,7 @@ impl Audit {
             sync: AuditSync::Always,
             subject_key: None,
             signing_key: None,
+            anchor: None,
             checkpoint_records: 1000,
             checkpoint_seconds: 60,
             rotate_mb: 64,
@@ -147,6 +150,7 @@ pub(super) fn read(document: &mut Document, section: Option<Section<'_>>, base: 
     audit.sync = word("sync", section.string("sync", document), &words, AuditSync::Always, document);
     audit.subject_key = secret(&mut section, "subject_key", base, document);
     audit.signing_key = secret(&mut section, "signing_key", base, document);
+    audit.anchor = path(&mut section, "anchor", base, document);
     for (key, most, value) in [
         ("checkpoint_records", 1_000_000, &mut audit.checkpoint_records),
         ("checkpoint_seconds", 86_400, &mut audit.checkpoint_seconds),

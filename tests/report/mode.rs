@@ -15,7 +15,7 @@ use super::{folder, pgpurpose, policy, until};
 const NOTE: &str = "SELECT health_note FROM customers WHERE id = 1";
 const LOUD: &str = "OBSERVE MODE: NOTHING IS ENFORCED";
 
-fn page(proxy: &Proxy, path: &str) -> String {
+pub(crate) fn page(proxy: &Proxy, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", proxy.admin_port)).unwrap();
     let ask = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", proxy.admin_port);
     stream.write_all(ask.as_bytes()).unwrap();

@@ -69,6 +69,13 @@ impl PublicKey {
         Self::from_hex(held.trim()).ok_or_else(|| format!("`{text}` holds no public key: 64 hexadecimal digits"))
     }
 
+    /// Whether these 128 hexadecimal digits are this key's signature of the message.
+    pub(in crate::audit) fn signed(&self, message: &[u8], signature: &str) -> bool {
+        bytes_of(signature).is_some_and(|signature| {
+            UnparsedPublicKey::new(&ED25519, self.0.bytes()).verify(message, &signature).is_ok()
+        })
+    }
+
     /// Names the key in records: the first 16 digits of its SHA-256.
     pub fn id(&self) -> String {
         Hash::of(self.0.bytes()).to_string().chars().take(16).collect()
@@ -107,6 +114,11 @@ impl Signer {
         self.public
     }
 
+    /// The signature of a message, as 128 hexadecimal digits.
+    pub(in crate::audit) fn sign(&self, message: &[u8]) -> String {
+        self.pair.sign(message).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// A new private key, as 64 hexadecimal digits; `None` where the system has no randomness.
     pub fn generate() -> Option<Zeroizing<String>> {
         let mut bytes = Zeroizing::new([0_u8; 32]);
@@ -122,9 +134,7 @@ impl Signer {
         time: &str,
         rhythm: Rhythm,
     ) -> Result<super::EventRecord, AuditError> {
-        let message = message(log, link, time, rhythm);
-        let signature: String =
-            self.pair.sign(message.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature = self.sign(message(log, link, time, rhythm).as_bytes());
         Event::Checkpoint {
             log,
             covers: link.seq,
@@ -142,6 +152,13 @@ fn message(log: &str, link: Link, time: &str, rhythm: Rhythm) -> String {
     let Link { seq, hash } = link;
     let Rhythm { records, seconds } = rhythm;
     format!("pgpurpose checkpoint 1\n{log}\n{seq}\n{hash}\n{time}\n{records}\n{seconds}\n")
+}
+
+/// 128 hexadecimal digits.
+fn bytes_of(signature: &str) -> Option<Vec<u8>> {
+    let (first, second) = signature.split_at_checked(64)?;
+    let halves = [Hash::from_hex(first)?, Hash::from_hex(second)?];
+    Some(halves.iter().flat_map(|half| half.bytes().iter().copied()).collect())
 }
 
 /// A `checkpoint` record as it was read, here or elsewhere.
@@ -187,9 +204,7 @@ impl Checkpoint {
         if entry.event() != "checkpoint" {
             return None;
         }
-        let signature = entry.text("signature")?;
-        let (first, second) = signature.split_at_checked(64)?;
-        let signature = [Hash::from_hex(first)?, Hash::from_hex(second)?];
+        let signature = bytes_of(entry.text("signature")?)?;
         Some(Self {
             log: entry.text("log")?.to_owned(),
             covers: Link { seq: entry.number("covers")?, hash: Hash::from_hex(entry.text("head")?)? },
@@ -197,7 +212,7 @@ impl Checkpoint {
             time: entry.text("time")?.to_owned(),
             rhythm: Rhythm { records: entry.number("records")?, seconds: entry.number("seconds")? },
             key: entry.text("key")?.to_owned(),
-            signature: signature.iter().flat_map(|half| half.bytes().iter().copied()).collect(),
+            signature,
         })
     }
 

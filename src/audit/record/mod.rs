@@ -149,6 +149,23 @@ impl Outcome<'_> {
     }
 }
 
+/// Where the clock on the wall stands (the record's time) against the one that only goes forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ClockFields<'a> {
+    /// Names a start of the machine.
+    pub boot: &'a str,
+    /// Milliseconds since then, also those in which it slept.
+    pub up: i64,
+    /// Milliseconds by which the clock was set since it was believed last, all steps together; forward is positive.
+    pub drift: i64,
+    /// Seconds of which nothing is known but the clock itself, since it was believed last: the machine was off.
+    pub off: i64,
+    /// Seconds by which the clock jumped since the log began, all jumps together.
+    pub shift: i64,
+    /// The incident that waits for being confirmed: its record's number, 0 in that record itself.
+    pub doubt: Option<u64>,
+}
+
 /// Everything else that the log holds. No field may carry a literal of a statement or a value of the database.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -229,6 +246,55 @@ pub enum Event<'a> {
         log: &'a str,
         /// Names the key that signs checkpoints, where there is one.
         key: Option<&'a str>,
+        /// Both clocks of the machine.
+        clock: ClockFields<'a>,
+    },
+    /// What the log ended with does not hold: it was changed while no proxy wrote it.
+    #[serde(rename = "incident")]
+    LogIncident {
+        /// `log`: it counts as a break for ever.
+        about: &'a str,
+        /// What happened.
+        what: &'a str,
+        /// The checkpoint that tells of it, in the same folder.
+        kept: Option<&'a str>,
+    },
+    /// The log was opened behind an end that nobody closed, or that no checkpoint vouched for.
+    Resumed {
+        /// The last record that was there.
+        after: u64,
+        /// The last record that a checkpoint of the key in use covers, or is; `None` without a key.
+        signed: Option<u64>,
+        /// Whether the log had been closed in order.
+        closed: bool,
+        /// The checkpoint beside the log, where it was not the newest one in it.
+        checkpoint: Option<u64>,
+    },
+    /// The machine's clock moved as no clock does: nothing is destroyed by age until somebody confirms it.
+    #[serde(rename = "incident")]
+    ClockIncident {
+        /// `clock`
+        about: &'a str,
+        /// What happened.
+        what: &'a str,
+        /// Seconds by which it jumped, as far as that is known; backwards is negative.
+        jump: i64,
+        /// Both clocks, as they are believed now.
+        clock: ClockFields<'a>,
+    },
+    /// Somebody looked at the machine's clock, and found it right.
+    ClockConfirmed {
+        /// The record of the incident.
+        of: u64,
+        /// Why it is right.
+        reason: &'a str,
+        /// Both clocks, as they are believed now.
+        clock: ClockFields<'a>,
+    },
+    /// Both clocks, from time to time, so that the next start knows how the one moved against the other.
+    Clock {
+        /// Both clocks.
+        clock: ClockFields<'a>,
     },
     /// What a signature vouches for; see [`checkpoint`](crate::audit::checkpoint).
     Checkpoint {

@@ -33,7 +33,7 @@ pub struct LogEvent {
     /// When.
     #[serde(flatten)]
     pub at: At,
-    /// `start`, `stop`, `incident`, `torn`, `recovered`, `destroyed`.
+    /// `start`, `stop`, `incident`, `resumed`, `clock_confirmed`, `torn`, `recovered`, `destroyed`.
     pub event: String,
     /// What happened, in words.
     pub what: String,
@@ -79,11 +79,21 @@ impl Collector {
             "stop" => text("reason"),
             "incident" => {
                 let of = entry.number("of").map(|of| format!(", about record {of}")).unwrap_or_default();
-                let what = format!("login {}: {}{of}", text("login"), text("what"));
+                let who = match entry.text("about") {
+                    Some(about) => format!("of the {}", shortened(about)),
+                    None => format!("login {}", text("login")),
+                };
+                let what = format!("{who}: {}{of}", text("what"));
                 let event = LogEvent { at, event: event.to_owned(), what };
                 push(&mut self.found.incidents, event, &mut self.found.more);
                 return;
             }
+            "resumed" => {
+                let closed =
+                    if entry.field("closed") == Some(&Value::Bool(true)) { "" } else { ", which had not been closed" };
+                format!("behind record {}{closed}", number("after"))
+            }
+            "clock_confirmed" => format!("the jump of record {}: {}", number("of"), text("reason")),
             "torn" => format!("a torn end of {} bytes was kept aside in {}", number("bytes"), text("kept")),
             "recovered" => {
                 let (since, refused, error) = (text("since"), number("refused"), text("error"));

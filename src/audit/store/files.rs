@@ -138,17 +138,6 @@ pub(in crate::audit) fn open_append(file: &LogFile, new: bool) -> io::Result<Fil
     Ok(opened)
 }
 
-/// The newest checkpoint's own file.
-pub(in crate::audit) const CHECKPOINT: &str = "checkpoint.json";
-
-/// Puts the newest checkpoint beside the log.
-pub(in crate::audit) fn keep_checkpoint(directory: &Path, line: &[u8]) -> io::Result<()> {
-    let unfinished = directory.join("checkpoint.json.tmp");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(line)?;
-    fs::rename(unfinished, directory.join(CHECKPOINT))
-}
-
 /// Makes what was created, renamed or removed beside this file durable.
 pub(in crate::audit) fn sync_directory(inside: &Path) -> io::Result<()> {
     inside.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())

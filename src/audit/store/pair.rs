@@ -44,6 +44,24 @@ impl Half {
     }
 }
 
+/// The kind of a record, from its line; empty where it says none.
+pub(in crate::audit) fn event_of(line: &[u8]) -> &[u8] {
+    let front = line.get(..FRONT).unwrap_or(line);
+    let Some(at) = memchr::memmem::find(front, b"\"event\":\"") else { return &[] };
+    let event = front.get(at + b"\"event\":\"".len()..).unwrap_or_default();
+    event.iter().position(|&byte| byte == b'"').and_then(|end| event.get(..end)).unwrap_or_default()
+}
+
+/// The time of a record, from its line, as it stands there; an outcome has none.
+pub(in crate::audit) fn time_of(line: &[u8]) -> Option<&str> {
+    let front = line.get(..FRONT).unwrap_or(line);
+    let rest = front.strip_prefix(b"{\"seq\":")?;
+    let digits = rest.iter().position(|&byte| !byte.is_ascii_digit())?;
+    let time = rest.get(digits..)?.strip_prefix(b",\"time\":\"")?;
+    let end = time.iter().position(|&byte| byte == b'"')?;
+    std::str::from_utf8(time.get(..end)?).ok()
+}
+
 /// The number that bytes begin with.
 fn number(bytes: &[u8]) -> Option<u64> {
     let end = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());

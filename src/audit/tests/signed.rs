@@ -276,7 +276,7 @@ async fn a_long_end_without_checkpoints_is_told() {
     }
     fs::write(&file, bytes).unwrap();
     let found = check(directory.path());
-    assert!(matches!(found.breaks[..], [Break { what: Wrong::Unvouched { due: 10, .. }, .. }]), "{:?}", found.breaks);
+    assert!(matches!(found.breaks[..], [Break { what: Wrong::Unvouched { .. }, .. }]), "{:?}", found.breaks);
 }
 
 #[tokio::test]

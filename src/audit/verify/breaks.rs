@@ -81,15 +81,56 @@ pub enum Wrong {
         /// What is wrong.
         why: BadCheckpoint,
     },
-    /// More records than may be without a checkpoint.
-    #[error(
-        "no checkpoint follows record {vouched}, and one is due after {due} records: all from there on may be forged"
-    )]
+    /// More records than may be without a checkpoint, or for longer.
+    #[error("{why}: all from there on may be forged")]
     Unvouched {
-        /// The last record that a checkpoint vouches for.
-        vouched: u64,
-        /// How many may wait for one.
-        due: u64,
+        /// How many, or for how long.
+        why: String,
+    },
+    /// Records that nobody had signed when the log was first opened with a key.
+    #[error(
+        "records {from} to {to} stood there without a checkpoint when the log was opened: all may be forged; where signing was switched on then, \
+         say so with `--signed-from {}`", to + 1
+    )]
+    Unsigned {
+        /// The first.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
+    /// The log tells that its end did not hold when it was opened.
+    #[error("the log was changed while no proxy wrote it: {what}")]
+    Incident {
+        /// What did not hold.
+        what: String,
+    },
+    /// A file was destroyed before its time.
+    #[error("`{file}` was destroyed too early: {why}")]
+    Early {
+        /// The file.
+        file: String,
+        /// Why it should have stayed.
+        why: String,
+    },
+    /// Another place has a record that the log has not.
+    #[error(
+        "`{place}` says that record {seq} was given away, and the log ends with record {last}: its end was cut off"
+    )]
+    Given {
+        /// The file that says so.
+        place: String,
+        /// The record.
+        seq: u64,
+        /// The last record of the log.
+        last: u64,
+    },
+    /// A checkpoint that was kept elsewhere could be held against no record.
+    #[error(
+        "the checkpoint in {place} could not be held against any record: its file was destroyed by age, or cut off"
+    )]
+    NotHeld {
+        /// Where the checkpoint is.
+        place: String,
     },
     /// No checkpoint of the keys that were given.
     #[error("the log holds no checkpoint of the public key: nothing in it is vouched for")]

@@ -5,8 +5,9 @@
 //! since the last one; a cut shows by a checkpoint that was kept elsewhere, or by the missing end of a log that was closed.
 
 mod breaks;
+mod held;
+mod times;
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufRead};
 use std::path::Path;
@@ -19,8 +20,11 @@ use crate::audit::store::Advance;
 use crate::audit::store::files::{self, LogFile};
 use crate::audit::store::index::MAGIC;
 use crate::audit::store::pack;
-use crate::audit::store::pair::Pairs;
+use crate::audit::store::pair::{self, Pairs};
+use crate::audit::store::tail::Tail;
 pub use breaks::{Break, MOST_BREAKS, Wrong};
+use held::Held;
+use times::Times;
 
 /// What the log's chain says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +108,20 @@ pub fn verify(directory: &Path) -> io::Result<Verification> {
 ///
 /// # Errors
 /// The folder or a file cannot be read.
-pub fn verify_with(directory: &Path, trust: &Trust, mut progress: impl FnMut(Advance)) -> io::Result<Verification> {
+pub fn verify_with(directory: &Path, trust: &Trust, progress: impl FnMut(Advance)) -> io::Result<Verification> {
+    verify_signed_from(directory, trust, 0, progress)
+}
+
+/// The same of a log whose records before `signed_from` were written before it was signed, and need no checkpoint.
+///
+/// # Errors
+/// The folder or a file cannot be read.
+pub fn verify_signed_from(
+    directory: &Path,
+    trust: &Trust,
+    signed_from: u64,
+    mut progress: impl FnMut(Advance),
+) -> io::Result<Verification> {
     let running = files::in_use(directory);
     let (files, stray) = files::list(directory)?;
     let found = Verification {
@@ -123,24 +140,18 @@ pub fn verify_with(directory: &Path, trust: &Trust, mut progress: impl FnMut(Adv
     let mut check = Check {
         directory,
         trust,
+        signed_from,
         found,
         log: None,
-        due: None,
-        stopped: None,
+        tail: Tail::default(),
+        started: None,
         destroyed: Vec::new(),
         missing_before: None,
-        wanted: HashMap::new(),
+        times: Times::default(),
+        // Read before the log: what is added meanwhile is not missed.
+        held: Held::read(directory, trust)?,
         pairs: Pairs::default(),
     };
-    // Read before the log: what is added meanwhile is not missed.
-    let newest_checkpoint = fs::read(directory.join(files::CHECKPOINT)).ok();
-    for sent in &trust.sent {
-        check.wanted.insert(sent.checkpoint.record.seq, None);
-    }
-    let newest_checkpoint = newest_checkpoint.and_then(|line| Checkpoint::of(&Entry::parse(line.trim_ascii_end())?));
-    if let Some(checkpoint) = &newest_checkpoint {
-        check.wanted.insert(checkpoint.record.seq, None);
-    }
     for name in stray {
         check.wrong(&name, 0, Wrong::Stray);
     }
@@ -157,28 +168,51 @@ pub fn verify_with(directory: &Path, trust: &Trust, mut progress: impl FnMut(Adv
         advance.done += length;
         progress(advance);
     }
-    Ok(check.finish(newest_checkpoint))
+    Ok(check.finish())
 }
 
 /// What is known so far.
 struct Check<'a> {
     directory: &'a Path,
     trust: &'a Trust,
+    /// Records before this one need no checkpoint.
+    signed_from: u64,
     found: Verification,
     /// What the checkpoints call the log.
     log: Option<String>,
-    /// Records that may wait for a checkpoint, as the last one says, and where it stands.
-    due: Option<(u64, String, u64)>,
-    /// Number of the last `stop`.
-    stopped: Option<u64>,
-    /// Ends of files that were destroyed, and the record that says so.
-    destroyed: Vec<(Link, u64)>,
+    /// What stands behind the last checkpoint that counts.
+    tail: Tail,
+    /// A start behind records that no checkpoint covers, and where it stands: judged once it is known what was promised.
+    started: Option<Started>,
+    /// Files that were destroyed.
+    destroyed: Vec<Destroyed>,
     /// The log begins behind this record, in this file.
     missing_before: Option<(Link, String)>,
-    /// Records of checkpoints kept elsewhere, and their hash here once they were read.
-    wanted: HashMap<u64, Option<Hash>>,
+    /// When the records say that they were written.
+    times: Times,
+    /// What is held against it from elsewhere.
+    held: Held,
     /// Accesses and their outcomes.
     pairs: Pairs,
+}
+
+/// A start of the proxy, and what no checkpoint covered then.
+struct Started {
+    name: String,
+    line: u64,
+    seq: u64,
+    /// The first record that it is about.
+    from: u64,
+    tail: Tail,
+}
+
+/// The end of a file that was destroyed.
+struct Destroyed {
+    last: Link,
+    /// The record that says so.
+    said_by: Link,
+    /// A checkpoint follows that record at once.
+    vouched: bool,
 }
 
 impl Check<'_> {
@@ -272,22 +306,49 @@ impl Check<'_> {
             self.wrong(name, number, Wrong::Replaced { seq });
         }
         self.pairs.line(line);
-        self.special(name, number, line, sealed);
+        if pair::event_of(line) == b"start" {
+            self.begins(name, number, seq);
+        }
+        if let Some(time) = pair::time_of(line) {
+            self.times.take(seq, time);
+        }
+        let checkpoint = self.special(name, number, line, sealed);
+        self.tail.see(line, checkpoint.as_ref());
         self.found.last = Link { seq, hash };
-        if let Some(wanted) = self.wanted.get_mut(&seq) {
-            *wanted = Some(hash);
+        self.held.saw(self.found.last);
+    }
+
+    /// The log was opened here: no more than was promised may stand without a checkpoint.
+    fn begins(&mut self, name: &str, line: u64, seq: u64) {
+        let from = (self.found.vouched + 1).max(self.found.first).max(self.signed_from);
+        if !self.trust.keys.is_empty() && from < seq && self.started.is_none() {
+            self.started = Some(Started { name: name.to_owned(), line, seq, from, tail: self.tail.clone() });
         }
     }
 
-    /// Records that say something of the log itself.
-    fn special(&mut self, name: &str, number: u64, line: &[u8], sealed: Sealed) {
-        let about = SPECIAL.iter().any(|event| line.windows(event.len()).take(96).any(|window| window == *event));
+    /// Whether what stood unsigned at a start was as little as was promised; a log that has no checkpoint yet was promised
+    /// none, and whatever stands in it somebody may have written.
+    fn judge_start(&mut self) {
+        let Some(Started { name, line, seq, from, tail }) = self.started.take() else { return };
+        let begun_unsigned = tail.signed().is_none() && from <= self.found.first;
+        if begun_unsigned && self.found.first == 1 {
+            let what = Wrong::Unsigned { from, to: seq - 1 };
+            self.found.breaks.push(Break { file: name, line, seq, what });
+        } else if let Some(why) = tail.is_too_long() {
+            self.found.breaks.push(Break { file: name, line, seq, what: Wrong::Unvouched { why } });
+        }
+    }
+
+    /// Records that say something of the log itself. Gives a checkpoint that counts.
+    fn special(&mut self, name: &str, number: u64, line: &[u8], sealed: Sealed) -> Option<Checkpoint> {
         // Most lines are no such event; parsing them all would cost more than the hashes.
-        let Some(entry) = about.then(|| Entry::parse(line)).flatten() else { return };
+        if !SPECIAL.contains(&pair::event_of(line)) {
+            return None;
+        }
+        let entry = Entry::parse(line)?;
         let time = entry.text("time").unwrap_or_default();
         match entry.event() {
-            "checkpoint" => self.checkpoint(name, number, &entry, sealed),
-            "stop" => self.stopped = Some(sealed.seq),
+            "checkpoint" => return self.checkpoint(name, number, &entry, sealed),
             "recovered" => {
                 let (since, refused) =
                     (entry.text("since").unwrap_or_default(), entry.number("refused").unwrap_or_default());
@@ -296,19 +357,47 @@ impl Check<'_> {
                 ));
             }
             "torn" => self.torn(name, number, &entry),
-            "destroyed" => {
-                let last = entry.text("last").and_then(Hash::from_hex);
-                let (Some(to), Some(hash)) = (entry.number("to"), last) else { return };
-                let file = entry.text("file").unwrap_or_default();
-                let from = entry.number("from").unwrap_or_default();
-                self.found.notices.push(format!("at {time} `{file}` with records {from} to {to} was destroyed by age"));
-                self.destroyed.push((Link { seq: to, hash }, sealed.seq));
+            "resumed" => self.found.notices.extend(resumed(&entry)),
+            "incident" => self.incident(name, number, &entry),
+            "clock_confirmed" => {
+                self.times.doubt = None;
+                let (of, reason) = (entry.number("of").unwrap_or_default(), entry.text("reason").unwrap_or_default());
+                self.found.notices.push(format!("at {time} the clock's jump of record {of} was confirmed: {reason}"));
             }
+            "destroyed" => self.destroyed(name, number, &entry, sealed),
             _ => {}
+        }
+        None
+    }
+
+    /// An incident of the log or of its clock; those of sessions are told by the report.
+    fn incident(&mut self, name: &str, number: u64, entry: &Entry) {
+        let what = entry.text("what").unwrap_or_default();
+        let time = entry.text("time").unwrap_or_default();
+        match entry.text("about") {
+            Some("log") => self.wrong(name, number, Wrong::Incident { what: what.to_owned() }),
+            Some("clock") => {
+                self.times.doubt = entry.seq();
+                self.found.notices.push(format!("at {time}: {what}"));
+            }
+            Some(_) | None => {}
         }
     }
 
-    fn checkpoint(&mut self, name: &str, number: u64, entry: &Entry, sealed: Sealed) {
+    fn destroyed(&mut self, name: &str, number: u64, entry: &Entry, sealed: Sealed) {
+        let last = entry.text("last").and_then(Hash::from_hex);
+        let (Some(to), Some(hash)) = (entry.number("to"), last) else { return };
+        let (time, file) = (entry.text("time").unwrap_or_default(), entry.text("file").unwrap_or_default());
+        let from = entry.number("from").unwrap_or_default();
+        self.found.notices.push(format!("at {time} `{file}` with records {from} to {to} was destroyed by age"));
+        if let Some(why) = self.times.too_early(entry) {
+            self.wrong(name, number, Wrong::Early { file: file.to_owned(), why });
+        }
+        let said_by = Link { seq: sealed.seq, hash: sealed.hash };
+        self.destroyed.push(Destroyed { last: Link { seq: to, hash }, said_by, vouched: false });
+    }
+
+    fn checkpoint(&mut self, name: &str, number: u64, entry: &Entry, sealed: Sealed) -> Option<Checkpoint> {
         let checked = match Checkpoint::of(entry) {
             None => Err(BadCheckpoint::Unreadable),
             Some(checkpoint) if checkpoint.covers != (Link { seq: sealed.seq - 1, hash: sealed.prev }) => {
@@ -323,17 +412,24 @@ impl Check<'_> {
         match checked {
             Ok((checkpoint, vouched)) => {
                 self.found.checkpoints += 1;
-                if vouched {
-                    // Itself too: its signature covers what it says.
-                    self.found.vouched = sealed.seq;
-                    self.due = Some((checkpoint.rhythm.records, name.to_owned(), number));
+                self.held.newest_in_log(checkpoint.record.seq);
+                self.log = Some(checkpoint.log.clone());
+                if !vouched {
+                    return None;
                 }
-                self.log = Some(checkpoint.log);
+                self.judge_start();
+                if let Some(destroyed) = self.destroyed.last_mut().filter(|one| one.said_by == checkpoint.covers) {
+                    destroyed.vouched = true;
+                }
+                // Itself too: its signature covers what it says.
+                self.found.vouched = sealed.seq;
+                return Some(checkpoint);
             }
             // Of a key that is not in use any more, perhaps.
             Err(BadCheckpoint::OtherKey) if self.found.vouched == 0 => {}
             Err(why) => self.wrong(name, number, Wrong::Checkpoint { vouched: self.found.vouched, why }),
         }
+        None
     }
 
     fn torn(&mut self, name: &str, number: u64, entry: &Entry) {
@@ -349,73 +445,60 @@ impl Check<'_> {
         }
     }
 
-    fn finish(mut self, newest: Option<Checkpoint>) -> Verification {
-        let last = self.found.last;
+    fn finish(mut self) -> Verification {
+        let keyed = !self.trust.keys.is_empty();
         (self.found.open, self.found.lost) = (self.pairs.open.len() as u64, self.pairs.lost);
-        let in_order = self.stopped.is_some_and(|stop| {
-            stop == last.seq || (stop + 1 == last.seq && (self.found.vouched == last.seq || self.trust.keys.is_empty()))
-        });
-        if in_order && self.found.ended == Ended::Abruptly {
+        // With a key it is closed where a checkpoint vouches for that.
+        if self.found.ended == Ended::Abruptly && self.tail.is_closed(keyed) {
             self.found.ended = Ended::InOrder;
         }
-        if let Some((before, name)) = self.missing_before.take() {
-            let vouched = |seq: u64| self.trust.keys.is_empty() || seq <= self.found.vouched;
-            if !self.destroyed.iter().any(|(link, said_by)| *link == before && vouched(*said_by)) {
-                let what = Wrong::Missing { from: 1, to: before.seq };
-                self.found.breaks.insert(0, Break { file: name, line: 1, seq: 1, what });
-            }
-        }
-        if let Some((due, name, line)) = self.due.take()
-            && last.seq.saturating_sub(self.found.vouched) > due.saturating_add(BATCH)
+        if let Some((before, name)) = self.missing_before.take()
+            && !self.destroyed.iter().any(|one| one.last == before && (one.vouched || !keyed))
         {
-            let what = Wrong::Unvouched { vouched: self.found.vouched, due };
-            let seq = self.found.vouched + 1;
-            self.found.breaks.push(Break { file: name, line: line + 1, seq, what });
+            let what = Wrong::Missing { from: 1, to: before.seq };
+            self.found.breaks.insert(0, Break { file: name, line: 1, seq: 1, what });
         }
-        if !self.trust.keys.is_empty() && self.found.checkpoints == 0 {
+        if keyed && self.found.checkpoints == 0 {
             self.wrong("the log", 0, Wrong::NoCheckpoint);
+        } else {
+            self.judge_start();
         }
-        for sent in &self.trust.sent {
-            self.sent(sent);
+        if let (true, Some(why)) = (keyed, self.tail.is_too_long()) {
+            self.wrong("the log", 0, Wrong::Unvouched { why });
         }
-        match newest {
-            Some(checkpoint) => self.sent(&Sent { place: format!("`{}`", files::CHECKPOINT), checkpoint }),
-            None if self.found.vouched > 0 => self.wrong("the log", 0, Wrong::NoNewest),
-            None => {}
-        }
+        let times = std::mem::take(&mut self.times);
+        self.found.notices.extend(times.back());
+        self.hold();
         self.found
-    }
-
-    fn sent(&mut self, sent: &Sent) {
-        let Link { seq, hash } = sent.checkpoint.record;
-        let place = sent.place.clone();
-        let signed = if self.trust.keys.is_empty() { Ok(()) } else { sent.checkpoint.check(&self.trust.keys) };
-        let what = match (signed, self.wanted.get(&seq).copied().flatten()) {
-            (Err(why), _) => Wrong::Sent { place, why },
-            (Ok(()), Some(here)) if here == hash => return,
-            (Ok(()), Some(_)) => Wrong::Rewritten { place, covers: seq },
-            // Destroyed by age.
-            (Ok(()), None) if seq < self.found.first => return,
-            (Ok(()), None) if seq > self.found.last.seq => {
-                Wrong::CutOff { place, covers: seq, last: self.found.last.seq }
-            }
-            (Ok(()), None) => Wrong::Rewritten { place, covers: seq },
-        };
-        self.wrong("the log", 0, what);
     }
 }
 
-/// Records that one write may hold beyond those after which a checkpoint is due: it ends in one, but for a crash within.
-const BATCH: u64 = 10_000;
+/// What a start says of the end that it found.
+fn resumed(entry: &Entry) -> Vec<String> {
+    let time = entry.text("time").unwrap_or_default();
+    let after = entry.number("after").unwrap_or_default();
+    let mut notices = Vec::new();
+    if entry.field("closed") != Some(&true.into()) {
+        notices.push(format!(
+            "at {time} the log was opened again behind record {after}, and had not been closed: a process was killed, or records were cut off"
+        ));
+    }
+    if let Some(signed) = entry.number("signed").filter(|signed| *signed < after) {
+        notices.push(format!(
+            "records {} to {after} were covered by no checkpoint of the key when the log was opened at {time}: they may be forged",
+            signed + 1
+        ));
+    }
+    if let Some(beside) = entry.number("checkpoint") {
+        notices
+            .push(format!("at {time} `checkpoint.json` was record {beside}, and not the newest checkpoint in the log"));
+    }
+    notices
+}
 
-/// How the records begin that say something of the log itself.
-const SPECIAL: &[&[u8]] = &[
-    b"\"event\":\"checkpoint\"",
-    b"\"event\":\"stop\"",
-    b"\"event\":\"torn\"",
-    b"\"event\":\"recovered\"",
-    b"\"event\":\"destroyed\"",
-];
+/// Records that say something of the log itself.
+const SPECIAL: [&[u8]; 7] =
+    [b"checkpoint", b"torn", b"recovered", b"destroyed", b"resumed", b"incident", b"clock_confirmed"];
 
 /// Number and hash that a changed line still says it has.
 fn said(line: &[u8]) -> Option<(u64, Hash)> {

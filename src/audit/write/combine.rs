@@ -10,6 +10,7 @@ use tokio::sync::oneshot::{self, Receiver};
 use tokio::task::yield_now;
 
 use super::fold::{Fold, Folded};
+use super::numbers::Numbers;
 use super::options::{LogOptions, Sync};
 use super::room::{Room, Untold};
 use super::status::StatusCell;
@@ -27,8 +28,8 @@ const LIVELY: Duration = Duration::from_millis(100);
 /// So many appends of one session in a row mean that it is alone.
 const ALONE: u8 = 16;
 
-/// What a session is answered: the number of its first record.
-type Answer = Result<u64, AuditError>;
+/// What a session is answered: the numbers of its records.
+type Answer = Result<Numbers, AuditError>;
 
 /// What the thread that looks after the log does.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -16,11 +16,13 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::status::StatusCell;
-use crate::audit::record::Entry;
+use super::steady::{Margin, STEPS};
 use crate::audit::record::chain::{self, Hash, Link};
+use crate::audit::store::clock;
 use crate::audit::store::files::{self, LogFile};
 use crate::audit::store::opened::current;
 use crate::audit::store::pack::{Pace, hash_of, index_again, pack, write_index};
+use crate::audit::store::pair;
 
 /// How often it looks by itself.
 const LOOK: Duration = Duration::from_secs(600);
@@ -31,7 +33,10 @@ pub(in crate::audit) struct Doomed {
     pub(in crate::audit) file: LogFile,
     pub(in crate::audit) last: Link,
     pub(in crate::audit) sha256: Hash,
+    /// Time of its newest record, as it stands there.
     pub(in crate::audit) newest: String,
+    /// When that was at the latest, whatever the clock did since.
+    pub(in crate::audit) until: Timestamp,
     pub(in crate::audit) retain_days: u32,
 }
 
@@ -152,33 +157,53 @@ impl Thread {
     }
 
     /// Sends the closed files whose newest record is too old, oldest first and without a gap. One that a place beside the
-    /// files still needs stays: what is destroyed there would be missing everywhere.
+    /// files still needs stays: what is destroyed there would be missing everywhere. While the clock is in doubt nothing is old.
     fn judge(&self) -> io::Result<()> {
-        let Some(retain_days) = self.care.retain_days else { return Ok(()) };
-        let limit = Timestamp::now() - SignedDuration::from_hours(24 * i64::from(retain_days));
+        let (Some(retain_days), Some(margin)) = (self.care.retain_days, self.care.status.margin()) else {
+            return Ok(());
+        };
+        let now = Timestamp::now();
+        let limit = now.checked_sub(age(retain_days, margin)).unwrap_or(Timestamp::MIN);
         let (mut closed, _) = files::list(&self.care.directory)?;
-        closed.pop();
+        let newest = closed.pop();
         let limit_day = limit.to_zoned(TimeZone::UTC).date();
         let mut held = closed.iter().filter(|file| file.day < limit_day).count() as u64;
         self.care.status.held(0, 0);
-        for file in closed {
+        let later: Vec<LogFile> = closed.iter().skip(1).cloned().chain(newest).collect();
+        for (at, file) in closed.into_iter().enumerate() {
             // Nothing in a file is older than its day.
             if file.day > limit_day {
                 return Ok(());
             }
-            let Some(doomed) = examine(file, retain_days)? else { return Ok(()) };
-            let old = doomed.newest.parse::<Timestamp>().is_ok_and(|newest| newest < limit);
-            if old && doomed.last.seq > self.care.status.everywhere() {
+            let Some(until) = clock::newest_of(&file, later.get(at..).unwrap_or_default(), margin.shift)? else {
+                return Ok(());
+            };
+            if !is_old(until, retain_days, margin, now) {
+                return Ok(());
+            }
+            let Some(doomed) = examine(file, retain_days, until)? else { return Ok(()) };
+            if doomed.last.seq > self.care.status.everywhere() {
                 self.care.status.held(held.max(1), doomed.last.seq);
                 return Ok(());
             }
             held = held.saturating_sub(1);
-            if !old || self.stop.load(Ordering::Acquire) || self.sentence.send(doomed).is_err() {
+            if self.stop.load(Ordering::Acquire) || self.sentence.send(doomed).is_err() {
                 return Ok(());
             }
         }
         Ok(())
     }
+}
+
+/// How old a record has to be: so many days, what the clock may have been set by, and the time of which nothing is known.
+fn age(retain_days: u32, margin: Margin) -> SignedDuration {
+    let days = SignedDuration::from_hours(24 * i64::from(retain_days));
+    days.saturating_add(STEPS.min(days)).saturating_add(SignedDuration::from_secs(margin.off.max(0)))
+}
+
+/// Whether what was written then, at the latest, is to be destroyed now.
+pub(in crate::audit) fn is_old(until: Timestamp, retain_days: u32, margin: Margin, now: Timestamp) -> bool {
+    now.duration_since(until) >= age(retain_days, margin)
 }
 
 /// How much of a core compressing takes while so many files wait: as little as it can for as long as it keeps up.
@@ -192,19 +217,21 @@ fn percent(waiting: usize) -> u32 {
 }
 
 /// What the record of its destruction says of a file; `None` where its end cannot be read, so that it stays.
-fn examine(file: LogFile, retain_days: u32) -> io::Result<Option<Doomed>> {
-    let (mut last, mut newest) = (None, None);
+fn examine(file: LogFile, retain_days: u32, until: Timestamp) -> io::Result<Option<Doomed>> {
+    let (mut last, mut newest) = (None, None::<String>);
     files::each_line(&file, |line| {
         last = Some(line.to_owned());
-        if let Some(time) = Entry::parse(line).and_then(|entry| entry.text("time").map(str::to_owned)) {
-            newest = Some(time);
+        if let Some(time) = pair::time_of(line)
+            && newest.as_deref().is_none_or(|newest| time > newest)
+        {
+            newest = Some(time.to_owned());
         }
     })?;
     let sealed = last.and_then(|line| chain::open(&line).ok());
     let (Some(sealed), Some(newest)) = (sealed, newest) else { return Ok(None) };
     let sha256 = hash_of(&mut File::open(&file.path)?)?;
     let last = Link { seq: sealed.seq, hash: sealed.hash };
-    Ok(Some(Doomed { file, last, sha256, newest, retain_days }))
+    Ok(Some(Doomed { file, last, sha256, newest, until, retain_days }))
 }
 
 fn destroy(file: &LogFile) -> io::Result<()> {

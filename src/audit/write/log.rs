@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::audited::Audited;
 use super::combine::Core;
+use super::numbers::Numbers;
 use super::options::{LogOptions, Sync};
 use super::room::{Allowance, Room};
 use super::status::LogStatus;
@@ -101,7 +102,7 @@ impl AuditLog {
         if !record.may_run {
             return Err(AuditError::Denied);
         }
-        let seq = self.append_bodies(vec![record.body]).await?;
+        let seq = self.append_bodies(vec![record.body]).await?.first();
         Ok(Audited::new(what, seq))
     }
 
@@ -117,8 +118,8 @@ impl AuditLog {
             return Ok(Vec::new());
         }
         let (bodies, whats): (Vec<_>, Vec<_>) = batch.into_iter().map(|(record, what)| (record.body, what)).unzip();
-        let first = self.append_bodies(bodies).await?;
-        Ok((first..).zip(whats).map(|(seq, what)| Audited::new(what, seq)).collect())
+        let numbers = self.append_bodies(bodies).await?;
+        Ok(numbers.each().zip(whats).map(|(seq, what)| Audited::new(what, seq)).collect())
     }
 
     /// Appends the `access` record of a statement that was refused, and waits until it counts as logged. Gives its number.
@@ -126,7 +127,7 @@ impl AuditLog {
     /// # Errors
     /// It is not in the log.
     pub async fn append_refused(&self, record: AccessRecord) -> Result<u64, AuditError> {
-        self.append_bodies(vec![record.body]).await
+        Ok(self.append_bodies(vec![record.body]).await?.first())
     }
 
     /// Appends an event and waits until it counts as logged. Gives its number.
@@ -134,7 +135,7 @@ impl AuditLog {
     /// # Errors
     /// It is not in the log.
     pub async fn append(&self, record: EventRecord) -> Result<u64, AuditError> {
-        self.append_bodies(vec![record.body]).await
+        Ok(self.append_bodies(vec![record.body]).await?.first())
     }
 
     /// Appends an event without waiting: for outcomes and what is told afterwards. A log in trouble shows in [`Self::status`].
@@ -153,7 +154,7 @@ impl AuditLog {
     /// # Errors
     /// It is not in the log.
     pub fn append_blocking(&self, record: EventRecord) -> Result<u64, AuditError> {
-        self.live.core.append_blocking(vec![record.body], self.who)
+        Ok(self.live.core.append_blocking(vec![record.body], self.who)?.first())
     }
 
     /// How the log does.
@@ -183,16 +184,16 @@ impl AuditLog {
     /// The `stop` record is not in the log.
     pub async fn close(&self, reason: &str) -> Result<u64, AuditError> {
         let record = crate::audit::record::Event::Stop { reason }.record()?;
-        self.live.core.close(record.body).await
+        Ok(self.live.core.close(record.body).await?.first())
     }
 
-    async fn append_bodies(&self, bodies: Vec<Body>) -> Result<u64, AuditError> {
+    async fn append_bodies(&self, bodies: Vec<Body>) -> Result<Numbers, AuditError> {
         let from = Instant::now();
         self.live.core.room().take(self.allowance.as_deref(), &bodies)?;
-        let seq = self.live.core.append(bodies, self.who).await;
+        let numbers = self.live.core.append(bodies, self.who).await;
         if let Some(metrics) = &self.metrics {
             metrics.log_append.observe(from.elapsed());
         }
-        seq
+        numbers
     }
 }

@@ -3,17 +3,24 @@
 
 mod audited;
 mod combine;
+mod confirm;
 mod fold;
 mod keeper;
 mod log;
+mod numbers;
+mod opening;
 mod options;
+mod origin;
 mod room;
 pub mod ship;
 mod status;
+mod steady;
+mod tending;
 mod watch;
 mod writer;
 
 pub use audited::Audited;
+pub use confirm::{Doubt, clock_doubt, confirm_clock};
 pub use log::AuditLog;
 pub use options::{LogOptions, Sync};
 pub use status::{LastCheckpoint, LogStatus};

@@ -40,6 +40,9 @@ pub struct LogOptions {
     pub signer: Option<Arc<Signer>>,
     /// How often a checkpoint is due.
     pub rhythm: Rhythm,
+    /// A file outside of the folder that holds the newest checkpoint too: who can write the folder alone can then not make the
+    /// log shorter, nor another one of it, without the next start telling so.
+    pub anchor: Option<PathBuf>,
     /// Whether closed files are looked after: indexed, compressed and destroyed.
     pub keep: bool,
     /// Whether closed files are compressed.
@@ -62,6 +65,7 @@ impl LogOptions {
             rotate_hours: 24,
             signer: None,
             rhythm: Rhythm::default(),
+            anchor: None,
             keep: false,
             compress: false,
             retain_days: None,

@@ -3,17 +3,19 @@
 //! A place that is slow or away holds up nothing and loses nothing: what it has is a position, and what it lacks is in the
 //! files. Only records that cannot be cut back any more are given away.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::log::AuditLog;
+use super::origin::ABOUT;
 use crate::audit::read::Follower;
-use crate::audit::record::Entry;
+use crate::audit::record::chain::{Hash, Link};
+use crate::audit::record::{Entry, Event};
+use crate::audit::store::beside;
 
 /// How long it waits where nothing is new.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -108,7 +110,8 @@ impl Shipping {
             cell: Arc::clone(&cell),
             stop: Arc::clone(&stop),
             state: log.directory().join(format!("sink-{name}.json")),
-            given: 0,
+            given: Link::START,
+            incident: false,
             owed: false,
             retry: FIRST_RETRY,
         };
@@ -146,9 +149,11 @@ struct Courier {
     stop: Arc<AtomicBool>,
     state: PathBuf,
     /// Up to here it was given everything.
-    given: u64,
+    given: Link,
     /// Whether it is not certain yet that all of that is there.
     owed: bool,
+    /// Whether it was written into the log that the place has what the log lacks.
+    incident: bool,
     /// How long it waits after the next failure.
     retry: Duration,
 }
@@ -181,13 +186,18 @@ impl Courier {
 
     fn serve(&mut self) -> Result<(), String> {
         let told = self.to.begin()?;
+        let by_itself = told.is_some();
         let known = match told {
             Some(position) => position,
-            None => Position { seq: saved(&self.state), hash: None },
+            None => match beside::position(&self.state) {
+                Some(given) => Position { seq: given.seq, hash: given.hash.map(|hash| hash.to_string()) },
+                None => Position { seq: 0, hash: None },
+            },
         };
-        let from = self.from(&known)?;
+        let from = self.from(&known, by_itself)?;
         let mut follower = Follower::after(self.log.directory(), from);
-        (self.given, self.owed) = (from, false);
+        // Nothing is owed, so that this hash is never written down.
+        (self.given, self.owed) = (Link { seq: from, hash: Hash::GENESIS }, false);
         self.reached(from);
         while !self.stopped() {
             // What is not on disk yet may be cut back.
@@ -207,7 +217,9 @@ impl Courier {
     }
 
     fn give(&mut self, mut entries: Vec<Entry>) -> Result<(), String> {
-        let last = entries.last().and_then(Entry::seq);
+        let last = entries
+            .last()
+            .and_then(|entry| Some(Link { seq: entry.seq()?, hash: Hash::from_hex(entry.text("hash")?)? }));
         match self.wanted {
             Wanted::All => {}
             Wanted::Checkpoints => entries.retain(|entry| entry.event() == "checkpoint"),
@@ -221,11 +233,12 @@ impl Courier {
             if !self.to.settle()? {
                 return Ok(());
             }
-            save(&self.state, self.given).map_err(|error| format!("`{}`: {error}", self.state.display()))?;
+            beside::keep_position(&self.state, self.given)
+                .map_err(|error| format!("`{}`: {error}", self.state.display()))?;
             self.owed = false;
             self.well();
         }
-        self.reached(self.given);
+        self.reached(self.given.seq);
         Ok(())
     }
 
@@ -243,8 +256,9 @@ impl Courier {
         }
     }
 
-    /// Where to begin: behind the position, if the log holds the same record there; else everything again.
-    fn from(&self, known: &Position) -> Result<u64, String> {
+    /// Where to begin: behind the position, if the log holds the same record there; else everything again. What the place knows
+    /// `by_itself`, nobody who can write the folder has changed.
+    fn from(&mut self, known: &Position, by_itself: bool) -> Result<u64, String> {
         let Some(before) = known.seq.checked_sub(1) else { return Ok(0) };
         let mut follower = Follower::after(self.log.directory(), before);
         let next = follower.poll_some(1, u64::MAX).map_err(|error| error.to_string())?.into_iter().next();
@@ -262,18 +276,16 @@ impl Courier {
                 seq = known.seq,
                 "the sink has a record that the log lost; all records are given again"
             );
+            if by_itself && !self.incident {
+                let what = format!("`{}` holds record {}, which is not in this log", self.name, known.seq);
+                let incident = Event::LogIncident { about: ABOUT, what: &what, kept: None };
+                self.log
+                    .append_blocking(incident.record().map_err(|error| error.to_string())?)
+                    .map_err(|error| error.to_string())?;
+                self.incident = true;
+            }
             return Ok(0);
         }
         Ok(known.seq)
     }
-}
-
-fn saved(state: &Path) -> u64 {
-    fs::read(state).ok().and_then(|bytes| Entry::parse(bytes.trim_ascii_end())?.seq()).unwrap_or(0)
-}
-
-fn save(state: &Path, seq: u64) -> io::Result<()> {
-    let unfinished = state.with_extension("json.tmp");
-    fs::write(&unfinished, format!("{{\"seq\":{seq}}}\n"))?;
-    fs::rename(unfinished, state)
 }

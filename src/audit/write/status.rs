@@ -6,6 +6,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 
+use super::steady::Margin;
+
 /// How the log does now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogStatus {
@@ -25,6 +27,8 @@ pub struct LogStatus {
     pub free_bytes: u64,
     /// What is free is less than twice what only short records may take.
     pub low: bool,
+    /// The machine's clock moved as no clock does, and nobody confirmed it: nothing is destroyed by age.
+    pub clock_in_doubt: bool,
     /// The last signed checkpoint; `None` where none was made since the log was opened.
     pub checkpoint: Option<LastCheckpoint>,
 }
@@ -58,6 +62,8 @@ pub(in crate::audit) struct StatusCell {
     shipped: Mutex<BTreeMap<&'static str, u64>>,
     name: OnceLock<String>,
     trouble: Mutex<Option<String>>,
+    /// What of the clock's past bears on the age of records; `None` while it is in doubt.
+    clock: Mutex<Option<Margin>>,
     checkpoint: Mutex<Option<LastCheckpoint>>,
 }
 
@@ -97,9 +103,19 @@ impl StatusCell {
             refused: self.refused.load(Ordering::Acquire),
             free_bytes: u64::MAX,
             low: false,
+            clock_in_doubt: self.margin().is_none(),
             held_files: self.held.lock().unwrap_or_else(PoisonError::into_inner).files,
             checkpoint: *self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner),
         }
+    }
+
+    /// What of the clock's past bears on the age of records; gives what did before.
+    pub(in crate::audit) fn clock(&self, margin: Option<Margin>) -> Option<Margin> {
+        std::mem::replace(&mut *self.clock.lock().unwrap_or_else(PoisonError::into_inner), margin)
+    }
+
+    pub(in crate::audit) fn margin(&self) -> Option<Margin> {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(in crate::audit) fn reached(&self, seq: u64) {

@@ -1,5 +1,7 @@
-//! `pgpurpose audit`: reads the access log. Nothing here writes to it, but for `index` the indexes beside it.
+//! `pgpurpose audit`: reads the access log. Nothing here writes to it; `index` writes the indexes beside it, and `confirm-clock`
+//! lays down a word for the proxy that does.
 
+mod confirm;
 mod keygen;
 mod looked_up;
 pub(super) mod verify;
@@ -102,6 +104,17 @@ enum AuditVerb {
         #[arg(long)]
         again: bool,
     },
+    /// Say that the machine's clock is right after it jumped, so that old files are destroyed again
+    #[command(
+        name = "confirm-clock",
+        after_help = "Compare the machine's clock with another one first. A log that is signed takes the word of its key alone: give `--config`.\nThe proxy takes it within a second, or with its next start. Ends with 1 where no jump waits.\n\nExample:\n  pgpurpose audit confirm-clock --config pgpurpose.toml --reason 'compared with time.example, ticket OPS-12'"
+    )]
+    ConfirmClock {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        word: confirm::Word,
+    },
     /// Make the key that signs checkpoints; prints its public half
     #[command(
         after_help = "Keep the file where the proxy alone can read it, and the public half where the log's readers are.\n\nExamples:\n  pgpurpose audit keygen --out signing.key > signing.pub\n  pgpurpose audit keygen --of signing.key"
@@ -130,6 +143,11 @@ struct Known {
 
 impl Place {
     fn known(&self, output: &mut Output) -> Result<Known, Ending> {
+        Ok(self.configured(output)?.0)
+    }
+
+    /// The same, with the configuration, where one is given.
+    fn configured(&self, output: &mut Output) -> Result<(Known, Option<Config>), Ending> {
         let config = match &self.config {
             None => None,
             Some(file) => match Config::load(file) {
@@ -140,7 +158,7 @@ impl Place {
                 }
             },
         };
-        Ok(self.of(config.as_ref()))
+        Ok((self.of(config.as_ref()), config))
     }
 
     fn of(&self, config: Option<&Config>) -> Known {
@@ -242,6 +260,10 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
             at(place, output, |known, output| verify::run(&known.directory, proof, &known.zone, *json, output))
         }
         AuditVerb::Index { place, again } => at(place, output, |known, output| index(&known.directory, *again, output)),
+        AuditVerb::ConfirmClock { place, word } => match place.configured(output) {
+            Ok((known, config)) => confirm::run(&known.directory, word, config.as_ref(), &known.zone, output),
+            Err(ending) => ending,
+        },
         AuditVerb::Keygen(arguments) => keygen::run(arguments, output),
         AuditVerb::Subject(arguments) => seen::subject(arguments, output),
         AuditVerb::Breach(arguments) => seen::breach(arguments, output),
@@ -376,6 +398,7 @@ fn describe(entry: &Entry, zone: &Zone, output: &Output) -> String {
         }
         other => {
             let details: Vec<String> = [
+                "about",
                 "client",
                 "database",
                 "application",
@@ -390,6 +413,11 @@ fn describe(entry: &Entry, zone: &Zone, output: &Output) -> String {
                 "reason",
                 "mode",
                 "faults",
+                "file",
+                "after",
+                "signed",
+                "closed",
+                "of",
             ]
             .into_iter()
             .filter_map(|field| Some((field, entry.field(field)?)))

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::audit::checkpoint::{Checkpoint, PublicKey};
 use crate::audit::read::{Entry, record};
-use crate::audit::{Ended, Sent, Trust, Verification, verify_with};
+use crate::audit::{Ended, Sent, Trust, Verification, verify_signed_from};
 use crate::cli::Ending;
 use crate::cli::bar::Bar;
 use crate::cli::days;
@@ -23,10 +23,13 @@ pub(super) struct Proof {
     /// Checkpoints that were kept elsewhere, one JSON object a line; other lines are passed over
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
+    /// Records before this one were written before the log was signed
+    #[arg(long, value_name = "SEQ")]
+    signed_from: Option<u64>,
     /// The log must hold a record with this number and hash, as `verify` printed them earlier
     #[arg(long, value_name = "SEQ:HASH")]
     last: Option<String>,
-    /// The log must end with the record that closes it, as after `SIGTERM`
+    /// The log must end with the record that closes it, as after `SIGTERM`; with a key, a checkpoint must vouch for it
     #[arg(long)]
     closed: bool,
     /// Leave out that each index is built again and compared: half the time
@@ -44,8 +47,9 @@ pub(super) fn run(directory: &Path, proof: &Proof, zone: &Zone, json: bool, outp
         Ok(trust) => trust,
         Err(error) => return Ok(output.wrong(error)),
     };
+    let signed_from = proof.signed_from.unwrap_or(0);
     let mut bar = Bar::new("verifying the log");
-    let found = verify_with(directory, &trust, |advance| bar.at(advance, output));
+    let found = verify_signed_from(directory, &trust, signed_from, |advance| bar.at(advance, output));
     bar.end(output);
     let found = found?;
     let mut breaks: Vec<String> = found.breaks.iter().map(ToString::to_string).collect();

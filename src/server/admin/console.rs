@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::ready::OBSERVED;
+use super::ready::{CLOCK, OBSERVED};
 use super::{Admin, Readiness};
 use crate::audit::read::{Entry, last};
 use crate::config::Zone;
@@ -46,6 +46,9 @@ pub(super) async fn render(admin: &Admin) -> String {
                 Escaped(why)
             ),
         );
+    }
+    if admin.log.status().clock_in_doubt {
+        put(out, format_args!("<p class=bad>{}</p>", Escaped(CLOCK)));
     }
 
     put(out, format_args!("<table><tr><th>Part</th><th>State</th></tr>"));

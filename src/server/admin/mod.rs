@@ -138,6 +138,11 @@ fn metrics(admin: &Admin) -> String {
         page.gauge("log_free_bytes", "Bytes that are free on the access log's disk.", status.free_bytes);
     }
     page.gauge("log_space_low", "Whether the access log's disk is nearly full.", status.low);
+    page.gauge(
+        "log_clock_in_doubt",
+        "Whether the machine's clock jumped and nobody confirmed it.",
+        status.clock_in_doubt,
+    );
     page.gauge("log_held_files", "Files past their age that a sink still needs.", status.held_files);
     if let Some(checkpoint) = status.checkpoint {
         let age = jiff::Timestamp::now().duration_since(checkpoint.time).as_secs().max(0);

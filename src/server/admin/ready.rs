@@ -24,6 +24,10 @@ pub struct Readiness {
 /// In letters that nobody overlooks.
 pub(super) const OBSERVED: &str = "OBSERVE MODE: NOTHING IS ENFORCED";
 
+/// What waits for somebody who looks at the machine's clock.
+pub(super) const CLOCK: &str =
+    "the machine's clock jumped: the access log destroys nothing by age until `pgpurpose audit confirm-clock`";
+
 impl Readiness {
     /// Looks.
     pub async fn of(admin: &Admin) -> Self {
@@ -34,9 +38,11 @@ impl Readiness {
         let running = (admin.running)();
         let observe = running.observe.then(|| OBSERVED.to_owned());
         let not_loaded = running.not_loaded.map(|why| format!("the last reload was not taken: {why}"));
+        let log = admin.log.status();
+        let clock = log.clock_in_doubt.then(|| CLOCK.to_owned());
         Self {
-            remarks: observe.into_iter().chain(not_loaded).collect(),
-            log: admin.log.status().trouble.map_or(Ok(()), Err),
+            remarks: observe.into_iter().chain(not_loaded).chain(clock).collect(),
+            log: log.trouble.map_or(Ok(()), Err),
             catalog: running.catalog.map(|_| ()).ok_or_else(|| "not loaded yet".to_owned()),
             upstream,
         }

@@ -53,8 +53,8 @@ impl Syslog {
     fn message(&self, entry: &Entry, whole: bool) -> String {
         let severity = match (entry.event(), entry.text("verdict")) {
             ("incident", _) => 2,
-            ("login_refused" | "recovered" | "torn", _) | (_, Some("deny")) => 4,
-            ("checkpoint" | "start" | "stop" | "policy" | "destroyed", _) => 5,
+            ("login_refused" | "recovered" | "torn" | "resumed", _) | (_, Some("deny")) => 4,
+            ("checkpoint" | "start" | "stop" | "policy" | "destroyed" | "clock_confirmed", _) => 5,
             _ => 6,
         };
         let mut message = format!(
