@@ -80,6 +80,7 @@ fn with_context<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
         observe: false,
         parameters: &[],
         constants: sql::Asked::default(),
+        later: false,
         steps: Steps::default(),
     })
 }

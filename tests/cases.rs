@@ -101,6 +101,7 @@ fn run(path: &Path) -> (String, Vec<String>) {
             observe: false,
             parameters: &case.parameters,
             constants: pgpurpose::sql::Asked::default(),
+            later: false,
             steps: pgpurpose::sql::Steps::default(),
         };
         writeln!(snapshot, "-- {}\n-- {} for {}: {}", case.name, case.login, case.purpose, case.sql.trim()).unwrap();
@@ -190,6 +191,7 @@ fn the_largest_statement_that_is_small_is_decided_on_half_the_stack_of_a_session
         observe: false,
         parameters: &[],
         constants: pgpurpose::sql::Asked::default(),
+        later: false,
         steps: pgpurpose::sql::Steps::default(),
     };
     let inner = case.sql.trim().trim_end_matches(';');
@@ -231,6 +233,7 @@ fn a_decision_for_a_form_is_the_one_from_nothing_whatever_its_constants_are() {
                     observe: false,
                     parameters: &case.parameters,
                     constants: pgpurpose::sql::Asked::default(),
+                    later: false,
                     steps: pgpurpose::sql::Steps::default(),
                 };
                 if Form::read(case.sql.trim(), &case.parameters, true).is_ok_and(|form| form.is_small()) {

@@ -206,6 +206,7 @@ async fn run(
             observe: false,
             parameters: &[],
             constants: pgpurpose::sql::Asked::default(),
+            later: false,
             steps: pgpurpose::sql::Steps::default(),
         };
         let turn = u8::try_from(count.asked % 251).unwrap_or(0);

@@ -81,6 +81,7 @@ fn context() -> Context<'static> {
         observe: false,
         parameters: &[],
         constants: sql::Asked::default(),
+        later: false,
         steps: sql::Steps::default(),
     }
 }

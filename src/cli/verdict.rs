@@ -75,6 +75,7 @@ fn judge_one(text: &str, question: &Question<'_>) -> Judged {
                 observe: false,
                 parameters: &[],
                 constants: sql::Asked::default(),
+                later: false,
                 steps: sql::Steps::default(),
             },
         )

@@ -10,7 +10,7 @@ use bytes::BufMut;
 
 use super::{Address, CancelTarget, UpstreamTls};
 use crate::audit::Audited;
-use crate::catalog::changed_query;
+use crate::catalog::{changed_query, quote_ident};
 use crate::sql::Enforced;
 use crate::wire::frontend::{Parse, Target};
 use crate::wire::{HEADER, Header, Link, frame, put_cstr, startup};
@@ -21,6 +21,13 @@ pub type Decided = Arc<Enforced>;
 /// A prepared statement that never exists: describing it fails, and fails the transaction, without any SQL. Names that
 /// begin so are not accepted from clients.
 pub const REFUSED_STATEMENT: &str = "pgpurpose.refused";
+
+/// What statements begin with that the proxy prepares in place of a client's, so that it can read their rows in parts; the name of
+/// the portal follows.
+pub const OWN_STATEMENT: &str = "pgpurpose.later.";
+
+/// The statement and the portal of what the proxy itself asks about rows.
+const ASKED: &str = "pgpurpose.asked";
 
 /// The one query of the proxy's own on a client's connection.
 const READ_SEARCH_PATH: &str = "SELECT pg_catalog.current_setting('search_path')";
@@ -170,6 +177,39 @@ impl Upstream {
     /// Runs a portal of a statement that stands in the log.
     pub fn execute(&mut self, _run: &Audited<Decided>, portal: &str, rows: i32) {
         self.put_execute(portal, rows);
+    }
+
+    /// Asks about rows of a run that were opened earlier: keys go to one of its statement's own queries, as the text of an array.
+    /// Answered by CloseComplete, ParseComplete, BindComplete, rows, CommandComplete and two CloseComplete.
+    pub fn recheck(&mut self, _run: &Audited<Decided>, of: &Enforced, query: usize, keys: &[u8]) {
+        let Some(sql) = of.recheck().queries.get(query) else { return };
+        // One type, `text[]`; one value, its length before it; all formats as text.
+        let length = u32::try_from(keys.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let values = [&[0, 0, 0, 1], &length[..], keys, &[0, 0]].concat();
+        self.ask(sql, &[0, 1, 0, 0, 0x03, 0xf1], &values);
+    }
+
+    /// Reads so many more rows of a cursor for a run that read from it, forward or backward. Answered as [`Self::recheck`].
+    pub fn fetch_more(&mut self, _run: &Audited<Decided>, cursor: &str, (forward, rows): (bool, u64), formats: &[u8]) {
+        let way = if forward { "FORWARD" } else { "BACKWARD" };
+        let sql = format!("FETCH {way} {rows} FROM {}", quote_ident(cursor));
+        let formats = if formats.is_empty() { &[0, 0] } else { formats };
+        self.ask(&sql, &[0, 0], &[&[0, 0, 0, 0], formats].concat());
+    }
+
+    fn ask(&mut self, sql: &str, types: &[u8], values: &[u8]) {
+        // What an error left behind is closed first.
+        self.control(Control::Close(Target::Statement, ASKED));
+        let out = &mut self.link.out;
+        Parse { name: ASKED, sql, types }.encode(out);
+        frame(out, b'B', |body| {
+            put_cstr(body, ASKED);
+            put_cstr(body, ASKED);
+            body.put_slice(values);
+        });
+        self.put_execute(ASKED, 0);
+        self.control(Control::Close(Target::Portal, ASKED));
+        self.control(Control::Close(Target::Statement, ASKED));
     }
 
     /// Runs a portal of a statement of no text.

@@ -3,6 +3,7 @@
 //! A message is five bytes of header (tag, length) and a body. What the proxy needs by field is decoded here; every
 //! other body passes as bytes. Source: "Frontend/Backend Protocol" in PostgreSQL's documentation.
 
+pub mod array;
 pub mod backend;
 mod binding;
 pub mod copy_rows;

@@ -84,6 +84,11 @@ fn value<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, WireError> {
     }
 }
 
+/// A count, which has no sign in a Bind.
+fn count(reader: &mut Reader<'_>) -> Result<u16, WireError> {
+    reader.i16().map(|count| u16::from_be_bytes(count.to_be_bytes()))
+}
+
 /// What follows the two names of a Bind, with the format of `hidden` more result columns as text, where there is one for
 /// each column; one for all of them stands as it is, because text is the same in both.
 ///
@@ -91,7 +96,6 @@ fn value<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, WireError> {
 /// Anything that does not fill its frame exactly.
 pub fn bind(rest: &[u8], hidden: usize) -> Result<Vec<u8>, WireError> {
     let mut reader = Reader::new(rest);
-    let count = |reader: &mut Reader<'_>| reader.i16().map(|count| u16::from_be_bytes(count.to_be_bytes()));
     for _ in 0..count(&mut reader)? {
         reader.i16()?;
     }
@@ -111,6 +115,22 @@ pub fn bind(rest: &[u8], hidden: usize) -> Result<Vec<u8>, WireError> {
         out.extend(std::iter::repeat_n(0_u8, hidden.saturating_mul(2)));
     }
     Ok(out)
+}
+
+/// The formats of the result's columns that a Bind has behind its values, those of `hidden` more columns with them.
+///
+/// # Errors
+/// As [`bind`].
+pub fn formats(rest: &[u8], hidden: usize) -> Result<Vec<u8>, WireError> {
+    let whole = bind(rest, hidden)?;
+    let mut reader = Reader::new(&whole);
+    for _ in 0..count(&mut reader)? {
+        reader.i16()?;
+    }
+    for _ in 0..count(&mut reader)? {
+        value(&mut reader)?;
+    }
+    Ok(reader.rest().to_vec())
 }
 
 /// Writes a message of which only the body is there.

@@ -191,6 +191,7 @@ impl Zoo {
             observe: false,
             parameters: &[],
             constants: pgpurpose::sql::Asked::default(),
+            later: false,
             steps: pgpurpose::sql::Steps::default(),
         };
         match on_parser_stack(|| enforce(sql, &context)).unwrap() {

@@ -94,6 +94,7 @@ fn postgresql_shows_the_rows_that_the_decision_says() {
                     today: TODAY,
                     observe: false,
                     constants: pgpurpose::sql::Asked::default(),
+                    later: false,
                     steps: pgpurpose::sql::Steps::default(),
                     parameters: &[],
                 };

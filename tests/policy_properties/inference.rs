@@ -215,6 +215,7 @@ fn the_figures_of_one_statement_give_no_single_persons_value() {
             today: jiff::civil::date(2026, 11, 22),
             observe: false,
             constants: pgpurpose::sql::Asked::default(),
+            later: false,
             steps: pgpurpose::sql::Steps::default(),
             parameters: &[],
         };

@@ -106,6 +106,7 @@ fn a_condition_means_the_same_under_every_setting_of_a_session() {
                 today: jiff::civil::date(2026, 11, 22),
                 observe: false,
                 constants: pgpurpose::sql::Asked::default(),
+                later: false,
                 steps: pgpurpose::sql::Steps::default(),
                 parameters: &[],
             };

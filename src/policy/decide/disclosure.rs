@@ -9,8 +9,9 @@ use crate::policy::model::RecordAs;
 /// What a statement discloses of tables whose policy says `record_subjects`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Disclosure {
-    /// For each hidden column at the end of the result's rows, in their order: which of `rows` its values are subjects of.
-    pub hidden: Vec<usize>,
+    /// For each hidden column at the end of the result's rows, in their order: which of `rows` its values are subjects of; `None`
+    /// where it is not there for the log.
+    pub hidden: Vec<Option<usize>>,
     /// Relations whose subjects come with the rows.
     pub rows: Vec<Disclosed>,
     /// Relations that were read in a shape that carries no subjects: counted, grouped, tested for.
@@ -77,8 +78,9 @@ impl Disclosure {
         self.rows.is_empty() && self.aggregate.is_empty()
     }
 
-    /// A relation whose subjects stand in the next hidden column.
-    pub fn carries(&mut self, disclosed: Disclosed) {
+    /// A relation whose subjects stand in the next hidden column; `None` where they are not recorded.
+    pub fn carries(&mut self, disclosed: Option<Disclosed>) {
+        let Some(disclosed) = disclosed else { return self.hidden.push(None) };
         let at = match self.rows.iter_mut().enumerate().find(|(_, known)| known.name == disclosed.name) {
             Some((at, known)) => {
                 known.add(disclosed);
@@ -89,7 +91,7 @@ impl Disclosure {
                 self.rows.len().saturating_sub(1)
             }
         };
-        self.hidden.push(at);
+        self.hidden.push(Some(at));
     }
 
     /// A relation that was read without its subjects being known.

@@ -36,6 +36,9 @@ pub use verdict::Verdict;
 /// a clerk types, and too few to try identity numbers one by one.
 pub const DEFAULT_LOOKUP_LIMIT: u32 = 60;
 
+/// How long a cursor over rows that rest on consent may be read where the policy does not say, in seconds: an hour.
+pub(in crate::policy) const CURSOR_SECONDS: u64 = 3600;
+
 /// A role: logins, purposes, recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
@@ -259,6 +262,8 @@ pub(in crate::policy) struct ConsentSource {
     pub(in crate::policy) evidence: Option<String>,
     /// The column that says when it was given.
     pub(in crate::policy) given_at: Option<String>,
+    /// How long a cursor over rows that rest on it may be read, in seconds.
+    pub(in crate::policy) cursor_seconds: u64,
     pub(in crate::policy) place: Place,
 }
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::index::RuleIndex;
+use super::{CURSOR_SECONDS, Contact, OptOuts, RecordAs, SubjectPath};
 use super::{
     Category, Compatible, ConsentSource, ExclusionSource, Governance, MarketingSource, PolicyTest, Purpose, Role, Rule,
     Table,
 };
-use super::{Contact, OptOuts, RecordAs, SubjectPath};
 use crate::catalog::RelationName;
 use crate::config::{Fault, Place, Zone};
 
@@ -198,6 +198,11 @@ impl PolicySet {
     /// Whether a category is special personal information (POPIA s26).
     pub fn is_special(&self, category: &str) -> bool {
         self.categories.get(category).is_some_and(|category| category.special)
+    }
+
+    /// How long a cursor over rows that rest on consent may be read after it was opened, in seconds.
+    pub fn cursor_seconds(&self) -> u64 {
+        self.consent.as_ref().map_or(CURSOR_SECONDS, |consent| consent.cursor_seconds)
     }
 
     /// Whether the log says of any table whose rows were seen.

@@ -119,6 +119,7 @@ pub(in crate::policy) struct WrittenConsent {
     pub(in crate::policy) active: Option<Located<String>>,
     pub(in crate::policy) evidence: Option<Located<String>>,
     pub(in crate::policy) given_at: Option<Located<String>>,
+    pub(in crate::policy) cursor_seconds: Option<Located<u32>>,
 }
 
 #[derive(Debug)]
@@ -449,6 +450,7 @@ fn consent(document: &mut Document, mut section: Section<'_>, by_purpose: bool) 
         active: section.string("active", document),
         evidence: section.string("evidence", document),
         given_at: section.string("given_at", document),
+        cursor_seconds: section.integer("cursor_seconds", 1..=604_800, document),
     };
     let given = [
         ("table", written.table.is_some()),

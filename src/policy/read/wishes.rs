@@ -11,8 +11,8 @@ use crate::catalog::{RelationName, quote_ident};
 use crate::config::{Fault, Located};
 use crate::policy::model::set::key;
 use crate::policy::model::{
-    ConsentSource, ContactKind, Customers, DirectMarketing, ExclusionList, ExclusionSource, MarketingSource, PolicySet,
-    Table, Target,
+    CURSOR_SECONDS, ConsentSource, ContactKind, Customers, DirectMarketing, ExclusionList, ExclusionSource,
+    MarketingSource, PolicySet, Table, Target,
 };
 
 /// `[consent]`.
@@ -28,10 +28,11 @@ pub(in crate::policy) fn consent(written: Vec<WrittenConsent>, faults: &mut Vec<
         }
         let column = |column: &Option<Located<String>>| column.as_ref().map(|column| column.value.clone());
         let (evidence, given_at) = (column(&consent.evidence), column(&consent.given_at));
+        let cursor_seconds = consent.cursor_seconds.as_ref().map_or(CURSOR_SECONDS, |seconds| seconds.value.into());
         if let Some((consent, Some(purpose))) = checked(consent, faults) {
             let Checked { table, subject, active, place } = consent;
             let active = live(&active, evidence.as_deref(), given_at.as_deref());
-            source = Some(ConsentSource { table, subject, purpose, active, evidence, given_at, place });
+            source = Some(ConsentSource { table, subject, purpose, active, evidence, given_at, cursor_seconds, place });
         }
     }
     source
@@ -69,6 +70,10 @@ pub(in crate::policy) fn exclusion(
             let message =
                 format!("`{}` needs no `evidence` and no `given_at`: each row that is in force counts", list.name());
             faults.push(Fault::error(&column.place, message));
+        }
+        if let Some(seconds) = &exclusion.cursor_seconds {
+            let message = format!("`cursor_seconds` stands in `[consent]`, and not in `[{}]`", list.name());
+            faults.push(Fault::error(&seconds.place, message));
         }
         if let Some((exclusion, purpose)) = checked(exclusion, faults) {
             let Checked { table, subject, active, place } = exclusion;

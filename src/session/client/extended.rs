@@ -16,6 +16,9 @@ use crate::upstream::Control;
 use crate::wire::frontend::{Parse, Target, parameter_types};
 use crate::wire::{Values, WireError, trim};
 
+/// The longest values that are kept, so that the portal can be opened again.
+const KEPT_VALUES: usize = 1024 * 1024;
+
 /// The statement that a Bind names.
 pub(in crate::session) struct Bindable {
     prepared: Arc<Prepared>,
@@ -133,7 +136,7 @@ impl Session {
         let current = self.is_current(&prepared, None).await?;
         let tests = prepared.decision.as_ref().is_some_and(|decision| decision.enforced.tests_parameters());
         let hides = || self.flow.running_of(&prepared).is_some_and(|running| running.hidden() > 0);
-        let reads = !current || tests || hides();
+        let reads = !current || tests || rests_on_consent(&prepared) || hides();
         Ok((Bindable { prepared, current }, reads))
     }
 
@@ -165,6 +168,8 @@ impl Session {
             Ok(lookups) => Arc::from(lookups),
             Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
         };
+        let kept = body.filter(|body| body.len() <= KEPT_VALUES && (more > 0 || rests_on_consent(&prepared)));
+        let kept: Option<Arc<[u8]>> = kept.map(Arc::from);
         match body {
             Some(body) => {
                 let body = match trim::bind(body, more).map_err(unreadable) {
@@ -182,7 +187,7 @@ impl Session {
             }
             None => self.upstream.control(Control::Bind { portal, statement, rest }),
         }
-        self.flow.bound(portal, prepared, lookups);
+        self.flow.bound(portal, prepared, lookups, kept);
         Ok(())
     }
 
@@ -224,8 +229,11 @@ impl Session {
 
     async fn try_execute(&mut self, portal: &str, rows: i32) -> Result<(), Refusal> {
         let portal = cut(portal)?;
-        let Some(opened) = self.flow.names.portal(portal).cloned() else { return Err(no_portal(portal)) };
-        let mut prepared = Arc::clone(&opened.prepared);
+        if self.flow.names.portal(portal).is_some_and(|opened| self.opens_again(opened, rows)) {
+            Box::pin(self.open_again(portal, rows)).await?;
+        }
+        let Some(opened) = self.flow.names.portal(portal) else { return Err(no_portal(portal)) };
+        let (mut prepared, bound) = (Arc::clone(&opened.prepared), Arc::clone(&opened.lookups));
         let Some(mut decision) = prepared.decision.clone() else {
             self.upstream.execute_empty(portal);
             self.flow.executing(Run::empty());
@@ -262,9 +270,10 @@ impl Session {
             }
             Box::pin(self.prepare_again(name, &old, again)).await?;
         }
-        if let Err(refusal) = self.check_exchange(&opened, portal, &running.rows) {
-            return Err(self.log_refusal(refusal, &prepared.text).await);
-        }
+        let late = match self.reads_late(portal, &running) {
+            Ok(late) => late,
+            Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
+        };
         if let Err(refusal) = self.count_lookups(&running) {
             return Err(self.log_refusal(refusal, &prepared.text).await);
         }
@@ -279,7 +288,7 @@ impl Session {
         };
         let lookups = match decision.enforced.effect().executes() {
             Some(_) => Arc::from(self.looked_up(&running, None)),
-            None => opened.lookups,
+            None => bound,
         };
         if !lookups.is_empty()
             && let Err(error) = Box::pin(self.journal.lookup(&prepared.scope, token.seq(), &running, &lookups)).await
@@ -290,10 +299,21 @@ impl Session {
         }
         self.count(&running);
         let undo = self.expect_effect(&judged);
-        self.upstream.execute(&token, portal, rows);
-        self.flow.executing(Run::begun(token.seq(), running, judged.scope, undo).described());
+        self.flow.names.begin(portal);
+        let run = Run::begun(token.seq(), running, judged.scope, undo).described().late(late);
+        if late {
+            self.execute_late(token, portal, rows, &run);
+        } else {
+            self.upstream.execute(&token, portal, rows);
+        }
+        self.flow.executing(run);
         Ok(())
     }
+}
+
+/// Whether it shows only rows of those who agreed.
+pub(super) fn rests_on_consent(prepared: &Prepared) -> bool {
+    prepared.decision.as_ref().is_some_and(|decision| decision.enforced.rests_on_consent())
 }
 
 /// The same types, and text for the parameters that have none, as a Parse has them: where the text that is sent names none of
@@ -308,7 +328,7 @@ fn as_text(types: &[u8], parameters: usize) -> Vec<u8> {
     count.to_be_bytes().into_iter().chain(oids).collect()
 }
 
-fn unreadable(error: WireError) -> Refusal {
+pub(super) fn unreadable(error: WireError) -> Refusal {
     Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, error.to_string())
 }
 

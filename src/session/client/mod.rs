@@ -1,6 +1,7 @@
 //! The client's direction: messages one at a time, long bodies passed on as they come.
 
 mod extended;
+mod late;
 mod simple;
 mod structure;
 

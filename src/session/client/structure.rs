@@ -43,6 +43,10 @@ impl Session {
 
     /// Whether the statements of a message must be decided one by one: each may see what the one before made.
     pub(in crate::session) fn steps_through(&self, statements: &[&str]) -> bool {
+        if self.governed() && self.flow.names.any_keyed() && statements.iter().any(|text| sql::may_fetch(text)) {
+            // Rows of a cursor that was opened earlier are asked about between two messages.
+            return true;
+        }
         self.governed()
             && statements.len() > 1
             && (self.structure.is_own() || statements.iter().rev().skip(1).any(|text| sql::may_define(text)))

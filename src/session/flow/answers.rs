@@ -153,7 +153,7 @@ impl<T> Flow<T> {
         let hidden = match (answer, self.pending.head()) {
             (Answer::Parsed, Some(Expect::Parse { hidden, .. }))
             | (Answer::Closed, Some(Expect::Close { hidden, .. })) => *hidden,
-            (Answer::Bound, Some(Expect::Bind { .. })) => self.stepping,
+            (Answer::Bound, Some(Expect::Bind { hidden, .. })) => *hidden || self.stepping,
             _ => return Err(Strange::Unexpected),
         };
         self.pending.pop();

@@ -147,6 +147,8 @@ impl<T> Flow<T> {
     /// A simple query of these runs was forwarded.
     pub(in crate::session) fn queried(&mut self, runs: impl IntoIterator<Item = Run>) {
         self.pending.push(Expect::Query { runs: runs.into_iter().collect(), hidden: false });
+        // What comes behind it reads later than it.
+        self.exchange = self.exchange.wrapping_add(1);
         self.end_segment();
     }
 
@@ -179,10 +181,33 @@ impl<T> Flow<T> {
     }
 
     /// A Bind was forwarded.
-    pub(in crate::session) fn bound(&mut self, portal: &str, prepared: Arc<Prepared>, lookups: Arc<[LookedUp]>) {
-        let of = Arc::clone(&prepared);
-        let undo = self.names.bind(portal, Portal { prepared, hold: false, exchange: self.exchange, lookups });
-        self.extended(Expect::Bind { of, undo: Some(undo) });
+    pub(in crate::session) fn bound(
+        &mut self,
+        portal: &str,
+        prepared: Arc<Prepared>,
+        lookups: Arc<[LookedUp]>,
+        values: Option<Arc<[u8]>>,
+    ) {
+        self.opened(portal, prepared, lookups, values, false);
+    }
+
+    /// A Bind that the client does not know of was forwarded, in place of one that it does.
+    pub(in crate::session) fn bound_again(&mut self, name: &str, prepared: Arc<Prepared>, before: Portal) {
+        self.opened(name, prepared, before.lookups, before.values, true);
+    }
+
+    fn opened(
+        &mut self,
+        name: &str,
+        prepared: Arc<Prepared>,
+        lookups: Arc<[LookedUp]>,
+        values: Option<Arc<[u8]>>,
+        hidden: bool,
+    ) {
+        let (of, exchange, opened) = (Arc::clone(&prepared), self.exchange, Instant::now());
+        let portal = Portal { prepared, hold: false, exchange, lookups, opened, values, begun: false };
+        let undo = Some(self.names.bind(name, portal));
+        self.extended(Expect::Bind { hidden, of, undo });
     }
 
     /// A Describe was forwarded.
@@ -299,7 +324,8 @@ impl<T> Flow<T> {
             Effect::Declare { name, hold } => {
                 let prepared = Arc::new(judged.clone().into_prepared(None));
                 let (hold, exchange, lookups) = (*hold, self.exchange, Arc::from([]));
-                vec![self.names.bind(name, Portal { prepared, hold, exchange, lookups })]
+                let (opened, values, begun) = (Instant::now(), None, false);
+                vec![self.names.bind(name, Portal { prepared, hold, exchange, lookups, opened, values, begun })]
             }
             Effect::CloseCursor(Some(name)) => vec![self.names.forget_portal(name)],
             Effect::CloseCursor(None) => vec![self.names.forget_portals()],
@@ -325,14 +351,21 @@ impl<T> Flow<T> {
 impl Run {
     /// A run that is forwarded now, under the record `seq`.
     pub(in crate::session) fn begun(seq: u64, running: Running, scope: Arc<Scope>, undo: Vec<Undo>) -> Self {
-        let (started, described, rows, told) = (Instant::now(), false, 0, false);
-        Self { seq: Some(seq), started, running: Some(running), described, rows, scope: Some(scope), told, undo }
+        let (started, described, rows, told, late) = (Instant::now(), false, 0, false, false);
+        Self { seq: Some(seq), started, running: Some(running), described, rows, scope: Some(scope), told, late, undo }
     }
 
     /// A run of no text.
     pub(in crate::session) fn empty() -> Self {
-        let (started, described, rows, told) = (Instant::now(), true, 0, false);
-        Self { seq: None, started, running: None, described, rows, scope: None, told, undo: Vec::new() }
+        let (started, described, rows, told, late) = (Instant::now(), true, 0, false, false);
+        Self { seq: None, started, running: None, described, rows, scope: None, told, late, undo: Vec::new() }
+    }
+
+    /// Its rows are asked about again before they go out.
+    #[must_use]
+    pub(in crate::session) fn late(mut self, late: bool) -> Self {
+        self.late = late;
+        self
     }
 
     /// Its row description was checked before.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use crate::audit::LookedUp;
 use crate::session::judge::enforcer::{Decision, Scope};
@@ -72,6 +73,19 @@ pub(in crate::session) struct Portal {
     pub(in crate::session) exchange: u64,
     /// What each run of it looks up.
     pub(in crate::session) lookups: Arc<[LookedUp]>,
+    /// When it was opened.
+    pub(in crate::session) opened: Instant,
+    /// What its Bind had behind the names, where its rows rest on consent: it may have to be opened again.
+    pub(in crate::session) values: Option<Arc<[u8]>>,
+    /// An Execute of it was forwarded.
+    pub(in crate::session) begun: bool,
+}
+
+impl Portal {
+    /// Whether each of its rows has the keys by which consent is asked for again.
+    pub(in crate::session) fn is_keyed(&self) -> bool {
+        self.prepared.decision.as_ref().is_some_and(|decision| !decision.enforced.recheck().is_empty())
+    }
 }
 
 /// What a message took or freed, to be undone if it does not happen.
@@ -104,6 +118,18 @@ impl Names {
 
     pub(in crate::session) fn portal(&self, name: &str) -> Option<&Portal> {
         self.portals.get(name)
+    }
+
+    /// An Execute of the portal is forwarded.
+    pub(in crate::session) fn begin(&mut self, name: &str) {
+        if let Some(portal) = self.portals.get_mut(name) {
+            portal.begun = true;
+        }
+    }
+
+    /// Whether a cursor or portal is open whose rows must be asked about again.
+    pub(in crate::session) fn any_keyed(&self) -> bool {
+        self.portals.values().any(Portal::is_keyed)
     }
 
     /// Whether no more statements are taken.

@@ -24,6 +24,8 @@ pub(in crate::session) struct Run {
     pub(in crate::session) scope: Option<Arc<Scope>>,
     /// What it reads of people who are not known one by one stands in the log.
     pub(in crate::session) told: bool,
+    /// Its rows were opened earlier: they are asked about again before they go out.
+    pub(in crate::session) late: bool,
     pub(in crate::session) undo: Vec<Undo>,
 }
 
@@ -42,7 +44,7 @@ pub(in crate::session) enum Expect {
     /// ParseComplete. `seq`: number of its `access` record.
     Parse { hidden: bool, seq: Option<u64>, undo: Option<Undo> },
     /// BindComplete.
-    Bind { of: Arc<Prepared>, undo: Option<Undo> },
+    Bind { hidden: bool, of: Arc<Prepared>, undo: Option<Undo> },
     /// RowDescription or NoData; for a statement, ParameterDescription before it.
     Describe { of: Arc<Prepared>, running: Option<Running>, hidden: bool },
     /// Rows, and CommandComplete, EmptyQueryResponse or PortalSuspended.

@@ -94,18 +94,19 @@ impl Session {
             Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
         };
         let own = stated.is_some();
-        self.judge_for(text, types, stated, own).await
+        self.judge_for(text, types, stated, (own, false)).await
     }
 
-    /// The same for a purpose that is stated, here or elsewhere; `own`: the statement's own comment states one.
+    /// The same for a purpose that is stated, here or elsewhere; `own`: the statement's own comment states one; `later`: its rows
+    /// are read later.
     async fn judge_for(
         &mut self,
         text: &str,
         types: &[Oid],
         stated: Option<String>,
-        own: bool,
+        (own, later): (bool, bool),
     ) -> Result<Judged, Refusal> {
-        let mut scope = match self.scope_for(stated.as_deref()) {
+        let mut scope = match self.scope_later(stated.as_deref(), later) {
             Ok(scope) => scope,
             Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
         };
@@ -115,7 +116,7 @@ impl Session {
             && crate::session::shared::refresh(&self.catalog, scope.catalog.epoch()).await
         {
             // The policy may be another one by now, and the login in no role.
-            scope = match self.scope_for(stated.as_deref()) {
+            scope = match self.scope_later(stated.as_deref(), later) {
                 Ok(scope) => scope,
                 Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
             };
@@ -140,6 +141,26 @@ impl Session {
                 Err(self.log_refused(&judged.scope, *rejected).await)
             }
         }
+    }
+
+    fn scope_later(&mut self, stated: Option<&str>, later: bool) -> Result<Arc<Scope>, Refusal> {
+        let scope = self.scope_for(stated)?;
+        Ok(if later { Arc::new(self.shared.enforcer.later(&scope)) } else { scope })
+    }
+
+    /// The same statement with keys in its rows, so that they can be read in parts; `None` where it cannot have them.
+    pub(in crate::session) async fn judge_keyed(&mut self, prepared: &Prepared) -> Option<Judged> {
+        let own = prepared.own_purpose();
+        let scope = self.scope_later(own.as_deref(), true).ok()?;
+        let types: Vec<Oid> = prepared.types.as_deref().map(parameter_types).into_iter().flatten().collect();
+        // What is refused here runs as it is, and is refused when it is read later.
+        let decision = self.shared.enforcer.decide(&prepared.text, &types, &scope).await.ok()?;
+        if decision.enforced.recheck().is_empty() {
+            return None;
+        }
+        let judged = Judged { text: Arc::clone(&prepared.text), decision, scope, stated: prepared.stated };
+        self.check(&judged).ok()?;
+        Some(judged)
     }
 
     /// What was to be made is not there: its name must not come to mean a permanent relation.
@@ -277,20 +298,41 @@ impl Session {
                 self.flow.names.prepare(name, Arc::new(again.into_prepared(prepared.types.clone())));
                 Ok(Source::Of(decision))
             }
-            Effect::Fetch { name, .. } => match self.cursor(name, stated.as_deref()) {
-                Ok(decision) => Ok(decision.map_or(Source::Itself, Source::Of)),
-                Err(refusal) => Err(self.log_refusal(refusal, &judged.text).await),
-            },
+            Effect::Fetch { name, .. } => {
+                match self.renew_cursor(name, stated.as_deref()).await.and_then(|()| self.cursor(name)) {
+                    Ok(decision) => Ok(decision.map_or(Source::Itself, Source::Of)),
+                    Err(refusal) => Err(self.log_refusal(refusal, &judged.text).await),
+                }
+            }
             _ => Ok(Source::Itself),
         }
     }
 
-    /// The decision about an open cursor, which must be of what is in force now.
-    fn cursor(&mut self, name: &str, stated: Option<&str>) -> Result<Option<Arc<Decision>>, Refusal> {
+    /// Whether an open cursor was decided under what is in force now; where a policy or catalog that is new since asks for the same
+    /// text, it holds for what is read from here on.
+    async fn renew_cursor(&mut self, name: &str, stated: Option<&str>) -> Result<(), Refusal> {
         let portal = self.flow.names.portal(name).cloned().ok_or_else(|| no_portal(name))?;
-        self.check_portal(&portal.prepared, name, stated)?;
+        let Err(refusal) = self.check_portal(&portal.prepared, name, stated) else { return Ok(()) };
+        let scope = self.scope_for(stated.or(portal.prepared.own_purpose().as_deref()))?;
+        let old = &portal.prepared;
+        if scope.purpose != old.scope.purpose || scope.search_path != old.scope.search_path {
+            return Err(refusal);
+        }
+        let Ok(decision) = self.shared.enforcer.decide(&old.text, &[], &scope).await else { return Err(refusal) };
+        let judged = Judged { text: Arc::clone(&old.text), decision, scope, stated: old.stated };
+        if judged.decision.enforced.text() != text_of(old) || self.check(&judged).is_err() {
+            return Err(refusal);
+        }
+        let prepared = Arc::new(judged.into_prepared(None));
+        self.flow.names.bind(name, Portal { prepared, ..portal });
+        Ok(())
+    }
+
+    /// The decision about an open cursor.
+    fn cursor(&mut self, name: &str) -> Result<Option<Arc<Decision>>, Refusal> {
+        let portal = self.flow.names.portal(name).cloned().ok_or_else(|| no_portal(name))?;
         if let Some(decision) = &portal.prepared.decision {
-            self.check_exchange(&portal, name, decision)?;
+            self.is_late(&portal, name, decision)?;
         }
         Ok(portal.prepared.decision.clone())
     }
@@ -325,7 +367,7 @@ impl Session {
     ) -> Result<Judged, Refusal> {
         let types: Vec<Oid> = prepared.types.as_deref().map(parameter_types).into_iter().flatten().collect();
         let stated = stated.map(str::to_owned).or_else(|| prepared.own_purpose());
-        self.judge_for(&prepared.text, &types, stated, prepared.stated).await
+        self.judge_for(&prepared.text, &types, stated, (prepared.stated, prepared.scope.later)).await
     }
 
     /// Whether an open portal or cursor was decided under what is in force now.
@@ -345,17 +387,23 @@ impl Session {
         Err(Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, message).hint("open it again"))
     }
 
-    /// Whether a portal is read in the exchange that opened it, where it must be: it keeps the snapshot of its Bind.
-    pub(in crate::session) fn check_exchange(
-        &self,
-        portal: &Portal,
-        name: &str,
-        rows_of: &Decision,
-    ) -> Result<(), Refusal> {
-        if rows_of.enforced.rests_on_consent() && portal.exchange != self.flow.exchange() {
+    /// Whether rows that rest on consent are read later than in the exchange that opened the portal, whose snapshot they have: then
+    /// whoever agreed is asked for again.
+    ///
+    /// # Errors
+    /// 42501 where the rows do not say who that is, or were opened too long ago.
+    pub(in crate::session) fn is_late(&self, portal: &Portal, name: &str, rows_of: &Decision) -> Result<bool, Refusal> {
+        if !rows_of.enforced.rests_on_consent() || portal.exchange == self.flow.exchange() {
+            return Ok(false);
+        }
+        if rows_of.enforced.recheck().is_empty() {
             return Err(sql::portal_refusal(name));
         }
-        Ok(())
+        let seconds = portal.prepared.scope.policies.cursor_seconds();
+        if portal.opened.elapsed().as_secs() >= seconds {
+            return Err(sql::too_old_refusal(name, seconds));
+        }
+        Ok(true)
     }
 
     /// Whether the types that a client says its parameters have can be taken: reading a value of theirs, or casting it, must

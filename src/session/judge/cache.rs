@@ -31,6 +31,8 @@ pub(super) struct ScopeKey {
     pub(super) policy: String,
     /// Whether it is only observed.
     pub(super) observe: bool,
+    /// Whether its rows are read later.
+    pub(super) later: bool,
     pub(super) epoch: u64,
 }
 
@@ -226,6 +228,7 @@ mod tests {
             today: jiff::civil::date(2026, 11, 29),
             policy: String::new(),
             observe: false,
+            later: false,
             epoch: 1,
         }
     }
@@ -246,6 +249,7 @@ mod tests {
             observe: false,
             parameters: &[],
             constants: Asked::default(),
+            later: false,
             steps: Steps::default(),
         };
         let enforced = enforce_form(text, &form(text), &context).map_err(|refused| refused.refusal.message).unwrap();

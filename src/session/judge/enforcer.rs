@@ -77,6 +77,8 @@ pub(in crate::session) struct Scope {
     pub(in crate::session) search_path: Vec<String>,
     pub(in crate::session) today: Date,
     pub(in crate::session) observe: bool,
+    /// Rows are read later than the statement begins: those that rest on consent have keys.
+    pub(in crate::session) later: bool,
     table: Table,
 }
 
@@ -91,6 +93,7 @@ impl Scope {
             search_path: &self.search_path,
             today: self.today,
             observe: self.observe,
+            later: self.later,
             parameters: &[],
             constants: Asked::default(),
             steps: Steps::default(),
@@ -182,10 +185,37 @@ impl Enforcer {
                 today,
                 policy: policies.hash().to_owned(),
                 observe,
+                later: false,
                 epoch: catalog.epoch(),
             },
         );
-        Scope { policies, catalog, role, login, purpose, search_path, today, observe, table }
+        Scope { policies, catalog, role, login, purpose, search_path, today, observe, later: false, table }
+    }
+
+    /// The same scope for statements whose rows are read later than they begin.
+    pub(in crate::session) fn later(&self, scope: &Scope) -> Scope {
+        let key = ScopeKey {
+            role: scope.role.name.clone(),
+            purpose: scope.purpose.clone(),
+            search_path: scope.search_path.clone(),
+            today: scope.today,
+            policy: scope.policies.hash().to_owned(),
+            observe: scope.observe,
+            later: true,
+            epoch: scope.catalog.epoch(),
+        };
+        Scope {
+            policies: Arc::clone(&scope.policies),
+            catalog: Arc::clone(&scope.catalog),
+            role: Arc::clone(&scope.role),
+            login: scope.login.clone(),
+            purpose: scope.purpose.clone(),
+            search_path: scope.search_path.clone(),
+            today: scope.today,
+            observe: scope.observe,
+            later: true,
+            table: self.cache.table(&scope.login, key),
+        }
     }
 
     /// Decides a statement whose parameters have these declared types, or finds the decision.

@@ -40,6 +40,26 @@ impl Held {
         self.count == 0
     }
 
+    /// None yet, of so many relations.
+    pub(super) fn of(relations: usize) -> Self {
+        Self { subjects: vec![BTreeSet::new(); relations], ..Self::default() }
+    }
+
+    /// One row without its hidden columns, and by relation whose it is.
+    pub(super) fn add(&mut self, message: &[u8], recorded: Vec<(usize, Box<[u8]>)>) {
+        self.rows.extend_from_slice(message);
+        self.count += 1;
+        for (relation, key) in recorded {
+            if let Some(subjects) = self.subjects.get_mut(relation) {
+                subjects.insert(key);
+            }
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
     fn is_full(&self) -> bool {
         self.rows.len() >= HELD_BYTES || self.count >= HELD_ROWS
     }
@@ -80,8 +100,10 @@ impl Session {
             let Held { rows, count, subjects } = &mut self.outbound.held;
             let mut strange = false;
             let mut note = |at: usize, value: &[u8]| {
-                let relation = disclosure.hidden.get(at).and_then(|relation| subjects.get_mut(*relation));
-                match relation {
+                let Some(relation) = disclosure.hidden.get(at) else { return strange = true };
+                // A key that is not there for the log.
+                let Some(relation) = relation else { return };
+                match subjects.get_mut(*relation) {
                     Some(known) if known.contains(value) => {}
                     Some(known) => drop(known.insert(value.into())),
                     None => strange = true,

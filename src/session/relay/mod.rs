@@ -3,12 +3,14 @@
 mod clean;
 pub(super) mod disclose;
 mod guard;
+pub(super) mod late;
 mod settle;
 mod structure;
 
 use self::clean::clean;
 pub use self::clean::clean_login;
 use self::disclose::Held;
+use self::late::Late;
 use crate::session::flow::running::Running;
 use crate::session::flow::{Answer, Description, Reply, Strange};
 use crate::session::state::{End, HIGH, Session};
@@ -38,6 +40,8 @@ pub(super) struct Outbound {
     held: Held,
     /// Takes hidden columns out of the rows of a COPY.
     copy_trim: CopyTrim,
+    /// The run whose rows were opened earlier than it.
+    late: Option<Box<Late>>,
 }
 
 impl Session {
@@ -75,6 +79,18 @@ impl Session {
                 self.outbound.need = Some(HEADER);
                 return Ok(());
             };
+            if !matches!(header.tag, b'E' | b'N' | b'A' | b'S') && self.is_reading_late() {
+                if header.body > late::LONGEST_PART {
+                    return Err(unreadable());
+                }
+                let Some(body) = self.upstream.input().get(HEADER..header.total()).map(<[u8]>::to_vec) else {
+                    self.outbound.need = Some(header.total());
+                    return Ok(());
+                };
+                self.upstream.consume(header.total());
+                Box::pin(self.late_message(header, &body)).await?;
+                continue;
+            }
             let own = self.flow.is_asking();
             if matches!(header.tag, b'D' | b'd') && !own {
                 let hidden = self.carried();
@@ -304,6 +320,7 @@ impl Session {
             fields.encode(tag, &mut self.client.out);
             return Ok(());
         }
+        self.abandon_late();
         let fatal = fields.is_fatal();
         match self.take(Answer::Failed { sqlstate: &sqlstate, fatal })? {
             Reply::Refusal(refusal) => ErrorFields::refusal("ERROR", &refusal).encode(b'E', &mut self.client.out),

@@ -22,6 +22,8 @@ pub struct Context<'a> {
     pub today: jiff::civil::Date,
     /// Observe mode: decide and report, change nothing.
     pub observe: bool,
+    /// The rows are read later than the statement begins, by a cursor or in parts: what rests on consent is asked for again then.
+    pub later: bool,
     /// Types that the client declared for its parameters, by number; 0 leaves one to the statement, as does a short list.
     pub parameters: &'a [Oid],
     /// The constants of the statement that stand in the AST as slots.

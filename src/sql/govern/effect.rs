@@ -61,6 +61,8 @@ pub enum Effect {
         name: String,
         /// MOVE: no row comes, only how many were passed.
         moves: bool,
+        /// How far.
+        way: Way,
     },
     /// CLOSE name, or ALL.
     CloseCursor(Option<String>),
@@ -70,6 +72,17 @@ pub enum Effect {
     CopyOut,
     /// It may change the database's structure: once it lasts, the catalog is another.
     Define,
+}
+
+/// How far a FETCH goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Forward over so many rows; `None`: all that are left.
+    Forward(Option<u64>),
+    /// Backward likewise.
+    Backward(Option<u64>),
+    /// To one row by its place: FIRST, LAST, ABSOLUTE, RELATIVE, or the row that it stands on.
+    Place,
 }
 
 impl Effect {

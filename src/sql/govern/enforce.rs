@@ -15,7 +15,7 @@ use crate::sql::form::context::Context;
 use crate::sql::form::{Asked, Form, Template};
 use crate::sql::resolve::Tested;
 use crate::sql::resolve::{self, Carry, Resolved};
-use crate::sql::rewrite::Guard;
+use crate::sql::rewrite::{Guard, Recheck};
 use crate::sql::steps::Step;
 use crate::sql::text::lex::{self, Token};
 use crate::sql::witness::Facts;
@@ -110,6 +110,7 @@ pub(in crate::sql) struct Governed {
     report: AccessReport,
     guard: Guard,
     disclosure: Disclosure,
+    recheck: Recheck,
     lookups: Lookups,
     tested: Vec<Tested>,
     fills: Fills,
@@ -130,7 +131,7 @@ impl Governed {
         let fault = || refused(Refusal::internal(Stage::Rewrite));
         let template = Template::of(&text).map_err(|_| fault())?;
         let (text, places) = context.constants.splice(&template).ok_or_else(fault)?;
-        late::check_cursor(self.consented, &effect)?;
+        late::check_cursor(self.consented && self.recheck.is_empty() && !context.observe, &effect)?;
         context.steps.begin(Step::Witness);
         match witness::check_spliced(&text, &self.expected, &places, context.constants) {
             Ok(()) => Ok(Plan {
@@ -143,6 +144,7 @@ impl Governed {
                 effect,
                 consented: self.consented,
                 disclosure: self.disclosure,
+                recheck: self.recheck,
                 shows_plan: false,
                 plan_tells: self.plan_tells,
                 copy_form: None,
@@ -202,6 +204,7 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
                 report,
                 guard: rewritten.guard,
                 disclosure: rewritten.disclosure,
+                recheck: rewritten.recheck,
                 lookups: Lookups { count: rewritten.lookups, limit: permit.lookup_limit() },
                 tested: rewritten.tested,
                 fills: filled,
@@ -223,6 +226,7 @@ pub(in crate::sql) fn plain(text: String, effect: Effect) -> Plan {
         effect,
         consented: false,
         disclosure: Disclosure::default(),
+        recheck: Recheck::default(),
         shows_plan: false,
         plan_tells: false,
         copy_form: None,

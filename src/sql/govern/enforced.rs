@@ -8,7 +8,7 @@ use crate::error::Refusal;
 use crate::policy::{AccessReport, Disclosure};
 use crate::sql::form::{Class, Constants, Form, Slot, Template};
 use crate::sql::resolve::{Given, Tested};
-use crate::sql::rewrite::Guard;
+use crate::sql::rewrite::{Guard, Recheck};
 use crate::wire::copy_rows::CopyForm;
 
 /// A statement that may run: rendered from the AST that was decided and rewritten. Only this module's pipeline makes
@@ -41,6 +41,7 @@ pub(in crate::sql) struct Plan {
     /// Rows are left out for want of consent.
     pub(in crate::sql) consented: bool,
     pub(in crate::sql) disclosure: Disclosure,
+    pub(in crate::sql) recheck: Recheck,
     pub(in crate::sql) shows_plan: bool,
     /// Its plan would tell what the purpose may not see.
     pub(in crate::sql) plan_tells: bool,
@@ -135,6 +136,7 @@ impl Enforced {
             + guard
             + pins
             + held
+            + plan.recheck.weight()
             + 256 * plan.tested.len()
     }
 
@@ -177,6 +179,11 @@ impl Enforced {
     /// Whether it reads or changes only rows whose subjects consent: a snapshot of them must not grow old.
     pub fn rests_on_consent(&self) -> bool {
         self.plan.consented
+    }
+
+    /// What is asked again before rows go out that are read later than it began; nothing where they cannot be.
+    pub fn recheck(&self) -> &Recheck {
+        &self.plan.recheck
     }
 
     /// Whose rows it shows, as far as the policy wants that recorded.

@@ -1,12 +1,13 @@
-//! What is read later than it was opened, cursors and portals: never rows that rest on consent, for a consent that was
-//! withdrawn since would still be used.
+//! What is read later than it was opened, cursors and portals: rows that rest on consent only where each has the key of whoever
+//! agreed, who is asked for again before it goes out; else a consent that was withdrawn since would still be used.
+//! Which rows those are: `rewrite/recheck.rs`.
 
 use super::effect::Effect;
 use super::enforced::Refused;
 use super::enforced::refused;
 use crate::error::{Refusal, SqlState, Stage};
 
-/// Refuses a cursor over such rows: its snapshot is that of DECLARE, however late it is read.
+/// Refuses a cursor over such rows without keys: its snapshot is that of DECLARE, however late it is read.
 pub(in crate::sql) fn check_cursor(rests_on_consent: bool, effect: &Effect) -> Result<(), Box<Refused>> {
     match effect {
         Effect::Declare { .. } if rests_on_consent => Err(refused(
@@ -20,6 +21,17 @@ pub(in crate::sql) fn check_cursor(rests_on_consent: bool, effect: &Effect) -> R
         )),
         _ => Ok(()),
     }
+}
+
+/// The refusal of a cursor or portal over such rows that was opened longer ago than the policy lets it be.
+pub fn too_old_refusal(name: &str, seconds: u64) -> Refusal {
+    Refusal::new(
+        Stage::Session,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        format!("cursor `{name}` is over rows that rest on consent, and was opened more than {seconds} seconds ago"),
+    )
+    .detail("its rows are as they were then")
+    .hint("open it again; the policy may give it longer: `[consent] cursor_seconds`")
 }
 
 /// The refusal of a portal over such rows that is read later than it was opened.

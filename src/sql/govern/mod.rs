@@ -13,8 +13,8 @@ mod shown;
 mod steer;
 
 pub use admitted::{admitted, may_use, refusal_of};
-pub use effect::Effect;
+pub use effect::{Effect, Way};
 pub use enforce::{enforce, enforce_form, relay_unrestricted};
 pub use enforced::{Enforced, Lookups, Refused};
 pub use fills::Fills;
-pub use late::portal_refusal;
+pub use late::{portal_refusal, too_old_refusal};

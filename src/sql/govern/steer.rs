@@ -3,7 +3,7 @@
 
 use sqlparser::ast::{Expr, Statement};
 
-use super::effect::Effect;
+use super::effect::{Effect, Way};
 use super::enforce::{Governed, govern, plain};
 use super::enforced::refused;
 use super::enforced::{Plan, Refused};
@@ -12,7 +12,7 @@ use crate::error::{Refusal, SqlState, Stage};
 use crate::sql::ast::parse::{Kind, Parsed};
 use crate::sql::ast::types::declared_type;
 use crate::sql::ast::utility::{
-    CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Discard, Explained, SetValue, Utility,
+    CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Direction, Discard, Explained, SetValue, Utility,
     render_utility,
 };
 use crate::sql::form::Asked;
@@ -60,7 +60,9 @@ fn utility_effect(utility: &Utility) -> Effect {
         Utility::Discard(Discard::All) => Effect::DiscardAll,
         Utility::Discard(Discard::Plans | Discard::Sequences | Discard::Temp) => Effect::None,
         Utility::Declare { name, options, .. } => Effect::Declare { name: name.clone(), hold: options.hold },
-        Utility::Fetch { r#move, name, .. } => Effect::Fetch { name: name.clone(), moves: *r#move },
+        Utility::Fetch { r#move, name, direction } => {
+            Effect::Fetch { name: name.clone(), moves: *r#move, way: way(*direction) }
+        }
         Utility::Close(name) => Effect::CloseCursor(name.clone()),
         Utility::Copy(copy) => match copy.direction {
             CopyDirection::FromStdin => Effect::CopyIn,
@@ -81,6 +83,21 @@ fn utility_effect(utility: &Utility) -> Effect {
         | Utility::Listen(_)
         | Utility::Unlisten(_)
         | Utility::Notify { .. } => Effect::None,
+    }
+}
+
+/// How FETCH goes on where rows that it brought are left out.
+fn way(direction: Direction) -> Way {
+    match direction {
+        Direction::Next => Way::Forward(Some(1)),
+        Direction::Prior => Way::Backward(Some(1)),
+        // 0 is the row that it stands on, and what is negative goes the other way.
+        Direction::Forward(Some(count)) if count < 0 => Way::Backward(Some(count.unsigned_abs())),
+        Direction::Backward(Some(count)) if count < 0 => Way::Forward(Some(count.unsigned_abs())),
+        Direction::Forward(Some(0)) | Direction::Backward(Some(0)) => Way::Place,
+        Direction::Forward(count) => Way::Forward(count.map(i64::unsigned_abs)),
+        Direction::Backward(count) => Way::Backward(count.map(i64::unsigned_abs)),
+        Direction::First | Direction::Last | Direction::Absolute(_) | Direction::Relative(_) => Way::Place,
     }
 }
 
@@ -139,6 +156,7 @@ pub(in crate::sql) fn enforce(
             Ok(Plan { arguments: given(arguments), ..plain(render_utility(&utility), effect) })
         }
         Utility::Declare { name, options, query } => {
+            let context = &Context { later: true, ..*context };
             let mut governed = govern(*query, facts, Facts::default(), Carry::Rows, context)?;
             let query = take(&mut governed);
             governed.finish(render_utility(&Utility::Declare { name, options, query }), effect, context)

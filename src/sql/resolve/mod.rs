@@ -280,7 +280,7 @@ pub(super) struct Resolver<'a> {
     levels: usize,
     /// Depth of aggregate arguments.
     in_aggregate: bool,
-    /// Some table records subjects, so that the fields below are kept.
+    /// Some table records subjects, or the rows are read later, so that the fields below are kept.
     recording: bool,
     carriers: Vec<Carrier>,
     copied: bool,
@@ -314,7 +314,7 @@ impl<'a> Resolver<'a> {
             nested: 0,
             levels: 0,
             in_aggregate: false,
-            recording: context.policies.records_subjects(),
+            recording: context.later || context.policies.records_subjects(),
             carriers: Vec::new(),
             copied: false,
             carrying: Carrying::No,

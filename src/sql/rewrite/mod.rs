@@ -11,6 +11,7 @@ mod fresh;
 mod guard;
 mod keep;
 mod mask;
+mod recheck;
 mod returning;
 mod rows;
 mod subjects;
@@ -29,6 +30,7 @@ use crate::sql::reviewed::definitions::{self, ROW, Sight};
 pub use condition::unsettled;
 pub use fresh::refusal_for;
 pub use guard::Guard;
+pub use recheck::Recheck;
 pub use rows::due_counts;
 pub use token_key::TokenKey;
 
@@ -44,7 +46,7 @@ use crate::sql::resolve::{
 };
 use crate::sql::text::limits;
 use crate::sql::witness::{self, Facts};
-use subjects::{Parts, Plan};
+use subjects::{Parts, Plan, Planned};
 
 /// Why rewriting stopped.
 pub(super) type Fail = Refusal;
@@ -64,6 +66,8 @@ pub(super) struct Rewritten {
     pub(super) guard: Guard,
     /// Whose rows they are.
     pub(super) disclosure: Disclosure,
+    /// What is asked again of rows that are read later.
+    pub(super) recheck: Recheck,
     /// How many raw values it tests.
     pub(super) lookups: u32,
     /// The values that columns for lookups are compared with.
@@ -112,7 +116,9 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
         }
     }
     let copied = if copied { top } else { None };
-    let parts = Parts { carriers: &carriers, occurrences: &occurrences, obligations: permit.relations(), copied };
+    let later = context.later;
+    let parts =
+        Parts { carriers: &carriers, occurrences: &occurrences, obligations: permit.relations(), copied, later };
     let (mut lookups, mut tested) = (0_u32, Vec::new());
     for (occurrence, obligation) in occurrences.iter().zip(permit.relations()) {
         for lookup in &occurrence.lookups {
@@ -123,7 +129,12 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
             }
         }
     }
-    let (plan, disclosure) = parts.plan(top);
+    let Planned { plan, disclosure, keys, keyless } = parts.plan(top);
+    let recheck = if later && !context.observe {
+        recheck::recheck(&keys, &keyless, &parts, context)?
+    } else {
+        Recheck::default()
+    };
     let used: HashSet<String> =
         meant.columns().iter().filter_map(|parts| parts.last()).chain(&merged).cloned().collect();
     let mut rewriter = Rewriter {
@@ -149,7 +160,7 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     let Rewriter { expected, fault, .. } = rewriter;
     match fault {
         Some(fault) => Err(fault),
-        None => Ok(Rewritten { statement, expected, guard, disclosure, lookups, tested }),
+        None => Ok(Rewritten { statement, expected, guard, disclosure, recheck, lookups, tested }),
     }
 }
 

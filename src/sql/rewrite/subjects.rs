@@ -51,13 +51,31 @@ pub(super) struct Parts<'a> {
     pub(super) obligations: &'a [RelationObligation],
     /// The carrier whose rows are lines of a COPY.
     pub(super) copied: Option<CarrierId>,
+    /// Rows that rest on wishes have keys whether they are recorded or not: they are read later than the statement begins.
+    pub(super) later: bool,
+}
+
+/// What was planned.
+pub(super) struct Planned {
+    /// Which hidden columns stand where.
+    pub(super) plan: Plan,
+    /// What the log must hold.
+    pub(super) disclosure: Disclosure,
+    /// The occurrence whose keys stand in each hidden column of the result.
+    pub(super) keys: Vec<OccurrenceId>,
+    /// Occurrences of which rows, or not all, have no key.
+    pub(super) keyless: Vec<OccurrenceId>,
 }
 
 impl Parts<'_> {
-    /// How a row leads to its subject, where that is recorded.
+    /// How a row leads to its subject, where that is recorded, or asked about again.
     fn path(&self, id: OccurrenceId) -> Option<&SubjectPath> {
-        match self.obligations.get(id)? {
-            RelationObligation::Governed { subject: Some(subject), record: Some(_), .. } => Some(subject),
+        let obligation = self.obligations.get(id)?;
+        let later = self.later && obligation.rests_on_wishes();
+        match obligation {
+            RelationObligation::Governed { subject: Some(subject), record, .. } if later || record.is_some() => {
+                Some(subject)
+            }
             RelationObligation::Governed { .. } | RelationObligation::Open { .. } => None,
         }
     }
@@ -134,10 +152,13 @@ impl Parts<'_> {
     }
 
     /// What the hidden columns of the statement are, and what the log must hold of it.
-    pub(super) fn plan(&self, top: Option<CarrierId>) -> (Plan, Disclosure) {
+    pub(super) fn plan(&self, top: Option<CarrierId>) -> Planned {
         let (mut plan, mut disclosure) = (Plan::default(), Disclosure::default());
+        let (mut keys, mut keyless) = (Vec::new(), Vec::new());
         if self.obligations.iter().enumerate().all(|(id, _)| self.path(id).is_none()) {
-            return (plan, disclosure);
+            // What rests on a wish and says of nobody whose it is has no key either.
+            keyless.extend(0..self.obligations.len());
+            return Planned { plan, disclosure, keys, keyless };
         }
         if let Some(top) = top {
             self.visit(top, &mut plan);
@@ -149,9 +170,8 @@ impl Parts<'_> {
         for hidden in top.and_then(|top| plan.columns.get(&top)).into_iter().flatten() {
             carried.insert(hidden.occurrence);
             let obligation = self.obligations.get(hidden.occurrence);
-            if let Some(disclosed) = obligation.and_then(|obligation| Disclosed::of(obligation, None)) {
-                disclosure.carries(disclosed);
-            }
+            disclosure.carries(obligation.and_then(|obligation| Disclosed::of(obligation, None)));
+            keys.push(hidden.occurrence);
         }
         // A carrier that carries nothing, or not everywhere: what it reads was seen in ways that are not known by row.
         let (mut partly, mut seen) = (BTreeSet::new(), BTreeSet::new());
@@ -165,11 +185,12 @@ impl Parts<'_> {
             if added || (carried.contains(&id) && !partly.contains(&id) && !occurrence.beyond) {
                 continue;
             }
+            keyless.push(id);
             if let Some(disclosed) = Disclosed::of(obligation, occurrence.filter_shape.clone()) {
                 disclosure.aggregates(disclosed);
             }
         }
-        (plan, disclosure)
+        Planned { plan, disclosure, keys, keyless }
     }
 
     /// The items that stand for the mark of a leaf.

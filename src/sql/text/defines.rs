@@ -14,6 +14,12 @@ pub fn may_define(text: &str) -> bool {
         || ((first.is_word("select") || first.is_word("with")) && tokens.any(|token| token.is_word("into")))
 }
 
+/// Whether it reads from a cursor.
+pub fn may_fetch(text: &str) -> bool {
+    let first = |tokens: Vec<Token>| tokens.into_iter().find(|token| token.kind != Kind::Comment);
+    lex::lex(text).ok().and_then(first).is_some_and(|token| token.is_word("fetch"))
+}
+
 /// The name of the temporary relation that a statement would make, where it has no schema or that of temporary relations.
 pub fn temporary_target(text: &str) -> Option<String> {
     let tokens = lex::lex(text).ok()?;

@@ -11,7 +11,7 @@ mod split;
 mod stated;
 mod unicode;
 
-pub use defines::{may_define, temporary_target};
+pub use defines::{may_define, may_fetch, temporary_target};
 pub use redact::{Redacted, redact};
 pub use split::split;
 pub use stated::stated_purpose;
