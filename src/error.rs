@@ -118,12 +118,23 @@ pub struct Refusal {
     pub detail: Option<String>,
     /// What would help.
     pub hint: Option<String>,
+    /// The name that it is about, where its place in the text is to be told.
+    pub name: Option<Box<Named>>,
+}
+
+/// A name that a refusal is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its parts, as they stand between dots.
+    pub parts: Vec<String>,
+    /// Where it stands in the text: characters from 1.
+    pub position: Option<u32>,
 }
 
 impl Refusal {
     /// A refusal with neither DETAIL nor HINT.
     pub fn new(stage: Stage, sqlstate: SqlState, message: impl Into<String>) -> Self {
-        Self { stage, sqlstate, message: message.into(), detail: None, hint: None }
+        Self { stage, sqlstate, message: message.into(), detail: None, hint: None, name: None }
     }
 
     /// A statement of a kind that is never forwarded (0A000).
@@ -139,6 +150,13 @@ impl Refusal {
     /// What a client sees of a failure inside the proxy: nothing of it.
     pub fn internal(stage: Stage) -> Self {
         Self::new(stage, SqlState::INTERNAL_ERROR, "the proxy could not carry this out")
+    }
+
+    /// Says which name it is about, part by part.
+    #[must_use]
+    pub fn named(mut self, parts: Vec<String>) -> Self {
+        self.name = Some(Box::new(Named { parts, position: None }));
+        self
     }
 
     /// Adds the DETAIL.

@@ -111,7 +111,8 @@ fn run(path: &Path) -> (String, Vec<String>) {
                 writeln!(snapshot, "{}", enforced.text()).unwrap();
                 let disclosure = enforced.disclosure();
                 if !disclosure.is_empty() {
-                    let hidden = disclosure.hidden.iter().map(|at| disclosure.rows[*at].name.as_str());
+                    let hidden =
+                        disclosure.hidden.iter().map(|at| at.map_or("nobody", |at| disclosure.rows[at].name.as_str()));
                     write!(snapshot, "-- subjects: {}", hidden.collect::<Vec<_>>().join(", ")).unwrap();
                     for relation in &disclosure.aggregate {
                         let filter = relation.filter.as_deref().unwrap_or("-");

@@ -178,6 +178,7 @@ impl Proxy {
             subject_key: setup::subject_key(&config).map_err(plain)?,
         };
         let shared = Shared::new(parts).map_err(plain)?;
+        let shared = shared.with_mask_notices(config.policy.mask_notices);
         let shared = Arc::new(shared.with_decision_memory(u64::from(config.policy.decision_memory) * 1024 * 1024));
         let (asked, directory) = (Arc::clone(&shared), config.audit.directory.clone());
         tokio::task::spawn_blocking(move || access_log::count_again(&asked, &directory))

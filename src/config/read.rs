@@ -243,10 +243,11 @@ fn policy_of(document: &mut Document, mut section: Section<'_>, base: &Path) -> 
     let mode = word("mode", section.string("mode", document), &words, Mode::Enforce, document);
     let token_key = secret(&mut section, "token_key", base, document);
     let memory = section.integer("decision_memory", 0..=65_536, document);
+    let mask_notices = section.boolean("mask_notices", document).is_none_or(|tells| tells.value);
     section.finish(document);
     let decision_memory = memory.map_or(default::DECISION_MEMORY, |memory| memory.value);
     let files_of = files.iter().map(|file| pattern(base, file)).collect();
-    let policy = Policy { files: files_of, mode, token_key, decision_memory };
+    let policy = Policy { files: files_of, mode, token_key, decision_memory, mask_notices };
     if !files.is_empty()
         && let Err(message) = policy.matching()
     {

@@ -184,6 +184,8 @@ pub struct Policy {
     pub token_key: Option<SecretSource>,
     /// Mebibytes that decisions may take that are kept for later statements; 0 keeps none.
     pub decision_memory: u32,
+    /// A session is told once of each column that a condition compares by its mask.
+    pub mask_notices: bool,
 }
 
 /// Whether decisions are carried out.
@@ -248,7 +250,13 @@ impl Config {
             },
             auth: Auth::with(method),
             logins: Vec::new(),
-            policy: Policy { files, mode: Mode::Enforce, token_key: None, decision_memory: default::DECISION_MEMORY },
+            policy: Policy {
+                files,
+                mode: Mode::Enforce,
+                token_key: None,
+                decision_memory: default::DECISION_MEMORY,
+                mask_notices: true,
+            },
             audit: Audit::new(PathBuf::from(default::AUDIT)),
             admin: Admin { address: Some(here(default::ADMIN_PORT)) },
             organisation: Organisation::default(),

@@ -42,7 +42,7 @@ mod review;
 pub use crate::config::{Fault, Severity};
 pub use decide::{
     AccessReport, Action, ColumnObligation, ColumnReport, Decision, Denial, Disclosed, DisclosedColumn, Disclosure,
-    Permit, Reason, Recording, RelationObligation, RelationReport, decide, filters_groups,
+    Permit, Reason, Recording, RelationObligation, RelationReport, Seen, decide, filters_groups,
 };
 pub use model::{
     AccessRequest, AddressPart, Approach, Automatic, Basis, Birth, Change, ColumnAccess, ConsentFilter, Consequence,

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -20,6 +21,9 @@ pub type OpenCatalog = Box<
 const EPOCHS: u64 = 1 << 40;
 /// How often a catalog is read again for changes that did not pass through the proxy.
 const EVERY: Duration = Duration::from_secs(60);
+/// How often is looked whether a catalog is still used, and how long none need use it until it is closed.
+const LOOK: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_secs(2);
 /// More databases than this are not served at once: each keeps a connection.
 const MOST: usize = 64;
 
@@ -28,7 +32,9 @@ pub struct Catalogs {
     main: Arc<CatalogStore>,
     database: Option<String>,
     open: Option<OpenCatalog>,
-    others: Mutex<HashMap<String, Arc<CatalogStore>>>,
+    others: Arc<Mutex<HashMap<String, Arc<CatalogStore>>>>,
+    /// How many were opened.
+    opened: AtomicU64,
 }
 
 impl fmt::Debug for Catalogs {
@@ -40,12 +46,12 @@ impl fmt::Debug for Catalogs {
 impl Catalogs {
     /// One catalog, whatever the database is called: for tests.
     pub fn one(main: Arc<CatalogStore>) -> Self {
-        Self { main, database: None, open: None, others: Mutex::new(HashMap::new()) }
+        Self { main, database: None, open: None, others: Arc::default(), opened: AtomicU64::new(0) }
     }
 
     /// The catalog of `database`, which is open already, and a way to open those of others.
     pub fn new(database: String, main: Arc<CatalogStore>, open: OpenCatalog) -> Self {
-        Self { main, database: Some(database), open: Some(open), others: Mutex::new(HashMap::new()) }
+        Self { main, database: Some(database), open: Some(open), others: Arc::default(), opened: AtomicU64::new(0) }
     }
 
     /// The catalog of the database that the policies were found in.
@@ -68,17 +74,34 @@ impl Catalogs {
         if others.len() >= MOST {
             return Err(format!("more than {MOST} databases are in use"));
         }
-        let number = u64::try_from(others.len()).unwrap_or(u64::MAX).saturating_add(1);
+        let number = self.opened.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let store = Arc::new(open(database.to_owned(), number.saturating_mul(EPOCHS)).await?);
-        let kept = Arc::downgrade(&store);
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(EVERY).await;
-                let Some(store) = kept.upgrade() else { return };
-                super::shared::changed(&store).await;
-            }
-        });
+        tokio::spawn(keep(Arc::downgrade(&store), database.to_owned(), Arc::clone(&self.others)));
         others.insert(database.to_owned(), Arc::clone(&store));
         Ok(store)
+    }
+}
+
+/// Reads a catalog again from time to time, and closes it once no session has used it for a while: a connection that sits in a database
+/// would stand in the way of DROP DATABASE, and of CREATE DATABASE that takes it as a template.
+async fn keep(kept: Weak<CatalogStore>, database: String, others: Arc<Mutex<HashMap<String, Arc<CatalogStore>>>>) {
+    let (mut idle, mut since) = (Duration::ZERO, Duration::ZERO);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Some(store) = kept.upgrade() else { return };
+        since += LOOK;
+        // That of the map, and the one here.
+        idle = if Arc::strong_count(&store) > 2 { Duration::ZERO } else { idle + LOOK };
+        if idle >= IDLE {
+            let mut others = others.lock().await;
+            // Nobody gets it while the map is locked.
+            if Arc::strong_count(&store) <= 2 {
+                others.remove(&database);
+                return;
+            }
+        } else if since >= EVERY {
+            since = Duration::ZERO;
+            super::shared::changed(&store).await;
+        }
     }
 }

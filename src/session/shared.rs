@@ -31,6 +31,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// The longest statement that is taken, in bytes.
     pub statement_limit: usize,
+    /// A session is told once of each column that a condition compares by its mask.
+    pub mask_notices: bool,
     /// The key of the pseudonyms by which the log names subjects.
     pub subject_key: Option<SubjectKey>,
     /// Cancel keys of all sessions.
@@ -85,10 +87,18 @@ impl Shared {
             metrics: parts.metrics,
             subject_key: parts.subject_key,
             statement_limit: STATEMENT_LIMIT,
+            mask_notices: false,
             cancels: Arc::new(Cancels::default()),
             budgets: Budgets::default(),
             lookups: Meters::default(),
         })
+    }
+
+    /// Tells sessions of conditions that compare with masks, or does not.
+    #[must_use]
+    pub fn with_mask_notices(mut self, tells: bool) -> Self {
+        self.mask_notices = tells;
+        self
     }
 
     /// With so many bytes for decisions that are kept; 0 decides each statement anew.

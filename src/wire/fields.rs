@@ -20,6 +20,11 @@ impl ErrorFields {
         fields
     }
 
+    /// Another field.
+    pub fn add(&mut self, code: u8, value: &[u8]) {
+        self.set(code, value);
+    }
+
     /// What a client sees of a refusal.
     pub fn refusal(severity: &str, refusal: &Refusal) -> Self {
         let mut fields = Self::new(severity, refusal.sqlstate.as_str(), &refusal.message);
@@ -27,6 +32,9 @@ impl ErrorFields {
             if let Some(text) = text {
                 fields.set(code, text.as_bytes());
             }
+        }
+        if let Some(position) = refusal.name.as_ref().and_then(|name| name.position) {
+            fields.set(b'P', position.to_string().as_bytes());
         }
         fields
     }

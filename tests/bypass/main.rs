@@ -16,6 +16,7 @@
 mod support;
 
 mod client;
+mod unlisted;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ mod failures;
 mod log;
 mod purposes;
 mod sessions;
+mod slips;
 mod truths;
 
 use std::sync::OnceLock;

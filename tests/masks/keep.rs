@@ -9,6 +9,11 @@ fn kept(mask: &str) -> PolicySet {
     PolicySet::from_sources(&[("zoo.toml".to_owned(), text)]).unwrap()
 }
 
+/// Keyed pseudonyms may not be written by who reads them.
+fn is_dictionary(mask: &str) -> bool {
+    mask == "token" || mask.starts_with("name")
+}
+
 /// Every row as the database has it.
 async fn raw(zoo: &Zoo) -> Vec<String> {
     let rows = zoo.rows("SELECT id || ' ' || z::text FROM zoo z ORDER BY id").await;
@@ -65,7 +70,7 @@ async fn saved(zoo: &Zoo, policies: &PolicySet, sql: &str, rows: u64) {
 fn what_is_read_masked_and_saved_again_by_any_statement_stays_as_it_is() {
     run(async |zoo: Zoo| {
         let before = raw(&zoo).await;
-        for (mask, classes) in FITS {
+        for (mask, classes) in FITS.iter().filter(|(mask, _)| !is_dictionary(mask)) {
             let policies = kept(mask);
             let columns = classes.concat();
             let read = format!("SELECT id, {} FROM zoo ORDER BY id", columns.join(", "));
@@ -102,7 +107,6 @@ fn another_value_is_written_as_it_is() {
             ("shift(30 days)", "a_timestamptz", "1990-05-17 12:34:56+00"),
             ("band(100)", "an_integer", "123500"),
             ("band(100)", "a_numeric", "1200.01"),
-            ("token", "a_uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12"),
             ("network", "an_inet", "10.0.0.9"),
         ] {
             let policies = kept(mask);

@@ -289,3 +289,32 @@ fn columns_that_the_database_fills_are_collected_by_nobody_and_set_only_where_th
         assert_eq!(tried(&mut short, sql), by_short, "short: {sql}");
     }
 }
+
+#[test]
+fn a_new_row_about_nobody_is_refused_like_one_about_somebody_who_objected() {
+    const NAME: &str = "nobody";
+    let proxy = &database(NAME);
+    run(NAME, "ALTER TABLE visits ADD FOREIGN KEY (person_id) REFERENCES people");
+    let told = |purpose: &str, sql: &str| {
+        let mut client = session(proxy, NAME, purpose);
+        client.send(&raw::query(sql));
+        let answer = client.until_ready();
+        let error =
+            answer.iter().find(|(tag, _)| *tag == b'E').unwrap_or_else(|| panic!("{sql}: {}", raw::shown(&answer)));
+        [b'C', b'M', b'D', b'H'].map(|code| raw::field(&error.1, code))
+    };
+    for (purpose, ids) in [("support", [3, 4, 77]), ("study", [3, 5, 77])] {
+        for statement in [
+            "INSERT INTO visits (person_id, town) VALUES ($, 'x')",
+            "INSERT INTO visits (person_id) SELECT $",
+            "UPDATE visits SET person_id = $ WHERE id = 1",
+            "INSERT INTO visits (id, person_id) VALUES (1, $) ON CONFLICT (id) DO UPDATE SET person_id = excluded.person_id",
+        ] {
+            let [first, second, nobody] = ids.map(|id| told(purpose, &statement.replace('$', &id.to_string())));
+            assert_eq!(first[0], "42501", "{statement}");
+            assert_eq!((&first, &second), (&nobody, &nobody), "{purpose}: {statement}");
+        }
+    }
+    // Where a purpose may have rows of everybody, the database's own error stays.
+    assert_eq!(told("proof", "INSERT INTO visits (person_id) VALUES (77)")[0], "23503");
+}

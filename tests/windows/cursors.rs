@@ -286,3 +286,72 @@ fn a_cursor_is_not_read_longer_than_the_policy_lets_it_be() {
     assert_eq!(state, "42501");
     assert!(hint.contains("cursor_seconds"), "{hint}");
 }
+
+/// A superuser's session, straight on the database, that holds the row of a reader.
+fn holding(person: i32) -> Client {
+    let mut other = stand().login("postgres", &[]);
+    other.query("BEGIN");
+    other.query(&format!("SELECT person FROM readers WHERE person = {person} FOR UPDATE"));
+    other
+}
+
+/// Until somebody waits for a lock.
+fn until_it_waits(other: &mut Client) {
+    for _ in 0..400 {
+        if other.rows("SELECT count(*) FROM pg_locks WHERE NOT granted") != ["0"] {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("nobody waits");
+}
+
+#[test]
+fn whoever_agreed_is_asked_for_again_behind_a_row_lock() {
+    for (number, (select, expected)) in [
+        ("SELECT person FROM readers WHERE person IN (1201, 1202) ORDER BY person FOR UPDATE", "1202"),
+        ("SELECT s.person FROM (SELECT person FROM readers WHERE person IN (1211, 1212) FOR SHARE) s ORDER BY 1", "1212"),
+        ("SELECT l.id, r.person FROM loans l JOIN readers r ON r.person = l.reader WHERE l.id = 20 FOR NO KEY UPDATE OF r", ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let person = [1201, 1211, 1021][number];
+        for messages in [query(select), batch(&[parse("", select), bind("", ""), execute("", 0), sync()])] {
+            let mut other = holding(person);
+            let mut client = market();
+            client.send(&messages);
+            until_it_waits(&mut other);
+            without(&[person], || {
+                other.query("COMMIT");
+                let answer = client.until_ready();
+                assert_eq!(rows(&answer).join(" "), expected, "{select}: {}", shown(&answer));
+                let tag = format!("C(SELECT {})", expected.split_terminator(' ').count());
+                assert!(shown(&answer).contains(&tag), "{select}: {}", shown(&answer));
+            });
+        }
+    }
+}
+
+#[test]
+fn a_change_of_rows_that_rest_on_consent_does_not_wait_long() {
+    stand();
+    let policy = POLICY.replace("[roles.support]", "lock_seconds = 1\n[roles.support]");
+    let proxy = start(Options::new("127.0.0.1:0", servers(&socket())), &policy, super::raw::catalog("postgres"));
+    for change in
+        ["UPDATE readers SET city = 'y' WHERE person = 1301", "UPDATE readers SET city = 'y' WHERE person / 1 = 1301"]
+    {
+        let mut other = holding(1301);
+        let mut client = proxy.login("support", &[]);
+        // A longer wait of the client's own counts no more than none.
+        for set in ["SELECT 1", "SET lock_timeout = '1h'", "SET lock_timeout = 0"] {
+            client.query(set);
+            assert_eq!(client.query(change), "E55P03 ZI", "{set}; {change}");
+        }
+        client.query("SET lock_timeout = '20ms'");
+        assert_eq!(client.query(change), "E55P03 ZI", "{change}");
+        assert_eq!(client.rows("SHOW lock_timeout"), ["20ms"]);
+        other.query("ROLLBACK");
+        assert_eq!(client.query(change), "C(UPDATE 1) ZI", "{change}");
+    }
+}

@@ -9,6 +9,7 @@ pub(super) mod filters;
 pub(super) mod govern;
 mod permit;
 mod report;
+mod sees;
 mod structural;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use filters::Filtering;
 use govern::{Governed, Whom, governed, listed, reads_only};
 pub use permit::{Action, ColumnObligation, Decision, Denial, Permit, Reason, Recording, RelationObligation};
 pub use report::{AccessReport, ColumnReport, RelationReport, filters_groups};
+pub use sees::Seen;
 
 /// Decides one statement.
 ///

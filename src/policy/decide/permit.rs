@@ -99,6 +99,14 @@ impl RelationObligation {
         }
     }
 
+    /// Whether rows that are added are held to whom they are about.
+    pub fn holds_added(&self) -> bool {
+        match self {
+            Self::Open { .. } => false,
+            Self::Governed { added, .. } => !added.is_empty(),
+        }
+    }
+
     /// Whether some of its rows are left out.
     pub fn leaves_rows_out(&self) -> bool {
         match self {

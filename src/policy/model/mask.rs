@@ -193,6 +193,11 @@ impl Mask {
         matches!(self, Self::Token | Self::Name(_) | Self::Noise(_) | Self::Shift(_))
     }
 
+    /// Whether equal values have equal pseudonyms whoever they are of: who may write a guess and read its pseudonym, looks up who has it.
+    pub fn is_dictionary(&self) -> bool {
+        matches!(self, Self::Token | Self::Name(_))
+    }
+
     /// Whether it is another for each data subject, so that the table must say whose its rows are.
     pub fn needs_subject(&self) -> bool {
         matches!(self, Self::Shift(_))

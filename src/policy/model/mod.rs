@@ -39,6 +39,9 @@ pub const DEFAULT_LOOKUP_LIMIT: u32 = 60;
 /// How long a cursor over rows that rest on consent may be read where the policy does not say, in seconds: an hour.
 pub(in crate::policy) const CURSOR_SECONDS: u64 = 3600;
 
+/// How long a statement that changes rows which rest on consent waits for a lock where the policy does not say, in seconds.
+pub(in crate::policy) const LOCK_SECONDS: u32 = 10;
+
 /// A role: logins, purposes, recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
@@ -84,6 +87,8 @@ pub struct Purpose {
     pub min_group: Option<u32>,
     /// Statements over groups that one login may run in a day of the policies' zone.
     pub queries_per_day: Option<u32>,
+    /// Rows of governed relations come in no order but what the statement asks for.
+    pub shuffle: bool,
     /// The purpose whose child it is.
     pub parent: Option<String>,
     /// Rows past their retention stay visible to it, and restricted ones do (POPIA s14(6)).
@@ -264,6 +269,8 @@ pub(in crate::policy) struct ConsentSource {
     pub(in crate::policy) given_at: Option<String>,
     /// How long a cursor over rows that rest on it may be read, in seconds.
     pub(in crate::policy) cursor_seconds: u64,
+    /// How long a statement that changes such rows may wait for a lock, in seconds.
+    pub(in crate::policy) lock_seconds: u32,
     pub(in crate::policy) place: Place,
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::index::RuleIndex;
-use super::{CURSOR_SECONDS, Contact, OptOuts, RecordAs, SubjectPath};
+use super::{CURSOR_SECONDS, Contact, LOCK_SECONDS, OptOuts, RecordAs, SubjectPath};
 use super::{
     Category, Compatible, ConsentSource, ExclusionSource, Governance, MarketingSource, PolicyTest, Purpose, Role, Rule,
     Table,
@@ -200,9 +200,19 @@ impl PolicySet {
         self.categories.get(category).is_some_and(|category| category.special)
     }
 
+    /// Whether a purpose, or one above it, has rows of governed relations shuffled.
+    pub fn shuffles(&self, purpose: &str) -> bool {
+        self.lineage(purpose).iter().any(|level| level.shuffle)
+    }
+
     /// How long a cursor over rows that rest on consent may be read after it was opened, in seconds.
     pub fn cursor_seconds(&self) -> u64 {
         self.consent.as_ref().map_or(CURSOR_SECONDS, |consent| consent.cursor_seconds)
+    }
+
+    /// How long a statement that changes rows which rest on consent may wait for a lock, in seconds.
+    pub fn lock_seconds(&self) -> u32 {
+        self.consent.as_ref().map_or(LOCK_SECONDS, |consent| consent.lock_seconds)
     }
 
     /// Whether the log says of any table whose rows were seen.

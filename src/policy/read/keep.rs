@@ -1,7 +1,8 @@
 //! Columns that one role sees masked and may set for one purpose: an application that reads a row and saves it whole sends the masks
 //! back, and would overwrite the values with them.
 //!
-//! Such a pair of rules is a fault of the policy unless one of them says `keep_masked = true`; then what comes back as its own mask
+//! A keyed pseudonym may not be written at all by those who see it: a guess that is written and read back would be a dictionary.
+//! Any other such pair of rules is a fault of the policy unless one of them says `keep_masked = true`; then what comes back as its own mask
 //! leaves the value as it is. The obligation is made wherever a column is masked and set, whatever the rules say.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ struct Clash {
 /// rules that say so for nothing.
 pub(in crate::policy) fn check(set: &PolicySet, faults: &mut Vec<Fault>) {
     let mut clashes: BTreeMap<Clash, Vec<String>> = BTreeMap::new();
+    let mut dictionaries: BTreeMap<(Clash, String), Vec<String>> = BTreeMap::new();
     let mut used: BTreeSet<&str> = BTreeSet::new();
     for role in set.roles.values().filter(|role| role.unrestricted.is_none()) {
         for purpose in &role.purposes {
@@ -37,7 +39,19 @@ pub(in crate::policy) fn check(set: &PolicySet, faults: &mut Vec<Fault>) {
             for (name, table) in set.tables.iter().filter(|(_, table)| !table.open) {
                 for (column, category) in &table.columns {
                     let standing = standing(set, &role.name, &lineage, name, table, column, None);
-                    let (Sight::Masked { rule, .. }, Some(write)) = (standing.sight, standing.write) else { continue };
+                    let (Sight::Masked { mask, rule, .. }, Some(write)) = (standing.sight, standing.write) else {
+                        continue;
+                    };
+                    if mask.is_dictionary() {
+                        let clash = Clash {
+                            written_by: write.clone(),
+                            masked_by: rule.clone(),
+                            role: role.name.clone(),
+                            purpose: purpose.clone(),
+                        };
+                        dictionaries.entry((clash, mask.to_string())).or_default().push(column_name(name, column));
+                        continue;
+                    }
                     let keeping: Vec<&str> = rules
                         .iter()
                         .filter(|rule| rule.keep_masked && rule.masks_or_sets(name, column, category))
@@ -57,6 +71,9 @@ pub(in crate::policy) fn check(set: &PolicySet, faults: &mut Vec<Fault>) {
             }
         }
     }
+    for ((clash, mask), columns) in dictionaries {
+        faults.extend(dictionary(set, &clash, &mask, &columns));
+    }
     for (clash, columns) in clashes {
         faults.extend(fault(set, &clash, &columns));
     }
@@ -67,6 +84,22 @@ pub(in crate::policy) fn check(set: &PolicySet, faults: &mut Vec<Fault>) {
         );
         faults.push(Fault::warning(&rule.place, message));
     }
+}
+
+fn dictionary(set: &PolicySet, clash: &Clash, mask: &str, columns: &[String]) -> Option<Fault> {
+    let Clash { written_by, masked_by, role, purpose } = clash;
+    let rule = set.rule_called(written_by)?;
+    let (verb, it) = if columns.len() == 1 { ("is", "it") } else { ("are", "them") };
+    let by = if written_by == masked_by { "the same rule".to_owned() } else { format!("rule `{masked_by}`") };
+    Some(Fault::error(
+        &rule.place,
+        format!(
+            "{} {verb} open for writing by rule `{written_by}` and seen through `{mask}` by {by} for role `{role}` and purpose \
+             `{purpose}`: equal values have equal pseudonyms, so that whoever writes a guess and reads it back knows the value of all who \
+             have that pseudonym; take {it} out of `write`, or choose another mask",
+            quoted(columns)
+        ),
+    ))
 }
 
 fn fault(set: &PolicySet, clash: &Clash, columns: &[String]) -> Option<Fault> {

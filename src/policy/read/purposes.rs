@@ -106,6 +106,7 @@ pub(in crate::policy) fn purposes(
                 review: purpose.review,
                 min_group: purpose.min_group,
                 queries_per_day: purpose.queries_per_day.map(|budget| budget.value),
+                shuffle: shuffle(purpose.order, faults),
                 parent,
                 proof: false,
                 destruction: false,
@@ -159,6 +160,16 @@ fn keeping(flags: BTreeMap<String, (Flag, Flag)>, purposes: &mut BTreeMap<String
             (purpose.proof, purpose.destruction) = (kept, destroyed);
         }
     }
+}
+
+/// `order` knows one word.
+fn shuffle(written: Option<Located<String>>, faults: &mut Vec<Fault>) -> bool {
+    let Some(written) = written else { return false };
+    if written.value != "shuffle" {
+        let message = format!("`order` is `shuffle`, and not `{}`", written.value);
+        faults.push(Fault::error(&written.place, message));
+    }
+    true
 }
 
 /// A ground of s35 must be one of its letters.

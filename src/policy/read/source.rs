@@ -75,6 +75,7 @@ pub(in crate::policy) struct WrittenPurpose {
     pub(in crate::policy) child_ground: Option<Located<String>>,
     pub(in crate::policy) direct_marketing: Option<WrittenDirect>,
     pub(in crate::policy) queries_per_day: Option<Located<u32>>,
+    pub(in crate::policy) order: Option<Located<String>>,
 }
 
 /// `direct_marketing` of a purpose.
@@ -120,6 +121,7 @@ pub(in crate::policy) struct WrittenConsent {
     pub(in crate::policy) evidence: Option<Located<String>>,
     pub(in crate::policy) given_at: Option<Located<String>>,
     pub(in crate::policy) cursor_seconds: Option<Located<u32>>,
+    pub(in crate::policy) lock_seconds: Option<Located<u32>>,
 }
 
 #[derive(Debug)]
@@ -379,6 +381,7 @@ fn purpose(document: &mut Document, name: Located<String>, mut section: Section<
     let child_ground = section.string("child_ground", document);
     let direct_marketing = section.section("direct_marketing", document).map(|section| direct(document, section));
     let queries_per_day = section.integer("queries_per_day", 1..=1_000_000, document);
+    let order = section.string("order", document);
     section.finish(document);
     WrittenPurpose {
         name,
@@ -388,6 +391,7 @@ fn purpose(document: &mut Document, name: Located<String>, mut section: Section<
         review,
         min_group,
         queries_per_day,
+        order,
         proof,
         destruction,
         child_ground,
@@ -451,6 +455,7 @@ fn consent(document: &mut Document, mut section: Section<'_>, by_purpose: bool) 
         evidence: section.string("evidence", document),
         given_at: section.string("given_at", document),
         cursor_seconds: section.integer("cursor_seconds", 1..=604_800, document),
+        lock_seconds: section.integer("lock_seconds", 1..=3600, document),
     };
     let given = [
         ("table", written.table.is_some()),

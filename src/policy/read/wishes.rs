@@ -12,7 +12,7 @@ use crate::config::{Fault, Located};
 use crate::policy::model::set::key;
 use crate::policy::model::{
     CURSOR_SECONDS, ConsentSource, ContactKind, Customers, DirectMarketing, ExclusionList, ExclusionSource,
-    MarketingSource, PolicySet, Table, Target,
+    LOCK_SECONDS, MarketingSource, PolicySet, Table, Target,
 };
 
 /// `[consent]`.
@@ -28,11 +28,22 @@ pub(in crate::policy) fn consent(written: Vec<WrittenConsent>, faults: &mut Vec<
         }
         let column = |column: &Option<Located<String>>| column.as_ref().map(|column| column.value.clone());
         let (evidence, given_at) = (column(&consent.evidence), column(&consent.given_at));
+        let lock_seconds = consent.lock_seconds.as_ref().map_or(LOCK_SECONDS, |seconds| seconds.value);
         let cursor_seconds = consent.cursor_seconds.as_ref().map_or(CURSOR_SECONDS, |seconds| seconds.value.into());
         if let Some((consent, Some(purpose))) = checked(consent, faults) {
             let Checked { table, subject, active, place } = consent;
             let active = live(&active, evidence.as_deref(), given_at.as_deref());
-            source = Some(ConsentSource { table, subject, purpose, active, evidence, given_at, cursor_seconds, place });
+            source = Some(ConsentSource {
+                table,
+                subject,
+                purpose,
+                active,
+                evidence,
+                given_at,
+                cursor_seconds,
+                lock_seconds,
+                place,
+            });
         }
     }
     source
@@ -71,9 +82,12 @@ pub(in crate::policy) fn exclusion(
                 format!("`{}` needs no `evidence` and no `given_at`: each row that is in force counts", list.name());
             faults.push(Fault::error(&column.place, message));
         }
-        if let Some(seconds) = &exclusion.cursor_seconds {
-            let message = format!("`cursor_seconds` stands in `[consent]`, and not in `[{}]`", list.name());
-            faults.push(Fault::error(&seconds.place, message));
+        for (key, seconds) in [("cursor_seconds", &exclusion.cursor_seconds), ("lock_seconds", &exclusion.lock_seconds)]
+        {
+            if let Some(seconds) = seconds {
+                let message = format!("`{key}` stands in `[consent]`, and not in `[{}]`", list.name());
+                faults.push(Fault::error(&seconds.place, message));
+            }
         }
         if let Some((exclusion, purpose)) = checked(exclusion, faults) {
             let Checked { table, subject, active, place } = exclusion;

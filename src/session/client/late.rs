@@ -25,7 +25,7 @@ impl Session {
         decision.enforced.rests_on_consent()
             && *decision.enforced.effect() == Effect::None
             && !opened.begun
-            && (rows > 0 || opened.exchange != self.flow.exchange())
+            && ((rows > 0 && !opened.is_keyed()) || opened.exchange != self.flow.exchange())
     }
 
     /// Opens it again under its name, with the values of its Bind; the client does not see it.
@@ -71,8 +71,13 @@ impl Session {
     /// Whether whoever agreed to the rows of a run has to be asked for again.
     pub(super) fn reads_late(&self, name: &str, running: &Running) -> Result<bool, Refusal> {
         let Some(opened) = self.flow.names.portal(name) else { return Err(no_portal(name)) };
+        // A portal of DECLARE itself brings no rows; the cursor, which may be read by Execute too, has no types.
+        let declares = opened.prepared.types.is_some() && running.statement.enforced.effect().reads_later();
+        let waits = running.rows.enforced.waits();
         match running.statement.enforced.effect() {
             Effect::Fetch { moves: true, .. } => Ok(false),
+            _ if declares => Ok(false),
+            _ if waits => self.is_late(opened, name, &running.rows).map(|_| true),
             Effect::Fetch { name: cursor, .. } => {
                 let from = self.flow.names.portal(cursor).is_some_and(|from| from.exchange != self.flow.exchange());
                 // What FETCH brought before, and was not read to its end, is no newer.

@@ -19,6 +19,17 @@ struct Step {
     undo: Vec<Undo>,
 }
 
+/// A place within one statement as a place within the message that has it.
+fn placed(mut refusal: Refusal, text: &str, statement: &str) -> Refusal {
+    let before = (statement.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
+    let before = before.and_then(|bytes| text.get(..bytes)).map(|before| before.chars().count());
+    let before = before.and_then(|count| u32::try_from(count).ok());
+    if let Some(name) = &mut refusal.name {
+        name.position = name.position.and_then(|position| position.checked_add(before?));
+    }
+    refusal
+}
+
 impl Session {
     /// Decides, logs and forwards a batch, or answers with a refusal.
     pub(in crate::session) async fn simple(&mut self, text: &str) {
@@ -32,16 +43,21 @@ impl Session {
         }
         let mut steps = Vec::new();
         let judged = match self.judge_batch(text, &mut steps).await {
-            Ok(()) => self.forward_batch(&mut steps).await,
-            Err(refusal) => Err(refusal),
+            Ok(true) => self.forward_batch(&mut steps).await.map(|()| true),
+            judged => judged,
         };
-        if let Err(refusal) = judged {
-            self.flow.abandon_query(steps.into_iter().rev().flat_map(|step| step.undo.into_iter().rev()));
-            self.refuse(refusal, true);
+        if matches!(judged, Ok(true)) {
+            return;
+        }
+        self.flow.abandon_query(steps.into_iter().rev().flat_map(|step| step.undo.into_iter().rev()));
+        match judged {
+            Err(refusal) => self.refuse(refusal, true),
+            Ok(_) => self.begin_steps(&sql::split(text).unwrap_or_default()),
         }
     }
 
-    async fn judge_batch(&mut self, text: &str, steps: &mut Vec<Step>) -> Result<(), Refusal> {
+    /// Whether they may run as one message; else rows of one of them are asked about between it and the next.
+    async fn judge_batch(&mut self, text: &str, steps: &mut Vec<Step>) -> Result<bool, Refusal> {
         let statements = match sql::split(text) {
             Ok(statements) => statements,
             // An unrestricted role's text is relayed as it is, as one.
@@ -49,16 +65,20 @@ impl Session {
             Err(refusal) => return Err(self.log_refusal(refusal, text).await),
         };
         for statement in statements {
-            let judged = self.judge(statement, &[]).await?;
+            let judged = self.judge(statement, &[]).await.map_err(|refusal| placed(refusal, text, statement))?;
             let source = self.source(&judged).await?;
             let running = source.running(&judged.decision);
+            let effect = judged.decision.enforced.effect();
+            if running.rows.enforced.waits() && !effect.reads_later() && !effect.moves() {
+                return Ok(false);
+            }
             if let Err(refusal) = self.count_lookups(&running) {
                 return Err(self.log_refusal(refusal, statement).await);
             }
             let undo = self.expect_effect(&judged);
             steps.push(Step { judged, source, running, undo });
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Replaces what PREPARE made by what was decided now; the client does not see it.

@@ -124,8 +124,11 @@ impl Session {
         }
         let decision = match decided {
             Ok(decision) => decision,
-            Err(rejected) => {
+            Err(mut rejected) => {
                 self.remember_refused(text);
+                if let Some(name) = &mut rejected.refusal.name {
+                    name.position = sql::place_of(text, &name.parts);
+                }
                 return Err(self.log_refused(&scope, *rejected).await);
             }
         };
@@ -222,7 +225,14 @@ impl Session {
         match logged {
             Ok(seq) => {
                 self.journal.not_forwarded(seq, rejected.refusal.sqlstate.as_str());
-                rejected.refusal
+                let mut refusal = rejected.refusal;
+                if refusal.sqlstate == SqlState::INSUFFICIENT_PRIVILEGE {
+                    // What the log holds of it is found by this number.
+                    let record = format!("record {seq} of the access log");
+                    refusal.detail =
+                        Some(refusal.detail.map_or(record.clone(), |detail| format!("{detail}; {record}")));
+                }
+                refusal
             }
             Err(error) => {
                 tracing::error!(%error, "a refusal could not be written to the access log");

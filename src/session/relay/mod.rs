@@ -7,6 +7,8 @@ pub(super) mod late;
 mod settle;
 mod structure;
 
+use std::collections::BTreeSet;
+
 use self::clean::clean;
 pub use self::clean::clean_login;
 use self::disclose::Held;
@@ -23,6 +25,8 @@ use crate::wire::{ErrorFields, HEADER, Header};
 const HELD: usize = 256 * 1024;
 /// How much of a too long error is read.
 const ERROR_PART: usize = 16 * 1024;
+/// Columns of which a session is told that they are compared by their masks.
+const TOLD: usize = 100;
 /// A RowDescription of 1,664 columns with long names.
 const DESCRIPTION: usize = 1024 * 1024;
 
@@ -42,6 +46,8 @@ pub(super) struct Outbound {
     copy_trim: CopyTrim,
     /// The run whose rows were opened earlier than it.
     late: Option<Box<Late>>,
+    /// Columns of which was told that they are compared by their masks.
+    told: Option<Box<BTreeSet<String>>>,
 }
 
 impl Session {
@@ -215,6 +221,12 @@ impl Session {
                 self.pass(header, body);
                 Ok(())
             }
+            b'C' => {
+                self.tell_masks();
+                let reply = self.take(answer_of(header.tag, body)?)?;
+                self.reply(reply, header, body);
+                Ok(())
+            }
             b'T' => self.described(header, body),
             b'H' => self.copy_begins(header, body),
             b'Z' => {
@@ -305,10 +317,38 @@ impl Session {
         Ok(())
     }
 
+    /// The refusal that an error of the database's stands for.
+    fn refusal_for(&mut self, sqlstate: &str, message: &[u8]) -> Option<crate::error::Refusal> {
+        let holds = |run: &mut crate::session::flow::pending::Run| {
+            run.running.as_ref().is_some_and(|running| running.rows.enforced.holds_added())
+        };
+        // A row about somebody who is not there is told as one about somebody who may not be written about.
+        if sqlstate == "23503" && self.flow.running().is_some_and(holds) {
+            return Some(sql::new_row_refusal());
+        }
+        sql::refusal_for(sqlstate, message)
+    }
+
+    /// Tells once a session that a condition compares with a mask.
+    fn tell_masks(&mut self) {
+        if !self.shared.mask_notices || !self.governed() {
+            return;
+        }
+        let Some(running) = self.flow.running().and_then(|run| run.running.clone()) else { return };
+        for compared in running.rows.enforced.compared() {
+            let told = self.outbound.told.get_or_insert_default();
+            if told.len() < TOLD && told.insert(compared.column.clone()) {
+                let mut fields = ErrorFields::new("NOTICE", "00000", &compared.message());
+                fields.add(b'H', compared.hint().as_bytes());
+                fields.encode(b'N', &mut self.client.out);
+            }
+        }
+    }
+
     fn failure_or_notice(&mut self, tag: u8, mut fields: ErrorFields) -> Result<(), End> {
         let mut sqlstate = fields.sqlstate().unwrap_or("XX000").to_owned();
         if self.governed() {
-            match sql::refusal_for(&sqlstate, fields.get(b'M').unwrap_or_default()) {
+            match self.refusal_for(&sqlstate, fields.get(b'M').unwrap_or_default()) {
                 Some(refusal) => {
                     refusal.sqlstate.as_str().clone_into(&mut sqlstate);
                     fields = ErrorFields::refusal("ERROR", &refusal);

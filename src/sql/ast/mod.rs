@@ -4,6 +4,7 @@
 pub(super) mod ddl;
 mod dialect;
 pub(super) mod fragment;
+pub(super) mod locks;
 pub mod marker;
 pub(super) mod parse;
 pub(super) mod render;

@@ -6,9 +6,11 @@ use super::effect::Effect;
 use super::enforced::{Enforced, Refused};
 use super::enforced::{Lookups, Plan, refused};
 use super::fills::Fills;
+use super::notice::{self, Compared};
 use super::{ask, fills, late, steer};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, Decision, Disclosure, RelationObligation, Role, decide};
+use crate::sql::ast::locks::waits_for_locks;
 use crate::sql::ast::parse::{Kind, Parsed, parse_form, parse_in};
 use crate::sql::ast::render::render;
 use crate::sql::form::context::Context;
@@ -115,6 +117,9 @@ pub(in crate::sql) struct Governed {
     tested: Vec<Tested>,
     fills: Fills,
     temporary: bool,
+    waits: bool,
+    compared: Vec<Compared>,
+    holds: bool,
 }
 
 impl Governed {
@@ -153,6 +158,9 @@ impl Governed {
                 arguments: Vec::new(),
                 fills: self.fills,
                 temporary: self.temporary,
+                waits: self.waits,
+                compared: self.compared,
+                holds: self.holds,
                 parameters: 0,
             }),
             Err(refusal) => Err(refused(refusal)),
@@ -169,8 +177,12 @@ pub(in crate::sql) fn govern(
     context: &Context<'_>,
 ) -> Result<Governed, Box<Refused>> {
     context.steps.begin(Step::Resolve);
+    // A lock may be waited for as long as its holder likes: whose rows come then is asked about behind it.
+    let waits = carry == Carry::Rows && waits_for_locks(&statement);
+    let context = &Context { later: context.later || waits, ..*context };
     let resolved = resolve::resolve(statement, facts, extra, carry, context).map_err(refused)?;
-    govern_resolved(resolved, context)
+    let governed = govern_resolved(resolved, context)?;
+    Ok(Governed { waits: waits && !governed.recheck.is_empty(), ..governed })
 }
 
 /// Decides and rewrites what is resolved.
@@ -194,6 +206,8 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
                 planned.is_some_and(|planned| matches!(decide(context.policies, &planned), Decision::Denial(_)));
             let filled = fills::of(&resolved, &permit, context.catalog);
             let temporary = fills::makes_temporary(&resolved, context.catalog);
+            let compared = notice::compared(&resolved.occurrences, permit.relations());
+            let holds = permit.relations().iter().any(RelationObligation::holds_added);
             let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
             Ok(Governed {
                 statement: rewritten.statement,
@@ -209,6 +223,9 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
                 tested: rewritten.tested,
                 fills: filled,
                 temporary,
+                waits: false,
+                compared,
+                holds,
             })
         }
     }
@@ -235,6 +252,9 @@ pub(in crate::sql) fn plain(text: String, effect: Effect) -> Plan {
         arguments: Vec::new(),
         fills: Fills::default(),
         temporary: false,
+        waits: false,
+        compared: Vec::new(),
+        holds: false,
         parameters: 0,
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::effect::Effect;
 use super::fills::Fills;
+use super::notice::Compared;
 use crate::error::Refusal;
 use crate::policy::{AccessReport, Disclosure};
 use crate::sql::form::{Class, Constants, Form, Slot, Template};
@@ -50,6 +51,12 @@ pub(in crate::sql) struct Plan {
     pub(in crate::sql) fills: Fills,
     /// It makes a temporary relation.
     pub(in crate::sql) temporary: bool,
+    /// Columns that a condition compares by their masks.
+    pub(in crate::sql) compared: Vec<Compared>,
+    /// New rows are held to whom they are about.
+    pub(in crate::sql) holds: bool,
+    /// It waits for row locks, and its rows are asked about behind them.
+    pub(in crate::sql) waits: bool,
     /// Parameters of the client's statement that the text does without.
     pub(in crate::sql) parameters: u16,
     pub(in crate::sql) tested: Vec<Tested>,
@@ -184,6 +191,21 @@ impl Enforced {
     /// What is asked again before rows go out that are read later than it began; nothing where they cannot be.
     pub fn recheck(&self) -> &Recheck {
         &self.plan.recheck
+    }
+
+    /// Columns that a condition of it compares by their masks.
+    pub fn compared(&self) -> &[Compared] {
+        &self.plan.compared
+    }
+
+    /// Whether new rows of it are held to whom they are about: what is told of one that is refused is then the same whoever that is.
+    pub fn holds_added(&self) -> bool {
+        self.plan.holds
+    }
+
+    /// Whether its rows are asked about again in any case, since it waits for row locks before it gives them.
+    pub fn waits(&self) -> bool {
+        self.plan.waits
     }
 
     /// Whose rows it shows, as far as the policy wants that recorded.

@@ -9,6 +9,7 @@ mod enforce;
 mod enforced;
 mod fills;
 mod late;
+mod notice;
 mod shown;
 mod steer;
 
@@ -18,3 +19,4 @@ pub use enforce::{enforce, enforce_form, relay_unrestricted};
 pub use enforced::{Enforced, Lookups, Refused};
 pub use fills::Fills;
 pub use late::{portal_refusal, too_old_refusal};
+pub use notice::Compared as ComparedMask;

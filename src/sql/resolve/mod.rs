@@ -20,6 +20,7 @@ mod join;
 mod joined;
 mod keep;
 mod kinds;
+mod meant;
 mod merge;
 mod names;
 mod output;
@@ -372,6 +373,7 @@ pub(super) fn unsupported(what: &str) -> Fail {
 /// 42P01.
 pub(super) fn no_relation(name: &str) -> Fail {
     Refusal::new(Stage::Resolve, SqlState::UNDEFINED_TABLE, format!("relation `{name}` does not exist"))
+        .named(name.split('.').map(str::to_owned).collect())
 }
 
 /// What is asked of the policy, from the occurrences.

@@ -141,7 +141,7 @@ impl Resolver<'_> {
         if unknown {
             return Ok(Meaning::Unknown);
         }
-        Err(Refusal::new(Stage::Resolve, SqlState::UNDEFINED_COLUMN, format!("column `{name}` does not exist")))
+        Err(self.no_column(None, name))
     }
 
     fn qualified(&self, schema: Option<&String>, table: &str, column: &str) -> Result<Meaning, Fail> {
@@ -156,11 +156,7 @@ impl Resolver<'_> {
                 self.check_field(column)?;
                 Ok(Meaning::Unknown)
             }
-            (None, Some(_)) => Err(Refusal::new(
-                Stage::Resolve,
-                SqlState::UNDEFINED_COLUMN,
-                format!("column `{table}.{column}` does not exist"),
-            )),
+            (None, Some(_)) => Err(self.no_column(Some(table), column)),
         }
     }
 
@@ -187,7 +183,8 @@ impl Resolver<'_> {
             Stage::Resolve,
             SqlState::UNDEFINED_TABLE,
             format!("missing FROM-clause entry for table `{table}`"),
-        ))
+        )
+        .named(vec![table.to_owned()]))
     }
 
     /// Notes that the statement uses these columns.

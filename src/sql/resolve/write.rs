@@ -357,7 +357,8 @@ impl Resolver<'_> {
                     super::Stage::Resolve,
                     super::SqlState::UNDEFINED_COLUMN,
                     format!("column `{column}` of relation `{}` does not exist", relation.name),
-                ));
+                )
+                .named(vec![column.clone()]));
             }
             occurrence.mark(column, Use::Write);
         }

@@ -95,8 +95,10 @@ pub(super) fn governed(
     let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     // Without a fence PostgreSQL may run the caller's predicates before the filter.
     let fence = if obligation.leaves_rows_out() && fence { " OFFSET 0" } else { "" };
+    // Without it rows may come in the order of an index over what is hidden.
+    let order = if context.policies.shuffles(context.purpose) { " ORDER BY pg_catalog.random()" } else { "" };
     let text = format!(
-        "SELECT {} FROM {} AS \"{ROW}\"{}{filter}{fence}",
+        "SELECT {} FROM {} AS \"{ROW}\"{}{filter}{order}{fence}",
         items.join(", "),
         base(occurrence),
         sample(occurrence)

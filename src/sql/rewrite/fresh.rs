@@ -26,15 +26,7 @@ pub(in crate::sql) const NEW_ROW: &str = "pgpurpose.new_row";
 pub fn refusal_for(sqlstate: &str, message: &[u8]) -> Option<Refusal> {
     let names = |name: &str| sqlstate == "42704" && message.windows(name.len()).any(|part| part == name.as_bytes());
     if names(NEW_ROW) {
-        return Some(
-            Refusal::new(
-                Stage::Session,
-                SqlState::INSUFFICIENT_PRIVILEGE,
-                "a new row is about a data subject about whom this purpose may have none",
-            )
-            .detail("the row would be of a child, or of somebody who objected or is restricted: the purpose could not see it")
-            .hint("use a purpose that may have such rows, or leave the row out"),
-        );
+        return Some(new_row_refusal());
     }
     names(OLDER).then(|| {
         Refusal::new(
@@ -47,6 +39,29 @@ pub fn refusal_for(sqlstate: &str, message: &[u8]) -> Option<Refusal> {
     })
 }
 
+/// The refusal of a new row that its purpose may not have; the same where its data subject is not there at all, so that nobody learns
+/// from it which of the two it is.
+pub fn new_row_refusal() -> Refusal {
+    Refusal::new(
+        Stage::Session,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        "a new row is about a data subject about whom this purpose may have none",
+    )
+    .detail("the row would be of a child, of somebody who objected or is restricted, or of nobody who is there: the purpose could not see it")
+    .hint("use a purpose that may have such rows, or leave the row out")
+}
+
+/// A condition that lets a statement wait for a row lock no longer than so many seconds, from here to the transaction's end, where the
+/// session does not wait less anyway: what it changes then is as it is, and the consents as they were.
+///
+/// It names no column either.
+pub(super) fn short_wait(seconds: u32) -> String {
+    format!(
+        "(SELECT CASE WHEN pg_catalog.current_setting('lock_timeout')::pg_catalog.interval BETWEEN '1 millisecond'::pg_catalog.interval \
+         AND '{seconds} seconds'::pg_catalog.interval THEN true ELSE pg_catalog.set_config('lock_timeout', '{seconds}s', true) IS NOT NULL END)"
+    )
+}
+
 /// Refuses what waits for others before it reads, or gives back, rows that rest on consent: a lock is waited for as long as its
 /// holder likes, the rows that come then are as they are, and the consents as they were.
 ///
@@ -56,6 +71,7 @@ pub(super) fn waits(
     occurrence: &Occurrence,
     obligation: &RelationObligation,
     blocks: Option<&str>,
+    later: bool,
 ) -> Result<(), Refusal> {
     if !obligation.rests_on_wishes() {
         return Ok(());
@@ -70,7 +86,8 @@ pub(super) fn waits(
             format!("`{function}` is not open beside rows that rest on consent"),
             "take the lock in a statement of its own before, or use `pg_try_advisory_lock`",
         ),
-        None if occurrence.waits => refused(
+        // Where rows have keys, whoever agreed is asked for again behind the lock.
+        None if occurrence.waits && !later => refused(
             "rows that rest on consent are not locked by a statement that may wait for them".to_owned(),
             "add `NOWAIT` or `SKIP LOCKED`",
         ),

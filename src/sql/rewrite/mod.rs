@@ -28,7 +28,7 @@ use sqlparser::ast::{
 
 use crate::sql::reviewed::definitions::{self, ROW, Sight};
 pub use condition::unsettled;
-pub use fresh::refusal_for;
+pub use fresh::{new_row_refusal, refusal_for};
 pub use guard::Guard;
 pub use recheck::Recheck;
 pub use rows::due_counts;
@@ -112,7 +112,7 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
         added::unheld(occurrence, obligation, context)?;
         keep::unkept(occurrence, obligation)?;
         if !definition {
-            fresh::waits(occurrence, obligation, blocks.as_deref())?;
+            fresh::waits(occurrence, obligation, blocks.as_deref(), context.later)?;
         }
     }
     let copied = if copied { top } else { None };

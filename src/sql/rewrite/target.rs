@@ -2,15 +2,22 @@
 
 use sqlparser::ast::{Expr, Value};
 
-use super::{Fail, Rewriter, and, derived, fail};
+use super::{Fail, Rewriter, and, derived, fail, fresh};
+use crate::sql::ast::fragment::parse_expression;
 use crate::sql::ast::marker;
 use crate::sql::resolve::OccurrenceId;
+use crate::sql::witness;
 
 impl Rewriter<'_> {
     /// The row filter of the target of UPDATE and DELETE joins its condition.
     pub(super) fn filter_target(&mut self, id: OccurrenceId, condition: Option<Expr>) -> Result<Expr, Fail> {
         let (occurrence, obligation) = self.get(id)?;
-        let filter = derived::row_filter(occurrence, obligation, &occurrence.alias, self.context)?;
+        let mut filter = derived::row_filter(occurrence, obligation, &occurrence.alias, self.context)?;
+        if let Some((condition, facts)) = filter.as_mut().filter(|_| obligation.rests_on_wishes()) {
+            let short = fresh::short_wait(self.context.policies.lock_seconds());
+            facts.extend(&witness::facts_of(&format!("SELECT {short}"))?);
+            *condition = Expr::Nested(Box::new(and(parse_expression(&short)?, condition.clone())));
+        }
         let fence = self.fence;
         if let Some(cursor) = condition.as_ref().and_then(current_of) {
             // Nothing can be added to it.

@@ -6,12 +6,14 @@ pub(super) mod lex;
 #[cfg(test)]
 mod lex_tests;
 pub(super) mod limits;
+mod place;
 pub(super) mod redact;
 mod split;
 mod stated;
 mod unicode;
 
 pub use defines::{may_define, may_fetch, temporary_target};
+pub use place::place_of;
 pub use redact::{Redacted, redact};
 pub use split::split;
 pub use stated::stated_purpose;

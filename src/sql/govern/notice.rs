@@ -1,0 +1,52 @@
+//! What is told beside an answer: that a condition compares with a mask, and not with what is stored.
+
+use crate::policy::{Action, Mask, RelationObligation, Use};
+use crate::sql::resolve::Occurrence;
+
+/// A column that a condition compares by its mask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// `schema.table.column`.
+    pub column: String,
+    /// The mask.
+    pub mask: String,
+    /// Equal values have equal masks, so that it is looked for by equality.
+    pub token: bool,
+}
+
+impl Compared {
+    /// The message.
+    pub fn message(&self) -> String {
+        format!("column `{}` is compared by what is seen of it, through the mask `{}`", self.column, self.mask)
+    }
+
+    /// What would help.
+    pub fn hint(&self) -> String {
+        let why = if self.token { "; an equality over a mask reads the whole table" } else { "" };
+        format!("a rule's `lookup` lets a purpose test values of the column itself by `=`{why}")
+    }
+}
+
+/// Each such column of a statement.
+pub(super) fn compared(occurrences: &[Occurrence], obligations: &[RelationObligation]) -> Vec<Compared> {
+    let mut all: Vec<Compared> = Vec::new();
+    for (occurrence, obligation) in occurrences.iter().zip(obligations) {
+        let RelationObligation::Governed { relation, columns, .. } = obligation else { continue };
+        for (name, column) in columns {
+            let Action::Mask { mask, lookup: false } = &column.action else { continue };
+            if !occurrence
+                .uses
+                .get(name)
+                .is_some_and(|uses| uses.iter().any(|used| matches!(used, Use::Filter | Use::Lookup)))
+            {
+                continue;
+            }
+            let one =
+                Compared { column: format!("{relation}.{name}"), mask: mask.to_string(), token: *mask == Mask::Token };
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+    }
+    all
+}
