@@ -10,7 +10,7 @@ fn kept(mask: &str) -> PolicySet {
 }
 
 /// Keyed pseudonyms may not be written by who reads them.
-fn is_dictionary(mask: &str) -> bool {
+pub(super) fn is_dictionary(mask: &str) -> bool {
     mask == "token" || mask.starts_with("name")
 }
 

@@ -46,7 +46,8 @@ struct Herd {
 /// `(column, type, mask, values)`.
 fn columns() -> Vec<(String, &'static str, &'static str, [&'static str; 2])> {
     let mut columns = Vec::new();
-    for (number, (mask, classes)) in FITS.iter().enumerate() {
+    for (number, (mask, classes)) in FITS.iter().enumerate().filter(|(_, (mask, _))| !super::keep::is_dictionary(mask))
+    {
         for (ty, values) in classes.iter().flat_map(|class| kinds(class)) {
             columns.push((format!("c{number}_{}", ty.split(['(', ' ', '[']).next().unwrap()), *ty, *mask, *values));
         }

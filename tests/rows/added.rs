@@ -315,6 +315,6 @@ fn a_new_row_about_nobody_is_refused_like_one_about_somebody_who_objected() {
             assert_eq!((&first, &second), (&nobody, &nobody), "{purpose}: {statement}");
         }
     }
-    // Where a purpose may have rows of everybody, the database's own error stays.
-    assert_eq!(told("proof", "INSERT INTO visits (person_id) VALUES (77)")[0], "23503");
+    // Other constraints are told as they are.
+    assert_eq!(told("support", "INSERT INTO people (id, born) VALUES (1, '1980-01-01')")[0], "23505");
 }

@@ -184,7 +184,7 @@ impl Resolver<'_> {
             SqlState::UNDEFINED_TABLE,
             format!("missing FROM-clause entry for table `{table}`"),
         )
-        .named(vec![table.to_owned()]))
+        .named(vec![table.to_owned(), String::new()]))
     }
 
     /// Notes that the statement uses these columns.

@@ -2,13 +2,18 @@
 
 use super::lex::{self, Kind, Token};
 
-/// The place of the first token of `parts`, joined by dots, that stands for itself.
+/// The place of the first token of `parts`, joined by dots, that stands for itself; where the last part is empty, of one that a dot
+/// follows.
 pub fn place_of(text: &str, parts: &[String]) -> Option<u32> {
     let tokens = lex::lex(text).ok()?;
     let tokens: Vec<&Token> = tokens.iter().filter(|token| token.kind != Kind::Comment).collect();
     let named =
         |token: &Token, part: &String| matches!(&token.kind, Kind::Word(name) | Kind::Quoted(name) if name == part);
     let dot = |at: usize| tokens.get(at).is_some_and(|token| token.is_symbol("."));
+    let (parts, qualifies) = match parts.split_last() {
+        Some((last, table)) if last.is_empty() => (table, true),
+        _ => (parts, false),
+    };
     let width = (parts.len() * 2).checked_sub(1)?;
     let starts = |at: &usize| {
         let at = *at;
@@ -16,7 +21,7 @@ pub fn place_of(text: &str, parts: &[String]) -> Option<u32> {
             let here = at + number * 2;
             tokens.get(here).is_some_and(|token| named(token, part)) && (number == 0 || dot(here - 1))
         });
-        whole && !(at > 0 && dot(at - 1)) && !dot(at + width)
+        whole && !(at > 0 && dot(at - 1)) && dot(at + width) == qualifies
     };
     let at = (0..tokens.len()).find(starts)?;
     let before = text.get(..tokens.get(at)?.start)?;
@@ -37,6 +42,7 @@ mod tests {
             ("SELECT \"NME\"", "nme", None),
             ("SELECT * FROM a.gone", "a.gone", Some(15)),
             ("SELECT * FROM a.gone", "gone", None),
+            ("SELECT x, x.id FROM t", "x.", Some(11)),
         ] {
             let parts: Vec<String> = name.split('.').map(str::to_owned).collect();
             assert_eq!(place_of(text, &parts), place, "{text}");
