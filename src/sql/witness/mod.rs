@@ -8,7 +8,7 @@ use std::panic::catch_unwind;
 use crate::error::{Refusal, Stage};
 use crate::sql::form::{self, Asked, Form, Found, Place};
 pub use facts::Facts;
-use tree::Tree;
+use tree::{Kind, Part, Tree};
 
 /// Holds the AST, rendered, to the client's text: both must be exactly one statement with the same tree. Gives what the
 /// tree refers to.
@@ -44,15 +44,19 @@ pub(super) fn gate_form(form: &Form, text: &str, rendered: &str) -> Result<Facts
 /// # Errors
 /// As [`gate`].
 pub(in crate::sql) fn gate_into(text: &str, rendered: &str) -> Result<Facts, Refusal> {
-    let asked = tree(text)?;
-    let into = asked.field("into_clause").clone();
-    let asked = asked.without("into_clause");
+    let mut statement = statement(text)?;
+    let into = match &mut statement.node {
+        Some(pg_query::NodeEnum::SelectStmt(select)) => select.into_clause.take(),
+        Some(_) | None => None,
+    };
+    let built = |tree: Option<Tree>| tree.ok_or_else(|| Refusal::internal(Stage::Witness));
+    let asked = built(Tree::of(&statement))?;
     let understood = tree(rendered).map_err(|_| two_ways())?;
     if asked != understood {
         return Err(two_ways());
     }
     let mut facts = facts(&asked)?;
-    collect(&into, &mut facts)?;
+    collect(&built(Tree::of(&into))?, &mut facts)?;
     Ok(facts)
 }
 
@@ -138,67 +142,80 @@ pub(in crate::sql) fn facts(tree: &Tree) -> Result<Facts, Refusal> {
 }
 
 fn collect(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
-    match tree {
-        Tree::Nothing | Tree::Text(_) | Tree::Number(_) | Tree::Flag(_) => Ok(()),
-        Tree::List(items) => items.iter().try_for_each(|item| collect(item, facts)),
-        Tree::Node(name, fields) => {
-            match *name {
-                // `SET (a, b) = (SELECT ..)`: the tree has the same source once for each column.
-                "MultiAssignRef" if *tree.field("colno") != Tree::Number(1) => return Ok(()),
-                "RangeTableSample" => sample(tree, facts)?,
-                "RangeVar" => relation(tree, facts)?,
-                "FuncCall" => function(tree, facts)?,
-                "ColumnRef" => {
-                    facts.add_column(tree.field("fields").items().iter().map(part).collect::<Result<_, _>>()?)
-                }
-                "SelectStmt" if *tree.field("into_clause") != Tree::Nothing => {
-                    return Err(Refusal::unsupported(Stage::Witness, "a table cannot be made from a query here")
-                        .hint("write it as `CREATE TABLE name AS SELECT ..`"));
-                }
-                _ => {}
-            }
+    let (mut at, mut passed) = (0, None);
+    while at < tree.len() {
+        let part = tree.part(at);
+        at = match part.kind() {
+            // `SET (a, b) = (SELECT ..)`: the tree has the same source once for each column.
+            Kind::Node("MultiAssignRef") if part.number_of("colno") != 1 => part.end(),
             // The names after FOR UPDATE OF are those of FROM once more; constraints have names like tables.
-            let skipped =
-                |field: &str| field == "locked_rels" || (*name == "ConstraintsSetStmt" && field == "constraints");
-            fields.iter().filter(|(field, _)| !skipped(field)).try_for_each(|(_, child)| collect(child, facts))
-        }
+            Kind::Field("locked_rels") => part.end(),
+            Kind::Field(_) if passed == Some(at) => part.end(),
+            Kind::Node(kind) => {
+                if kind == "ConstraintsSetStmt" {
+                    passed = part.place_of("constraints");
+                }
+                node_facts(kind, part, facts)?;
+                at.saturating_add(1)
+            }
+            Kind::Field(_) | Kind::Other => at.saturating_add(1),
+        };
     }
-}
-
-fn relation(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
-    if !tree.field("catalogname").text().is_empty() {
-        return Err(Refusal::unsupported(Stage::Witness, "a table is named with its database")
-            .hint("name it as `schema.table`"));
-    }
-    let schema = Some(tree.field("schemaname").text()).filter(|schema| !schema.is_empty());
-    facts.add_relation(schema.map(str::to_owned), tree.field("relname").text().to_owned());
     Ok(())
 }
 
-fn function(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
-    // What the grammar itself spells, EXTRACT(..), AT TIME ZONE and the like, is marked as such.
-    if *tree.field("funcformat") == Tree::Number(pg_query::protobuf::CoercionForm::CoerceSqlSyntax as i64) {
-        return Ok(());
+/// What one node says; what it holds comes after it.
+fn node_facts(kind: &str, node: Part<'_>, facts: &mut Facts) -> Result<(), Refusal> {
+    match kind {
+        "RangeTableSample" => sample(node, facts),
+        "RangeVar" => relation(node, facts),
+        "FuncCall" => function(node, facts),
+        "ColumnRef" => {
+            facts.add_column(names(node, "fields")?);
+            Ok(())
+        }
+        "SelectStmt" if node.field("into_clause").is_some() => {
+            Err(Refusal::unsupported(Stage::Witness, "a table cannot be made from a query here")
+                .hint("write it as `CREATE TABLE name AS SELECT ..`"))
+        }
+        _ => Ok(()),
     }
-    facts.add_function(tree.field("funcname").items().iter().map(part).collect::<Result<_, _>>()?);
+}
+
+fn relation(table: Part<'_>, facts: &mut Facts) -> Result<(), Refusal> {
+    if !table.text_of("catalogname").is_empty() {
+        return Err(Refusal::unsupported(Stage::Witness, "a table is named with its database")
+            .hint("name it as `schema.table`"));
+    }
+    let schema = Some(table.text_of("schemaname")).filter(|schema| !schema.is_empty());
+    facts.add_relation(schema.map(str::to_owned), table.text_of("relname").to_owned());
+    Ok(())
+}
+
+fn function(call: Part<'_>, facts: &mut Facts) -> Result<(), Refusal> {
+    // What the grammar itself spells, EXTRACT(..), AT TIME ZONE and the like, is marked as such.
+    if call.number_of("funcformat") != pg_query::protobuf::CoercionForm::CoerceSqlSyntax as i64 {
+        facts.add_function(names(call, "funcname")?);
+    }
     Ok(())
 }
 
 /// The method of TABLESAMPLE is a function, but for the two that PostgreSQL has.
-fn sample(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
-    let method: Vec<String> = tree.field("method").items().iter().map(part).collect::<Result<_, _>>()?;
+fn sample(sample: Part<'_>, facts: &mut Facts) -> Result<(), Refusal> {
+    let method = names(sample, "method")?;
     if !matches!(method.as_slice(), [name] if name == "system" || name == "bernoulli") {
         facts.add_function(method);
     }
     Ok(())
 }
 
-fn part(tree: &Tree) -> Result<String, Refusal> {
-    match tree {
-        Tree::Node("String", _) => Ok(tree.field("sval").text().to_owned()),
-        Tree::Node("AStar", _) => Ok("*".to_owned()),
-        Tree::Nothing | Tree::Node(..) | Tree::List(_) | Tree::Text(_) | Tree::Number(_) | Tree::Flag(_) => {
-            Err(Refusal::internal(Stage::Witness))
-        }
-    }
+/// The parts of a name.
+fn names(node: Part<'_>, field: &str) -> Result<Vec<String>, Refusal> {
+    let parts = node.field(field).into_iter().flat_map(Part::items);
+    let name = |part: Part<'_>| match part.kind() {
+        Kind::Node("String") => Ok(part.text_of("sval").to_owned()),
+        Kind::Node("AStar") => Ok("*".to_owned()),
+        Kind::Node(_) | Kind::Field(_) | Kind::Other => Err(Refusal::internal(Stage::Witness)),
+    };
+    parts.map(name).collect()
 }

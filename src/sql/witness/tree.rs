@@ -1,108 +1,231 @@
 //! PostgreSQL's parse tree in a form that can be compared and searched: locations left out, wrappers folded.
+//!
+//! It is one list, each part followed by what it holds, with all texts in one buffer: most statements are new to the proxy
+//! once, and a tree of strings and lists of its own took more time to build and drop than PostgreSQL's parser to parse.
 
-use std::cell::RefCell;
+use std::fmt::Write as _;
 
 use serde::ser::{self, Serialize};
 
 use crate::sql::form::{Found, FoundValue};
 
-/// A part of the tree.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::sql) enum Tree {
-    /// Nothing stands here.
+/// A parse tree, or a part of one that stands for itself. Two are equal where they say the same.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(in crate::sql) struct Tree {
+    items: Vec<Item>,
+    texts: String,
+}
+
+/// One part; ends are places in the list of parts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Item {
+    /// Nothing stands at this place of a list.
     Nothing,
-    /// A node or another message: its type and its fields.
-    Node(&'static str, Vec<(&'static str, Tree)>),
-    /// A list.
-    List(Vec<Tree>),
-    /// A name or a constant.
-    Text(String),
+    /// A node or another message: its type. Its fields follow, up to `end`.
+    Node { kind: &'static str, end: usize },
+    /// A field of the node: its value follows.
+    Field(&'static str),
+    /// A list. Its items follow, up to `end`.
+    List { end: usize },
+    /// A name or a constant: bytes of the texts.
+    Text { start: usize, end: usize },
     /// A number or an enumeration.
     Number(i64),
     /// A flag.
     Flag(bool),
 }
 
-/// Fields that say where in the text something stands, and one that only steers how statements are counted.
-const LOCATIONS: [&str; 12] = [
-    "jumble_args",
-    "location",
-    "stmt_location",
-    "stmt_len",
-    "list_start",
-    "list_end",
-    "rexpr_list_start",
-    "rexpr_list_end",
-    "name_location",
-    "arg_location",
-    "conninfo_location",
-    "payload_location",
-];
+/// A place in a tree.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sql) struct Part<'t> {
+    tree: &'t Tree,
+    at: usize,
+}
+
+/// What a part is, as far as anybody asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sql) enum Kind {
+    /// A node of this type.
+    Node(&'static str),
+    /// The field of a node; its value is the next part.
+    Field(&'static str),
+    /// Anything else.
+    Other,
+}
+
+/// Whether the field says where in the text something stands, or only steers how statements are counted.
+fn is_location(field: &str) -> bool {
+    matches!(
+        field,
+        "jumble_args"
+            | "location"
+            | "stmt_location"
+            | "stmt_len"
+            | "list_start"
+            | "list_end"
+            | "rexpr_list_start"
+            | "rexpr_list_end"
+            | "name_location"
+            | "arg_location"
+            | "conninfo_location"
+            | "payload_location"
+    )
+}
 
 impl Tree {
     /// From any message of the parse tree.
     pub(in crate::sql) fn of(message: &impl Serialize) -> Option<Self> {
-        message.serialize(Builder(None)).ok()
+        let mut builder = Builder { tree: Self::default(), found: None };
+        message.serialize(&mut builder).ok()?;
+        Some(builder.tree)
     }
 
     /// The same, and each constant in it with the place in the text where it starts.
     pub(in crate::sql) fn with_constants(message: &impl Serialize) -> Option<(Self, Vec<Found>)> {
-        let found = RefCell::new(Vec::new());
-        let tree = message.serialize(Builder(Some(&found))).ok()?;
-        Some((tree, found.into_inner()))
+        let mut builder = Builder { tree: Self::default(), found: Some(Vec::new()) };
+        message.serialize(&mut builder).ok()?;
+        Some((builder.tree, builder.found.unwrap_or_default()))
     }
 
-    /// The field of a node; nothing where it has none of that name.
-    pub(in crate::sql) fn field(&self, name: &str) -> &Tree {
-        match self {
-            Self::Node(_, fields) => fields.iter().find(|(held, _)| *held == name).map_or(&Self::Nothing, |(_, v)| v),
-            Self::Nothing | Self::List(_) | Self::Text(_) | Self::Number(_) | Self::Flag(_) => &Self::Nothing,
+    /// The part at this place.
+    pub(in crate::sql) fn part(&self, at: usize) -> Part<'_> {
+        Part { tree: self, at }
+    }
+
+    /// How many parts it has.
+    pub(in crate::sql) fn len(&self) -> usize {
+        self.items.len()
+    }
+}
+
+impl<'t> Part<'t> {
+    fn item(self) -> Item {
+        self.tree.items.get(self.at).copied().unwrap_or(Item::Nothing)
+    }
+
+    /// What it is.
+    pub(in crate::sql) fn kind(self) -> Kind {
+        match self.item() {
+            Item::Node { kind, .. } => Kind::Node(kind),
+            Item::Field(name) => Kind::Field(name),
+            Item::Nothing | Item::List { .. } | Item::Text { .. } | Item::Number(_) | Item::Flag(_) => Kind::Other,
         }
     }
 
-    /// The node without that field: one that holds nothing does not stand in a tree.
-    pub(in crate::sql) fn without(self, name: &str) -> Self {
-        match self {
-            Self::Node(node, mut fields) => {
-                fields.retain(|(field, _)| *field != name);
-                Self::Node(node, fields)
+    /// The place behind it and all that it holds.
+    pub(in crate::sql) fn end(self) -> usize {
+        match self.item() {
+            Item::Node { end, .. } | Item::List { end } => end,
+            Item::Field(_) => Part { at: self.at.saturating_add(1), ..self }.end(),
+            Item::Nothing | Item::Text { .. } | Item::Number(_) | Item::Flag(_) => self.at.saturating_add(1),
+        }
+    }
+
+    /// Where the field of a node stands, if it has one of that name that says anything.
+    pub(in crate::sql) fn place_of(self, name: &str) -> Option<usize> {
+        let Item::Node { end, .. } = self.item() else { return None };
+        let mut at = self.at.saturating_add(1);
+        while at < end {
+            let part = Part { at, ..self };
+            if part.item() == Item::Nothing {
+                return None;
             }
-            other => other,
+            if matches!(part.item(), Item::Field(held) if held == name) {
+                return Some(at);
+            }
+            at = part.end();
+        }
+        None
+    }
+
+    /// The field of a node; `None` where it has none of that name that says anything.
+    pub(in crate::sql) fn field(self, name: &str) -> Option<Part<'t>> {
+        self.place_of(name).map(|at| Part { at: at.saturating_add(1), ..self })
+    }
+
+    /// The items of a list; none for anything else.
+    pub(in crate::sql) fn items(self) -> impl Iterator<Item = Part<'t>> {
+        let end = match self.item() {
+            Item::List { end } => end,
+            _ => self.at,
+        };
+        let mut at = self.at.saturating_add(1);
+        std::iter::from_fn(move || {
+            let part = Part { at, ..self };
+            (at < end).then(|| at = part.end()).map(|()| part)
+        })
+    }
+
+    /// The text of a field; empty where there is none.
+    pub(in crate::sql) fn text_of(self, name: &str) -> &'t str {
+        match self.field(name).map(Part::item) {
+            Some(Item::Text { start, end }) => self.tree.texts.get(start..end).unwrap_or_default(),
+            _ => "",
         }
     }
 
-    /// The items of a list; empty for anything else.
-    pub(in crate::sql) fn items(&self) -> &[Tree] {
-        match self {
-            Self::List(items) => items,
-            Self::Nothing | Self::Node(..) | Self::Text(_) | Self::Number(_) | Self::Flag(_) => &[],
-        }
-    }
-
-    /// The text; empty for anything else.
-    pub(in crate::sql) fn text(&self) -> &str {
-        match self {
-            Self::Text(text) => text,
-            Self::Nothing | Self::Node(..) | Self::List(_) | Self::Number(_) | Self::Flag(_) => "",
+    /// The number of a field; 0 where there is none.
+    pub(in crate::sql) fn number_of(self, name: &str) -> i64 {
+        match self.field(name).map(Part::item) {
+            Some(Item::Number(number)) => number,
+            _ => 0,
         }
     }
 }
 
-/// Where constants are noted, if anywhere.
-#[derive(Clone, Copy)]
-struct Builder<'f>(Option<&'f RefCell<Vec<Found>>>);
-
 /// A constant of the tree, as far as it can be told by its value.
-fn value_of(tree: &Tree) -> FoundValue {
-    match tree {
-        Tree::Node("Integer", _) => match tree.field("ival") {
-            Tree::Number(number) => FoundValue::Integer(*number),
-            _ => FoundValue::Integer(0),
-        },
-        Tree::Node("Float", _) => FoundValue::Float(tree.field("fval").text().to_owned()),
-        Tree::Node("String", _) => FoundValue::Text(tree.field("sval").text().to_owned()),
-        Tree::Nothing | Tree::Node(..) | Tree::List(_) | Tree::Text(_) | Tree::Number(_) | Tree::Flag(_) => {
-            FoundValue::Other
+fn value_of(value: Part<'_>) -> FoundValue {
+    match value.kind() {
+        Kind::Node("Integer") => FoundValue::Integer(value.number_of("ival")),
+        Kind::Node("Float") => FoundValue::Float(value.text_of("fval").to_owned()),
+        Kind::Node("String") => FoundValue::Text(value.text_of("sval").to_owned()),
+        Kind::Node(_) | Kind::Field(_) | Kind::Other => FoundValue::Other,
+    }
+}
+
+/// The tree so far, and where constants are noted, if anywhere.
+struct Builder {
+    tree: Tree,
+    found: Option<Vec<Found>>,
+}
+
+impl Builder {
+    fn push(&mut self, item: Item) -> Result<(), Never> {
+        self.tree.items.push(item);
+        Ok(())
+    }
+
+    fn text(&mut self, value: &str) -> Result<(), Never> {
+        let start = self.tree.texts.len();
+        self.tree.texts.push_str(value);
+        self.push(Item::Text { start, end: self.tree.texts.len() })
+    }
+
+    fn written(&mut self, value: impl std::fmt::Display) -> Result<(), Never> {
+        let start = self.tree.texts.len();
+        write!(self.tree.texts, "{value}").map_err(|_| Never)?;
+        self.push(Item::Text { start, end: self.tree.texts.len() })
+    }
+
+    /// Whether what was written from there on says nothing: it is as good as absent.
+    fn says_nothing(&self, from: usize) -> bool {
+        match self.tree.items.get(from..) {
+            Some([]) | None => true,
+            Some([only]) => match only {
+                Item::Nothing | Item::Number(0) | Item::Flag(false) => true,
+                Item::Text { start, end } => start == end,
+                Item::List { .. } => true,
+                Item::Node { .. } | Item::Field(_) | Item::Number(_) | Item::Flag(true) => false,
+            },
+            Some(_) => false,
+        }
+    }
+
+    /// Sets the end of the node or list at that place to here.
+    fn close(&mut self, at: usize) {
+        let here = self.tree.items.len();
+        if let Some(Item::Node { end, .. } | Item::List { end }) = self.tree.items.get_mut(at) {
+            *end = here;
         }
     }
 }
@@ -125,78 +248,88 @@ impl ser::Error for Never {
     }
 }
 
-struct ListBuilder<'f>(Vec<Tree>, Builder<'f>);
+/// A list, and where it began.
+struct ListBuilder<'b>(&'b mut Builder, usize);
 
-/// Its name, its fields, where constants are noted, and the place in the text.
-struct NodeBuilder<'f>(&'static str, Vec<(&'static str, Tree)>, Builder<'f>, Option<usize>);
+/// A node: its name, where it began, and the place in the text where it stands.
+struct NodeBuilder<'b> {
+    builder: &'b mut Builder,
+    kind: &'static str,
+    at: usize,
+    location: Option<usize>,
+}
+
+/// `Node` only wraps the one of its kinds that it is.
+const WRAPPER: &str = "Node";
 
 macro_rules! numbers {
     ($($method:ident: $type:ty),*) => {
-        $(fn $method(self, value: $type) -> Result<Tree, Never> {
-            i64::try_from(value).map(Tree::Number).map_err(|_| Never)
+        $(fn $method(self, value: $type) -> Result<(), Never> {
+            self.push(Item::Number(i64::try_from(value).map_err(|_| Never)?))
         })*
     };
 }
 
-impl<'f> ser::Serializer for Builder<'f> {
-    type Ok = Tree;
+impl<'b> ser::Serializer for &'b mut Builder {
+    type Ok = ();
     type Error = Never;
-    type SerializeSeq = ListBuilder<'f>;
-    type SerializeTuple = ListBuilder<'f>;
-    type SerializeTupleStruct = ListBuilder<'f>;
-    type SerializeTupleVariant = ser::Impossible<Tree, Never>;
-    type SerializeMap = ser::Impossible<Tree, Never>;
-    type SerializeStruct = NodeBuilder<'f>;
-    type SerializeStructVariant = ser::Impossible<Tree, Never>;
+    type SerializeSeq = ListBuilder<'b>;
+    type SerializeTuple = ListBuilder<'b>;
+    type SerializeTupleStruct = ListBuilder<'b>;
+    type SerializeTupleVariant = ser::Impossible<(), Never>;
+    type SerializeMap = ser::Impossible<(), Never>;
+    type SerializeStruct = NodeBuilder<'b>;
+    type SerializeStructVariant = ser::Impossible<(), Never>;
 
     numbers!(serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
              serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64);
 
-    fn serialize_bool(self, value: bool) -> Result<Tree, Never> {
-        Ok(Tree::Flag(value))
+    fn serialize_bool(self, value: bool) -> Result<(), Never> {
+        self.push(Item::Flag(value))
     }
 
-    fn serialize_f32(self, value: f32) -> Result<Tree, Never> {
-        Ok(Tree::Text(value.to_string()))
+    fn serialize_f32(self, value: f32) -> Result<(), Never> {
+        self.written(value)
     }
 
-    fn serialize_f64(self, value: f64) -> Result<Tree, Never> {
-        Ok(Tree::Text(value.to_string()))
+    fn serialize_f64(self, value: f64) -> Result<(), Never> {
+        self.written(value)
     }
 
-    fn serialize_char(self, value: char) -> Result<Tree, Never> {
-        Ok(Tree::Text(value.to_string()))
+    fn serialize_char(self, value: char) -> Result<(), Never> {
+        self.written(value)
     }
 
-    fn serialize_str(self, value: &str) -> Result<Tree, Never> {
-        Ok(Tree::Text(value.to_owned()))
+    fn serialize_str(self, value: &str) -> Result<(), Never> {
+        self.text(value)
     }
 
-    fn serialize_bytes(self, _: &[u8]) -> Result<Tree, Never> {
+    fn serialize_bytes(self, _: &[u8]) -> Result<(), Never> {
         Err(Never)
     }
 
-    fn serialize_none(self) -> Result<Tree, Never> {
-        Ok(Tree::Nothing)
+    fn serialize_none(self) -> Result<(), Never> {
+        Ok(())
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Tree, Never> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Never> {
         value.serialize(self)
     }
 
-    fn serialize_unit(self) -> Result<Tree, Never> {
-        Ok(Tree::Nothing)
+    fn serialize_unit(self) -> Result<(), Never> {
+        Ok(())
     }
 
-    fn serialize_unit_struct(self, name: &'static str) -> Result<Tree, Never> {
-        Ok(Tree::Node(name, Vec::new()))
+    fn serialize_unit_struct(self, name: &'static str) -> Result<(), Never> {
+        let end = self.tree.items.len().saturating_add(1);
+        self.push(Item::Node { kind: name, end })
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Tree, Never> {
-        Ok(Tree::Node(variant, Vec::new()))
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Never> {
+        self.serialize_unit_struct(variant)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<Tree, Never> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Never> {
         value.serialize(self)
     }
 
@@ -206,24 +339,34 @@ impl<'f> ser::Serializer for Builder<'f> {
         _: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<Tree, Never> {
-        match value.serialize(self)? {
-            // A constant's value: which of its kinds it is matters.
-            Tree::Text(text) => Ok(Tree::Node(variant, vec![("value", Tree::Text(text))])),
-            other => Ok(other),
+    ) -> Result<(), Never> {
+        let at = self.tree.items.len();
+        value.serialize(&mut *self)?;
+        // A constant's value: which of its kinds it is matters.
+        if let Some([text @ Item::Text { .. }]) = self.tree.items.get(at..) {
+            let text = *text;
+            self.tree.items.truncate(at);
+            self.tree.items.extend([
+                Item::Node { kind: variant, end: at.saturating_add(3) },
+                Item::Field("value"),
+                text,
+            ]);
         }
+        Ok(())
     }
 
-    fn serialize_seq(self, length: Option<usize>) -> Result<ListBuilder<'f>, Never> {
-        Ok(ListBuilder(Vec::with_capacity(length.unwrap_or(0)), self))
+    fn serialize_seq(self, _: Option<usize>) -> Result<ListBuilder<'b>, Never> {
+        let at = self.tree.items.len();
+        self.push(Item::List { end: at })?;
+        Ok(ListBuilder(self, at))
     }
 
-    fn serialize_tuple(self, length: usize) -> Result<ListBuilder<'f>, Never> {
-        Ok(ListBuilder(Vec::with_capacity(length), self))
+    fn serialize_tuple(self, length: usize) -> Result<ListBuilder<'b>, Never> {
+        self.serialize_seq(Some(length))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<ListBuilder<'f>, Never> {
-        Ok(ListBuilder(Vec::with_capacity(length), self))
+    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<ListBuilder<'b>, Never> {
+        self.serialize_seq(Some(length))
     }
 
     fn serialize_tuple_variant(
@@ -240,8 +383,12 @@ impl<'f> ser::Serializer for Builder<'f> {
         Err(Never)
     }
 
-    fn serialize_struct(self, name: &'static str, _: usize) -> Result<NodeBuilder<'f>, Never> {
-        Ok(NodeBuilder(name, Vec::new(), self, None))
+    fn serialize_struct(self, kind: &'static str, _: usize) -> Result<NodeBuilder<'b>, Never> {
+        let at = self.tree.items.len();
+        if kind != WRAPPER {
+            self.push(Item::Node { kind, end: at })?;
+        }
+        Ok(NodeBuilder { builder: self, kind, at, location: None })
     }
 
     fn serialize_struct_variant(
@@ -256,85 +403,144 @@ impl<'f> ser::Serializer for Builder<'f> {
 }
 
 impl ser::SerializeSeq for ListBuilder<'_> {
-    type Ok = Tree;
+    type Ok = ();
     type Error = Never;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Never> {
-        self.0.push(value.serialize(self.1)?);
-        Ok(())
+        let before = self.0.tree.items.len();
+        value.serialize(&mut *self.0)?;
+        if self.0.tree.items.len() == before { self.0.push(Item::Nothing) } else { Ok(()) }
     }
 
-    fn end(self) -> Result<Tree, Never> {
-        Ok(Tree::List(self.0))
+    fn end(self) -> Result<(), Never> {
+        self.0.close(self.1);
+        Ok(())
     }
 }
 
 impl ser::SerializeTuple for ListBuilder<'_> {
-    type Ok = Tree;
+    type Ok = ();
     type Error = Never;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Never> {
         ser::SerializeSeq::serialize_element(self, value)
     }
 
-    fn end(self) -> Result<Tree, Never> {
+    fn end(self) -> Result<(), Never> {
         ser::SerializeSeq::end(self)
     }
 }
 
 impl ser::SerializeTupleStruct for ListBuilder<'_> {
-    type Ok = Tree;
+    type Ok = ();
     type Error = Never;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Never> {
         ser::SerializeSeq::serialize_element(self, value)
     }
 
-    fn end(self) -> Result<Tree, Never> {
+    fn end(self) -> Result<(), Never> {
         ser::SerializeSeq::end(self)
     }
 }
 
 impl ser::SerializeStruct for NodeBuilder<'_> {
-    type Ok = Tree;
+    type Ok = ();
     type Error = Never;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Never> {
-        if LOCATIONS.contains(&key) {
-            if self.0 == "AConst" && key == "location" {
-                self.3 = match value.serialize(Builder(None))? {
-                    Tree::Number(location) => usize::try_from(location).ok(),
-                    _ => None,
-                };
+        let before = self.builder.tree.items.len();
+        if is_location(key) {
+            if self.kind == "AConst" && key == "location" {
+                value.serialize(&mut *self.builder)?;
+                if let Some([Item::Number(location)]) = self.builder.tree.items.get(before..) {
+                    self.location = usize::try_from(*location).ok();
+                }
+                self.builder.tree.items.truncate(before);
             }
             return Ok(());
         }
-        // A field that says nothing is as good as none, and most do: they would take nine tenths of the memory.
-        match value.serialize(self.2)? {
-            Tree::Nothing | Tree::Number(0) | Tree::Flag(false) => {}
-            Tree::Text(text) if text.is_empty() => {}
-            Tree::List(items) if items.is_empty() => {}
-            said => self.1.push((key, said)),
+        let from = if self.kind == WRAPPER {
+            before
+        } else {
+            self.builder.push(Item::Field(key))?;
+            before.saturating_add(1)
+        };
+        value.serialize(&mut *self.builder)?;
+        // A field that says nothing is as good as none, and most do.
+        if self.builder.says_nothing(from) {
+            self.builder.tree.items.truncate(before);
         }
         Ok(())
     }
 
-    fn end(mut self) -> Result<Tree, Never> {
-        self.1.shrink_to_fit();
-        if let (Builder(Some(found)), Some(location)) = (self.2, self.3) {
-            let value =
-                self.1.iter().find(|(field, _)| *field == "val").map_or(FoundValue::Other, |(_, val)| value_of(val));
-            found.borrow_mut().push(Found { location, value });
+    fn end(self) -> Result<(), Never> {
+        let Self { builder, kind, at, location } = self;
+        if kind != WRAPPER {
+            builder.close(at);
         }
-        // `Node` only wraps the one of its kinds that it is.
-        match (self.0, self.1.len(), self.1.pop()) {
-            ("Node", 0, _) => Ok(Tree::Nothing),
-            ("Node", 1, Some((_, inner))) => Ok(inner),
-            (_, _, Some(last)) => {
-                self.1.push(last);
-                Ok(Tree::Node(self.0, self.1))
-            }
-            (_, _, None) => Ok(Tree::Node(self.0, self.1)),
+        if let (Some(found), Some(location)) = (&mut builder.found, location) {
+            let value = builder.tree.part(at).field("val").map_or(FoundValue::Other, value_of);
+            found.push(Found { location, value });
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn tree(sql: &str) -> Tree {
+        Tree::of(&pg_query::parse(sql, 0).unwrap().protobuf.stmts).unwrap()
+    }
+
+    #[test]
+    fn a_tree_tells_everything_but_places_apart() {
+        assert_eq!(tree("SELECT a,  b FROM t WHERE x = 'y'"), tree("select a, b\nfrom t where (x) = 'y'"));
+        for (one, other) in [
+            ("SELECT a FROM t", "SELECT b FROM t"),
+            ("SELECT 'ab', 'c'", "SELECT 'a', 'bc'"),
+            ("SELECT 1", "SELECT '1'"),
+            ("SELECT 1", "SELECT 1.0"),
+            ("SELECT 1.0", "SELECT '1.0'"),
+            ("SELECT a FROM t", "SELECT DISTINCT a FROM t"),
+            ("SELECT ROW(a, b)", "SELECT ROW(a), b"),
+            ("SELECT a[1:]", "SELECT a[:1]"),
+            ("SELECT true", "SELECT NULL"),
+            ("SELECT false", "SELECT NULL"),
+            ("SELECT 0", "SELECT NULL"),
+            ("SELECT ''", "SELECT NULL"),
+            ("SELECT * FROM a JOIN b ON true", "SELECT * FROM a, b"),
+            ("SELECT B'1'", "SELECT '1'"),
+        ] {
+            assert_ne!(tree(one), tree(other), "{one} / {other}");
+        }
+    }
+
+    #[test]
+    fn fields_and_items_are_found_in_the_one_list() {
+        let tree = tree("SELECT f(a.b, 'x', 7) FROM s.t WHERE c");
+        let nodes: Vec<&str> = (0..tree.len())
+            .filter_map(|at| match tree.part(at).kind() {
+                Kind::Node(kind) => Some(kind),
+                Kind::Field(_) | Kind::Other => None,
+            })
+            .collect();
+        for (kind, count) in [("FuncCall", 1), ("ColumnRef", 2), ("RangeVar", 1), ("AConst", 2)] {
+            assert_eq!(nodes.iter().filter(|node| **node == kind).count(), count, "{kind} in {nodes:?}");
+        }
+        let of =
+            |kind: &'static str| (0..tree.len()).map(|at| tree.part(at)).find(|part| part.kind() == Kind::Node(kind));
+        let table = of("RangeVar").unwrap();
+        assert_eq!(
+            (table.text_of("schemaname"), table.text_of("relname"), table.text_of("catalogname")),
+            ("s", "t", "")
+        );
+        let column = of("ColumnRef").unwrap();
+        let parts: Vec<&str> = column.field("fields").unwrap().items().map(|part| part.text_of("sval")).collect();
+        assert_eq!(parts, ["a", "b"]);
+        assert!(column.end() <= tree.len() && column.field("nothing").is_none());
     }
 }
