@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Oid, RelationName, Type, TypeClass};
+use super::{Memo, Oid, RelationName, Type, TypeClass};
 
 /// The schema by which each session names its own temporary relations.
 const TEMPORARY: &str = "pg_temp";
@@ -40,6 +40,7 @@ pub struct Catalog {
     pub(super) temporary: Option<Temporary>,
     /// Names that a relation had before, its own and those of what it was part of, as long as this process has run.
     pub(super) former: Arc<BTreeMap<Oid, BTreeSet<RelationName>>>,
+    pub(super) memo: Arc<Memo>,
 }
 
 /// What rules name, before it is followed.
@@ -200,6 +201,11 @@ pub struct Function {
 }
 
 impl Catalog {
+    /// What was worked out of texts beside the snapshot.
+    pub fn memo(&self) -> &Memo {
+        &self.memo
+    }
+
     /// Grows with each reload; part of every cached decision's key.
     pub fn epoch(&self) -> u64 {
         self.epoch

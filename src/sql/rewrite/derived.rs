@@ -3,6 +3,7 @@
 //! INVARIANT I4: Masked below the predicates: conditions, joins and aggregates stand above the derived table.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{CaseWhen, Expr, Query, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value};
@@ -29,7 +30,7 @@ pub(super) fn open(occurrence: &Occurrence, factor: &TableFactor) -> Result<(Tab
     if occurrence.only || occurrence.sample.is_some() {
         // Only a fragment can say ONLY or TABLESAMPLE again: sqlparser's AST keeps neither as the resolver needs it.
         let text = format!("SELECT * FROM {} AS \"{ROW}\"{}", base(occurrence), sample(occurrence));
-        return derive(occurrence, &text, &[], true);
+        return derive(occurrence, &Fragment::of(&text)?, &[], true);
     }
     let TableFactor::Table { name, alias, .. } = &mut factor else { return Err(Refusal::internal(Stage::Rewrite)) };
     *name = quoted_name([relation.schema.as_str(), relation.name.as_str()]);
@@ -103,7 +104,8 @@ pub(super) fn governed(
         base(occurrence),
         sample(occurrence)
     );
-    derive(occurrence, &text, &values, false)
+    let fragment = Fragment::known(&text, context)?;
+    derive(occurrence, &fragment, &values, false)
 }
 
 /// The row filter of a relation that is not derived, as a condition over `row`.
@@ -360,15 +362,38 @@ fn column_list(names: &[String]) -> Vec<TableAliasColumnDef> {
     names.iter().map(|name| TableAliasColumnDef { name: quoted(name), data_type: None }).collect()
 }
 
+/// A query of our own, and what it refers to: both follow from its text alone.
+struct Fragment {
+    query: Query,
+    facts: Facts,
+}
+
+impl Fragment {
+    fn of(text: &str) -> Result<Self, Fail> {
+        Ok(Self { query: parse_query(text)?, facts: witness::facts_of(text)? })
+    }
+
+    /// The same, read once for all statements that need it: most new statements read the same columns of the same tables.
+    fn known(text: &str, context: &Context<'_>) -> Result<Arc<Self>, Fail> {
+        let memo = context.catalog.memo();
+        if let Some(fragment) = memo.get(text) {
+            return Ok(fragment);
+        }
+        let fragment = Arc::new(Self::of(text)?);
+        memo.put(text, &fragment);
+        Ok(fragment)
+    }
+}
+
 fn derive(
     occurrence: &Occurrence,
-    text: &str,
+    fragment: &Fragment,
     values: &[Expr],
     positional: bool,
 ) -> Result<(TableFactor, Facts), Fail> {
     // Constants add nothing to what a statement refers to.
-    let facts = witness::facts_of(text)?;
-    let mut subquery = parse_query(text)?;
+    let facts = fragment.facts.clone();
+    let mut subquery = fragment.query.clone();
     set_only(&mut subquery, occurrence.only);
     fill(&mut subquery, values)?;
     let columns = if positional { column_list(&occurrence.column_aliases) } else { Vec::new() };
