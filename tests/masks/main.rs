@@ -14,6 +14,7 @@ mod support;
 mod hostile;
 mod keep;
 mod orm;
+mod ranges;
 
 use pgpurpose::catalog::load_catalog;
 use pgpurpose::policy::PolicySet;

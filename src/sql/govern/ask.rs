@@ -43,7 +43,8 @@ pub(in crate::sql) fn answer(statement: &str, context: &Context<'_>) -> Result<P
             format!("counts as one of {budget} queries a day and login for purpose {purpose}")
         }));
     }
-    lines.extend(relations(report));
+    let looks_up = judged.as_ref().is_ok_and(|enforced| enforced.lookups().count > 0);
+    lines.extend(relations(report, looks_up));
     if let Some(refusal) = refusal {
         lines.push(format!("refused with {}: {}", refusal.sqlstate, refusal.message));
         lines.extend(refusal.detail.iter().map(|detail| format!("detail: {detail}")));
@@ -92,7 +93,8 @@ fn for_whom(context: &Context<'_>) -> String {
     format!("role {role} for purpose {}{}", context.purpose, basis.unwrap_or_default())
 }
 
-fn relations(report: &AccessReport) -> Vec<String> {
+/// `looks_up`: raw values are tested.
+fn relations(report: &AccessReport, looks_up: bool) -> Vec<String> {
     let mut lines = Vec::new();
     for relation in &report.relations {
         let rows = relation.filter.as_ref().map(|filter| format!(", rows: {filter}")).unwrap_or_default();
@@ -108,6 +110,13 @@ fn relations(report: &AccessReport) -> Vec<String> {
                 None => "no rule needed".to_owned(),
             };
             lines.push(format!("  {}: {}{mask}, {rule}", column.name, column.action));
+            let by_pseudonym = column.mask.as_deref() == Some("token") && column.uses.contains(&Use::Lookup);
+            if by_pseudonym && !looks_up {
+                let category = column.category.as_deref().unwrap_or(&column.name);
+                lines.push(format!(
+                    "    a comparison with it makes the pseudonym of every row: `lookup = [\"{category}\"]` in a rule lets it use the index"
+                ));
+            }
         }
         if let more @ 1.. = relation.columns.iter().filter(closed).count() {
             lines.push(format!("  left out of the star: {more}"));

@@ -292,6 +292,7 @@ impl Resolver<'_> {
             only: false,
             sample: None,
             lookups: Vec::new(),
+            ranges: Vec::new(),
             unheld: std::collections::BTreeSet::new(),
             unkept: std::collections::BTreeSet::new(),
             whole: false,

@@ -232,7 +232,7 @@ fn grouped_output(expr: &Expr, keys: &[&Expr]) -> bool {
     }
 }
 
-fn has_aggregate(item: &SelectItem) -> bool {
+pub(super) fn has_aggregate(item: &SelectItem) -> bool {
     let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { return false };
     fn inside(expr: &Expr) -> bool {
         match expr {
@@ -262,7 +262,7 @@ fn whole_column(function: &Function, name: &str) -> bool {
         })
 }
 
-fn called(function: &Function) -> Option<String> {
+pub(super) fn called(function: &Function) -> Option<String> {
     function.name.0.last().and_then(|part| part.as_ident()).map(name_of)
 }
 

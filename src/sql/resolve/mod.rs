@@ -25,6 +25,7 @@ mod merge;
 mod names;
 mod output;
 mod query;
+mod range;
 mod returning;
 mod safety;
 mod scope;
@@ -59,6 +60,7 @@ pub use implied::open_parameters;
 pub(super) use keep::KEEP_MARK;
 pub(super) use names::{MARK, is_system_column, name_of, parts_of, quoted, quoted_name, system_column_number};
 pub(super) use output::output_name;
+pub(super) use range::{Range, Side};
 pub(super) use returning::{RETURN_ALL, RETURN_FROM, RETURN_ROWS};
 pub(super) use safety::{LOOKUP_MARK, marked_id};
 pub(super) use scope::OccurrenceId;
@@ -109,6 +111,8 @@ pub(super) struct Occurrence {
     pub(super) filter_shape: Option<String>,
     /// Conditions `column = constant` that may be tested below the mask: column, and the condition's number.
     pub(super) lookups: Vec<Lookup>,
+    /// Conditions between which constants its values stand.
+    pub(super) ranges: Vec<Range>,
     /// Columns that tell of whom a row is, and are set where no value can be looked at.
     pub(super) unheld: BTreeSet<String>,
     /// Columns of which some rule masks what is set, and which are set in part.

@@ -150,6 +150,7 @@ impl Resolver<'_> {
                 self.expose_all();
             }
         }
+        self.ranges(select, before);
         if let Some(selection) = &mut select.selection {
             self.judge_predicate(selection);
             self.test_level(selection);

@@ -142,7 +142,7 @@ impl Resolver<'_> {
     }
 
     /// The type of a plain column of a relation, or of a constant; `None` for anything that is computed.
-    fn operand(&self, expr: &Expr) -> Option<OperandType> {
+    pub(super) fn operand(&self, expr: &Expr) -> Option<OperandType> {
         match expr {
             Expr::Identifier(ident) => self.column_type(&[name_of(ident)]).map(Some),
             Expr::CompoundIdentifier(idents) => {
@@ -270,7 +270,7 @@ fn is_constant_keyword(ident: &Ident) -> bool {
 }
 
 /// Occurrences at this level whose rows no outer join can fill with NULLs.
-fn preserved(from: &[TableWithJoins]) -> HashSet<OccurrenceId> {
+pub(super) fn preserved(from: &[TableWithJoins]) -> HashSet<OccurrenceId> {
     let mut all = HashSet::new();
     for item in from {
         let mut here = ids(&item.relation);

@@ -16,7 +16,7 @@ use crate::policy::{Action, ColumnObligation, RelationObligation, SubjectPath, U
 use crate::sql::ast::fragment::{FIRST_VALUE, fill, parse_expression, parse_query};
 use crate::sql::ast::marker;
 use crate::sql::form::context::Context;
-use crate::sql::resolve::{Occurrence, quoted, quoted_name};
+use crate::sql::resolve::{Occurrence, Range, quoted, quoted_name};
 use crate::sql::reviewed::definitions::ROW;
 use crate::sql::witness::{self, Facts};
 
@@ -92,6 +92,14 @@ pub(super) fn governed(
         conditions.push(format!("\"{ROW}\".{} = ${}", quote_ident(&lookup.column), FIRST_VALUE + values.len()));
         values.push(lookup.value.clone());
     }
+    for range in &occurrence.ranges {
+        let constant = format!("${}", FIRST_VALUE + values.len());
+        let implied = implied(occurrence, columns, range, &constant);
+        if !implied.is_empty() {
+            conditions.extend(implied);
+            values.push(range.value.clone());
+        }
+    }
     conditions.extend(row_conditions(occurrence, obligation, ROW, context)?);
     let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     // Without a fence PostgreSQL may run the caller's predicates before the filter.
@@ -106,6 +114,23 @@ pub(super) fn governed(
     );
     let fragment = Fragment::known(&text, context)?;
     derive(occurrence, &fragment, &values, false)
+}
+
+/// What a condition over a masked column says of the raw one.
+fn implied(
+    occurrence: &Occurrence,
+    columns: &BTreeMap<String, ColumnObligation>,
+    range: &Range,
+    constant: &str,
+) -> Vec<String> {
+    let column = occurrence.relation.column(&range.column);
+    match (column, columns.get(&range.column).map(|column| &column.action)) {
+        (Some(column), Some(Action::Mask { mask, .. })) => {
+            let value = format!("\"{ROW}\".{}", quote_ident(&column.name));
+            mask::range::implied(mask, column, &value, range, constant)
+        }
+        (Some(_), Some(Action::Read | Action::Omit | Action::Write) | None) | (None, _) => Vec::new(),
+    }
 }
 
 /// The row filter of a relation that is not derived, as a condition over `row`.

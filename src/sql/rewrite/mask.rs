@@ -8,6 +8,7 @@
 mod keyed;
 mod names;
 mod number;
+pub(super) mod range;
 mod text;
 mod time;
 
