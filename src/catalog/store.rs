@@ -145,11 +145,15 @@ impl CatalogStore {
         if self.answered.load(Ordering::SeqCst) >= self.due.load(Ordering::SeqCst) {
             return Ok(());
         }
-        let mut state = self.state.lock().await;
-        if state.answered >= self.due.load(Ordering::SeqCst) {
-            return Ok(());
-        }
-        self.load_locked(&mut state, false).await.map(|_| ())
+        // On the heap: every statement of every session comes by here, and hardly one has to wait.
+        Box::pin(async {
+            let mut state = self.state.lock().await;
+            if state.answered >= self.due.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            self.load_locked(&mut state, false).await.map(|_| ())
+        })
+        .await
     }
 
     /// Reads the catalog again because a name is not known, unless that was done a moment ago: then the snapshot that

@@ -16,7 +16,7 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// Bytes of room that stay while nothing is to be written: a short exchange asks for no memory.
-const KEPT: usize = 512;
+const KEPT: usize = 256;
 
 /// A buffered connection.
 pub struct Link {

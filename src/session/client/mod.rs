@@ -30,7 +30,7 @@ pub(super) struct Inbound {
 }
 
 /// The longest body whose room is kept.
-const KEPT: usize = 512;
+const KEPT: usize = 256;
 
 impl Inbound {
     /// The room of a body that was handled.
@@ -53,7 +53,7 @@ impl Session {
                 return Ok(());
             }
             if self.structure.in_batch() && !self.flow.takes_copy() {
-                self.next_step().await;
+                Box::pin(self.next_step()).await;
                 continue;
             }
             let header = Header::read(self.client.input()).map_err(|error| End::violation(error.to_string()))?;
@@ -191,7 +191,7 @@ impl Session {
             }
             Tag::Execute => {
                 let (portal, rows) = frontend::execute(body).map_err(malformed)?;
-                self.execute(portal, rows).await;
+                Box::pin(self.execute(portal, rows)).await;
             }
             Tag::Sync => {
                 frontend::empty(body).map_err(malformed)?;

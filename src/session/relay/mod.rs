@@ -27,6 +27,8 @@ const HELD: usize = 256 * 1024;
 const ERROR_PART: usize = 16 * 1024;
 /// Columns of which a session is told that they are compared by their masks.
 const TOLD: usize = 100;
+/// The longest message whose room is kept.
+const KEPT: usize = 256;
 /// A RowDescription of 1,664 columns with long names.
 const DESCRIPTION: usize = 1024 * 1024;
 
@@ -151,7 +153,7 @@ impl Session {
                         Box::pin(self.disclose(tag)).await?;
                     }
                     let handled = self.answer(header, &scratch);
-                    if scratch.capacity() <= 8192 {
+                    if scratch.capacity() <= KEPT {
                         self.outbound.scratch = scratch;
                     }
                     handled?;
