@@ -73,6 +73,11 @@ impl Formatter for OneLine {
             return Ok(());
         }
         let room = self.most.saturating_sub(self.written);
+        // What nearly every text is: nothing in it takes more than its byte. Quotes come one by one, not here.
+        if fragment.len() <= room && fragment.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            self.written += fragment.len();
+            return self.inner.write_string_fragment(writer, fragment);
+        }
         let mut plain = beginning(fragment, room);
         self.cut = plain.len() < fragment.len();
         self.written += escaped(plain);

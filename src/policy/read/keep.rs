@@ -31,13 +31,17 @@ pub(in crate::policy) fn check(set: &PolicySet, faults: &mut Vec<Fault>) {
     for role in set.roles.values().filter(|role| role.unrestricted.is_none()) {
         for purpose in &role.purposes {
             let lineage = set.lineage(purpose);
-            let rules: Vec<&Rule> = set
-                .rules
-                .iter()
-                .filter(|rule| lineage.iter().any(|level| rule.applies(&role.name, &level.name)))
-                .collect();
+            let rules: Vec<&Rule> = lineage.iter().flat_map(|level| set.rules_for(&role.name, &level.name)).collect();
+            let writes: Vec<&Target> = rules.iter().flat_map(|rule| &rule.write).collect();
+            // Nothing can be masked and set where no rule masks, or none sets: so it is for most.
+            if writes.is_empty() || rules.iter().all(|rule| rule.mask.is_empty()) {
+                continue;
+            }
             for (name, table) in set.tables.iter().filter(|(_, table)| !table.open) {
                 for (column, category) in &table.columns {
+                    if !writes.iter().any(|target| target.is(name, column, category)) {
+                        continue;
+                    }
                     let standing = standing(set, &role.name, &lineage, name, table, column, None);
                     let (Sight::Masked { mask, rule, .. }, Some(write)) = (standing.sight, standing.write) else {
                         continue;
