@@ -117,8 +117,14 @@ pub(crate) fn resident(process: u32) -> f64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
+/// Waits until an allocator has given back what only the start or the log-ins needed.
+fn settle() {
+    std::thread::sleep(std::time::Duration::from_secs(12));
+}
+
 /// Kilobytes that a process holds at rest, and more for each of so many sessions that have run one statement and idle.
 pub(crate) fn idle(way: &Way, process: u32, sessions: usize) -> (f64, f64) {
+    settle();
     let rest = resident(process);
     let clients: Vec<Client> = (0..sessions)
         .map(|number| {
@@ -127,7 +133,7 @@ pub(crate) fn idle(way: &Way, process: u32, sessions: usize) -> (f64, f64) {
             client
         })
         .collect();
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    settle();
     let full = resident(process);
     drop(clients);
     (rest, (full - rest) / sessions as f64)

@@ -1,13 +1,14 @@
 //! What the proxy costs: the same load, alternating, straight to the database, through the smallest relay, through PgBouncer
 //! and through the proxy with the access log on.
 //!
-//! `cargo bench --bench compare` prints tables in Markdown, all of them medians, and writes the plot of the README. Times on a
-//! shared machine tell little: only what stands in one run may be compared. CPU is that of the process between client and
-//! database alone, as the scheduler counted it.
+//! `cargo bench --bench compare` prints tables in Markdown, all of them medians. It takes a quarter of an hour; with `-- --quick`
+//! a fifth of that, in one round of a second. `-- --write README.md` writes the figures into README.md and docs/costs.md, and the
+//! plot beside them. Times on a shared machine tell little: only what stands in one run may be compared. CPU is that of the
+//! process between client and database alone, as the scheduler counted it.
 //!
 //! | variable | default | |
 //! | --- | --- | --- |
-//! | `PGPURPOSE_BENCH_SECONDS` | 3 | of one run |
+//! | `PGPURPOSE_BENCH_SECONDS` | 2 | of one run |
 //! | `PGPURPOSE_BENCH_ROUNDS` | 5 | how often each is run |
 //! | `PGPURPOSE_BENCH_IDLE` | 1000 | idle sessions |
 //! | `PGPURPOSE_BENCH_ONLY` | all | beginnings of the parts' names: `prepared/8,simple,new,login,bulk,idle` |
@@ -29,6 +30,7 @@ mod load;
 mod places;
 mod plot;
 mod relay;
+mod summary;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
@@ -40,6 +42,7 @@ use bulk::Bulk;
 use load::{Load, Sample};
 use places::{Places, Way};
 use plot::Bar;
+use summary::Measured;
 
 /// Ways that pgbench's loads go; the other one checks logins.
 const ALL: [&str; 7] = ["direct", "relay", "pgbouncer", "plain", "masked", "consent", "always"];
@@ -59,6 +62,7 @@ struct Bench {
     seconds: u64,
     rounds: u64,
     groups: Vec<(String, Vec<Bar>)>,
+    measured: Measured,
 }
 
 impl Bench {
@@ -66,9 +70,9 @@ impl Bench {
         asked("PGPURPOSE_BENCH_ONLY", |item| part.starts_with(item))
     }
 
-    fn ways(&self, keys: &[&str]) -> Vec<&Way> {
+    fn ways(&self, keys: &[&str]) -> Vec<Way> {
         let wanted = |way: &&Way| keys.contains(&way.key) && asked("PGPURPOSE_BENCH_WAYS", |item| item == way.key);
-        self.places.ways.iter().filter(wanted).collect()
+        self.places.ways.iter().filter(wanted).cloned().collect()
     }
 
     /// Runs the load by each of these ways in turn, and prints what each came to.
@@ -83,13 +87,14 @@ impl Bench {
                 samples.push(load::run(&self.places, way, load, self.seconds, self.folder.path()));
             }
         }
-        let results: Vec<(&Way, Sample)> =
-            ways.iter().zip(&samples).map(|(way, samples)| (*way, load::medians(samples))).collect();
-        println!("\n### {heading}\n\n{} rounds of {} s.\n", self.rounds, self.seconds);
-        print!("{}", table(&results));
+        let results: Vec<(Way, Sample)> =
+            ways.into_iter().zip(&samples).map(|(way, samples)| (way, load::medians(samples))).collect();
+        let bars = results.iter().map(|(way, sample)| Bar { way: way.name, cpu: sample.cpu, rate: sample.rate });
+        let bars: Vec<Bar> = bars.collect();
+        let text = format!("\n### {heading}\n\n{}", table(&results));
+        self.measured.add(part, &results);
+        self.measured.say(&text);
         if plotted {
-            let bars = results.iter().map(|(way, sample)| Bar { way: way.name, cpu: sample.cpu, rate: sample.rate });
-            let bars = bars.collect();
             self.groups.push((heading.to_owned(), bars));
         }
     }
@@ -101,12 +106,15 @@ impl Bench {
     }
 
     fn protocols(&mut self) {
-        for protocol in ["prepared", "simple", "extended"] {
-            for clients in [1, 8, 32] {
+        const SOME: &[&str] = &["direct", "relay", "pgbouncer", "plain", "masked"];
+        let sizes: [(&str, &[u32], &[&str]); 3] =
+            [("prepared", &[1, 8, 32], &ALL), ("simple", &[1, 8, 32], SOME), ("extended", &[8], SOME)];
+        for (protocol, clients, ways) in sizes {
+            for clients in clients {
                 let part = format!("{protocol}/{clients}");
                 let heading = format!("`pgbench -S -M {protocol} -c {clients}`");
-                let load = Load { clients, protocol, script: None, connecting: false };
-                self.compare(&part, &heading, &ALL, &load, protocol != "extended");
+                let load = Load { clients: *clients, protocol, script: None, connecting: false };
+                self.compare(&part, &heading, ways, &load, protocol != "extended");
             }
         }
     }
@@ -136,7 +144,7 @@ impl Bench {
         self.compare("login", heading, &["direct", "relay", "pgbouncer", "plain", "passthrough"], &load, false);
     }
 
-    fn bulks(&self) {
+    fn bulks(&mut self) {
         let wide = "SELECT id, body FROM wide";
         let narrow = "SELECT aid, bid, abalance FROM pgbench_accounts";
         for (part, heading, bulk) in [
@@ -155,25 +163,38 @@ impl Bench {
                     speeds.push(bulk::speed(way, bulk));
                 }
             }
-            println!("\n### {heading}\n\n{} rounds.\n\n| way | MB/s |\n| --- | ---: |", self.rounds);
+            let mut text = format!("\n### {heading}\n\n| way | MB/s |\n| --- | ---: |\n");
             for (way, speeds) in ways.iter().zip(speeds) {
-                println!("| {} | {:.0} |", way.name, load::median(speeds));
+                writeln!(text, "| {} | {:.0} |", way.name, load::median(speeds)).unwrap();
             }
+            self.measured.say(&text);
         }
     }
 
     /// First of all, while nothing has run by any way.
-    fn idle(&self) {
+    fn idle(&mut self) {
         if !self.wants("idle") {
             return;
         }
         let sessions = usize::try_from(number("PGPURPOSE_BENCH_IDLE", 1000)).unwrap();
-        println!("\n### Memory, {sessions} idle sessions that have run one statement\n");
-        println!("| way | MB at rest | kB more a session |\n| --- | ---: | ---: |");
+        let mut text = format!("\n### Memory, {sessions} idle sessions that have run one statement\n\n");
+        text.push_str("| way | MB at rest | kB more a session |\n| --- | ---: | ---: |\n");
+        let mut figures = Vec::new();
         for way in self.ways(&["relay", "pgbouncer", "plain"]) {
-            let (rest, each) = bulk::idle(way, way.process.unwrap(), sessions);
-            println!("| {} | {:.1} | {each:.1} |", way.name, rest / 1024.0);
+            let (rest, each) = bulk::idle(&way, way.process.unwrap(), sessions);
+            figures.push((way.key, rest / 1024.0, each));
+            // A busy machine takes a while to end a thousand of the database's processes.
+            for _ in 0..600 {
+                let left = self.places.cluster.run_sql("postgres", "SELECT count(*) FROM pg_stat_activity");
+                if left.is_ok_and(|left| left.trim().parse().is_ok_and(|left: usize| left < 50)) {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            writeln!(text, "| {} | {:.1} | {each:.1} |", way.name, rest / 1024.0).unwrap();
         }
+        self.measured.memory = figures;
+        self.measured.say(&text);
     }
 }
 
@@ -198,7 +219,7 @@ fn ten_tables() -> String {
 }
 
 /// Ratios are to the ways that say what is possible: PgBouncer's rate, the relay's CPU, direct's latency.
-fn table(results: &[(&Way, Sample)]) -> String {
+fn table(results: &[(Way, Sample)]) -> String {
     let of = |key: &str| results.iter().find(|(way, _)| way.key == key).map(|(_, sample)| *sample);
     let ratio = |figure: f64, base: Option<f64>| match base {
         Some(base) if base > 0.0 => format!("{:.2}", figure / base),
@@ -223,22 +244,49 @@ fn main() {
     if let Ok(asked) = std::env::var(relay::ASKED) {
         return relay::run(&asked);
     }
+    let arguments: Vec<String> = std::env::args().collect();
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let readme =
+        arguments.iter().position(|argument| argument == "--write").map(|at| PathBuf::from(&arguments[at + 1]));
+    let places = Places::start();
+    let seconds = number("PGPURPOSE_BENCH_SECONDS", if quick { 1 } else { 2 });
+    let rounds = number("PGPURPOSE_BENCH_ROUNDS", if quick { 1 } else { 5 });
+    let about = about(&places, seconds, rounds);
+    println!("{about}");
     let mut bench = Bench {
-        places: Places::start(),
+        places,
         folder: tempfile::tempdir().unwrap(),
-        seconds: number("PGPURPOSE_BENCH_SECONDS", 3),
-        rounds: number("PGPURPOSE_BENCH_ROUNDS", 5),
+        seconds,
+        rounds,
         groups: Vec::new(),
+        measured: Measured::about(about),
     };
     bench.idle();
     bench.protocols();
     bench.new_statements();
     bench.logins();
     bench.bulks();
-    if !bench.groups.is_empty() {
+    bench.measured.tell();
+    let plot = plot::svg(&bench.groups);
+    if let Some(readme) = readme {
+        bench.measured.write(&readme, &plot);
+    } else if !bench.groups.is_empty() {
         let path = std::env::var_os("PGPURPOSE_BENCH_SVG")
             .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("compare.svg"), PathBuf::from);
-        fs::write(&path, plot::svg(&bench.groups)).unwrap();
+        fs::write(&path, plot).unwrap();
         println!("\nThe plot is in {}.", path.display());
     }
+}
+
+/// On what, and how long.
+fn about(places: &Places, seconds: u64, rounds: u64) -> String {
+    let version = places.cluster.run_sql("bench", "SHOW server_version").unwrap();
+    let version = version.trim().split(' ').next().unwrap_or_default().to_owned();
+    let cores = std::thread::available_parallelism().unwrap();
+    let busy = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let busy = busy.split(' ').next().unwrap_or_default().to_owned();
+    format!(
+        "PostgreSQL {version}, {cores} cores that the clients, the database and what is between share, load {busy} before the run; \
+         {rounds} rounds of {seconds} s by each way in turn, medians."
+    )
 }

@@ -86,6 +86,7 @@ const TABLES: &str = "
     VACUUM ANALYZE;";
 
 /// One way to the database, over TCP.
+#[derive(Clone)]
 pub(crate) struct Way {
     /// Short, for `PGPURPOSE_BENCH_WAYS`.
     pub(crate) key: &'static str,
