@@ -10,6 +10,8 @@ mod days;
 mod laundered;
 #[path = "report/mode.rs"]
 mod mode;
+#[path = "report/readers.rs"]
+mod readers;
 mod support;
 
 use std::fs;

@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+mod changed;
 mod endings;
+mod outages;
 mod packed;
 mod signed;
 mod walked;
@@ -367,90 +369,6 @@ async fn write_until_killed() {
 }
 
 #[tokio::test]
-async fn a_vanished_folder_refuses_at_once_and_heals_when_it_is_back() {
-    let parent = TempDir::new().unwrap();
-    let (directory, away) = (parent.path().join("log"), parent.path().join("away"));
-    let log = open(&directory);
-    log.append_access(access("SELECT 1"), ()).await.unwrap();
-    fs::rename(&directory, &away).unwrap();
-    let from = Instant::now();
-    let error = log.append_access(access("SELECT 2"), ()).await.unwrap_err();
-    assert!(from.elapsed() < Duration::from_secs(1));
-    assert_eq!(error.refusal().sqlstate, SqlState::IO_ERROR);
-    assert!(!error.refusal().message.contains("log/"), "no path reaches a client");
-    assert!(log.status().trouble.is_some());
-    assert!(log.append_access(access("SELECT 3"), ()).await.is_err());
-    fs::rename(&away, &directory).unwrap();
-    log.append_access(access("SELECT 4"), ()).await.unwrap();
-    assert!(log.status().trouble.is_none());
-    assert_eq!(log.status().refused, 2);
-    let found = verify(&directory).unwrap();
-    assert!(found.holds(), "{:?}", found.breaks);
-    assert_eq!(found.notices.len(), 1);
-    let statements: Vec<String> =
-        entries(&directory).iter().filter_map(|entry| entry.text("statement").map(str::to_owned)).collect();
-    assert_eq!(statements, ["SELECT 1", "SELECT 4"], "what was refused does not stand in the log");
-}
-
-#[tokio::test]
-async fn an_emptied_folder_is_noticed_without_a_write_and_the_gap_shows() {
-    let directory = TempDir::new().unwrap();
-    let log = open(directory.path());
-    log.append_access(access("SELECT 1"), ()).await.unwrap();
-    fs::remove_file(only_file(directory.path())).unwrap();
-    let until = Instant::now() + Duration::from_secs(10);
-    while log.status().last_seq < 3 {
-        assert!(Instant::now() < until, "the writer looks after the file by itself");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    healed(&log).await;
-    log.append_access(access("SELECT 2"), ()).await.unwrap();
-    let found = verify(directory.path()).unwrap();
-    assert_eq!(found.breaks.len(), 1, "{:?}", found.breaks);
-    assert_eq!(found.breaks[0].what, Wrong::Missing { from: 1, to: 2 });
-}
-
-#[tokio::test]
-async fn a_full_disk_refuses_and_heals_when_there_is_room() {
-    let mount = TempDir::new().unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"]).arg(mount.path()).output();
-    if !mounted.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: a small tmpfs cannot be mounted here");
-        return;
-    }
-    let log = open(&mount.path().join("log"));
-    let (mut logged, mut refused) = (Vec::new(), None);
-    for n in 0..1000 {
-        match log.append_access(access(&format!("SELECT {n}")), ()).await {
-            Ok(audited) => logged.push(audited.seq()),
-            Err(error) => {
-                refused = Some(error);
-                break;
-            }
-        }
-    }
-    let many = (0..20).map(|_| log.append_access(access("SELECT 'many'"), ()));
-    let many = futures_util::future::join_all(many).await;
-    let trouble = log.status().trouble;
-    // Room again: what filled the disk goes away.
-    let full = verify(&mount.path().join("log")).unwrap();
-    Command::new("mount").args(["-o", "remount,size=1m"]).arg(mount.path()).output().unwrap();
-    let after = log.append_access(access("SELECT 'after'"), ()).await;
-    log.close("test").await.unwrap();
-    let found = verify(&mount.path().join("log")).unwrap();
-    let read: Vec<u64> = entries(&mount.path().join("log")).iter().filter_map(Entry::seq).collect();
-    Command::new("umount").arg(mount.path()).output().unwrap();
-    assert!(matches!(refused, Some(AuditError::Unwritable { .. })), "{refused:?} after {}", logged.len());
-    assert!(many.iter().all(Result::is_err), "every waiter is refused");
-    assert!(trouble.is_some());
-    assert!(full.holds(), "no torn line stays behind: {:?}", full.breaks);
-    assert!(after.is_ok());
-    assert!(found.holds(), "{:?}", found.breaks);
-    assert!(!found.notices.is_empty(), "the outage stands in the log");
-    assert!(logged.iter().all(|seq| read.contains(seq)));
-}
-
-#[tokio::test]
 async fn a_closed_log_refuses() {
     let directory = TempDir::new().unwrap();
     let log = open(directory.path());
@@ -458,98 +376,6 @@ async fn a_closed_log_refuses() {
     assert_eq!(log.append_access(access("SELECT 1"), ()).await.unwrap_err(), AuditError::Closed);
     let entries = entries(directory.path());
     assert_eq!((entries[1].event(), entries[1].text("reason")), ("stop", Some("test")));
-}
-
-#[tokio::test]
-async fn verify_finds_every_change_of_a_single_line() {
-    let directory = sample().await;
-    let file = only_file(directory.path());
-    let whole = fs::read_to_string(&file).unwrap();
-    let lines: Vec<&str> = whole.lines().collect();
-    let found = verify(directory.path()).unwrap();
-    assert!(found.holds());
-    assert_eq!(found.records, 22);
-    let broken = |lines: &[String], what: &str| {
-        fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
-        let found = verify(directory.path()).unwrap();
-        assert!(!found.holds(), "not found: {what}");
-        found.breaks[0].clone()
-    };
-    let owned = || lines.iter().map(|line| (*line).to_owned()).collect::<Vec<String>>();
-    for at in 0..lines.len() {
-        let mut changed = owned();
-        changed[at] = changed[at].replacen("\"event\":\"", "\"event\":\"x", 1);
-        let found = broken(&changed, "changed");
-        assert_eq!((found.line, &found.what), (at as u64 + 1, &Wrong::Line(chain::BadLine::Changed)));
-
-        // Changed, and its own hash made to fit again.
-        let (covered, _) = changed[at].rsplit_once(",\"hash\":").unwrap();
-        let resealed = format!("{covered},\"hash\":\"{}\"}}", chain::Hash::of(covered.as_bytes()));
-        changed[at] = resealed;
-        if at + 1 < lines.len() {
-            let found = broken(&changed, "changed and sealed again");
-            assert_eq!((found.line, &found.what), (at as u64 + 2, &Wrong::Replaced { seq: at as u64 + 2 }));
-        }
-
-        if at + 1 < lines.len() {
-            let mut removed = owned();
-            removed.remove(at);
-            let found = broken(&removed, "removed");
-            let seq = at as u64 + 1;
-            // The file's name tells the first number too.
-            if at > 0 {
-                assert_eq!((found.line, &found.what), (seq, &Wrong::Missing { from: seq, to: seq }));
-            }
-
-            let mut swapped = owned();
-            swapped.swap(at, at + 1);
-            broken(&swapped, "swapped");
-        }
-
-        let mut doubled = owned();
-        doubled.insert(at, lines[at].to_owned());
-        let found = broken(&doubled, "doubled");
-        assert_eq!(
-            (found.line, &found.what),
-            (at as u64 + 2, &Wrong::Moved { seq: at as u64 + 1, after: at as u64 + 1 })
-        );
-
-        let mut inserted = owned();
-        inserted.insert(at, "{\"seq\":5,\"event\":\"access\"}".to_owned());
-        broken(&inserted, "inserted");
-
-        let mut blank = owned();
-        blank.insert(at, String::new());
-        broken(&blank, "a blank line");
-    }
-    fs::write(&file, &whole[..whole.len() - 40]).unwrap();
-    assert_eq!(verify(directory.path()).unwrap().breaks[0].what, Wrong::Cut);
-    fs::write(&file, &whole).unwrap();
-    fs::write(directory.path().join("access-more.jsonl"), "").unwrap();
-    assert_eq!(verify(directory.path()).unwrap().breaks[0].what, Wrong::Stray);
-}
-
-#[tokio::test]
-async fn verify_finds_a_file_that_is_gone_or_renamed() {
-    let directory = TempDir::new().unwrap();
-    let options = LogOptions { rotate_bytes: 1, ..LogOptions::new(directory.path(), Sync::Written) };
-    let log = AuditLog::open_with(options).unwrap();
-    for _ in 0..4 {
-        log.append_access(access("SELECT 1"), ()).await.unwrap();
-    }
-    log.close("test").await.unwrap();
-    let files = log_files(directory.path());
-    assert_eq!(files.len(), 6);
-    let aside = directory.path().join("aside");
-    for (at, file) in files.iter().enumerate().take(5) {
-        fs::rename(file, &aside).unwrap();
-        let seq = at as u64 + 1;
-        assert_eq!(verify(directory.path()).unwrap().breaks[0].what, Wrong::Missing { from: seq, to: seq });
-        fs::rename(&aside, file).unwrap();
-    }
-    let wrong = directory.path().join("access-000000000099-20261122.jsonl");
-    fs::rename(&files[1], &wrong).unwrap();
-    assert!(!verify(directory.path()).unwrap().holds());
 }
 
 #[tokio::test]

@@ -43,10 +43,10 @@ pub(super) async fn login(
     attempt.names(startup);
     match try_login(&mut client, startup, peer, options, shared, pool, &mut attempt.facts).await {
         Ok(parts) => {
-            let Ready { upstream, role, policies, catalog, purpose, search_path, key, seat } = parts;
+            let Ready { upstream, role, policies, catalog, purpose, search_path, unlike, key, seat } = parts;
             peer.gate.succeeded(peer.from.ip(), &attempt.facts.login);
             let facts = std::mem::take(&mut attempt.facts);
-            Ok((Login { client, upstream, facts, role, policies, catalog, purpose, search_path, key }, seat))
+            Ok((Login { client, upstream, facts, role, policies, catalog, purpose, search_path, unlike, key }, seat))
         }
         Err(mut why) => {
             let unrestricted =
@@ -96,6 +96,7 @@ struct Ready {
     catalog: Arc<CatalogStore>,
     purpose: String,
     search_path: String,
+    unlike: Option<&'static str>,
     key: crate::session::CancelKey,
 }
 
@@ -112,10 +113,13 @@ async fn try_login(
     facts.database.clone_from(&wanted.database);
     facts.application.clone_from(&wanted.application);
 
+    let policies = shared.policies.load_full();
+    if !policies.observes() {
+        parameters::only_utf8(&wanted).map_err(NoSession::Refused)?;
+    }
     peer.may_try(&wanted.login)?;
     let tls = peer.tls.as_ref();
     let credential = prove(client, &wanted.login, peer, &options.method).await?;
-    let policies = shared.policies.load_full();
     let way =
         Way { wanted: &wanted, options, metrics: &shared.metrics, pool, credential: &credential, tls: tls.is_some() };
     let admitted = certificate_fits(&wanted.login, tls, &options.client_certificate)
@@ -183,7 +187,8 @@ async fn try_login(
     }
     backend::put_key_data(&mut client.out, key.pid, &key.secret);
     backend::ready(&mut client.out, Status::Idle);
-    Ok(Ready { seat, upstream, role, policies, catalog, purpose, search_path, key })
+    let unlike = wanted.encoding.is_some().then_some("client_encoding");
+    Ok(Ready { seat, upstream, role, policies, catalog, purpose, search_path, unlike, key })
 }
 
 /// Role and purpose of a session that is to be, and their facts.
@@ -263,7 +268,13 @@ async fn reach(
         let own = [("user", user), ("database", wanted.database.as_str())];
         let settings = wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let told = told.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        upstream.start(own.into_iter().chain(settings).chain(FIXED.iter().copied()).chain(told));
+        // Another encoding is there in observe mode only, where nothing is changed.
+        let encoding = wanted.encoding.as_deref();
+        let fixed = FIXED.iter().map(|&(name, value)| match (name, encoding) {
+            ("client_encoding", Some(asked)) => (name, asked),
+            (_, _) => (name, value),
+        });
+        upstream.start(own.into_iter().chain(settings).chain(fixed).chain(told));
         let greeting = exchange(client, &mut upstream, credential, tls).await?;
         if options.upstream.count() < 2 || greeting.status("in_hot_standby") != Some("on") {
             options.upstream.writable(index);

@@ -73,6 +73,8 @@ pub(super) struct Wanted {
     /// Settings to pass on.
     pub(super) settings: Vec<(String, String)>,
     pub(super) application: String,
+    /// An encoding that is another than the proxy's, where one was asked for.
+    pub(super) encoding: Option<String>,
     /// By the connection's option, else by the database's name.
     pub(super) purpose: Option<String>,
 }
@@ -126,6 +128,16 @@ pub(super) fn read(startup: &Startup) -> Result<Wanted, Refusal> {
     Ok(wanted)
 }
 
+/// Refuses every encoding but the one that the proxy reads.
+pub(super) fn only_utf8(wanted: &Wanted) -> Result<(), Refusal> {
+    let Some(asked) = &wanted.encoding else { return Ok(()) };
+    // The message stands in the access log too, and a client may write anything.
+    let message = "this client_encoding is not supported: only UTF8 is";
+    Err(Refusal::new(Stage::Session, SqlState::INVALID_PARAMETER_VALUE, message)
+        .detail(format!("the client asked for `{asked}`"))
+        .hint("set PGCLIENTENCODING=UTF8, or `client_encoding=UTF8` in the connection string"))
+}
+
 /// As much of a name as PostgreSQL keeps.
 pub(super) fn cut(name: &str) -> &str {
     let mut end = name.len().min(LONGEST_NAME);
@@ -142,11 +154,7 @@ fn setting(wanted: &mut Wanted, name: &str, value: String) -> Result<(), Refusal
         let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
         // `auto` is libpq's: from the client's locale, which libpq resolves itself.
         if !["utf8", "unicode"].contains(&plain.to_ascii_lowercase().as_str()) {
-            // The message stands in the access log too, and a client may write anything.
-            let message = "this client_encoding is not supported: only UTF8 is";
-            return Err(Refusal::new(Stage::Session, SqlState::INVALID_PARAMETER_VALUE, message)
-                .detail(format!("the client asked for `{value}`"))
-                .hint("set PGCLIENTENCODING=UTF8, or `client_encoding=UTF8` in the connection string"));
+            wanted.encoding = Some(value);
         }
     } else if FIXED.iter().any(|(fixed, only)| name.eq_ignore_ascii_case(fixed) && value.eq_ignore_ascii_case(only)) {
         // It has that value anyway.
@@ -287,7 +295,9 @@ mod tests {
     #[test]
     fn other_encodings_and_replication_are_refused() {
         assert!(wanted(&[("user", "a"), ("client_encoding", "'utf-8'")]).is_ok());
-        assert_eq!(wanted(&[("user", "a"), ("client_encoding", "SJIS")]).unwrap_err().sqlstate.as_str(), "22023");
+        let other = wanted(&[("user", "a"), ("client_encoding", "SJIS")]).unwrap();
+        assert_eq!(only_utf8(&other).unwrap_err().sqlstate.as_str(), "22023");
+        assert!(only_utf8(&wanted(&[("user", "a"), ("client_encoding", "utf8")]).unwrap()).is_ok());
         assert_eq!(wanted(&[("user", "a"), ("replication", "database")]).unwrap_err().sqlstate.as_str(), "0A000");
         assert!(wanted(&[("user", "a"), ("replication", "false")]).is_ok());
         assert!(wanted(&[("database", "a")]).is_err());

@@ -46,6 +46,8 @@ pub struct Login {
     pub purpose: String,
     /// `search_path`, as the database gave it.
     pub search_path: String,
+    /// A setting under which the proxy and the database read a text differently: in observe mode only.
+    pub unlike: Option<&'static str>,
     /// The cancel key, which lives as long as the session.
     pub key: CancelKey,
 }
@@ -114,7 +116,7 @@ impl Session {
             key: login.key,
             scope: None,
             calendar: Calendar::default(),
-            unlike: None,
+            unlike: login.unlike,
             meter: Meter::default(),
             flow: Flow::new(settings, login.role.unrestricted.is_some()),
             role: login.role,

@@ -81,6 +81,7 @@ fn parts(login: &str) -> (Session, DuplexStream, DuplexStream, tempfile::TempDir
         policies,
         purpose: "support".into(),
         search_path: "public".into(),
+        unlike: None,
         key,
     };
     (Session::new(shared, login), client, database, log)

@@ -228,6 +228,57 @@ const Herd = sequelize.define('herd', columns, { tableName: 'herd', timestamps: 
 })().catch((error) => { console.error(error.message, error.original && error.original.detail); process.exit(1); });
 "#;
 
+/// As ActiveRecord does with `partial_updates = false`: a prepared UPDATE of every column, and `upsert_all`.
+const RUBY: &str = r##"
+require 'pg'
+connection = PG.connect
+rows = connection.exec('SELECT "herd".* FROM "herd" ORDER BY "herd"."id" ASC').to_a
+columns = rows.first.keys - ['id']
+quoted = columns.map { |name| PG::Connection.quote_ident(name) }
+set = quoted.each_with_index.map { |name, at| "#{name} = $#{at + 1}" }.join(', ')
+connection.prepare('a1', "UPDATE \"herd\" SET #{set} WHERE \"herd\".\"id\" = $#{columns.size + 1}")
+rows.each do |row|
+  row['note'] += 'r'
+  saved = connection.exec_prepared('a1', columns.map { |name| row[name] } + [row['id']])
+  raise 'no row was saved' unless saved.cmd_tuples == 1
+end
+values = (1..columns.size + 1).map { |at| "$#{at}" }.join(', ')
+excluded = quoted.map { |name| "#{name}=excluded.#{name}" }.join(',')
+upsert = "INSERT INTO \"herd\" (#{(quoted + ['"id"']).join(',')}) VALUES (#{values}) ON CONFLICT (\"id\") DO UPDATE SET #{excluded} RETURNING \"id\""
+rows.each do |row|
+  row['note'] += 'p'
+  connection.exec_params(upsert, columns.map { |name| row[name] } + [row['id']])
+end
+"##;
+
+/// Debian's `libpostgresql-jdbc-java`.
+const PGJDBC: &str = "/usr/share/java/postgresql.jar";
+
+#[test]
+fn programs_that_write_whole_rows_by_themselves_overwrite_nothing_with_its_mask() {
+    let herd = Herd::start();
+    let who = login("keeper").database("postgres");
+    let mut notes = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
+    let mut after = |more: &str| {
+        notes.iter_mut().for_each(|note| note.push_str(more));
+        notes.join(",")
+    };
+    let driver = std::env::var("PGPURPOSE_TEST_PGJDBC").unwrap_or_else(|_| PGJDBC.to_owned());
+    let jar = [("CLASSPATH", driver.clone())];
+    if let Some(java) = with("java", &jar, &["--module-path", &driver, "--list-modules"])
+        && Path::new(&driver).exists()
+    {
+        let mut command = herd.proxy.client(&herd.cluster, &who, &java);
+        command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &driver]);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/masks/Herd.java"));
+        herd.saved(&mut command, &after("hbhb"));
+    }
+    if let Some(ruby) = with("ruby", &[], &["-e", "require 'pg'"]) {
+        let mut command = herd.proxy.client(&herd.cluster, &who, &ruby);
+        herd.saved(command.arg("-e").arg(RUBY), &after("rp"));
+    }
+}
+
 #[test]
 fn mappers_that_save_whole_rows_overwrite_nothing_with_its_mask() {
     let herd = Herd::start();

@@ -1,6 +1,8 @@
 //! A machine's clock that jumps, or is moved in steps, while the proxy runs or while it is away: nothing of the log is destroyed early, and
 //! all of it is told. The clock is moved by libfaketime, for the one process.
 
+#![allow(clippy::print_stderr)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

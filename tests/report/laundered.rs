@@ -103,9 +103,11 @@ fn forge(files: &mut Lines, count: usize, seconds: i64, end: &str) {
 const STOP: &str = "\"event\":\"stop\",\"reason\":\"SIGTERM\"";
 
 /// What is done to the folder; `false` where there is nothing to do it to.
+type Done = fn(&Path) -> bool;
+
 struct Manipulation {
     name: &'static str,
-    done: fn(&Path) -> bool,
+    done: Done,
 }
 
 const MANIPULATIONS: &[Manipulation] = &[
@@ -368,7 +370,7 @@ impl Written {
     }
 }
 
-fn cell(done: Option<fn(&Path) -> bool>, restarted: bool, against: Against) -> &'static str {
+fn cell(done: Option<Done>, restarted: bool, against: Against) -> &'static str {
     let written = Written::new(against);
     assert_eq!(written.told(), "fine");
     if done.is_some_and(|done| !done(&written.folder())) {
@@ -388,7 +390,7 @@ fn cell(done: Option<fn(&Path) -> bool>, restarted: bool, against: Against) -> &
 /// A row for each manipulation, before and after a restart.
 fn table() -> String {
     let unchanged = ("nothing changed", None);
-    let rows: Vec<(&str, Option<fn(&Path) -> bool>)> =
+    let rows: Vec<(&str, Option<Done>)> =
         std::iter::once(unchanged).chain(MANIPULATIONS.iter().map(|one| (one.name, Some(one.done)))).collect();
     let rows = &rows;
     let columns: Vec<Vec<&'static str>> = thread::scope(|scope| {

@@ -127,7 +127,30 @@ fn nothing_that_a_client_sets_ends_a_session_that_is_only_observed() {
         let said = proxy.psql(shop(), &agent, &[setting, "SELECT 'here'"]);
         assert!(said.out.ends_with("here"), "{setting}: {said:?}");
     }
+    // Said at the start of the connection.
+    for encoding in ["LATIN1", "SJIS", "SQL_ASCII"] {
+        let mut psql = proxy.client(shop(), &agent, "psql");
+        psql.env("PGCLIENTENCODING", encoding).args([
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-c",
+            "SHOW client_encoding",
+            "-c",
+            "SELECT 'here'",
+        ]);
+        let said = psql.output().unwrap();
+        let out = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert_eq!(out.trim(), format!("{encoding}\nhere"), "{}", String::from_utf8_lossy(&said.stderr));
+    }
     thread::sleep(Duration::from_millis(100));
     let incidents = proxy.access_log().iter().filter(|record| record["event"] == "incident").count();
     assert_eq!(incidents, 0);
+    // Once something is enforced it is refused, as it always was.
+    configure(&proxy, "mode = \"observe\"\n", "mode = \"enforce\"\n");
+    until("it enforces", || !page(&proxy, "/readyz").contains(LOUD));
+    let mut psql = proxy.client(shop(), &agent, "psql");
+    let said = psql.env("PGCLIENTENCODING", "LATIN1").args(["-X", "-c", "SELECT 1"]).output().unwrap();
+    assert!(!said.status.success() && String::from_utf8_lossy(&said.stderr).contains("only UTF8 is"), "{said:?}");
 }

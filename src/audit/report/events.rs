@@ -33,7 +33,7 @@ pub struct LogEvent {
     /// When.
     #[serde(flatten)]
     pub at: At,
-    /// `start`, `stop`, `incident`, `resumed`, `clock_confirmed`, `torn`, `recovered`, `destroyed`.
+    /// `start`, `stop`, `incident`, `resumed`, `folded`, `clock_confirmed`, `torn`, `recovered`, `destroyed`.
     pub event: String,
     /// What happened, in words.
     pub what: String,
@@ -92,6 +92,16 @@ impl Collector {
                 let closed =
                     if entry.field("closed") == Some(&Value::Bool(true)) { "" } else { ", which had not been closed" };
                 format!("behind record {}{closed}", number("after"))
+            }
+            "folded" => {
+                let who = entry.text("client").filter(|client| !client.is_empty()).or_else(|| entry.text("login"));
+                let who = who.map_or_else(|| "many".to_owned(), shortened);
+                let what = if text("what") == "access" {
+                    "statements that were refused for want of room"
+                } else {
+                    "refused log-ins"
+                };
+                format!("{} {what}, of {who}, were counted and not told one by one", number("count"))
             }
             "clock_confirmed" => format!("the jump of record {}: {}", number("of"), text("reason")),
             "torn" => format!("a torn end of {} bytes was kept aside in {}", number("bytes"), text("kept")),

@@ -7,6 +7,7 @@
 mod breaks;
 mod held;
 mod times;
+mod told;
 
 use std::fs;
 use std::io::{self, BufRead};
@@ -25,6 +26,7 @@ use crate::audit::store::tail::Tail;
 pub use breaks::{Break, MOST_BREAKS, Wrong};
 use held::Held;
 use times::Times;
+use told::resumed;
 
 /// What the log's chain says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -432,19 +434,6 @@ impl Check<'_> {
         None
     }
 
-    fn torn(&mut self, name: &str, number: u64, entry: &Entry) {
-        let (kept, sha256) = (entry.text("kept").unwrap_or_default(), entry.text("sha256").unwrap_or_default());
-        let bytes = entry.number("bytes").unwrap_or_default();
-        let time = entry.text("time").unwrap_or_default();
-        self.found.notices.push(format!("at {time} a torn end of {bytes} bytes was kept aside in `{kept}`"));
-        let plain_name = !kept.contains('/') && kept.starts_with("torn-");
-        let intact =
-            plain_name && fs::read(self.directory.join(kept)).is_ok_and(|bytes| Hash::of(&bytes).to_string() == sha256);
-        if !intact {
-            self.wrong(name, number, Wrong::Torn { kept: kept.to_owned() });
-        }
-    }
-
     fn finish(mut self) -> Verification {
         let keyed = !self.trust.keys.is_empty();
         (self.found.open, self.found.lost) = (self.pairs.open.len() as u64, self.pairs.lost);
@@ -471,29 +460,6 @@ impl Check<'_> {
         self.hold();
         self.found
     }
-}
-
-/// What a start says of the end that it found.
-fn resumed(entry: &Entry) -> Vec<String> {
-    let time = entry.text("time").unwrap_or_default();
-    let after = entry.number("after").unwrap_or_default();
-    let mut notices = Vec::new();
-    if entry.field("closed") != Some(&true.into()) {
-        notices.push(format!(
-            "at {time} the log was opened again behind record {after}, and had not been closed: a process was killed, or records were cut off"
-        ));
-    }
-    if let Some(signed) = entry.number("signed").filter(|signed| *signed < after) {
-        notices.push(format!(
-            "records {} to {after} were covered by no checkpoint of the key when the log was opened at {time}: they may be forged",
-            signed + 1
-        ));
-    }
-    if let Some(beside) = entry.number("checkpoint") {
-        notices
-            .push(format!("at {time} `checkpoint.json` was record {beside}, and not the newest checkpoint in the log"));
-    }
-    notices
 }
 
 /// Records that say something of the log itself.

@@ -418,6 +418,8 @@ fn describe(entry: &Entry, zone: &Zone, output: &Output) -> String {
                 "signed",
                 "closed",
                 "of",
+                "count",
+                "bytes",
             ]
             .into_iter()
             .filter_map(|field| Some((field, entry.field(field)?)))

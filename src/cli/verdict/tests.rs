@@ -116,6 +116,7 @@ impl Proxy {
             policies: Arc::clone(&self.policies),
             purpose: case.purpose.clone(),
             search_path: self.search_path.clone(),
+            unlike: None,
             key,
         };
         let (_stop, stopped) = watch::channel(false);
