@@ -51,5 +51,6 @@ pub use model::{
     RelationAccess, Role, RowFilter, Shape, SinceColumn, Structure, SubjectPath, Unit, Unknown, Use, Verb, Verdict,
 };
 pub use review::{
-    Difference, Grant, Holds, ListedColumn, ListedConsent, NeededColumn, Retained, Stated, Way, WishTable,
+    Difference, Grant, Holds, Keeps, ListedColumn, ListedConsent, ListedExclusion, NeededColumn, Retained, Stated, Way,
+    WishTable,
 };

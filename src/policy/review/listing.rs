@@ -2,7 +2,7 @@
 
 use crate::catalog::RelationName;
 use crate::config::Place;
-use crate::policy::model::{Mask, PolicySet, SubjectPath};
+use crate::policy::model::{ExclusionList, Mask, PolicySet, SubjectPath};
 
 /// A column as the policies list it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,11 @@ impl PolicySet {
         self.tables.get(table)?.subject.as_ref()
     }
 
+    /// Whether a table is listed as one whose rows are of no data subject (`subject = false`).
+    pub fn is_of_nobody(&self, table: &RelationName) -> bool {
+        self.tables.get(table).is_some_and(|table| table.no_subject)
+    }
+
     /// Where a table is listed.
     pub fn listed_at(&self, table: &RelationName) -> Option<&Place> {
         self.tables.get(table).map(|table| &table.place)
@@ -86,6 +91,31 @@ impl PolicySet {
             given_at: consent.given_at.as_deref(),
             evidence: consent.evidence.as_deref(),
             place: &consent.place,
+        })
+    }
+}
+
+/// A table of objections or restrictions, as the policies name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedExclusion<'a> {
+    /// The table.
+    pub table: &'a RelationName,
+    /// The column that names the subject.
+    pub subject: &'a str,
+    /// The column that names the purpose.
+    pub purpose: Option<&'a str>,
+    /// SQL over its columns that says that a row is in force.
+    pub active: &'a str,
+}
+
+impl PolicySet {
+    /// The table of objections, or that of restrictions.
+    pub fn listed_exclusion(&self, list: ExclusionList) -> Option<ListedExclusion<'_>> {
+        self.exclusions.iter().find(|source| source.list == list).map(|source| ListedExclusion {
+            table: &source.table,
+            subject: &source.subject,
+            purpose: source.purpose.as_deref(),
+            active: &source.active,
         })
     }
 }

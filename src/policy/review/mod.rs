@@ -12,6 +12,6 @@ mod retained;
 
 pub use diff::Difference;
 pub use grants::{Grant, Way};
-pub use listing::{ListedColumn, ListedConsent, Stated};
+pub use listing::{ListedColumn, ListedConsent, ListedExclusion, Stated};
 pub use needed::{Holds, NeededColumn, WishTable};
-pub use retained::Retained;
+pub use retained::{Keeps, Retained};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, RelationName, TypeClass};
 use crate::config::{Fault, Place};
-use crate::policy::model::{PolicySet, SinceColumn};
+use crate::policy::model::{ContactKind, PolicySet, SinceColumn};
 
 /// A column by which rows are filtered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl PolicySet {
             add(lists, "as_of", Holds::Day, "opt-outs", &marketing.place);
         }
         for (kind, (table, column)) in &marketing.contacts {
-            let holds = if *kind == crate::policy::model::ContactKind::IdNumber { Holds::Digits } else { Holds::Text };
+            let holds = if *kind == ContactKind::IdNumber { Holds::Digits } else { Holds::Text };
             add(table, column, holds, "opt-outs", &marketing.place);
         }
         for purpose in self.purposes.values() {
@@ -109,6 +109,20 @@ impl PolicySet {
             }
         }
         all
+    }
+
+    /// What `[direct_marketing] contacts` says that a column holds.
+    pub fn contact_kind(&self, table: &RelationName, column: &str) -> Option<ContactKind> {
+        let mut contacts = self.marketing.contacts.iter();
+        contacts.find(|(_, (known, name))| known == table && name == column).map(|(kind, _)| *kind)
+    }
+
+    /// The tables of wishes that name a subject, with the column that does: consents, objections, restrictions, approaches.
+    pub fn wish_subjects(&self) -> Vec<(&RelationName, &str)> {
+        let consent = self.consent.iter().map(|source| (&source.table, source.subject.as_str()));
+        let lists = self.exclusions.iter().map(|source| (&source.table, source.subject.as_str()));
+        let approaches = self.marketing.approaches.iter().map(|(table, subject)| (table, subject.as_str()));
+        consent.chain(lists).chain(approaches).collect()
     }
 
     /// The tables of consents, objections, restrictions, approaches and opt-outs.

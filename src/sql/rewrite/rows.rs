@@ -404,6 +404,22 @@ fn digest(text: &str, kind: ContactKind) -> String {
     format!("pg_catalog.sha256(pg_catalog.convert_to({normal}, 'UTF8'))")
 }
 
+/// Whether a row of the table, which the statement calls `row`, is within any of these periods: it must not go yet (POPIA s14(1)).
+///
+/// # Errors
+/// 42501 where a table or column is not there, or is no date.
+pub fn still_kept(
+    table: &RelationName,
+    limits: &[Limit],
+    subject: Option<&SubjectPath>,
+    catalog: &Catalog,
+    row: &str,
+) -> Result<String, Refusal> {
+    let place = Place { relation: relation_of(catalog, table)?, row, subject, catalog };
+    let within: Vec<String> = limits.iter().map(|limit| place.kept(limit)).collect::<Result<_, _>>()?;
+    Ok(if within.is_empty() { "false".to_owned() } else { format!("({})", within.join(" OR ")) })
+}
+
 /// What of a table is due for destruction, as one row: how many rows, of how many subjects (NULL where the policy does not
 /// say whose they are), and the day of the oldest, as text.
 ///
