@@ -1,4 +1,4 @@
--- The schema `privacy`: consents, objections, restrictions, approaches and opt-outs, for those who have none.
+-- The schema `privacy`: consents, objections, restrictions, approaches, opt-outs and requests, for those who have none.
 --
 -- Apply it once, as a superuser or the database's owner with CREATEROLE:
 --     psql -d shop -f deploy/privacy.sql
@@ -100,6 +100,58 @@ CREATE TABLE privacy.opt_outs (
 );
 CREATE INDEX opt_outs_list ON privacy.opt_outs (list);
 
+-- ------------------------------------------------------------------------------------------------ requests, s23-25
+-- The register of what data subjects ask for, and of each step taken (`pgpurpose subject`). It holds keys, days and outcomes, and no copy of an
+-- identity document: `identified` says how it was made sure who asks (`code to the number on record`), and nothing more. It stays when the
+-- person's own rows go, as the proof that they were answered. For an older schema `privacy`, run from this line to the next such line.
+CREATE TABLE privacy.requests (
+    request_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    asked           text NOT NULL CHECK (asked IN ('access', 'correction', 'deletion', 'objection', 'restriction', 'consent')),
+    people          text NOT NULL CHECK (btrim(people) <> ''),         -- whose key `subject_id` is: `public.customers`
+    subject_id      bigint NOT NULL,
+    form            text NOT NULL CHECK (form IN ('hand', 'post', 'email', 'sms', 'whatsapp', 'telephone', 'centre')),
+    identified      text NOT NULL CHECK (btrim(identified) <> '' AND length(identified) <= 200),
+    wanted          text CHECK (length(wanted) <= 2000),               -- in the words of who answers, without what the record itself holds
+    received_on     date NOT NULL,
+    strict_by       date NOT NULL,                                     -- our own clock
+    legal_by        date NOT NULL CHECK (legal_by >= strict_by),       -- the law's
+    known_until     date NOT NULL,                                     -- up to which day proclaimed holidays were known then
+    extended_ground text CHECK (extended_ground IN ('volume', 'elsewhere', 'consultation', 'several', 'agreed')),
+    outcome         text CHECK (outcome IN ('granted', 'partly', 'refused', 'withdrawn')),
+    outcome_why     text CHECK (length(outcome_why) <= 2000),
+    closed_at       timestamptz,
+    CHECK ((outcome IS NULL) = (closed_at IS NULL)),
+    CHECK (outcome IS NULL OR outcome = 'granted' OR outcome_why IS NOT NULL)
+);
+CREATE INDEX requests_open ON privacy.requests (legal_by) WHERE closed_at IS NULL;
+CREATE INDEX requests_subject ON privacy.requests (subject_id);
+CREATE TABLE privacy.request_steps (
+    step_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    request_id bigint NOT NULL REFERENCES privacy.requests (request_id),
+    taken_at   timestamptz NOT NULL DEFAULT now(),
+    step       text NOT NULL CHECK (btrim(step) <> ''),
+    by_whom    text NOT NULL CHECK (btrim(by_whom) <> ''),
+    says       text NOT NULL CHECK (length(says) <= 4000)
+);
+CREATE INDEX request_steps_request ON privacy.request_steps (request_id);
+-- What was done is not undone in the register: steps are added only, and a request that is closed stays closed.
+CREATE FUNCTION privacy.keep_request() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'request_steps' THEN
+        RAISE EXCEPTION 'a step that was taken does not change' USING ERRCODE = 'check_violation';
+    END IF;
+    IF OLD.closed_at IS NOT NULL THEN
+        RAISE EXCEPTION 'a request that is closed does not change: a new one is a new row' USING ERRCODE = 'check_violation';
+    END IF;
+    IF (OLD.asked, OLD.people, OLD.subject_id, OLD.form, OLD.identified, OLD.received_on)
+       IS DISTINCT FROM (NEW.asked, NEW.people, NEW.subject_id, NEW.form, NEW.identified, NEW.received_on) THEN
+        RAISE EXCEPTION 'of a request only its time and outcome may be set' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER keep_request BEFORE UPDATE ON privacy.requests FOR EACH ROW EXECUTE FUNCTION privacy.keep_request();
+CREATE TRIGGER keep_step BEFORE UPDATE OR DELETE ON privacy.request_steps FOR EACH ROW EXECUTE FUNCTION privacy.keep_request();
+
 -- ------------------------------------------------------------------------------------------------ what must not change
 -- A consent is evidence. Its row may be withdrawn, once; nothing else about it changes, and it is not deleted but with
 -- the subject (s24).
@@ -145,6 +197,9 @@ GRANT UPDATE (lifted_at, lifted_why) ON privacy.objections TO privacy_keeper;
 GRANT INSERT (subject_id, ground, restricted_at, evidence) ON privacy.restrictions TO privacy_keeper;
 GRANT UPDATE (told_at, lifted_at) ON privacy.restrictions TO privacy_keeper;
 GRANT INSERT (subject_id, purpose, approached_at, evidence) ON privacy.approaches TO privacy_keeper;
+GRANT INSERT (asked, people, subject_id, form, identified, wanted, received_on, strict_by, legal_by, known_until) ON privacy.requests TO privacy_keeper;
+GRANT UPDATE (strict_by, legal_by, known_until, extended_ground, outcome, outcome_why, closed_at) ON privacy.requests TO privacy_keeper;
+GRANT INSERT (request_id, step, by_whom, says) ON privacy.request_steps TO privacy_keeper;
 GRANT INSERT, UPDATE, DELETE ON privacy.opt_outs TO privacy_keeper;
 GRANT INSERT, UPDATE, DELETE ON privacy.opt_out_lists TO privacy_keeper;
 

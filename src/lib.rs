@@ -18,7 +18,7 @@
 //!
 //! ```text
 //! main, cli -> server -> session
-//! upstream
+//! upstream  requests
 //! sql       audit     papers    scan
 //! policy
 //! catalog   wire
@@ -51,6 +51,7 @@ pub mod error;
 mod page;
 pub mod papers;
 pub mod policy;
+pub mod requests;
 pub mod scan;
 pub mod server;
 pub mod session;

@@ -11,7 +11,7 @@ const ROWS: &[&[&str]] = &[
     &["cli"],
     &["server"],
     &["session"],
-    &["upstream"],
+    &["upstream", "requests"],
     &["sql", "audit", "papers", "scan"],
     &["policy"],
     &["catalog", "wire"],

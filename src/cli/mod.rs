@@ -21,6 +21,7 @@ mod scan;
 mod seen;
 mod serve;
 mod setup;
+mod subject;
 mod suggest;
 mod verdict;
 mod watch;
@@ -106,6 +107,11 @@ enum Verb {
         after_help = "What policies cannot know stands in `[organisation]` of the configuration; what stands nowhere is a marked gap.\n\nExamples:\n  pgpurpose document paia --config pgpurpose.toml -o paia.html\n  pgpurpose document notice --config pgpurpose.toml --lang af\n  pgpurpose document register --config pgpurpose.toml -o register.md --check"
     )]
     Document(document::DocumentArgs),
+    /// What data subjects ask for: find, open, show, export, correct, delete, object, restrict, consent, due
+    #[command(
+        after_help = "The register stands in the database (`deploy/privacy.sql`); the login of `[upstream] catalog_login` needs its group `privacy_keeper`,\nand SELECT, UPDATE and DELETE on the tables that hold people. Each step is a record of the access log.\n\nExample:\n  pgpurpose subject find --config pgpurpose.toml --email thandi@example.co.za"
+    )]
+    Subject(subject::SubjectArgs),
     /// Make the entry of a login for `method = "scram"` from a password
     #[command(
         after_help = "The password is read twice from the terminal, without echo, or once from a pipe; only its verifier is printed.\n\nExample:\n  pgpurpose hash-password support_agent >> pgpurpose.toml"
@@ -137,6 +143,7 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
         Verb::Retention(arguments) => retention::run(&arguments, output),
         Verb::Document(arguments) => document::run(&arguments, output),
         Verb::OptOuts(arguments) => optouts::run(&arguments, output),
+        Verb::Subject(arguments) => subject::run(&arguments, output),
         Verb::HashPassword(arguments) => hash_password::run(&arguments, output),
         Verb::Audit(arguments) => audit::run(&arguments, output),
     }

@@ -9,6 +9,7 @@ mod fault;
 mod organisation;
 mod place;
 mod read;
+mod requests;
 mod secret;
 mod server;
 mod verifier;
@@ -19,6 +20,7 @@ pub use audit::{Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
 pub use fault::{Fault, Located, Place, Severity};
 pub use organisation::Organisation;
 pub use place::{HttpUrl, SyslogAddress};
+pub use requests::Requests;
 pub use secret::{Key, Secret, SecretSource};
 pub use server::{
     Admin, Auth, AuthMethod, ClientCertificate, Config, Limits, Listen, Login, Mode, Policy, ServerTls, Upstream,

@@ -7,7 +7,7 @@ use super::document::{Document, Section, alike, quoted};
 use super::fault::{Fault, Located, Place};
 use super::secret::SecretSource;
 use super::server::{Admin, Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls, default, pattern};
-use super::{audit, auth, organisation};
+use super::{audit, auth, organisation, requests};
 
 impl Config {
     /// Reads and validates a file.
@@ -69,8 +69,20 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
     };
     let section = top.section("organisation", document);
     let organisation = organisation::read(document, section);
+    let section = top.section("requests", document);
+    let requests = requests::read(document, section);
     top.finish(document);
-    Some(Config { listen, upstream: upstream?, auth: auth?, logins, policy: policy?, audit, admin, organisation })
+    Some(Config {
+        listen,
+        upstream: upstream?,
+        auth: auth?,
+        logins,
+        policy: policy?,
+        audit,
+        admin,
+        organisation,
+        requests,
+    })
 }
 
 /// Reads a text as a value whose error says what is wrong.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::address::{HostPort, UpstreamAddress};
 use super::audit::Audit;
 use super::organisation::Organisation;
+use super::requests::Requests;
 use super::secret::SecretSource;
 use super::verifier::Verifier;
 
@@ -27,6 +28,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[organisation]`
     pub organisation: Organisation,
+    /// `[requests]`
+    pub requests: Requests,
 }
 
 /// Where clients connect.
@@ -260,6 +263,7 @@ impl Config {
             audit: Audit::new(PathBuf::from(default::AUDIT)),
             admin: Admin { address: Some(here(default::ADMIN_PORT)) },
             organisation: Organisation::default(),
+            requests: Requests::default(),
         }
     }
 }

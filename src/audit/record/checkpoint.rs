@@ -119,6 +119,11 @@ impl Signer {
         self.pair.sign(message).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The signature of a certificate's text, as 128 hexadecimal digits: over `pgpurpose certificate 1`, the end of that line, and the text.
+    pub fn sign_certificate(&self, text: &str) -> String {
+        self.sign(format!("pgpurpose certificate 1\n{text}").as_bytes())
+    }
+
     /// A new private key, as 64 hexadecimal digits; `None` where the system has no randomness.
     pub fn generate() -> Option<Zeroizing<String>> {
         let mut bytes = Zeroizing::new([0_u8; 32]);

@@ -330,6 +330,26 @@ pub enum Event<'a> {
         /// After so many days records are destroyed.
         retain_days: u32,
     },
+    /// A step of a data subject's request was taken, or is about to be (POPIA s23, s24).
+    Request {
+        /// `find`, `open`, `export` ...
+        step: &'a str,
+        /// The request's number; a search for a person has none.
+        request: Option<i64>,
+        /// The person's pseudonym.
+        subject: Option<&'a str>,
+        /// Who did it.
+        by: &'a str,
+        /// With which login.
+        login: &'a str,
+        /// In which database.
+        database: &'a str,
+        /// More of it, without a value.
+        says: &'a str,
+        /// What was looked up.
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        lookups: &'a [LookedUp],
+    },
     /// The log was closed in order.
     Stop {
         /// Why.

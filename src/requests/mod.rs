@@ -1,0 +1,22 @@
+//! What a data subject may ask for, and what is done about it (POPIA s11(3), s23, s24; PAIA s53 to s57).
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `clock` | by when a request is answered |
+//! | `shape` | the database's tables and foreign keys |
+//! | `map` | each table's way to the person |
+//! | `find` | a person's keys, by e-mail address, telephone or identity number |
+//! | `register` | requests, their steps and outcomes |
+//! | `export` | the answer to a request for access |
+//! | `deletion` | what goes, what is made anonymous, what stays and why |
+
+pub mod clock;
+pub mod deletion;
+pub mod export;
+pub mod find;
+mod map;
+pub mod register;
+mod shape;
+
+pub use map::{Held, NoMap, PersonMap, Way};
+pub use shape::{Column, Reference, Shape, Table};

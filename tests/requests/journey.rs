@@ -1,0 +1,163 @@
+//! A request from opening to outcome, by the commands that an officer types.
+
+use std::io::Read;
+
+use serde_json::Value;
+
+use crate::Stand;
+
+#[test]
+fn a_person_is_found_by_what_is_on_record_and_the_search_is_a_record_without_the_value() {
+    let stand = Stand::open();
+    for by in [["--email", " Canary-6@Example.co.za "], ["--phone", "+27825550006"], ["--id-number", "800101 5009 006"]]
+    {
+        let out = stand.done(&["find", by[0], by[1], "--json"]);
+        let found: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(found["keys"].as_object().unwrap().keys().collect::<Vec<_>>(), ["6"], "{by:?}");
+    }
+    // Two keys with one telephone number.
+    let (code, out, remarks) = stand.subject(&["find", "--phone", "082 555 0007"]);
+    assert_eq!((code, out.lines().count()), (0, 2), "{out}");
+    assert!(remarks.contains("2 keys have that phone"), "{remarks}");
+    let (code, ..) = stand.subject(&["find", "--email", "nobody@example.co.za"]);
+    assert_eq!(code, 1);
+    let log = stand.log();
+    let finds: Vec<&Value> = log.iter().filter(|record| record["step"] == "find").collect();
+    assert_eq!(finds.len(), 5);
+    assert!(finds.iter().all(|find| find["by"] == "thabo" && find["lookups"][0]["digest"].is_string()), "{finds:?}");
+    let text = format!("{log:?}").to_lowercase();
+    for value in ["canary-6@", "825550006", "8001015009006", "nobody@"] {
+        assert!(!text.contains(value), "{value} stands in the log");
+    }
+}
+
+#[test]
+fn a_request_has_two_clocks_one_extension_and_one_outcome() {
+    let stand = Stand::open();
+    let out = stand.done(&[
+        "open",
+        "--asked",
+        "access",
+        "--subject",
+        "6",
+        "--form",
+        "whatsapp",
+        "--identified",
+        "seen in the shop",
+        "--received",
+        "2026-10-05",
+        "--json",
+    ]);
+    let opened: Value = serde_json::from_str(&out).unwrap();
+    // Day 30 is 4 November 2026, which was proclaimed.
+    assert_eq!((&opened["strict_by"], &opened["legal_by"]), (&"2026-11-03".into(), &"2026-11-05".into()));
+    let (code, out, _) = stand.subject(&["due"]);
+    assert!(code == 1 && out.contains("late"), "{out}");
+    let request = opened["request"].to_string();
+    let (code, _, remarks) = stand.subject(&["extend", &request, "--ground", "consultation"]);
+    assert!(code == 1 && remarks.contains("the time is over"), "{remarks}");
+    let young = stand.open_request("correction", "6");
+    stand.done(&["extend", &young, "--ground", "volume"]);
+    let (code, _, remarks) = stand.subject(&["extend", &young, "--ground", "volume"]);
+    assert!(code == 1 && remarks.contains("one extension"), "{remarks}");
+    assert!(stand.done(&["show", &young]).contains("PAIA s57(1)(a)"));
+}
+
+#[test]
+fn the_calendar_has_each_deadline_and_nobodys_name() {
+    let stand = Stand::open();
+    let request = stand.open_request("access", "6");
+    stand.done(&["due", "--ics", "due.ics"]);
+    let calendar = std::fs::read_to_string(stand.path("due.ics")).unwrap();
+    assert!(calendar.starts_with("BEGIN:VCALENDAR\r\n") && calendar.ends_with("END:VCALENDAR\r\n"));
+    assert_eq!(calendar.matches("BEGIN:VEVENT").count(), 2);
+    assert!(calendar.contains(&format!("SUMMARY:Request {request} (access)")) && !calendar.contains("canary"));
+}
+
+#[test]
+fn an_answer_holds_every_row_of_the_person_and_of_others_only_what_names_them() {
+    let stand = Stand::open();
+    let request = stand.open_request("access", "5");
+    let out = stand.done(&["export", &request, "-o", "5.zip"]);
+    assert!(out.contains("5.zip"), "{out}");
+    let mut zip = zip::ZipArchive::new(std::fs::File::open(stand.path("5.zip")).unwrap()).unwrap();
+    let mut entry = |name: &str| {
+        let mut text = String::new();
+        zip.by_name(name).unwrap().read_to_string(&mut text).unwrap();
+        text
+    };
+    let data: Value = serde_json::from_str(&entry("data.json")).unwrap();
+    let rows = |table: &str| -> Vec<Value> {
+        let tables = data["tables"].as_array().unwrap().iter();
+        tables
+            .filter(|found| found["table"] == table)
+            .flat_map(|found| found["rows"].as_array().unwrap().clone())
+            .collect()
+    };
+    assert_eq!(rows("public.order_items").len(), 6);
+    assert_eq!(rows("public.notes").len(), 1);
+    let messages = rows("public.messages");
+    assert_eq!(messages.len(), 2);
+    let received = messages.iter().find(|message| message["whose"] == "names the person").unwrap();
+    assert_eq!(received["columns"]["recipient"], "5");
+    assert!(received["columns"]["body"].is_null() && received["columns"]["sender"].is_null());
+    let customer = &rows("public.customers")[0]["columns"];
+    assert_eq!(customer["email"], "canary-5@example.co.za");
+    assert!(customer["served_by"].is_null(), "who served them is somebody else");
+    let text = data.to_string();
+    assert!(!text.contains("canary-6"));
+    let page = entry("index.html");
+    for says in ["section 23", "Answer a customer", "a contract with you needs it", "canary-5@example.co.za"] {
+        assert!(page.contains(says), "{says}");
+    }
+    assert!(!page.contains("canary-6") && !page.contains("<script"));
+    assert!(entry("tables/public.customers.csv").starts_with("whose,id,full_name,email"));
+}
+
+#[test]
+fn a_correction_changes_one_value_and_the_log_has_none() {
+    let stand = Stand::open();
+    let request = stand.open_request("correction", "6");
+    stand.done(&["correct", &request, "--column", "public.customers.city", "--value", "Gqeberha"]);
+    assert_eq!(stand.sql("SELECT city FROM customers WHERE id = 6"), "Gqeberha");
+    assert_eq!(stand.sql("SELECT count(*) FROM customers WHERE city = 'Gqeberha'"), "1");
+    let (code, _, remarks) =
+        stand.subject(&["correct", &request, "--column", "public.orders.remark", "--value", "mine"]);
+    assert!(code == 1 && remarks.contains("say which with --row"), "{remarks}");
+    // A row of somebody else's is none of theirs.
+    let (code, ..) =
+        stand.subject(&["correct", &request, "--column", "public.orders.remark", "--row", "1", "--value", "mine"]);
+    assert_eq!(code, 1);
+    let own = stand.sql("SELECT min(order_id) FROM orders WHERE customer_id = 6");
+    stand.done(&["correct", &request, "--column", "public.orders.remark", "--row", &own, "--value", "mine"]);
+    let (code, _, remarks) = stand.subject(&["correct", &request, "--column", "public.customers.id", "--value", "99"]);
+    assert!(code == 1 && remarks.contains("holds rows together"), "{remarks}");
+    assert!(!format!("{:?}", stand.log()).contains("Gqeberha"));
+    let shown = stand.done(&["show", &request]);
+    assert!(shown.contains("correct") && shown.contains("public.customers.city") && shown.contains("thabo"), "{shown}");
+}
+
+#[test]
+fn each_step_is_a_record_of_the_chain_and_a_closed_request_stays_closed() {
+    let stand = Stand::open();
+    let request = stand.open_request("consent", "6");
+    stand.done(&["consent", &request, "--purpose", "marketing", "--give"]);
+    assert_eq!(
+        stand.sql("SELECT count(*) FROM privacy.consents WHERE subject_id = 6 AND granted AND withdrawn_at IS NULL"),
+        "1"
+    );
+    stand.done(&["consent", &request, "--purpose", "marketing", "--withdraw"]);
+    assert_eq!(stand.sql("SELECT count(*) FROM privacy.consents WHERE subject_id = 6 AND withdrawn_at IS NULL"), "0");
+    stand.done(&["object", &request, "--purpose", "offers"]);
+    assert_eq!(stand.sql("SELECT purpose FROM privacy.objections WHERE subject_id = 6"), "offers");
+    stand.done(&["close", &request, "--outcome", "granted"]);
+    let (code, _, remarks) = stand.subject(&["object", &request, "--purpose", "offers"]);
+    assert!(code == 1 && remarks.contains("is closed"), "{remarks}");
+    let steps: Vec<Value> = stand.log().into_iter().filter(|record| record["event"] == "request").collect();
+    let names: Vec<&str> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(names, ["open", "give consent", "withdraw consent", "object", "close"]);
+    assert!(steps.iter().all(|step| step["subject"].as_str().unwrap().starts_with("ps_")));
+    let (code, out, remarks) = stand.run("audit", &["verify"]);
+    assert_eq!(code, 0, "{out}{remarks}");
+    assert_eq!(stand.sql("SELECT count(*) FROM privacy.request_steps"), "5");
+}
