@@ -3,6 +3,7 @@
 
 mod generated;
 mod journey;
+mod running;
 #[path = "../support/mod.rs"]
 mod support;
 mod traps;

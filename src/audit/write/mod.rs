@@ -5,6 +5,7 @@ mod audited;
 mod combine;
 mod confirm;
 mod fold;
+mod handed;
 mod keeper;
 mod log;
 mod numbers;
@@ -21,6 +22,7 @@ mod writer;
 
 pub use audited::Audited;
 pub use confirm::{Doubt, clock_doubt, confirm_clock};
+pub use handed::{RequestStep, hand_in};
 pub use log::AuditLog;
 pub use options::{LogOptions, Sync};
 pub use status::{LastCheckpoint, LogStatus};

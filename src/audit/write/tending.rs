@@ -49,10 +49,21 @@ impl Writer {
             let _ = self.ready();
         }
         if self.open.is_some()
-            && let Err(error) = self.watch_clock().and_then(|()| self.keep())
+            && let Err(error) = self.watch_clock().and_then(|()| self.keep()).and_then(|()| self.take_handed())
         {
             self.fail(&error);
         }
+    }
+
+    /// Writes what other processes handed in, and tells them its numbers.
+    fn take_handed(&mut self) -> io::Result<()> {
+        let directory = self.options.directory.clone();
+        for (id, body) in self.taken.waiting(&directory, &self.name, self.options.signer.as_deref()) {
+            let numbers = self.write(&[&[body]], true, false)?;
+            self.settle()?;
+            super::handed::tell(&directory, &id, numbers.first().map_or(0, super::numbers::Numbers::first))?;
+        }
+        Ok(())
     }
 
     /// Looks at the machine's clock, and writes down what it did.

@@ -126,6 +126,8 @@ pub(in crate::audit) struct Writer {
     pub(super) steady: Option<Steady>,
     /// How much was destroyed of late.
     pub(super) pace: Pace,
+    /// What was handed in by others, and taken.
+    pub(super) taken: super::handed::Taken,
     clock: Clock,
     /// Digests of the long statements whose text stands in the open file.
     pub(super) whole: HashSet<[u8; 32]>,
@@ -154,6 +156,7 @@ impl Writer {
             keeper: None,
             steady: None,
             pace: Pace::default(),
+            taken: super::handed::Taken::default(),
             clock: Clock::default(),
             whole: HashSet::new(),
             attempted: Vec::new(),

@@ -1,12 +1,16 @@
 //! Each step as a record of the access log, before it is taken.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::audit::checkpoint::Signer;
-use crate::audit::{self, AuditLog, Event, LogOptions, LookedUp, SubjectKey};
+use crate::audit::{AuditError, AuditLog, LogOptions, LookedUp, RequestStep, SubjectKey, hand_in};
 use crate::cli::{access_log, setup};
 use crate::config::Config;
 use crate::requests::deletion::Trouble;
+
+/// The proxy looks for what is handed to it each second.
+const TAKEN_WITHIN: Duration = Duration::from_secs(15);
 
 /// A step of a request.
 #[derive(Debug, Clone, Copy)]
@@ -59,23 +63,34 @@ impl Told {
             Some(key) => key.pseudonym(subject),
             None => "-".to_owned(),
         });
-        let event = Event::Request {
-            step: step.step,
+        let lookups = step.lookups.iter();
+        let told = RequestStep {
+            step: step.step.to_owned(),
             request: step.request,
-            subject: subject.as_deref(),
-            by: &self.by,
-            login: &self.login,
-            database: &self.database,
-            says: step.says,
-            lookups: step.lookups,
+            subject,
+            by: self.by.clone(),
+            login: self.login.clone(),
+            database: self.database.clone(),
+            says: step.says.to_owned(),
+            lookups: lookups.map(|one| (one.relation.clone(), one.column.clone(), one.digest.clone())).collect(),
         };
-        let record = event.record().map_err(|error| Trouble::Refused(error.to_string()))?;
-        let failed = |error: audit::AuditError| {
+        let failed = |error: &dyn std::fmt::Display| {
             Trouble::Refused(format!("nothing is done, since the access log cannot be written: {error}"))
         };
-        let log = AuditLog::open_with(self.options.clone()).map_err(failed)?;
-        let seq = log.append(record).await.map_err(failed)?;
-        log.close("a step of a request").await.map_err(failed)?;
+        let log = match AuditLog::open_with(self.options.clone()) {
+            Ok(log) => log,
+            // The proxy writes it.
+            Err(AuditError::InUse { .. }) => {
+                let signer = self.options.signer.as_deref();
+                return hand_in(&self.options.directory, &told, signer, TAKEN_WITHIN)
+                    .map(Some)
+                    .map_err(|error| failed(&error));
+            }
+            Err(error) => return Err(failed(&error)),
+        };
+        let record = told.record().map_err(|error| failed(&error))?;
+        let seq = log.append(record).await.map_err(|error| failed(&error))?;
+        log.close("a step of a request").await.map_err(|error| failed(&error))?;
         Ok(Some(seq))
     }
 
@@ -83,14 +98,10 @@ impl Told {
     pub(super) fn signed(&self, mut content: Value) -> Result<Value, String> {
         let Some(signer) = &self.options.signer else { return Ok(content) };
         let text = content.to_string();
-        let signature = json!({ "key": signer.public().to_string(), "ed25519": certificate_signature(signer, &text) });
+        let signature = json!({ "key": signer.public().to_string(), "ed25519": signer.sign_certificate(&text) });
         if let Some(content) = content.as_object_mut() {
             content.insert("signature".to_owned(), signature);
         }
         Ok(content)
     }
-}
-
-fn certificate_signature(signer: &Signer, text: &str) -> String {
-    signer.sign_certificate(text)
 }
