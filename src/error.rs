@@ -120,6 +120,8 @@ pub struct Refusal {
     pub hint: Option<String>,
     /// The name that it is about, where its place in the text is to be told.
     pub name: Option<Box<Named>>,
+    /// What the client alone is told.
+    answer: Option<Box<Answer>>,
 }
 
 /// A name that a refusal is about.
@@ -131,10 +133,25 @@ pub struct Named {
     pub position: Option<u32>,
 }
 
+/// What a client is told of its own statement, and no log.
+#[derive(Clone, PartialEq, Eq, Default)]
+struct Answer {
+    /// PostgreSQL's own words in place of the message: they may hold what the client wrote.
+    told: Option<String>,
+    /// Where in the statement, in characters from 1.
+    position: Option<usize>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
 impl Refusal {
     /// A refusal with neither DETAIL nor HINT.
     pub fn new(stage: Stage, sqlstate: SqlState, message: impl Into<String>) -> Self {
-        Self { stage, sqlstate, message: message.into(), detail: None, hint: None, name: None }
+        Self { stage, sqlstate, message: message.into(), detail: None, hint: None, name: None, answer: None }
     }
 
     /// A statement of a kind that is never forwarded (0A000).
@@ -164,6 +181,39 @@ impl Refusal {
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
+    }
+
+    /// PostgreSQL's own words, in place of the message.
+    pub fn in_its_words(&self) -> Option<&str> {
+        self.answer.as_ref()?.told.as_deref()
+    }
+
+    /// Where in the statement, in characters from 1.
+    pub fn position(&self) -> Option<usize> {
+        self.answer.as_ref()?.position
+    }
+
+    /// Adds PostgreSQL's own words, which the client gets and nobody else.
+    #[must_use]
+    pub fn told(mut self, told: impl Into<String>) -> Self {
+        self.answer.get_or_insert_default().told = Some(told.into());
+        self
+    }
+
+    /// Says where in the statement, in characters from 1.
+    #[must_use]
+    pub fn at(mut self, position: Option<usize>) -> Self {
+        if position.is_some() {
+            self.answer.get_or_insert_default().position = position;
+        }
+        self
+    }
+
+    /// The same refusal in a longer text, in which so many characters stand before the statement.
+    #[must_use]
+    pub fn behind(self, characters: usize) -> Self {
+        let position = self.position().map(|position| position.saturating_add(characters));
+        self.at(position)
     }
 
     /// Adds the HINT.

@@ -98,6 +98,13 @@ impl CatalogBuilder {
         self
     }
 
+    /// Sets the name of the database.
+    #[must_use]
+    pub fn database(mut self, name: impl Into<String>) -> Self {
+        self.catalog.database = name.into();
+        self
+    }
+
     /// Sets the server's version, as `server_version_num` has it.
     #[must_use]
     pub fn server_version(mut self, version: u32) -> Self {

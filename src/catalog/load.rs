@@ -83,6 +83,7 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
     let version: i32 =
         transaction.query_one("SELECT current_setting('server_version_num')::int4", &[]).await?.try_get(0)?;
     let version = u32::try_from(version).unwrap_or_default();
+    let database: String = transaction.query_one("SELECT current_database()::text", &[]).await?.try_get(0)?;
     if version < 130_000 {
         return Err(LoadError::TooOld(version / 10_000));
     }
@@ -110,7 +111,7 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
     let automatic = transaction.query(automatic::QUERY, &[]).await?;
     transaction.commit().await?;
 
-    let mut builder = CatalogBuilder::empty(epoch, version);
+    let mut builder = CatalogBuilder::empty(epoch, version).database(database);
     for row in &schemas {
         builder.add_schema(row.try_get::<_, String>(0)?);
     }

@@ -14,6 +14,8 @@ pub struct Catalog {
     pub(super) epoch: u64,
     /// `server_version_num`, such as 150018.
     pub(super) server_version: u32,
+    /// The database that it is of; empty where it was not read from a server.
+    pub(super) database: String,
     pub(super) schemas: BTreeSet<String>,
     pub(super) relations: HashMap<Oid, Arc<Relation>>,
     pub(super) by_name: HashMap<RelationName, Oid>,
@@ -232,6 +234,11 @@ impl Catalog {
         self
     }
 
+    /// The database that it is of; empty where it was not read from a server.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
     /// `server_version_num`.
     pub fn server_version(&self) -> u32 {
         self.server_version
@@ -341,6 +348,11 @@ impl Catalog {
     /// Every function of that name, in every schema.
     pub fn functions(&self, name: &str) -> &[Function] {
         self.functions.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether an extension of that name brought a function.
+    pub fn has_extension(&self, name: &str) -> bool {
+        self.functions.values().flatten().any(|function| function.extension.as_deref() == Some(name))
     }
 
     /// Whether the operator for exactly these operand types is leakproof (`pg_proc.proleakproof`): its function tells

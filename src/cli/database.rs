@@ -54,6 +54,7 @@ impl Database {
         if let [only] = names.as_slice() {
             return Ok(named(only));
         }
+        let any = names.first().cloned();
         let mut counted = Vec::new();
         for name in names {
             let database = named(&name);
@@ -67,6 +68,11 @@ impl Database {
             (Some((_, database)), None) => Ok(database),
             // Sessions of another are decided by that one's own catalog.
             (Some((_, one)), Some(_)) => Ok(one),
+            // Policies that name no table are about any database; each session's own is read when it comes.
+            (None, _) if policies.listed_tables().is_empty() => match any {
+                Some(any) => Ok(named(&any)),
+                None => Err("the server has no database that can be read: name one with --database".to_owned()),
+            },
             (None, _) => Err("no database has any of the policies' tables: name one with --database".to_owned()),
         }
     }

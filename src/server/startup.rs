@@ -118,8 +118,15 @@ pub(super) async fn negotiate(
     }
 }
 
+/// How the message Terminate begins; no start-up packet is as long as that would be.
+const TERMINATE: [u8; 4] = [b'X', 0, 0, 0];
+
 async fn read_packet(client: &mut Link) -> Result<Packet, NoSession> {
     client.fill_to(4).await?;
+    // A driver that gives up before it has begun says goodbye; PostgreSQL answers nothing.
+    if client.input().starts_with(&TERMINATE) {
+        return Err(NoSession::Silent);
+    }
     let length = packet_length(client.input()).map_err(|_| violation("invalid length of startup packet"))?;
     let length = length.ok_or(NoSession::Silent)?;
     client.fill_to(length).await?;

@@ -28,15 +28,24 @@ pub struct CancelKey {
     cancels: Arc<Cancels>,
 }
 
+impl CancelKey {
+    /// The server's process.
+    pub(super) fn target_pid(&self) -> u32 {
+        self.target.pid()
+    }
+}
+
 impl Cancels {
     /// A new key. `long`: 32 bytes, as protocol 3.2 has them, else 4.
     pub fn register(self: &Arc<Self>, target: CancelTarget, long: bool) -> CancelKey {
         let mut random = rand::rng();
         let mut secret = vec![0; if long { 32 } else { 4 }];
         random.fill_bytes(&mut secret);
+        // The server's own where it is free: clients hold it against `pg_backend_pid()` and the sender of a notification.
+        let mut own = Some(target.pid());
         loop {
             // Positive, as process ids are: some drivers read it signed.
-            let pid = random.next_u32() & 0x7fff_ffff;
+            let pid = own.take().unwrap_or_else(|| random.next_u32()) & 0x7fff_ffff;
             if let dashmap::Entry::Vacant(free) = self.0.entry(pid) {
                 free.insert(Entry { secret: secret.clone(), target: target.clone() });
                 return CancelKey { pid, secret, target, cancels: Arc::clone(self) };

@@ -1,5 +1,6 @@
 //! The session's state, and the loop that moves it.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,7 +11,7 @@ use tokio::sync::watch;
 use super::cancel::CancelKey;
 use super::client::Inbound;
 use super::flow::Flow;
-use super::flow::settings::{Settings, parse_search_path};
+use super::flow::settings::Settings;
 use super::flow::structure::Structure;
 use super::journal::Journal;
 use super::judge::enforcer::Scope;
@@ -88,7 +89,9 @@ pub struct Session {
     /// The policies that `role` is from.
     pub(super) role_from: Arc<PolicySet>,
     pub(super) journal: Journal,
-    key: CancelKey,
+    pub(super) key: CancelKey,
+    /// What it notified channels of by literals of its own, the newest first.
+    pub(super) notified: VecDeque<(String, String)>,
     /// The scope in force, and the version of the settings that it is of.
     pub(super) scope: Option<(u64, Arc<Scope>)>,
     pub(super) calendar: Calendar,
@@ -105,7 +108,7 @@ pub struct Session {
 impl Session {
     /// From a finished login.
     pub fn new(shared: Arc<Shared>, login: Login) -> Self {
-        let settings = Settings::new(login.purpose, parse_search_path(&login.search_path));
+        let settings = Settings::new(login.purpose, crate::sql::parse_search_path(&login.search_path));
         Self {
             catalog: login.catalog,
             client: login.client,
@@ -114,6 +117,7 @@ impl Session {
             role_from: login.policies,
             journal: Journal::new(shared.audit.clone(), login.facts),
             key: login.key,
+            notified: VecDeque::new(),
             scope: None,
             calendar: Calendar::default(),
             unlike: login.unlike,

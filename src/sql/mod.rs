@@ -31,11 +31,14 @@ pub use ast::{
 };
 pub use form::{Asked, Class, Constants, Context, Form, Known, Slot};
 pub use govern::{
-    ComparedMask, Effect, Enforced, Fills, Lookups, Refused, Way, admitted, enforce, enforce_form, may_use,
+    ComparedMask, Effect, Enforced, Fills, Lookups, Refused, Way, Words, admitted, enforce, enforce_form, may_use,
     portal_refusal, refusal_of, relay_unrestricted, too_old_refusal,
 };
 pub use resolve::{Compared, Given, HIDDEN as HIDDEN_COLUMN, Tested, open_parameters};
 pub use rewrite::{Guard, Recheck, TokenKey, due_counts, new_row_refusal, refusal_for, still_kept, unsettled};
 pub use steps::{Step, Steps};
-pub use text::{Redacted, may_define, may_fetch, place_of, redact, split, stated_purpose, temporary_target};
-pub use witness::{Facts, check_rewrite, reads_same};
+pub use text::{
+    Redacted, may_define, may_fetch, parse_search_path, place_in, place_of, redact, split, stated_purpose,
+    temporary_target,
+};
+pub use witness::{Facts, check_rewrite, in_its_words, reads_same};

@@ -103,6 +103,11 @@ impl CancelTarget {
     pub(super) fn new(address: Address, tls: UpstreamTls, pid: u32, secret: &[u8]) -> Self {
         Self { address, tls, pid, secret: secret.to_vec() }
     }
+
+    /// The process of the server's that it ends the work of.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
 }
 
 /// Asks the server to cancel what the target runs. The server answers nothing but the end of the connection.

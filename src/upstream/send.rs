@@ -29,6 +29,10 @@ pub const OWN_STATEMENT: &str = "pgpurpose.later.";
 /// The statement and the portal of what the proxy itself asks about rows.
 const ASKED: &str = "pgpurpose.asked";
 
+/// What stands between two statements of one message: on a line of its own, for a line comment at the end of a statement must not
+/// hide the next one.
+pub const SEPARATOR: &str = "\n;";
+
 /// The one query of the proxy's own on a client's connection.
 const READ_SEARCH_PATH: &str = "SELECT pg_catalog.current_setting('search_path')";
 
@@ -160,8 +164,7 @@ impl Upstream {
         frame(&mut self.link.out, b'Q', |body| {
             for (position, statement) in batch.into_iter().enumerate() {
                 if position > 0 {
-                    // On a line of its own: a line comment at the end of a statement must not hide the next one.
-                    body.put_slice(b"\n;");
+                    body.put_slice(SEPARATOR.as_bytes());
                 }
                 body.put_slice(statement.get().text().as_bytes());
             }

@@ -87,6 +87,35 @@ pub fn parameter_status(body: &[u8]) -> Result<(&str, &str), WireError> {
     Ok(pair)
 }
 
+/// NotificationResponse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notification<'a> {
+    /// The process that notified.
+    pub pid: u32,
+    /// Of what.
+    pub channel: &'a str,
+    /// With which words.
+    pub payload: &'a str,
+}
+
+impl Notification<'_> {
+    /// The body of the same with an empty payload.
+    pub fn without_payload(&self) -> Vec<u8> {
+        [&self.pid.to_be_bytes(), self.channel.as_bytes(), &[0, 0]].concat()
+    }
+}
+
+/// Reads the body of a NotificationResponse.
+///
+/// # Errors
+/// Anything that does not fill its frame exactly, and text that is not UTF-8.
+pub fn notification(body: &[u8]) -> Result<Notification<'_>, WireError> {
+    let mut reader = Reader::new(body);
+    let notification = Notification { pid: reader.u32()?, channel: reader.cstr()?, payload: reader.cstr()? };
+    reader.finish()?;
+    Ok(notification)
+}
+
 /// BackendKeyData: process id and secret.
 ///
 /// # Errors

@@ -1,9 +1,11 @@
 //! The fields of ErrorResponse and NoticeResponse.
 
+use std::borrow::Cow;
+
 use bytes::{BufMut, BytesMut};
 
 use super::{Reader, WireError, frame};
-use crate::error::Refusal;
+use crate::error::{Refusal, SqlState};
 
 /// Fields by their codes ("Error and Notice Message Fields" in PostgreSQL's documentation), in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,8 +29,15 @@ impl ErrorFields {
 
     /// What a client sees of a refusal.
     pub fn refusal(severity: &str, refusal: &Refusal) -> Self {
-        let mut fields = Self::new(severity, refusal.sqlstate.as_str(), &refusal.message);
-        for (code, text) in [(b'D', &refusal.detail), (b'H', &refusal.hint)] {
+        let own = as_postgresql(&refusal.message, refusal.sqlstate);
+        let message = refusal.in_its_words().unwrap_or(&own);
+        let mut fields = Self::new(severity, refusal.sqlstate.as_str(), message);
+        if refusal.in_its_words().is_some_and(of_the_scanner) {
+            // Who says it in PostgreSQL.
+            message_of_the_parser(&mut fields);
+        }
+        let position = refusal.position().map(|position| position.to_string());
+        for (code, text) in [(b'D', &refusal.detail), (b'H', &refusal.hint), (b'P', &position)] {
             if let Some(text) = text {
                 fields.set(code, text.as_bytes());
             }
@@ -110,6 +119,30 @@ impl ErrorFields {
             body.put_u8(0);
         });
     }
+}
+
+/// What is said of a relation or a column that is not there, in PostgreSQL's spelling: drivers read the name out of it.
+fn as_postgresql(message: &str, sqlstate: SqlState) -> Cow<'_, str> {
+    let unknown = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN].contains(&sqlstate);
+    if !unknown || !message.contains('`') {
+        return Cow::Borrowed(message);
+    }
+    let qualified = message.strip_prefix("column `").and_then(|rest| rest.strip_suffix("` does not exist"));
+    match qualified.filter(|name| name.contains('.')) {
+        Some(name) => Cow::Owned(format!("column {name} does not exist")),
+        None => Cow::Owned(message.replace('`', "\"")),
+    }
+}
+
+/// Whether the scanner says it, which names the place it stopped at.
+fn of_the_scanner(words: &str) -> bool {
+    words.contains(" at or near \"") || words.ends_with(" at end of input")
+}
+
+/// The file and the function of PostgreSQL's that tell of a syntax error; drivers look for the latter.
+fn message_of_the_parser(fields: &mut ErrorFields) {
+    fields.set(b'F', b"scan.l");
+    fields.set(b'R', b"scanner_yyerror");
 }
 
 #[cfg(test)]

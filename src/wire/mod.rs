@@ -7,6 +7,7 @@ pub mod array;
 pub mod backend;
 mod binding;
 pub mod copy_rows;
+mod encoding;
 mod fields;
 mod frame;
 pub mod frontend;
@@ -17,6 +18,7 @@ pub mod trim;
 mod values;
 
 pub use binding::{common_name, end_point};
+pub use encoding::is_utf8;
 pub use fields::ErrorFields;
 pub use frame::{HEADER, Header, MAX_BODY, Reader, WireError, frame, put_cstr};
 pub use link::{Io, Link, Prefixed};

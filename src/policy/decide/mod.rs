@@ -405,7 +405,10 @@ impl Listing<'_> {
             return Some(ColumnObligation { action: Action::Write, rule: Some(rule), keep });
         }
         // Below the target of a write no derived table can stand, so no mask either.
-        let direct = (self.access.verb != Verb::Select && !star_only) || column.uses.contains(&Use::Target);
+        let returned = column.uses.contains(&Use::Returned)
+            && column.uses.iter().all(|used| matches!(used, Use::Returned | Use::Star | Use::Write));
+        let direct =
+            (self.access.verb != Verb::Select && !star_only && !returned) || column.uses.contains(&Use::Target);
         let obligation = match standing.sight {
             Sight::Hidden(hidden) if star_only && !direct && !self.table.star_refused => {
                 Some(ColumnObligation { action: Action::Omit, rule: hidden.rule, keep })

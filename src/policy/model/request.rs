@@ -102,6 +102,8 @@ pub enum Use {
     Write,
     /// Reached by a star or a whole-row reference only.
     Star,
+    /// RETURNING shows a column of the target, by its name alone: as it is, or through its mask.
+    Returned,
     /// Read directly from the target of UPDATE, DELETE, MERGE or from `excluded`, where no mask can stand below it.
     Target,
 }

@@ -36,6 +36,8 @@ pub struct PolicySet {
     pub(in crate::policy) functions: BTreeSet<(String, String)>,
     /// Settings of applications, or `prefix.*`.
     pub(in crate::policy) settings: BTreeSet<String>,
+    /// Channels whose payloads hold nothing that a purpose may not see, or `prefix*`.
+    pub(in crate::policy) channels: BTreeSet<String>,
     pub(in crate::policy) tests: Vec<PolicyTest>,
     pub(in crate::policy) warnings: Vec<Fault>,
     pub(in crate::policy) zone: Zone,
@@ -156,6 +158,11 @@ impl PolicySet {
         }
     }
 
+    /// Whether no relation is masked, filtered or closed, for whomever: every one is open, listed or not.
+    pub fn hides_nothing(&self) -> bool {
+        self.unlisted_allowed && self.tables.values().all(|table| table.open) && self.wishes().next().is_none()
+    }
+
     /// Whether the table holds consents, objections, restrictions, approaches or opt-outs.
     pub(in crate::policy) fn keeps_wishes(&self, relation: &RelationName) -> bool {
         self.wishes().any(|(_, table, _)| table == relation)
@@ -174,10 +181,12 @@ impl PolicySet {
 
     /// Whether a setting of an application's is named in `[settings] allow`, or all that begin as it does (`app.*`).
     pub fn allows_setting(&self, name: &str) -> bool {
-        self.settings.iter().any(|allowed| match allowed.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => allowed == name,
-        })
+        is_among(&self.settings, name)
+    }
+
+    /// Whether payloads of a channel are shown: `[notifications] allow` names it, or nothing is hidden from anybody.
+    pub fn shows_payloads_of(&self, channel: &str) -> bool {
+        self.hides_nothing() || is_among(&self.channels, channel)
     }
 
     /// Whether a function that is not on the reviewed list of built-ins is named in `[functions] allow`.
@@ -270,6 +279,14 @@ impl PolicySet {
         let days = self.purposes.values().filter_map(|purpose| purpose.direct_marketing.as_ref()?.opt_outs_days).min();
         self.marketing.opt_outs.as_ref().map(|(table, lists)| (table, lists, days))
     }
+}
+
+/// Whether a name is listed, or begins as one that ends with a star.
+fn is_among(listed: &BTreeSet<String>, name: &str) -> bool {
+    listed.iter().any(|allowed| match allowed.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => allowed == name,
+    })
 }
 
 /// The column by which the rows of a table are the subjects themselves.

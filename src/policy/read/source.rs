@@ -21,6 +21,8 @@ pub(in crate::policy) struct Written {
     pub(in crate::policy) rules: Vec<WrittenRule>,
     pub(in crate::policy) functions: Vec<Located<String>>,
     pub(in crate::policy) settings: Vec<Located<String>>,
+    /// `[notifications] allow`.
+    pub(in crate::policy) channels: Vec<Located<String>>,
     pub(in crate::policy) tests: Vec<WrittenTest>,
 }
 
@@ -214,6 +216,10 @@ fn top_level(document: &mut Document, mut top: Section<'_>, into: &mut Written) 
     }
     if let Some(mut section) = top.section("settings", document) {
         into.settings.extend(section.strings("allow", document));
+        section.finish(document);
+    }
+    if let Some(mut section) = top.section("notifications", document) {
+        into.channels.extend(section.strings("allow", document));
         section.finish(document);
     }
     if let Some(mut section) = top.section("functions", document) {

@@ -45,6 +45,7 @@ pub(in crate::policy) fn validate(written: Written) -> (PolicySet, Vec<Fault>) {
     roles(written.roles, &mut set, &mut faults);
     set.functions = functions(written.functions, &mut faults);
     set.settings = settings(written.settings, &mut faults);
+    set.channels = channels(written.channels, &mut faults);
     let described: BTreeSet<String> = set.categories.keys().cloned().collect();
     // A category exists where it is described or where a column has it.
     for (name, table) in &set.tables {
@@ -240,6 +241,20 @@ fn settings(written: Vec<Located<String>>, faults: &mut Vec<Fault>) -> BTreeSet<
         }
     }
     settings
+}
+
+/// `jobs`, or `cache_*`.
+fn channels(written: Vec<Located<String>>, faults: &mut Vec<Fault>) -> BTreeSet<String> {
+    let mut channels = BTreeSet::new();
+    for channel in written {
+        if channel.value.trim_end_matches('*').is_empty() {
+            let message = format!("`{}` must be a channel's name, or the beginning of some: `cache_*`", channel.value);
+            faults.push(Fault::error(&channel.place, message));
+        } else {
+            channels.insert(channel.value);
+        }
+    }
+    channels
 }
 
 fn functions(written: Vec<Located<String>>, faults: &mut Vec<Fault>) -> BTreeSet<(String, String)> {

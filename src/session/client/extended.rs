@@ -29,7 +29,12 @@ pub(in crate::session) struct Bindable {
 impl Session {
     /// Handles a Parse.
     pub(in crate::session) async fn parse(&mut self, parse: Parse<'_>) {
+        let unnamed = parse.name.is_empty();
         if let Err(refusal) = self.try_parse(parse).await {
+            if unnamed {
+                // It is gone as soon as another is asked for, whatever becomes of that one.
+                self.flow.names.forget_statement("");
+            }
             self.refuse(refusal, false);
         }
     }
@@ -42,7 +47,7 @@ impl Session {
         let statements = match sql::split(parse.sql) {
             Ok(statements) => statements,
             Err(_) if self.role.unrestricted.is_some() => vec![parse.sql],
-            Err(refusal) => return Err(self.log_refusal(refusal, parse.sql).await),
+            Err(refusal) => return Err(self.log_refusal(sql::in_its_words(refusal, parse.sql), parse.sql).await),
         };
         let text = match statements.as_slice() {
             [] => return self.parse_empty(name, parse.sql).await,
@@ -239,11 +244,12 @@ impl Session {
             self.flow.executing(Run::empty());
             return Ok(());
         };
-        if let Err(refusal) = self.check_portal(&prepared, portal, None) {
+        // Held across a wait, and rare.
+        if let Err(refusal) = self.check_portal(&prepared, portal, None).map_err(Box::new) {
             // A policy or catalog that is new since Bind: where it asks for the same text, it holds for this run.
             let again = Box::pin(self.judge_again(&prepared, None)).await?;
             if again.decision.enforced.text() != text_of(&prepared) {
-                return Err(self.log_refusal(refusal, &prepared.text).await);
+                return Err(self.log_refusal(*refusal, &prepared.text).await);
             }
             decision = Arc::clone(&again.decision);
             prepared = Arc::new(again.into_prepared(prepared.types.clone()));
@@ -300,7 +306,8 @@ impl Session {
         self.count(&running);
         let undo = self.expect_effect(&judged);
         self.flow.names.begin(portal);
-        let run = Run::begun(token.seq(), running, judged.scope, undo).described().late(late);
+        let run =
+            Run::begun(token.seq(), running, judged.scope, undo).written(judged.text, (0, 0)).described().late(late);
         if late {
             self.execute_late(token, portal, rows, &run);
         } else {

@@ -8,7 +8,7 @@ use crate::session::flow::running::Running;
 use crate::session::judge::admit::Source;
 use crate::session::state::Session;
 use crate::sql;
-use crate::upstream::Control;
+use crate::upstream::{Control, SEPARATOR};
 use crate::wire::frontend::Target;
 
 /// One statement of a batch, ready to run.
@@ -17,6 +17,8 @@ struct Step {
     source: Source,
     running: Running,
     undo: Vec<Undo>,
+    /// Characters before it in the message.
+    before: usize,
 }
 
 /// A place within one statement as a place within the message that has it.
@@ -38,7 +40,14 @@ impl Session {
         if let Ok(statements) = sql::split(text)
             && self.steps_through(&statements)
         {
-            self.begin_steps(&statements);
+            // PostgreSQL reads all of a message before any of it runs.
+            match self.unread(text, &statements) {
+                None => self.begin_steps(text, &statements),
+                Some(refusal) => {
+                    let refusal = self.log_refusal(refusal, text).await;
+                    self.refuse(refusal, true);
+                }
+            }
             return;
         }
         let mut steps = Vec::new();
@@ -52,8 +61,19 @@ impl Session {
         self.flow.abandon_query(steps.into_iter().rev().flat_map(|step| step.undo.into_iter().rev()));
         match judged {
             Err(refusal) => self.refuse(refusal, true),
-            Ok(_) => self.begin_steps(&sql::split(text).unwrap_or_default()),
+            Ok(_) => self.begin_steps(text, &sql::split(text).unwrap_or_default()),
         }
+    }
+
+    /// The refusal of the first statement of a message that PostgreSQL's grammar does not read.
+    fn unread(&self, message: &str, statements: &[&str]) -> Option<Refusal> {
+        statements.iter().find_map(|statement| {
+            let refusal = sql::in_its_words(
+                Refusal::syntax(Stage::Parse, "a statement of the message is not understood"),
+                statement,
+            );
+            refusal.in_its_words().is_some().then(|| refusal.behind(characters_before(message, statement)))
+        })
     }
 
     /// Whether they may run as one message; else rows of one of them are asked about between it and the next.
@@ -62,10 +82,12 @@ impl Session {
             Ok(statements) => statements,
             // An unrestricted role's text is relayed as it is, as one.
             Err(_) if self.role.unrestricted.is_some() => vec![text],
-            Err(refusal) => return Err(self.log_refusal(refusal, text).await),
+            Err(refusal) => return Err(self.log_refusal(sql::in_its_words(refusal, text), text).await),
         };
         for statement in statements {
-            let judged = self.judge(statement, &[]).await.map_err(|refusal| placed(refusal, text, statement))?;
+            let before = characters_before(text, statement);
+            let told = |refusal: Refusal| placed(refusal, text, statement).behind(before);
+            let judged = self.judge(statement, &[]).await.map_err(told)?;
             let source = self.source(&judged).await?;
             let running = source.running(&judged.decision);
             let effect = judged.decision.enforced.effect();
@@ -76,7 +98,7 @@ impl Session {
                 return Err(self.log_refusal(refusal, statement).await);
             }
             let undo = self.expect_effect(&judged);
-            steps.push(Step { judged, source, running, undo });
+            steps.push(Step { judged, source, running, undo, before });
         }
         Ok(true)
     }
@@ -132,9 +154,19 @@ impl Session {
             self.upstream.query(&audited);
         }
         let steps = std::mem::take(steps).into_iter().zip(&audited);
-        self.flow.queried(
-            steps.map(|(step, audited)| Run::begun(audited.seq(), step.running, step.judged.scope, step.undo)),
-        );
+        let mut sent = 0_usize;
+        self.flow.queried(steps.map(|(Step { judged, running, undo, before, .. }, audited)| {
+            let written = (before, sent);
+            let characters = judged.decision.enforced.text().chars().count();
+            sent = sent.saturating_add(characters).saturating_add(SEPARATOR.len());
+            Run::begun(audited.seq(), running, judged.scope, undo).written(judged.text, written)
+        }));
         Ok(())
     }
+}
+
+/// Characters of a message that stand before one of its statements.
+pub(super) fn characters_before(message: &str, statement: &str) -> usize {
+    let offset = statement.as_ptr().addr().saturating_sub(message.as_ptr().addr());
+    message.get(..offset).map_or(0, |before| before.chars().count())
 }

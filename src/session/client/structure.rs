@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::simple::characters_before;
 use crate::error::Refusal;
 use crate::session::flow::structure::Asking;
 use crate::session::state::Session;
@@ -53,8 +54,9 @@ impl Session {
     }
 
     /// Begins such a message.
-    pub(in crate::session) fn begin_steps(&mut self, statements: &[&str]) {
-        self.structure.begin_batch(statements.iter().map(|text| (*text).to_owned()).collect::<VecDeque<_>>());
+    pub(in crate::session) fn begin_steps(&mut self, message: &str, statements: &[&str]) {
+        let placed = |text: &&str| ((*text).to_owned(), characters_before(message, text));
+        self.structure.begin_batch(statements.iter().map(placed).collect::<VecDeque<_>>());
         self.flow.step(true);
         // What came before is answered first.
         self.flow.hold();
@@ -75,7 +77,7 @@ impl Session {
             return;
         };
         if let Err(refusal) = self.step_of_batch(&text).await {
-            self.refuse(refusal, false);
+            self.refuse(refusal.behind(self.structure.before_step()), false);
         }
         if self.flow.is_open() {
             self.upstream.control(Control::Flush);

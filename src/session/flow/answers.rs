@@ -247,6 +247,7 @@ impl<T> Flow<T> {
         }
         if self.pending.is_empty() && !self.segment_open {
             if status == Status::Idle {
+                self.wrote_part = false;
                 self.names.end_transaction();
             }
             if self.ahead != self.confirmed {

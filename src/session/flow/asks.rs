@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::names::{Portal, Prepared, Undo};
 use super::pending::{Expect, Run};
 use super::running::{Judged, Running};
+use super::said::Written;
 use super::{Copying, Flow, Unspent};
 use crate::audit::LookedUp;
 use crate::error::Refusal;
@@ -146,7 +147,9 @@ impl<T> Flow<T> {
 
     /// A simple query of these runs was forwarded.
     pub(in crate::session) fn queried(&mut self, runs: impl IntoIterator<Item = Run>) {
-        self.pending.push(Expect::Query { runs: runs.into_iter().collect(), hidden: false });
+        let runs: std::collections::VecDeque<Run> = runs.into_iter().collect();
+        runs.iter().for_each(|run| self.notes(run));
+        self.pending.push(Expect::Query { runs, hidden: false });
         // What comes behind it reads later than it.
         self.exchange = self.exchange.wrapping_add(1);
         self.end_segment();
@@ -161,7 +164,7 @@ impl<T> Flow<T> {
     /// A Parse of no text was forwarded.
     pub(in crate::session) fn parsed_empty(&mut self, name: &str, prepared: Arc<Prepared>) {
         let undo = Some(self.names.prepare(name, prepared));
-        self.extended(Expect::Parse { hidden: false, seq: None, undo });
+        self.extended(Expect::Parse { of: None, hidden: false, seq: None, undo });
         self.dirty = true;
     }
 
@@ -175,8 +178,9 @@ impl<T> Flow<T> {
         hidden: bool,
     ) {
         let undo = Some(self.names.prepare(name, Arc::clone(&prepared)));
+        let of = Some(Arc::clone(&prepared));
         self.unspent.push(Unspent { prepared, reported, seq, token, started: Instant::now() });
-        self.extended(Expect::Parse { hidden, seq: Some(seq), undo });
+        self.extended(Expect::Parse { of, hidden, seq: Some(seq), undo });
         self.dirty = true;
     }
 
@@ -231,6 +235,7 @@ impl<T> Flow<T> {
 
     /// An Execute was forwarded.
     pub(in crate::session) fn executing(&mut self, run: Run) {
+        self.notes(&run);
         self.extended(Expect::Execute(Box::new(run)));
     }
 
@@ -352,19 +357,28 @@ impl Run {
     /// A run that is forwarded now, under the record `seq`.
     pub(in crate::session) fn begun(seq: u64, running: Running, scope: Arc<Scope>, undo: Vec<Undo>) -> Self {
         let (started, described, rows, told, late) = (Instant::now(), false, 0, false, false);
-        Self { seq: Some(seq), started, running: Some(running), described, rows, scope: Some(scope), told, late, undo }
+        let (running, scope, written) = (Some(running), Some(scope), None);
+        Self { seq: Some(seq), started, running, described, rows, scope, told, late, undo, written }
     }
 
     /// A run of no text.
     pub(in crate::session) fn empty() -> Self {
         let (started, described, rows, told, late) = (Instant::now(), true, 0, false, false);
-        Self { seq: None, started, running: None, described, rows, scope: None, told, late, undo: Vec::new() }
+        let (running, scope, undo, written) = (None, None, Vec::new(), None);
+        Self { seq: None, started, running, described, rows, scope, told, late, undo, written }
     }
 
     /// Its rows are asked about again before they go out.
     #[must_use]
     pub(in crate::session) fn late(mut self, late: bool) -> Self {
         self.late = late;
+        self
+    }
+
+    /// As the client wrote it.
+    #[must_use]
+    pub(in crate::session) fn written(mut self, asked: Arc<str>, before: (usize, usize)) -> Self {
+        self.written = Some(Written { asked, before });
         self
     }
 

@@ -9,6 +9,7 @@ mod ends;
 pub(super) mod names;
 pub(super) mod pending;
 pub(super) mod running;
+pub(super) mod said;
 pub(super) mod settings;
 pub(super) mod structure;
 #[cfg(test)]
@@ -88,6 +89,8 @@ pub(super) struct Flow<T> {
     structure: bool,
     /// Statements of one message run one by one: what the extended protocol says besides is not for the client.
     stepping: bool,
+    /// The open transaction wrote rows of which the database may speak later, and not all may be told.
+    wrote_part: bool,
     /// What ended and was not told yet.
     ended: Vec<Ended>,
 }
@@ -115,6 +118,7 @@ impl<T> Flow<T> {
             copying: Copying::No,
             structure: false,
             stepping: false,
+            wrote_part: false,
             ended: Vec::new(),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::names::{Prepared, Undo};
 use crate::error::Refusal;
 use crate::session::flow::running::Running;
+use crate::session::flow::said::Written;
 use crate::session::judge::enforcer::Scope;
 
 /// One run of a statement.
@@ -27,6 +28,8 @@ pub(in crate::session) struct Run {
     /// Its rows were opened earlier: they are asked about again before they go out.
     pub(in crate::session) late: bool,
     pub(in crate::session) undo: Vec<Undo>,
+    /// As the client wrote it.
+    pub(in crate::session) written: Option<Written>,
 }
 
 impl Run {
@@ -42,7 +45,7 @@ pub(in crate::session) enum Expect {
     /// A simple query; ends with ReadyForQuery.
     Query { runs: VecDeque<Run>, hidden: bool },
     /// ParseComplete. `seq`: number of its `access` record.
-    Parse { hidden: bool, seq: Option<u64>, undo: Option<Undo> },
+    Parse { of: Option<Arc<Prepared>>, hidden: bool, seq: Option<u64>, undo: Option<Undo> },
     /// BindComplete.
     Bind { hidden: bool, of: Arc<Prepared>, undo: Option<Undo> },
     /// RowDescription or NoData; for a statement, ParameterDescription before it.

@@ -33,6 +33,8 @@ pub(in crate::session) struct Structure {
     stale: bool,
     /// The session has temporary relations, or may have.
     temporary: bool,
+    /// Its last temporary relation went in the open transaction, and comes back where that is rolled back.
+    parted: bool,
     /// By temporary relation, the purposes for which governed rows went into it.
     filled: HashMap<Oid, BTreeSet<String>>,
     /// The same for relations that are made and not read yet.
@@ -44,8 +46,10 @@ pub(in crate::session) struct Structure {
     recovered: bool,
     /// The database has the three statements.
     prepared: bool,
-    /// What is left of a message of several statements, which are decided as they run.
-    batch: Option<VecDeque<String>>,
+    /// What is left of a message of several statements, which are decided as they run; characters before each.
+    batch: Option<VecDeque<(String, usize)>>,
+    /// Characters before the one that runs.
+    before_step: usize,
 }
 
 /// An answer that is being read.
@@ -148,7 +152,9 @@ impl Structure {
     /// The database told the state of its transaction; `idle`: none is open.
     pub(in crate::session) fn told(&mut self, idle: bool) {
         self.recovered = false;
-        if idle && !self.temporary {
+        if idle && std::mem::take(&mut self.parted) {
+            (self.temporary, self.stale) = (true, true);
+        } else if idle && !self.temporary {
             (self.own, self.stale) = (None, false);
             self.filling.clear();
             self.filled.clear();
@@ -187,6 +193,8 @@ impl Structure {
         }
         let Some(Reading { base, rows, .. }) = self.reading.take() else { return Err(Unapplied::Unreadable) };
         let own = base.changed(&rows, next_epoch(), false)?;
+        let had = self.own.as_ref().is_some_and(|(_, before)| before.temporaries().next().is_some());
+        self.parted |= had && own.temporaries().next().is_none();
         let filling = std::mem::take(&mut self.filling);
         self.filled.retain(|oid, _| own.is_temporary(*oid));
         for relation in own.temporaries() {
@@ -203,7 +211,7 @@ impl Structure {
     }
 
     /// A message of several statements begins, which are decided one by one.
-    pub(in crate::session) fn begin_batch(&mut self, statements: VecDeque<String>) {
+    pub(in crate::session) fn begin_batch(&mut self, statements: VecDeque<(String, usize)>) {
         self.batch = Some(statements);
     }
 
@@ -214,12 +222,20 @@ impl Structure {
 
     /// Its next statement.
     pub(in crate::session) fn next_of_batch(&mut self) -> Option<String> {
-        self.batch.as_mut()?.pop_front()
+        let (text, before) = self.batch.as_mut()?.pop_front()?;
+        self.before_step = before;
+        Some(text)
+    }
+
+    /// Characters that stand before the statement at work in the client's message.
+    pub(in crate::session) fn before_step(&self) -> usize {
+        self.before_step
     }
 
     /// It is over.
     pub(in crate::session) fn end_batch(&mut self) {
         self.batch = None;
+        self.before_step = 0;
     }
 }
 

@@ -178,6 +178,10 @@ impl Session {
     /// Takes the effects of a statement for granted that is about to be forwarded; gives what undoes them.
     pub(in crate::session) fn expect_effect(&mut self, judged: &Judged) -> Vec<Undo> {
         self.structure.runs(&judged.decision.enforced);
+        if let Some(notified) = judged.decision.enforced.notifies() {
+            self.notified.truncate(NOTIFIED.saturating_sub(1));
+            self.notified.push_front(notified.clone());
+        }
         self.flow.expect_effect(judged)
     }
 
@@ -321,7 +325,7 @@ impl Session {
     /// Whether an open cursor was decided under what is in force now; where a policy or catalog that is new since asks for the same
     /// text, it holds for what is read from here on.
     async fn renew_cursor(&mut self, name: &str, stated: Option<&str>) -> Result<(), Refusal> {
-        let portal = self.flow.names.portal(name).cloned().ok_or_else(|| no_portal(name))?;
+        let portal = self.flow.names.portal(name).cloned().ok_or_else(|| no_cursor(name))?;
         let Err(refusal) = self.check_portal(&portal.prepared, name, stated) else { return Ok(()) };
         let scope = self.scope_for(stated.or(portal.prepared.own_purpose().as_deref()))?;
         let old = &portal.prepared;
@@ -340,7 +344,7 @@ impl Session {
 
     /// The decision about an open cursor.
     fn cursor(&mut self, name: &str) -> Result<Option<Arc<Decision>>, Refusal> {
-        let portal = self.flow.names.portal(name).cloned().ok_or_else(|| no_portal(name))?;
+        let portal = self.flow.names.portal(name).cloned().ok_or_else(|| no_cursor(name))?;
         if let Some(decision) = &portal.prepared.decision {
             self.is_late(&portal, name, decision)?;
         }
@@ -458,12 +462,25 @@ fn no_role(login: &str) -> Refusal {
 
 pub(in crate::session) fn no_statement(name: &str) -> Refusal {
     let message = format!("prepared statement `{name}` does not exist");
-    Refusal::new(Stage::Session, SqlState::INVALID_SQL_STATEMENT_NAME, message)
+    let told = match name {
+        "" => "unnamed prepared statement does not exist".to_owned(),
+        name => format!("prepared statement \"{name}\" does not exist"),
+    };
+    Refusal::new(Stage::Session, SqlState::INVALID_SQL_STATEMENT_NAME, message).told(told)
+}
+
+/// The same where FETCH or MOVE names it.
+fn no_cursor(name: &str) -> Refusal {
+    no_portal(name).told(format!("cursor \"{name}\" does not exist"))
 }
 
 pub(in crate::session) fn no_portal(name: &str) -> Refusal {
-    Refusal::new(Stage::Session, SqlState::INVALID_CURSOR_NAME, format!("cursor `{name}` does not exist"))
+    let told = format!("portal \"{name}\" does not exist");
+    Refusal::new(Stage::Session, SqlState::INVALID_CURSOR_NAME, format!("cursor `{name}` does not exist")).told(told)
 }
+
+/// The session's own notifications that are kept in mind; PostgreSQL's payloads are shorter than 8,000 bytes.
+const NOTIFIED: usize = 16;
 
 /// Bytes of a name that PostgreSQL keeps (`NAMEDATALEN` - 1).
 const NAME_BYTES: usize = 63;

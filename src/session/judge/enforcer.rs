@@ -229,7 +229,7 @@ impl Enforcer {
         let form = match Form::read(text, types, open) {
             Ok(form) => form,
             Err(refusal) if scope.role.unrestricted.is_none() => {
-                return Err(reject(refusal, redact(text)));
+                return Err(reject(crate::sql::in_its_words(refusal, text), redact(text)));
             }
             Err(_) => Form::of_text(text),
         };

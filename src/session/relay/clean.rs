@@ -18,6 +18,9 @@ const MESSAGE_KEPT: &[&str] = &[
 /// SQLSTATEs whose message names something that was not found.
 const NAMES: &[&str] = &["3D000", "3F000", "42601", "42602", "42703", "42704", "42883", "42P01"];
 
+/// SQLSTATEs whose hint, where a function or an operator is looked for, is the same always.
+const HINTS_KEPT: &[&str] = &["42883", "42725", "42804"];
+
 /// Source files whose messages are somebody else's words: procedural languages and foreign servers.
 const FOREIGN_TEXT: &[&[u8]] =
     &[b"pl_exec.c", b"plpy_elog.c", b"plpy_spi.c", b"plperl.c", b"pltcl.c", b"connection.c", b"dblink.c"];
@@ -81,26 +84,65 @@ const CLASSES: &[(&str, &str)] = &[
     ("XX", "internal error"),
 ];
 
-/// Cleans an error or notice of a governed session. `rewritten`: the text that ran was not the client's, so that
-/// a position in it means nothing to the client.
+/// Cleans an error or notice of a governed session. `whole`: it can speak of nothing that the session does not see.
 ///
-/// Severity and SQLSTATE stay. The message stays for conditions that cannot carry data, else the condition's name stands
-/// for it; DETAIL, HINT, CONTEXT, data type and internal query go. Names of schema, table, column and constraint stay
-/// for classes 23 and 42 only.
-pub(in crate::session) fn clean(fields: &mut ErrorFields, rewritten: bool) {
+/// Else severity and SQLSTATE stay. The message stays for conditions that cannot carry data, with the places in the statement and in
+/// PostgreSQL's source; else the condition's name stands for it; DETAIL, CONTEXT, data type and internal query go, and so do hints but for those that are the
+/// same always. Names of schema, table, column and constraint stay for classes 23 and 42 only.
+pub(in crate::session) fn clean(fields: &mut ErrorFields, whole: bool) {
+    if whole {
+        return;
+    }
     let sqlstate = fields.sqlstate().unwrap_or("XX000").to_owned();
     let class = sqlstate.get(..2).unwrap_or("XX").to_owned();
-    if !message_is_safe(fields, &sqlstate) {
+    let kept = message_is_safe(fields, &sqlstate);
+    if !kept {
         fields.set(b'M', condition(&sqlstate, &class).as_bytes());
     }
-    fields.set(b'C', sqlstate.as_bytes());
     let names = matches!(class.as_str(), "23" | "42");
+    let looked_for = fields.get(b'F').is_some_and(|file| [&b"parse_func.c"[..], b"parse_oper.c"].contains(&file));
+    let hint = looked_for && HINTS_KEPT.contains(&sqlstate.as_str());
     fields.retain(|code| match code {
         b'S' | b'V' | b'C' | b'M' => true,
-        b'P' => !rewritten,
+        b'P' | b'F' | b'L' | b'R' => kept,
+        b'H' => kept && hint,
         b's' | b't' | b'c' | b'n' => names,
         _ => false,
     });
+}
+
+/// What CONTEXT begins with where it speaks of the statement itself; else it speaks of code that the statement called.
+const OWN_CONTEXT: &[&[u8]] = &[b"COPY ", b"JSON data", b"unnamed portal", b"portal \""];
+
+/// Whether somebody's code says it: a function's, a trigger's, another server's.
+pub(in crate::session) fn is_of_code(fields: &ErrorFields) -> bool {
+    let called = |context: &[u8]| !OWN_CONTEXT.iter().any(|own| context.starts_with(own));
+    fields.get(b'W').is_some_and(called) || fields.get(b'F').is_none_or(|file| FOREIGN_TEXT.contains(&file))
+}
+
+/// Takes a schema out of a message that names something by it, where the client wrote none: `pg_catalog.lower(integer)`, `public.t`.
+pub(in crate::session) fn as_written(fields: &mut ErrorFields, asked: &str) {
+    if !matches!(fields.sqlstate(), Some("42883" | "42P01")) {
+        return;
+    }
+    let Some(message) = fields.get(b'M').and_then(|message| std::str::from_utf8(message).ok()) else { return };
+    let asked = asked.to_ascii_lowercase();
+    let mut written = message.to_owned();
+    while let Some((before, _, behind)) = qualified(&written).filter(|(_, schema, _)| !asked.contains(schema)) {
+        written = format!("{before}{behind}");
+    }
+    if written != message {
+        let written = written.into_bytes();
+        fields.set(b'M', &written);
+    }
+}
+
+/// What stands before the first word that has a dot behind it, that word in lower case, and what stands behind the dot.
+fn qualified(message: &str) -> Option<(&str, String, &str)> {
+    let (before, behind) = message.split_once('.')?;
+    let start = before.rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |at| at.saturating_add(1));
+    let (before, schema) = (before.get(..start)?, before.get(start..)?);
+    (!schema.is_empty()).then(|| (before, schema.to_ascii_lowercase(), behind))
 }
 
 /// The server's own files that say why a login fails: of the database and the role that the client named, and of nothing else.
@@ -141,14 +183,15 @@ mod tests {
             fields.set(code, b"canary");
         }
         fields.set(b'F', b"parse_relation.c");
-        clean(&mut fields, true);
+        clean(&mut fields, false);
         fields
     }
 
     #[test]
     fn a_value_in_a_message_is_replaced_by_the_condition() {
         let fields = cleaned("22P02", "invalid input syntax for type integer: \"canary\"");
-        assert_eq!(fields, ErrorFields::new("ERROR", "22P02", "invalid text representation"));
+        assert_eq!(fields.get(b'M'), Some(&b"invalid text representation"[..]));
+        assert!(b"DHWqdsctnPFLR".iter().all(|code| fields.get(*code).is_none()), "{fields:?}");
     }
 
     #[test]
@@ -170,7 +213,7 @@ mod tests {
     fn a_value_that_was_cast_to_a_name_is_replaced() {
         let mut fields = ErrorFields::new("ERROR", "42P01", "relation \"canary\" does not exist");
         fields.set(b'F', b"namespace.c");
-        clean(&mut fields, true);
+        clean(&mut fields, false);
         assert_eq!(fields.get(b'M'), Some(&b"syntax error or access rule violation"[..]));
     }
 
@@ -178,7 +221,7 @@ mod tests {
     fn what_a_function_raises_is_replaced() {
         let mut fields = ErrorFields::new("NOTICE", "00000", "canary");
         fields.set(b'F', b"pl_exec.c");
-        clean(&mut fields, true);
+        clean(&mut fields, false);
         assert_eq!(fields.get(b'M'), Some(&b"successful completion"[..]));
         assert_eq!(cleaned("P0001", "canary").get(b'M'), Some(&b"raise exception"[..]));
         assert_eq!(cleaned("ZZ999", "canary").get(b'M'), Some(&b"error"[..]));

@@ -19,7 +19,7 @@ use crate::session::state::{End, HIGH, Session};
 use crate::sql;
 use crate::wire::backend::{self, Status};
 use crate::wire::copy_rows::{self, CopyTrim};
-use crate::wire::{ErrorFields, HEADER, Header};
+use crate::wire::{ErrorFields, HEADER, Header, is_utf8};
 
 /// The longest message that is held whole; of a longer error only the beginning is read.
 const HELD: usize = 256 * 1024;
@@ -202,12 +202,14 @@ impl Session {
                 self.failure_or_notice(header.tag, fields)
             }
             b'A' if self.governed() => {
+                let notification = backend::notification(body).map_err(|_| unreadable())?;
                 // A trigger may notify of a row's values, so that the payload stays behind: process id, channel, nothing.
-                let channel = body.get(4..).and_then(|rest| rest.iter().position(|byte| *byte == 0));
-                let kept = channel.and_then(|end| body.get(..end.saturating_add(5))).ok_or_else(unreadable)?;
-                let mut notice = kept.to_vec();
-                notice.push(0);
-                self.pass(Header { tag: header.tag, body: notice.len() }, &notice);
+                if self.shows_payload(&notification) {
+                    self.pass(header, body);
+                } else {
+                    let shorter = notification.without_payload();
+                    self.pass(Header { tag: header.tag, body: shorter.len() }, &shorter);
+                }
                 Ok(())
             }
             b'A' => {
@@ -246,6 +248,14 @@ impl Session {
         }
     }
 
+    /// Whether a payload holds nothing but what the session, or whoever wrote the policy, knows.
+    fn shows_payload(&self, notification: &backend::Notification<'_>) -> bool {
+        let backend::Notification { pid, channel, payload } = *notification;
+        let own =
+            || pid == self.key.target_pid() && self.notified.iter().any(|(to, what)| to == channel && what == payload);
+        self.shared.policies.load().shows_payloads_of(channel) || own()
+    }
+
     /// Takes an answer in, and tells the log what it ends.
     fn take(&mut self, answer: Answer<'_>) -> Result<Reply, End> {
         let reply = self.flow.answer(answer).map_err(|strange| self.strange(strange))?;
@@ -272,7 +282,7 @@ impl Session {
     /// Settings under which the proxy and the database would read a text differently.
     fn check_status(&mut self, name: &str, value: &str) -> Result<(), End> {
         let (name, wrong) = match name {
-            "client_encoding" => ("client_encoding", !value.eq_ignore_ascii_case("utf8")),
+            "client_encoding" => ("client_encoding", !is_utf8(value)),
             "standard_conforming_strings" => {
                 ("standard_conforming_strings", value != "on" && self.role.unrestricted.is_none())
             }
@@ -347,6 +357,32 @@ impl Session {
         }
     }
 
+    /// Leaves of an error or notice what may be told, with its place in the client's own text.
+    fn tell(&mut self, fields: &mut ErrorFields) {
+        let said = self.flow.said();
+        let hides = !self.shared.policies.load().hides_nothing();
+        let words = if fields.sqlstate().is_some_and(|state| state.starts_with("23")) {
+            said.of_constraints
+        } else {
+            said.words
+        };
+        clean(fields, !hides || (words == sql::Words::All && !clean::is_of_code(fields)));
+        let place = fields.get(b'P').and_then(|place| std::str::from_utf8(place).ok()?.parse().ok());
+        let place = place.and_then(|place: usize| {
+            let (written, decision) = said.written.as_ref()?;
+            let place = place.checked_sub(written.before.1)?;
+            let place = sql::place_in(&written.asked, decision.enforced.text(), place)?;
+            place.checked_add(written.before.0)?.checked_add(self.structure.before_step())
+        });
+        match place {
+            Some(place) => fields.set(b'P', place.to_string().as_bytes()),
+            None => fields.retain(|code| code != b'P'),
+        }
+        if let Some((written, _)) = &said.written {
+            clean::as_written(fields, &written.asked);
+        }
+    }
+
     fn failure_or_notice(&mut self, tag: u8, mut fields: ErrorFields) -> Result<(), End> {
         let mut sqlstate = fields.sqlstate().unwrap_or("XX000").to_owned();
         if self.governed() {
@@ -355,7 +391,7 @@ impl Session {
                     refusal.sqlstate.as_str().clone_into(&mut sqlstate);
                     fields = ErrorFields::refusal("ERROR", &refusal);
                 }
-                None => clean(&mut fields, true),
+                None => self.tell(&mut fields),
             }
         }
         if tag == b'N' {

@@ -204,6 +204,11 @@ impl Dialect for Postgres {
         false
     }
 
+    // Behind a WITH query one word more, by which SEARCH and CYCLE are carried (`marker::RECURSION`).
+    fn supports_from_first_insert(&self) -> bool {
+        true
+    }
+
     fn supports_factorial_operator(&self) -> bool {
         false
     }

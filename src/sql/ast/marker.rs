@@ -41,6 +41,8 @@ pub(in crate::sql) const EXCLUDE_ROW: &str = "\0exclude_row";
 pub(in crate::sql) const USING_AS: &str = "\0using_as";
 /// Words of the grammar in an expression: an operator, or an identifier that is no column. The words follow.
 pub(in crate::sql) const WORDS: &str = "\0=";
+/// Behind a WITH query: SEARCH and CYCLE. The words follow.
+pub(in crate::sql) const RECURSION: &str = "\0recursion ";
 /// GROUPING SETS, so that all of it is parsed here.
 pub(in crate::sql) const GROUPING_SETS: &str = "\0grouping_sets";
 /// The only value of an INSERT DEFAULT VALUES in MERGE.
@@ -64,6 +66,21 @@ fn plain(part: Option<&ObjectNamePart>) -> Option<&str> {
 /// Whether a part of a name is a marker that has arguments.
 pub(in crate::sql) fn is_call(ident: &Ident) -> bool {
     [SUBSCRIPT, SLICE, CONFLICT].contains(&ident.value.as_str())
+}
+
+/// The columns that SEARCH and CYCLE add to the query they stand behind; `None` for any other name.
+pub(in crate::sql) fn recursion_columns(ident: &Ident) -> Option<Vec<String>> {
+    let words = ident.value.strip_prefix(RECURSION)?;
+    let tokens = crate::sql::text::lex::lex(words).ok()?;
+    let adds = |token: &crate::sql::text::lex::Token| token.is_word("set") || token.is_word("using");
+    let named = |pair: &[crate::sql::text::lex::Token]| match pair {
+        [word, column] if adds(word) => match &column.kind {
+            crate::sql::text::lex::Kind::Word(name) | crate::sql::text::lex::Kind::Quoted(name) => Some(name.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    Some(tokens.windows(2).filter_map(named).collect())
 }
 
 /// Whether the name is that of a table with ONLY before it; the parts that name the table follow.

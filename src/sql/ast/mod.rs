@@ -1,11 +1,13 @@
 //! Text to AST and back, and what the AST refers to. sqlparser's tree for what reads and writes rows, our own for the rest;
 //! the witness holds each to PostgreSQL's.
 
+pub(super) mod database;
 pub(super) mod ddl;
 mod dialect;
 pub(super) mod fragment;
 pub(super) mod locks;
 pub mod marker;
+mod named;
 pub(super) mod parse;
 pub(super) mod render;
 mod seen;

@@ -6,6 +6,7 @@ use sqlparser::tokenizer::Token as Out;
 
 use super::ddl::{self, Ddl};
 use super::dialect::Postgres;
+use super::named::names_quoted;
 use super::render::render;
 use super::tokens::{self, Tokens};
 use super::utility::{self, Utility};
@@ -15,7 +16,7 @@ use crate::sql::form::{self, Form, Template};
 use crate::sql::steps::{Step, Steps};
 use crate::sql::text::lex::{self, Token, lex_with};
 use crate::sql::text::limits::{self, Limits};
-use crate::sql::witness::{self, Facts};
+use crate::sql::witness::{self, Facts, in_its_words};
 
 /// One statement on whose meaning both parsers agree.
 #[derive(Debug, Clone)]
@@ -71,8 +72,18 @@ pub(in crate::sql) fn parse_in(text: &str, server_version: u32, steps: Steps<'_>
     steps.begin(Step::Parse);
     limits::size(text)?;
     let mut limits = Limits::default();
-    let tokens = lex_with(text, |token| limits.count(token))?;
-    parse_tokens(text, tokens, server_version, steps)
+    let tokens = lex_with(text, |token| limits.count(token));
+    let tokens = tokens.map(plain_tokens).map_err(|refusal| in_its_words(refusal, text))?;
+    let refusal = match parse_tokens(text, &tokens, server_version, steps) {
+        Ok(parsed) => return Ok(parsed),
+        Err(refusal) => in_its_words(refusal, text),
+    };
+    // PostgreSQL reads it: perhaps a name is a key word.
+    let again = refusal.in_its_words().is_none().then(|| names_quoted(text, &tokens)).flatten();
+    match again.map(|tokens| parse_tokens(text, &tokens, server_version, steps)) {
+        Some(Ok(parsed)) => Ok(parsed),
+        Some(Err(_)) | None => Err(refusal),
+    }
 }
 
 /// A statement that reads or writes rows, with a slot for each constant that its form keeps apart.
@@ -112,23 +123,22 @@ fn plain_tokens(mut tokens: Vec<Token>) -> Vec<Token> {
     tokens
 }
 
-fn parse_tokens(text: &str, tokens: Vec<Token>, server_version: u32, steps: Steps<'_>) -> Result<Parsed, Refusal> {
-    let tokens = plain_tokens(tokens);
-    versions::check(&tokens, server_version)?;
+fn parse_tokens(text: &str, tokens: &[Token], server_version: u32, steps: Steps<'_>) -> Result<Parsed, Refusal> {
+    versions::check(tokens, server_version)?;
     if tokens.iter().any(|token| token.is_symbol(";")) {
         return Err(Refusal::syntax(Stage::Parse, "more than one statement"));
     }
     if tokens.is_empty() {
         return Ok(Parsed { kind: Kind::Empty, facts: Facts::default() });
     }
-    if let Some(ddl) = ddl::select_into(text, &tokens) {
+    if let Some(ddl) = ddl::select_into(text, tokens) {
         let ddl = ddl?;
         let query = ddl.query.as_ref().map(|(_, query)| render(query)).unwrap_or_default();
         steps.begin(Step::Witness);
         let facts = witness::gate_into(text, &query)?;
         return Ok(Parsed { kind: Kind::Ddl(Box::new(ddl)), facts });
     }
-    let (kind, rendered) = match (utility::read(&tokens), ddl::read(text, &tokens)) {
+    let (kind, rendered) = match (utility::read(tokens), ddl::read(text, tokens)) {
         (Some(utility), _) => {
             let utility = utility?;
             let rendered = utility::render_utility(&utility);
@@ -140,12 +150,11 @@ fn parse_tokens(text: &str, tokens: Vec<Token>, server_version: u32, steps: Step
             (Kind::Ddl(Box::new(ddl)), rendered)
         }
         (None, None) => {
-            let statement = statement(&tokens)?;
+            let statement = statement(tokens)?;
             let rendered = render(&statement);
             (Kind::Statement(Box::new(statement)), rendered)
         }
     };
-    drop(tokens);
     steps.begin(Step::Witness);
     let facts = witness::gate(text, &rendered)?;
     let mut seen = Facts::default();

@@ -46,6 +46,7 @@ fn unmark(text: String) -> String {
         .replace(&format!("FOR UPDATE OF {KEY_LOCK}"), "FOR NO KEY UPDATE")
         .replace(&format!("FOR SHARE OF {KEY_LOCK}"), "FOR KEY SHARE")
         .replace(&format!("VALUES ({})", marker::DEFAULT_VALUES), "DEFAULT VALUES")
+        .replace(&format!("FROM {}", marker::RECURSION), "")
         .replace(marker::WORDS, "")
         .replace(USING_AS, ") AS ")
         .replace(USING_END, "")

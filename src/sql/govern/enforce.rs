@@ -7,9 +7,11 @@ use super::enforced::{Enforced, Refused};
 use super::enforced::{Lookups, Plan, refused};
 use super::fills::Fills;
 use super::notice::{self, Compared};
+use super::words::Words;
 use super::{ask, fills, late, steer};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, Decision, Disclosure, RelationObligation, Role, decide};
+use crate::sql::ast::database::without_database;
 use crate::sql::ast::locks::waits_for_locks;
 use crate::sql::ast::parse::{Kind, Parsed, parse_form, parse_in};
 use crate::sql::ast::render::render;
@@ -61,6 +63,7 @@ fn plan(text: &str, context: &Context<'_>) -> Result<Plan, Box<Refused>> {
     if let Some(statement) = ask::question(text) {
         return ask::answer(statement, context);
     }
+    let text = &*without_database(text, context.catalog.database());
     let parsed = match parse_in(text, context.catalog.server_version(), context.steps) {
         Ok(parsed) => parsed,
         Err(refusal) => return observed_or(text, context, Effect::None, refused(refusal)),
@@ -120,6 +123,7 @@ pub(in crate::sql) struct Governed {
     waits: bool,
     compared: Vec<Compared>,
     holds: bool,
+    words: Words,
 }
 
 impl Governed {
@@ -157,6 +161,8 @@ impl Governed {
                 tested: self.tested,
                 arguments: Vec::new(),
                 fills: self.fills,
+                words: self.words,
+                notifies: None,
                 temporary: self.temporary,
                 waits: self.waits,
                 compared: self.compared,
@@ -208,6 +214,7 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
             let temporary = fills::makes_temporary(&resolved, context.catalog);
             let compared = notice::compared(&resolved.occurrences, permit.relations());
             let holds = permit.relations().iter().any(RelationObligation::holds_added);
+            let words = Words::of(&resolved, context);
             let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
             Ok(Governed {
                 statement: rewritten.statement,
@@ -226,6 +233,7 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
                 waits: false,
                 compared,
                 holds,
+                words,
             })
         }
     }
@@ -251,6 +259,8 @@ pub(in crate::sql) fn plain(text: String, effect: Effect) -> Plan {
         tested: Vec::new(),
         arguments: Vec::new(),
         fills: Fills::default(),
+        words: Words::All,
+        notifies: None,
         temporary: false,
         waits: false,
         compared: Vec::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::effect::Effect;
 use super::fills::Fills;
 use super::notice::Compared;
+use super::words::Words;
 use crate::error::Refusal;
 use crate::policy::{AccessReport, Disclosure};
 use crate::sql::form::{Class, Constants, Form, Slot, Template};
@@ -47,6 +48,10 @@ pub(in crate::sql) struct Plan {
     /// Its plan would tell what the purpose may not see.
     pub(in crate::sql) plan_tells: bool,
     pub(in crate::sql) copy_form: Option<CopyForm>,
+    /// The literal that it notifies a channel of: channel, payload.
+    pub(in crate::sql) notifies: Option<(String, String)>,
+    /// What the client may be told of errors.
+    pub(in crate::sql) words: Words,
     /// Temporary relations that governed rows go into.
     pub(in crate::sql) fills: Fills,
     /// It makes a temporary relation.
@@ -231,6 +236,16 @@ impl Enforced {
     /// How many parameters the client will give values for, though the text names none of them: EXPLAIN POLICY.
     pub fn parameters(&self) -> u16 {
         self.plan.parameters
+    }
+
+    /// The literal that it notifies a channel of: channel, payload.
+    pub fn notifies(&self) -> Option<&(String, String)> {
+        self.plan.notifies.as_ref()
+    }
+
+    /// How much of what the database says about it the client may be told.
+    pub fn words(&self) -> Words {
+        self.plan.words
     }
 
     /// Temporary relations that governed rows go into.

@@ -12,6 +12,7 @@ mod late;
 mod notice;
 mod shown;
 mod steer;
+mod words;
 
 pub use admitted::{admitted, may_use, refusal_of};
 pub use effect::{Effect, Way};
@@ -20,3 +21,4 @@ pub use enforced::{Enforced, Lookups, Refused};
 pub use fills::Fills;
 pub use late::{portal_refusal, too_old_refusal};
 pub use notice::Compared as ComparedMask;
+pub use words::Words;

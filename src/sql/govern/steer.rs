@@ -1,14 +1,16 @@
 //! Statements that steer the session: each is written anew from its own AST, the ones that hold a statement with that
 //! statement governed.
 
-use sqlparser::ast::{Expr, Statement};
+use sqlparser::ast::{Expr, SelectItem, SetExpr, Statement};
 
 use super::effect::{Effect, Way};
 use super::enforce::{Governed, govern, plain};
 use super::enforced::refused;
 use super::enforced::{Plan, Refused};
 use super::shown;
+use super::words::Words;
 use crate::error::{Refusal, SqlState, Stage};
+use crate::sql::ast::fragment;
 use crate::sql::ast::parse::{Kind, Parsed};
 use crate::sql::ast::types::declared_type;
 use crate::sql::ast::utility::{
@@ -20,6 +22,7 @@ use crate::sql::form::context::Context;
 use crate::sql::resolve::{self, Carry};
 use crate::sql::resolve::{Compared, Given};
 use crate::sql::reviewed::settings;
+use crate::sql::text::parse_search_path;
 use crate::sql::witness::Facts;
 use crate::wire::copy_rows::{CopyForm, CopyFormat};
 
@@ -49,6 +52,9 @@ fn utility_effect(utility: &Utility) -> Effect {
             settings::SEARCH_PATH => Effect::SetSearchPath { path: values.as_deref().map(texts), local: *local },
             _ => Effect::None,
         },
+        Utility::SetPath { path, local, .. } => {
+            Effect::SetSearchPath { path: Some(parse_search_path(path)), local: *local }
+        }
         Utility::Reset(Some(name)) if name.eq_ignore_ascii_case(settings::PURPOSE) => {
             Effect::SetPurpose { purpose: None, local: false }
         }
@@ -116,25 +122,33 @@ pub(in crate::sql) fn enforce(
         | Utility::Release(_)
         | Utility::RollbackTo(_)
         | Utility::SetTransaction { .. }
-        | Utility::SetConstraints { .. }
         | Utility::Discard(_)
         | Utility::Fetch { .. }
         | Utility::Close(_)
         | Utility::Listen(_)
         | Utility::Unlisten(_)
-        | Utility::Notify { .. }
         | Utility::Deallocate(_) => Ok(plain(render_utility(&utility), effect)),
+        Utility::Notify { ref channel, ref payload } => {
+            let notifies = payload.as_ref().map(|payload| (channel.clone(), payload.clone()));
+            Ok(Plan { notifies, ..plain(render_utility(&utility), effect) })
+        }
+        // Constraints speak now of what was written before.
+        Utility::SetConstraints { .. } => {
+            let words = if context.policies.hides_nothing() { Words::All } else { Words::Names };
+            Ok(Plan { words, ..plain(render_utility(&utility), effect) })
+        }
         Utility::Set { ref name, ref values, .. } => {
-            if !context.policies.allows_setting(&name.to_ascii_lowercase()) {
-                settings::may_set(name, values.as_deref()).map_err(refused)?;
-            }
+            settings::may_set(name, values.as_deref(), context).map_err(refused)?;
+            Ok(plain(render_utility(&utility), effect))
+        }
+        Utility::SetPath { ref path, local, .. } => {
+            // Written with its schema, whatever the client wrote: no path makes it mean another function.
+            let utility = Utility::SetPath { qualified: true, path: path.clone(), local };
             Ok(plain(render_utility(&utility), effect))
         }
         Utility::Reset(ref name) => {
-            if let Some(name) = name
-                && !context.policies.allows_setting(&name.to_ascii_lowercase())
-            {
-                settings::may_set(name, None).map_err(refused)?;
+            if let Some(name) = name {
+                settings::may_set(name, None, context).map_err(refused)?;
             }
             Ok(plain(render_utility(&utility), effect))
         }
@@ -151,10 +165,11 @@ pub(in crate::sql) fn enforce(
             // PostgreSQL leaves settings that it does not know out of SHOW ALL, so no key is shown.
             _ => Ok(plain(render_utility(&utility), effect)),
         },
-        Utility::Execute { ref arguments, .. } => {
+        Utility::Execute { ref arguments, .. } if are_constants(arguments) => {
             constants(arguments, context)?;
             Ok(Plan { arguments: given(arguments), ..plain(render_utility(&utility), effect) })
         }
+        Utility::Execute { name, arguments } => execute(name, arguments, facts, effect, context),
         Utility::Declare { name, options, query } => {
             let context = &Context { later: true, ..*context };
             let mut governed = govern(*query, facts, Facts::default(), Carry::Rows, context)?;
@@ -273,10 +288,9 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
             Ok(Plan { copy_form: form, ..governed.finish(text, effect, context)? })
         }
         (CopySource::Table { schema, name, columns }, CopyDirection::FromStdin) => {
-            if filter.is_some() {
-                return Err(refused(resolve::unsupported("COPY FROM with WHERE")));
-            }
-            let (resolved, target) = resolve::copy_in(schema, name, &columns, facts, context).map_err(refused)?;
+            let mut filter = filter;
+            let held = filter.as_deref_mut();
+            let (resolved, target) = resolve::copy_in(schema, name, &columns, held, facts, context).map_err(refused)?;
             let governed = super::enforce::govern_resolved(resolved, context)?;
             let source = CopySource::Table { schema: Some(target.schema), name: target.name, columns };
             governed.finish(
@@ -332,9 +346,51 @@ fn copy_form(options: &[CopyOption]) -> Option<CopyForm> {
     Some(CopyForm { format, header })
 }
 
-/// Arguments of EXECUTE are constants or parameters: anything else would be a statement of its own.
+/// EXECUTE with expressions: they are decided as what a SELECT of them would be.
+fn execute(
+    name: String,
+    arguments: Vec<Expr>,
+    facts: &Facts,
+    effect: Effect,
+    context: &Context<'_>,
+) -> Result<Plan, Box<Refused>> {
+    let given = given(&arguments);
+    let select = selects(arguments).ok_or_else(|| refused(Refusal::internal(Stage::Resolve)))?;
+    let mut governed = govern(select, facts, Facts::default(), Carry::Nothing, context)?;
+    let arguments = selected(*take(&mut governed)).ok_or_else(|| refused(Refusal::internal(Stage::Rewrite)))?;
+    let plan = governed.finish(render_utility(&Utility::Execute { name, arguments }), effect, context)?;
+    Ok(Plan { arguments: given, ..plan })
+}
+
+/// `SELECT a, b`.
+fn selects(items: Vec<Expr>) -> Option<Statement> {
+    let mut query = fragment::parse_query("SELECT 1").ok()?;
+    let SetExpr::Select(select) = &mut *query.body else { return None };
+    select.projection = items.into_iter().map(SelectItem::UnnamedExpr).collect();
+    Some(Statement::Query(Box::new(query)))
+}
+
+/// What a statement of that form selects.
+fn selected(statement: Statement) -> Option<Vec<Expr>> {
+    let Statement::Query(query) = statement else { return None };
+    let SetExpr::Select(select) = *query.body else { return None };
+    let plain = |item| match item {
+        SelectItem::UnnamedExpr(expr) => Some(expr),
+        SelectItem::ExprWithAlias { .. }
+        | SelectItem::ExprWithAliases { .. }
+        | SelectItem::QualifiedWildcard(..)
+        | SelectItem::Wildcard(_) => None,
+    };
+    select.projection.into_iter().map(plain).collect()
+}
+
+fn are_constants(arguments: &[Expr]) -> bool {
+    arguments.iter().all(resolve::is_constant)
+}
+
+/// Arguments of EXECUTE that are constants or parameters.
 fn constants(arguments: &[Expr], context: &Context<'_>) -> Result<(), Box<Refused>> {
-    if arguments.iter().all(resolve::is_constant) {
+    if are_constants(arguments) {
         arguments.iter().try_for_each(|argument| resolve::open_types(&argument.to_string(), context)).map_err(refused)
     } else {
         Err(refused(

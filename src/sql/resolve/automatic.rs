@@ -118,6 +118,35 @@ fn written_through(relation: &Arc<Relation>, catalog: &Catalog) -> Vec<Arc<Relat
     std::iter::once(relation).chain(found).cloned().collect()
 }
 
+/// The relations that the database looks at when rows of this one are written: those that foreign keys lead to, from both sides, and
+/// what is written with it.
+pub(in crate::sql) fn looked_at(relation: &Relation, catalog: &Catalog) -> Vec<Oid> {
+    let written: BTreeSet<Oid> = std::iter::once(relation.oid)
+        .chain(catalog.descendants(relation.oid))
+        .chain(catalog.ancestors(relation.oid))
+        .chain(relation.reaches.iter().copied())
+        .collect();
+    let mut found = written.clone();
+    for other in catalog.relations() {
+        for reference in &other.automatic.referenced {
+            if written.contains(&reference.from) {
+                found.insert(other.oid);
+            }
+            if written.contains(&other.oid) {
+                found.insert(reference.from);
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// Whether a write of it calls no trigger, rule or function of somebody's.
+pub(in crate::sql) fn runs_no_code(relation: &Relation, catalog: &Catalog) -> bool {
+    let mut cascades: Vec<Oid> = looked_at(relation, catalog);
+    cascades.push(relation.oid);
+    cascades.into_iter().filter_map(|oid| catalog.relation_by_oid(oid)).all(|held| held.automatic.code.is_empty())
+}
+
 fn happens(code: &Code, verb: Verb, upserts: bool) -> bool {
     match verb {
         Verb::Insert => code.on.insert || (upserts && code.on.update),

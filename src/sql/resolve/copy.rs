@@ -1,15 +1,17 @@
 //! COPY of a table: out of it is a query, into it a write.
 
-use sqlparser::ast::Statement;
+use sqlparser::ast::{Expr, Statement};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use super::carry::Carry;
 use super::from::Called;
-use super::{Fail, Resolved, Resolver};
+use super::from::columns_of;
+use super::scope::{Scope, Source};
+use super::{Fail, Resolved, Resolver, unsupported};
 use crate::catalog::{RelationName, quote_ident};
 use crate::error::{Refusal, SqlState, Stage};
-use crate::policy::{Shape, Verb};
+use crate::policy::{Shape, Use, Verb};
 use crate::sql::form::context::Context;
 use crate::sql::witness::Facts;
 
@@ -51,12 +53,12 @@ pub(in crate::sql) fn copy_in(
     schema: Option<String>,
     name: String,
     columns: &[String],
+    filter: Option<&mut Expr>,
     witness: &Facts,
     context: &Context<'_>,
 ) -> Result<(Resolved, RelationName), Fail> {
     let mut resolver = Resolver::new(context);
     resolver.seen.add_relation(schema.clone(), name.clone());
-    witness.agrees(&resolver.seen)?;
     let relation = match resolver.called(schema.as_deref(), &name)? {
         Called::System(name) => return Err(crate::sql::reviewed::system::closed(&name)),
         Called::Relation(relation) => relation,
@@ -64,6 +66,17 @@ pub(in crate::sql) fn copy_in(
     let id = resolver.occurs(&relation, &name, Verb::Insert);
     resolver.writes(id, columns)?;
     resolver.cannot_hold(id, columns);
+    if let Some(filter) = filter {
+        // It looks at the new rows: at what the client sends, and at what the table's defaults say.
+        let source = Source::relation(name.clone(), None, Some(columns_of(&relation, id)), id);
+        resolver.scopes.push(Scope { sources: vec![source], ..Scope::default() });
+        resolver.expr(filter, Use::Filter)?;
+        resolver.scopes.pop();
+        if resolver.occurrences.len() > 1 || !resolver.system.is_empty() {
+            return Err(unsupported("a subquery in the WHERE of COPY"));
+        }
+    }
+    witness.agrees(&resolver.seen)?;
     resolver.meant.add_relation(Some(relation.name.schema.clone()), relation.name.name.clone());
     if !relation.is_writable() {
         return Err(Refusal::new(

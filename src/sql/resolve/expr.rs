@@ -145,6 +145,7 @@ impl Resolver<'_> {
             Expr::Collate { expr: inner, collation: _ } => self.expr(inner, usage),
             Expr::Function(function) => {
                 self.function(function, usage)?;
+                self.setting_of_value(expr)?;
                 self.definition(expr)
             }
             Expr::Case { case_token: _, end_token: _, operand, conditions, else_result } => {

@@ -15,6 +15,7 @@ use crate::sql::ast::{fragment, marker};
 use crate::sql::form::Asked;
 use crate::sql::form::context::Context;
 use crate::sql::reviewed::definitions::{self, Sight};
+use crate::sql::reviewed::pure::is_pure;
 use crate::sql::reviewed::{builtins, settings};
 use crate::sql::text::limits;
 use crate::sql::witness;
@@ -164,6 +165,36 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// `current_setting` and `set_config` of a name that is no plain string: the database looks at the name. One with a dot, which may
+    /// be an application's or the proxy's own, has no value, and none is set that may not be.
+    pub(super) fn setting_of_value(&mut self, expr: &mut Expr) -> Result<(), Fail> {
+        let Expr::Function(function) = expr else { return Ok(()) };
+        let full = parts_of(&function.name)?;
+        let open = match full.as_slice() {
+            [schema, name] if schema == "pg_catalog" && name == "current_setting" => {
+                "pg_catalog.strpos(a.n, '.') OPERATOR(pg_catalog.=) 0".to_owned()
+            }
+            [schema, name] if schema == "pg_catalog" && name == "set_config" => {
+                let names: Vec<&str> = settings::open_names(self.context.policies).collect();
+                format!("a.n OPERATOR(pg_catalog.=) ANY ('{{{}}}'::pg_catalog.text[])", names.join(","))
+            }
+            _ => return Ok(()),
+        };
+        let FunctionArguments::List(list) = &mut function.args else { return Ok(()) };
+        if plain_string(list.args.first(), self.context.constants).is_some() {
+            return Ok(());
+        }
+        let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))) = list.args.first_mut() else {
+            return Err(unsupported("a setting's name with these arguments"));
+        };
+        let text = format!("(SELECT CASE WHEN {open} THEN a.n END FROM (SELECT $1000000::pg_catalog.text AS n) AS a)");
+        let mut made = fragment::parse_expression(&text)?;
+        fragment::fill(&mut made, &[Expr::Nested(Box::new(argument.clone()))])?;
+        *argument = made;
+        self.meant.extend(&witness::facts_of(&format!("SELECT {text}"))?);
+        limits::added(self.meant.added())
+    }
+
     /// Holds a function's name to the reviewed list and writes it with its schema; gives the full name.
     pub(super) fn function_name(&mut self, name: &mut ObjectName, args: &[FunctionArg]) -> Result<Vec<String>, Fail> {
         let parts = parts_of(name)?;
@@ -171,6 +202,26 @@ impl Resolver<'_> {
         let full = match parts.as_slice() {
             [function] if builtins::is_reviewed(function) => vec!["pg_catalog".to_owned(), function.clone()],
             [schema, function] if schema == "pg_catalog" && builtins::is_reviewed(function) => parts.clone(),
+            [function] if is_pure("pg_catalog", function, self.context.catalog) => {
+                vec!["pg_catalog".to_owned(), function.clone()]
+            }
+            [schema, function] if is_pure(schema, function, self.context.catalog) => parts.clone(),
+            // Whom it ends or interrupts the database says; there is nothing to be learnt by it.
+            [function] if is_signal(function) && self.context.policies.hides_nothing() => {
+                vec!["pg_catalog".to_owned(), function.clone()]
+            }
+            [schema, function]
+                if schema == "pg_catalog" && is_signal(function) && self.context.policies.hides_nothing() =>
+            {
+                parts.clone()
+            }
+            // Of a sequence; what it changes, nextval changes as well.
+            [function] if function == "setval" && self.may_set_sequences() => {
+                vec!["pg_catalog".to_owned(), function.clone()]
+            }
+            [schema, function] if schema == "pg_catalog" && function == "setval" && self.may_set_sequences() => {
+                parts.clone()
+            }
             // JDBC asks for primary keys with it; it takes an array apart.
             [schema, function] if schema == "information_schema" && function == "_pg_expandarray" => parts.clone(),
             [function] => self.own_function(None, function)?,
@@ -218,7 +269,10 @@ impl Resolver<'_> {
                 || self.context.policies.allows_function(schema, function)
         });
         match found {
-            Some(schema) if self.context.policies.allows_function(schema, function) => {
+            Some(schema)
+                if self.context.policies.allows_function(schema, function)
+                    || is_pure(schema, function, self.context.catalog) =>
+            {
                 Ok(vec![schema.to_owned(), function.to_owned()])
             }
             Some(_) => Err(not_open(function)),
@@ -229,6 +283,12 @@ impl Resolver<'_> {
             )),
             None => Err(not_open(function)),
         }
+    }
+
+    /// Whether a sequence may be set: it is numbered anew for everybody, which whoever changes the structure may do, and who sees all.
+    fn may_set_sequences(&self) -> bool {
+        let context = self.context;
+        context.policies.hides_nothing() || context.policies.role_of(context.login).is_some_and(|role| role.ddl)
     }
 
     /// A function that the walk itself knows by another spelling.
@@ -242,9 +302,11 @@ impl Resolver<'_> {
         let callable = self.context.catalog.functions(name).iter().any(|function| {
             function.arguments.len() == 1
                 && !(function.schema == "pg_catalog" && builtins::is_reviewed(name))
+                && !is_pure(&function.schema, name, self.context.catalog)
                 && !self.context.policies.allows_function(&function.schema, name)
         });
-        if callable { Err(not_open(name)) } else { Ok(()) }
+        // What is looked at or rewritten where it is called is not called in this way.
+        if callable || is_guarded(name) { Err(not_open(name)) } else { Ok(()) }
     }
 
     /// Column names of a function in FROM, before its alias.
@@ -343,13 +405,15 @@ fn arguments_of(args: &FunctionArguments) -> &[FunctionArg] {
 
 /// Functions that are harmless for some arguments only: settings, by their names as plain strings.
 fn check_arguments(function: &str, args: &[FunctionArg], context: &Context<'_>) -> Result<(), Fail> {
-    let holds = match function {
-        "current_setting" => plain_string(args.first(), context.constants)
-            .is_some_and(|name| settings::may_read(&name, context.policies)),
-        "set_config" => plain_string(args.first(), context.constants)
-            .is_some_and(|name| settings::is_harmless(&name) || context.policies.allows_setting(&name)),
-        _ => return Ok(()),
-    };
+    let holds =
+        match function {
+            // Of a name that is none, see `setting_of_value`.
+            "current_setting" => plain_string(args.first(), context.constants)
+                .is_none_or(|name| settings::may_read(&name, context.policies)),
+            "set_config" => plain_string(args.first(), context.constants)
+                .is_none_or(|name| settings::is_open(&name, context.policies)),
+            _ => return Ok(()),
+        };
     if holds {
         return Ok(());
     }
@@ -360,6 +424,17 @@ fn check_arguments(function: &str, args: &[FunctionArg], context: &Context<'_>) 
             "function `{function}` is open for the names of some settings of PostgreSQL's, written as plain strings"
         ),
     ))
+}
+
+/// Functions whose arguments are looked at, or whose answers are rewritten.
+fn is_guarded(function: &str) -> bool {
+    definitions::defines(function)
+        || matches!(function, "current_setting" | "set_config" | "enum_first" | "enum_last" | "enum_range" | "setval")
+}
+
+/// What ends or interrupts another session.
+fn is_signal(function: &str) -> bool {
+    matches!(function, "pg_terminate_backend" | "pg_cancel_backend")
 }
 
 fn plain_string(arg: Option<&FunctionArg>, constants: Asked<'_>) -> Option<String> {

@@ -48,6 +48,7 @@ use crate::sql::text::limits;
 use crate::sql::witness::Facts;
 
 pub(super) use added::{NEW_MARK, plain_type};
+pub(super) use automatic::{looked_at, runs_no_code};
 use carry::Carrying;
 pub use carry::HIDDEN;
 pub(super) use carry::{Carrier, CarrierId, Carry, Leaf, LeafSource, leaf_mark};
@@ -61,7 +62,7 @@ pub(super) use keep::KEEP_MARK;
 pub(super) use names::{MARK, is_system_column, name_of, parts_of, quoted, quoted_name, system_column_number};
 pub(super) use output::output_name;
 pub(super) use range::{Range, Side};
-pub(super) use returning::{RETURN_ALL, RETURN_FROM, RETURN_ROWS};
+pub(super) use returning::{RETURN_ALL, RETURN_FROM, RETURN_ONE, RETURN_ROWS};
 pub(super) use safety::{LOOKUP_MARK, marked_id};
 pub(super) use scope::OccurrenceId;
 use scope::{Columns, Scope};

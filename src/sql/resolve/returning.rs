@@ -2,9 +2,9 @@
 
 use sqlparser::ast::{Expr, Ident, ObjectName, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions};
 
-use super::names::{MARK, quoted};
+use super::names::{MARK, name_of, quoted};
 use super::query::computed;
-use super::scope::Columns;
+use super::scope::{Columns, Meaning, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver};
 use crate::policy::Use;
 
@@ -14,6 +14,8 @@ pub(in crate::sql) const RETURN_ROWS: &str = "return_rows:";
 pub(in crate::sql) const RETURN_FROM: &str = "return_from:";
 /// Stands for the target's columns that may be seen.
 pub(in crate::sql) const RETURN_ALL: &str = "return_all:";
+/// Stands for one column of the target: its number there, a colon, its name.
+pub(in crate::sql) const RETURN_ONE: &str = "return_one:";
 
 impl Resolver<'_> {
     /// A RETURNING list over the FROM items in force. `adds`: the statement may add rows to the target.
@@ -33,6 +35,17 @@ impl Resolver<'_> {
                     more
                 }
                 None => {
+                    if let Some((column, named)) = self.column_of_target(&item, id) {
+                        let name = VisibleColumn::computed(output_of(&named));
+                        out.push(named);
+                        if let Some(occurrence) = self.occurrences.get_mut(id) {
+                            occurrence.uses.entry(column).or_default().insert(Use::Returned);
+                        }
+                        if let Some(have) = columns.as_mut() {
+                            have.push(name);
+                        }
+                        continue;
+                    }
                     let more = self.select_item(&mut item, Use::Output)?;
                     out.push(item);
                     more
@@ -47,11 +60,46 @@ impl Resolver<'_> {
         Ok(columns)
     }
 
+    /// A column of the target by its name, with or without an alias: the column, and what stands for it.
+    fn column_of_target(&mut self, item: &SelectItem, id: OccurrenceId) -> Option<(String, SelectItem)> {
+        let (expr, alias) = match item {
+            SelectItem::UnnamedExpr(expr) => (expr, None),
+            SelectItem::ExprWithAlias { expr, alias } => (expr, Some(alias.clone())),
+            SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
+                return None;
+            }
+        };
+        let parts: Vec<String> = match expr {
+            Expr::Identifier(ident) if ident.quote_style.is_some() || !super::function::is_value_keyword(ident) => {
+                vec![name_of(ident)]
+            }
+            Expr::CompoundIdentifier(idents) => idents.iter().map(name_of).collect(),
+            _ => return None,
+        };
+        let Ok(Meaning::Column(origins)) = self.meaning(&parts) else { return None };
+        let [(of, column)] = origins.as_slice() else { return None };
+        let known = self.occurrences.get(id).is_some_and(|target| target.relation.column(column).is_some());
+        // Of `excluded`, a joined relation, a level further out: as everywhere.
+        if *of != id || !known || self.is_excluded(&parts) {
+            return None;
+        }
+        self.seen.add_column(parts.clone());
+        self.note_level(&parts);
+        let alias = alias.unwrap_or_else(|| quoted(parts.last().map_or("", String::as_str)));
+        let expr = Expr::Identifier(Ident::new(format!("{MARK}{RETURN_ONE}{id}:{column}")));
+        Some((column.clone(), SelectItem::ExprWithAlias { expr, alias }))
+    }
+
+    /// Whether the parts name `excluded`, which RETURNING does not know.
+    fn is_excluded(&self, parts: &[String]) -> bool {
+        matches!(parts, [table, _] if table == "excluded")
+    }
+
     /// `*` over FROM items that can each be named, none of which was merged with another; all others stay stars, and need
     /// every column of the target open.
     fn star_over_target(&mut self, item: &SelectItem, id: OccurrenceId) -> Option<(Columns, Vec<SelectItem>)> {
         let SelectItem::Wildcard(options) = item else { return None };
-        if *options != WildcardAdditionalOptions::default() || self.recording {
+        if *options != WildcardAdditionalOptions::default() {
             return None;
         }
         let scope = self.scopes.last()?.clone();
@@ -83,6 +131,17 @@ impl Resolver<'_> {
             occurrence.star = true;
         }
         Some((columns, items))
+    }
+}
+
+/// What the column of the result is called.
+fn output_of(item: &SelectItem) -> String {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => name_of(alias),
+        SelectItem::UnnamedExpr(expr) => super::output_name(expr),
+        SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
+            String::new()
+        }
     }
 }
 

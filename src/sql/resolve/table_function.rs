@@ -41,7 +41,9 @@ impl Resolver<'_> {
             self.function_argument(arg, Use::Output)?;
         }
         let called = parts.last().cloned().unwrap_or_default();
-        if parts.first().is_some_and(|schema| schema == "pg_catalog") && definitions::defines(&called) {
+        // Both are rewritten where they are values.
+        let rewritten = definitions::defines(&called) || called == "current_setting" || called == "set_config";
+        if parts.first().is_some_and(|schema| schema == "pg_catalog") && rewritten {
             return Err(unsupported(&format!("`{called}` in FROM")));
         }
         let mut columns = if several_arrays {

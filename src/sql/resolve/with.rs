@@ -8,6 +8,7 @@ use super::output::output_name;
 use super::query::{aliased, computed, values_columns};
 use super::scope::{Columns, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
+use crate::sql::ast::marker;
 
 impl Resolver<'_> {
     /// Resolves what stands in WITH; the names hold until the query around ends.
@@ -22,7 +23,17 @@ impl Resolver<'_> {
     }
 
     fn cte(&mut self, cte: &mut Cte, recursive: bool) -> Result<(), Fail> {
-        if cte.from.is_some() || cte.alias.at.is_some() {
+        let added = match &cte.from {
+            None => Vec::new(),
+            Some(words) => match marker::recursion_columns(words) {
+                Some(_) if self.recording => {
+                    return Err(unsupported("SEARCH or CYCLE where subjects are recorded"));
+                }
+                Some(columns) => columns,
+                None => return Err(unsupported("a clause of another database")),
+            },
+        };
+        if cte.alias.at.is_some() {
             return Err(unsupported("a clause of another database"));
         }
         let name = name_of(&cte.alias.name);
@@ -39,7 +50,12 @@ impl Resolver<'_> {
             self.query(&mut cte.query)?
         };
         let carrier = self.made.take();
-        self.ctes.push((name, aliased(computed(columns), &aliases), carrier));
+        let mut columns = aliased(computed(columns), &aliases);
+        // In the order of rows that were met, or by which ways: of what the query itself shows.
+        if let Some(columns) = &mut columns {
+            columns.extend(added.into_iter().map(VisibleColumn::computed));
+        }
+        self.ctes.push((name, columns, carrier));
         Ok(())
     }
 

@@ -33,7 +33,7 @@ const SCALAR_SETS: &str = "generate_series generate_subscripts json_object_keys 
 
 /// Refused, though they exist: named here so that the refusal can say so even without a catalog.
 const KNOWN: &str = "cursor_to_xml database_to_xml dblink lo_export lo_get lo_import pg_cancel_backend pg_ls_dir \
-    pg_read_binary_file pg_read_file pg_reload_conf pg_sleep pg_stat_file pg_terminate_backend query_to_xml \
+    pg_read_binary_file pg_read_file pg_reload_conf pg_stat_file pg_terminate_backend query_to_xml \
     schema_to_xml setval table_to_xml ts_rewrite ts_stat";
 
 /// Names of binary operators of `pg_catalog`.

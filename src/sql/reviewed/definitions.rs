@@ -40,11 +40,13 @@ enum Treatment {
     Count(&'static str),
     /// NULL where every column of that type is closed.
     Label(&'static str),
+    /// Text of statements: NULL but for a policy that hides nothing.
+    Statement,
     /// NULL.
     Never,
 }
 
-use Treatment::{Count, Default, DefaultText, Label, Never, Number, OfColumn, Text, Tree, Value};
+use Treatment::{Count, Default, DefaultText, Label, Never, Number, OfColumn, Statement, Text, Tree, Value};
 
 /// No relation that could be open.
 const NONE: &str = "NULL::pg_catalog.oid";
@@ -131,6 +133,9 @@ const COLUMNS: &[(&str, &str, &str, Treatment)] = &[
     ("pg_catalog", "pg_partitioned_table", "partexprs", Tree("r.partrelid")),
     ("pg_catalog", "pg_type", "typdefaultbin", Tree("r.oid")),
     ("pg_catalog", "pg_type", "typdefault", Value("r.oid")),
+    ("pg_catalog", "pg_cursors", "statement", Statement),
+    ("pg_catalog", "pg_prepared_statements", "statement", Statement),
+    ("pg_catalog", "pg_stat_activity", "query", Statement),
     ("pg_catalog", "pg_db_role_setting", "setconfig", Never),
     ("pg_catalog", "pg_roles", "rolconfig", Never),
     ("pg_catalog", "pg_user", "useconfig", Never),
@@ -213,6 +218,8 @@ pub(in crate::sql) struct Sight {
     columns: String,
     /// Types of which every column is masked or closed.
     hidden_types: String,
+    /// The policy hides nothing.
+    everything: bool,
 }
 
 impl Sight {
@@ -228,16 +235,7 @@ impl Sight {
             let request = everything_of(relation, context);
             let Decision::Permit(permit) = decide(context.policies, &request) else { continue };
             match permit.relations() {
-                [RelationObligation::Open { .. }] => {
-                    shown.extend(relation.columns.iter().map(|column| column.base_oid));
-                    relations.push(relation.oid.to_string());
-                }
-                [obligation @ RelationObligation::Governed { columns: seen, min_group: None, .. }]
-                    if !obligation.leaves_rows_out()
-                        && relation.columns.iter().all(|column| {
-                            seen.get(&column.name).is_some_and(|column| column.action == Action::Read)
-                        }) =>
-                {
+                [obligation] if is_whole(relation, obligation) => {
                     shown.extend(relation.columns.iter().map(|column| column.base_oid));
                     relations.push(relation.oid.to_string());
                 }
@@ -265,7 +263,12 @@ impl Sight {
         hidden.sort_unstable();
         hidden.dedup();
         let hidden_types: Vec<String> = hidden.iter().map(ToString::to_string).collect();
-        Self { relations: relations.join(","), columns: columns.join(","), hidden_types: hidden_types.join(",") }
+        Self {
+            relations: relations.join(","),
+            columns: columns.join(","),
+            hidden_types: hidden_types.join(","),
+            everything: context.policies.hides_nothing(),
+        }
     }
 
     fn relation(&self, oid: &str) -> String {
@@ -289,6 +292,32 @@ impl Sight {
     fn column(&self, oid: &str, number: &str) -> String {
         let name = format!("pg_catalog.concat({oid}, '.', {number})");
         format!("({} OR {name} = ANY ('{{{}}}'::pg_catalog.text[]))", self.relation(oid), self.columns)
+    }
+}
+
+/// Whether a relation's every column and row is seen as it is, and nobody records who sees it.
+pub(in crate::sql) fn sees_whole(relation: &Relation, context: &Context<'_>) -> bool {
+    if relation.oid < FIRST_OWN {
+        return true;
+    }
+    let Decision::Permit(permit) = decide(context.policies, &everything_of(relation, context)) else { return false };
+    match permit.relations() {
+        [RelationObligation::Open { .. }] => true,
+        [obligation @ RelationObligation::Governed { record: None, .. }] => is_whole(relation, obligation),
+        _ => false,
+    }
+}
+
+/// Whether all of a governed relation is seen as it is.
+fn is_whole(relation: &Relation, obligation: &RelationObligation) -> bool {
+    match obligation {
+        RelationObligation::Open { .. } => true,
+        RelationObligation::Governed { columns, min_group, .. } => {
+            let read = |name: &str| columns.get(name).is_some_and(|column| column.action == Action::Read);
+            min_group.is_none()
+                && !obligation.leaves_rows_out()
+                && relation.columns.iter().all(|column| read(&column.name))
+        }
     }
 }
 
@@ -358,6 +387,11 @@ fn counter(relation: &RelationName, column: &str) -> Option<Treatment> {
     (!names.split_ascii_whitespace().any(|name| name == column)).then_some(Value(oid))
 }
 
+/// Whether it shows the text of statements.
+pub(in crate::sql) fn holds_statements(name: &RelationName) -> bool {
+    treated(name).any(|(_, treatment)| matches!(treatment, Statement))
+}
+
 fn counters(relation: &RelationName) -> Option<&'static (&'static str, &'static str, &'static str)> {
     COUNTERS.iter().find(|(name, ..)| relation.schema == "pg_catalog" && *name == relation.name)
 }
@@ -384,6 +418,7 @@ pub(in crate::sql) fn select_list(relation: &Relation, used: &HashSet<String>, s
             let found = treated(&relation.name).find(|(column, _)| *column == name).map(|(_, treatment)| treatment);
             let expression = match found.or_else(|| counter(&relation.name, name)) {
                 None => value,
+                Some(Statement) => format!("CASE WHEN {} THEN {value} END", sight.everything),
                 Some(Never) => format!("CASE WHEN false THEN {value} END"),
                 Some(Count(oid)) => format!("CASE WHEN {} THEN {value} ELSE -1 END", sight.relation(&sql(oid))),
                 Some(Label(oid)) => format!("CASE WHEN {} THEN {value} END", sight.label(&sql(oid))),

@@ -4,5 +4,6 @@
 
 pub(super) mod builtins;
 pub(super) mod definitions;
+pub(super) mod pure;
 pub(super) mod settings;
 pub(super) mod system;

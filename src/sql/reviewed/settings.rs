@@ -5,6 +5,8 @@
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::PolicySet;
 use crate::sql::ast::utility::SetValue;
+use crate::sql::form::context::Context;
+use crate::wire::is_utf8;
 
 /// Settings of the proxy's own begin so.
 pub(in crate::sql) const OWN: &str = "pgpurpose.";
@@ -25,15 +27,30 @@ const ALLOWED: &str = "application_name array_nulls backend_flush_after bytea_ou
     max_parallel_workers max_parallel_workers_per_gather maintenance_work_mem min_parallel_index_scan_size \
     min_parallel_table_scan_size parallel_leader_participation plan_cache_mode seed statement_timeout \
     synchronous_commit tcp_keepalives_count tcp_keepalives_idle tcp_keepalives_interval tcp_user_timeout \
-    temp_buffers timezone timezone_abbreviations transaction_deferrable transaction_isolation transaction_read_only \
+    restrict_nonsystem_relation_kind temp_buffers timezone timezone_abbreviations transaction_deferrable transaction_isolation transaction_read_only \
     transaction_timeout vacuum_cost_delay work_mem xmlbinary xmloption";
+
+/// Settings by which plans are chosen and new tables are stored, for policies that hide no row and no value.
+const WHERE_NOTHING_IS_HIDDEN: &str = "enable_async_append enable_bitmapscan enable_distinct_reordering enable_gathermerge \
+    enable_group_by_reordering enable_hashagg enable_hashjoin enable_incremental_sort enable_indexonlyscan enable_indexscan \
+    enable_material enable_memoize enable_mergejoin enable_nestloop enable_parallel_append enable_parallel_hash \
+    enable_partition_pruning enable_partitionwise_aggregate enable_partitionwise_join enable_presorted_aggregate \
+    enable_self_join_elimination enable_seqscan enable_sort enable_tidscan cpu_index_tuple_cost cpu_operator_cost \
+    cpu_tuple_cost parallel_setup_cost parallel_tuple_cost random_page_cost seq_page_cost cursor_tuple_fraction \
+    recursive_worktable_factor geqo geqo_effort geqo_generations geqo_pool_size geqo_seed geqo_selection_bias \
+    geqo_threshold default_tablespace temp_tablespaces default_table_access_method default_toast_compression \
+    synchronize_seqscans transform_null_equals quote_all_identifiers stats_fetch_consistency \
+    session_replication_role createrole_self_grant lo_compat_privileges event_triggers logical_decoding_work_mem";
 
 /// Whether a session may set (or reset, with no values) a setting of this name, lower case.
 ///
 /// # Errors
 /// 42501; 22023 where the value is not one that the proxy's sessions can have.
-pub(in crate::sql) fn may_set(name: &str, values: Option<&[SetValue]>) -> Result<(), Refusal> {
+pub(in crate::sql) fn may_set(name: &str, values: Option<&[SetValue]>, context: &Context<'_>) -> Result<(), Refusal> {
     let name = name.to_ascii_lowercase();
+    if context.policies.allows_setting(&name) {
+        return Ok(());
+    }
     let text = match values {
         Some([SetValue::Text(text)]) => Some(text.to_ascii_lowercase()),
         _ => None,
@@ -47,36 +64,62 @@ pub(in crate::sql) fn may_set(name: &str, values: Option<&[SetValue]>) -> Result
         SEARCH_PATH => Ok(()),
         // Drivers set what already holds; the proxy's sessions have no other.
         "client_encoding" | "names" => match (values, text.as_deref()) {
-            (None, _) | (_, Some("utf8" | "utf-8" | "unicode")) => Ok(()),
+            (None, _) => Ok(()),
+            (Some(_), Some(text)) if is_utf8(text) => Ok(()),
             _ => Err(value_refused(&name, "sessions through the proxy speak UTF8")),
         },
         "standard_conforming_strings" => match (values, text.as_deref()) {
             (None, _) | (_, Some("on" | "true" | "yes" | "1")) => Ok(()),
             _ => Err(value_refused(&name, "it is always on through the proxy")),
         },
+        // Back to who logged in, whom no session ever leaves.
+        "role" | "session_authorization" => match values {
+            None => Ok(()),
+            Some([SetValue::Text(role)]) if *role == context.login => Ok(()),
+            Some([SetValue::Text(role)]) if name == "role" && role == "none" => Ok(()),
+            _ => Err(closed(&name)),
+        },
         "escape_string_warning" => Ok(()),
         // No row-level security of the database's is switched off by it: it makes such queries fail.
         "row_security" => Ok(()),
-        other if is_harmless(other) => Ok(()),
-        _ => Err(Refusal::new(
-            Stage::Resolve,
-            SqlState::INSUFFICIENT_PRIVILEGE,
-            format!("setting `{name}` cannot be changed in a governed session"),
-        )
-        .detail("it is not among the settings that leave what is seen unchanged")),
+        other if is_open(other, context.policies) => Ok(()),
+        _ => Err(closed(&name)),
     }
+}
+
+fn closed(name: &str) -> Refusal {
+    let message = format!("setting `{name}` cannot be changed in a governed session");
+    Refusal::new(Stage::Resolve, SqlState::INSUFFICIENT_PRIVILEGE, message)
+        .detail("it is not among the settings that leave what is seen unchanged")
 }
 
 /// Whether a setting's value may be read: those of applications and extensions may hold anything, and are shown where the
 /// policy names them.
 pub(in crate::sql) fn may_read(name: &str, policies: &PolicySet) -> bool {
     let name = name.to_ascii_lowercase();
-    !name.starts_with(OWN) && (!name.contains('.') || policies.allows_setting(&name))
+    !name.starts_with(OWN) && (!name.contains('.') || policies.allows_setting(&name) || policies.hides_nothing())
+}
+
+/// Whether a setting may be changed to any value under these policies, lower case name: what is harmless, what they name, and where
+/// they hide nothing also what an application calls its own and what tells of how rows are found and kept.
+pub(in crate::sql) fn is_open(name: &str, policies: &PolicySet) -> bool {
+    let nothing_hidden = || policies.hides_nothing() && (name.contains('.') || listed(WHERE_NOTHING_IS_HIDDEN, name));
+    !name.starts_with(OWN) && (is_harmless(name) || policies.allows_setting(name) || nothing_hidden())
+}
+
+/// The names of all settings that may be changed to any value.
+pub(in crate::sql) fn open_names(policies: &PolicySet) -> impl Iterator<Item = &'static str> {
+    let more = if policies.hides_nothing() { WHERE_NOTHING_IS_HIDDEN } else { "" };
+    ALLOWED.split_ascii_whitespace().chain(more.split_ascii_whitespace())
 }
 
 /// Whether a setting may be changed to any value, lower case name.
 pub(in crate::sql) fn is_harmless(name: &str) -> bool {
-    ALLOWED.split_ascii_whitespace().any(|allowed| allowed == name)
+    listed(ALLOWED, name)
+}
+
+fn listed(list: &str, name: &str) -> bool {
+    list.split_ascii_whitespace().any(|allowed| allowed == name)
 }
 
 fn value_refused(name: &str, why: &str) -> Refusal {

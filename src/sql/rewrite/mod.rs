@@ -27,6 +27,7 @@ use sqlparser::ast::{
 };
 
 use crate::sql::reviewed::definitions::{self, ROW, Sight};
+use crate::sql::reviewed::system;
 pub use condition::unsettled;
 pub use fresh::{new_row_refusal, refusal_for};
 pub use guard::Guard;
@@ -197,9 +198,16 @@ fn open(guard: &mut Guard, occurrence: &Occurrence, obligation: &RelationObligat
     Ok(())
 }
 
-/// Whether a column of a write's target is only set, and reached by `RETURNING *`, which masks it or leaves it out.
+/// Whether a column of a write's target is only set, and reached by RETURNING alone: by a star, which masks it or leaves it out, or by
+/// its name, which masks it.
 fn returned(occurrence: &Occurrence, column: &str) -> bool {
-    occurrence.star && occurrence.uses.get(column).is_none_or(|uses| uses.iter().all(|used| *used == Use::Write))
+    match occurrence.uses.get(column) {
+        None => occurrence.star,
+        Some(uses) => {
+            (occurrence.star || uses.contains(&Use::Returned))
+                && uses.iter().all(|used| matches!(used, Use::Write | Use::Returned))
+        }
+    }
 }
 
 struct Rewriter<'a> {
@@ -335,7 +343,10 @@ impl Rewriter<'_> {
         if called.starts_with(OWN_NAMES) || !(renamed || definitions::concerns(&name, &called, &self.used)) {
             return Ok(());
         }
-        let Some(relation) = self.context.catalog.relation(&name) else { return Ok(()) };
+        let Some(relation) = self.context.catalog.relation(&name) else {
+            // Nothing is known of it to take the statements out.
+            return if definitions::holds_statements(&name) { Err(system::closed(&name)) } else { Ok(()) };
+        };
         let context = self.context;
         let sight = self.sight.get_or_insert_with(|| Sight::of(context));
         let items = definitions::select_list(relation, &self.used, sight);

@@ -1,14 +1,15 @@
 //! RETURNING: a star over the target names its columns, masked or left out as SELECT would; and a row that an INSERT added
 //! for a purpose that rests on consent is shown only where its data subject agreed.
 
-use sqlparser::ast::{Expr, ObjectName, SelectItem, SelectItemQualifiedWildcardKind};
+use sqlparser::ast::{Expr, Ident, ObjectName, SelectItem, SelectItemQualifiedWildcardKind};
 
 use super::{Fail, Rewriter, derived, fail, mask};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, RelationObligation};
 use crate::sql::ast::fragment;
 use crate::sql::resolve::{
-    Occurrence, OccurrenceId, RETURN_ALL, RETURN_FROM, RETURN_ROWS, leaf_mark, output_name, quoted,
+    MARK, Occurrence, OccurrenceId, RETURN_ALL, RETURN_FROM, RETURN_ONE, RETURN_ROWS, leaf_mark, name_of, output_name,
+    quoted,
 };
 use crate::sql::witness;
 
@@ -19,9 +20,13 @@ impl Rewriter<'_> {
         items.remove(0);
         let written = std::mem::take(items);
         for item in written {
-            match star_mark(&item) {
-                Some(id) => self.name_all(id, items)?,
-                None => items.push(item),
+            match (star_mark(&item), column_mark(&item)) {
+                (Some(id), _) => self.name_all(id, items)?,
+                (None, Some((id, column, alias))) => {
+                    let item = self.name_one(id, &column, alias)?;
+                    items.push(item);
+                }
+                (None, None) => items.push(item),
             }
         }
         if items.is_empty() {
@@ -70,6 +75,37 @@ impl Rewriter<'_> {
             items.push(item);
         }
         Ok(())
+    }
+
+    /// One column of the target, as it is or through its mask.
+    fn name_one(&mut self, id: OccurrenceId, name: &str, shown_as: Ident) -> Result<SelectItem, Fail> {
+        let (occurrence, obligation) = self.get(id)?;
+        let alias = occurrence.alias.clone();
+        let plain = |rewriter: &mut Self| {
+            rewriter.expected.add_column(vec![alias.clone(), name.to_owned()]);
+            let expr = Expr::CompoundIdentifier(vec![quoted(&alias), quoted(name)]);
+            // The description of the row names the column only where it stands by itself.
+            if name_of(&shown_as) == name {
+                SelectItem::UnnamedExpr(expr)
+            } else {
+                SelectItem::ExprWithAlias { expr, alias: shown_as.clone() }
+            }
+        };
+        let RelationObligation::Governed { columns, subject, .. } = obligation else { return Ok(plain(self)) };
+        let column = occurrence.relation.column(name);
+        match (columns.get(name).map(|obligation| &obligation.action), column) {
+            (Some(Action::Read), _) => Ok(plain(self)),
+            (Some(Action::Mask { mask, .. }), Some(column)) => {
+                let of = |path| derived::subject_text(path, &alias, &occurrence.relation, self.context);
+                let subject = subject.as_ref().and_then(of);
+                let text = self.masked(occurrence, mask, column, &[alias.as_str(), name], subject.as_deref())?;
+                self.expected.extend(&witness::facts_of(&format!("SELECT {text}"))?);
+                Ok(SelectItem::ExprWithAlias { expr: fragment::parse_expression(&text)?, alias: shown_as })
+            }
+            (Some(Action::Mask { .. } | Action::Omit | Action::Write) | None, _) => {
+                Err(fail(format!("column `{}.{name}` is not open to be returned", occurrence.relation.name)))
+            }
+        }
     }
 
     fn masked(
@@ -123,6 +159,13 @@ impl Rewriter<'_> {
 fn first_mark(item: &SelectItem) -> Option<(OccurrenceId, bool)> {
     let SelectItem::UnnamedExpr(expr) = item else { return None };
     super::mark(expr, RETURN_ROWS).map(|id| (id, true)).or_else(|| super::mark(expr, RETURN_FROM).map(|id| (id, false)))
+}
+
+/// The mark that stands for one column of a target: its number, its name, and what it is shown as.
+fn column_mark(item: &SelectItem) -> Option<(OccurrenceId, String, Ident)> {
+    let SelectItem::ExprWithAlias { expr: Expr::Identifier(ident), alias } = item else { return None };
+    let (id, column) = ident.value.strip_prefix(MARK)?.strip_prefix(RETURN_ONE)?.split_once(':')?;
+    Some((id.parse().ok()?, column.to_owned(), alias.clone()))
 }
 
 /// The mark that stands for all columns of a target.

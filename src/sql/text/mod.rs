@@ -6,14 +6,18 @@ pub(super) mod lex;
 #[cfg(test)]
 mod lex_tests;
 pub(super) mod limits;
+mod path;
 mod place;
 pub(super) mod redact;
+mod sent;
 mod split;
 mod stated;
 mod unicode;
 
 pub use defines::{may_define, may_fetch, temporary_target};
+pub use path::parse_search_path;
 pub use place::place_of;
 pub use redact::{Redacted, redact};
+pub use sent::place_in;
 pub use split::split;
 pub use stated::stated_purpose;

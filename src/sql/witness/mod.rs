@@ -1,6 +1,7 @@
 //! The second parser: PostgreSQL's own grammar, which must read what the first one read.
 
 mod facts;
+mod told;
 mod tree;
 
 use std::panic::catch_unwind;
@@ -8,6 +9,7 @@ use std::panic::catch_unwind;
 use crate::error::{Refusal, Stage};
 use crate::sql::form::{self, Asked, Form, Found, Place};
 pub use facts::Facts;
+pub use told::in_its_words;
 use tree::{Kind, Part, Tree};
 
 /// Holds the AST, rendered, to the client's text: both must be exactly one statement with the same tree. Gives what the
@@ -183,9 +185,11 @@ fn node_facts(kind: &str, node: Part<'_>, facts: &mut Facts) -> Result<(), Refus
 }
 
 fn relation(table: Part<'_>, facts: &mut Facts) -> Result<(), Refusal> {
-    if !table.text_of("catalogname").is_empty() {
-        return Err(Refusal::unsupported(Stage::Witness, "a table is named with its database")
-            .hint("name it as `schema.table`"));
+    let catalog = table.text_of("catalogname");
+    if !catalog.is_empty() {
+        let named = [catalog, table.text_of("schemaname"), table.text_of("relname")].join(".");
+        return Err(Refusal::unsupported(Stage::Witness, "a table is named with another database")
+            .told(format!("cross-database references are not implemented: \"{named}\"")));
     }
     let schema = Some(table.text_of("schemaname")).filter(|schema| !schema.is_empty());
     facts.add_relation(schema.map(str::to_owned), table.text_of("relname").to_owned());

@@ -92,6 +92,13 @@ impl Tree {
         Part { tree: self, at }
     }
 
+    /// What it says, with a database left out before names: of relations, of columns, and where names stand as lists.
+    pub(in crate::sql) fn without_database(&self, database: &str) -> String {
+        let mut out = String::new();
+        self.part(0).spell(database, 4, &mut out);
+        out
+    }
+
     /// How many parts it has.
     pub(in crate::sql) fn len(&self) -> usize {
         self.items.len()
@@ -101,6 +108,52 @@ impl Tree {
 impl<'t> Part<'t> {
     fn item(self) -> Item {
         self.tree.items.get(self.at).copied().unwrap_or(Item::Nothing)
+    }
+
+    /// Writes it out; a list of so many names that begins with the database, without it.
+    fn spell(self, database: &str, names: usize, out: &mut String) {
+        match self.item() {
+            Item::Node { kind, end } => {
+                let _ = write!(out, "{kind}(");
+                let names = if kind == "ColumnRef" { 4 } else { 3 };
+                let mut at = self.at.saturating_add(1);
+                while at < end {
+                    let part = Part { at, ..self };
+                    if !matches!(part.item(), Item::Field("catalogname")) || self.text_of("catalogname") != database {
+                        part.spell(database, names, out);
+                    }
+                    at = part.end();
+                }
+                out.push(')');
+            }
+            Item::Field(name) => {
+                let _ = write!(out, "{name}:");
+                Part { at: self.at.saturating_add(1), ..self }.spell(database, names, out);
+            }
+            Item::List { .. } => {
+                let all = self
+                    .items()
+                    .all(|item| matches!(item.item(), Item::Node { kind: "String" | "A_Star" | "AStar", .. }));
+                let first = self.items().next().is_some_and(|item| item.text_of("sval") == database);
+                let count = self.items().count();
+                let long = if names == 4 { count >= 4 } else { count == 3 };
+                out.push('[');
+                for item in self.items().skip(usize::from(all && first && long)) {
+                    item.spell(database, 3, out);
+                }
+                out.push(']');
+            }
+            Item::Text { start, end } => {
+                let _ = write!(out, "{:?},", self.tree.texts.get(start..end).unwrap_or_default());
+            }
+            Item::Nothing => out.push('-'),
+            Item::Number(number) => {
+                let _ = write!(out, "{number},");
+            }
+            Item::Flag(flag) => {
+                let _ = write!(out, "{flag},");
+            }
+        }
     }
 
     /// What it is.

@@ -151,6 +151,14 @@ fn is_carried_out(node: &NodeEnum) -> bool {
             | NodeEnum::CreateEnumStmt(_)
             | NodeEnum::AlterEnumStmt(_)
             | NodeEnum::CreateDomainStmt(_)
+            | NodeEnum::CompositeTypeStmt(_)
+            | NodeEnum::CreateRangeStmt(_)
+            | NodeEnum::CreateFunctionStmt(_)
+            | NodeEnum::CreateTrigStmt(_)
+            | NodeEnum::CreateExtensionStmt(_)
+            | NodeEnum::AlterOwnerStmt(_)
+            | NodeEnum::CreatedbStmt(_)
+            | NodeEnum::DropdbStmt(_)
             | NodeEnum::ReindexStmt(_)
             | NodeEnum::RefreshMatViewStmt(_)
             | NodeEnum::ClusterStmt(_)
@@ -216,6 +224,23 @@ impl Ddl {
         let Some(length) = words::spells(written, parts) else { return false };
         edits.names.insert(location, (length, instead));
         true
+    }
+
+    /// Where the token behind the first of these words stands.
+    pub(in crate::sql) fn behind(&self, words: &[&str]) -> Option<usize> {
+        let at = self.words.iter().position(|token| words.iter().any(|word| token.is_word(word)))?;
+        self.words.get(at.checked_add(1)?).map(|token| token.start)
+    }
+
+    /// Leaves the last token out, where it is this word.
+    pub(in crate::sql) fn leave_out_last(&self, edits: &mut Edits, word: &str) -> bool {
+        match self.words.last().filter(|token| token.is_word(word)) {
+            Some(token) => {
+                edits.names.insert(token.start, (1, String::new()));
+                true
+            }
+            None => false,
+        }
     }
 
     /// The key words that it begins with.

@@ -83,12 +83,16 @@ impl Stream<'_> {
                 self.out.push(name(&words, None));
                 self.at += if more { 3 } else { 2 };
             }
-            "search" if self.is_word(1, "depth") || self.is_word(1, "breadth") => {
-                return Err(refuse("SEARCH of a recursive query is not carried out"));
+            "search" if self.is_word(1, "depth") || self.is_word(1, "breadth") => return self.recursion(),
+            "cycle" if self.back(1).is_some_and(|token| token.is_symbol(")")) => return self.recursion(),
+            "national" if self.is_word(1, "character") || self.is_word(1, "char") => self.at += 1,
+            // The same type, by the name that sqlparser knows.
+            "nchar" if self.is_symbol(1, "(") || self.is_text(1) => self.typed("char")?,
+            "select" if self.selects_nothing() => {
+                self.out.extend([key("SELECT"), name(marker::WORDS, None)]);
+                self.at += 1;
             }
-            "cycle" if self.back(1).is_some_and(|token| token.is_symbol(")")) => {
-                return Err(refuse("CYCLE of a recursive query is not carried out"));
-            }
+            _ if self.is_typed(word) => self.typed(word)?,
             "into" => return self.into(),
             "overriding" if self.is_word(2, "value") && (self.is_word(1, "user") || self.is_word(1, "system")) => {
                 // Said already at INTO.
@@ -306,7 +310,7 @@ impl Stream<'_> {
     }
 
     /// Tokens were put in at `at`: what was found behind it stands elsewhere.
-    fn shift(&mut self, at: usize, by: usize) {
+    pub(super) fn shift(&mut self, at: usize, by: usize) {
         self.found = self.found.iter().map(|found| if *found >= at { found + by } else { *found }).collect();
     }
 

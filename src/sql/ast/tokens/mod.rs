@@ -9,6 +9,7 @@
 
 mod forms;
 mod targets;
+mod typed;
 
 use std::collections::HashSet;
 
@@ -206,10 +207,32 @@ impl<'a> Stream<'a> {
             }
             "*" if self.is_field_star() => self.out.push(name(marker::STAR, None)),
             "*" if self.is_table_star() => {}
+            // `t.*::text` is `(t.*)::text`.
+            "*" if self.is_symbol(1, "::") && self.back(1).is_some_and(|token| token.is_symbol(".")) => {
+                self.star_in_parentheses()
+            }
             _ => self.out.push(operator(symbol)?),
         }
         self.at += 1;
         Ok(())
+    }
+
+    /// Puts the `t.*` that ends here in parentheses.
+    fn star_in_parentheses(&mut self) {
+        let part = |token: &Out| matches!(token, Out::Word(_) | Out::Period);
+        let length = self.out.iter().rev().take_while(|token| part(token)).count();
+        // Of `SELECT t.*`, SELECT is no part of the name: names and dots take turns.
+        let mut start = self.out.len();
+        let mut dots = true;
+        for token in self.out.iter().rev().take(length) {
+            if matches!(token, Out::Period) != dots {
+                break;
+            }
+            (start, dots) = (start.saturating_sub(1), !dots);
+        }
+        self.out.insert(start, Out::LParen);
+        self.shift(start, 1);
+        self.out.extend([Out::Mul, Out::RParen]);
     }
 
     fn word(&mut self, word: &str) -> Result<(), Refusal> {

@@ -64,6 +64,15 @@ pub enum Utility {
         /// The values; `None` is DEFAULT.
         values: Option<Vec<SetValue>>,
     },
+    /// `SELECT set_config('search_path', '..', ..)`: a SET that answers with the new value.
+    SetPath {
+        /// Written as `pg_catalog.set_config`.
+        qualified: bool,
+        /// The path as text.
+        path: String,
+        /// Until the transaction ends.
+        local: bool,
+    },
     /// SET CONSTRAINTS.
     SetConstraints {
         /// Schema and name of each; empty is ALL.
@@ -146,6 +155,10 @@ pub(in crate::sql) fn seen(utility: &Utility, facts: &mut Facts) {
         Utility::Explain { statement: Explained::Statement(statement), .. } => seen::seen(&**statement, facts),
         Utility::Explain { statement: Explained::Utility(utility), .. } => self::seen(utility, facts),
         Utility::Execute { arguments, .. } => seen::seen(arguments, facts),
+        Utility::SetPath { qualified, .. } => {
+            let schema = qualified.then(|| "pg_catalog".to_owned());
+            facts.add_function(schema.into_iter().chain(["set_config".to_owned()]).collect());
+        }
         Utility::Copy(copy) => {
             match &copy.source {
                 CopySource::Table { schema, name, .. } => facts.add_relation(schema.clone(), name.clone()),

@@ -44,6 +44,9 @@ pub(crate) fn read(tokens: &[Token]) -> Option<Result<Utility, Refusal>> {
         cursor.skip();
         return Some(explain(&mut cursor));
     }
+    if first.is_word("select") {
+        return set_path(tokens).map(Ok);
+    }
     let kind = KINDS.into_iter().find(|kind| first.is_word(kind))?;
     Some(of_kind(tokens, kind))
 }
@@ -109,6 +112,33 @@ fn of_kind(tokens: &[Token], kind: &'static str) -> Result<Utility, Refusal> {
     };
     c.end()?;
     Ok(utility)
+}
+
+/// `SELECT set_config('search_path', '..', true)`, and nothing else.
+fn set_path(tokens: &[Token]) -> Option<Utility> {
+    let mut cursor = Cursor::new(tokens, "SELECT");
+    let c = &mut cursor;
+    c.skip();
+    let qualified = c.is_word("pg_catalog");
+    if qualified {
+        c.skip();
+    }
+    if qualified && !c.symbol(".") {
+        return None;
+    }
+    if !c.words(&["set_config"])
+        || !c.symbol("(")
+        || !c.text().ok()?.eq_ignore_ascii_case("search_path")
+        || !c.symbol(",")
+    {
+        return None;
+    }
+    let path = c.text().ok()?;
+    if !c.symbol(",") {
+        return None;
+    }
+    let local = c.one_of(&["true", "false"])? == "true";
+    (c.symbol(")") && c.at_end()).then_some(Utility::SetPath { qualified, path, local })
 }
 
 fn two_phase() -> Refusal {

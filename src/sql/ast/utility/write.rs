@@ -24,6 +24,10 @@ pub fn render_utility(utility: &Utility) -> String {
             spaced(&[words, &transaction_modes(modes)])
         }
         Utility::Set { local, name, values } => set(*local, name, values.as_deref()),
+        Utility::SetPath { qualified, path, local } => {
+            let schema = if *qualified { "pg_catalog." } else { "" };
+            format!("SELECT {schema}set_config('search_path', {}, {local})", quote_literal(path))
+        }
         Utility::SetConstraints { constraints, deferred } => {
             let names = constraints.iter().map(|(schema, name)| qualified(schema.as_deref(), name)).collect::<Vec<_>>();
             let names = if names.is_empty() { "ALL".to_owned() } else { names.join(", ") };

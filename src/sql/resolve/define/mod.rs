@@ -6,6 +6,7 @@
 
 mod alter;
 mod expr;
+mod kinds;
 mod names;
 mod table;
 
@@ -107,6 +108,16 @@ impl Define<'_, '_> {
             NodeEnum::CreateSchemaStmt(_) => Err(unsupported("CREATE SCHEMA with statements inside")),
             NodeEnum::CreateEnumStmt(_) | NodeEnum::AlterEnumStmt(_) => Ok(()),
             NodeEnum::CreateDomainStmt(domain) => self.domain(domain),
+            NodeEnum::CompositeTypeStmt(composite) => self.composite(composite),
+            NodeEnum::CreateRangeStmt(range) => self.range_type(range),
+            NodeEnum::CreateFunctionStmt(function) => self.function(function),
+            NodeEnum::CreateTrigStmt(trigger) => self.trigger(trigger),
+            NodeEnum::CreateExtensionStmt(create) => self.extension(create),
+            NodeEnum::AlterOwnerStmt(alter) => self.owner(alter),
+            // Another database, or one's own whole: where this one hides nothing.
+            NodeEnum::CreatedbStmt(_) | NodeEnum::DropdbStmt(_) if self.resolver.context.policies.hides_nothing() => {
+                Ok(())
+            }
             NodeEnum::ReindexStmt(reindex) => match &reindex.relation {
                 Some(relation) => self.touched(Some(relation)),
                 None => Err(unsupported("REINDEX of a schema or database")),
@@ -239,12 +250,18 @@ impl Define<'_, '_> {
             Ok(ObjectType::ObjectView) => ("VIEW", true),
             Ok(ObjectType::ObjectMatview) => ("MATERIALIZED VIEW", true),
             Ok(ObjectType::ObjectSchema | ObjectType::ObjectType | ObjectType::ObjectDomain) => ("", false),
+            Ok(ObjectType::ObjectFunction | ObjectType::ObjectProcedure | ObjectType::ObjectRoutine) => ("", false),
+            Ok(ObjectType::ObjectTrigger | ObjectType::ObjectExtension)
+                if self.resolver.context.policies.hides_nothing() =>
+            {
+                ("", false)
+            }
             _ => return Err(self.ddl.refused_kind()),
         };
         let cascade = *behavior == DropBehavior::DropCascade as i32;
         if !relations {
             // What else it would take away is not known here.
-            return if cascade { Err(unsupported("DROP of a schema or type with CASCADE")) } else { Ok(()) };
+            return if cascade { self.without_cascade(drop) } else { Ok(()) };
         }
         let mut written = Vec::new();
         for object in objects {
@@ -262,16 +279,62 @@ impl Define<'_, '_> {
         Ok(())
     }
 
+    /// DROP of a schema, a type or a function with CASCADE: where nothing is hidden, or where there is no such thing, so that nothing
+    /// is taken away with it.
+    fn without_cascade(&mut self, drop: &DropStmt) -> Result<(), Fail> {
+        let context = self.resolver.context;
+        if context.policies.hides_nothing() {
+            return Ok(());
+        }
+        let absent = |node: &Node| match &node.node {
+            Some(NodeEnum::String(schema)) => !context.catalog.has_schema(&schema.sval),
+            Some(NodeEnum::TypeName(name)) => {
+                let last = name.names.last().and_then(|name| names::string(name).ok());
+                last.is_some_and(|name| context.catalog.types_called(&name).next().is_none())
+            }
+            Some(_) | None => false,
+        };
+        if drop.missing_ok && drop.objects.iter().all(absent) && self.ddl.leave_out_last(&mut self.edits, "cascade") {
+            return Ok(());
+        }
+        Err(unsupported("DROP of a schema, a type or a function with CASCADE").hint("drop what depends on it first"))
+    }
+
     fn truncate(&mut self, truncate: &TruncateStmt) -> Result<(), Fail> {
         let TruncateStmt { relations, restart_seqs: _, behavior } = truncate;
-        if *behavior == DropBehavior::DropCascade as i32 {
-            return Err(unsupported("TRUNCATE with CASCADE"));
-        }
+        let mut ids = Vec::new();
         for relation in relations {
             let id = self.range(relation)?;
             self.change(id, Change::Empty);
+            ids.push(id);
+        }
+        if *behavior == DropBehavior::DropCascade as i32 {
+            self.empties_too(&ids);
         }
         Ok(())
+    }
+
+    /// TRUNCATE .. CASCADE empties what refers to these, and what refers to that.
+    fn empties_too(&mut self, ids: &[OccurrenceId]) {
+        let catalog = self.resolver.context.catalog;
+        let named =
+            ids.iter().filter_map(|id| self.resolver.occurrences.get(*id)).map(|occurrence| occurrence.relation.oid);
+        let mut reached: std::collections::BTreeSet<_> = named.collect();
+        let mut queue: Vec<_> = reached.iter().copied().collect();
+        while let Some(oid) = queue.pop() {
+            let Some(relation) = catalog.relation_by_oid(oid) else { continue };
+            let referring = relation.automatic.referenced.iter().map(|reference| reference.from);
+            for next in referring.chain(catalog.descendants(oid)) {
+                if reached.insert(next)
+                    && let Some(relation) = catalog.relation_by_oid(next).cloned()
+                {
+                    let name = relation.name.name.clone();
+                    let id = self.resolver.occurs(&relation, &name, crate::policy::Verb::Define);
+                    self.change(id, Change::Empty);
+                    queue.push(next);
+                }
+            }
+        }
     }
 
     fn vacuum(&mut self, vacuum: &VacuumStmt) -> Result<(), Fail> {

@@ -21,6 +21,20 @@ impl Define<'_, '_> {
         Ok(id)
     }
 
+    /// Whether a relation that may be missing is: then its name is written in full, and the database says so.
+    pub(super) fn is_missing(&mut self, range: Option<&RangeVar>) -> Result<bool, Fail> {
+        let (schema, table) = self.spelled(range)?;
+        match self.resolver.called(schema.as_deref(), &table) {
+            Err(refusal) if refusal.sqlstate == SqlState::UNDEFINED_TABLE => {
+                let (schema, table) = self.written(range)?;
+                let name = self.new_name(schema, table)?;
+                self.write(range, &name)?;
+                Ok(true)
+            }
+            Ok(_) | Err(_) => Ok(false),
+        }
+    }
+
     /// A relation that is made.
     pub(super) fn made(&mut self, range: Option<&RangeVar>, from_query: bool) -> Result<(), Fail> {
         let (schema, table) = self.written(range)?;

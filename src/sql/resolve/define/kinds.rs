@@ -1,0 +1,207 @@
+//! What is made, dropped and handed over beside relations: types, functions, extensions, owners.
+//!
+//! A function that is made runs nothing yet, and is closed to calls until a policy names it. It must not come to stand where something
+//! that runs already looks for another: where a policy hides anything, its name must be one that no function has.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    AlterOwnerStmt, AlterTableStmt, CompositeTypeStmt, CreateExtensionStmt, CreateFunctionStmt, CreateRangeStmt,
+    CreateTrigStmt, DefElem, Node, RoleSpec, RoleSpecType,
+};
+
+use super::{Define, names};
+use crate::catalog::quote_ident;
+use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::Change;
+use crate::sql::resolve::{Fail, unsupported};
+use crate::sql::reviewed::builtins;
+use crate::sql::reviewed::pure::is_pure;
+
+/// Languages whose functions are text that the server reads when it is called; others are a superuser's.
+const LANGUAGES: [&str; 2] = ["sql", "plpgsql"];
+
+impl Define<'_, '_> {
+    /// `CREATE TYPE name AS (..)`.
+    pub(super) fn composite(&mut self, composite: &CompositeTypeStmt) -> Result<(), Fail> {
+        let CompositeTypeStmt { typevar, coldeflist } = composite;
+        self.made(typevar.as_ref(), false)?;
+        for column in coldeflist {
+            match &column.node {
+                Some(NodeEnum::ColumnDef(column)) => self.type_name(column.type_name.as_ref())?,
+                Some(_) | None => return Err(unsupported("this form of a type")),
+            }
+        }
+        Ok(())
+    }
+
+    /// `CREATE TYPE name AS RANGE (..)`: over a type, by the functions and the order that PostgreSQL has for it.
+    pub(super) fn range_type(&mut self, range: &CreateRangeStmt) -> Result<(), Fail> {
+        for param in &range.params {
+            let Some(NodeEnum::DefElem(option)) = &param.node else { return Err(unsupported("this form of a type")) };
+            let DefElem { defname, arg, .. } = option.as_ref();
+            let Some(NodeEnum::TypeName(written)) = arg.as_ref().and_then(|arg| arg.node.as_ref()) else {
+                return Err(unsupported("this form of a type"));
+            };
+            let names: Vec<String> = written.names.iter().map(names::string).collect::<Result<_, _>>()?;
+            match (defname.as_str(), names.as_slice()) {
+                ("subtype", _) => self.type_name(Some(written))?,
+                ("multirange_type_name", [_] | [_, _]) => {}
+                ("collation", _) => {}
+                ("subtype_diff", [name]) if self.is_open_builtin(name) => {}
+                _ => {
+                    return Err(unsupported(&format!("`{defname}` of a range type"))
+                        .hint("leave it out, or use an unrestricted role"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_open_builtin(&self, name: &str) -> bool {
+        builtins::is_reviewed(name) || is_pure("pg_catalog", name, self.resolver.context.catalog)
+    }
+
+    /// ALTER TYPE of a composite type, which columns of any table may be of.
+    pub(super) fn alter_composite(&mut self, alter: &AlterTableStmt) -> Result<(), Fail> {
+        if !self.resolver.context.policies.hides_nothing() {
+            return Err(self.ddl.refused_kind());
+        }
+        let (schema, name) = self.spelled(alter.relation.as_ref())?;
+        self.resolver.seen.add_relation(schema.clone(), name.clone());
+        self.resolver.meant.add_relation(schema, name);
+        for node in &alter.cmds {
+            let Some(NodeEnum::AlterTableCmd(command)) = &node.node else { return Err(self.ddl.refused_kind()) };
+            if let Some(NodeEnum::ColumnDef(column)) = command.def.as_ref().and_then(|def| def.node.as_ref()) {
+                self.type_name(column.type_name.as_ref())?;
+                if column.raw_default.is_some() {
+                    return Err(self.ddl.refused_kind());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// CREATE FUNCTION and CREATE PROCEDURE.
+    pub(super) fn function(&mut self, function: &CreateFunctionStmt) -> Result<(), Fail> {
+        let CreateFunctionStmt { is_procedure: _, replace: _, funcname, parameters, return_type, options, sql_body } =
+            function;
+        if sql_body.is_some() {
+            return Err(
+                unsupported("a function whose body is no string").hint("write its body as a string: `AS $$ .. $$`")
+            );
+        }
+        let parts: Vec<String> = funcname.iter().map(names::string).collect::<Result<_, _>>()?;
+        let (schema, name) = match parts.as_slice() {
+            [name] => (None, name.clone()),
+            [schema, name] => (Some(schema.clone()), name.clone()),
+            _ => return Err(unsupported("a function name with a database")),
+        };
+        let full = self.new_name(schema, name)?;
+        let context = self.resolver.context;
+        let known = || !context.catalog.functions(&full.name).is_empty() || builtins::is_known(&full.name);
+        if !context.policies.hides_nothing() && (known() || context.policies.allows_function(&full.schema, &full.name))
+        {
+            let message = format!("function `{}` may not be made: there is one of that name", full.name);
+            return Err(Refusal::new(Stage::Resolve, SqlState::INSUFFICIENT_PRIVILEGE, message)
+                .detail("what calls that one could come to call this, on values that nobody masked")
+                .hint("take a name that no function has, or use an unrestricted role"));
+        }
+        self.options_of_function(options)?;
+        self.type_name(return_type.as_ref())?;
+        for parameter in parameters {
+            match &parameter.node {
+                Some(NodeEnum::FunctionParameter(parameter)) => {
+                    self.type_name(parameter.arg_type.as_ref())?;
+                    self.constant(parameter.defexpr.as_deref())?;
+                }
+                Some(_) | None => return Err(unsupported("this form of a function")),
+            }
+        }
+        self.written_in_full(&["function", "procedure"], &parts, &full.to_sql())
+    }
+
+    fn options_of_function(&self, options: &[Node]) -> Result<(), Fail> {
+        let hides = !self.resolver.context.policies.hides_nothing();
+        for option in options {
+            let Some(NodeEnum::DefElem(option)) = &option.node else {
+                return Err(unsupported("this form of a function"));
+            };
+            let text = match option.arg.as_ref().and_then(|arg| arg.node.as_ref()) {
+                Some(NodeEnum::String(text)) => Some(text.sval.to_ascii_lowercase()),
+                Some(_) | None => None,
+            };
+            let open = match option.defname.as_str() {
+                "language" => text.is_some_and(|language| LANGUAGES.contains(&language.as_str())),
+                "as" | "volatility" | "strict" | "parallel" | "cost" | "rows" => true,
+                // It would run as its owner, or under other settings.
+                "security" | "set" | "leakproof" | "window" | "support" | "transform" => !hides,
+                _ => false,
+            };
+            if !open {
+                return Err(
+                    unsupported(&format!("`{}` of a function", option.defname)).hint("use an unrestricted role")
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The name behind one of these words, in full.
+    fn written_in_full(&mut self, words: &[&str], parts: &[String], full: &str) -> Result<(), Fail> {
+        let behind = self.ddl.behind(words).and_then(|start| i32::try_from(start).ok()).unwrap_or(-1);
+        if self.ddl.name_at(&mut self.edits, behind, parts, full.to_owned()) {
+            return Ok(());
+        }
+        Err(unsupported("a name in this place"))
+    }
+
+    /// CREATE TRIGGER: its function runs at every write, so that nothing may be hidden from it.
+    pub(super) fn trigger(&mut self, trigger: &CreateTrigStmt) -> Result<(), Fail> {
+        if !self.resolver.context.policies.hides_nothing() {
+            return Err(self.ddl.refused_kind());
+        }
+        if trigger.when_clause.is_some() || trigger.constrrel.is_some() {
+            return Err(unsupported("WHEN or FROM of a trigger").hint("test the row within the trigger's function"));
+        }
+        let id = self.existing(trigger.relation.as_ref())?;
+        self.change(id, Change::Alter);
+        Ok(())
+    }
+
+    /// CREATE EXTENSION, which runs a script of its own: only one that is there already, with IF NOT EXISTS.
+    pub(super) fn extension(&mut self, create: &CreateExtensionStmt) -> Result<(), Fail> {
+        let CreateExtensionStmt { extname, if_not_exists, options: _ } = create;
+        let context = self.resolver.context;
+        if context.policies.hides_nothing() || (*if_not_exists && context.catalog.has_extension(extname)) {
+            self.edits.whole(format!(
+                "CREATE EXTENSION {}{}",
+                if *if_not_exists { "IF NOT EXISTS " } else { "" },
+                quote_ident(extname)
+            ));
+            return Ok(());
+        }
+        Err(self.ddl.refused_kind())
+    }
+
+    /// Whether an object is handed to who has it: the login itself.
+    pub(super) fn to_oneself(&self, owner: Option<&RoleSpec>) -> bool {
+        let Some(RoleSpec { roletype, rolename, location: _ }) = owner else { return false };
+        match RoleSpecType::try_from(*roletype) {
+            Ok(
+                RoleSpecType::RolespecCurrentRole
+                | RoleSpecType::RolespecCurrentUser
+                | RoleSpecType::RolespecSessionUser,
+            ) => true,
+            Ok(RoleSpecType::RolespecCstring) => *rolename == self.resolver.context.login,
+            Ok(RoleSpecType::RolespecPublic | RoleSpecType::Undefined) | Err(_) => false,
+        }
+    }
+
+    /// `ALTER .. OWNER TO` oneself, of what is no relation.
+    pub(super) fn owner(&self, alter: &AlterOwnerStmt) -> Result<(), Fail> {
+        if alter.relation.is_none() && self.to_oneself(alter.newowner.as_ref()) {
+            return Ok(());
+        }
+        Err(unsupported("changing owners").hint("use an unrestricted role"))
+    }
+}

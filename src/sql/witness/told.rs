@@ -1,0 +1,97 @@
+//! What PostgreSQL's grammar says against a text that it does not read, in its own words and with its place.
+
+use std::panic::catch_unwind;
+
+use crate::error::{Refusal, SqlState};
+use crate::sql::text::lex::{Kind, Token, lex, lex_with};
+use crate::sql::text::limits::{self, Limits};
+
+/// Places that are tried before the first is taken.
+const TRIED: usize = 32;
+
+/// What the lexer says of a quote or comment that goes on to the end: whatever stands in it is one token.
+const OPEN_ENDED: &str = "is not closed";
+
+/// The refusal of a statement in PostgreSQL's own words, where its grammar refuses the text as well; else as it was.
+///
+/// The words may hold a literal of the statement: they are for the client, and for no log.
+pub fn in_its_words(refusal: Refusal, text: &str) -> Refusal {
+    if refusal.sqlstate == SqlState::STATEMENT_TOO_COMPLEX || !is_within_limits(text) {
+        return refusal;
+    }
+    let Some(words) = words(text) else { return refusal };
+    let position = position(text, &words);
+    let mut told = Refusal::syntax(refusal.stage, refusal.message).told(words).at(position);
+    (told.detail, told.hint) = (None, None);
+    told
+}
+
+/// Both parsers may be given the text.
+fn is_within_limits(text: &str) -> bool {
+    let mut limits = Limits::default();
+    let counted = limits::size(text).and_then(|()| lex_with(text, |token| limits.count(token)));
+    counted.map_or_else(|refusal| refusal.message.ends_with(OPEN_ENDED), |_| true)
+}
+
+/// `None` where the grammar reads the text.
+fn words(text: &str) -> Option<String> {
+    match catch_unwind(|| pg_query::parse(text, 0)) {
+        Ok(Err(pg_query::Error::Parse(words))) => Some(words),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Where the grammar stopped, in characters from 1.
+fn position(text: &str, words: &str) -> Option<usize> {
+    if words.ends_with("at end of input") {
+        return Some(text.chars().count().saturating_add(1));
+    }
+    let near = words.split_once("at or near \"")?.1.strip_suffix('"')?;
+    let Ok(tokens) = lex(text) else {
+        // What is not closed goes on to the end.
+        return text.ends_with(near).then(|| characters(text, text.len().saturating_sub(near.len())));
+    };
+    let found: Vec<&Token> = tokens.iter().filter(|token| begins(text, token, near)).collect();
+    // The first behind which the grammar already refuses what it refuses of the whole.
+    let stopped = |token: &&&Token| {
+        found.len() == 1 || text.get(..token.end).is_some_and(|part| self::words(part).as_deref() == Some(words))
+    };
+    let at = found.iter().take(TRIED).find(stopped).or(found.first())?;
+    Some(characters(text, at.start))
+}
+
+fn begins(text: &str, token: &Token, near: &str) -> bool {
+    token.kind != Kind::Comment && text.get(token.start..).is_some_and(|rest| rest.starts_with(near))
+}
+
+/// The place of a byte, in characters from 1.
+fn characters(text: &str, byte: usize) -> usize {
+    text.get(..byte).map_or(1, |before| before.chars().count().saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Stage;
+
+    fn told(text: &str) -> (Option<String>, Option<usize>) {
+        let refusal = in_its_words(Refusal::syntax(Stage::Parse, "not understood"), text);
+        (refusal.in_its_words().map(str::to_owned), refusal.position())
+    }
+
+    #[test]
+    fn a_syntax_error_is_told_as_postgresql_tells_it() {
+        let cases = [
+            ("wat", "syntax error at or near \"wat\"", 1),
+            ("SELECT a FROM t WHERE a = 1 a b", "syntax error at or near \"a\"", 29),
+            ("SELECT é FROM t WHERE", "syntax error at end of input", 22),
+            ("SELECT 'abc' 'd'", "syntax error at or near \"'d'\"", 14),
+            ("SELECT 'abc", "unterminated quoted string at or near \"'abc\"", 8),
+            ("SELECT 1 +", "syntax error at end of input", 11),
+        ];
+        for (text, words, position) in cases {
+            assert_eq!(told(text), (Some(words.to_owned()), Some(position)), "{text}");
+        }
+        assert_eq!(told("SELECT 1"), (None, None));
+    }
+}
