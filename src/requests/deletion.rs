@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use tokio_postgres::Transaction;
+use tokio_postgres::error::SqlState;
 
 use super::map::PersonMap;
 use crate::catalog::{Catalog, RelationName};
@@ -69,6 +70,13 @@ impl fmt::Display for Trouble {
         match self {
             // The database's DETAIL may hold a value.
             Self::Database(error) => match error.as_db_error() {
+                Some(db) if *db.code() == SqlState::INSUFFICIENT_PRIVILEGE => {
+                    write!(
+                        f,
+                        "{}: grant it to the login of `[upstream] catalog_login` (docs/requests.md)",
+                        db.message()
+                    )
+                }
                 Some(db) => write!(f, "{} ({})", db.message(), db.code().code()),
                 None => write!(f, "{error}"),
             },

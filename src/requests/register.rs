@@ -143,7 +143,7 @@ pub struct Request {
 /// A step that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// When, as the database writes it.
+    /// When: `2026-11-30T00:10:42Z`.
     pub at: String,
     /// What.
     pub step: String,
@@ -250,7 +250,7 @@ impl Register {
     /// # Errors
     /// The database's.
     pub async fn steps(&self, client: &impl GenericClient, id: i64) -> Result<Vec<Step>, Trouble> {
-        let sql = "SELECT taken_at::text, step, by_whom, says FROM privacy.request_steps WHERE request_id = $1 ORDER BY step_id";
+        let sql = "SELECT to_char(taken_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), step, by_whom, says FROM privacy.request_steps WHERE request_id = $1 ORDER BY step_id";
         let mut steps = Vec::new();
         for row in client.query(sql, &[&id]).await? {
             steps.push(Step { at: row.try_get(0)?, step: row.try_get(1)?, by: row.try_get(2)?, says: row.try_get(3)? });

@@ -217,7 +217,13 @@ pub(super) async fn show(
         }
     }
     for step in steps {
-        output.line(format_args!("  {}  {}  {}  {}", step.at, step.step, printable(&step.by), printable(&step.says)));
+        output.line(format_args!(
+            "  {}  {}  {}  {}",
+            desk.policies.zone().minute(&step.at),
+            step.step,
+            printable(&step.by),
+            printable(&step.says)
+        ));
     }
     Ok(Ending::Fine)
 }

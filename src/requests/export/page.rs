@@ -188,19 +188,7 @@ fn held(all: &[Written], map: &PersonMap<'_>) -> Section {
         let shown: Vec<usize> = (0..written.columns.len())
             .filter(|at| written.first.iter().any(|row| row.get(at + 1).is_some_and(Option::is_some)))
             .collect();
-        let heading = std::iter::once("whose".to_owned())
-            .chain(shown.iter().filter_map(|at| written.columns.get(*at).cloned()))
-            .map(|name| (name.into(), false))
-            .collect();
-        let rows = written
-            .first
-            .iter()
-            .map(|row| {
-                let cell = |at: usize| Cell::from(row.get(at).cloned().flatten().unwrap_or_default());
-                std::iter::once(cell(0)).chain(shown.iter().map(|at| cell(at + 1))).collect()
-            })
-            .collect();
-        blocks.push(Block::Table(Table { caption: String::new(), heads: heading, rows }));
+        blocks.push(Block::Table(rows(written, &shown)));
         let more = (written.own + written.named).saturating_sub(written.first.len() as u64);
         if more > 0 {
             blocks.push(Block::Text(
@@ -215,6 +203,21 @@ fn held(all: &[Written], map: &PersonMap<'_>) -> Section {
         ));
     }
     section("held", "What is held", blocks)
+}
+
+/// One row reads best downwards; of several it is said whose each is where not all are the person's own.
+fn rows(written: &Written, shown: &[usize]) -> Table {
+    let cell = |row: &[Option<String>], at: usize| Cell::from(row.get(at).cloned().flatten().unwrap_or_default());
+    let name = |at: usize| written.columns.get(at).cloned().unwrap_or_default();
+    if let ([row], 0) = (written.first.as_slice(), written.named) {
+        let rows = shown.iter().map(|at| vec![Cell::Words(Words::code(name(*at))), cell(row, at + 1)]).collect();
+        return Table { caption: String::new(), heads: heads([("Column", false), ("What stands there", false)]), rows };
+    }
+    let whose = (written.named > 0).then_some(0);
+    let heads = whose.map(|_| "whose".to_owned()).into_iter().chain(shown.iter().map(|at| name(*at)));
+    let columns: Vec<usize> = whose.into_iter().chain(shown.iter().map(|at| at + 1)).collect();
+    let rows = written.first.iter().map(|row| columns.iter().map(|at| cell(row, *at)).collect()).collect();
+    Table { caption: String::new(), heads: heads.map(|name| (name.into(), false)).collect(), rows }
 }
 
 fn seen(about: &About<'_>) -> Section {
