@@ -45,8 +45,8 @@ mask = { balance = "band(100)" }
 /// pgbench's protocol, and instructions that one of its SELECTs may take. Lower a bound when the proxy gets better.
 const BOUNDS: [(&str, u64); 2] = [("prepared", 1_000_000), ("simple", 8_000_000)];
 /// Transactions of the two runs. The first already holds every decision that the second needs.
-const FEW: u64 = 200;
-const MANY: u64 = 1_200;
+const FEW: u64 = 100;
+const MANY: u64 = 600;
 
 fn main() -> ExitCode {
     if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {

@@ -175,6 +175,7 @@ async fn decisions(cluster: &Cluster, policy: &str) {
         search_path: &["public".to_owned()],
         today: jiff::civil::date(2026, 11, 22),
         observe: false,
+        later: false,
         parameters: &[],
         constants: sql::Asked::default(),
         steps: sql::Steps::default(),
