@@ -166,7 +166,7 @@ async fn try_login(
         Err(error) => Err(error),
     };
     if let Err(error) = logged {
-        tracing::error!(%error, "a login was refused because it could not be logged");
+        error.told("a login was refused because it could not be logged");
         return Err(NoSession::Refused(error.refusal()));
     }
 

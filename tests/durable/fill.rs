@@ -1,4 +1,5 @@
 //! A login that writes as much as it can on a small disk: it alone is refused, and what is kept back stays.
+#![allow(clippy::print_stdout)]
 
 use std::process::Command;
 use std::thread;
@@ -128,8 +129,48 @@ fn a_login_that_fills_a_small_disk_is_refused_alone_and_the_reserve_stays() {
     );
     assert!(refused > 0 && asked > 20, "{refused} refused, {asked} asked");
     assert!(free > (DISK_MB << 20) / 2 && free > reserve, "{free} bytes are free, {reserve} are kept back");
+    let said = proxy.output().lines().count();
+    assert!(said < 100, "the operator's log has {said} lines: it is no disk to fill either");
     let refusals = |record: &serde_json::Value| record["event"] == "folded" && record["what"] == "access";
     let folded: Vec<_> = proxy.access_log().into_iter().filter(refusals).collect();
     assert!(folded.iter().all(|record| record["login"] == "support_agent"), "{folded:?}");
     drop(proxy);
+}
+
+/// Milliseconds that half and 99 in a hundred of somebody's small statements took.
+async fn latency(port: u16, until: Instant) -> (f64, f64, usize) {
+    let client = login(port, "migrator").await;
+    let mut took = Vec::new();
+    while Instant::now() < until {
+        let begun = Instant::now();
+        client.query("SELECT count(*) FROM customers", &[]).await.expect("nobody else is refused");
+        took.push(begun.elapsed().as_secs_f64() * 1000.0);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    took.sort_by(f64::total_cmp);
+    (took[took.len() / 2], took[took.len() * 99 / 100], took.len())
+}
+
+/// `benches/full_disk.sh`: what others wait while one login fills the log's disk.
+#[test]
+#[ignore = "a measurement: run by benches/full_disk.sh"]
+fn others_while_a_login_fills_the_disk() {
+    let disk = Disk::mount().expect("a small disk can be mounted");
+    let cluster = own_shop();
+    let proxy = Proxy::start_logging_to(&cluster, POLICY, disk.0.path(), "sync = \"written\"");
+    let port = proxy.port;
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (name, greedy) in [("nobody else", false), ("a login that fills the disk", true)] {
+        let until = Instant::now() + Duration::from_secs(10);
+        let other = greedy.then(|| thread::spawn(move || runtime().block_on(fill(port, until))));
+        let (half, most, count) = runtime().block_on(latency(port, until));
+        println!(
+            "beside {name}: {half:.2} ms for half, {most:.2} ms for 99 in 100 of {count} statements; {} MB free",
+            disk.free() >> 20
+        );
+        if let Some(other) = other {
+            let (ran, refused) = other.join().unwrap();
+            println!("{ran} of its statements ran, {refused} were refused");
+        }
+    }
 }

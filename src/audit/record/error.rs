@@ -37,6 +37,17 @@ pub enum AuditError {
 }
 
 impl AuditError {
+    /// Says in the operator's log that something did not happen because it could not be logged. What a login brings about by itself, as
+    /// often as it likes, is said there once a minute by whoever counts it.
+    pub fn told(&self, what: &str) {
+        match self {
+            Self::OverBudget | Self::NoRoom => tracing::debug!(error = %self, "{what}"),
+            Self::Unwritable { .. } | Self::InUse { .. } | Self::Denied | Self::Encode | Self::Closed => {
+                tracing::error!(error = %self, "{what}");
+            }
+        }
+    }
+
     /// What the client is told: that nothing was forwarded, and nothing of the machine.
     pub fn refusal(&self) -> Refusal {
         match self {

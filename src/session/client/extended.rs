@@ -340,6 +340,6 @@ pub(super) fn unreadable(error: WireError) -> Refusal {
 }
 
 fn unlogged(error: AuditError) -> Refusal {
-    tracing::error!(%error, "a statement was refused because it could not be logged");
+    error.told("a statement was refused because it could not be logged");
     error.refusal()
 }

@@ -141,7 +141,7 @@ impl Session {
         let audited = match self.journal.accesses(logged).await {
             Ok(audited) => audited,
             Err(error) => {
-                tracing::error!(%error, "a statement was refused because it could not be logged");
+                error.told("a statement was refused because it could not be logged");
                 return Err(error.refusal());
             }
         };

@@ -178,7 +178,7 @@ impl Session {
         if !relations.is_empty() || !aggregate.is_empty() {
             let written = self.journal.disclosure(&scope, &running, (seq, count), relations, &aggregate).await;
             written.map_err(|error| {
-                tracing::error!(%error, "rows were not sent because whose they are could not be logged");
+                error.told("rows were not sent because whose they are could not be logged");
                 End::Fatal(unlogged())
             })?;
         }
