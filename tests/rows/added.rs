@@ -318,3 +318,18 @@ fn a_new_row_about_nobody_is_refused_like_one_about_somebody_who_objected() {
     // Other constraints are told as they are.
     assert_eq!(told("support", "INSERT INTO people (id, born) VALUES (1, '1980-01-01')")[0], "23505");
 }
+
+#[test]
+fn writes_that_a_constraint_refuses_are_counted_as_lookups() {
+    const NAME: &str = "guesses";
+    let proxy = &database(NAME);
+    let mut client = session(proxy, NAME, "support");
+    let guess = "INSERT INTO people (id, born) VALUES (3, '1980-01-01')";
+    for number in 0..60 {
+        assert_eq!(client.query(guess), "E23505 ZI", "{number}");
+    }
+    assert_eq!(client.query(guess), "E53400 ZI");
+    // What looks up nothing goes on.
+    assert_eq!(client.rows("SELECT count(*) FROM people"), ["3"]);
+    assert_eq!(session(proxy, NAME, "support").query(guess), "E23505 ZI", "another session has its own");
+}

@@ -28,6 +28,17 @@ const SESSIONS: u32 = 10;
 pub struct Meters(DashMap<String, Meter>);
 
 impl Meters {
+    /// Whether so many more are within the limit of the login's sessions together.
+    fn has_room(&self, login: &str, lookups: Lookups, now: Instant) -> bool {
+        let together = Lookups { limit: lookups.limit.saturating_mul(SESSIONS), ..lookups };
+        self.0.get_mut(login).is_none_or(|mut meter| meter.has_room(together, now))
+    }
+
+    /// They count, whether there is room or not.
+    fn add(&self, login: &str, lookups: Lookups, now: Instant) {
+        self.0.entry(login.to_owned()).or_default().add(lookups, now);
+    }
+
     /// Whether so many more are within the limit of the login's sessions together; they count if they are.
     fn take(&self, login: &str, lookups: Lookups, now: Instant) -> bool {
         if self.0.len() >= LOGINS && !self.0.contains_key(login) {
@@ -84,13 +95,20 @@ impl Session {
     /// 53400 where the session, or its login, has looked up too much in the last minute.
     pub(in crate::session) fn count_lookups(&mut self, running: &Running) -> Result<(), Refusal> {
         let lookups = running.rows.enforced.lookups();
-        if lookups.count == 0 || !running.brings_rows() {
+        if (lookups.count == 0 && !lookups.guesses) || !running.brings_rows() {
             return Ok(());
         }
         let now = Instant::now();
-        let message = if !self.meter.has_room(lookups, now) {
+        // A guess counts once it is refused; who has no room left may not make another.
+        let one = Lookups { count: lookups.count.max(1), ..lookups };
+        let message = if lookups.count == 0
+            && self.meter.has_room(one, now)
+            && self.shared.lookups.has_room(&self.login, one, now)
+        {
+            return Ok(());
+        } else if !self.meter.has_room(one, now) {
             format!("this session may look up {} values a minute, and has", lookups.limit)
-        } else if !self.shared.lookups.take(&self.login, lookups, now) {
+        } else if lookups.count == 0 || !self.shared.lookups.take(&self.login, lookups, now) {
             let together = lookups.limit.saturating_mul(SESSIONS);
             format!("the sessions of login `{}` may look up {together} values a minute, and have", self.login)
         } else {
@@ -98,8 +116,21 @@ impl Session {
             return Ok(());
         };
         Err(Refusal::new(Stage::Session, SqlState::CONFIGURATION_LIMIT_EXCEEDED, message)
-            .detail("a lookup tests the raw value of a masked column")
+            .detail("a lookup tests the raw value of a masked column; so does a write that a constraint refuses")
             .hint("wait a minute; the limit is `lookup_limit` of the role, or of the rule, in the policy"))
+    }
+}
+
+impl Session {
+    /// A constraint refused a value that the run wrote: whoever tries values finds out which are there.
+    pub(in crate::session) fn count_guess(&mut self, sqlstate: &str) {
+        let refused = matches!(sqlstate, "23503" | "23505" | "23514" | "23P01");
+        let lookups = self.flow.running().and_then(|run| Some(run.running.as_ref()?.rows.enforced.lookups()));
+        if let Some(lookups) = lookups.filter(|lookups| refused && lookups.guesses) {
+            let (one, now) = (Lookups { count: 1, ..lookups }, Instant::now());
+            self.meter.add(one, now);
+            self.shared.lookups.add(&self.login, one, now);
+        }
     }
 }
 
@@ -178,7 +209,7 @@ mod tests {
     fn a_minute_after_a_lookup_there_is_room_for_another() {
         let (meters, start) = (Meters::default(), Instant::now());
         let take = |login: &str, count, seconds| {
-            meters.take(login, Lookups { count, limit: 3 }, start + Duration::from_secs(seconds))
+            meters.take(login, Lookups { count, limit: 3, guesses: false }, start + Duration::from_secs(seconds))
         };
         assert!(take("ann", 20, 0));
         assert!(take("ann", 10, 30));
@@ -197,7 +228,7 @@ mod tests {
         let mut made = Vec::new();
         for step in 0_u64..4000 {
             let now = start + Duration::from_millis(step * 97);
-            let one = Lookups { count: 1, limit: 5 };
+            let one = Lookups { count: 1, limit: 5, guesses: false };
             if meter.has_room(one, now) {
                 meter.add(one, now);
                 made.push(now);
@@ -213,12 +244,16 @@ mod tests {
     fn neither_many_lookups_nor_many_logins_take_much_room() {
         let (meters, start) = (Meters::default(), Instant::now());
         for step in 0..100_000_u64 {
-            assert!(meters.take("busy", Lookups { count: 1, limit: u32::MAX }, start + Duration::from_millis(step)));
+            assert!(meters.take(
+                "busy",
+                Lookups { count: 1, limit: u32::MAX, guesses: false },
+                start + Duration::from_millis(step)
+            ));
         }
         assert!(meters.0.get("busy").unwrap().made.len() <= 62);
         for number in 0..10_000_u64 {
             let now = start + Duration::from_secs(200 + number);
-            meters.take(&format!("login {number}"), Lookups { count: 1, limit: 1 }, now);
+            meters.take(&format!("login {number}"), Lookups { count: 1, limit: 1, guesses: false }, now);
         }
         assert!(meters.0.len() <= LOGINS, "{}", meters.0.len());
     }

@@ -334,11 +334,14 @@ impl Session {
         let holds = |run: &mut crate::session::flow::pending::Run| {
             run.running.as_ref().is_some_and(|running| running.rows.enforced.holds_added())
         };
+        // The row that may not be there is told in the words of one that is refused here: both are guesses.
+        let told = sql::refusal_for(sqlstate, message);
+        self.count_guess(if told.is_some() && sqlstate == "42704" { "23503" } else { sqlstate });
         // A row about somebody who is not there is told as one about somebody who may not be written about.
         if sqlstate == "23503" && self.flow.running().is_some_and(holds) {
             return Some(sql::new_row_refusal());
         }
-        sql::refusal_for(sqlstate, message)
+        told
     }
 
     /// Tells once a session that a condition compares with a mask.

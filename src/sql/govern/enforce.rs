@@ -213,6 +213,7 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
             let filled = fills::of(&resolved, &permit, context.catalog);
             let temporary = fills::makes_temporary(&resolved, context.catalog);
             let compared = notice::compared(&resolved.occurrences, permit.relations());
+            let guesses = notice::guesses(&resolved.occurrences, permit.relations(), context);
             let holds = permit.relations().iter().any(RelationObligation::holds_added);
             let words = Words::of(&resolved, context);
             let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
@@ -226,7 +227,7 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
                 guard: rewritten.guard,
                 disclosure: rewritten.disclosure,
                 recheck: rewritten.recheck,
-                lookups: Lookups { count: rewritten.lookups, limit: permit.lookup_limit() },
+                lookups: Lookups { count: rewritten.lookups, limit: permit.lookup_limit(), guesses },
                 tested: rewritten.tested,
                 fills: filled,
                 temporary,

@@ -75,6 +75,8 @@ pub struct Lookups {
     pub count: u32,
     /// How many a session may test in a minute.
     pub limit: u32,
+    /// A write of it that a constraint refuses counts as one.
+    pub guesses: bool,
 }
 
 impl Plan {

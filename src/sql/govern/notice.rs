@@ -1,6 +1,8 @@
-//! What is told beside an answer: that a condition compares with a mask, and not with what is stored.
+//! What is told beside an answer: that a condition compares with a mask, and not with what is stored; and by an answer that is none,
+//! a constraint's refusal of a value that was guessed.
 
-use crate::policy::{Action, Mask, RelationObligation, Use};
+use crate::policy::{Action, Mask, RelationObligation, Seen, Use, Verb};
+use crate::sql::form::context::Context;
 use crate::sql::resolve::Occurrence;
 
 /// A column that a condition compares by its mask.
@@ -25,6 +27,26 @@ impl Compared {
         let why = if self.token { "; an equality over a mask reads the whole table" } else { "" };
         format!("a rule's `lookup` lets a purpose test values of the column itself by `=`{why}")
     }
+}
+
+/// Whether a write that a constraint refuses tells of what the purpose does not see: of rows that are left out, or of a column that it
+/// may set and does not see as it is.
+pub(super) fn guesses(occurrences: &[Occurrence], obligations: &[RelationObligation], context: &Context<'_>) -> bool {
+    occurrences.iter().zip(obligations).any(|(occurrence, obligation)| {
+        let RelationObligation::Governed { relation, columns, .. } = obligation else { return false };
+        if !matches!(occurrence.verb, Verb::Insert | Verb::Update) {
+            return false;
+        }
+        let ancestors = context.catalog.ancestors(occurrence.relation.oid);
+        let above =
+            ancestors.into_iter().filter_map(|oid| context.catalog.relation_by_oid(oid)).map(|above| &above.name);
+        let names: Vec<_> = std::iter::once(relation).chain(above).collect();
+        let unseen = |column: &String| {
+            context.policies.seen(context.login, context.purpose, names.iter().copied(), column) != Seen::Plain
+        };
+        let written = columns.iter().filter(|(_, column)| matches!(column.action, Action::Write)).map(|(name, _)| name);
+        obligation.leaves_rows_out() || obligation.holds_added() || written.into_iter().any(unseen)
+    })
 }
 
 /// Each such column of a statement.

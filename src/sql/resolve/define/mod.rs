@@ -19,7 +19,7 @@ use sqlparser::ast::{Ident, Statement};
 
 use super::{Fail, OccurrenceId, Resolved, Resolver, unsupported};
 use crate::catalog::{RelationName, quote_ident, quote_literal};
-use crate::error::{Refusal, Stage};
+use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Change, Make, Shape, Structure, Use};
 use crate::sql::ast::ddl::{Ddl, Edits};
 use crate::sql::form::context::Context;
@@ -305,17 +305,18 @@ impl Define<'_, '_> {
         let mut ids = Vec::new();
         for relation in relations {
             let id = self.range(relation)?;
+            self.runs_nothing_on_truncate(id)?;
             self.change(id, Change::Empty);
             ids.push(id);
         }
         if *behavior == DropBehavior::DropCascade as i32 {
-            self.empties_too(&ids);
+            self.empties_too(&ids)?;
         }
         Ok(())
     }
 
     /// TRUNCATE .. CASCADE empties what refers to these, and what refers to that.
-    fn empties_too(&mut self, ids: &[OccurrenceId]) {
+    fn empties_too(&mut self, ids: &[OccurrenceId]) -> Result<(), Fail> {
         let catalog = self.resolver.context.catalog;
         let named =
             ids.iter().filter_map(|id| self.resolver.occurrences.get(*id)).map(|occurrence| occurrence.relation.oid);
@@ -330,11 +331,40 @@ impl Define<'_, '_> {
                 {
                     let name = relation.name.name.clone();
                     let id = self.resolver.occurs(&relation, &name, crate::policy::Verb::Define);
+                    self.runs_nothing_on_truncate(id)?;
                     self.change(id, Change::Empty);
                     queue.push(next);
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Refuses what would run a trigger of the relation's, or of a part of it, that the policy does not name: what that reads and writes is
+    /// not known.
+    fn runs_nothing_on_truncate(&self, id: OccurrenceId) -> Result<(), Fail> {
+        let context = self.resolver.context;
+        let Some(occurrence) = self.resolver.occurrences.get(id) else { return Err(Refusal::internal(Stage::Resolve)) };
+        let parts = context.catalog.descendants(occurrence.relation.oid);
+        let parts = parts.into_iter().filter_map(|oid| context.catalog.relation_by_oid(oid)).map(AsRef::as_ref);
+        for relation in std::iter::once(&*occurrence.relation).chain(parts) {
+            for code in relation.automatic.code.iter().filter(|code| code.on.truncate) {
+                let named = |(schema, name): &(String, String)| context.policies.allows_function(schema, name);
+                if code.function.as_ref().is_some_and(named) {
+                    continue;
+                }
+                let message = format!("a TRUNCATE that runs {} of `{}` is not open", code.what, relation.name);
+                let refusal = Refusal::new(Stage::Resolve, SqlState::INSUFFICIENT_PRIVILEGE, message)
+                    .detail("what that reads and writes is not known");
+                return Err(match &code.function {
+                    Some((schema, name)) => {
+                        refusal.hint(format!("a policy may open it: `[functions] allow = [\"{schema}.{name}\"]`"))
+                    }
+                    None => refusal,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn vacuum(&mut self, vacuum: &VacuumStmt) -> Result<(), Fail> {
