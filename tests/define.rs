@@ -235,3 +235,32 @@ fn who_may_not_change_the_structure_does_not() {
     }
     assert_eq!(truth("SELECT count(*) FROM people"), "2");
 }
+
+#[test]
+fn a_truncate_runs_no_trigger_that_nobody_named() {
+    let proxy = proxy();
+    let mut migrator = proxy.login("postgres", &[]);
+    for sql in [
+        "CREATE FUNCTION empties() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM public.people; RETURN NULL; END $$",
+        "CREATE TABLE emptied (k int)",
+        "CREATE TRIGGER empties BEFORE TRUNCATE ON emptied FOR EACH STATEMENT EXECUTE FUNCTION empties()",
+        "CREATE TABLE whole (k int) PARTITION BY RANGE (k)",
+        "CREATE TABLE half PARTITION OF whole FOR VALUES FROM (0) TO (10)",
+        "CREATE TRIGGER halves AFTER TRUNCATE ON half FOR EACH STATEMENT EXECUTE FUNCTION empties()",
+        "CREATE TABLE quiet (k int)",
+        "CREATE TRIGGER quiet BEFORE DELETE ON quiet FOR EACH STATEMENT EXECUTE FUNCTION empties()",
+    ] {
+        assert!(migrator.query(sql).starts_with("C(CREATE"), "{sql}");
+    }
+    let mut client = owner();
+    for (sql, said) in [
+        ("TRUNCATE emptied", "E42501 ZI"),
+        ("TRUNCATE quiet, emptied", "E42501 ZI"),
+        ("TRUNCATE whole", "E42501 ZI"),
+        ("TRUNCATE half", "E42501 ZI"),
+        ("TRUNCATE quiet", "C(TRUNCATE TABLE) ZI"),
+    ] {
+        assert_eq!(client.query(sql), said, "{sql}");
+    }
+    assert_eq!(truth("SELECT count(*) FROM people"), "2");
+}

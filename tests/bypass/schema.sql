@@ -83,7 +83,6 @@ CREATE FUNCTION copies() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
     NEW.label := (SELECT secret FROM public.people WHERE id = NEW.k); RETURN NEW; END $$;
 CREATE TABLE watched (k int, label text); INSERT INTO watched VALUES (1, 'x');
 CREATE TRIGGER copies BEFORE INSERT OR UPDATE OR DELETE ON watched FOR EACH ROW EXECUTE FUNCTION copies();
-CREATE TRIGGER empties BEFORE TRUNCATE ON watched FOR EACH STATEMENT EXECUTE FUNCTION copies();
 CREATE FUNCTION touches() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.at := now(); RETURN NEW; END $$;
 CREATE TABLE touched (k int, label text, at timestamptz); INSERT INTO touched VALUES (1, 'x', NULL);
 CREATE TRIGGER touches BEFORE INSERT OR UPDATE ON touched FOR EACH ROW EXECUTE FUNCTION touches();

@@ -31,7 +31,8 @@ use proptest::sample::{select, subsequence};
 const TARGETS: &[&str] = &["k1", "k2", "k3", "public.t.a", "public.t.b", "public.u.a"];
 const PURPOSES: &[&str] = &["p", "p.q", "p.q.r", "other"];
 const COLUMNS: &[&str] = &["a", "b", "c", "d"];
-const MASKS: &[&str] = &["null", "email", "first(1)", "first(3)", "last(2)", "fixed(x)", "token", "band(4)", "year"];
+const MASKS: &[&str] =
+    &["null", "email", "first(1)", "first(3)", "last(2)", "fixed(x)", "noise(10%)", "band(4)", "year"];
 
 #[derive(Debug, Clone)]
 struct Rule {

@@ -28,7 +28,10 @@ impl Said {
     /// The output, the client having ended well.
     #[track_caller]
     pub fn fine(self) -> String {
-        assert!(self.ok && self.err.is_empty(), "{self:?}");
+        // That a condition compares with a mask is told beside the answer.
+        let told =
+            |line: &str| line.starts_with("NOTICE:  00000: column `") || line.starts_with("HINT:  a rule's `lookup`");
+        assert!(self.ok && self.err.lines().all(told), "{self:?}");
         self.out
     }
 
