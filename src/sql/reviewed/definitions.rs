@@ -133,6 +133,7 @@ const COLUMNS: &[(&str, &str, &str, Treatment)] = &[
     ("pg_catalog", "pg_partitioned_table", "partexprs", Tree("r.partrelid")),
     ("pg_catalog", "pg_type", "typdefaultbin", Tree("r.oid")),
     ("pg_catalog", "pg_type", "typdefault", Value("r.oid")),
+    ("pg_catalog", "pg_subscription", "subconninfo", Never),
     ("pg_catalog", "pg_cursors", "statement", Statement),
     ("pg_catalog", "pg_prepared_statements", "statement", Statement),
     ("pg_catalog", "pg_stat_activity", "query", Statement),
@@ -387,9 +388,10 @@ fn counter(relation: &RelationName, column: &str) -> Option<Treatment> {
     (!names.split_ascii_whitespace().any(|name| name == column)).then_some(Value(oid))
 }
 
-/// Whether it shows the text of statements.
+/// Whether it shows the text of statements, or a secret.
 pub(in crate::sql) fn holds_statements(name: &RelationName) -> bool {
-    treated(name).any(|(_, treatment)| matches!(treatment, Statement))
+    // A subscription's connection has a password.
+    name.name == "pg_subscription" || treated(name).any(|(_, treatment)| matches!(treatment, Statement))
 }
 
 fn counters(relation: &RelationName) -> Option<&'static (&'static str, &'static str, &'static str)> {

@@ -14,7 +14,7 @@ const PG_CATALOG: &str = "pg_aggregate pg_am pg_amop pg_amproc pg_attrdef pg_att
     pg_sequences pg_settings pg_shdepend pg_shdescription pg_shseclabel pg_stat_all_indexes pg_stat_all_tables pg_stat_archiver pg_stat_bgwriter pg_stat_wal \
     pg_stat_database pg_stat_user_indexes pg_stat_user_tables pg_statio_all_tables pg_statio_user_tables \
     pg_statistic_ext pg_tables pg_tablespace pg_timezone_abbrevs pg_timezone_names pg_transform pg_trigger \
-    pg_cursors pg_prepared_statements pg_stat_activity pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_type pg_user pg_views";
+    pg_cursors pg_prepared_statements pg_stat_activity pg_subscription pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_type pg_user pg_views";
 
 /// Views of `information_schema` that are closed: options of foreign servers hold passwords.
 const INFORMATION_SCHEMA_CLOSED: &str = "_pg_user_mappings _pg_foreign_data_wrappers _pg_foreign_servers _pg_foreign_table_columns _pg_foreign_tables column_options foreign_data_wrapper_options foreign_server_options foreign_table_options user_mapping_options \
@@ -81,7 +81,6 @@ mod tests {
             "pg_largeobject",
             "pg_hba_file_rules",
             "pg_file_settings",
-            "pg_subscription",
             "pg_locks",
         ] {
             assert_eq!(access(&RelationName::new("pg_catalog", name)), Access::Closed, "{name}");
