@@ -8,7 +8,7 @@ use crate::catalog::automatic::{Code, ReferenceAction};
 use crate::catalog::{Catalog, Oid, Relation, RelationKind, RelationName};
 use crate::policy::{Automatic, ColumnAccess, Consequence, Lineage, Raw, RelationAccess, Unknown, Use, Verb};
 use crate::sql::form::context::Context;
-use crate::sql::reviewed::{builtins, system};
+use crate::sql::reviewed::{builtins, definitions, system};
 
 /// How far the consequences of consequences are followed; more are a fault of the database's own.
 const FURTHEST: usize = 1_000;
@@ -57,7 +57,8 @@ fn is_elsewhere(relation: &Relation, catalog: &Catalog) -> bool {
         // The session's own temporary relations carry the purposes of what filled them.
         system::is_system_schema(&relation.name.schema)
             && !catalog.is_temporary(relation.oid)
-            && system::access(&relation.name) != system::Access::Open
+            // Where a view shows one of these, nothing takes the statements or the secret out.
+            && (system::access(&relation.name) != system::Access::Open || definitions::holds_statements(&relation.name))
     };
     let reached = relation.reaches.iter().chain(catalog.descendants(relation.oid).iter()).copied().collect::<Vec<_>>();
     foreign(relation)
