@@ -142,7 +142,7 @@ async fn run() {
     let catalog = load_catalog(&mut client, 1).await.unwrap();
     let policies = PolicySet::from_sources(&[("bench.toml".to_owned(), POLICY.to_owned())]).unwrap();
     let key = TokenKey::from_hex(&"5a".repeat(32)).unwrap();
-    for ((name, value), view) in key.settings("report").into_iter().zip(["v.inner", "v.outer"]) {
+    for ((name, value), view) in key.settings("report").into_iter().zip(["bench.key_i", "bench.key_o"]) {
         client.batch_execute(&format!("SET {name} = '{value}'; SET {view} = '{value}'")).await.unwrap();
     }
     let context = Context {

@@ -34,7 +34,7 @@ CREATE INDEX ON line (part);
 CREATE TABLE hits (id int PRIMARY KEY, at timestamp, day date, visitor bigint, address text, url text, referer text, phrase text,
     region int, engine int, width int, title text, refresh boolean);
 INSERT INTO hits SELECT i, timestamp '2024-07-01' + i * interval '9 seconds', date '2024-07-01' + i * 9 / 86400, i * 7919::bigint % 20011,
-    format('10.%s.%s.%s', i % 50, i % 200, i % 250), format('http://site%s.example.org/page/%s?q=%s', i * i % 200, i % 5000, i),
+    format('10.%s.%s.%s', i % 50, i % 200, i % 250), format('http://site%s.example.org/page/%s?q=%s', i * 37 % 199, i % 5000, i),
     CASE WHEN i % 3 = 0 THEN '' ELSE format('https://from%s.example.com/%s', i % 300, i % 1000) END,
     CASE WHEN i % 7 = 0 THEN 'phrase ' || i % 400 ELSE '' END, i % 230, i % 40, 320 + i % 20 * 64, 'title ' || md5((i % 3000)::text), i % 11 = 0
     FROM generate_series(1, 200000) i;

@@ -15,7 +15,7 @@ CREATE VIEW v.line AS SELECT purchase, number, part, supplier, quantity, price, 
     date_trunc('month', shipped::timestamp)::date AS shipped, date_trunc('month', committed::timestamp)::date AS committed,
     date_trunc('month', received::timestamp)::date AS received, mode FROM line;
 CREATE VIEW v.hits AS SELECT id, date_trunc('hour', at) AS at, date_trunc('month', day::timestamp)::date AS day,
-    ('x' || left(encode(sha256(decode(current_setting('v.outer'), 'hex') || sha256(decode(current_setting('v.inner'), 'hex')
+    ('x' || left(encode(sha256(decode(current_setting('bench.key_o'), 'hex') || sha256(decode(current_setting('bench.key_i'), 'hex')
         || convert_to('token|public.hits.visitor|' || visitor::text, 'UTF8'))), 'hex'), 16))::bit(63)::bigint AS visitor,
     CASE WHEN address ~ '^([0-9]{1,3}[.]){3}[0-9]{1,3}$' THEN rtrim(address, '0123456789') || '0/24' ELSE '***' END AS address,
     coalesce(array_to_string(regexp_match(url, '^([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#:@]+)'), '') || '/', '***') AS url,
