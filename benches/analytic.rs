@@ -15,7 +15,7 @@
 use std::time::Instant;
 
 use pgpurpose::catalog::load_catalog;
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
+use pgpurpose::cluster::{Cluster, ClusterOptions};
 use pgpurpose::policy::PolicySet;
 use pgpurpose::sql::{self, Context, TokenKey};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};

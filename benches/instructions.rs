@@ -22,7 +22,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
+use pgpurpose::cluster::{Cluster, ClusterOptions};
 
 const POLICY: &str = r#"
 version = 1

@@ -19,7 +19,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use pgpurpose::catalog::load_catalog;
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
+use pgpurpose::cluster::{Cluster, ClusterOptions};
 use pgpurpose::policy::PolicySet;
 use pgpurpose::sql::{self, Context};
 use support::proxy::Proxy;

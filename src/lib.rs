@@ -17,12 +17,13 @@
 //! A module imports only from rows below it; `tests/layering.rs` holds that:
 //!
 //! ```text
-//! main, cli -> server -> session
+//! main, cli -> app -> server -> session
 //! upstream  requests
 //! sql       audit     papers    scan
 //! policy
 //! catalog   wire
-//! error     config    telemetry    page
+//! config
+//! error     document    telemetry    page    cluster
 //! ```
 //!
 //! # What does not compile
@@ -43,10 +44,13 @@
 //! let audited = pgpurpose::audit::Audited { what: "SELECT 1", seq: 1 };
 //! ```
 
+mod app;
 pub mod audit;
 pub mod catalog;
 pub mod cli;
+pub mod cluster;
 pub mod config;
+pub mod document;
 pub mod error;
 mod page;
 pub mod papers;

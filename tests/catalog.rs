@@ -10,7 +10,7 @@ use pgpurpose::catalog::{
     Catalog, CatalogStore, Function, FunctionKind, Relation, RelationKind, RelationName, TypeClass, Volatility,
     builtin, connect_plain,
 };
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 use support::{direct, own_cluster, shop};
 
 fn config(cluster: &Cluster, database: &str, user: &str) -> tokio_postgres::Config {

@@ -40,7 +40,7 @@ fn corpus() -> Option<PathBuf> {
         .find(|folder| folder.is_dir())
 }
 
-async fn connect(cluster: &pgpurpose::cli::cluster::Cluster, database: &str) -> Client {
+async fn connect(cluster: &pgpurpose::cluster::Cluster, database: &str) -> Client {
     let mut config = tokio_postgres::Config::new();
     config.host_path(cluster.socket_dir()).port(cluster.port()).user("postgres").dbname(database);
     let (client, connection) = config.connect(NoTls).await.unwrap();
@@ -158,7 +158,7 @@ fn what_postgresql_prepares_is_answered_over_governed_tables() {
 }
 
 async fn run(
-    cluster: &pgpurpose::cli::cluster::Cluster,
+    cluster: &pgpurpose::cluster::Cluster,
     file: &str,
     texts: &[String],
     notes: &mut String,

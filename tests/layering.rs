@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 const ROWS: &[&[&str]] = &[
     &["main"],
     &["cli"],
+    &["app"],
     &["server"],
     &["session"],
     &["upstream", "requests"],
     &["sql", "audit", "papers", "scan"],
     &["policy"],
     &["catalog", "wire"],
-    &["error", "config", "telemetry", "page"],
+    &["config"],
+    &["error", "document", "telemetry", "page", "cluster"],
 ];
 
 /// The rooms within the large modules, from the top down; what stands in no room (`sql/steps.rs`) is below them all.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use pgpurpose::audit::verify;
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
+use pgpurpose::cluster::{Cluster, ClusterOptions};
 use pgpurpose::sql::TokenKey;
 use support::client::login;
 use support::proxy::{Proxy, Upstream};

@@ -526,7 +526,7 @@ fn a_pipeline_without_a_sync_is_answered_though_it_is_long() {
 
 #[test]
 fn a_database_that_is_killed_ends_every_session_within_a_second() {
-    let cluster = pgpurpose::cli::cluster::Cluster::start(&pgpurpose::cli::cluster::ClusterOptions::default()).unwrap();
+    let cluster = pgpurpose::cluster::Cluster::start(&pgpurpose::cluster::ClusterOptions::default()).unwrap();
     let address = format!("{}:{}", cluster.socket_dir().display(), cluster.port());
     let proxy = start(Options::new("127.0.0.1:0", servers(&address)));
     let mut idle = proxy.login("postgres", &[]);

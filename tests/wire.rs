@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use pgpurpose::audit::{AuditLog, Sync};
 use pgpurpose::catalog::{CatalogBuilder, CatalogStore};
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
+use pgpurpose::cluster::{Cluster, ClusterOptions};
 use pgpurpose::policy::PolicySet;
 use pgpurpose::server::{Options, Server};
 use pgpurpose::session::{Catalogs, Parts, Shared};

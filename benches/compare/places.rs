@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
+use pgpurpose::cluster::{Cluster, ClusterOptions};
 
 use super::relay;
 use super::support::proxy::Proxy;

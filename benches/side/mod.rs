@@ -6,7 +6,7 @@
 
 use std::process::Command;
 
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 
 use super::support;
 

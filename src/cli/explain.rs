@@ -9,11 +9,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::Ending;
-use super::database::Database;
 use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
 use super::verdict::{Judged, Question, default_path, judge};
 use super::{assumed, verdict};
+use crate::app::Database;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::policy::{AccessReport, PolicySet, RelationReport, Verdict};

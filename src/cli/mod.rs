@@ -1,13 +1,9 @@
 //! The commands, as a person types them.
 
-mod access_log;
 mod assumed;
 mod audit;
-mod auth;
 mod bar;
 mod check;
-pub mod cluster;
-mod database;
 mod days;
 pub mod demo;
 mod document;
@@ -24,7 +20,6 @@ mod setup;
 mod subject;
 mod suggest;
 mod verdict;
-mod watch;
 
 use std::process::ExitCode;
 

@@ -12,9 +12,9 @@ use ring::digest::{Context, SHA256, digest};
 use tokio_postgres::Client;
 
 use super::Ending;
-use super::database::Database;
 use super::output::{Output, printable};
 use super::setup::{self, Source};
+use crate::app::Database;
 use crate::catalog::RelationName;
 use crate::policy::{ContactKind, PolicySet};
 

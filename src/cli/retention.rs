@@ -7,9 +7,9 @@ use serde_json::json;
 use tokio_postgres::Client;
 
 use super::Ending;
-use super::database::Database;
 use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
+use crate::app::Database;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::policy::{Limit, PolicySet, Retained};

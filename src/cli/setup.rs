@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::{Output, Style, printable};
-use crate::audit::SubjectKey;
-use crate::config::{Config, Fault, Mode, Place, UpstreamAddress};
+use crate::app;
+use crate::config::{Config, UpstreamAddress};
+use crate::document::{Fault, Place};
 use crate::policy::PolicySet;
 
 /// Where the configuration comes from.
@@ -46,49 +47,9 @@ impl Source {
 /// A configuration that was read, and its policies; `None` where there are faults, which are told.
 pub(super) fn loaded(config: Result<Config, Vec<Fault>>, output: &mut Output) -> Option<(Config, PolicySet)> {
     config
-        .and_then(|config| policies(&config).map(|policies| (config, policies)))
+        .and_then(|config| app::policies(&config).map(|policies| (config, policies)))
         .map_err(|faults| tell(&faults, output))
         .ok()
-}
-
-/// The policies that a configuration names, as they are on disk now.
-///
-/// # Errors
-/// Every fault.
-pub(super) fn policies(config: &Config) -> Result<PolicySet, Vec<Fault>> {
-    let files = config.policy.matching().map_err(|error| vec![Fault::error(&Place::default(), error)])?;
-    PolicySet::load(&files)
-        .map(|policies| policies.in_zone(config.audit.time_zone.clone()).observed(config.policy.mode == Mode::Observe))
-}
-
-/// That the configuration has what the policies need.
-///
-/// # Errors
-/// It has not.
-pub(super) fn fits(config: &Config, policies: &PolicySet) -> Result<(), Fault> {
-    if policies.needs_token_key() && config.policy.token_key.is_none() {
-        return Err(Fault::error(
-            &Place::default(),
-            "a mask is `token`, and `[policy] token_key` names no key: write `env:NAME` or `file:PATH`",
-        ));
-    }
-    if policies.needs_subject_key() && config.audit.subject_key.is_none() && config.policy.token_key.is_none() {
-        return Err(Fault::error(
-            &Place::default(),
-            "a table records its subjects by pseudonym, and neither `[audit] subject_key` nor `[policy] token_key` names a \
-             key: write `env:NAME` or `file:PATH`",
-        ));
-    }
-    Ok(())
-}
-
-/// The key of the pseudonyms by which the access log names subjects, where the configuration names one.
-///
-/// # Errors
-/// It cannot be read.
-pub(super) fn subject_key(config: &Config) -> Result<Option<SubjectKey>, String> {
-    let source = config.audit.subject_key.as_ref().or(config.policy.token_key.as_ref());
-    source.map(|source| source.read_key().map(|key| SubjectKey::derive(key.expose()))).transpose()
 }
 
 /// Tells the faults.

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::address::UpstreamAddress;
-use super::document::{Document, Section};
-use super::fault::Located;
 use super::place::{HttpUrl, SyslogAddress};
 use super::read::{parsed, path, secret, tls, word};
 use super::secret::SecretSource;
 use super::server::{UpstreamTls, default};
 use super::zone::Zone;
+use crate::document::Located;
+use crate::document::{Document, Section};
 
 /// The access log.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::address::UpstreamAddress;
-use super::document::{Document, Section};
-use super::fault::{Located, Place};
 use super::read::{secret, word};
 use super::server::{Auth, AuthMethod, ClientCertificate, Limits, Login, ServerTls, Upstream, UpstreamTls};
 use super::verifier::Verifier;
+use crate::document::{Document, Section};
+use crate::document::{Located, Place};
 
 /// Why `relay` is for short ways only.
 const RELAY: &str = "`relay` works over a Unix socket or plain TCP to this machine only (`tls = \"disable\"`)";

@@ -1,11 +1,9 @@
-//! The server's configuration, and how TOML files are read with the place of every fault.
+//! The server's configuration.
 
 mod address;
 mod audit;
 mod auth;
 mod changed;
-pub mod document;
-mod fault;
 mod organisation;
 mod place;
 mod read;
@@ -17,7 +15,6 @@ mod zone;
 
 pub use address::{HostPort, UpstreamAddress};
 pub use audit::{Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
-pub use fault::{Fault, Located, Place, Severity};
 pub use organisation::Organisation;
 pub use place::{HttpUrl, SyslogAddress};
 pub use requests::Requests;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{Document, Section};
+use crate::document::{Document, Section};
 
 /// The responsible party in its own words, for the papers (`pgpurpose document`). Nothing here decides anything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

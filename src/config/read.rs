@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::address::HostPort;
-use super::document::{Document, Section, alike, quoted};
-use super::fault::{Fault, Located, Place};
 use super::secret::SecretSource;
 use super::server::{Admin, Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls, default, pattern};
 use super::{audit, auth, organisation, requests};
+use crate::document::{Document, Section, alike, quoted};
+use crate::document::{Fault, Located, Place};
 
 impl Config {
     /// Reads and validates a file.

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::document::{Document, Section};
+use crate::document::{Document, Section};
 
 /// `[requests]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -39,7 +39,7 @@ mod model;
 mod read;
 mod review;
 
-pub use crate::config::{Fault, Severity};
+pub use crate::document::{Fault, Severity};
 pub use decide::{
     AccessReport, Action, ColumnObligation, ColumnReport, Decision, Denial, Disclosed, DisclosedColumn, Disclosure,
     Permit, Reason, Recording, RelationObligation, RelationReport, Seen, decide, filters_groups,

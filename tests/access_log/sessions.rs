@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pgpurpose::catalog::{CatalogBuilder, CatalogStore, RelationName};
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
+use pgpurpose::cluster::{Cluster, ClusterOptions};
 use pgpurpose::policy::PolicySet;
 use pgpurpose::server::Options;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions, ServerUser};
+use pgpurpose::cluster::{Cluster, ClusterOptions, ServerUser};
 
 use crate::setup::{Guarded, Libpq, PASSWORD, ask, conninfo, missing, proxy};
 

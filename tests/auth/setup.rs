@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
+use pgpurpose::cluster::{Cluster, ClusterOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -75,7 +75,7 @@ impl Guarded {
         let (foreign, foreign_key) = authority.sign("localhost");
         files.write("listen.crt", &foreign);
         files.write("listen.key", &foreign_key);
-        let user = pgpurpose::cli::cluster::ServerUser::choose().unwrap();
+        let user = pgpurpose::cluster::ServerUser::choose().unwrap();
         for file in [&cert, &key, &client_ca] {
             user.give(file).unwrap();
         }
@@ -213,7 +213,7 @@ pub(crate) fn pg18() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = FOLDER.get_or_init(|| {
         let native = libpq18()?.parent().unwrap();
-        let user = pgpurpose::cli::cluster::ServerUser::choose().unwrap();
+        let user = pgpurpose::cluster::ServerUser::choose().unwrap();
         let runs = |native: &Path| {
             let mut command = user.command(native.join("bin/postgres"));
             command

@@ -27,7 +27,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use client::{Answer, Session, message};
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 use serde::Deserialize;
 use support::proxy::{Proxy, Upstream};
 

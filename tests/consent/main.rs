@@ -10,7 +10,7 @@ mod withdraw;
 
 use std::sync::OnceLock;
 
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 use support::client::{As, Said, login};
 use support::proxy::{Proxy, Upstream};
 

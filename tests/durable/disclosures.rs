@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
 
 use super::faults::{ready, shim, until};

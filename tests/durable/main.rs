@@ -15,7 +15,7 @@ mod slow;
 use std::collections::BTreeSet;
 use std::fs;
 
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 use support::own_shop;
 use support::proxy::Proxy;
 

@@ -4,7 +4,7 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 
 use super::POLICY;
 use super::support::client::{Said, login, wait};

@@ -14,7 +14,7 @@ mod truths;
 
 use std::sync::OnceLock;
 
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 use support::client::{As, Said};
 use support::proxy::{Proxy, Upstream};
 

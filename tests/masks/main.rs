@@ -148,7 +148,7 @@ fn policies(mask: &str, purpose: &str) -> PolicySet {
 }
 
 struct Zoo {
-    _cluster: pgpurpose::cli::cluster::Cluster,
+    _cluster: pgpurpose::cluster::Cluster,
     client: Client,
     catalog: pgpurpose::catalog::Catalog,
 }

@@ -8,7 +8,7 @@ use super::support::client::login;
 use super::support::proxy::{Proxy, Upstream};
 use super::support::{direct, own_cluster};
 use super::{ADDRESSES, DATE, FITS, INTEGERS, JSONB, NUMBERS, OTHERS, TEXTS, TIMES, UUID};
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 
 /// A column of each type of a class that mappers know, and its values in three rows; the third is NULL everywhere.
 fn kinds(class: &[&str]) -> &'static [(&'static str, [&'static str; 2])] {

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use answer::{Answer, difference};
 use deliver::Way;
 use generate::{Generator, Statement};
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 use support::proxy::{Proxy, Upstream};
 use tokio_postgres::{Client, Config, NoTls};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use pgpurpose::audit::read::Follower;
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 use rand::Rng;
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Config, NoTls};

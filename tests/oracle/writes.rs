@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 use rand::Rng;
 use tokio::runtime::Runtime;
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use pgpurpose::audit::{AuditLog, Sync};
 use pgpurpose::catalog::{CatalogBuilder, CatalogStore, connect_plain};
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions};
+use pgpurpose::cluster::{Cluster, ClusterOptions};
 use pgpurpose::policy::PolicySet;
 use pgpurpose::server::{Options, Server};
 use pgpurpose::session::{Catalogs, Parts, Shared};

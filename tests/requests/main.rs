@@ -12,7 +12,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use pgpurpose::audit::read::Entry;
 use pgpurpose::audit::ship::Deliver;
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 use pgpurpose::server::sinks::Postgres;
 use pgpurpose::upstream::{TlsMode, UpstreamTls};
 

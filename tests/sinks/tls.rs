@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions, ServerUser};
+use pgpurpose::cluster::{Cluster, ClusterOptions, ServerUser};
 use pgpurpose::server::sinks::Postgres;
 use pgpurpose::upstream::{TlsMode, UpstreamTls};
 

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 
 use super::proxy::Proxy;
 

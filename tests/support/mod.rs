@@ -20,8 +20,8 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use pgpurpose::cli::cluster::{Cluster, ClusterOptions, find_postgres};
 use pgpurpose::cli::demo;
+use pgpurpose::cluster::{Cluster, ClusterOptions, find_postgres};
 
 /// The shared cluster, with the sample shop in the database `shop`, on a Unix socket and a TCP port.
 pub fn shop() -> &'static Cluster {

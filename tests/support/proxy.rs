@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pgpurpose::cli::cluster::Cluster;
+use pgpurpose::cluster::Cluster;
 use tempfile::TempDir;
 
 /// Ends the proxy with the test, also with one that is killed: its standard input is a pipe that closes then. Shared proxies

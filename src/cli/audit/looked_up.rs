@@ -39,13 +39,13 @@ impl LookedUpArgs {
         let (config, policies) = setup::loaded(Config::load(file), output).ok_or(Ending::Wrong)?;
         let known = place.of(Some(&config));
         let mut filter = filter(&known, output)?;
-        if let Ok(Some(key)) = setup::subject_key(&config) {
+        if let Ok(Some(key)) = crate::app::subject_key(&config) {
             let pseudonyms: Vec<String> = filter.subject.iter().map(|subject| key.pseudonym(subject)).collect();
             filter.subject.extend(pseudonyms);
         }
         if let Some(value) = &self.lookup {
             let value = value_of(value).map_err(|error| output.wrong(format_args!("standard input: {error}")))?;
-            let Some(key) = setup::subject_key(&config).map_err(|error| output.wrong(error))? else {
+            let Some(key) = crate::app::subject_key(&config).map_err(|error| output.wrong(error))? else {
                 return Err(output.wrong(
                     "the log holds no digests: neither `[audit] subject_key` nor `[policy] token_key` names a key",
                 ));

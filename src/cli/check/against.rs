@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::output::{Output, Style, printable};
-use crate::config::{Fault, Place};
+use crate::document::{Fault, Place};
 use crate::policy::PolicySet;
 
 /// Tells the changes since the policies in these files, openings first, and gives the number of openings.

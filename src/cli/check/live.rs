@@ -13,11 +13,11 @@ pub(super) struct Finding {
     pub(super) text: String,
 }
 
-impl From<crate::cli::auth::Trouble> for Finding {
-    fn from(trouble: crate::cli::auth::Trouble) -> Self {
+impl From<crate::app::Trouble> for Finding {
+    fn from(trouble: crate::app::Trouble) -> Self {
         match trouble {
-            crate::cli::auth::Trouble::Wrong(text) => wrong(text),
-            crate::cli::auth::Trouble::Note(text) => note(text),
+            crate::app::Trouble::Wrong(text) => wrong(text),
+            crate::app::Trouble::Note(text) => note(text),
         }
     }
 }

@@ -7,12 +7,12 @@ pub(super) mod own_tests;
 use clap::Args;
 
 use super::Ending;
-use super::auth;
-use super::database::Database;
 use super::explain::{Known, known};
 use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
-use crate::config::{Config, Fault, Place};
+use crate::app::Database;
+use crate::config::Config;
+use crate::document::{Fault, Place};
 use crate::policy::PolicySet;
 
 #[derive(Debug, Args)]
@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output) -> Ending {
 
 /// What one file alone cannot tell.
 fn configuration(config: &Config, policies: &PolicySet) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = setup::fits(config, policies).err().into_iter().collect();
+    let mut faults: Vec<Fault> = crate::app::fits(config, policies).err().into_iter().collect();
     if let Some(Err(error)) = config.policy.token_key.as_ref().map(crate::config::SecretSource::read_key) {
         // The key need not be on the machine where policies are checked.
         faults.push(Fault::warning(&Place::default(), error));
@@ -99,7 +99,8 @@ fn gather(
         findings.extend(live::functions(policies, &client).await?);
         findings.extend(live::opt_out_lists(policies, &client).await);
         if arguments.source.config.is_some() {
-            findings.extend(auth::trouble(config, policies, &database).await?.into_iter().map(live::Finding::from));
+            findings
+                .extend(crate::app::trouble(config, policies, &database).await?.into_iter().map(live::Finding::from));
         }
         Ok((Known { catalog: catalog.as_ref().clone(), database: Some(database.name) }, findings))
     })

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use rand::Rng;
 
-use super::cluster::{Cluster, ClusterError, ClusterOptions, find_postgres};
+use crate::cluster::{Cluster, ClusterError, ClusterOptions, find_postgres};
 
 /// The sample shop: tables, data, logins and their rights. For an empty database.
 pub const SHOP_SQL: &str = include_str!("shop.sql");

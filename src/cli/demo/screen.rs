@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{DemoArgs, SHOP_DATABASE};
-use crate::cli::cluster::{Cluster, SUPERUSER};
+use crate::cluster::{Cluster, SUPERUSER};
 
 /// Who can be tried: login, purpose where it is not the login's default, and what is to be seen.
 const PEOPLE: &[(&str, Option<&str>, &str)] = &[

@@ -11,9 +11,9 @@ use tokio_postgres::Client;
 
 use super::Ending;
 use super::bar::Bar;
-use super::database::Database;
 use super::output::{Output, Style, printable};
 use super::setup;
+use crate::app::Database;
 use crate::audit::Advance;
 use crate::config::{Config, SecretSource, UpstreamAddress};
 use crate::policy::PolicySet;
@@ -102,7 +102,7 @@ pub(super) fn run(arguments: &ScanArgs, output: &mut Output) -> Ending {
         }
     };
     let policies = if arguments.config.is_some() || !arguments.policy.is_empty() {
-        setup::policies(&config)
+        crate::app::policies(&config)
     } else {
         Ok(PolicySet::default())
     };
@@ -121,13 +121,13 @@ pub(super) fn run(arguments: &ScanArgs, output: &mut Output) -> Ending {
     }
 }
 
-fn configuration(arguments: &ScanArgs) -> Result<Config, Vec<crate::config::Fault>> {
+fn configuration(arguments: &ScanArgs) -> Result<Config, Vec<crate::document::Fault>> {
     let mut config = match (&arguments.config, &arguments.upstream) {
         (Some(file), _) => Config::load(file)?,
         (None, Some(upstream)) => Config::for_upstream(upstream.clone(), arguments.policy.clone()),
         (None, None) => {
-            return Err(vec![crate::config::Fault::error(
-                &crate::config::Place::default(),
+            return Err(vec![crate::document::Fault::error(
+                &crate::document::Place::default(),
                 "neither --config nor --upstream is given",
             )]);
         }

@@ -90,7 +90,7 @@ impl Source {
             return Ok(Known { directory, key: None, policies: PolicySet::default(), zone });
         };
         let (config, policies) = setup::loaded(Config::load(file), output).ok_or(Ending::Wrong)?;
-        let key = setup::subject_key(&config).map_err(|error| output.wrong(error))?;
+        let key = crate::app::subject_key(&config).map_err(|error| output.wrong(error))?;
         let zone = self.days.zone(Some(&config));
         let directory = self.dir.clone().unwrap_or(config.audit.directory);
         Ok(Known { directory, key, policies, zone })

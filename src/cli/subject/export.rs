@@ -14,7 +14,6 @@ use crate::audit::{Sightings, Wanted};
 use crate::cli::Ending;
 use crate::cli::bar::Bar;
 use crate::cli::output::Output;
-use crate::cli::setup;
 use crate::page::{count, number};
 use crate::requests::PersonMap;
 use crate::requests::deletion::Trouble;
@@ -82,7 +81,7 @@ fn sightings(desk: &Desk, subject: &str, output: &mut Output) -> Result<Option<S
     if !directory.exists() {
         return Ok(None);
     }
-    let key = setup::subject_key(&desk.config).map_err(Trouble::Refused)?;
+    let key = crate::app::subject_key(&desk.config).map_err(Trouble::Refused)?;
     let pseudonym = key.map(|key| key.pseudonym(subject));
     let wanted = Wanted {
         subjects: std::iter::once(subject.to_owned()).chain(pseudonym).collect(),

@@ -14,9 +14,9 @@ use clap::{Args, Subcommand};
 use tokio_postgres::Client;
 
 use super::Ending;
-use super::database::Database;
 use super::output::{Output, printable};
 use super::setup::{self, Source};
+use crate::app::Database;
 use crate::catalog::{Catalog, RelationName};
 use crate::config::Config;
 use crate::policy::PolicySet;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::audit::{AuditError, AuditLog, LogOptions, LookedUp, RequestStep, SubjectKey, hand_in};
-use crate::cli::{access_log, setup};
 use crate::config::Config;
 use crate::requests::deletion::Trouble;
 
@@ -39,8 +38,8 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn new(config: &Config, database: &str, by: &str) -> Result<Self, String> {
         Ok(Self {
-            options: access_log::options(&config.audit)?,
-            key: setup::subject_key(config)?,
+            options: crate::app::log_options(&config.audit)?,
+            key: crate::app::subject_key(config)?,
             login: config.upstream.catalog_login.clone(),
             database: database.to_owned(),
             by: by.to_owned(),

@@ -4,7 +4,7 @@
 use super::Reason;
 use super::govern::Whom;
 use crate::catalog::{RelationName, TypeClass};
-use crate::config::document::quoted;
+use crate::document::quoted;
 use crate::policy::model::{Mask, PolicySet, Purpose, Rule, Table, column_name};
 
 /// What is seen of a column, and whether it may be set.

@@ -18,7 +18,7 @@ use std::str::FromStr;
 use jiff::civil::Date;
 
 use crate::catalog::{RelationName, split_dotted};
-use crate::config::Place;
+use crate::document::Place;
 pub use automatic::{Automatic, Consequence, Raw, Unknown};
 pub use lineage::Lineage;
 pub use mask::{AddressPart, Mask, NamePart, Noise, PhonePart, Unit};

@@ -10,7 +10,8 @@ use super::{
     Table,
 };
 use crate::catalog::RelationName;
-use crate::config::{Fault, Place, Zone};
+use crate::config::Zone;
+use crate::document::{Fault, Place};
 
 /// All policies, merged and validated; immutable.
 ///

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::told::{spoken, unknown};
 use crate::catalog::RelationName;
-use crate::config::{Fault, Located};
+use crate::document::{Fault, Located};
 use crate::policy::model::set::key;
 use crate::policy::model::{Birth, Table, Target};
 

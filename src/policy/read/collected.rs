@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{WrittenCollected, WrittenCompatible};
 use super::told::{spoken, unknown};
 use crate::catalog::RelationName;
-use crate::config::Fault;
-use crate::config::document::quoted;
+use crate::document::Fault;
+use crate::document::quoted;
 use crate::policy::model::{Compatible, Purpose};
 
 /// Where POPIA lets information be used for another purpose than that of collection.

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::RelationName;
-use crate::config::Fault;
-use crate::config::document::quoted;
+use crate::document::Fault;
+use crate::document::quoted;
 use crate::policy::decide::column::{Sight, standing};
 use crate::policy::model::{PolicySet, Rule, Target, column_name};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{source, validate};
-use crate::config::{Fault, Place};
+use crate::document::{Fault, Place};
 use crate::policy::model::PolicySet;
 
 impl PolicySet {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{WrittenDirect, WrittenPurpose};
 use super::told::{spoken, twice};
 use super::wishes;
-use crate::config::document::quoted;
-use crate::config::{Fault, Located, Place};
+use crate::document::quoted;
+use crate::document::{Fault, Located, Place};
 use crate::policy::model::{Basis, PolicySet, Purpose};
 
 /// The purposes by name, and what each says of direct marketing, which refers to tables.

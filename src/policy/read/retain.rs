@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::told::{twice, unknown};
 use crate::catalog::RelationName;
-use crate::config::{Fault, Located, Place};
+use crate::document::{Fault, Located, Place};
 use crate::policy::model::{Limit, Purpose, SinceColumn, SubjectPath, Table, Target, column_name};
 
 /// The key of `retain` for every purpose that has none of its own.

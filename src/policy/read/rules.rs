@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::WrittenRule;
 use super::told::{spoken, twice, unknown};
 use crate::catalog::RelationName;
-use crate::config::{Fault, Located, Place};
+use crate::document::{Fault, Located, Place};
 use crate::policy::model::index::RuleIndex;
 use crate::policy::model::{Mask, PolicySet, Rule, Target};
 

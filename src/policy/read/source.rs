@@ -1,8 +1,8 @@
 //! One policy file as it is written: every key with its place, nothing yet compared with the rest.
 
 use crate::catalog::RelationName;
-use crate::config::document::{Document, Node, Section, quoted};
-use crate::config::{Fault, Located, Place};
+use crate::document::{Document, Node, Section, quoted};
+use crate::document::{Fault, Located, Place};
 use crate::policy::model::RecordAs;
 
 /// What one file holds. Several are appended to each other before they are validated.

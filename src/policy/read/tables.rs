@@ -7,7 +7,7 @@ use super::source::{WrittenSubject, WrittenTable};
 use super::told::{twice, unknown};
 use super::{collected, retain};
 use crate::catalog::RelationName;
-use crate::config::{Fault, Located, Place};
+use crate::document::{Fault, Located, Place};
 use crate::policy::model::{Purpose, SubjectPath, Table, Target};
 
 /// The tables by name. Faults are noted.

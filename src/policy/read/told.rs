@@ -1,7 +1,7 @@
 //! Faults that several parts of a policy can have.
 
-use crate::config::document::{alike, quoted};
-use crate::config::{Fault, Located, Place};
+use crate::document::{Fault, Located, Place};
+use crate::document::{alike, quoted};
 
 /// Notes a name that was given before.
 pub(in crate::policy) fn twice(what: &str, name: &str, place: &Place, before: &Place, faults: &mut Vec<Fault>) {

@@ -7,8 +7,8 @@ use super::source::{Written, WrittenCategory, WrittenRole, WrittenTest};
 use super::told::{spoken, twice, unknown};
 use super::{collected, keep, purposes, rules, tables, wishes};
 use crate::catalog::split_dotted;
-use crate::config::document::{alike, quoted};
-use crate::config::{Fault, Located, Place};
+use crate::document::{Fault, Located, Place};
+use crate::document::{alike, quoted};
 use crate::policy::model::{Basis, Category, ExclusionList, Mask, PolicySet, PolicyTest, Role, Verdict, column_name};
 
 /// The set, and every fault; where one of them is an error, the set is of no use.

@@ -8,7 +8,7 @@ use super::condition;
 use super::source::{WrittenConsent, WrittenDirect, WrittenMarketing};
 use super::told::{twice, unknown};
 use crate::catalog::{RelationName, quote_ident};
-use crate::config::{Fault, Located};
+use crate::document::{Fault, Located};
 use crate::policy::model::set::key;
 use crate::policy::model::{
     CURSOR_SECONDS, ConsentSource, ContactKind, Customers, DirectMarketing, ExclusionList, ExclusionSource,
@@ -101,7 +101,7 @@ struct Checked {
     table: RelationName,
     subject: String,
     active: String,
-    place: crate::config::Place,
+    place: crate::document::Place,
 }
 
 fn checked(written: WrittenConsent, faults: &mut Vec<Fault>) -> Option<(Checked, Option<String>)> {

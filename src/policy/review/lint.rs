@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::Fault;
-use crate::config::document::quoted;
+use crate::document::Fault;
+use crate::document::quoted;
 use crate::policy::model::{Governance, PolicySet, Rule, Target, column_name};
 
 impl PolicySet {

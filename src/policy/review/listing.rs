@@ -1,7 +1,7 @@
 //! What the policies name, for comparison with a catalog, and to make one where there is no database.
 
 use crate::catalog::RelationName;
-use crate::config::Place;
+use crate::document::Place;
 use crate::policy::model::{ExclusionList, Mask, PolicySet, SubjectPath};
 
 /// A column as the policies list it.

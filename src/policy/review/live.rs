@@ -1,8 +1,8 @@
 //! Compares the policies with the database's catalog: `check --live`, the start of `serve`, and after a reload.
 
 use crate::catalog::{Catalog, Relation, RelationKind, RelationName, TypeClass};
-use crate::config::document::alike;
-use crate::config::{Fault, Place};
+use crate::document::alike;
+use crate::document::{Fault, Place};
 use crate::policy::model::{Governance, Lineage, PolicySet, SubjectPath, column_name};
 
 impl PolicySet {

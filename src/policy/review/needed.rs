@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, RelationName, TypeClass};
-use crate::config::{Fault, Place};
+use crate::document::{Fault, Place};
 use crate::policy::model::{ContactKind, PolicySet, SinceColumn};
 
 /// A column by which rows are filtered.

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use crate::config::Fault;
+use crate::document::Fault;
 use crate::policy::model::PolicySet;
 
 /// What ends within so many days is worth a warning.

@@ -1,7 +1,7 @@
 //! How long rows are kept, table by table: for the report of what is due.
 
 use crate::catalog::RelationName;
-use crate::config::Place;
+use crate::document::Place;
 use crate::policy::model::{Basis, Limit, PolicySet, SubjectPath};
 
 /// A table whose rows are kept for a time.

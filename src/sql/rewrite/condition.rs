@@ -15,7 +15,7 @@ use sqlparser::ast::{
 
 use super::{Fail, fail};
 use crate::catalog::{Catalog, Relation, TypeClass, builtin};
-use crate::config::Fault;
+use crate::document::Fault;
 use crate::policy::{PolicySet, Stated};
 use crate::sql::ast::fragment;
 use crate::sql::ast::render::render_expr;

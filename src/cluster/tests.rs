@@ -92,7 +92,7 @@ fn a_killed_owner_takes_its_server_and_its_folder_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("line");
     let mut owner = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--ignored", "cli::cluster::tests::an_owner"])
+        .args(["--exact", "--ignored", "cluster::tests::an_owner"])
         .env("PGPURPOSE_TEST_OWNER", &file)
         .stdout(Stdio::null())
         .spawn()

@@ -17,7 +17,7 @@ use crate::upstream::{TlsMode, UpstreamTls};
 ///
 /// # Errors
 /// The signing key cannot be read.
-pub(super) fn options(audit: &Audit) -> Result<LogOptions, String> {
+pub(crate) fn options(audit: &Audit) -> Result<LogOptions, String> {
     let sync = match audit.sync {
         AuditSync::Always => Sync::Always,
         AuditSync::Written => Sync::Written,

@@ -11,9 +11,9 @@ use crate::upstream::{Address, DriveError, Servers, TlsMode, UpstreamTls, drive}
 
 /// One database of a server that was reached.
 #[derive(Debug, Clone)]
-pub(super) struct Database {
+pub(crate) struct Database {
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     addresses: Arc<[Address]>,
     connection: Connection,
     tls: UpstreamTls,
@@ -25,7 +25,7 @@ impl Database {
     ///
     /// # Errors
     /// In words for the operator.
-    pub(super) async fn find(config: &Config, policies: &PolicySet, name: Option<&str>) -> Result<Self, String> {
+    pub(crate) async fn find(config: &Config, policies: &PolicySet, name: Option<&str>) -> Result<Self, String> {
         let any = Self {
             name: String::new(),
             addresses: addresses(config)?.into(),
@@ -90,7 +90,7 @@ impl Database {
     ///
     /// # Errors
     /// In words for the operator.
-    pub(super) async fn client(&self) -> Result<Client, String> {
+    pub(crate) async fn client(&self) -> Result<Client, String> {
         let (mut standby, mut last) = (None, "no address of a database is configured".to_owned());
         for address in self.addresses.iter() {
             match drive(address, &self.tls, &self.connection).await {
@@ -115,7 +115,7 @@ impl Database {
     }
 
     /// The verifiers of the database's own logins.
-    pub(super) fn verifiers(&self) -> Verifiers {
+    pub(crate) fn verifiers(&self) -> Verifiers {
         Verifiers::new(self.connect())
     }
 
@@ -123,7 +123,7 @@ impl Database {
     ///
     /// # Errors
     /// In words for the operator.
-    pub(super) async fn catalog(&self) -> Result<CatalogStore, String> {
+    pub(crate) async fn catalog(&self) -> Result<CatalogStore, String> {
         self.catalog_from(1).await
     }
 
@@ -131,12 +131,12 @@ impl Database {
     ///
     /// # Errors
     /// In words for the operator.
-    pub(super) async fn catalog_from(&self, first_epoch: u64) -> Result<CatalogStore, String> {
+    pub(crate) async fn catalog_from(&self, first_epoch: u64) -> Result<CatalogStore, String> {
         CatalogStore::open_from(self.connect(), first_epoch).await.map_err(|error| error.to_string())
     }
 
     /// Another database of the same server.
-    pub(super) fn called(&self, name: &str) -> Self {
+    pub(crate) fn called(&self, name: &str) -> Self {
         let mut connection = self.connection.clone();
         connection.dbname(name);
         Self { name: name.to_owned(), addresses: Arc::clone(&self.addresses), connection, tls: self.tls.clone() }

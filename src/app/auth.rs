@@ -11,7 +11,7 @@ use crate::server::{Asked, Method, OwnLogin, OwnLogins, ask};
 
 /// What was found at the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// Nobody can log in.
     Wrong(String),
     /// Some cannot, or need not.
@@ -48,7 +48,7 @@ pub(super) fn method(config: &Config, database: &Database) -> Result<Method, Str
 ///
 /// # Errors
 /// The database cannot be reached.
-pub(super) async fn trouble(
+pub(crate) async fn trouble(
     config: &Config,
     policies: &PolicySet,
     database: &Database,

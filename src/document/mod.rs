@@ -2,12 +2,14 @@
 //!
 //! Each key is taken out of its [`Section`] once; what is left when [`Section::finish`] is called is unknown.
 
+mod fault;
+
 use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Fault, Located, Place};
+pub use fault::{Fault, Located, Place, Severity};
 
 /// One TOML file being read.
 #[derive(Debug)]

@@ -1,0 +1,16 @@
+//! Where the parts are put together: from a configuration to a database, an access log, policies and a proxy that runs.
+//!
+//! The commands read what a person typed and call this; nothing below knows how it is put together.
+
+mod access_log;
+mod auth;
+mod database;
+mod policies;
+mod proxy;
+mod watch;
+
+pub(crate) use access_log::options as log_options;
+pub(crate) use auth::{Trouble, trouble};
+pub(crate) use database::Database;
+pub(crate) use policies::{fits, policies, subject_key};
+pub(crate) use proxy::serve;

@@ -1,0 +1,46 @@
+//! The policies and keys that a configuration names.
+
+use crate::audit::SubjectKey;
+use crate::config::{Config, Mode};
+use crate::document::{Fault, Place};
+use crate::policy::PolicySet;
+
+/// The policies that a configuration names, as they are on disk now.
+///
+/// # Errors
+/// Every fault.
+pub(crate) fn policies(config: &Config) -> Result<PolicySet, Vec<Fault>> {
+    let files = config.policy.matching().map_err(|error| vec![Fault::error(&Place::default(), error)])?;
+    PolicySet::load(&files)
+        .map(|policies| policies.in_zone(config.audit.time_zone.clone()).observed(config.policy.mode == Mode::Observe))
+}
+
+/// That the configuration has what the policies need.
+///
+/// # Errors
+/// It has not.
+pub(crate) fn fits(config: &Config, policies: &PolicySet) -> Result<(), Fault> {
+    if policies.needs_token_key() && config.policy.token_key.is_none() {
+        return Err(Fault::error(
+            &Place::default(),
+            "a mask is `token`, and `[policy] token_key` names no key: write `env:NAME` or `file:PATH`",
+        ));
+    }
+    if policies.needs_subject_key() && config.audit.subject_key.is_none() && config.policy.token_key.is_none() {
+        return Err(Fault::error(
+            &Place::default(),
+            "a table records its subjects by pseudonym, and neither `[audit] subject_key` nor `[policy] token_key` names a \
+             key: write `env:NAME` or `file:PATH`",
+        ));
+    }
+    Ok(())
+}
+
+/// The key of the pseudonyms by which the access log names subjects, where the configuration names one.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn subject_key(config: &Config) -> Result<Option<SubjectKey>, String> {
+    let source = config.audit.subject_key.as_ref().or(config.policy.token_key.as_ref());
+    source.map(|source| source.read_key().map(|key| SubjectKey::derive(key.expose()))).transpose()
+}

@@ -1,0 +1,328 @@
+//! The proxy as a whole: built from its configuration, watched over, loaded again and ended.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::access_log;
+use super::auth::{self, Trouble};
+use super::database::{self, Database};
+use super::policies::{fits, subject_key};
+use super::watch::Watch;
+use crate::audit::ship::Shipping;
+use crate::audit::{AuditLog, Event};
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::document::Fault;
+use crate::policy::PolicySet;
+use crate::server::admin::{self, Admin, Running};
+use crate::server::{ListenTls, Options, Server};
+use crate::session::{Catalogs, OpenCatalog, Parts, Shared};
+use crate::sql::{TokenKey, enforce_form};
+use crate::telemetry::Metrics;
+
+/// How often the catalog is read again for changes that did not pass through the proxy.
+const CATALOG_EVERY: Duration = Duration::from_secs(60);
+/// How often the policies' files are looked at.
+const POLICIES_EVERY: Duration = Duration::from_millis(500);
+/// How long each place beside the log gets at the end.
+const SINKS: Duration = Duration::from_secs(2);
+/// How often the files of certificate and key are looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
+
+/// Runs the proxy until SIGTERM or SIGINT; `ready` is called with the database's name once clients can connect. SIGHUP,
+/// and a change of their files, loads the policies again, all of them or none.
+///
+/// # Errors
+/// What keeps the proxy from starting.
+pub(crate) fn serve(
+    config: Config,
+    again: ConfigAgain,
+    database: Option<&str>,
+    ready: impl FnOnce(&str),
+) -> Result<(), Vec<Fault>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(plain)?;
+    runtime.block_on(Proxy::run(config, again, database, ready))
+}
+
+/// A fault that is in no file.
+fn plain(error: impl std::fmt::Display) -> Vec<Fault> {
+    vec![Fault::error(&crate::document::Place::default(), error.to_string())]
+}
+
+/// That every mask fits its column and no condition depends on a session's settings, in the database that the policies
+/// are about.
+fn fit(policies: &PolicySet, catalog: &Catalog) -> Result<(), Vec<Fault>> {
+    let mut misfits = policies.misfits(catalog);
+    misfits.extend(crate::sql::unsettled(policies, catalog));
+    if misfits.is_empty() { Ok(()) } else { Err(misfits) }
+}
+
+/// Reads the configuration once more.
+pub(crate) type ConfigAgain = Box<dyn Fn() -> Result<Config, Vec<Fault>> + Send + Sync>;
+
+struct Proxy {
+    config: Config,
+    again: Arc<ConfigAgain>,
+    shared: Arc<Shared>,
+    /// Why the last reload was not taken; `None` where it was.
+    not_loaded: Arc<Mutex<Option<String>>>,
+}
+
+impl Proxy {
+    async fn run(
+        config: Config,
+        again: ConfigAgain,
+        database: Option<&str>,
+        ready: impl FnOnce(&str),
+    ) -> Result<(), Vec<Fault>> {
+        let mut watch = Watch::new(&config.policy);
+        let policies = super::policies::policies(&config)?;
+        fits(&config, &policies).map_err(|fault| vec![fault])?;
+        for warning in policies.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let mut options = options(&config)?;
+        options.token_key = token_key(&config)?;
+        let database = Database::find(&config, &policies, database).await.map_err(plain)?;
+        options.method = auth::method(&config, &database).map_err(plain)?;
+        for trouble in auth::trouble(&config, &policies, &database).await.map_err(plain)? {
+            match trouble {
+                Trouble::Wrong(text) => return Err(plain(text)),
+                Trouble::Note(text) => tracing::warn!("{text}"),
+            }
+        }
+        let tls = options.tls.clone();
+        let catalog = Arc::new(database.catalog().await.map_err(plain)?);
+        fit(&policies, &catalog.current())?;
+        let metrics = Arc::new(Metrics::default());
+        let log = access_log::options(&config.audit).map_err(plain)?;
+        let audit = AuditLog::open_with(log).map_err(plain)?.with_metrics(Arc::clone(&metrics));
+        let sinks = access_log::sinks(&config.audit, &audit).map_err(plain)?;
+        let observe = policies.observes();
+        if observe {
+            tracing::warn!("{OBSERVED}");
+        }
+        let others = database.clone();
+        let open: OpenCatalog = Box::new(move |name, first_epoch| {
+            let database = others.called(&name);
+            Box::pin(async move { database.catalog_from(first_epoch).await })
+        });
+        let parts = Parts {
+            policies: Arc::new(policies),
+            catalogs: Catalogs::new(database.name.clone(), Arc::clone(&catalog), open),
+            audit: audit.clone(),
+            metrics: Arc::clone(&metrics),
+            enforce: Box::new(enforce_form),
+            observe,
+            subject_key: subject_key(&config).map_err(plain)?,
+        };
+        let shared = Shared::new(parts).map_err(plain)?;
+        let shared = shared.with_mask_notices(config.policy.mask_notices);
+        let shared = Arc::new(shared.with_decision_memory(u64::from(config.policy.decision_memory) * 1024 * 1024));
+        let (asked, directory) = (Arc::clone(&shared), config.audit.directory.clone());
+        tokio::task::spawn_blocking(move || access_log::count_again(&asked, &directory))
+            .await
+            .map_err(plain)?
+            .map_err(plain)?;
+        let mut proxy = Self { config, again: Arc::new(again), shared, not_loaded: Arc::default() };
+        proxy.log_policies(None, &[]).await?;
+        proxy.start_admin(&database, sinks.clone()).await?;
+        // Before anybody can connect: a signal that comes early is not lost.
+        let (mut stop, mut interrupt, mut reload) = (
+            signal(SignalKind::terminate()).map_err(plain)?,
+            signal(SignalKind::interrupt()).map_err(plain)?,
+            signal(SignalKind::hangup()).map_err(plain)?,
+        );
+        let server = Server::start(options, Arc::clone(&proxy.shared)).map_err(plain)?;
+        let fresh = tokio::spawn(async move { catalog.keep_fresh(CATALOG_EVERY).await });
+        ready(&database.name);
+        let mut certificate = tokio::time::interval(CERTIFICATE_EVERY);
+        let mut files = tokio::time::interval(POLICIES_EVERY);
+        let reason = loop {
+            tokio::select! {
+                _ = stop.recv() => break "SIGTERM",
+                _ = interrupt.recv() => break "SIGINT",
+                _ = reload.recv() => {
+                    renew(tls.as_ref()).await;
+                    watch = Watch::new(&proxy.config.policy);
+                    proxy.reload().await;
+                }
+                _ = files.tick() => {
+                    let policy = proxy.config.policy.clone();
+                    let looked = tokio::task::spawn_blocking(move || {
+                        let changed = watch.changed(&policy);
+                        (watch, changed)
+                    });
+                    let changed;
+                    (watch, changed) = looked.await.map_err(plain)?;
+                    if changed {
+                        proxy.reload().await;
+                    }
+                }
+                _ = certificate.tick() => renew(tls.as_ref()).await,
+            }
+        };
+        tracing::info!(reason, "stopping");
+        fresh.abort();
+        if tokio::task::spawn_blocking(move || server.stop()).await.is_err() {
+            tracing::error!("the listeners did not stop in order");
+        }
+        if let Err(error) = audit.close(reason).await {
+            tracing::error!(%error, "the end of the access log was not written");
+        }
+        let last = audit.status().last_seq;
+        let finished = tokio::task::spawn_blocking(move || sinks.iter().for_each(|sink| sink.finish(last, SINKS)));
+        // What they lack goes with the next start.
+        let _ = finished.await;
+        Ok(())
+    }
+
+    async fn start_admin(&self, database: &Database, sinks: Vec<Shipping>) -> Result<(), Vec<Fault>> {
+        let Some(address) = &self.config.admin.address else { return Ok(()) };
+        let listener = TcpListener::bind((address.host.as_str(), address.port))
+            .await
+            .map_err(|error| plain(format!("cannot listen on `{address}` for the console: {error}")))?;
+        let (shared, database) = (Arc::clone(&self.shared), database.clone());
+        let not_loaded = Arc::clone(&self.not_loaded);
+        let admin = Admin {
+            metrics: Arc::clone(&self.shared.metrics),
+            log: self.shared.audit.clone(),
+            sinks,
+            running: Box::new(move || {
+                let policies = shared.policies.load();
+                Running {
+                    policy: policies.hash().to_owned(),
+                    observe: policies.observes(),
+                    not_loaded: not_loaded.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                    zone: policies.zone().clone(),
+                    catalog: Some(shared.catalogs.main().current().epoch()),
+                }
+            }),
+            upstream: Box::new(move || {
+                let database = database.clone();
+                Box::pin(async move {
+                    let client = database.client().await?;
+                    client.simple_query("").await.map(drop).map_err(|error| error.to_string())
+                })
+            }),
+        };
+        tokio::spawn(admin::serve(listener, Arc::new(admin)));
+        Ok(())
+    }
+
+    /// Loads configuration and policies again: all of them, or the ones before stay. A session's next statement is decided by the new
+    /// ones, in the new mode.
+    async fn reload(&mut self) {
+        let before = self.shared.policies.load_full();
+        let outcome = match self.load_again().await {
+            Ok((config, policies)) => {
+                tracing::info!(policy = policies.hash(), mode = mode(&policies), "policies loaded");
+                if policies.observes() {
+                    tracing::warn!("{OBSERVED}");
+                }
+                self.config = config;
+                self.note_reload(None);
+                self.shared.policies.store(Arc::new(policies));
+                self.shared.metrics.policy_reloads.bump();
+                self.log_policies(Some(before.hash()), &[]).await
+            }
+            Err(faults) => {
+                self.shared.metrics.policy_reload_failures.bump();
+                for fault in &faults {
+                    tracing::error!("{fault}");
+                }
+                tracing::error!(policy = before.hash(), "the policies were not loaded; the ones before stay in force");
+                self.note_reload(Some(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")));
+                self.log_policies(Some(before.hash()), &faults).await
+            }
+        };
+        if let Err(faults) = outcome {
+            for fault in faults {
+                tracing::error!("the access log does not hold this load: {fault}");
+            }
+        }
+    }
+
+    fn note_reload(&self, trouble: Option<String>) {
+        *self.not_loaded.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    async fn load_again(&self) -> Result<(Config, PolicySet), Vec<Fault>> {
+        let (before, again) = (self.config.clone(), Arc::clone(&self.again));
+        let (config, policies) = tokio::task::spawn_blocking(move || {
+            let config = again()?;
+            let keys = before.needs_restart(&config);
+            if !keys.is_empty() {
+                return Err(plain(format!(
+                    "`{}` {} changed, which needs a restart: nothing was loaded",
+                    keys.join("`, `"),
+                    if keys.len() == 1 { "was" } else { "were" }
+                )));
+            }
+            let policies = super::policies::policies(&config)?;
+            fits(&config, &policies).map_err(|fault| vec![fault])?;
+            Ok((config, policies))
+        })
+        .await
+        .map_err(plain)??;
+        fit(&policies, &self.shared.catalogs.main().current())?;
+        Ok((config, policies))
+    }
+
+    async fn log_policies(&self, before: Option<&str>, faults: &[Fault]) -> Result<(), Vec<Fault>> {
+        let files: Vec<String> = match self.config.policy.matching() {
+            Ok(files) => files.iter().map(|file| file.display().to_string()).collect(),
+            Err(_) => Vec::new(),
+        };
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let now = self.shared.policies.load();
+        let event = Event::Policy { policy: now.hash(), before, mode: mode(&now), files: &files, faults: &faults };
+        self.shared.audit.append(event.record().map_err(plain)?).await.map(drop).map_err(plain)
+    }
+}
+
+/// Reads certificate and key again; sessions that are open keep theirs.
+async fn renew(tls: Option<&ListenTls>) {
+    let Some(tls) = tls.cloned() else { return };
+    match tokio::task::spawn_blocking(move || tls.reload()).await {
+        Ok(Ok(true)) => tracing::info!("certificate and key loaded"),
+        Ok(Ok(false)) | Err(_) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the certificate was not loaded; the one before stays in use"),
+    }
+}
+
+/// What the operator must not overlook.
+const OBSERVED: &str = "OBSERVE MODE: NOTHING IS ENFORCED. Nothing is masked, filtered or refused; the access log says what would be. \
+     `mode = \"enforce\"` under `[policy]` changes that";
+
+fn mode(policies: &PolicySet) -> &'static str {
+    if policies.observes() { "observe" } else { "enforce" }
+}
+
+fn options(config: &Config) -> Result<Options, Vec<Fault>> {
+    let mut options = Options::new("", database::servers(config).map_err(plain)?);
+    options.listen = config.listen.addresses.iter().map(ToString::to_string).collect();
+    let most = |limit: Option<u32>| limit.map(|limit| limit.try_into().unwrap_or(usize::MAX));
+    options.max_connections_per_login = most(config.listen.max_connections_per_login);
+    options.max_connections_per_address = most(config.listen.max_connections_per_address);
+    options.login_timeout = Duration::from_secs(config.auth.limits.timeout.into());
+    options.limits = config.auth.limits;
+    options.client_certificate = config.auth.client_certificate.clone();
+    options.max_connections = config.listen.max_connections.try_into().unwrap_or(usize::MAX);
+    if let Some(tls) = &config.listen.tls {
+        let made = ListenTls::new(&tls.certificate, &tls.key, tls.client_ca.as_deref(), config.listen.require_tls);
+        options.tls = Some(made.map_err(plain)?);
+    }
+    Ok(options)
+}
+
+/// The root of the pseudonyms' keys. A session is given those of its role's purposes when it logs in: for a purpose that the
+/// role was given later its masks fail until it logs in again.
+fn token_key(config: &Config) -> Result<Option<TokenKey>, Vec<Fault>> {
+    let Some(source) = &config.policy.token_key else { return Ok(None) };
+    let secret = source.read().map_err(plain)?;
+    TokenKey::from_hex(secret.expose()).map(Some).map_err(plain)
+}
