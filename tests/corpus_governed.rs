@@ -170,7 +170,7 @@ async fn run(
     for text in texts {
         let lower = text.to_ascii_lowercase();
         // Casts and operator classes in SQL for PostgreSQL's own types close every statement until a policy opens them:
-        // `tests/bypass/implied.toml` is about those.
+        // `tests/implied.rs` is about those.
         let anywhere = ["create cast", "create operator class", "alter operator family"];
         let makes = first_word(text) == "create"
             && !lower.contains("subscription")

@@ -155,6 +155,51 @@ fn the_page_that_says_where_what_is_decided_names_files_that_are_there() {
     }
 }
 
+/// The files of the repository that people read, with their text.
+fn readable(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(".").unwrap_or(&path).display().to_string();
+        if path.is_dir() {
+            if !["target", ".git", "fuzz/corpus", "tests/snapshots"].contains(&name.as_str()) {
+                readable(&path, found);
+            }
+        } else if [".rs", ".md", ".toml", ".sh"].iter().any(|end| name.ends_with(end)) {
+            found.extend(fs::read_to_string(&path).ok().map(|text| (name, text)));
+        }
+    }
+}
+
+#[test]
+fn every_page_that_code_and_documents_name_is_in_the_tree() {
+    let mut files = Vec::new();
+    readable(Path::new("."), &mut files);
+    let (mut named, mut missing) = (0, Vec::new());
+    for (file, text) in &files {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "/_-.".contains(c)));
+        for word in words.map(|word| word.trim_matches('.')) {
+            let folder = ["docs/", "tests/", "src/", "policies/", "deploy/", "benches/", "findings/"];
+            let is_page = [".md", ".rs", ".toml", ".sh", ".sql"].iter().any(|end| word.ends_with(end));
+            if is_page && folder.iter().any(|folder| word.starts_with(folder)) {
+                named += 1;
+                // A page names another beside it, or from the root.
+                let beside = Path::new(file).parent().unwrap().join(word);
+                if !Path::new(word).exists() && !beside.exists() && !made_up(word) {
+                    missing.push(format!("{file}: {word}"));
+                }
+            }
+        }
+    }
+    assert!(named > 300, "{named} are named: they are not read any more");
+    assert!(missing.is_empty(), "not in the tree:\n{}", missing.join("\n"));
+}
+
+/// Files of users, in examples.
+fn made_up(word: &str) -> bool {
+    let names = ["scanned", "suggested", "a", "two"].map(|name| format!("policies/{name}.toml"));
+    names.iter().any(|name| name == word) || word == "findings/NAME.sh"
+}
+
 #[test]
 fn each_invariant_is_marked_in_the_code_that_holds_it_and_named_with_a_test() {
     let (page, tests) = ("docs/design/invariants.md", tests());
