@@ -229,9 +229,11 @@ fn who_may_not_change_the_structure_does_not() {
     ] {
         assert_eq!(client.query(sql), "E42501 ZI", "{sql}");
     }
-    for sql in ["DO $$ BEGIN END $$", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'"] {
-        assert_eq!(client.query(sql), "E0A000 ZI", "{sql}");
-        assert_eq!(owner().query(sql), "E0A000 ZI", "{sql}");
+    // Whoever may change the structure makes functions, which stay closed to calls.
+    let function = "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+    assert_eq!(client.query(function), "E42501 ZI");
+    for mut client in [client, owner()] {
+        assert_eq!(client.query("DO $$ BEGIN END $$"), "E0A000 ZI");
     }
     assert_eq!(truth("SELECT count(*) FROM people"), "2");
 }

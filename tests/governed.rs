@@ -478,7 +478,8 @@ fn queries_over_groups_have_a_budget_that_all_sessions_share_and_no_way_of_askin
         field(error, b'M'),
         "login `support` of role `support` has used its budget of 4 queries a day for purpose `figures`"
     );
-    assert_eq!(field(error, b'D'), "the policy states `queries_per_day = 4` for it");
+    let detail = field(error, b'D');
+    assert!(detail.starts_with("the policy states `queries_per_day = 4` for it; record "), "{detail}");
     assert!(field(error, b'H').ends_with(", in Africa/Johannesburg"), "{}", field(error, b'H'));
     let denied =
         |record: &&serde_json::Value| record["reason"].as_str().is_some_and(|why| why.contains("its budget of 4"));

@@ -86,6 +86,9 @@ pub struct ColumnAccess {
 pub enum Use {
     /// The select list or RETURNING, plainly or within an expression.
     Output,
+    /// RETURNING shows a column of the target, by its name alone: as it is, or through its mask. The log calls it what it is, an output.
+    #[serde(rename = "output")]
+    Returned,
     /// WHERE or HAVING.
     Filter,
     /// ON, USING, NATURAL.
@@ -102,8 +105,6 @@ pub enum Use {
     Write,
     /// Reached by a star or a whole-row reference only.
     Star,
-    /// RETURNING shows a column of the target, by its name alone: as it is, or through its mask.
-    Returned,
     /// Read directly from the target of UPDATE, DELETE, MERGE or from `excluded`, where no mask can stand below it.
     Target,
 }
