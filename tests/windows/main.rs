@@ -217,7 +217,7 @@ fn proxy_and_server_search_the_same_schemas() {
         ("SET search_path = b; SET search_path = 5", ""),
         ("SET TIME ZONE 'UTC'; SET timezone = 'UTC'; SET search_path = b", "b"),
         ("SET search_path = b, pg_catalog", "b"),
-        ("SELECT set_config('search_path', 'b', false)", "public"),
+        ("SELECT set_config('search_path', 'b', false)", "b"),
         ("SELECT set_config('SEARCH_PATH', 'b', false)", "public"),
         ("SELECT set_config('transaction_isolation', 'serializable', false)", "public"),
         ("PREPARE p AS SELECT 1; SET search_path = b; DEALLOCATE ALL", "b"),
