@@ -118,9 +118,7 @@ pub struct Refusal {
     pub detail: Option<String>,
     /// What would help.
     pub hint: Option<String>,
-    /// The name that it is about, where its place in the text is to be told.
-    pub name: Option<Box<Named>>,
-    /// What the client alone is told.
+    /// What the client alone is told; apart, since most refusals have none of it and all are carried about.
     answer: Option<Box<Answer>>,
 }
 
@@ -140,6 +138,8 @@ struct Answer {
     told: Option<String>,
     /// Where in the statement, in characters from 1.
     position: Option<usize>,
+    /// The name that it is about, where its place in the text is to be told.
+    name: Option<Named>,
 }
 
 impl fmt::Debug for Answer {
@@ -151,7 +151,7 @@ impl fmt::Debug for Answer {
 impl Refusal {
     /// A refusal with neither DETAIL nor HINT.
     pub fn new(stage: Stage, sqlstate: SqlState, message: impl Into<String>) -> Self {
-        Self { stage, sqlstate, message: message.into(), detail: None, hint: None, name: None, answer: None }
+        Self { stage, sqlstate, message: message.into(), detail: None, hint: None, answer: None }
     }
 
     /// A statement of a kind that is never forwarded (0A000).
@@ -172,7 +172,7 @@ impl Refusal {
     /// Says which name it is about, part by part.
     #[must_use]
     pub fn named(mut self, parts: Vec<String>) -> Self {
-        self.name = Some(Box::new(Named { parts, position: None }));
+        self.answer.get_or_insert_default().name = Some(Named { parts, position: None });
         self
     }
 
@@ -181,6 +181,16 @@ impl Refusal {
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
+    }
+
+    /// The name that it is about, where its place in the text is to be told.
+    pub fn name(&self) -> Option<&Named> {
+        self.answer.as_ref()?.name.as_ref()
+    }
+
+    /// The same, for its place to be found.
+    pub fn name_mut(&mut self) -> Option<&mut Named> {
+        self.answer.as_mut()?.name.as_mut()
     }
 
     /// PostgreSQL's own words, in place of the message.

@@ -11,13 +11,16 @@ use super::places::Way;
 const BEGIN: &str = "<!-- compare: begin -->";
 const END: &str = "<!-- compare: end -->";
 
+/// One way's figures in a part: its two keys, and what was measured.
+type Figures = (&'static str, &'static str, Sample);
+
 /// Everything that was measured.
 #[derive(Default)]
 pub(crate) struct Measured {
     /// What was run, where and how.
     pub(crate) about: String,
     /// By the part's name.
-    loads: Vec<(String, Vec<(&'static str, &'static str, Sample)>)>,
+    loads: Vec<(String, Vec<Figures>)>,
     /// MB at rest, and kB more for each idle session, by the way's key.
     pub(crate) memory: Vec<(&'static str, f64, f64)>,
     /// All tables, as they were printed.

@@ -42,7 +42,7 @@ impl ErrorFields {
                 fields.set(code, text.as_bytes());
             }
         }
-        if let Some(position) = refusal.name.as_ref().and_then(|name| name.position) {
+        if let Some(position) = refusal.name().and_then(|name| name.position) {
             fields.set(b'P', position.to_string().as_bytes());
         }
         fields

@@ -1,5 +1,12 @@
 //! The built proxy between real clients and a real PostgreSQL.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::zombie_processes)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::zombie_processes,
+    clippy::string_slice
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -54,7 +54,7 @@ fn schema(random: &mut StdRng) -> (String, String, usize) {
         };
         let _ = writeln!(policy, "[tables.\"public.t{at}\"]\nsubject = {subject}\ncolumns = {{ {columns} }}");
     }
-    let _ = write!(sql, "INSERT INTO t0 SELECT i, 'p' || i, NULL FROM generate_series(1, {PEOPLE}) i;\n");
+    let _ = writeln!(sql, "INSERT INTO t0 SELECT i, 'p' || i, NULL FROM generate_series(1, {PEOPLE}) i;");
     sql.push_str("UPDATE t0 SET peer = 1 + (id * 5) % 12 WHERE id % 3 = 0;\n");
     // A column of a table that has no rows yet stays empty, or is filled from those there are.
     for at in 1..tables {

@@ -1,5 +1,12 @@
 //! What data subjects ask for: found, answered, corrected, deleted, on a real PostgreSQL whose schema makes that hard.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout
+)]
 
 mod generated;
 mod journey;

@@ -1,6 +1,6 @@
 //! Under a policy that opens everything, what a client is answered through the proxy is what PostgreSQL answers it: each case runs
 //! its steps directly and through the proxy, in two databases that are alike.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 #[path = "../raw/mod.rs"]
 mod raw;

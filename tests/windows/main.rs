@@ -1,5 +1,5 @@
 //! What a session keeps open over a change: snapshots, cursors, portals, prepared statements, settings.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 mod cursors;
 #[path = "../raw/mod.rs"]

@@ -26,7 +26,7 @@ fn placed(mut refusal: Refusal, text: &str, statement: &str) -> Refusal {
     let before = (statement.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
     let before = before.and_then(|bytes| text.get(..bytes)).map(|before| before.chars().count());
     let before = before.and_then(|count| u32::try_from(count).ok());
-    if let Some(name) = &mut refusal.name {
+    if let Some(name) = refusal.name_mut() {
         name.position = name.position.and_then(|position| position.checked_add(before?));
     }
     refusal

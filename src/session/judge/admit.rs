@@ -126,7 +126,7 @@ impl Session {
             Ok(decision) => decision,
             Err(mut rejected) => {
                 self.remember_refused(text);
-                if let Some(name) = &mut rejected.refusal.name {
+                if let Some(name) = rejected.refusal.name_mut() {
                     name.position = sql::place_of(text, &name.parts);
                 }
                 return Err(self.log_refused(&scope, *rejected).await);

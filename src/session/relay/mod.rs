@@ -49,6 +49,7 @@ pub(super) struct Outbound {
     /// The run whose rows were opened earlier than it.
     late: Option<Box<Late>>,
     /// Columns of which was told that they are compared by their masks.
+    #[allow(clippy::box_collection)] // rarely there, and each idle session pays for what is
     told: Option<Box<BTreeSet<String>>>,
 }
 

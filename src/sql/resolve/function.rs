@@ -300,8 +300,9 @@ impl Resolver<'_> {
     /// `x.name` and `(x).name` call the function `name` where `x` is a row without such a column.
     pub(super) fn check_field(&self, name: &str) -> Result<(), Fail> {
         let callable = self.context.catalog.functions(name).iter().any(|function| {
+            let reviewed = function.schema == "pg_catalog" && builtins::is_reviewed(name);
             function.arguments.len() == 1
-                && !(function.schema == "pg_catalog" && builtins::is_reviewed(name))
+                && !reviewed
                 && !is_pure(&function.schema, name, self.context.catalog)
                 && !self.context.policies.allows_function(&function.schema, name)
         });
