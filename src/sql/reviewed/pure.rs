@@ -5,7 +5,7 @@
 //! | group | by the catalog | why |
 //! | --- | --- | --- |
 //! | PostgreSQL's own | `pg_catalog`, number below 16384, every overload immutable, of language `internal`, takes and gives no `internal` or other value of the server's, no aggregate, none of the names below | an immutable function reads no table, no setting and no file: its answer is that of its arguments, which are masked before it sees them |
-//! | of reviewed extensions | every overload of the schema's belongs to one of [`EXTENSIONS`], immutable, of language `c` | the same; only a superuser makes a function in C, and these extensions' own were read |
+//! | of reviewed extensions | every overload of the schema's belongs to one of [`EXTENSIONS`], immutable, of language `c` | the same, as their authors declare it: only a superuser makes a function in C, and who installs one of these trusts its code, which was not read here |
 //! | the same, by name | [`NAMED`] | they make random numbers, or read nothing but their dictionary or their own setting |
 //!
 //! Source: `pg_proc`, and "Function Volatility Categories" in PostgreSQL's documentation.
@@ -34,7 +34,7 @@ const NEVER: [&str; 12] = [
     "dblink",
 ];
 
-/// Extensions whose immutable functions in C were read: they compute.
+/// Extensions that are known to compute; what their immutable functions in C do is their authors' word.
 const EXTENSIONS: &str = "btree_gin btree_gist citext cube earthdistance fuzzystrmatch hstore intarray isn ltree pg_trgm pgcrypto seg \
     unaccent uuid-ossp vector postgis";
 
