@@ -122,15 +122,6 @@ pub struct Refusal {
     answer: Option<Box<Answer>>,
 }
 
-/// A name that a refusal is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
-    /// Its parts, as they stand between dots.
-    pub parts: Vec<String>,
-    /// Where it stands in the text: characters from 1.
-    pub position: Option<u32>,
-}
-
 /// What a client is told of its own statement, and no log.
 #[derive(Clone, PartialEq, Eq, Default)]
 struct Answer {
@@ -138,8 +129,8 @@ struct Answer {
     told: Option<String>,
     /// Where in the statement, in characters from 1.
     position: Option<usize>,
-    /// The name that it is about, where its place in the text is to be told.
-    name: Option<Named>,
+    /// The name that it is about, part by part, where its place is to be found.
+    name: Option<Vec<String>>,
 }
 
 impl fmt::Debug for Answer {
@@ -172,7 +163,7 @@ impl Refusal {
     /// Says which name it is about, part by part.
     #[must_use]
     pub fn named(mut self, parts: Vec<String>) -> Self {
-        self.answer.get_or_insert_default().name = Some(Named { parts, position: None });
+        self.answer.get_or_insert_default().name = Some(parts);
         self
     }
 
@@ -183,14 +174,9 @@ impl Refusal {
         self
     }
 
-    /// The name that it is about, where its place in the text is to be told.
-    pub fn name(&self) -> Option<&Named> {
-        self.answer.as_ref()?.name.as_ref()
-    }
-
-    /// The same, for its place to be found.
-    pub fn name_mut(&mut self) -> Option<&mut Named> {
-        self.answer.as_mut()?.name.as_mut()
+    /// The name that it is about, part by part, where its place is to be found.
+    pub fn name(&self) -> Option<&[String]> {
+        self.answer.as_ref()?.name.as_deref()
     }
 
     /// PostgreSQL's own words, in place of the message.

@@ -42,9 +42,6 @@ impl ErrorFields {
                 fields.set(code, text.as_bytes());
             }
         }
-        if let Some(position) = refusal.name().and_then(|name| name.position) {
-            fields.set(b'P', position.to_string().as_bytes());
-        }
         fields
     }
 

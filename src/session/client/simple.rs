@@ -21,17 +21,6 @@ struct Step {
     before: usize,
 }
 
-/// A place within one statement as a place within the message that has it.
-fn placed(mut refusal: Refusal, text: &str, statement: &str) -> Refusal {
-    let before = (statement.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
-    let before = before.and_then(|bytes| text.get(..bytes)).map(|before| before.chars().count());
-    let before = before.and_then(|count| u32::try_from(count).ok());
-    if let Some(name) = refusal.name_mut() {
-        name.position = name.position.and_then(|position| position.checked_add(before?));
-    }
-    refusal
-}
-
 impl Session {
     /// Decides, logs and forwards a batch, or answers with a refusal.
     pub(in crate::session) async fn simple(&mut self, text: &str) {
@@ -86,8 +75,7 @@ impl Session {
         };
         for statement in statements {
             let before = characters_before(text, statement);
-            let told = |refusal: Refusal| placed(refusal, text, statement).behind(before);
-            let judged = self.judge(statement, &[]).await.map_err(told)?;
+            let judged = self.judge(statement, &[]).await.map_err(|refusal| refusal.behind(before))?;
             let source = self.source(&judged).await?;
             let running = source.running(&judged.decision);
             let effect = judged.decision.enforced.effect();

@@ -126,9 +126,8 @@ impl Session {
             Ok(decision) => decision,
             Err(mut rejected) => {
                 self.remember_refused(text);
-                if let Some(name) = rejected.refusal.name_mut() {
-                    name.position = sql::place_of(text, &name.parts);
-                }
+                let place = rejected.refusal.name().and_then(|parts| sql::place_of(text, parts));
+                rejected.refusal = rejected.refusal.at(place);
                 return Err(self.log_refused(&scope, *rejected).await);
             }
         };
@@ -217,9 +216,7 @@ impl Session {
         self.shared.metrics.statements_denied.bump();
         match self.journal.refused(scope, rejected).await {
             Ok(seq) => self.journal.outcome(seq, Instant::now(), None, None),
-            Err(error) => {
-                tracing::error!(%error, "what would have been refused could not be written to the access log")
-            }
+            Err(error) => error.told("what would have been refused could not be written to the access log"),
         }
     }
 
@@ -239,7 +236,7 @@ impl Session {
                 refusal
             }
             Err(error) => {
-                tracing::error!(%error, "a refusal could not be written to the access log");
+                error.told("a refusal could not be written to the access log");
                 error.refusal()
             }
         }

@@ -4,7 +4,7 @@ use super::lex::{self, Kind, Token};
 
 /// The place of the first token of `parts`, joined by dots, that stands for itself; where the last part is empty, of one that a dot
 /// follows.
-pub fn place_of(text: &str, parts: &[String]) -> Option<u32> {
+pub fn place_of(text: &str, parts: &[String]) -> Option<usize> {
     let tokens = lex::lex(text).ok()?;
     let tokens: Vec<&Token> = tokens.iter().filter(|token| token.kind != Kind::Comment).collect();
     let named =
@@ -25,7 +25,7 @@ pub fn place_of(text: &str, parts: &[String]) -> Option<u32> {
     };
     let at = (0..tokens.len()).find(starts)?;
     let before = text.get(..tokens.get(at)?.start)?;
-    u32::try_from(before.chars().count() + 1).ok()
+    Some(before.chars().count() + 1)
 }
 
 #[cfg(test)]
