@@ -12,6 +12,7 @@ use super::map::{Held, PersonMap, Way, list};
 use crate::catalog::{RelationName, quote_ident};
 use crate::policy::{ContactKind, PolicySet};
 use crate::scan::{Facts, Kind, Lexicon, judge_table};
+use crate::sql::contact_form;
 
 /// A column by which people are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,17 +140,12 @@ fn value(map: &PersonMap<'_>, way: &Way, row: &str, depth: usize) -> String {
     }
 }
 
-/// The one form of a column's value, as [`ContactKind::normalised`] has it.
+/// The one form of a column's value; an identity number may have lost its zeros at the front.
 fn normal(kind: ContactKind, column: &str) -> String {
-    let text = format!("{column}::pg_catalog.text");
-    let digits = format!("pg_catalog.regexp_replace({text}, '[^0-9]', '', 'g')");
+    let form = contact_form(&format!("{column}::pg_catalog.text"), kind);
     match kind {
-        ContactKind::Email => format!("pg_catalog.lower(pg_catalog.btrim({text}, ' '))"),
-        ContactKind::Phone => format!(
-            "CASE WHEN pg_catalog.left({digits}, 2) = '00' THEN pg_catalog.substr({digits}, 3) \
-             WHEN pg_catalog.left({digits}, 1) = '0' THEN '27' || pg_catalog.substr({digits}, 2) ELSE {digits} END"
-        ),
-        ContactKind::IdNumber => format!("pg_catalog.lpad({digits}, 13, '0')"),
+        ContactKind::Email | ContactKind::Phone => form,
+        ContactKind::IdNumber => format!("pg_catalog.lpad({form}, GREATEST(13, pg_catalog.length({form})), '0')"),
     }
 }
 

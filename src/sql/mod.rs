@@ -35,7 +35,9 @@ pub use govern::{
     portal_refusal, refusal_of, relay_unrestricted, too_old_refusal,
 };
 pub use resolve::{Compared, Given, HIDDEN as HIDDEN_COLUMN, Tested, open_parameters};
-pub use rewrite::{Guard, Recheck, TokenKey, due_counts, new_row_refusal, refusal_for, still_kept, unsettled};
+pub use rewrite::{
+    Guard, Recheck, TokenKey, contact_form, due_counts, new_row_refusal, refusal_for, still_kept, unsettled,
+};
 pub use steps::{Step, Steps};
 pub use text::{
     Redacted, may_define, may_fetch, parse_search_path, place_in, place_of, redact, split, stated_purpose,

@@ -32,7 +32,7 @@ pub use condition::unsettled;
 pub use fresh::{new_row_refusal, refusal_for};
 pub use guard::Guard;
 pub use recheck::Recheck;
-pub use rows::{due_counts, still_kept};
+pub use rows::{contact_form, due_counts, still_kept};
 pub use token_key::TokenKey;
 
 use crate::catalog::{RelationName, TypeClass};

@@ -387,10 +387,15 @@ fn text(column: &Column, value: &str, kind: ContactKind) -> Option<String> {
     }
 }
 
-/// SHA-256 of the one form, as [`ContactKind::normalised`] has it.
+/// SHA-256 of the one form.
 fn digest(text: &str, kind: ContactKind) -> String {
+    format!("pg_catalog.sha256(pg_catalog.convert_to({}, 'UTF8'))", contact_form(text, kind))
+}
+
+/// The one form of what people are reached or known by, as [`ContactKind::normalised`] has it: an SQL expression over the text `text`.
+pub fn contact_form(text: &str, kind: ContactKind) -> String {
     let digits = format!("pg_catalog.regexp_replace({text}, '[^0-9]', '', 'g')");
-    let normal = match kind {
+    match kind {
         ContactKind::Email => format!(
             "pg_catalog.translate(pg_catalog.btrim({text}), 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')"
         ),
@@ -400,8 +405,7 @@ fn digest(text: &str, kind: ContactKind) -> String {
              ELSE {digits} END"
         ),
         ContactKind::IdNumber => digits,
-    };
-    format!("pg_catalog.sha256(pg_catalog.convert_to({normal}, 'UTF8'))")
+    }
 }
 
 /// Whether a row of the table, which the statement calls `row`, is within any of these periods: it must not go yet (POPIA s14(1)).
