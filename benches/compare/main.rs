@@ -187,6 +187,9 @@ impl Bench {
         for way in self.ways(&["relay", "pgbouncer", "plain"]) {
             let (rest, each) = bulk::idle(&way, way.process.unwrap(), sessions);
             figures.push((way.key, rest / 1024.0, each));
+            // A pooler keeps the database's sessions, and the next way needs the room.
+            let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'postgres' AND datname = 'bench'";
+            self.places.cluster.run_sql("postgres", ended).unwrap();
             // A busy machine takes a while to end a thousand of the database's processes.
             for _ in 0..600 {
                 let left = self.places.cluster.run_sql("postgres", "SELECT count(*) FROM pg_stat_activity");
