@@ -43,6 +43,21 @@
 //! ```compile_fail,E0451
 //! let audited = pgpurpose::audit::Audited { what: "SELECT 1", seq: 1 };
 //! ```
+//!
+//! Two runs under one record, and the run of a portal as if it had no text:
+//!
+//! ```compile_fail,E0382
+//! fn twice(database: &mut pgpurpose::upstream::Upstream, run: pgpurpose::audit::Audited<pgpurpose::upstream::Decided>) {
+//!     database.execute(run, "", 0);
+//!     database.execute(run, "", 0);
+//! }
+//! ```
+//!
+//! ```compile_fail,E0423
+//! fn unlogged(database: &mut pgpurpose::upstream::Upstream) {
+//!     database.execute_empty(&pgpurpose::upstream::NoText(()), "");
+//! }
+//! ```
 
 mod app;
 pub mod audit;

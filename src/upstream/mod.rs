@@ -15,5 +15,5 @@ mod watched;
 pub use address::{Address, ParseAddressError};
 pub use connect::{CancelTarget, ConnectError, Servers, cancel};
 pub use driver::{DriveError, Driven, drive};
-pub use send::{Control, Decided, OWN_STATEMENT, REFUSED_STATEMENT, SEPARATOR, Upstream};
+pub use send::{Begun, Control, Decided, NoText, OWN_STATEMENT, REFUSED_STATEMENT, SEPARATOR, Upstream};
 pub use tls::{TlsError, TlsMode, UpstreamTls};

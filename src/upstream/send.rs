@@ -18,6 +18,17 @@ use crate::wire::{HEADER, Header, Link, frame, put_cstr, startup};
 /// A statement that was decided.
 pub type Decided = Arc<Enforced>;
 
+/// A run that was begun: its record is spent. What it has left may be read on; no other run can be begun with it.
+#[derive(Debug)]
+pub struct Begun {
+    _run: Audited<Decided>,
+}
+
+/// Proof that a statement of no text was prepared: only [`Upstream::parse_empty`] makes one. Running it reads nothing, so that it has
+/// no record.
+#[derive(Debug)]
+pub struct NoText(());
+
 /// A prepared statement that never exists: describing it fails, and fails the transaction, without any SQL. Names that
 /// begin so are not accepted from clients.
 pub const REFUSED_STATEMENT: &str = "pgpurpose.refused";
@@ -77,8 +88,6 @@ pub enum Control<'a> {
     CopyFail,
     /// A simple query of no text: answered by EmptyQueryResponse.
     EmptyQuery,
-    /// A prepared statement of no text.
-    EmptyParse(&'a str),
     /// A message that always fails, so that the database's transaction fails as the client is told it did.
     Refuse,
     /// Asks for the effective search path.
@@ -159,8 +168,9 @@ impl Upstream {
         self.link.out.put_slice(&startup::startup_message(parameters));
     }
 
-    /// A simple query of one or more statements, in one message, so that they share PostgreSQL's implicit transaction.
-    pub fn query<'a>(&mut self, batch: impl IntoIterator<Item = &'a Audited<Decided>>) {
+    /// A simple query of one or more statements, in one message, so that they share PostgreSQL's implicit transaction. Their records
+    /// are spent.
+    pub fn query(&mut self, batch: impl IntoIterator<Item = Audited<Decided>>) {
         frame(&mut self.link.out, b'Q', |body| {
             for (position, statement) in batch.into_iter().enumerate() {
                 if position > 0 {
@@ -177,14 +187,28 @@ impl Upstream {
         Parse { name, sql: statement.get().text(), types }.encode(&mut self.link.out);
     }
 
-    /// Runs a portal of a statement that stands in the log.
-    pub fn execute(&mut self, _run: &Audited<Decided>, portal: &str, rows: i32) {
+    /// Prepares a statement of no text.
+    pub fn parse_empty(&mut self, name: &str) -> NoText {
+        Parse { name, sql: "", types: &[0, 0] }.encode(&mut self.link.out);
+        NoText(())
+    }
+
+    /// Runs a portal of a statement that stands in the log. The record is spent: it stands for this run alone.
+    ///
+    /// INVARIANT I3: A run takes its record by value, so that no second one goes under it.
+    pub fn execute(&mut self, run: Audited<Decided>, portal: &str, rows: i32) -> Begun {
+        self.put_execute(portal, rows);
+        Begun { _run: run }
+    }
+
+    /// Reads more rows of a portal that a run began to read.
+    pub fn read_on(&mut self, _run: &Begun, portal: &str, rows: i32) {
         self.put_execute(portal, rows);
     }
 
     /// Asks about rows of a run that were opened earlier: keys go to one of its statement's own queries, as the text of an array.
     /// Answered by CloseComplete, ParseComplete, BindComplete, rows, CommandComplete and two CloseComplete.
-    pub fn recheck(&mut self, _run: &Audited<Decided>, of: &Enforced, query: usize, keys: &[u8]) {
+    pub fn recheck(&mut self, _run: &Begun, of: &Enforced, query: usize, keys: &[u8]) {
         let Some(sql) = of.recheck().queries.get(query) else { return };
         // One type, `text[]`; one value, its length before it; all formats as text.
         let length = u32::try_from(keys.len()).unwrap_or(u32::MAX).to_be_bytes();
@@ -193,7 +217,7 @@ impl Upstream {
     }
 
     /// Reads so many more rows of a cursor for a run that read from it, forward or backward. Answered as [`Self::recheck`].
-    pub fn fetch_more(&mut self, _run: &Audited<Decided>, cursor: &str, (forward, rows): (bool, u64), formats: &[u8]) {
+    pub fn fetch_more(&mut self, _run: &Begun, cursor: &str, (forward, rows): (bool, u64), formats: &[u8]) {
         let way = if forward { "FORWARD" } else { "BACKWARD" };
         let sql = format!("FETCH {way} {rows} FROM {}", quote_ident(cursor));
         let formats = if formats.is_empty() { &[0, 0] } else { formats };
@@ -216,7 +240,7 @@ impl Upstream {
     }
 
     /// Runs a portal of a statement of no text.
-    pub fn execute_empty(&mut self, portal: &str) {
+    pub fn execute_empty(&mut self, _statement: &NoText, portal: &str) {
         self.put_execute(portal, 0);
     }
 
@@ -256,7 +280,6 @@ impl Upstream {
             Control::CopyDone => frame(out, b'c', |_| ()),
             Control::CopyFail => frame(out, b'f', |body| put_cstr(body, "the client ended the copy")),
             Control::EmptyQuery => frame(out, b'Q', |body| body.put_u8(0)),
-            Control::EmptyParse(name) => Parse { name, sql: "", types: &[0, 0] }.encode(out),
             Control::Refuse => frame(out, b'D', |body| {
                 body.put_u8(Target::Statement.byte());
                 put_cstr(body, REFUSED_STATEMENT);

@@ -82,9 +82,8 @@ impl Session {
             Ok(scope) => scope,
             Err(refusal) => return Err(self.log_refusal(refusal, text).await),
         };
-        let prepared = Arc::new(Prepared::new(Arc::from(""), Some(vec![0, 0]), None, scope, false));
-        self.upstream.control(Control::EmptyParse(name));
-        self.flow.parsed_empty(name, prepared);
+        let prepared = Prepared::empty(self.upstream.parse_empty(name), scope);
+        self.flow.parsed_empty(name, Arc::new(prepared));
         Ok(())
     }
 
@@ -240,7 +239,8 @@ impl Session {
         let Some(opened) = self.flow.names.portal(portal) else { return Err(no_portal(portal)) };
         let (mut prepared, bound) = (Arc::clone(&opened.prepared), Arc::clone(&opened.lookups));
         let Some(mut decision) = prepared.decision.clone() else {
-            self.upstream.execute_empty(portal);
+            let Some(proof) = &prepared.no_text else { return Err(Refusal::internal(Stage::Session)) };
+            self.upstream.execute_empty(proof, portal);
             self.flow.executing(Run::empty());
             return Ok(());
         };
@@ -311,7 +311,7 @@ impl Session {
         if late {
             self.execute_late(token, portal, rows, &run);
         } else {
-            self.upstream.execute(&token, portal, rows);
+            self.upstream.execute(token, portal, rows);
         }
         self.flow.executing(run);
         Ok(())

@@ -106,7 +106,8 @@ impl Session {
             Some(_) => Reading::Fetched,
             None => Reading::Portal,
         };
-        let late = Late::new(token, portal, Arc::clone(&running.rows), wanted, reading);
+        let begun = self.upstream.execute(token, portal, Late::first_part(wanted));
+        let late = Late::new(begun, portal, Arc::clone(&running.rows), wanted, reading);
         self.begin_late(late);
         self.flow.hold();
     }

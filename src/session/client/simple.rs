@@ -97,10 +97,11 @@ impl Session {
         let audited = audited.map_err(|error| error.refusal())?;
         self.upstream.control(Control::Close(Target::Statement, name));
         self.flow.closing(Target::Statement, name, true);
-        self.upstream.query([&audited]);
+        let seq = audited.seq();
+        self.upstream.query([audited]);
         let undo = self.expect_effect(&judged);
         let running = Running::itself(&judged.decision);
-        self.flow.queried_unseen(Run::begun(audited.seq(), running, judged.scope, undo));
+        self.flow.queried_unseen(Run::begun(seq, running, judged.scope, undo));
         Ok(())
     }
 
@@ -136,18 +137,19 @@ impl Session {
         for step in &*steps {
             self.count(&step.running);
         }
+        let numbers: Vec<u64> = audited.iter().map(crate::audit::Audited::seq).collect();
         if audited.is_empty() {
             self.upstream.control(Control::EmptyQuery);
         } else {
-            self.upstream.query(&audited);
+            self.upstream.query(audited);
         }
-        let steps = std::mem::take(steps).into_iter().zip(&audited);
+        let steps = std::mem::take(steps).into_iter().zip(numbers);
         let mut sent = 0_usize;
-        self.flow.queried(steps.map(|(Step { judged, running, undo, before, .. }, audited)| {
+        self.flow.queried(steps.map(|(Step { judged, running, undo, before, .. }, seq)| {
             let written = (before, sent);
             let characters = judged.decision.enforced.text().chars().count();
             sent = sent.saturating_add(characters).saturating_add(SEPARATOR.len());
-            Run::begun(audited.seq(), running, judged.scope, undo).written(judged.text, written)
+            Run::begun(seq, running, judged.scope, undo).written(judged.text, written)
         }));
         Ok(())
     }

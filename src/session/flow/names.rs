@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::audit::LookedUp;
 use crate::session::judge::enforcer::{Decision, Scope};
+use crate::upstream::NoText;
 
 /// A prepared statement, by Parse or by PREPARE.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(in crate::session) struct Prepared {
     pub(in crate::session) scope: Arc<Scope>,
     /// The purpose was stated in the statement's own comment.
     pub(in crate::session) stated: bool,
+    /// Of a statement of no text.
+    pub(in crate::session) no_text: Option<NoText>,
     described: AtomicBool,
     described_in: AtomicU64,
 }
@@ -38,7 +41,12 @@ impl Prepared {
         stated: bool,
     ) -> Self {
         let (described, described_in) = (AtomicBool::new(false), AtomicU64::new(0));
-        Self { text, types, decision, scope, stated, described, described_in }
+        Self { text, types, decision, scope, stated, no_text: None, described, described_in }
+    }
+
+    /// A statement of no text.
+    pub(in crate::session) fn empty(no_text: NoText, scope: Arc<Scope>) -> Self {
+        Self { no_text: Some(no_text), ..Self::new(Arc::from(""), Some(vec![0, 0]), None, scope, false) }
     }
 
     /// The purpose that its own comment states.

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::disclose::Held;
-use crate::audit::Audited;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::flow::Answer;
 use crate::session::judge::enforcer::Decision;
 use crate::session::state::{End, Session};
 use crate::sql::Way;
-use crate::upstream::{Control, Decided};
+use crate::upstream::{Begun, Control};
 use crate::wire::backend;
 use crate::wire::{Header, array, trim};
 
@@ -66,7 +65,7 @@ struct Row {
 /// A run whose rows were opened earlier.
 #[derive(Debug)]
 pub(in crate::session) struct Late {
-    token: Audited<Decided>,
+    run: Begun,
     portal: String,
     /// Whose rows come.
     rows_of: Arc<Decision>,
@@ -94,7 +93,7 @@ pub(in crate::session) struct Late {
 
 impl Late {
     pub(in crate::session) fn new(
-        token: Audited<Decided>,
+        run: Begun,
         portal: &str,
         rows_of: Arc<Decision>,
         wanted: Option<u64>,
@@ -105,7 +104,7 @@ impl Late {
             Reading::Cursor { way: Way::Place, .. } | Reading::Portal | Reading::Fetched => None,
         };
         Self {
-            token,
+            run,
             portal: portal.to_owned(),
             rows_of,
             wanted,
@@ -124,9 +123,14 @@ impl Late {
         }
     }
 
+    /// Rows of the first part of a run of which the client wants so many; `None`: all.
+    pub(in crate::session) fn first_part(wanted: Option<u64>) -> i32 {
+        part_of(wanted, FIRST_PART)
+    }
+
     /// Rows of the next part.
-    fn next_part(&self) -> u64 {
-        self.wanted.map_or(self.part, |wanted| wanted.saturating_sub(self.given).min(self.part)).max(1)
+    fn next_part(&self) -> i32 {
+        part_of(self.wanted.map(|wanted| wanted.saturating_sub(self.given)), self.part)
     }
 
     /// The next part is as large as the rows of this one let it be.
@@ -165,15 +169,14 @@ impl Late {
 }
 
 impl Session {
-    /// Asks for the first part of a run.
+    /// The first part of a run was asked for.
     pub(in crate::session) fn begin_late(&mut self, late: Late) {
-        self.read_part(&late);
+        self.upstream.control(Control::Flush);
         self.outbound.late = Some(Box::new(late));
     }
 
     fn read_part(&mut self, late: &Late) {
-        let rows = i32::try_from(late.next_part()).unwrap_or(1);
-        self.upstream.execute(&late.token, &late.portal, rows);
+        self.upstream.read_on(&late.run, &late.portal, late.next_part());
         self.upstream.control(Control::Flush);
     }
 
@@ -283,7 +286,7 @@ impl Session {
 
     fn ask_about(&mut self, late: &mut Late) {
         let keys = late.keys(late.query);
-        self.upstream.recheck(&late.token, &late.rows_of.enforced, late.query, &keys);
+        self.upstream.recheck(&late.run, &late.rows_of.enforced, late.query, &keys);
         self.upstream.control(Control::Flush);
         late.phase = Phase::Keys;
     }
@@ -319,7 +322,7 @@ impl Session {
                 None => return self.end_late(&late, Some(&tag)),
                 Some((cursor, forward, rows, formats)) => {
                     (late.own, late.asked, late.came) = (true, Some(rows), 0);
-                    self.upstream.fetch_more(&late.token, &cursor, (forward, rows), &formats);
+                    self.upstream.fetch_more(&late.run, &cursor, (forward, rows), &formats);
                     self.upstream.control(Control::Flush);
                 }
             },
@@ -345,6 +348,11 @@ impl Session {
         self.reply(reply, Header { tag: b'C', body: body.len() }, &body);
         Ok(())
     }
+}
+
+/// Rows of a part that may have so many, where so many are still wanted.
+fn part_of(wanted: Option<u64>, part: u64) -> i32 {
+    i32::try_from(wanted.map_or(part, |wanted| wanted.min(part)).max(1)).unwrap_or(1)
 }
 
 /// The rows of those who still agree, to be given away.
