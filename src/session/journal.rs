@@ -7,9 +7,11 @@ use std::time::Instant;
 use super::flow::running::Running;
 use super::judge::enforcer::{Rejected, Scope};
 use crate::audit::{
-    Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, LookedUp, LookupRecord, Outcome,
+    Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, Logged, LookedUp, LookupRecord,
+    Outcome,
     OutcomeStatus, PreparedSession, Seen, SessionFacts,
 };
+use crate::error::Refusal;
 use crate::policy::{AccessReport, Disclosed};
 use crate::sql::Redacted;
 use crate::upstream::Decided;
@@ -127,13 +129,19 @@ impl Journal {
     }
 
     /// Logs a refusal.
-    pub(super) async fn refused(&mut self, scope: &Scope, rejected: &Rejected) -> Result<u64, AuditError> {
+    pub(super) async fn refused(&mut self, scope: &Scope, rejected: Rejected) -> Logged {
+        let record = self.record(scope, &scope.purpose, &rejected.logged, &rejected.report, &[]);
+        self.refuse(record, rejected.refusal).await
+    }
+
+    /// Logs what would be refused if anything was, and gives the number of the record.
+    pub(super) async fn observed(&mut self, scope: &Scope, rejected: &Rejected) -> Result<u64, AuditError> {
         let record = self.record(scope, &scope.purpose, &rejected.logged, &rejected.report, &[])?;
         self.log.append_refused(record).await
     }
 
     /// Logs the refusal of something for a login that is in no role.
-    pub(super) async fn refused_without_role(&mut self, policy: &str, rejected: &Rejected) -> Result<u64, AuditError> {
+    pub(super) async fn refused_without_role(&mut self, policy: &str, rejected: Rejected) -> Logged {
         self.leave_role();
         let record = Access {
             session: &self.facts,
@@ -145,7 +153,26 @@ impl Journal {
             unrestricted: None,
             lookups: &[],
         };
-        self.log.append_refused(record.record()?).await
+        let record = record.record();
+        self.refuse(record, rejected.refusal).await
+    }
+
+    async fn refuse(&self, record: Result<AccessRecord, AuditError>, refusal: Refusal) -> Logged {
+        let sqlstate = refusal.sqlstate;
+        let logged = match record {
+            Ok(record) => self.log.append_refusal(record, refusal).await,
+            Err(error) => Err(error),
+        };
+        match logged {
+            Ok((logged, seq)) => {
+                self.not_forwarded(seq, sqlstate.as_str());
+                logged
+            }
+            Err(error) => {
+                error.told("a refusal could not be written to the access log");
+                Logged::unwritten(&error)
+            }
+        }
     }
 
     /// How a run ended.

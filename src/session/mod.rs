@@ -12,6 +12,7 @@ mod shared;
 mod state;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use cancel::{CancelKey, Cancels};
 pub use catalogs::{Catalogs, OpenCatalog};

@@ -24,7 +24,7 @@ use crate::config::Zone;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
 use crate::upstream::{Decided, Upstream, cancel};
-use crate::wire::{ErrorFields, Link};
+use crate::wire::Link;
 
 /// Bytes that may wait for a peer before the other is no longer read.
 pub(super) const HIGH: usize = 128 * 1024;
@@ -252,13 +252,6 @@ impl Session {
         };
         // A peer that reads nothing must not keep the session.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(2), farewell).await;
-    }
-
-    fn say_fatal(&mut self, refusal: &Refusal) {
-        // In the middle of a message nothing can be said.
-        if self.outbound.passing == 0 {
-            ErrorFields::refusal("FATAL", refusal).encode(b'E', &mut self.client.out);
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::audited::Audited;
+use super::audited::{Audited, Logged};
 use super::combine::Core;
 use super::numbers::Numbers;
 use super::options::{LogOptions, Sync};
@@ -16,6 +16,7 @@ use super::status::StatusCell;
 use super::writer::Writer;
 use crate::audit::record::AuditError;
 use crate::audit::record::{AccessRecord, Body, EventRecord};
+use crate::error::Refusal;
 use crate::telemetry::Metrics;
 
 /// The access log. Clones are handles to the same log, one for each who appends.
@@ -128,6 +129,15 @@ impl AuditLog {
     /// It is not in the log.
     pub async fn append_refused(&self, record: AccessRecord) -> Result<u64, AuditError> {
         Ok(self.append_bodies(vec![record.body]).await?.first())
+    }
+
+    /// The same for a refusal that the client is to be told: gives that, and the number.
+    ///
+    /// # Errors
+    /// It is not in the log.
+    pub async fn append_refusal(&self, record: AccessRecord, refusal: Refusal) -> Result<(Logged, u64), AuditError> {
+        let seq = self.append_refused(record).await?;
+        Ok((Logged::new(refusal, seq), seq))
     }
 
     /// Appends an event and waits until it counts as logged. Gives its number.

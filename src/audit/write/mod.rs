@@ -20,7 +20,7 @@ mod tending;
 mod watch;
 mod writer;
 
-pub use audited::Audited;
+pub use audited::{Audited, Logged};
 pub use confirm::{Doubt, clock_doubt, confirm_clock};
 pub use handed::{RequestStep, hand_in};
 pub use log::AuditLog;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::audit::{AuditError, LookedUp};
+use crate::audit::{AuditError, Logged, LookedUp};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::flow::names::Prepared;
 use crate::session::flow::pending::Run;
@@ -39,7 +39,7 @@ impl Session {
         }
     }
 
-    async fn try_parse(&mut self, parse: Parse<'_>) -> Result<(), Refusal> {
+    async fn try_parse(&mut self, parse: Parse<'_>) -> Result<(), Logged> {
         let name = match self.new_name(parse.name) {
             Ok(name) => name,
             Err(refusal) => return Err(self.log_refusal(refusal, parse.sql).await),
@@ -77,7 +77,7 @@ impl Session {
         Ok(name)
     }
 
-    async fn parse_empty(&mut self, name: &str, text: &str) -> Result<(), Refusal> {
+    async fn parse_empty(&mut self, name: &str, text: &str) -> Result<(), Logged> {
         let scope = match self.scope_for(None) {
             Ok(scope) => scope,
             Err(refusal) => return Err(self.log_refusal(refusal, text).await),
@@ -94,7 +94,7 @@ impl Session {
         judged: Judged,
         types: Vec<u8>,
         hidden: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Logged> {
         let types = match judged.decision.enforced.parameters() {
             0 => types,
             parameters => as_text(&types, parameters.into()),
@@ -117,7 +117,7 @@ impl Session {
         name: &str,
         old: &Prepared,
         judged: Judged,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Logged> {
         let Some(types) = old.types.clone() else {
             let message = format!(
                 "prepared statement `{name}` was decided for another purpose, search path or policy than are in force now"
@@ -134,9 +134,12 @@ impl Session {
 
     /// The statement that a Bind names, and whether the values have to be read: where rows have hidden columns, the formats at
     /// their end must count them; what is looked up is among them; and both may be so once the statement is decided again.
-    pub(in crate::session) async fn bindable(&mut self, statement: &str) -> Result<(Bindable, bool), Refusal> {
-        let statement = cut(statement)?;
-        let prepared = self.flow.names.statement(statement).cloned().ok_or_else(|| no_statement(statement))?;
+    pub(in crate::session) async fn bindable(&mut self, statement: &str) -> Result<(Bindable, bool), Logged> {
+        let found = cut(statement).and_then(|name| self.statement(name));
+        let prepared = match found {
+            Ok(prepared) => prepared,
+            Err(refusal) => return Err(Box::pin(self.log_refusal_of(refusal, "bind")).await),
+        };
         let current = self.is_current(&prepared, None).await?;
         let tests = prepared.decision.as_ref().is_some_and(|decision| decision.enforced.tests_parameters());
         let hides = || self.flow.running_of(&prepared).is_some_and(|running| running.hidden() > 0);
@@ -152,8 +155,11 @@ impl Session {
         found: Bindable,
         rest: usize,
         body: Option<&[u8]>,
-    ) -> Result<(), Refusal> {
-        let (portal, statement) = (cut(portal)?, cut(statement)?);
+    ) -> Result<(), Logged> {
+        let (portal, statement) = match cut(portal).and_then(|portal| Ok((portal, cut(statement)?))) {
+            Ok(names) => names,
+            Err(refusal) => return Err(self.log_refusal(refusal, &found.prepared.text).await),
+        };
         let Bindable { mut prepared, current } = found;
         if !current {
             let judged = Box::pin(self.judge_again(&prepared, None)).await?;
@@ -163,7 +169,10 @@ impl Session {
             } else {
                 Box::pin(self.prepare_again(statement, &prepared, judged)).await?;
             }
-            prepared = self.flow.names.statement(statement).cloned().ok_or_else(|| no_statement(statement))?;
+            prepared = match self.statement(statement) {
+                Ok(prepared) => prepared,
+                Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
+            };
         }
         let more = self.flow.running_of(&prepared).as_ref().map_or(0, Running::hidden);
         let lookups = match self.bound(&prepared, body) {
@@ -231,15 +240,32 @@ impl Session {
         }
     }
 
-    async fn try_execute(&mut self, portal: &str, rows: i32) -> Result<(), Refusal> {
-        let portal = cut(portal)?;
+    /// A prepared statement by its name.
+    pub(super) fn statement(&self, name: &str) -> Result<Arc<Prepared>, Refusal> {
+        self.flow.names.statement(name).cloned().ok_or_else(|| no_statement(name))
+    }
+
+    /// What a portal runs, by its name.
+    pub(super) fn of_portal(&self, name: &str) -> Result<Arc<Prepared>, Refusal> {
+        self.flow.names.portal(name).map(|portal| Arc::clone(&portal.prepared)).ok_or_else(|| no_portal(name))
+    }
+
+    async fn try_execute(&mut self, portal: &str, rows: i32) -> Result<(), Logged> {
+        let portal = match cut(portal) {
+            Ok(portal) => portal,
+            Err(refusal) => return Err(self.log_refusal_of(refusal, "execute").await),
+        };
         if self.flow.names.portal(portal).is_some_and(|opened| self.opens_again(opened, rows)) {
             Box::pin(self.open_again(portal, rows)).await?;
         }
-        let Some(opened) = self.flow.names.portal(portal) else { return Err(no_portal(portal)) };
+        let Some(opened) = self.flow.names.portal(portal) else {
+            return Err(self.log_refusal_of(no_portal(portal), "execute").await);
+        };
         let (mut prepared, bound) = (Arc::clone(&opened.prepared), Arc::clone(&opened.lookups));
         let Some(mut decision) = prepared.decision.clone() else {
-            let Some(proof) = &prepared.no_text else { return Err(Refusal::internal(Stage::Session)) };
+            let Some(proof) = &prepared.no_text else {
+                return Err(self.log_refusal_of(Refusal::internal(Stage::Session), "execute").await);
+            };
             self.upstream.execute_empty(proof, portal);
             self.flow.executing(Run::empty());
             return Ok(());
@@ -264,7 +290,7 @@ impl Session {
         let running = source.running(&decision);
         if let Source::Again(old, again) = source {
             let Some(name) = decision.enforced.effect().executes() else {
-                return Err(Refusal::internal(Stage::Session));
+                return Err(self.log_refusal(Refusal::internal(Stage::Session), &prepared.text).await);
             };
             if old.decision.as_ref().map(|old| Running::itself(old).hidden())
                 != Some(Running::itself(&again.decision).hidden())
@@ -299,9 +325,9 @@ impl Session {
         if !lookups.is_empty()
             && let Err(error) = Box::pin(self.journal.lookup(&prepared.scope, token.seq(), &running, &lookups)).await
         {
-            let refusal = unlogged(error);
-            self.journal.not_forwarded(token.seq(), refusal.sqlstate.as_str());
-            return Err(refusal);
+            let logged = unlogged(error);
+            self.journal.not_forwarded(token.seq(), logged.refusal().sqlstate.as_str());
+            return Err(logged);
         }
         self.count(&running);
         let undo = self.expect_effect(&judged);
@@ -339,7 +365,8 @@ pub(super) fn unreadable(error: WireError) -> Refusal {
     Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, error.to_string())
 }
 
-fn unlogged(error: AuditError) -> Refusal {
+/// What is told of a statement that could not be logged.
+pub(super) fn unlogged(error: AuditError) -> Logged {
     error.told("a statement was refused because it could not be logged");
-    error.refusal()
+    Logged::unwritten(&error)
 }

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::error::Refusal;
+use crate::audit::{Audited, Logged};
+use crate::error::{Refusal, Stage};
 use crate::session::flow::names::Portal;
 use crate::session::flow::pending::Run;
 use crate::session::flow::running::{Judged, Running};
@@ -29,8 +30,10 @@ impl Session {
     }
 
     /// Opens it again under its name, with the values of its Bind; the client does not see it.
-    pub(super) async fn open_again(&mut self, name: &str, rows: i32) -> Result<(), Refusal> {
-        let Some(opened) = self.flow.names.portal(name).cloned() else { return Err(no_portal(name)) };
+    pub(super) async fn open_again(&mut self, name: &str, rows: i32) -> Result<(), Logged> {
+        let Some(opened) = self.flow.names.portal(name).cloned() else {
+            return Err(self.log_refusal_of(no_portal(name), "execute").await);
+        };
         let keyed = if rows > 0 && opened.values.is_some() { self.judge_keyed(&opened.prepared).await } else { None };
         let judged = match (keyed, &opened.prepared.decision) {
             (Some(judged), _) => judged,
@@ -55,7 +58,7 @@ impl Session {
         let text = Arc::clone(&judged.text);
         self.forward_parse(&statement, judged, types, true).await?;
         let Some(prepared) = self.flow.names.statement(&statement).cloned() else {
-            return Err(Refusal::internal(crate::error::Stage::Session));
+            return Err(self.log_refusal(Refusal::internal(Stage::Session), &text).await);
         };
         let more = self.flow.running_of(&prepared).as_ref().map_or(0, Running::hidden);
         let body = match trim::bind(&values, more) {
@@ -89,7 +92,7 @@ impl Session {
     }
 
     /// Forwards the first part of such a run; the client is not read before its end.
-    pub(super) fn execute_late(&mut self, token: crate::audit::Audited<Decided>, portal: &str, rows: i32, run: &Run) {
+    pub(super) fn execute_late(&mut self, token: Audited<Decided>, portal: &str, rows: i32, run: &Run) {
         let Some(running) = &run.running else { return };
         let (more, formats) = match running.statement.enforced.effect() {
             Effect::Fetch { name, way, .. } => {

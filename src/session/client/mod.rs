@@ -6,11 +6,11 @@ mod simple;
 mod structure;
 
 use crate::error::{Refusal, SqlState, Stage};
-use crate::session::flow::{Door, Next, Refused};
+use crate::session::flow::{Door, Next};
 use crate::session::state::{End, HIGH, Session};
 use crate::upstream::Control;
 use crate::wire::frontend::{self, BindHead, MAX_NAMES, Parse, Tag, Target};
-use crate::wire::{ErrorFields, HEADER, Header, WireError, backend};
+use crate::wire::{HEADER, Header, WireError};
 
 /// The longest message that holds no statement and no values.
 const SMALL: usize = 64 * 1024;
@@ -183,10 +183,17 @@ impl Session {
             },
             Tag::Describe | Tag::Close => {
                 let (target, name) = frontend::target(body).map_err(malformed)?;
-                match super::judge::admit::cut(name) {
-                    Ok(name) if tag == Tag::Describe => self.describe(target, name),
-                    Ok(name) => self.close(target, name),
-                    Err(refusal) => self.refuse(refusal, false),
+                let (what, done) = match super::judge::admit::cut(name) {
+                    Ok(name) if tag == Tag::Describe => ("describe", self.describe(target, name)),
+                    Ok(name) => {
+                        self.close(target, name);
+                        ("close", Ok(()))
+                    }
+                    Err(refusal) => ("name", Err(refusal)),
+                };
+                if let Err(refusal) = done {
+                    let logged = Box::pin(self.log_refusal_of(refusal, what)).await;
+                    self.refuse(logged, false);
                 }
             }
             Tag::Execute => {
@@ -300,28 +307,6 @@ impl Session {
         self.refuse(refusal, simple);
     }
 
-    /// Answers with an error in protocol order. `simple`: ReadyForQuery follows; else everything up to the client's
-    /// Sync is dropped.
-    ///
-    /// Where the database has part of the pipeline or an open transaction, it gets a message that fails, so that it
-    /// rolls back what PostgreSQL would roll back, and its error is replaced by this one.
-    pub(in crate::session) fn refuse(&mut self, refusal: Refusal, simple: bool) {
-        match self.flow.refuse(refusal, simple) {
-            Refused::Now(refusal, status) => {
-                ErrorFields::refusal("ERROR", &refusal).encode(b'E', &mut self.client.out);
-                if let Some(status) = status {
-                    backend::ready(&mut self.client.out, status);
-                }
-            }
-            Refused::InOrder { sync } => {
-                self.upstream.control(Control::Refuse);
-                if sync {
-                    self.upstream.control(Control::Sync);
-                }
-            }
-        }
-    }
-
     /// Forwards a Sync: the segment ends.
     fn sync(&mut self) {
         self.upstream.control(Control::Sync);
@@ -329,22 +314,13 @@ impl Session {
     }
 
     /// Forwards a Describe of something that was decided.
-    fn describe(&mut self, target: Target, name: &str) {
+    fn describe(&mut self, target: Target, name: &str) -> Result<(), Refusal> {
         let prepared = match target {
-            Target::Statement => {
-                self.flow.names.statement(name).cloned().ok_or_else(|| crate::session::judge::admit::no_statement(name))
-            }
-            Target::Portal => self
-                .flow
-                .names
-                .portal(name)
-                .map(|portal| portal.prepared.clone())
-                .ok_or_else(|| crate::session::judge::admit::no_portal(name)),
+            Target::Statement => self.statement(name)?,
+            Target::Portal => self.of_portal(name)?,
         };
-        match prepared {
-            Ok(prepared) => self.forward_describe(target, name, &prepared, false),
-            Err(refusal) => self.refuse(refusal, false),
-        }
+        self.forward_describe(target, name, &prepared, false);
+        Ok(())
     }
 
     /// Forwards a Close: what is not there may be closed too.

@@ -1,10 +1,12 @@
 //! The simple query: a batch is decided as a whole before any of it runs.
 
+use crate::audit::{Audited, Logged};
 use crate::error::{Refusal, Stage};
 use crate::session::flow::names::Undo;
 use crate::session::flow::pending::Run;
 use crate::session::flow::running::Judged;
 use crate::session::flow::running::Running;
+use super::extended::unlogged;
 use crate::session::judge::admit::Source;
 use crate::session::state::Session;
 use crate::sql;
@@ -66,7 +68,7 @@ impl Session {
     }
 
     /// Whether they may run as one message; else rows of one of them are asked about between it and the next.
-    async fn judge_batch(&mut self, text: &str, steps: &mut Vec<Step>) -> Result<bool, Refusal> {
+    async fn judge_batch(&mut self, text: &str, steps: &mut Vec<Step>) -> Result<bool, Logged> {
         let statements = match sql::split(text) {
             Ok(statements) => statements,
             // An unrestricted role's text is relayed as it is, as one.
@@ -92,9 +94,9 @@ impl Session {
     }
 
     /// Replaces what PREPARE made by what was decided now; the client does not see it.
-    async fn run_prepare_again(&mut self, name: &str, judged: Judged) -> Result<(), Refusal> {
+    async fn run_prepare_again(&mut self, name: &str, judged: Judged) -> Result<(), Logged> {
         let audited = self.journal.access(&judged.scope, &Running::itself(&judged.decision)).await;
-        let audited = audited.map_err(|error| error.refusal())?;
+        let audited = audited.map_err(unlogged)?;
         self.upstream.control(Control::Close(Target::Statement, name));
         self.flow.closing(Target::Statement, name, true);
         let seq = audited.seq();
@@ -105,13 +107,13 @@ impl Session {
         Ok(())
     }
 
-    async fn forward_batch(&mut self, steps: &mut Vec<Step>) -> Result<(), Refusal> {
+    async fn forward_batch(&mut self, steps: &mut Vec<Step>) -> Result<(), Logged> {
         let runs: Vec<_> = steps.iter().map(|step| (&step.judged, &step.running)).collect();
         self.spend(&runs).await?;
         for step in &*steps {
             if let Source::Again(prepared, again) = &step.source {
                 let Some(name) = step.judged.decision.enforced.effect().executes() else {
-                    return Err(Refusal::internal(Stage::Session));
+                    return Err(self.log_refusal(Refusal::internal(Stage::Session), &step.judged.text).await);
                 };
                 match &prepared.types {
                     Some(_) => self.prepare_again(name, prepared, again.clone()).await?,
@@ -127,17 +129,11 @@ impl Session {
             let lookups = self.looked_up(&step.running, None);
             logged.push((&*step.judged.scope, &step.running, lookups));
         }
-        let audited = match self.journal.accesses(logged).await {
-            Ok(audited) => audited,
-            Err(error) => {
-                error.told("a statement was refused because it could not be logged");
-                return Err(error.refusal());
-            }
-        };
+        let audited = self.journal.accesses(logged).await.map_err(unlogged)?;
         for step in &*steps {
             self.count(&step.running);
         }
-        let numbers: Vec<u64> = audited.iter().map(crate::audit::Audited::seq).collect();
+        let numbers: Vec<u64> = audited.iter().map(Audited::seq).collect();
         if audited.is_empty() {
             self.upstream.control(Control::EmptyQuery);
         } else {

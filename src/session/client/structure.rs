@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::simple::characters_before;
-use crate::error::Refusal;
+use crate::audit::Logged;
 use crate::session::flow::structure::Asking;
 use crate::session::state::Session;
 use crate::sql;
@@ -85,7 +85,7 @@ impl Session {
         self.flow.hold();
     }
 
-    async fn step_of_batch(&mut self, text: &str) -> Result<(), Refusal> {
+    async fn step_of_batch(&mut self, text: &str) -> Result<(), Logged> {
         let judged = self.judge(text, &[]).await?;
         self.forward_parse("", judged, vec![0, 0], true).await?;
         let (found, _) = self.bindable("").await?;

@@ -3,7 +3,7 @@
 use super::pending::{Expect, Run};
 use super::running::Running;
 use super::{Copying, Ended, Flow, How};
-use crate::error::Refusal;
+use crate::audit::Logged;
 use crate::sql::Effect;
 use crate::wire::backend::{Status, rows_of};
 
@@ -69,7 +69,7 @@ pub(in crate::session) enum Reply {
     /// The client does not know what it answers.
     Hide,
     /// The client gets this in place of the error.
-    Refusal(Box<Refusal>),
+    Refusal(Box<Logged>),
 }
 
 /// An answer that must not come: the session ends.

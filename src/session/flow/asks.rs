@@ -8,8 +8,7 @@ use super::pending::{Expect, Run};
 use super::running::{Judged, Running};
 use super::said::Written;
 use super::{Copying, Flow, Unspent};
-use crate::audit::LookedUp;
-use crate::error::Refusal;
+use crate::audit::{Logged, LookedUp};
 use crate::session::judge::enforcer::{Decision, Scope};
 use crate::sql::Effect;
 use crate::wire::backend::Status;
@@ -54,7 +53,7 @@ pub(in crate::session) enum Next {
 #[derive(Debug)]
 pub(in crate::session) enum Refused {
     /// At once; ReadyForQuery with this status follows, where there is one.
-    Now(Refusal, Option<Status>),
+    Now(Logged, Option<Status>),
     /// The database fails in its stead, so that it rolls back what PostgreSQL would roll back; `sync` follows the message that
     /// fails.
     InOrder {
@@ -113,7 +112,7 @@ impl<T> Flow<T> {
     }
 
     /// How a refusal is told. `simple`: ReadyForQuery follows; else everything up to the client's Sync is dropped.
-    pub(in crate::session) fn refuse(&mut self, refusal: Refusal, simple: bool) -> Refused {
+    pub(in crate::session) fn refuse(&mut self, refusal: Logged, simple: bool) -> Refused {
         let quiet = self.pending.is_empty() && !self.segment_open && self.status != Status::Transaction;
         if quiet {
             self.discarding |= !simple;

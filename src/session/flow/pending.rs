@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::names::{Prepared, Undo};
-use crate::error::Refusal;
+use crate::audit::Logged;
 use crate::session::flow::running::Running;
 use crate::session::flow::said::Written;
 use crate::session::judge::enforcer::Scope;
@@ -57,7 +57,7 @@ pub(in crate::session) enum Expect {
     /// ReadyForQuery.
     Sync { hidden: bool },
     /// An error, in whose place the client gets this.
-    Refuse(Box<Refusal>),
+    Refuse(Box<Logged>),
     /// What the proxy itself asks about the structure.
     Structure,
     /// The client ended a COPY: nothing is expected for it.

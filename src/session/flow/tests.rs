@@ -10,6 +10,7 @@ use super::pending::Run;
 use super::running::Judged;
 use super::settings::Settings;
 use super::{Answer, Door, Ended, Flow, How, Next, Refused, Reply, Strange};
+use crate::audit::Logged;
 use crate::catalog::CatalogBuilder;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::PolicySet;
@@ -157,9 +158,9 @@ impl Bench {
     }
 
     fn refuse(&mut self, refusal: Refusal, simple: bool) {
-        match self.flow.refuse(refusal, simple) {
+        match self.flow.refuse(Logged::of_a_test(refusal), simple) {
             Refused::Now(refusal, status) => {
-                self.say(format!("<E{}", refusal.sqlstate.as_str()));
+                self.say(format!("<E{}", refusal.refusal().sqlstate.as_str()));
                 if let Some(status) = status {
                     self.say(format!("<Z{}", letter(status)));
                 }
@@ -306,7 +307,7 @@ impl Bench {
         match reply {
             Reply::Pass => self.say(format!("<{shown}")),
             Reply::Hide => {}
-            Reply::Refusal(refusal) => self.say(format!("<E{}", refusal.sqlstate.as_str())),
+            Reply::Refusal(refusal) => self.say(format!("<E{}", refusal.refusal().sqlstate.as_str())),
         }
         Ok(())
     }

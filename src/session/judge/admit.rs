@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::enforcer::{Decision, Rejected, Scope, reject};
-use crate::audit::AuditError;
+use crate::audit::Logged;
 use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::Verdict;
@@ -83,7 +83,7 @@ impl Session {
     }
 
     /// Decides one statement whose parameters have these declared types; a refusal is in the log when this returns.
-    pub(in crate::session) async fn judge(&mut self, text: &str, types: &[Oid]) -> Result<Judged, Refusal> {
+    pub(in crate::session) async fn judge(&mut self, text: &str, types: &[Oid]) -> Result<Judged, Logged> {
         let unrestricted = self.role.unrestricted.is_some();
         if !unrestricted && let Err(refusal) = crate::session::shared::settle(&self.catalog).await {
             return Err(self.log_rejected(reject(refusal, sql::redact(text))).await);
@@ -105,7 +105,7 @@ impl Session {
         types: &[Oid],
         stated: Option<String>,
         (own, later): (bool, bool),
-    ) -> Result<Judged, Refusal> {
+    ) -> Result<Judged, Logged> {
         let mut scope = match self.scope_later(stated.as_deref(), later) {
             Ok(scope) => scope,
             Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
@@ -184,61 +184,39 @@ impl Session {
         self.flow.expect_effect(judged)
     }
 
-    async fn log_rejected(&mut self, rejected: Box<Rejected>) -> Refusal {
+    async fn log_rejected(&mut self, rejected: Box<Rejected>) -> Logged {
         match self.scope_for(None) {
             Ok(scope) => self.log_refused(&scope, *rejected).await,
             Err(_) => {
+                self.shared.metrics.statements_denied.bump();
                 let policies = self.shared.policies.load_full();
-                let logged = self.journal.refused_without_role(policies.hash(), &rejected).await;
-                self.refused(*rejected, logged)
+                self.journal.refused_without_role(policies.hash(), *rejected).await
             }
         }
     }
 
     /// Logs a refusal that was found outside the decision.
-    pub(in crate::session) async fn log_refusal(&mut self, refusal: Refusal, text: &str) -> Refusal {
+    pub(in crate::session) async fn log_refusal(&mut self, refusal: Refusal, text: &str) -> Logged {
         Box::pin(self.log_rejected(reject(refusal, sql::redact(text)))).await
     }
 
     /// Logs the refusal of something that has no text; `what` stands for it.
-    pub(in crate::session) async fn log_refusal_of(&mut self, refusal: Refusal, what: &str) -> Refusal {
+    pub(in crate::session) async fn log_refusal_of(&mut self, refusal: Refusal, what: &str) -> Logged {
         let logged = Redacted { statement: format!("<{what}>").into(), ..sql::redact("") };
         self.log_rejected(reject(refusal, logged)).await
     }
 
-    pub(in crate::session) async fn log_refused(&mut self, scope: &Scope, rejected: Rejected) -> Refusal {
-        let logged = self.journal.refused(scope, &rejected).await;
-        self.refused(rejected, logged)
+    pub(in crate::session) async fn log_refused(&mut self, scope: &Scope, rejected: Rejected) -> Logged {
+        self.shared.metrics.statements_denied.bump();
+        self.journal.refused(scope, rejected).await
     }
 
     /// Logs what would have been refused if anything was, beside the record under which it runs.
     pub(in crate::session) async fn log_observed(&mut self, scope: &Scope, rejected: &Rejected) {
         self.shared.metrics.statements_denied.bump();
-        match self.journal.refused(scope, rejected).await {
+        match self.journal.observed(scope, rejected).await {
             Ok(seq) => self.journal.outcome(seq, Instant::now(), None, None),
             Err(error) => error.told("what would have been refused could not be written to the access log"),
-        }
-    }
-
-    /// What the client is told, once the refusal is in the log under this number, or is not.
-    fn refused(&self, rejected: Rejected, logged: Result<u64, AuditError>) -> Refusal {
-        self.shared.metrics.statements_denied.bump();
-        match logged {
-            Ok(seq) => {
-                self.journal.not_forwarded(seq, rejected.refusal.sqlstate.as_str());
-                let mut refusal = rejected.refusal;
-                if refusal.sqlstate == SqlState::INSUFFICIENT_PRIVILEGE {
-                    // What the log holds of it is found by this number.
-                    let record = format!("record {seq} of the access log");
-                    refusal.detail =
-                        Some(refusal.detail.map_or(record.clone(), |detail| format!("{detail}; {record}")));
-                }
-                refusal
-            }
-            Err(error) => {
-                error.told("a refusal could not be written to the access log");
-                error.refusal()
-            }
         }
     }
 
@@ -279,7 +257,7 @@ impl Session {
 
     /// What the rows of a run come from: EXECUTE and FETCH run what was decided under its own name. A refusal is in the log
     /// when this returns.
-    pub(in crate::session) async fn source(&mut self, judged: &Judged) -> Result<Source, Refusal> {
+    pub(in crate::session) async fn source(&mut self, judged: &Judged) -> Result<Source, Logged> {
         let source = self.found(judged).await?;
         let plan = judged.decision.enforced.shows_plan();
         if plan && source.running(&judged.decision).rows.enforced.plan_tells() {
@@ -290,7 +268,7 @@ impl Session {
         Ok(source)
     }
 
-    async fn found(&mut self, judged: &Judged) -> Result<Source, Refusal> {
+    async fn found(&mut self, judged: &Judged) -> Result<Source, Logged> {
         // For each run its own comment comes first, then that of what it runs, then the session's purpose.
         let stated = if judged.stated { Some(judged.scope.purpose.clone()) } else { None };
         match judged.decision.enforced.effect() {
@@ -354,7 +332,7 @@ impl Session {
         &mut self,
         prepared: &Prepared,
         stated: Option<&str>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, Logged> {
         if prepared.decision.is_none() {
             return Ok(true);
         }
@@ -375,7 +353,7 @@ impl Session {
         &mut self,
         prepared: &Prepared,
         stated: Option<&str>,
-    ) -> Result<Judged, Refusal> {
+    ) -> Result<Judged, Logged> {
         let types: Vec<Oid> = prepared.types.as_deref().map(parameter_types).into_iter().flatten().collect();
         let stated = stated.map(str::to_owned).or_else(|| prepared.own_purpose());
         self.judge_for(&prepared.text, &types, stated, (prepared.stated, prepared.scope.later)).await

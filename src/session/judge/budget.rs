@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::civil::Date;
 
 use super::enforcer::{Rejected, Scope};
+use crate::audit::Logged;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessReport, PolicySet};
 use crate::session::flow::running::{Judged, Running};
@@ -87,7 +88,7 @@ impl Session {
     ///
     /// # Errors
     /// 42501: a budget is used up; it is in the log when this returns.
-    pub(in crate::session) async fn spend(&mut self, runs: &[(&Judged, &Running)]) -> Result<(), Refusal> {
+    pub(in crate::session) async fn spend(&mut self, runs: &[(&Judged, &Running)]) -> Result<(), Logged> {
         let mut counted = Vec::new();
         for (judged, running) in runs {
             if !(running.brings_rows() && running.report().shows_groups()) {

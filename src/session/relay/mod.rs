@@ -268,7 +268,7 @@ impl Session {
         match reply {
             Reply::Pass => self.pass(header, body),
             Reply::Hide => {}
-            Reply::Refusal(refusal) => ErrorFields::refusal("ERROR", &refusal).encode(b'E', &mut self.client.out),
+            Reply::Refusal(refusal) => self.say(&refusal),
         }
     }
 
@@ -393,7 +393,7 @@ impl Session {
             match self.refusal_for(&sqlstate, fields.get(b'M').unwrap_or_default()) {
                 Some(refusal) => {
                     refusal.sqlstate.as_str().clone_into(&mut sqlstate);
-                    fields = ErrorFields::refusal("ERROR", &refusal);
+                    fields = crate::session::told::in_place_of(&refusal);
                 }
                 None => self.tell(&mut fields),
             }
@@ -405,7 +405,7 @@ impl Session {
         self.abandon_late();
         let fatal = fields.is_fatal();
         match self.take(Answer::Failed { sqlstate: &sqlstate, fatal })? {
-            Reply::Refusal(refusal) => ErrorFields::refusal("ERROR", &refusal).encode(b'E', &mut self.client.out),
+            Reply::Refusal(refusal) => self.say(&refusal),
             Reply::Pass | Reply::Hide => fields.encode(b'E', &mut self.client.out),
         }
         if fatal { Err(End::Told(sqlstate)) } else { Ok(()) }
