@@ -40,23 +40,22 @@ impl Journal {
     fn record(
         &mut self,
         scope: &Scope,
-        purpose: &str,
         logged: &Redacted,
         report: &AccessReport,
         lookups: &[LookedUp],
     ) -> Result<AccessRecord, AuditError> {
-        self.enter(scope, purpose);
+        self.enter(scope);
         let prepared = access(&self.facts, scope, logged, report).prepare()?;
         prepared.record(self.session()?, lookups)
     }
 
     /// The record of a run: what all runs of its decision share is written once.
-    fn run(&mut self, scope: &Scope, running: &Running, lookups: &[LookedUp]) -> Result<AccessRecord, AuditError> {
-        let (statement, report) = (&running.statement, running.report());
+    fn run(&mut self, running: &Running, lookups: &[LookedUp]) -> Result<AccessRecord, AuditError> {
+        let (scope, statement, report) = (running.scope(), running.statement(), running.report());
         if !std::ptr::eq(report, statement.enforced.report()) {
-            return self.record(scope, running.purpose(), &statement.logged, report, lookups);
+            return self.record(scope, &statement.logged, report, lookups);
         }
-        self.enter(scope, running.purpose());
+        self.enter(scope);
         let prepared = match statement.record.get() {
             Some(prepared) => prepared,
             None => {
@@ -82,9 +81,9 @@ impl Journal {
     }
 
     /// The purpose and the role of the record at hand.
-    fn enter(&mut self, scope: &Scope, purpose: &str) {
-        if self.facts.purpose.as_deref() != Some(purpose) {
-            self.facts.purpose = Some(purpose.to_owned());
+    fn enter(&mut self, scope: &Scope) {
+        if self.facts.purpose.as_ref() != Some(&scope.purpose) {
+            self.facts.purpose = Some(scope.purpose.clone());
             self.prepared = None;
         }
         if self.facts.role.as_deref() != Some(&scope.role.name) {
@@ -98,45 +97,44 @@ impl Journal {
     /// it looks up.
     pub(super) async fn accesses(
         &mut self,
-        runs: Vec<(&Scope, &Running, Vec<LookedUp>)>,
+        runs: Vec<(&Running, Vec<LookedUp>)>,
     ) -> Result<Vec<Audited<Decided>>, AuditError> {
         let mut batch = Vec::with_capacity(runs.len());
-        for (scope, running, lookups) in runs {
-            let record = self.run(scope, running, &lookups)?;
-            batch.push((record, Arc::clone(&running.statement.enforced)));
+        for (running, lookups) in runs {
+            let record = self.run(running, &lookups)?;
+            batch.push((record, Arc::clone(&running.statement().enforced)));
         }
         self.log.append_accesses(batch).await
     }
 
     /// Logs one run.
-    pub(super) async fn access(&mut self, scope: &Scope, running: &Running) -> Result<Audited<Decided>, AuditError> {
-        let record = self.run(scope, running, &[])?;
-        self.log.append_access(record, Arc::clone(&running.statement.enforced)).await
+    pub(super) async fn access(&mut self, running: &Running) -> Result<Audited<Decided>, AuditError> {
+        let record = self.run(running, &[])?;
+        self.log.append_access(record, Arc::clone(&running.statement().enforced)).await
     }
 
     /// Logs what a run looks up, before it is forwarded.
     pub(super) async fn lookup(
         &mut self,
-        scope: &Scope,
         of: u64,
         running: &Running,
         lookups: &[LookedUp],
     ) -> Result<u64, AuditError> {
-        self.enter(scope, running.purpose());
-        let statement = &running.statement.logged.statement;
+        self.enter(running.scope());
+        let statement = &running.statement().logged.statement;
         let record = LookupRecord { of, session: &self.facts, statement, lookups }.record()?;
         self.log.append(record).await
     }
 
     /// Logs a refusal.
     pub(super) async fn refused(&mut self, scope: &Scope, rejected: Rejected) -> Logged {
-        let record = self.record(scope, &scope.purpose, &rejected.logged, &rejected.report, &[]);
+        let record = self.record(scope, &rejected.logged, &rejected.report, &[]);
         self.refuse(record, rejected.refusal).await
     }
 
     /// Logs what would be refused if anything was, and gives the number of the record.
     pub(super) async fn observed(&mut self, scope: &Scope, rejected: &Rejected) -> Result<u64, AuditError> {
-        let record = self.record(scope, &scope.purpose, &rejected.logged, &rejected.report, &[])?;
+        let record = self.record(scope, &rejected.logged, &rejected.report, &[])?;
         self.log.append_refused(record).await
     }
 
@@ -202,13 +200,12 @@ impl Journal {
     /// Whose rows are about to go to the client, and what was counted, grouped or tested for.
     pub(super) async fn disclosure(
         &mut self,
-        scope: &Scope,
         running: &Running,
         (of, rows): (u64, u64),
         relations: Vec<Seen<'_>>,
         aggregate: &[Disclosed],
     ) -> Result<u64, AuditError> {
-        self.enter(scope, running.purpose());
+        self.enter(running.scope());
         let record = DisclosureRecord { of, session: &self.facts, rows, relations, aggregate }.record()?;
         self.log.append(record).await
     }

@@ -101,13 +101,13 @@ impl Session {
         };
         // Of EXECUTE the report is that of what it runs, where that is decided for the same purpose: else it is decided again
         // when it runs, and has a record of its own.
-        let same = |running: &Running| running.purpose() == judged.scope.purpose;
+        let same = |running: &Running| running.purpose() == judged.decision.scope().purpose;
         let running =
             self.flow.runs(&judged.decision).filter(same).unwrap_or_else(|| Running::itself(&judged.decision));
-        let token = self.journal.access(&judged.scope, &running).await.map_err(unlogged)?;
+        let token = self.journal.access(&running).await.map_err(unlogged)?;
         self.upstream.parse(name, &token, &types);
         let prepared = Arc::new(judged.into_prepared(Some(types)));
-        self.flow.parsed(name, prepared, running.rows, (token.seq(), token), hidden);
+        self.flow.parsed(name, prepared, running.rows().clone(), (token.seq(), token), hidden);
         Ok(())
     }
 
@@ -141,7 +141,7 @@ impl Session {
             Err(refusal) => return Err(Box::pin(self.log_refusal_of(refusal, "bind")).await),
         };
         let current = self.is_current(&prepared, None).await?;
-        let tests = prepared.decision.as_ref().is_some_and(|decision| decision.enforced.tests_parameters());
+        let tests = prepared.decision().is_some_and(|decision| decision.enforced.tests_parameters());
         let hides = || self.flow.running_of(&prepared).is_some_and(|running| running.hidden() > 0);
         let reads = !current || tests || rests_on_consent(&prepared) || hides();
         Ok((Bindable { prepared, current }, reads))
@@ -206,7 +206,7 @@ impl Session {
 
     /// What each run of a prepared statement with these values looks up.
     fn bound(&self, prepared: &Prepared, body: Option<&[u8]>) -> Result<Vec<LookedUp>, Refusal> {
-        let Some(decision) = &prepared.decision else { return Ok(Vec::new()) };
+        let Some(decision) = prepared.decision() else { return Ok(Vec::new()) };
         if !decision.enforced.tests_parameters() {
             return Ok(self.looked_up(&Running::itself(decision), None));
         }
@@ -262,8 +262,8 @@ impl Session {
             return Err(self.log_refusal_of(no_portal(portal), "execute").await);
         };
         let (mut prepared, bound) = (Arc::clone(&opened.prepared), Arc::clone(&opened.lookups));
-        let Some(mut decision) = prepared.decision.clone() else {
-            let Some(proof) = &prepared.no_text else {
+        let Some(mut decision) = prepared.decision().cloned() else {
+            let Some(proof) = prepared.no_text() else {
                 return Err(self.log_refusal_of(Refusal::internal(Stage::Session), "execute").await);
             };
             self.upstream.execute_empty(proof, portal);
@@ -277,13 +277,12 @@ impl Session {
             if again.decision.enforced.text() != text_of(&prepared) {
                 return Err(self.log_refusal(*refusal, &prepared.text).await);
             }
-            decision = Arc::clone(&again.decision);
+            decision = again.decision.clone();
             prepared = Arc::new(again.into_prepared(prepared.types.clone()));
         }
         let judged = Judged {
             text: Arc::clone(&prepared.text),
-            decision: Arc::clone(&decision),
-            scope: Arc::clone(&prepared.scope),
+            decision: decision.clone(),
             stated: prepared.stated,
         };
         let source = self.source(&judged).await?;
@@ -292,7 +291,7 @@ impl Session {
             let Some(name) = decision.enforced.effect().executes() else {
                 return Err(self.log_refusal(Refusal::internal(Stage::Session), &prepared.text).await);
             };
-            if old.decision.as_ref().map(|old| Running::itself(old).hidden())
+            if old.decision().map(|old| Running::itself(old).hidden())
                 != Some(Running::itself(&again.decision).hidden())
             {
                 // The portal was bound for the columns that the statement had.
@@ -304,26 +303,26 @@ impl Session {
         }
         let late = match self.reads_late(portal, &running) {
             Ok(late) => late,
-            Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
+            Err(refusal) => return Err(self.log_refusal_under(running.rows(), refusal).await),
         };
         if let Err(refusal) = self.count_lookups(&running) {
-            return Err(self.log_refusal(refusal, &prepared.text).await);
+            return Err(self.log_refusal_under(running.rows(), refusal).await);
         }
-        self.spend(&[(&judged, &running)]).await?;
+        self.spend(&[&running]).await?;
         if self.flow.needs_description(&prepared) {
             // Rows come only behind a row description that was checked.
             self.forward_describe(Target::Portal, portal, &prepared, true);
         }
-        let token = match self.flow.take_unspent(&prepared, &running.rows) {
+        let token = match self.flow.take_unspent(&prepared, running.rows()) {
             Some(token) => token,
-            None => self.journal.access(&prepared.scope, &running).await.map_err(unlogged)?,
+            None => self.journal.access(&running).await.map_err(unlogged)?,
         };
         let lookups = match decision.enforced.effect().executes() {
             Some(_) => Arc::from(self.looked_up(&running, None)),
             None => bound,
         };
         if !lookups.is_empty()
-            && let Err(error) = Box::pin(self.journal.lookup(&prepared.scope, token.seq(), &running, &lookups)).await
+            && let Err(error) = Box::pin(self.journal.lookup(token.seq(), &running, &lookups)).await
         {
             let logged = unlogged(error);
             self.journal.not_forwarded(token.seq(), logged.refusal().sqlstate.as_str());
@@ -333,7 +332,7 @@ impl Session {
         let undo = self.expect_effect(&judged);
         self.flow.names.begin(portal);
         let run =
-            Run::begun(token.seq(), running, judged.scope, undo).written(judged.text, (0, 0)).described().late(late);
+            Run::begun(token.seq(), running, undo).written(judged.text, (0, 0)).described().late(late);
         if late {
             self.execute_late(token, portal, rows, &run);
         } else {
@@ -346,7 +345,7 @@ impl Session {
 
 /// Whether it shows only rows of those who agreed.
 pub(super) fn rests_on_consent(prepared: &Prepared) -> bool {
-    prepared.decision.as_ref().is_some_and(|decision| decision.enforced.rests_on_consent())
+    prepared.decision().is_some_and(|decision| decision.enforced.rests_on_consent())
 }
 
 /// The same types, and text for the parameters that have none, as a Parse has them: where the text that is sent names none of

@@ -22,7 +22,7 @@ impl Session {
     /// Whether a portal has to be opened again before it is read: its snapshot is older than this exchange, or it will be read in
     /// parts, of which the later ones need the keys of whoever agreed.
     pub(super) fn opens_again(&self, opened: &Portal, rows: i32) -> bool {
-        let Some(decision) = &opened.prepared.decision else { return false };
+        let Some(decision) = opened.prepared.decision() else { return false };
         decision.enforced.rests_on_consent()
             && *decision.enforced.effect() == Effect::None
             && !opened.begun
@@ -35,14 +35,13 @@ impl Session {
             return Err(self.log_refusal_of(no_portal(name), "execute").await);
         };
         let keyed = if rows > 0 && opened.values.is_some() { self.judge_keyed(&opened.prepared).await } else { None };
-        let judged = match (keyed, &opened.prepared.decision) {
+        let judged = match (keyed, opened.prepared.decision()) {
             (Some(judged), _) => judged,
             // What has no keys is read in the exchange that opened it.
             (None, _) if opened.exchange == self.flow.exchange() => return Ok(()),
             (None, Some(decision)) => Judged {
                 text: Arc::clone(&opened.prepared.text),
-                decision: Arc::clone(decision),
-                scope: Arc::clone(&opened.prepared.scope),
+                decision: decision.clone(),
                 stated: opened.prepared.stated,
             },
             (None, None) => return Ok(()),
@@ -75,26 +74,26 @@ impl Session {
     pub(super) fn reads_late(&self, name: &str, running: &Running) -> Result<bool, Refusal> {
         let Some(opened) = self.flow.names.portal(name) else { return Err(no_portal(name)) };
         // A portal of DECLARE itself brings no rows; the cursor, which may be read by Execute too, has no types.
-        let declares = opened.prepared.types.is_some() && running.statement.enforced.effect().reads_later();
-        let waits = running.rows.enforced.waits();
-        match running.statement.enforced.effect() {
+        let declares = opened.prepared.types.is_some() && running.statement().enforced.effect().reads_later();
+        let waits = running.rows().enforced.waits();
+        match running.statement().enforced.effect() {
             Effect::Fetch { moves: true, .. } => Ok(false),
             _ if declares => Ok(false),
-            _ if waits => self.is_late(opened, name, &running.rows).map(|_| true),
+            _ if waits => self.is_late(opened, name, running.rows()).map(|_| true),
             Effect::Fetch { name: cursor, .. } => {
                 let from = self.flow.names.portal(cursor).is_some_and(|from| from.exchange != self.flow.exchange());
                 // What FETCH brought before, and was not read to its end, is no newer.
-                let whole = self.is_late(opened, name, &running.rows)?;
-                Ok(whole || (from && running.rows.enforced.rests_on_consent()))
+                let whole = self.is_late(opened, name, running.rows())?;
+                Ok(whole || (from && running.rows().enforced.rests_on_consent()))
             }
-            _ => self.is_late(opened, name, &running.rows),
+            _ => self.is_late(opened, name, running.rows()),
         }
     }
 
     /// Forwards the first part of such a run; the client is not read before its end.
     pub(super) fn execute_late(&mut self, token: Audited<Decided>, portal: &str, rows: i32, run: &Run) {
         let Some(running) = &run.running else { return };
-        let (more, formats) = match running.statement.enforced.effect() {
+        let (more, formats) = match running.statement().enforced.effect() {
             Effect::Fetch { name, way, .. } => {
                 let values = self.flow.names.portal(portal).and_then(|opened| opened.values.clone());
                 let formats = values.and_then(|values| trim::formats(&values, running.hidden()).ok());
@@ -110,7 +109,7 @@ impl Session {
             None => Reading::Portal,
         };
         let begun = self.upstream.execute(token, portal, Late::first_part(wanted));
-        let late = Late::new(begun, portal, Arc::clone(&running.rows), wanted, reading);
+        let late = Late::new(begun, portal, running.rows().clone(), wanted, reading);
         self.begin_late(late);
         self.flow.hold();
     }

@@ -81,11 +81,11 @@ impl Session {
             let source = self.source(&judged).await?;
             let running = source.running(&judged.decision);
             let effect = judged.decision.enforced.effect();
-            if running.rows.enforced.waits() && !effect.reads_later() && !effect.moves() {
+            if running.rows().enforced.waits() && !effect.reads_later() && !effect.moves() {
                 return Ok(false);
             }
             if let Err(refusal) = self.count_lookups(&running) {
-                return Err(self.log_refusal(refusal, statement).await);
+                return Err(self.log_refusal_under(running.rows(), refusal).await);
             }
             let undo = self.expect_effect(&judged);
             steps.push(Step { judged, source, running, undo, before });
@@ -95,20 +95,19 @@ impl Session {
 
     /// Replaces what PREPARE made by what was decided now; the client does not see it.
     async fn run_prepare_again(&mut self, name: &str, judged: Judged) -> Result<(), Logged> {
-        let audited = self.journal.access(&judged.scope, &Running::itself(&judged.decision)).await;
-        let audited = audited.map_err(unlogged)?;
+        let running = Running::itself(&judged.decision);
+        let audited = self.journal.access(&running).await.map_err(unlogged)?;
         self.upstream.control(Control::Close(Target::Statement, name));
         self.flow.closing(Target::Statement, name, true);
         let seq = audited.seq();
         self.upstream.query([audited]);
         let undo = self.expect_effect(&judged);
-        let running = Running::itself(&judged.decision);
-        self.flow.queried_unseen(Run::begun(seq, running, judged.scope, undo));
+        self.flow.queried_unseen(Run::begun(seq, running, undo));
         Ok(())
     }
 
     async fn forward_batch(&mut self, steps: &mut Vec<Step>) -> Result<(), Logged> {
-        let runs: Vec<_> = steps.iter().map(|step| (&step.judged, &step.running)).collect();
+        let runs: Vec<_> = steps.iter().map(|step| &step.running).collect();
         self.spend(&runs).await?;
         for step in &*steps {
             if let Source::Again(prepared, again) = &step.source {
@@ -127,7 +126,7 @@ impl Session {
         let mut logged = Vec::new();
         for step in &*steps {
             let lookups = self.looked_up(&step.running, None);
-            logged.push((&*step.judged.scope, &step.running, lookups));
+            logged.push((&step.running, lookups));
         }
         let audited = self.journal.accesses(logged).await.map_err(unlogged)?;
         for step in &*steps {
@@ -145,7 +144,7 @@ impl Session {
             let written = (before, sent);
             let characters = judged.decision.enforced.text().chars().count();
             sent = sent.saturating_add(characters).saturating_add(SEPARATOR.len());
-            Run::begun(seq, running, judged.scope, undo).written(judged.text, written)
+            Run::begun(seq, running, undo).written(judged.text, written)
         }));
         Ok(())
     }

@@ -220,7 +220,7 @@ impl<T> Flow<T> {
         let rows = if suspended { Some(run.rows) } else { rows_of(tag) };
         self.ended.extend(run.seq.map(|seq| Ended::run(seq, run.started, How::Done(rows))));
         if let Some(running) = &run.running {
-            let effect = running.statement.enforced.effect();
+            let effect = running.statement().enforced.effect();
             self.structure |= *effect == Effect::Define;
             if !suspended && effect.changes_session() {
                 self.confirm(|settings| settings.apply(effect, tag == "ROLLBACK"));

@@ -9,7 +9,7 @@ use super::running::{Judged, Running};
 use super::said::Written;
 use super::{Copying, Flow, Unspent};
 use crate::audit::{Logged, LookedUp};
-use crate::session::judge::enforcer::{Decision, Scope};
+use crate::session::judge::enforcer::Judgement;
 use crate::sql::Effect;
 use crate::wire::backend::Status;
 use crate::wire::frontend::{Tag, Target};
@@ -172,7 +172,7 @@ impl<T> Flow<T> {
         &mut self,
         name: &str,
         prepared: Arc<Prepared>,
-        reported: Arc<Decision>,
+        reported: Judgement,
         (seq, token): (u64, T),
         hidden: bool,
     ) {
@@ -278,30 +278,30 @@ impl<T> Flow<T> {
 
     /// What a prepared statement runs.
     pub(in crate::session) fn running_of(&self, prepared: &Prepared) -> Option<Running> {
-        self.runs(prepared.decision.as_ref()?)
+        self.runs(prepared.decision()?)
     }
 
     /// What a statement runs: EXECUTE and FETCH that of the name, where there is one.
-    pub(in crate::session) fn runs(&self, decision: &Arc<Decision>) -> Option<Running> {
+    pub(in crate::session) fn runs(&self, decision: &Judgement) -> Option<Running> {
         let rows = match decision.enforced.effect() {
-            Effect::Execute(name) => self.names.statement(name)?.decision.clone()?,
-            Effect::Fetch { name, .. } => self.names.portal(name)?.prepared.decision.clone()?,
-            _ => Arc::clone(decision),
+            Effect::Execute(name) => self.names.statement(name)?.decision()?,
+            Effect::Fetch { name, .. } => self.names.portal(name)?.prepared.decision()?,
+            _ => decision,
         };
-        Some(Running { statement: Arc::clone(decision), rows })
+        Some(Running::of(decision, rows))
     }
 
     /// Whether rows of it may come only behind another Describe: no row description was checked, nor will be before them.
     pub(in crate::session) fn needs_description(&self, prepared: &Prepared) -> bool {
-        let governed = prepared.decision.as_ref().is_some_and(|own| !own.enforced.guard().is_unrestricted());
+        let governed = prepared.decision().is_some_and(|own| !own.enforced.guard().is_unrestricted());
         governed && !prepared.is_described(self.segment)
     }
 
     /// The record that was written for the Parse serves the first run in the same segment, so that a statement that is
     /// prepared and run at once has one record.
-    pub(in crate::session) fn take_unspent(&mut self, prepared: &Arc<Prepared>, reported: &Arc<Decision>) -> Option<T> {
+    pub(in crate::session) fn take_unspent(&mut self, prepared: &Arc<Prepared>, reported: &Judgement) -> Option<T> {
         let fits =
-            |unspent: &Unspent<T>| Arc::ptr_eq(&unspent.prepared, prepared) && Arc::ptr_eq(&unspent.reported, reported);
+            |unspent: &Unspent<T>| Arc::ptr_eq(&unspent.prepared, prepared) && unspent.reported.is(reported);
         let position = self.unspent.iter().position(fits)?;
         Some(self.unspent.swap_remove(position).token)
     }
@@ -354,17 +354,17 @@ impl<T> Flow<T> {
 
 impl Run {
     /// A run that is forwarded now, under the record `seq`.
-    pub(in crate::session) fn begun(seq: u64, running: Running, scope: Arc<Scope>, undo: Vec<Undo>) -> Self {
+    pub(in crate::session) fn begun(seq: u64, running: Running, undo: Vec<Undo>) -> Self {
         let (started, described, rows, told, late) = (Instant::now(), false, 0, false, false);
-        let (running, scope, written) = (Some(running), Some(scope), None);
-        Self { seq: Some(seq), started, running, described, rows, scope, told, late, undo, written }
+        let (running, written) = (Some(running), None);
+        Self { seq: Some(seq), started, running, described, rows, told, late, undo, written }
     }
 
     /// A run of no text.
     pub(in crate::session) fn empty() -> Self {
         let (started, described, rows, told, late) = (Instant::now(), true, 0, false, false);
-        let (running, scope, undo, written) = (None, None, Vec::new(), None);
-        Self { seq: None, started, running, described, rows, scope, told, late, undo, written }
+        let (running, undo, written) = (None, Vec::new(), None);
+        Self { seq: None, started, running, described, rows, told, late, undo, written }
     }
 
     /// Its rows are asked about again before they go out.

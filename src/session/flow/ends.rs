@@ -134,9 +134,9 @@ impl<T> Flow<T> {
         prepared: &Arc<Prepared>,
         messages: impl IntoIterator<Item = &'a Expect>,
     ) -> Option<u64> {
-        let of = prepared.decision.as_ref()?;
+        let of = prepared.decision()?;
         let run = messages.into_iter().find_map(|expect| match expect {
-            Expect::Execute(run) if run.running.as_ref().is_some_and(|running| Arc::ptr_eq(&running.statement, of)) => {
+            Expect::Execute(run) if run.running.as_ref().is_some_and(|running| running.statement().is(of)) => {
                 run.seq
             }
             _ => None,

@@ -25,7 +25,7 @@ pub(super) use ends::{Ended, How};
 use self::names::{Names, Prepared};
 use self::pending::Pending;
 use self::settings::Settings;
-use crate::session::judge::enforcer::Decision;
+use crate::session::judge::enforcer::Judgement;
 use crate::wire::backend::Status;
 
 /// A Parse that was logged, and no Execute used the record yet.
@@ -33,7 +33,7 @@ use crate::wire::backend::Status;
 pub(super) struct Unspent<T> {
     pub(super) prepared: Arc<Prepared>,
     /// Whose report the record has.
-    pub(super) reported: Arc<Decision>,
+    pub(super) reported: Judgement,
     /// Number of the record.
     pub(super) seq: u64,
     /// The proof that it was logged, which the machine can neither make nor read.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::audit::LookedUp;
-use crate::session::judge::enforcer::{Decision, Scope};
+use crate::session::judge::enforcer::{Judgement, Scope};
 use crate::upstream::NoText;
 
 /// A prepared statement, by Parse or by PREPARE.
@@ -20,33 +20,63 @@ pub(in crate::session) struct Prepared {
     pub(in crate::session) text: Arc<str>,
     /// Count and oids of the parameters' types; `None` for PREPARE.
     pub(in crate::session) types: Option<Vec<u8>>,
-    /// `None` for a statement of no text.
-    pub(in crate::session) decision: Option<Arc<Decision>>,
-    /// Under what it was decided.
-    pub(in crate::session) scope: Arc<Scope>,
+    what: What,
     /// The purpose was stated in the statement's own comment.
     pub(in crate::session) stated: bool,
-    /// Of a statement of no text.
-    pub(in crate::session) no_text: Option<NoText>,
     described: AtomicBool,
     described_in: AtomicU64,
+}
+
+/// What was prepared.
+#[derive(Debug)]
+enum What {
+    Decided(Judgement),
+    /// A statement of no text, under what it came.
+    Nothing(NoText, Arc<Scope>),
 }
 
 impl Prepared {
     pub(in crate::session) fn new(
         text: Arc<str>,
         types: Option<Vec<u8>>,
-        decision: Option<Arc<Decision>>,
-        scope: Arc<Scope>,
+        decision: Judgement,
         stated: bool,
     ) -> Self {
+        Self::of(text, types, What::Decided(decision), stated)
+    }
+
+    fn of(text: Arc<str>, types: Option<Vec<u8>>, what: What, stated: bool) -> Self {
         let (described, described_in) = (AtomicBool::new(false), AtomicU64::new(0));
-        Self { text, types, decision, scope, stated, no_text: None, described, described_in }
+        Self { text, types, what, stated, described, described_in }
     }
 
     /// A statement of no text.
     pub(in crate::session) fn empty(no_text: NoText, scope: Arc<Scope>) -> Self {
-        Self { no_text: Some(no_text), ..Self::new(Arc::from(""), Some(vec![0, 0]), None, scope, false) }
+        Self::of(Arc::from(""), Some(vec![0, 0]), What::Nothing(no_text, scope), false)
+    }
+
+    /// What was decided about it; `None` for a statement of no text.
+    pub(in crate::session) fn decision(&self) -> Option<&Judgement> {
+        match &self.what {
+            What::Decided(decision) => Some(decision),
+            What::Nothing(..) => None,
+        }
+    }
+
+    /// That it has no text.
+    pub(in crate::session) fn no_text(&self) -> Option<&NoText> {
+        match &self.what {
+            What::Decided(_) => None,
+            What::Nothing(no_text, _) => Some(no_text),
+        }
+    }
+
+    /// Under what it was decided.
+    pub(in crate::session) fn scope(&self) -> &Arc<Scope> {
+        match &self.what {
+            What::Decided(decision) => decision.scope(),
+            What::Nothing(_, scope) => scope,
+        }
     }
 
     /// The purpose that its own comment states.
@@ -92,7 +122,7 @@ pub(in crate::session) struct Portal {
 impl Portal {
     /// Whether each of its rows has the keys by which consent is asked for again.
     pub(in crate::session) fn is_keyed(&self) -> bool {
-        self.prepared.decision.as_ref().is_some_and(|decision| !decision.enforced.recheck().is_empty())
+        self.prepared.decision().is_some_and(|decision| !decision.enforced.recheck().is_empty())
     }
 }
 

@@ -8,7 +8,6 @@ use super::names::{Prepared, Undo};
 use crate::audit::Logged;
 use crate::session::flow::running::Running;
 use crate::session::flow::said::Written;
-use crate::session::judge::enforcer::Scope;
 
 /// One run of a statement.
 #[derive(Debug)]
@@ -21,8 +20,6 @@ pub(in crate::session) struct Run {
     /// A row description came for it.
     pub(in crate::session) described: bool,
     pub(in crate::session) rows: u64,
-    /// What it was decided under.
-    pub(in crate::session) scope: Option<Arc<Scope>>,
     /// What it reads of people who are not known one by one stands in the log.
     pub(in crate::session) told: bool,
     /// Its rows were opened earlier: they are asked about again before they go out.

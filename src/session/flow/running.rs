@@ -4,27 +4,45 @@ use std::sync::Arc;
 
 use super::names::Prepared;
 use crate::policy::{AccessReport, Disclosed};
-use crate::session::judge::enforcer::{Decision, Scope};
+use crate::session::judge::enforcer::{Judgement, Scope};
 
 /// A statement with the one whose rows come back: EXECUTE and FETCH run what was decided under its own name, everything
-/// else runs itself.
+/// else runs itself. All that is counted, recorded and told of a run comes out of this one value.
 #[derive(Debug, Clone)]
 pub(in crate::session) struct Running {
-    /// The statement itself: its text, its effect.
-    pub(in crate::session) statement: Arc<Decision>,
-    /// The statement whose rows come back.
-    pub(in crate::session) rows: Arc<Decision>,
+    statement: Judgement,
+    rows: Judgement,
 }
 
 impl Running {
     /// A statement that runs itself.
-    pub(in crate::session) fn itself(decision: &Arc<Decision>) -> Self {
-        Self { statement: Arc::clone(decision), rows: Arc::clone(decision) }
+    pub(in crate::session) fn itself(decision: &Judgement) -> Self {
+        Self::of(decision, decision)
+    }
+
+    /// A statement that runs what was decided under another name.
+    pub(in crate::session) fn of(statement: &Judgement, rows: &Judgement) -> Self {
+        Self { statement: statement.clone(), rows: rows.clone() }
+    }
+
+    /// The statement itself: its text, its effect.
+    pub(in crate::session) fn statement(&self) -> &Judgement {
+        &self.statement
+    }
+
+    /// The statement whose rows come back.
+    pub(in crate::session) fn rows(&self) -> &Judgement {
+        &self.rows
+    }
+
+    /// For whom, why and under which policies the rows are read.
+    pub(in crate::session) fn scope(&self) -> &Arc<Scope> {
+        self.rows.scope()
     }
 
     /// Why the rows are read.
     pub(in crate::session) fn purpose(&self) -> &str {
-        &self.rows.purpose
+        &self.scope().purpose
     }
 
     /// What the log says about the rows.
@@ -74,13 +92,12 @@ impl Running {
 #[derive(Debug, Clone)]
 pub(in crate::session) struct Judged {
     pub(in crate::session) text: Arc<str>,
-    pub(in crate::session) decision: Arc<Decision>,
-    pub(in crate::session) scope: Arc<Scope>,
+    pub(in crate::session) decision: Judgement,
     pub(in crate::session) stated: bool,
 }
 
 impl Judged {
     pub(in crate::session) fn into_prepared(self, types: Option<Vec<u8>>) -> Prepared {
-        Prepared::new(self.text, types, Some(self.decision), self.scope, self.stated)
+        Prepared::new(self.text, types, self.decision, self.stated)
     }
 }

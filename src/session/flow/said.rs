@@ -6,7 +6,7 @@ use super::Flow;
 use super::names::Prepared;
 use super::pending::{Expect, Run};
 use super::running::Running;
-use crate::session::judge::enforcer::Decision;
+use crate::session::judge::enforcer::Judgement;
 use crate::sql::{Effect, Words};
 
 /// A statement as the client wrote it, and where it begins in the client's message and in what was sent.
@@ -26,7 +26,7 @@ pub(in crate::session) struct Said {
     /// The same where a constraint speaks, which may do so of what was written before.
     pub(in crate::session) of_constraints: Words,
     /// What was asked, and what was sent.
-    pub(in crate::session) written: Option<(Written, Arc<Decision>)>,
+    pub(in crate::session) written: Option<(Written, Judgement)>,
 }
 
 impl<T> Flow<T> {
@@ -61,24 +61,24 @@ impl<T> Flow<T> {
     /// A run was forwarded: whether the database may speak later of what it wrote.
     pub(super) fn notes(&mut self, run: &Run) {
         let Some(running) = &run.running else { return };
-        let words = [running.statement.enforced.words(), running.rows.enforced.words()];
+        let words = [running.statement().enforced.words(), running.rows().enforced.words()];
         self.wrote_part |= words.contains(&Words::NamesLater);
     }
 }
 
-fn of_run(run: &Run, later: Words) -> (Words, Option<(Written, Arc<Decision>)>) {
+fn of_run(run: &Run, later: Words) -> (Words, Option<(Written, Judgement)>) {
     let Some(running) = &run.running else { return (Words::Names, None) };
-    let ends = matches!(running.statement.enforced.effect(), Effect::Commit { .. });
+    let ends = matches!(running.statement().enforced.effect(), Effect::Commit { .. });
     let words = if ends { later } else { of_running(running) };
-    (words, run.written.clone().map(|written| (written, Arc::clone(&running.statement))))
+    (words, run.written.clone().map(|written| (written, running.statement().clone())))
 }
 
 fn of_running(running: &Running) -> Words {
-    let rows = running.rows.enforced.words();
-    if rows == Words::All { running.statement.enforced.words() } else { rows }
+    let rows = running.rows().enforced.words();
+    if rows == Words::All { running.statement().enforced.words() } else { rows }
 }
 
-fn written(of: &Prepared) -> Option<(Written, Arc<Decision>)> {
+fn written(of: &Prepared) -> Option<(Written, Judgement)> {
     let written = Written { asked: Arc::clone(&of.text), before: (0, 0) };
-    of.decision.clone().map(|decision| (written, decision))
+    of.decision().cloned().map(|decision| (written, decision))
 }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::pending::Expect;
 use super::{Copying, Flow};
 use crate::catalog::{Catalog, CatalogStore, Oid, Unapplied};
+use crate::session::judge::enforcer::Judgement;
 use crate::sql::{Effect, Enforced};
 use crate::wire::backend::Status;
 
@@ -121,8 +122,8 @@ impl Structure {
 
     /// A statement was decided for a purpose: the temporary relations that it fills with governed rows are that purpose's from
     /// here on, whether it runs or not.
-    pub(in crate::session) fn fills(&mut self, enforced: &Enforced, purpose: &str) {
-        let fills = enforced.fills();
+    pub(in crate::session) fn fills(&mut self, decision: &Judgement) {
+        let (fills, purpose) = (decision.enforced.fills(), &decision.scope().purpose);
         if fills.made {
             self.filling.insert(purpose.to_owned());
         }

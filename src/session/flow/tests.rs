@@ -14,7 +14,7 @@ use crate::audit::Logged;
 use crate::catalog::CatalogBuilder;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::PolicySet;
-use crate::session::judge::enforcer::{Decision, Enforcer, Scope};
+use crate::session::judge::enforcer::{Enforcer, Judgement, Scope};
 use crate::sql;
 use crate::telemetry::Metrics;
 use crate::wire::backend::Status;
@@ -88,14 +88,8 @@ impl Bench {
             Some(_) => sql::relay_unrestricted(text, &self.scope.role),
             None => sql::enforce(text, &self.scope.context()),
         };
-        let decision = Decision {
-            purpose: self.scope.purpose.as_str().into(),
-            enforced: Arc::new(enforced.map_err(|no| no.refusal)?),
-            logged: sql::redact(text),
-            record: Arc::default(),
-        };
-        let (decision, scope) = (Arc::new(decision), Arc::clone(&self.scope));
-        Ok(Judged { text: text.into(), decision, scope, stated: false })
+        let decision = Judgement::of_a_test(enforced.map_err(|no| no.refusal)?, text, &self.scope);
+        Ok(Judged { text: text.into(), decision, stated: false })
     }
 
     fn log(&mut self) -> u64 {
@@ -178,7 +172,7 @@ impl Bench {
                 let judged = self.judge(rest.split_once(' ').unwrap().1)?;
                 let seq = self.log();
                 let running = self.flow.runs(&judged.decision).expect("what EXECUTE runs is there");
-                self.flow.parsed(words[0], Arc::new(judged.into_prepared(None)), running.rows, (seq, ()), false);
+                self.flow.parsed(words[0], Arc::new(judged.into_prepared(None)), running.rows().clone(), (seq, ()), false);
                 self.say(">P");
             }
             Tag::Bind => {
@@ -230,8 +224,7 @@ impl Bench {
             self.flow.abandon_query(runs.into_iter().rev().flat_map(|(_, undo)| undo.into_iter().rev()));
             return Err(refusal);
         }
-        let scope = Arc::clone(&self.scope);
-        let begun = |(running, undo)| Run::begun(self.log(), running, Arc::clone(&scope), undo);
+        let begun = |(running, undo)| Run::begun(self.log(), running, undo);
         let runs: Vec<Run> = runs.into_iter().map(begun).collect();
         self.flow.queried(runs);
         self.say(">Q");
@@ -246,12 +239,11 @@ impl Bench {
             self.flow.describing(&prepared, true);
             self.say(">D");
         }
-        let logged = self.flow.take_unspent_seq(&prepared, &running.rows);
+        let logged = self.flow.take_unspent_seq(&prepared, running.rows());
         let seq = logged.unwrap_or_else(|| self.log());
-        let (decision, scope) = (Arc::clone(&running.statement), Arc::clone(&self.scope));
-        let judged = Judged { text: Arc::clone(&prepared.text), decision, scope: Arc::clone(&scope), stated: false };
+        let judged = Judged { text: Arc::clone(&prepared.text), decision: running.statement().clone(), stated: false };
         let undo = self.flow.expect_effect(&judged);
-        self.flow.executing(Run::begun(seq, running, scope, undo).described());
+        self.flow.executing(Run::begun(seq, running, undo).described());
         self.say(">E");
         Ok(())
     }
@@ -405,7 +397,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 impl Flow<()> {
-    fn take_unspent_seq(&mut self, prepared: &Arc<super::names::Prepared>, reported: &Arc<Decision>) -> Option<u64> {
+    fn take_unspent_seq(&mut self, prepared: &Arc<super::names::Prepared>, reported: &Judgement) -> Option<u64> {
         let fits =
             self.unspent.iter().find(|unspent| Arc::ptr_eq(&unspent.prepared, prepared)).map(|unspent| unspent.seq);
         self.take_unspent(prepared, reported).and(fits)

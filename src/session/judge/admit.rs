@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::enforcer::{Decision, Rejected, Scope, reject};
+use super::enforcer::{Judgement, Rejected, Scope, reject};
 use crate::audit::Logged;
 use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
@@ -23,20 +23,19 @@ pub(in crate::session) enum Source {
     /// The statement itself.
     Itself,
     /// A prepared statement or cursor.
-    Of(Arc<Decision>),
+    Of(Judgement),
     /// A prepared statement that must be prepared again first.
     Again(Arc<Prepared>, Judged),
 }
 
 impl Source {
     /// What runs; `own` is the decision about the statement itself.
-    pub(in crate::session) fn running(&self, own: &Arc<Decision>) -> Running {
-        let rows = match self {
-            Self::Itself => own,
-            Self::Of(decision) => decision,
-            Self::Again(_, again) => &again.decision,
-        };
-        Running { statement: Arc::clone(own), rows: Arc::clone(rows) }
+    pub(in crate::session) fn running(&self, own: &Judgement) -> Running {
+        match self {
+            Self::Itself => Running::itself(own),
+            Self::Of(decision) => Running::of(own, decision),
+            Self::Again(_, again) => Running::of(own, &again.decision),
+        }
     }
 }
 
@@ -131,16 +130,15 @@ impl Session {
                 return Err(self.log_refused(&scope, *rejected).await);
             }
         };
-        let judged = Judged { text: text.into(), decision, scope, stated: own };
+        let judged = Judged { text: text.into(), decision, stated: own };
         match self.check(&judged) {
             Ok(()) => {
-                self.structure.fills(&judged.decision.enforced, &judged.scope.purpose);
+                self.structure.fills(&judged.decision);
                 Ok(judged)
             }
             Err(refusal) => {
                 self.remember_refused(text);
-                let rejected = reject(refusal, judged.decision.logged.clone());
-                Err(self.log_refused(&judged.scope, *rejected).await)
+                Err(self.log_refusal_under(&judged.decision, refusal).await)
             }
         }
     }
@@ -160,7 +158,7 @@ impl Session {
         if decision.enforced.recheck().is_empty() {
             return None;
         }
-        let judged = Judged { text: Arc::clone(&prepared.text), decision, scope, stated: prepared.stated };
+        let judged = Judged { text: Arc::clone(&prepared.text), decision, stated: prepared.stated };
         self.check(&judged).ok()?;
         Some(judged)
     }
@@ -200,6 +198,12 @@ impl Session {
         Box::pin(self.log_rejected(reject(refusal, sql::redact(text)))).await
     }
 
+    /// Logs the refusal of something that was decided, under what it was decided.
+    pub(in crate::session) async fn log_refusal_under(&mut self, decision: &Judgement, refusal: Refusal) -> Logged {
+        let rejected = reject(refusal, decision.logged.clone());
+        Box::pin(self.log_refused(decision.scope(), *rejected)).await
+    }
+
     /// Logs the refusal of something that has no text; `what` stands for it.
     pub(in crate::session) async fn log_refusal_of(&mut self, refusal: Refusal, what: &str) -> Logged {
         let logged = Redacted { statement: format!("<{what}>").into(), ..sql::redact("") };
@@ -223,7 +227,7 @@ impl Session {
     /// Whether the purpose may be used, and names are not the proxy's own.
     fn check(&mut self, judged: &Judged) -> Result<(), Refusal> {
         let effect = judged.decision.enforced.effect();
-        let scope = &judged.scope;
+        let scope = judged.decision.scope();
         if !scope.observe {
             let checked = sql::admitted(effect, &scope.policies, &scope.role, &scope.purpose, scope.today);
             if let (Err(refusal), Effect::SetPurpose { purpose: Some(purpose), .. }) = (&checked, effect) {
@@ -260,30 +264,30 @@ impl Session {
     pub(in crate::session) async fn source(&mut self, judged: &Judged) -> Result<Source, Logged> {
         let source = self.found(judged).await?;
         let plan = judged.decision.enforced.shows_plan();
-        if plan && source.running(&judged.decision).rows.enforced.plan_tells() {
+        if plan && source.running(&judged.decision).rows().enforced.plan_tells() {
             let message = "the plan of this prepared statement is not open: it names partitions whose key is not";
             let refusal = Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, message);
-            return Err(self.log_refusal(refusal, &judged.text).await);
+            return Err(self.log_refusal_under(&judged.decision, refusal).await);
         }
         Ok(source)
     }
 
     async fn found(&mut self, judged: &Judged) -> Result<Source, Logged> {
         // For each run its own comment comes first, then that of what it runs, then the session's purpose.
-        let stated = if judged.stated { Some(judged.scope.purpose.clone()) } else { None };
+        let stated = if judged.stated { Some(judged.decision.scope().purpose.clone()) } else { None };
         match judged.decision.enforced.effect() {
             Effect::Execute(name) => {
                 let Some(prepared) = self.flow.names.statement(name).cloned() else {
                     return Err(self.log_refusal(no_statement(name), &judged.text).await);
                 };
                 if self.is_current(&prepared, stated.as_deref()).await? {
-                    return Ok(prepared.decision.clone().map_or(Source::Itself, Source::Of));
+                    return Ok(prepared.decision().cloned().map_or(Source::Itself, Source::Of));
                 }
                 let again = Box::pin(self.judge_again(&prepared, stated.as_deref())).await?;
                 if again.decision.enforced.text() != text_of(&prepared) {
                     return Ok(Source::Again(prepared, again));
                 }
-                let decision = Arc::clone(&again.decision);
+                let decision = again.decision.clone();
                 self.flow.names.prepare(name, Arc::new(again.into_prepared(prepared.types.clone())));
                 Ok(Source::Of(decision))
             }
@@ -304,11 +308,11 @@ impl Session {
         let Err(refusal) = self.check_portal(&portal.prepared, name, stated) else { return Ok(()) };
         let scope = self.scope_for(stated.or(portal.prepared.own_purpose().as_deref()))?;
         let old = &portal.prepared;
-        if scope.purpose != old.scope.purpose || scope.search_path != old.scope.search_path {
+        if scope.purpose != old.scope().purpose || scope.search_path != old.scope().search_path {
             return Err(refusal);
         }
         let Ok(decision) = self.shared.enforcer.decide(&old.text, &[], &scope).await else { return Err(refusal) };
-        let judged = Judged { text: Arc::clone(&old.text), decision, scope, stated: old.stated };
+        let judged = Judged { text: Arc::clone(&old.text), decision, stated: old.stated };
         if judged.decision.enforced.text() != text_of(old) || self.check(&judged).is_err() {
             return Err(refusal);
         }
@@ -318,12 +322,12 @@ impl Session {
     }
 
     /// The decision about an open cursor.
-    fn cursor(&mut self, name: &str) -> Result<Option<Arc<Decision>>, Refusal> {
+    fn cursor(&mut self, name: &str) -> Result<Option<Judgement>, Refusal> {
         let portal = self.flow.names.portal(name).cloned().ok_or_else(|| no_cursor(name))?;
-        if let Some(decision) = &portal.prepared.decision {
+        if let Some(decision) = portal.prepared.decision() {
             self.is_late(&portal, name, decision)?;
         }
-        Ok(portal.prepared.decision.clone())
+        Ok(portal.prepared.decision().cloned())
     }
 
     /// Whether a prepared statement was decided under what is in force now, for the purpose that it or its caller states. A
@@ -333,7 +337,7 @@ impl Session {
         prepared: &Prepared,
         stated: Option<&str>,
     ) -> Result<bool, Logged> {
-        if prepared.decision.is_none() {
+        if prepared.decision().is_none() {
             return Ok(true);
         }
         if self.role.unrestricted.is_none()
@@ -343,7 +347,7 @@ impl Session {
         }
         let own = prepared.own_purpose();
         match self.scope_for(stated.or(own.as_deref())) {
-            Ok(scope) => Ok(prepared.scope.same(&scope)),
+            Ok(scope) => Ok(prepared.scope().same(&scope)),
             Err(refusal) => Err(self.log_refusal(refusal, &prepared.text).await),
         }
     }
@@ -356,7 +360,7 @@ impl Session {
     ) -> Result<Judged, Logged> {
         let types: Vec<Oid> = prepared.types.as_deref().map(parameter_types).into_iter().flatten().collect();
         let stated = stated.map(str::to_owned).or_else(|| prepared.own_purpose());
-        self.judge_for(&prepared.text, &types, stated, (prepared.stated, prepared.scope.later)).await
+        self.judge_for(&prepared.text, &types, stated, (prepared.stated, prepared.scope().later)).await
     }
 
     /// Whether an open portal or cursor was decided under what is in force now.
@@ -368,7 +372,7 @@ impl Session {
     ) -> Result<(), Refusal> {
         let own = prepared.own_purpose();
         let scope = self.scope_for(stated.or(own.as_deref()))?;
-        if prepared.decision.is_none() || prepared.scope.same(&scope) {
+        if prepared.decision().is_none() || prepared.scope().same(&scope) {
             return Ok(());
         }
         let message =
@@ -381,14 +385,14 @@ impl Session {
     ///
     /// # Errors
     /// 42501 where the rows do not say who that is, or were opened too long ago.
-    pub(in crate::session) fn is_late(&self, portal: &Portal, name: &str, rows_of: &Decision) -> Result<bool, Refusal> {
+    pub(in crate::session) fn is_late(&self, portal: &Portal, name: &str, rows_of: &Judgement) -> Result<bool, Refusal> {
         if !rows_of.enforced.rests_on_consent() || portal.exchange == self.flow.exchange() {
             return Ok(false);
         }
         if rows_of.enforced.recheck().is_empty() {
             return Err(sql::portal_refusal(name));
         }
-        let seconds = portal.prepared.scope.policies.cursor_seconds();
+        let seconds = portal.prepared.scope().policies.cursor_seconds();
         if portal.opened.elapsed().as_secs() >= seconds {
             return Err(sql::too_old_refusal(name, seconds));
         }
@@ -422,7 +426,7 @@ impl Session {
 
 /// The text that the database holds for a prepared statement.
 pub(in crate::session) fn text_of(prepared: &Prepared) -> &str {
-    prepared.decision.as_ref().map_or("", |decision| decision.enforced.text())
+    prepared.decision().map_or("", |decision| decision.enforced.text())
 }
 
 fn names_unknown(sqlstate: SqlState) -> bool {

@@ -11,7 +11,7 @@ use super::enforcer::{Rejected, Scope};
 use crate::audit::Logged;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessReport, PolicySet};
-use crate::session::flow::running::{Judged, Running};
+use crate::session::flow::running::Running;
 use crate::session::state::Session;
 
 /// Counts of one day of the policies' zone; all sessions share them.
@@ -88,13 +88,13 @@ impl Session {
     ///
     /// # Errors
     /// 42501: a budget is used up; it is in the log when this returns.
-    pub(in crate::session) async fn spend(&mut self, runs: &[(&Judged, &Running)]) -> Result<(), Logged> {
+    pub(in crate::session) async fn spend(&mut self, runs: &[&Running]) -> Result<(), Logged> {
         let mut counted = Vec::new();
-        for (judged, running) in runs {
+        for running in runs {
             if !(running.brings_rows() && running.report().shows_groups()) {
                 continue;
             }
-            let (scope, day) = (&judged.scope, judged.scope.policies.zone().today());
+            let (scope, day) = (running.scope(), running.scope().policies.zone().today());
             let Err(exhausted) = self.shared.budgets.spend(&scope.policies, &scope.login, running.purpose(), day)
             else {
                 counted.push((scope, running.purpose(), day));
@@ -104,7 +104,7 @@ impl Session {
             let rejected = Rejected {
                 report: AccessReport::deny(refusal.message.clone()),
                 refusal,
-                logged: judged.decision.logged.clone(),
+                logged: running.statement().logged.clone(),
             };
             if scope.observe {
                 // Nothing is changed; the log says what would have been.

@@ -254,7 +254,6 @@ mod tests {
         };
         let enforced = enforce_form(text, &form(text), &context).map_err(|refused| refused.refusal.message).unwrap();
         Arc::new(Decision {
-            purpose: "p".into(),
             enforced: Arc::new(enforced),
             logged: redact(text),
             record: Arc::default(),

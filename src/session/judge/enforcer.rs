@@ -1,5 +1,6 @@
 //! Decides statements, those that are long or deep on threads whose stack is large enough, and keeps the decisions.
 
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -32,8 +33,6 @@ pub type Enforce = dyn Fn(&str, &Form, &Context<'_>) -> Result<Enforced, Box<Ref
 /// A statement that was decided, with what the log says about it.
 #[derive(Debug)]
 pub(in crate::session) struct Decision {
-    /// The purpose that it was made for: record, budget, lookups and disclosure of a run take it from here.
-    pub(in crate::session) purpose: Box<str>,
     pub(in crate::session) enforced: Arc<Enforced>,
     pub(in crate::session) logged: Redacted,
     /// What the records of its runs share, once one was written.
@@ -47,13 +46,49 @@ impl Decision {
             return Some(Arc::clone(self));
         }
         let enforced = Arc::new(self.enforced.again(form)?);
-        let (purpose, logged, record) = (self.purpose.clone(), self.logged.clone(), Arc::clone(&self.record));
-        Some(Arc::new(Self { purpose, enforced, logged, record }))
+        Some(Arc::new(Self { enforced, logged: self.logged.clone(), record: Arc::clone(&self.record) }))
     }
 
     /// Bytes that it takes, estimated.
     pub(super) fn weight(&self) -> usize {
         self.enforced.weight() + self.logged.statement.len() + 256
+    }
+}
+
+/// A decision with what it was made under: record, budget, lookups and disclosure of a run all take role, purpose and policies
+/// from here. Only [`Enforcer::decide`] makes one, so that none of them can have another purpose than the decision.
+///
+/// INVARIANT I12: One scope a run: whoever has a decision has its scope from it, and no way to give it another.
+#[derive(Debug, Clone)]
+pub(in crate::session) struct Judgement {
+    decision: Arc<Decision>,
+    scope: Arc<Scope>,
+}
+
+impl Judgement {
+    /// Under what it was decided.
+    pub(in crate::session) fn scope(&self) -> &Arc<Scope> {
+        &self.scope
+    }
+
+    /// Whether the two are one decision under one scope.
+    pub(in crate::session) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.decision, &other.decision) && Arc::ptr_eq(&self.scope, &other.scope)
+    }
+
+    /// For tests of what only passes one on.
+    #[cfg(test)]
+    pub(in crate::session) fn of_a_test(enforced: Enforced, text: &str, scope: &Arc<Scope>) -> Self {
+        let decision = Decision { enforced: Arc::new(enforced), logged: redact(text), record: Arc::default() };
+        Self { decision: Arc::new(decision), scope: Arc::clone(scope) }
+    }
+}
+
+impl Deref for Judgement {
+    type Target = Decision;
+
+    fn deref(&self) -> &Decision {
+        &self.decision
     }
 }
 
@@ -224,7 +259,8 @@ impl Enforcer {
         text: &str,
         types: &[Oid],
         scope: &Arc<Scope>,
-    ) -> Result<Arc<Decision>, Box<Rejected>> {
+    ) -> Result<Judgement, Box<Rejected>> {
+        let judged = |decision| Judgement { decision, scope: Arc::clone(scope) };
         let open = scope.table.keeps() && !scope.observe && scope.role.unrestricted.is_none();
         let form = match Form::read(text, types, open) {
             Ok(form) => form,
@@ -235,7 +271,7 @@ impl Enforcer {
         };
         if let Some(decision) = scope.table.get(&form).and_then(|decision| decision.again(&form)) {
             self.metrics.cache_hits.bump();
-            return Ok(decision);
+            return Ok(judged(decision));
         }
         self.metrics.cache_misses.bump();
         let started = Instant::now();
@@ -250,7 +286,7 @@ impl Enforcer {
             Some(Ok(decision)) => {
                 let decision = Arc::new(decision);
                 scope.table.put(&form, &decision);
-                Ok(decision)
+                Ok(judged(decision))
             }
             Some(Err(rejected)) => Err(rejected),
             None => Err(reject(Refusal::internal(Stage::Session), redact(text))),
@@ -356,8 +392,7 @@ fn decide(enforce: &Enforce, text: &str, form: &Form, types: &[Oid], scope: &Sco
     };
     match decided {
         Ok(enforced) => {
-            let purpose = scope.purpose.as_str().into();
-            Ok(Decision { purpose, enforced: Arc::new(enforced), logged, record: Arc::default() })
+            Ok(Decision { enforced: Arc::new(enforced), logged, record: Arc::default() })
         }
         Err(refused) => Err(Box::new(Rejected { refusal: refused.refusal, report: refused.report, logged })),
     }

@@ -94,7 +94,7 @@ impl Session {
     /// # Errors
     /// 53400 where the session, or its login, has looked up too much in the last minute.
     pub(in crate::session) fn count_lookups(&mut self, running: &Running) -> Result<(), Refusal> {
-        let lookups = running.rows.enforced.lookups();
+        let lookups = running.rows().enforced.lookups();
         if (lookups.count == 0 && !lookups.guesses) || !running.brings_rows() {
             return Ok(());
         }
@@ -125,7 +125,7 @@ impl Session {
     /// A constraint refused a value that the run wrote: whoever tries values finds out which are there.
     pub(in crate::session) fn count_guess(&mut self, sqlstate: &str) {
         let refused = matches!(sqlstate, "23503" | "23505" | "23514" | "23P01");
-        let lookups = self.flow.running().and_then(|run| Some(run.running.as_ref()?.rows.enforced.lookups()));
+        let lookups = self.flow.running().and_then(|run| Some(run.running.as_ref()?.rows().enforced.lookups()));
         if let Some(lookups) = lookups.filter(|lookups| refused && lookups.guesses) {
             let (one, now) = (Lookups { count: 1, ..lookups }, Instant::now());
             self.meter.add(one, now);
@@ -168,7 +168,7 @@ impl Session {
         if !running.brings_rows() {
             return Vec::new();
         }
-        let statement = &running.statement.enforced;
+        let statement = &running.statement().enforced;
         let arguments = statement.effect().executes().map(|_| statement.arguments());
         let digest = |tested: &Tested| {
             let given = match (&tested.value, arguments) {
@@ -182,7 +182,7 @@ impl Session {
             }
             let value = match given {
                 Given::Text(_) | Given::Constant { .. } => {
-                    let text = running.rows.enforced.given(given).ok_or(UNKNOWN)?;
+                    let text = running.rows().enforced.given(given).ok_or(UNKNOWN)?;
                     tested.compared.canonical(&text).ok_or(MISFIT)?
                 }
                 Given::Parameter(number) => bound.ok_or(UNKNOWN)?.value(*number, tested.compared)?,
@@ -196,7 +196,7 @@ impl Session {
             let (relation, column, digest) = (tested.relation.clone(), tested.column.clone(), digest(tested));
             LookedUp { relation, column, reason: digest.as_ref().err().copied(), digest: digest.ok() }
         };
-        running.rows.enforced.tested().iter().map(looked_up).collect()
+        running.rows().enforced.tested().iter().map(looked_up).collect()
     }
 }
 

@@ -77,7 +77,7 @@ impl Session {
             Ok(run) => (run.seq, run.running.as_ref()),
             Err(strange) => return Err(self.strange(strange)),
         };
-        let Some(decision) = running.map(|running| Arc::clone(&running.rows)) else { return Err(unreadable()) };
+        let Some(decision) = running.map(|running| running.rows().clone()) else { return Err(unreadable()) };
         let disclosure = decision.enforced.disclosure();
         self.outbound.held.subjects.resize_with(disclosure.rows.len(), BTreeSet::new);
         let before = self.outbound.held.count;
@@ -163,7 +163,7 @@ impl Session {
     /// Writes what is owed into the log, and relays the rows that were held.
     pub(in crate::session) async fn disclose(&mut self, tag: u8) -> Result<(), End> {
         let Some(run) = self.flow.running() else { return Err(unreadable()) };
-        let (Some(seq), Some(scope), Some(running)) = (run.seq, run.scope.clone(), run.running.clone()) else {
+        let (Some(seq), Some(running)) = (run.seq, run.running.clone()) else {
             return Err(unreadable());
         };
         let told = mem::replace(&mut run.told, true);
@@ -174,9 +174,9 @@ impl Session {
             (_, false) => running.aggregates().cloned().collect(),
         };
         let Held { rows, count, subjects } = mem::take(&mut self.outbound.held);
-        let relations = self.seen(&running.rows, subjects)?;
+        let relations = self.seen(running.rows(), subjects)?;
         if !relations.is_empty() || !aggregate.is_empty() {
-            let written = self.journal.disclosure(&scope, &running, (seq, count), relations, &aggregate).await;
+            let written = self.journal.disclosure(&running, (seq, count), relations, &aggregate).await;
             written.map_err(|error| {
                 error.told("rows were not sent because whose they are could not be logged");
                 End::Fatal(unlogged())

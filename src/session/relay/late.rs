@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use super::disclose::Held;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::flow::Answer;
-use crate::session::judge::enforcer::Decision;
+use crate::session::judge::enforcer::Judgement;
 use crate::session::state::{End, Session};
 use crate::sql::Way;
 use crate::upstream::{Begun, Control};
@@ -68,7 +68,7 @@ pub(in crate::session) struct Late {
     run: Begun,
     portal: String,
     /// Whose rows come.
-    rows_of: Arc<Decision>,
+    rows_of: Judgement,
     /// How many rows the client asked for; `None`: all.
     wanted: Option<u64>,
     reading: Reading,
@@ -95,7 +95,7 @@ impl Late {
     pub(in crate::session) fn new(
         run: Begun,
         portal: &str,
-        rows_of: Arc<Decision>,
+        rows_of: Judgement,
         wanted: Option<u64>,
         reading: Reading,
     ) -> Self {
@@ -246,7 +246,7 @@ impl Session {
     }
 
     fn hold_late(&mut self, late: &mut Late, body: &[u8]) -> Result<(), End> {
-        let (hidden, decision) = (self.carried(), Arc::clone(&late.rows_of));
+        let (hidden, decision) = (self.carried(), late.rows_of.clone());
         let (recheck, disclosure) = (decision.enforced.recheck(), decision.enforced.disclosure());
         let (mut keys, mut recorded) = (Vec::new(), Vec::new());
         let mut strange = recheck.columns.len() != hidden || disclosure.hidden.len() != hidden;

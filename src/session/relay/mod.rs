@@ -310,7 +310,7 @@ impl Session {
         let hidden = running.as_ref().map_or(0, Running::hidden);
         let shorter = if hidden > 0 { Some(self.trim_description(hidden, seq, body)?) } else { None };
         let body = shorter.as_deref().unwrap_or(body);
-        self.check_description(running.as_ref().map(|running| &*running.rows), seq, body)?;
+        self.check_description(running.as_ref().map(|running| &**running.rows()), seq, body)?;
         let reply = self.take(Answer::Described)?;
         self.reply(reply, Header { tag: header.tag, body: body.len() }, body);
         Ok(())
@@ -333,7 +333,7 @@ impl Session {
     /// The refusal that an error of the database's stands for.
     fn refusal_for(&mut self, sqlstate: &str, message: &[u8]) -> Option<crate::error::Refusal> {
         let holds = |run: &mut crate::session::flow::pending::Run| {
-            run.running.as_ref().is_some_and(|running| running.rows.enforced.holds_added())
+            run.running.as_ref().is_some_and(|running| running.rows().enforced.holds_added())
         };
         // The row that may not be there is told in the words of one that is refused here: both are guesses.
         let told = sql::refusal_for(sqlstate, message);
@@ -351,7 +351,7 @@ impl Session {
             return;
         }
         let Some(running) = self.flow.running().and_then(|run| run.running.clone()) else { return };
-        for compared in running.rows.enforced.compared() {
+        for compared in running.rows().enforced.compared() {
             let told = self.outbound.told.get_or_insert_default();
             if told.len() < TOLD && told.insert(compared.column.clone()) {
                 let mut fields = ErrorFields::new("NOTICE", "00000", &compared.message());
