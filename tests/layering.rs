@@ -417,6 +417,29 @@ fn the_proofs_have_no_public_constructor() {
     }
 }
 
+/// Where each kind of text is made, and nowhere else: what may run, and what a client is told of what may not.
+#[test]
+fn what_runs_and_what_is_told_of_what_does_not_are_written_in_one_file_each() {
+    for (within, made, only) in [
+        ("sql", "Template::plain(", "sql/govern/enforced.rs"),
+        ("sql", "AsItStands(", "sql/govern/enforced.rs"),
+        ("sql", "Enforced {", "sql/govern/enforced.rs"),
+        ("session", "ErrorFields::refusal(", "session/told.rs"),
+        ("session", "Judgement { decision", "session/judge/enforcer.rs"),
+    ] {
+        let mut there = false;
+        for (path, text) in product() {
+            let path = path.strip_prefix(source_root()).unwrap();
+            if path == Path::new(only) {
+                there |= text.contains(made);
+            } else if path.starts_with(within) {
+                assert!(!text.contains(made), "{}: `{made}` belongs in {only}", path.display());
+            }
+        }
+        assert!(there, "{only} has no `{made}` any more");
+    }
+}
+
 #[test]
 fn the_reader_of_sources_sees_through_comments_and_strings() {
     let text = "use crate::{a::B, c::{d, e}}; // crate::f\nlet x = \"crate::g\"; /* crate::h /* */ crate::i */ let c = '\"';\

@@ -75,13 +75,6 @@ impl Judgement {
     pub(in crate::session) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.decision, &other.decision) && Arc::ptr_eq(&self.scope, &other.scope)
     }
-
-    /// For tests of what only passes one on.
-    #[cfg(test)]
-    pub(in crate::session) fn of_a_test(enforced: Enforced, text: &str, scope: &Arc<Scope>) -> Self {
-        let decision = Decision { enforced: Arc::new(enforced), logged: redact(text), record: Arc::default() };
-        Self { decision: Arc::new(decision), scope: Arc::clone(scope) }
-    }
 }
 
 impl Deref for Judgement {
@@ -395,5 +388,14 @@ fn decide(enforce: &Enforce, text: &str, form: &Form, types: &[Oid], scope: &Sco
             Ok(Decision { enforced: Arc::new(enforced), logged, record: Arc::default() })
         }
         Err(refused) => Err(Box::new(Rejected { refusal: refused.refusal, report: refused.report, logged })),
+    }
+}
+
+#[cfg(test)]
+impl Judgement {
+    /// For tests of what only passes one on.
+    pub(in crate::session) fn of_a_test(enforced: Enforced, text: &str, scope: &Arc<Scope>) -> Self {
+        let decision = Decision { enforced: Arc::new(enforced), logged: redact(text), record: Arc::default() };
+        Self { decision: Arc::new(decision), scope: Arc::clone(scope) }
     }
 }

@@ -5,10 +5,8 @@
 //! reached and that is closed. The DBA's `pgpurpose explain` shows all.
 
 use super::effect::Effect;
-use super::enforce::{enforce, plain};
-use super::enforced::refused;
-use super::enforced::{Plan, Refused};
-use crate::catalog::quote_literal;
+use super::enforce::enforce;
+use super::enforced::{Plan, Refused, Tree, refused};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, ColumnReport, Role, Use, Verdict};
 use crate::sql::form::context::Context;
@@ -61,9 +59,8 @@ pub(in crate::sql) fn unrestricted(statement: &str, role: &Role) -> Plan {
 }
 
 fn told(lines: &[String], statement: &str) -> Plan {
-    let lines: Vec<String> = lines.iter().map(|line| quote_literal(line)).collect();
-    let text = format!("SELECT pg_catalog.unnest(ARRAY[{}]::pg_catalog.text[]) AS \"policy\"", lines.join(", "));
-    Plan { parameters: parameters(statement), ..plain(text, Effect::None) }
+    let parameters = parameters(statement);
+    Plan::plain(&Tree::Lines("policy", lines), Effect::None).with(|about| about.parameters = parameters)
 }
 
 /// The highest `$n`: a driver gives values for all of them.

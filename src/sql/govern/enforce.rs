@@ -3,27 +3,22 @@
 use sqlparser::ast::Statement;
 
 use super::effect::Effect;
-use super::enforced::{Enforced, Refused};
-use super::enforced::{Lookups, Plan, refused};
-use super::fills::Fills;
-use super::notice::{self, Compared};
+use super::about::About;
+use super::enforced::{AsItStands, Enforced, Lookups, Plan, Refused, Tree, refused};
 use super::words::Words;
-use super::{ask, fills, late, steer};
+use super::{ask, fills, late, notice, steer};
 use crate::error::{Refusal, Stage};
-use crate::policy::{AccessReport, Decision, Disclosure, RelationObligation, Role, decide};
+use crate::policy::{AccessReport, Decision, RelationObligation, Role, decide};
 use crate::sql::ast::database::without_database;
 use crate::sql::ast::locks::waits_for_locks;
 use crate::sql::ast::parse::{Kind, Parsed, parse_form, parse_in};
-use crate::sql::ast::render::render;
 use crate::sql::form::context::Context;
-use crate::sql::form::{Asked, Form, Template};
-use crate::sql::resolve::Tested;
+use crate::sql::form::{Asked, Form};
 use crate::sql::resolve::{self, Carry, Resolved};
-use crate::sql::rewrite::{Guard, Recheck};
 use crate::sql::steps::Step;
 use crate::sql::text::lex::{self, Token};
 use crate::sql::witness::Facts;
-use crate::sql::{rewrite, witness};
+use crate::sql::rewrite;
 
 /// Decides one statement and gives the text that may run instead of it.
 ///
@@ -36,7 +31,7 @@ use crate::sql::{rewrite, witness};
 /// [`Refused`] with the refusal for the client and the report for the log.
 pub fn enforce(text: &str, context: &Context<'_>) -> Result<Enforced, Box<Refused>> {
     let plan = plan(text, &Context { constants: Asked::default(), ..*context })?;
-    Enforced::of_text(plan).ok_or_else(|| refused(Refusal::internal(Stage::Rewrite)))
+    plan.of_text().ok_or_else(|| refused(Refusal::internal(Stage::Rewrite)))
 }
 
 /// Decides the form of a statement: what comes out holds, through [`Enforced::again`], for all statements of the same form
@@ -69,34 +64,36 @@ fn plan(text: &str, context: &Context<'_>) -> Result<Plan, Box<Refused>> {
         Err(refusal) => return observed_or(text, context, Effect::None, refused(refusal)),
     };
     let effect = steer::effect(&parsed);
-    match decided(parsed, effect.clone(), context) {
-        Ok(enforced) if context.observe => {
+    match (decided(parsed, effect.clone(), context), AsItStands::observed(context)) {
+        (Ok(plan), Some(leave)) => {
             // Nothing carries subjects then: what was read is recorded as a whole.
-            let Plan { disclosure, tested, arguments, report, .. } = enforced;
-            Ok(Plan { disclosure, tested, arguments, ..observed(text, effect, report) })
+            let About { disclosure, tested, arguments, report, .. } = plan.into_about();
+            Ok(Plan::as_it_stands(&leave, text, effect, report).with(|about| {
+                (about.disclosure, about.tested, about.arguments) = (disclosure, tested, arguments);
+            }))
         }
-        Ok(enforced) => Ok(enforced),
-        Err(refused) => observed_or(text, context, effect, refused),
+        (Ok(plan), None) => Ok(plan),
+        (Err(refused), _) => observed_or(text, context, effect, refused),
     }
 }
 
 fn decided(parsed: Parsed, effect: Effect, context: &Context<'_>) -> Result<Plan, Box<Refused>> {
     let Parsed { kind, facts, .. } = parsed;
     match kind {
-        Kind::Empty => Ok(plain(String::new(), effect)),
+        Kind::Empty => Ok(Plan::plain(&Tree::Nothing, effect)),
         Kind::Statement(statement) => {
-            let governed = govern(*statement, &facts, Facts::default(), Carry::Rows, context)?;
-            let text = render(&governed.statement);
-            governed.finish(text, effect, context)
+            let mut governed = govern(*statement, &facts, Facts::default(), Carry::Rows, context)?;
+            let statement = governed.take();
+            governed.finish(&Tree::Statement(&statement), effect, context)
         }
         Kind::Utility(utility) => steer::enforce(utility, &facts, effect, context),
         Kind::Ddl(ddl) => {
             context.steps.begin(Step::Resolve);
             let (resolved, edits, ddl) = resolve::define(*ddl, &facts, context).map_err(refused)?;
-            let governed = govern_resolved(resolved, context)?;
-            let query = ddl.query.is_some().then(|| render(&governed.statement));
-            let text = ddl.text(&edits, query.as_deref());
-            governed.finish(text, effect, context)
+            let mut governed = govern_resolved(resolved, context)?;
+            let statement = governed.take();
+            let query = ddl.query.is_some().then_some(&*statement);
+            governed.finish(&Tree::Ddl(&ddl, &edits, query), effect, context)
         }
     }
 }
@@ -104,73 +101,29 @@ fn decided(parsed: Parsed, effect: Effect, context: &Context<'_>) -> Result<Plan
 /// A statement with its obligations carried out, before it is text.
 pub(in crate::sql) struct Governed {
     /// The AST that may run.
-    pub(in crate::sql) statement: Statement,
+    statement: Statement,
     /// What the text must refer to.
-    pub(in crate::sql) expected: Facts,
+    expected: Facts,
     /// Rows are left out, or only groups are seen: how many rows a plan met must not be told.
-    pub(in crate::sql) filtered: bool,
-    /// Rows are left out for want of consent.
-    consented: bool,
-    plan_tells: bool,
-    report: AccessReport,
-    guard: Guard,
-    disclosure: Disclosure,
-    recheck: Recheck,
-    lookups: Lookups,
-    tested: Vec<Tested>,
-    fills: Fills,
-    temporary: bool,
-    waits: bool,
-    compared: Vec<Compared>,
-    holds: bool,
-    words: Words,
+    pub(super) filtered: bool,
+    about: About,
 }
 
 impl Governed {
+    /// The governed statement, to be written, alone or within what held it.
+    pub(super) fn take(&mut self) -> Box<Statement> {
+        let hollow = Statement::UNLISTEN { channel: sqlparser::ast::Ident::new("*") };
+        Box::new(std::mem::replace(&mut self.statement, hollow))
+    }
+
     /// Holds the finished text to what the rewrite meant.
     ///
     /// # Errors
     /// It does not refer to what was meant, or it is a cursor over rows that rest on consent.
-    pub(in crate::sql) fn finish(
-        self,
-        text: String,
-        effect: Effect,
-        context: &Context<'_>,
-    ) -> Result<Plan, Box<Refused>> {
-        let fault = || refused(Refusal::internal(Stage::Rewrite));
-        let template = Template::of(&text).map_err(|_| fault())?;
-        let (text, places) = context.constants.splice(&template).ok_or_else(fault)?;
-        late::check_cursor(self.consented && self.recheck.is_empty() && !context.observe, &effect)?;
-        context.steps.begin(Step::Witness);
-        match witness::check_spliced(&text, &self.expected, &places, context.constants) {
-            Ok(()) => Ok(Plan {
-                text: template,
-                form: Box::default(),
-                classes: Vec::new(),
-                pins: Vec::new(),
-                report: self.report,
-                guard: self.guard,
-                effect,
-                consented: self.consented,
-                disclosure: self.disclosure,
-                recheck: self.recheck,
-                shows_plan: false,
-                plan_tells: self.plan_tells,
-                copy_form: None,
-                lookups: self.lookups,
-                tested: self.tested,
-                arguments: Vec::new(),
-                fills: self.fills,
-                words: self.words,
-                notifies: None,
-                temporary: self.temporary,
-                waits: self.waits,
-                compared: self.compared,
-                holds: self.holds,
-                parameters: 0,
-            }),
-            Err(refusal) => Err(refused(refusal)),
-        }
+    pub(super) fn finish(self, tree: &Tree<'_>, effect: Effect, context: &Context<'_>) -> Result<Plan, Box<Refused>> {
+        let about = About { effect, ..self.about };
+        late::check_cursor(about.consented && about.recheck.is_empty() && !context.observe, &about.effect)?;
+        Plan::held(tree, about, &self.expected, context)
     }
 }
 
@@ -187,8 +140,9 @@ pub(in crate::sql) fn govern(
     let waits = carry == Carry::Rows && waits_for_locks(&statement);
     let context = &Context { later: context.later || waits, ..*context };
     let resolved = resolve::resolve(statement, facts, extra, carry, context).map_err(refused)?;
-    let governed = govern_resolved(resolved, context)?;
-    Ok(Governed { waits: waits && !governed.recheck.is_empty(), ..governed })
+    let mut governed = govern_resolved(resolved, context)?;
+    governed.about.waits = waits && !governed.about.recheck.is_empty();
+    Ok(governed)
 }
 
 /// Decides and rewrites what is resolved.
@@ -221,62 +175,33 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
                 statement: rewritten.statement,
                 expected: rewritten.expected,
                 filtered,
-                consented,
-                plan_tells,
-                report,
-                guard: rewritten.guard,
-                disclosure: rewritten.disclosure,
-                recheck: rewritten.recheck,
-                lookups: Lookups { count: rewritten.lookups, limit: permit.lookup_limit(), guesses },
-                tested: rewritten.tested,
-                fills: filled,
-                temporary,
-                waits: false,
-                compared,
-                holds,
-                words,
+                about: About {
+                    consented,
+                    plan_tells,
+                    report,
+                    guard: rewritten.guard,
+                    disclosure: rewritten.disclosure,
+                    recheck: rewritten.recheck,
+                    lookups: Lookups { count: rewritten.lookups, limit: permit.lookup_limit(), guesses },
+                    tested: rewritten.tested,
+                    fills: filled,
+                    temporary,
+                    compared,
+                    holds,
+                    words,
+                    ..About::nothing(Effect::None)
+                },
             })
         }
     }
 }
 
-/// A statement that refers to nothing.
-pub(in crate::sql) fn plain(text: String, effect: Effect) -> Plan {
-    Plan {
-        text: Template::plain(text),
-        form: Box::default(),
-        classes: Vec::new(),
-        pins: Vec::new(),
-        report: AccessReport::allow(),
-        guard: Guard::default(),
-        effect,
-        consented: false,
-        disclosure: Disclosure::default(),
-        recheck: Recheck::default(),
-        shows_plan: false,
-        plan_tells: false,
-        copy_form: None,
-        lookups: Lookups::default(),
-        tested: Vec::new(),
-        arguments: Vec::new(),
-        fills: Fills::default(),
-        words: Words::All,
-        notifies: None,
-        temporary: false,
-        waits: false,
-        compared: Vec::new(),
-        holds: false,
-        parameters: 0,
-    }
-}
-
 fn observed_or(text: &str, context: &Context<'_>, effect: Effect, refused: Box<Refused>) -> Result<Plan, Box<Refused>> {
-    if context.observe { Ok(observed(text, effect, refused.report)) } else { Err(refused) }
-}
-
-/// Observe mode changes nothing: the client's own text, with nothing guarded.
-fn observed(text: &str, effect: Effect, report: AccessReport) -> Plan {
-    Plan { report, guard: Guard { unrestricted: true, ..Guard::default() }, ..plain(text.to_owned(), effect) }
+    match AsItStands::observed(context) {
+        // Observe mode changes nothing.
+        Some(leave) => Ok(Plan::as_it_stands(&leave, text, effect, refused.report)),
+        None => Err(refused),
+    }
 }
 
 /// A statement of an unrestricted role: forwarded as it is, and logged.
@@ -284,14 +209,12 @@ fn observed(text: &str, effect: Effect, report: AccessReport) -> Plan {
 /// # Errors
 /// Refused where the role is not unrestricted.
 pub fn relay_unrestricted(text: &str, role: &Role) -> Result<Enforced, Box<Refused>> {
-    if role.unrestricted.is_none() {
-        return Err(refused(Refusal::internal(Stage::Decide)));
-    }
-    let plan = unrestricted(text, role);
-    Enforced::of_text(plan).ok_or_else(|| refused(Refusal::internal(Stage::Decide)))
+    let fault = || refused(Refusal::internal(Stage::Decide));
+    let leave = AsItStands::of(role).ok_or_else(fault)?;
+    unrestricted(text, role, &leave).of_text().ok_or_else(fault)
 }
 
-fn unrestricted(text: &str, role: &Role) -> Plan {
+fn unrestricted(text: &str, role: &Role, leave: &AsItStands) -> Plan {
     if let Some(statement) = ask::question(text) {
         return ask::unrestricted(statement, role);
     }
@@ -300,5 +223,5 @@ fn unrestricted(text: &str, role: &Role) -> Plan {
         tokens.iter().find(|token| token.kind != lex::Kind::Comment).is_some_and(|token| token.is_word("create"))
     };
     let effect = if lex::lex(text).is_ok_and(creates) { Effect::Define } else { Effect::None };
-    observed(text, effect, AccessReport::allow())
+    Plan::as_it_stands(leave, text, effect, AccessReport::allow())
 }

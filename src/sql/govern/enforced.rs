@@ -1,16 +1,28 @@
-//! What comes out of the pipeline.
+//! What comes out of the pipeline, and the only place where it is made.
+//!
+//! INVARIANT I1: What runs is what was decided: the text is written here from trees; a client's own needs the leave of `AsItStands`.
 
 use std::sync::Arc;
 
+use sqlparser::ast::Statement;
+
+use super::about::About;
 use super::effect::Effect;
 use super::fills::Fills;
 use super::notice::Compared;
 use super::words::Words;
-use crate::error::Refusal;
-use crate::policy::{AccessReport, Disclosure};
+use crate::catalog::{quote_ident, quote_literal};
+use crate::error::{Refusal, Stage};
+use crate::policy::{AccessReport, Disclosure, Role};
+use crate::sql::ast::ddl::{Ddl, Edits};
+use crate::sql::ast::render::render;
+use crate::sql::ast::utility::{Utility, render_utility};
+use crate::sql::form::context::Context;
 use crate::sql::form::{Class, Constants, Form, Slot, Template};
 use crate::sql::resolve::{Given, Tested};
 use crate::sql::rewrite::{Guard, Recheck};
+use crate::sql::steps::Step;
+use crate::sql::witness::{self, Facts};
 use crate::wire::copy_rows::CopyForm;
 
 /// A statement that may run: rendered from the AST that was decided and rewritten. Only this module's pipeline makes
@@ -25,47 +37,68 @@ pub struct Enforced {
     text: Option<String>,
 }
 
-/// What was decided about all statements of one form.
+/// What was decided about all statements of one form. Its text is written in this file alone, from a [`Tree`]; but for
+/// [`Plan::as_it_stands`] nothing takes a text.
 #[derive(Debug)]
 pub(in crate::sql) struct Plan {
-    /// Raw values that it tests.
-    pub(in crate::sql) lookups: Lookups,
-    pub(in crate::sql) text: Template,
+    text: Template,
     /// The key of the form it was decided for; empty where it was for one text.
-    pub(in crate::sql) form: Box<str>,
+    form: Box<str>,
     /// The classes of the form's constants.
-    pub(in crate::sql) classes: Vec<Class>,
+    classes: Vec<Class>,
     /// Constants that were asked for, with the values for which it was decided.
-    pub(in crate::sql) pins: Vec<(Slot, String)>,
-    pub(in crate::sql) report: AccessReport,
-    pub(in crate::sql) guard: Guard,
-    pub(in crate::sql) effect: Effect,
-    /// Rows are left out for want of consent.
-    pub(in crate::sql) consented: bool,
-    pub(in crate::sql) disclosure: Disclosure,
-    pub(in crate::sql) recheck: Recheck,
-    pub(in crate::sql) shows_plan: bool,
-    /// Its plan would tell what the purpose may not see.
-    pub(in crate::sql) plan_tells: bool,
-    pub(in crate::sql) copy_form: Option<CopyForm>,
-    /// The literal that it notifies a channel of: channel, payload.
-    pub(in crate::sql) notifies: Option<(String, String)>,
-    /// What the client may be told of errors.
-    pub(in crate::sql) words: Words,
-    /// Temporary relations that governed rows go into.
-    pub(in crate::sql) fills: Fills,
-    /// It makes a temporary relation.
-    pub(in crate::sql) temporary: bool,
-    /// Columns that a condition compares by their masks.
-    pub(in crate::sql) compared: Vec<Compared>,
-    /// New rows are held to whom they are about.
-    pub(in crate::sql) holds: bool,
-    /// It waits for row locks, and its rows are asked about behind them.
-    pub(in crate::sql) waits: bool,
-    /// Parameters of the client's statement that the text does without.
-    pub(in crate::sql) parameters: u16,
-    pub(in crate::sql) tested: Vec<Tested>,
-    pub(in crate::sql) arguments: Vec<Given>,
+    pins: Vec<(Slot, String)>,
+    about: About,
+}
+
+/// What a text is written from.
+pub(in crate::sql) enum Tree<'a> {
+    /// A statement of no text.
+    Nothing,
+    /// What the rewrite made.
+    Statement(&'a Statement),
+    /// What steers the session, with the statement that it holds governed.
+    Utility(&'a Utility),
+    /// What changes the structure: tokens with the names in full, and the query within it.
+    Ddl(&'a Ddl, &'a Edits, Option<&'a Statement>),
+    /// One value of the proxy's own, under a name.
+    Value(&'a str, &'a str),
+    /// Lines of the proxy's own, as rows under a name.
+    Lines(&'static str, &'a [String]),
+}
+
+impl Tree<'_> {
+    fn write(&self) -> String {
+        match self {
+            Self::Nothing => String::new(),
+            Self::Statement(statement) => render(statement),
+            Self::Utility(utility) => render_utility(utility),
+            Self::Ddl(ddl, edits, query) => ddl.text(edits, query.map(render).as_deref()),
+            Self::Value(name, value) => {
+                format!("SELECT {}::pg_catalog.text AS {}", quote_literal(value), quote_ident(name))
+            }
+            Self::Lines(name, lines) => {
+                let lines: Vec<String> = lines.iter().map(|line| quote_literal(line)).collect();
+                let (lines, name) = (lines.join(", "), quote_ident(name));
+                format!("SELECT pg_catalog.unnest(ARRAY[{lines}]::pg_catalog.text[]) AS {name}")
+            }
+        }
+    }
+}
+
+/// Leave for a client's text to run as it stands: of a role that is unrestricted, or where a policy only observes.
+pub(in crate::sql) struct AsItStands(());
+
+impl AsItStands {
+    /// For an unrestricted role.
+    pub(super) fn of(role: &Role) -> Option<Self> {
+        role.unrestricted.is_some().then_some(Self(()))
+    }
+
+    /// In observe mode.
+    pub(super) fn observed(context: &Context<'_>) -> Option<Self> {
+        context.observe.then_some(Self(()))
+    }
 }
 
 /// Raw values of masked columns that a statement tests.
@@ -80,8 +113,52 @@ pub struct Lookups {
 }
 
 impl Plan {
+    /// A statement that refers to nothing.
+    pub(super) fn plain(tree: &Tree<'_>, effect: Effect) -> Self {
+        Self::of(Template::plain(tree.write()), About::nothing(effect))
+    }
+
+    /// A statement whose text PostgreSQL's grammar reads once more, and holds to what the rewrite meant.
+    ///
+    /// # Errors
+    /// It does not refer to what was meant.
+    pub(super) fn held(
+        tree: &Tree<'_>,
+        about: About,
+        expected: &Facts,
+        context: &Context<'_>,
+    ) -> Result<Self, Box<Refused>> {
+        let fault = || refused(Refusal::internal(Stage::Rewrite));
+        let template = Template::of(&tree.write()).map_err(|_| fault())?;
+        let (text, places) = context.constants.splice(&template).ok_or_else(fault)?;
+        context.steps.begin(Step::Witness);
+        witness::check_spliced(&text, expected, &places, context.constants).map_err(refused)?;
+        Ok(Self::of(template, about))
+    }
+
+    /// A client's own text, with nothing guarded.
+    pub(super) fn as_it_stands(_leave: &AsItStands, text: &str, effect: Effect, report: AccessReport) -> Self {
+        let guard = Guard { unrestricted: true, ..Guard::default() };
+        Self::of(Template::plain(text.to_owned()), About { report, guard, ..About::nothing(effect) })
+    }
+
+    fn of(text: Template, about: About) -> Self {
+        Self { text, form: Box::default(), classes: Vec::new(), pins: Vec::new(), about }
+    }
+
+    /// The same with more known about it.
+    pub(super) fn with(mut self, more: impl FnOnce(&mut About)) -> Self {
+        more(&mut self.about);
+        self
+    }
+
+    /// What was decided, without the text.
+    pub(super) fn into_about(self) -> About {
+        self.about
+    }
+
     /// The statement with the constants it was decided with.
-    pub(in crate::sql) fn of_form(mut self, form: &Form) -> Option<Enforced> {
+    pub(super) fn of_form(mut self, form: &Form) -> Option<Enforced> {
         let constants = form.constants();
         self.form = form.key().into();
         self.classes = constants.classes();
@@ -89,14 +166,14 @@ impl Plan {
         self.pins = constants.asked().into_iter().map(value).collect::<Option<_>>()?;
         Enforced::of(Arc::new(self), Arc::clone(constants))
     }
+
+    /// Of a plan for one text: it has no slots.
+    pub(super) fn of_text(self) -> Option<Enforced> {
+        Enforced::of(Arc::new(self), Arc::default())
+    }
 }
 
 impl Enforced {
-    /// Of a plan for one text: it has no slots.
-    pub(in crate::sql) fn of_text(plan: Plan) -> Option<Self> {
-        Self::of(Arc::new(plan), Arc::default())
-    }
-
     fn of(plan: Arc<Plan>, constants: Arc<Constants>) -> Option<Self> {
         let text = if plan.text.is_plain() { None } else { Some(plan.text.splice(&constants)?) };
         Some(Self { plan, constants, text })
@@ -139,8 +216,8 @@ impl Enforced {
     /// Bytes that the decision takes, estimated.
     pub fn weight(&self) -> usize {
         let plan = &*self.plan;
-        let report: usize = plan.report.relations.iter().map(|relation| 256 + 256 * relation.columns.len()).sum();
-        let guard = (plan.guard.open.len() + plan.guard.columns.len()) * 16;
+        let report: usize = plan.about.report.relations.iter().map(|relation| 256 + 256 * relation.columns.len()).sum();
+        let guard = (plan.about.guard.open.len() + plan.about.guard.columns.len()) * 16;
         let pins: usize = plan.pins.iter().map(|(_, value)| 32 + value.len()).sum();
         let held: usize = if self.is_closed() { 0 } else { self.text.as_ref().map_or(0, String::len) * 2 };
         size_of::<Plan>()
@@ -150,29 +227,29 @@ impl Enforced {
             + guard
             + pins
             + held
-            + plan.recheck.weight()
-            + 256 * plan.tested.len()
+            + plan.about.recheck.weight()
+            + 256 * plan.about.tested.len()
     }
 
     /// Raw values that each run of it tests.
     pub fn lookups(&self) -> Lookups {
-        self.plan.lookups
+        self.plan.about.lookups
     }
 
     /// Values that columns are compared with which some rule opens for lookups; more than [`Self::lookups`] counts where the
     /// column may be read as it is.
     pub fn tested(&self) -> &[Tested] {
-        &self.plan.tested
+        &self.plan.about.tested
     }
 
     /// Whether any of them is a parameter.
     pub fn tests_parameters(&self) -> bool {
-        self.plan.tested.iter().any(|tested| matches!(tested.value, Given::Parameter(_)))
+        self.plan.about.tested.iter().any(|tested| matches!(tested.value, Given::Parameter(_)))
     }
 
     /// The arguments of EXECUTE.
     pub fn arguments(&self) -> &[Given] {
-        &self.plan.arguments
+        &self.plan.about.arguments
     }
 
     /// The text to forward.
@@ -182,87 +259,87 @@ impl Enforced {
 
     /// For the access log.
     pub fn report(&self) -> &AccessReport {
-        &self.plan.report
+        &self.plan.about.report
     }
 
     /// What the row description may name.
     pub fn guard(&self) -> &Guard {
-        &self.plan.guard
+        &self.plan.about.guard
     }
 
     /// Whether it reads or changes only rows whose subjects consent: a snapshot of them must not grow old.
     pub fn rests_on_consent(&self) -> bool {
-        self.plan.consented
+        self.plan.about.consented
     }
 
     /// What is asked again before rows go out that are read later than it began; nothing where they cannot be.
     pub fn recheck(&self) -> &Recheck {
-        &self.plan.recheck
+        &self.plan.about.recheck
     }
 
     /// Columns that a condition of it compares by their masks.
     pub fn compared(&self) -> &[Compared] {
-        &self.plan.compared
+        &self.plan.about.compared
     }
 
     /// Whether new rows of it are held to whom they are about: what is told of one that is refused is then the same whoever that is.
     pub fn holds_added(&self) -> bool {
-        self.plan.holds
+        self.plan.about.holds
     }
 
     /// Whether its rows are asked about again in any case, since it waits for row locks before it gives them.
     pub fn waits(&self) -> bool {
-        self.plan.waits
+        self.plan.about.waits
     }
 
     /// Whose rows it shows, as far as the policy wants that recorded.
     pub fn disclosure(&self) -> &Disclosure {
-        &self.plan.disclosure
+        &self.plan.about.disclosure
     }
 
     /// Whether its plan would tell what the purpose may not see: partitions, by a key that is masked or closed.
     pub fn plan_tells(&self) -> bool {
-        self.plan.plan_tells
+        self.plan.about.plan_tells
     }
 
     /// Whether it shows the plan of what was prepared instead of its rows: EXPLAIN EXECUTE.
     pub fn shows_plan(&self) -> bool {
-        self.plan.shows_plan
+        self.plan.about.shows_plan
     }
 
     /// How the rows of a COPY TO STDOUT with hidden columns are written.
     pub fn copy_form(&self) -> Option<CopyForm> {
-        self.plan.copy_form
+        self.plan.about.copy_form
     }
 
     /// How many parameters the client will give values for, though the text names none of them: EXPLAIN POLICY.
     pub fn parameters(&self) -> u16 {
-        self.plan.parameters
+        self.plan.about.parameters
     }
 
     /// The literal that it notifies a channel of: channel, payload.
     pub fn notifies(&self) -> Option<&(String, String)> {
-        self.plan.notifies.as_ref()
+        self.plan.about.notifies.as_ref()
     }
 
     /// How much of what the database says about it the client may be told.
     pub fn words(&self) -> Words {
-        self.plan.words
+        self.plan.about.words
     }
 
     /// Temporary relations that governed rows go into.
     pub fn fills(&self) -> &Fills {
-        &self.plan.fills
+        &self.plan.about.fills
     }
 
     /// Whether it makes a temporary relation.
     pub fn makes_temporary(&self) -> bool {
-        self.plan.temporary
+        self.plan.about.temporary
     }
 
     /// What the statement does to the session.
     pub fn effect(&self) -> &Effect {
-        &self.plan.effect
+        &self.plan.about.effect
     }
 }
 

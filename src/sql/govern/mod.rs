@@ -2,6 +2,7 @@
 //!
 //! INVARIANT I8: One path: simple query, Parse, PREPARE, DECLARE, EXPLAIN and COPY all go through `enforce`.
 
+mod about;
 mod admitted;
 mod ask;
 mod effect;

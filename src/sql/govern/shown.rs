@@ -1,9 +1,7 @@
 //! What SHOW tells of the proxy's own settings.
 
 use super::effect::Effect;
-use super::enforce::plain;
-use super::enforced::Plan;
-use crate::catalog::{quote_ident, quote_literal};
+use super::enforced::{Plan, Tree};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::sql::form::context::Context;
 use crate::sql::reviewed::settings::OWN;
@@ -23,6 +21,5 @@ pub(in crate::sql) fn show(name: &str, context: &Context<'_>) -> Result<Plan, Re
             .hint("there are `pgpurpose.purpose`, `pgpurpose.role` and `pgpurpose.policy`"));
         }
     };
-    let text = format!("SELECT {}::pg_catalog.text AS {}", quote_literal(&value), quote_ident(name));
-    Ok(plain(text, Effect::None))
+    Ok(Plan::plain(&Tree::Value(name, &value), Effect::None))
 }

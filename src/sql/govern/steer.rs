@@ -4,9 +4,8 @@
 use sqlparser::ast::{Expr, SelectItem, SetExpr, Statement};
 
 use super::effect::{Effect, Way};
-use super::enforce::{Governed, govern, plain};
-use super::enforced::refused;
-use super::enforced::{Plan, Refused};
+use super::enforce::{govern, govern_resolved};
+use super::enforced::{Plan, Refused, Tree, refused};
 use super::shown;
 use super::words::Words;
 use crate::error::{Refusal, SqlState, Stage};
@@ -15,7 +14,6 @@ use crate::sql::ast::parse::{Kind, Parsed};
 use crate::sql::ast::types::declared_type;
 use crate::sql::ast::utility::{
     CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Direction, Discard, Explained, SetValue, Utility,
-    render_utility,
 };
 use crate::sql::form::Asked;
 use crate::sql::form::context::Context;
@@ -127,30 +125,30 @@ pub(in crate::sql) fn enforce(
         | Utility::Close(_)
         | Utility::Listen(_)
         | Utility::Unlisten(_)
-        | Utility::Deallocate(_) => Ok(plain(render_utility(&utility), effect)),
+        | Utility::Deallocate(_) => Ok(plain(&utility, effect)),
         Utility::Notify { ref channel, ref payload } => {
             let notifies = payload.as_ref().map(|payload| (channel.clone(), payload.clone()));
-            Ok(Plan { notifies, ..plain(render_utility(&utility), effect) })
+            Ok(plain(&utility, effect).with(|about| about.notifies = notifies))
         }
         // Constraints speak now of what was written before.
         Utility::SetConstraints { .. } => {
             let words = if context.policies.hides_nothing() { Words::All } else { Words::Names };
-            Ok(Plan { words, ..plain(render_utility(&utility), effect) })
+            Ok(plain(&utility, effect).with(|about| about.words = words))
         }
         Utility::Set { ref name, ref values, .. } => {
             settings::may_set(name, values.as_deref(), context).map_err(refused)?;
-            Ok(plain(render_utility(&utility), effect))
+            Ok(plain(&utility, effect))
         }
         Utility::SetPath { ref path, local, .. } => {
             // Written with its schema, whatever the client wrote: no path makes it mean another function.
             let utility = Utility::SetPath { qualified: true, path: path.clone(), local };
-            Ok(plain(render_utility(&utility), effect))
+            Ok(plain(&utility, effect))
         }
         Utility::Reset(ref name) => {
             if let Some(name) = name {
                 settings::may_set(name, None, context).map_err(refused)?;
             }
-            Ok(plain(render_utility(&utility), effect))
+            Ok(plain(&utility, effect))
         }
         Utility::Show(ref name) => match name.as_deref().map(str::to_ascii_lowercase) {
             Some(name) if name.starts_with(settings::OWN) => shown::show(&name, context).map_err(refused),
@@ -163,18 +161,18 @@ pub(in crate::sql) fn enforce(
                 .hint(format!("a policy may open it: `[settings] allow = [\"{name}\"]`")),
             )),
             // PostgreSQL leaves settings that it does not know out of SHOW ALL, so no key is shown.
-            _ => Ok(plain(render_utility(&utility), effect)),
+            _ => Ok(plain(&utility, effect)),
         },
         Utility::Execute { ref arguments, .. } if are_constants(arguments) => {
             constants(arguments, context)?;
-            Ok(Plan { arguments: given(arguments), ..plain(render_utility(&utility), effect) })
+            Ok(plain(&utility, effect).with(|about| about.arguments = given(arguments)))
         }
         Utility::Execute { name, arguments } => execute(name, arguments, facts, effect, context),
         Utility::Declare { name, options, query } => {
             let context = &Context { later: true, ..*context };
             let mut governed = govern(*query, facts, Facts::default(), Carry::Rows, context)?;
-            let query = take(&mut governed);
-            governed.finish(render_utility(&Utility::Declare { name, options, query }), effect, context)
+            let query = governed.take();
+            governed.finish(&Tree::Utility(&Utility::Declare { name, options, query }), effect, context)
         }
         Utility::Prepare { name, types, statement } => {
             let written: Vec<String> = types.iter().map(|written| format!("{written:?}")).collect();
@@ -182,8 +180,8 @@ pub(in crate::sql) fn enforce(
             let parameters: Vec<_> = types.iter().map(|written| declared_type(written)).collect();
             let context = &Context { parameters: &parameters, ..*context };
             let mut governed = govern(*statement, facts, Facts::default(), Carry::Rows, context)?;
-            let statement = take(&mut governed);
-            governed.finish(render_utility(&Utility::Prepare { name, types, statement }), effect, context)
+            let statement = governed.take();
+            governed.finish(&Tree::Utility(&Utility::Prepare { name, types, statement }), effect, context)
         }
         Utility::Explain { options, statement } => explain(options, statement, facts, effect, context),
         Utility::Copy(copy) => self::copy(copy, facts, effect, context),
@@ -195,10 +193,8 @@ fn given(arguments: &[sqlparser::ast::Expr]) -> Vec<Given> {
     arguments.iter().map(|argument| Given::of(argument, Compared::Text, Asked::default())).collect()
 }
 
-/// The governed statement, to be put back into the utility that held it.
-fn take(governed: &mut Governed) -> Box<Statement> {
-    let hollow = Statement::UNLISTEN { channel: sqlparser::ast::Ident::new("*") };
-    Box::new(std::mem::replace(&mut governed.statement, hollow))
+fn plain(utility: &Utility, effect: Effect) -> Plan {
+    Plan::plain(&Tree::Utility(utility), effect)
 }
 
 fn explain(
@@ -211,17 +207,17 @@ fn explain(
     match statement {
         Explained::Statement(statement) => {
             let mut governed = govern(*statement, facts, Facts::default(), Carry::Plan, context)?;
-            let statement = Explained::Statement(take(&mut governed));
+            let statement = Explained::Statement(governed.take());
             let options = plan_only(options, governed.filtered)?;
-            governed.finish(render_utility(&Utility::Explain { options, statement }), effect, context)
+            governed.finish(&Tree::Utility(&Utility::Explain { options, statement }), effect, context)
         }
         Explained::Utility(utility) => match *utility {
             Utility::Declare { name, options: cursor, query } => {
                 let mut governed = govern(*query, facts, Facts::default(), Carry::Plan, context)?;
-                let query = take(&mut governed);
+                let query = governed.take();
                 let statement = Explained::Utility(Box::new(Utility::Declare { name, options: cursor, query }));
                 let options = plan_only(options, governed.filtered)?;
-                governed.finish(render_utility(&Utility::Explain { options, statement }), effect, context)
+                governed.finish(&Tree::Utility(&Utility::Explain { options, statement }), effect, context)
             }
             Utility::Execute { name, arguments } => {
                 constants(&arguments, context)?;
@@ -229,8 +225,8 @@ fn explain(
                 let options = plan_only(options, true)?;
                 let given = given(&arguments);
                 let statement = Explained::Utility(Box::new(Utility::Execute { name, arguments }));
-                let explained = plain(render_utility(&Utility::Explain { options, statement }), effect);
-                Ok(Plan { shows_plan: true, arguments: given, ..explained })
+                let explained = plain(&Utility::Explain { options, statement }, effect);
+                Ok(explained.with(|about| (about.shows_plan, about.arguments) = (true, given)))
             }
             _ => Err(refused(resolve::unsupported("EXPLAIN of this statement"))),
         },
@@ -275,29 +271,26 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
     match (source, direction) {
         (CopySource::Query(query), CopyDirection::ToStdout) => {
             let mut governed = govern(*query, facts, Facts::default(), carry, context)?;
-            let source = CopySource::Query(take(&mut governed));
-            let text = render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter }));
-            Ok(Plan { copy_form: form, ..governed.finish(text, effect, context)? })
+            let source = CopySource::Query(governed.take());
+            let copy = Utility::Copy(CopyStatement { source, direction, legacy, options, filter });
+            Ok(governed.finish(&Tree::Utility(&copy), effect, context)?.with(|about| about.copy_form = form))
         }
         (CopySource::Query(_), CopyDirection::FromStdin) => Err(refused(resolve::unsupported("COPY into a query"))),
         (CopySource::Table { schema, name, columns }, CopyDirection::ToStdout) => {
             let resolved = resolve::copy_out(schema, name, &columns, facts, carry, context).map_err(refused)?;
-            let mut governed = super::enforce::govern_resolved(resolved, context)?;
-            let source = CopySource::Query(take(&mut governed));
-            let text = render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter }));
-            Ok(Plan { copy_form: form, ..governed.finish(text, effect, context)? })
+            let mut governed = govern_resolved(resolved, context)?;
+            let source = CopySource::Query(governed.take());
+            let copy = Utility::Copy(CopyStatement { source, direction, legacy, options, filter });
+            Ok(governed.finish(&Tree::Utility(&copy), effect, context)?.with(|about| about.copy_form = form))
         }
         (CopySource::Table { schema, name, columns }, CopyDirection::FromStdin) => {
             let mut filter = filter;
             let held = filter.as_deref_mut();
             let (resolved, target) = resolve::copy_in(schema, name, &columns, held, facts, context).map_err(refused)?;
-            let governed = super::enforce::govern_resolved(resolved, context)?;
+            let governed = govern_resolved(resolved, context)?;
             let source = CopySource::Table { schema: Some(target.schema), name: target.name, columns };
-            governed.finish(
-                render_utility(&Utility::Copy(CopyStatement { source, direction, legacy, options, filter })),
-                effect,
-                context,
-            )
+            let copy = Utility::Copy(CopyStatement { source, direction, legacy, options, filter });
+            governed.finish(&Tree::Utility(&copy), effect, context)
         }
     }
 }
@@ -357,9 +350,9 @@ fn execute(
     let given = given(&arguments);
     let select = selects(arguments).ok_or_else(|| refused(Refusal::internal(Stage::Resolve)))?;
     let mut governed = govern(select, facts, Facts::default(), Carry::Nothing, context)?;
-    let arguments = selected(*take(&mut governed)).ok_or_else(|| refused(Refusal::internal(Stage::Rewrite)))?;
-    let plan = governed.finish(render_utility(&Utility::Execute { name, arguments }), effect, context)?;
-    Ok(Plan { arguments: given, ..plan })
+    let arguments = selected(*governed.take()).ok_or_else(|| refused(Refusal::internal(Stage::Rewrite)))?;
+    let plan = governed.finish(&Tree::Utility(&Utility::Execute { name, arguments }), effect, context)?;
+    Ok(plan.with(|about| about.arguments = given))
 }
 
 /// `SELECT a, b`.

@@ -1,0 +1,75 @@
+//! What was decided about a statement, beside the text that may run.
+
+use super::effect::Effect;
+use super::enforced::Lookups;
+use super::fills::Fills;
+use super::notice::Compared;
+use super::words::Words;
+use crate::policy::{AccessReport, Disclosure};
+use crate::sql::resolve::{Given, Tested};
+use crate::sql::rewrite::{Guard, Recheck};
+use crate::wire::copy_rows::CopyForm;
+
+/// What was decided about a statement.
+#[derive(Debug)]
+pub(in crate::sql) struct About {
+    pub(super) report: AccessReport,
+    pub(super) guard: Guard,
+    pub(super) effect: Effect,
+    /// Raw values that it tests.
+    pub(super) lookups: Lookups,
+    pub(super) tested: Vec<Tested>,
+    pub(super) arguments: Vec<Given>,
+    /// Rows are left out for want of consent.
+    pub(super) consented: bool,
+    pub(super) disclosure: Disclosure,
+    pub(super) recheck: Recheck,
+    pub(super) shows_plan: bool,
+    /// Its plan would tell what the purpose may not see.
+    pub(super) plan_tells: bool,
+    pub(super) copy_form: Option<CopyForm>,
+    /// The literal that it notifies a channel of: channel, payload.
+    pub(super) notifies: Option<(String, String)>,
+    /// What the client may be told of errors.
+    pub(super) words: Words,
+    /// Temporary relations that governed rows go into.
+    pub(super) fills: Fills,
+    /// It makes a temporary relation.
+    pub(super) temporary: bool,
+    /// Columns that a condition compares by their masks.
+    pub(super) compared: Vec<Compared>,
+    /// New rows are held to whom they are about.
+    pub(super) holds: bool,
+    /// It waits for row locks, and its rows are asked about behind them.
+    pub(super) waits: bool,
+    /// Parameters of the client's statement that the text does without.
+    pub(super) parameters: u16,
+}
+
+impl About {
+    /// A statement that refers to nothing.
+    pub(super) fn nothing(effect: Effect) -> Self {
+        Self {
+            report: AccessReport::allow(),
+            guard: Guard::default(),
+            effect,
+            lookups: Lookups::default(),
+            tested: Vec::new(),
+            arguments: Vec::new(),
+            consented: false,
+            disclosure: Disclosure::default(),
+            recheck: Recheck::default(),
+            shows_plan: false,
+            plan_tells: false,
+            copy_form: None,
+            notifies: None,
+            words: Words::All,
+            fills: Fills::default(),
+            temporary: false,
+            compared: Vec::new(),
+            holds: false,
+            waits: false,
+            parameters: 0,
+        }
+    }
+}
