@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sqlparser::ast::{Assignment, AssignmentTarget, Expr, Ident, Query, SelectItem, SetExpr, TableAlias, TableFactor};
+use sqlparser::ast::{Assignment, AssignmentTarget, Expr, Query, SelectItem, SetExpr, TableAlias, TableFactor};
 
-use super::names::{MARK, name_of, quoted};
+use super::mark::Mark;
+use super::names::{name_of, quoted};
 use super::scope::{Columns, VisibleColumn};
 use super::write::is_default;
 use super::{Fail, OccurrenceId, Resolver};
@@ -12,10 +13,6 @@ use crate::catalog::{Column, RelationName, TypeClass};
 use crate::policy::Governance;
 use crate::sql::ast::fragment::{self, FIRST_VALUE};
 use crate::sql::form::{Asked, Class, Known};
-
-/// Names the occurrence and the position of the column whose value is wrapped. With it goes the date of birth, where the value is
-/// an identity number beside which there is one.
-pub(in crate::sql) const NEW_MARK: &str = "new:";
 
 /// So many rows of VALUES are looked at one by one.
 const FEW: usize = 8;
@@ -193,14 +190,13 @@ impl Resolver<'_> {
     fn hold(&mut self, id: OccurrenceId, column: &str, value: &mut Expr, beside: impl Fn(&str) -> Option<Expr>) {
         let Some(occurrence) = self.occurrences.get(id) else { return };
         let Some(position) = occurrence.relation.columns.iter().position(|known| known.name == column) else { return };
-        let name = Ident::new(format!("{MARK}{NEW_MARK}{id}:{position}"));
         let written = std::mem::replace(value, super::write::null());
         let born = self.context.policies.born_beside(&occurrence.relation.name, column).and_then(beside);
         let inner = match born {
             Some(born) => Expr::Tuple(vec![written, born]),
             None => written,
         };
-        *value = Expr::Named { expr: Box::new(inner), name };
+        *value = Mark::New(id, position).on(inner);
     }
 
     /// Counts the columns of the source that the items name.

@@ -8,9 +8,10 @@
 
 use std::collections::BTreeSet;
 
-use sqlparser::ast::{Distinct, Expr, GroupByExpr, Ident, ObjectName, Select, SelectItem};
+use sqlparser::ast::{Distinct, Expr, GroupByExpr, ObjectName, Select, SelectItem};
 
-use super::names::{MARK, name_of};
+use super::mark::Mark;
+use super::names::name_of;
 use super::scope::{Columns, Source, UNSURE};
 use super::{OccurrenceId, Resolver};
 use crate::catalog::FunctionKind;
@@ -26,9 +27,6 @@ pub(in crate::sql) type LeafOf = (CarrierId, bool);
 
 /// A column of a query, and what a star in it took it from.
 pub(in crate::sql) type NamedColumn = (String, Option<(OccurrenceId, String)>);
-
-/// Stands at the end of a select list for the hidden columns of a leaf.
-pub(in crate::sql) const SUBJECT_MARK: &str = "subject:";
 
 /// Every hidden column's name begins so; no statement may name such a column.
 pub const HIDDEN: &str = "pgpurpose_subject";
@@ -98,13 +96,6 @@ pub(in crate::sql) struct LeafSource {
     pub(in crate::sql) carrier: Option<CarrierId>,
     /// Its columns, where it is a query; with each what a star in it took it from, and may leave out.
     pub(in crate::sql) columns: Option<Vec<NamedColumn>>,
-}
-
-/// The carrier and leaf that a mark stands for.
-pub(in crate::sql) fn leaf_mark(expr: &Expr) -> Option<(CarrierId, usize)> {
-    let Expr::Identifier(ident) = expr else { return None };
-    let (carrier, leaf) = ident.value.strip_prefix(MARK)?.strip_prefix(SUBJECT_MARK)?.split_once(':')?;
-    Some((carrier.parse().ok()?, leaf.parse().ok()?))
 }
 
 impl Resolver<'_> {
@@ -217,7 +208,7 @@ impl Resolver<'_> {
             carrier.leaves.push(leaf);
             carrier.leaves.len().saturating_sub(1)
         });
-        Expr::Identifier(Ident::new(format!("{MARK}{SUBJECT_MARK}{carrier}:{number}")))
+        Mark::Subject(carrier, number).expr()
     }
 
     /// The condition of a level, without literals.

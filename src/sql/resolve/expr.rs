@@ -17,7 +17,7 @@ impl Resolver<'_> {
         self.explicit_in(expr);
         match expr {
             // Words of the grammar: values such as CURRENT_USER, and what the parse stage left as marks.
-            Expr::Identifier(ident) if ident.value.starts_with(super::MARK) || function::is_value_keyword(ident) => {
+            Expr::Identifier(ident) if super::Mark::is_one(ident) || function::is_value_keyword(ident) => {
                 Ok(())
             }
             Expr::Identifier(ident) if marker::is_reserved(ident) => Err(unsupported("a key word in this place")),
@@ -172,7 +172,7 @@ impl Resolver<'_> {
                 Err(unsupported("* in this place"))
             }
             Expr::QualifiedWildcard(name, _) => self.row_star(name),
-            Expr::Named { expr: inner, name } if name.value.starts_with(super::MARK) => self.lookup(inner),
+            Expr::Named { expr: inner, name } if super::Mark::is_one(name) => self.lookup(inner),
             Expr::Named { .. } => Err(unsupported("an expression of another database")),
             Expr::Prefixed { prefix, value: _ } if marker::is_xml_name(prefix) => Ok(()),
             Expr::Prefixed { prefix, value } if marker::is_variadic(prefix) || marker::is_symmetric(prefix) => {

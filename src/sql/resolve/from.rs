@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr, Ident, ObjectName, TableAlias, TableFactor, TableSampleKind, TableWithJoins};
+use sqlparser::ast::{Expr, ObjectName, TableAlias, TableFactor, TableSampleKind, TableWithJoins};
 
 use super::carry::Carrying;
 use super::join::all_columns;
-use super::names::{MARK, name_of, parts_of, quoted_name};
+use super::mark::Mark;
+use super::names::{name_of, parts_of, quoted_name};
 use super::query::{aliased, computed};
 use super::scope::{Columns, Source, VisibleColumn};
 use super::{Fail, Occurrence, OccurrenceId, Resolver, no_relation, unsupported};
@@ -187,7 +188,7 @@ impl Resolver<'_> {
             occurrence.only = only;
             occurrence.sample = sample;
         }
-        *name = marked(id);
+        *name = Mark::Relation(id).table();
         // A catalog that is assumed from policies does not know the columns of open tables.
         let columns = (!called.columns.is_empty()).then(|| columns_of(&called, id));
         let columns = aliased(columns, &column_aliases);
@@ -331,11 +332,6 @@ pub(super) enum Called {
     System(RelationName),
     /// Anything else.
     Relation(Arc<Relation>),
-}
-
-/// The marked name that stands for an occurrence.
-pub(in crate::sql) fn marked(id: OccurrenceId) -> ObjectName {
-    ObjectName::from(vec![Ident::new(format!("{MARK}{id}"))])
 }
 
 /// The columns of a relation under their own names.

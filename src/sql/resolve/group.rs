@@ -2,19 +2,17 @@
 
 use sqlparser::ast::{
     BinaryOperator, Distinct, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    GroupByExpr, Ident, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
+    GroupByExpr, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
     TableFactor,
 };
 
-use super::names::{MARK, name_of};
+use super::mark::Mark;
+use super::names::name_of;
 use super::scope::Meaning;
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::Use;
 use crate::sql::form::Asked;
 use crate::sql::reviewed::builtins;
-
-/// Stands in GROUP BY for the columns that follow from the primary key of an occurrence.
-pub(in crate::sql) const GROUP_MARK: &str = "group:";
 
 impl Resolver<'_> {
     /// GROUP BY: an input column of this level comes before an output column's name.
@@ -87,7 +85,7 @@ impl Resolver<'_> {
                         .any(|column| column.number == *number && grouped.contains(&(id, column.name.clone())))
                 });
             if covered {
-                keys.push(Expr::Identifier(Ident::new(format!("{MARK}{GROUP_MARK}{id}"))));
+                keys.push(Mark::Group(id).expr());
             }
         }
     }
@@ -143,7 +141,7 @@ fn by_position<'a>(key: &'a Expr, projection: &'a [SelectItem], constants: Asked
 }
 
 fn is_mark(expr: &Expr) -> bool {
-    matches!(expr, Expr::Identifier(ident) if ident.value.starts_with(MARK))
+    matches!(expr, Expr::Identifier(ident) if Mark::is_one(ident))
 }
 
 fn plain_from(select: &Select) -> bool {

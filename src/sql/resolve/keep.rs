@@ -4,18 +4,16 @@
 use std::collections::BTreeSet;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    Assignment, AssignmentTarget, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName,
     ObjectNamePart, Query, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
 };
 
-use super::names::{MARK, name_of, quoted};
+use super::mark::Mark;
+use super::names::{name_of, quoted};
 use super::write::{is_default, null};
 use super::{Fail, OccurrenceId, Resolver};
 use crate::catalog::RelationName;
 use crate::sql::ast::fragment;
-
-/// Names the occurrence and the position of the column whose new value is wrapped.
-pub(in crate::sql) const KEEP_MARK: &str = "keep:";
 
 /// What the query is called that gives several columns their values at once.
 const SOURCE: &str = "pgpurpose_values";
@@ -135,9 +133,8 @@ impl Resolver<'_> {
     fn keep(&mut self, id: OccurrenceId, column: &str, value: &mut Expr) {
         let Some(occurrence) = self.occurrences.get(id) else { return };
         let Some(position) = occurrence.relation.columns.iter().position(|known| known.name == column) else { return };
-        let name = Ident::new(format!("{MARK}{KEEP_MARK}{id}:{position}"));
         let written = std::mem::replace(value, null());
-        *value = Expr::Named { expr: Box::new(written), name };
+        *value = Mark::Keep(id, position).on(written);
     }
 
     /// Notes that the column is set in a way in which the new value cannot be held against its mask.

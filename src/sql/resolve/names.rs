@@ -29,9 +29,6 @@ pub(in crate::sql) fn is_system_column(name: &str) -> bool {
     system_column_number(name).is_some()
 }
 
-/// Marks what the resolver left for the rewrite to find. No client can write it: the lexer refuses NUL everywhere.
-pub(in crate::sql) const MARK: char = '\0';
-
 /// The name that an identifier stands for: folded unless quoted, cut at 63 bytes on a character boundary.
 pub(in crate::sql) fn name_of(ident: &Ident) -> String {
     let mut name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() };

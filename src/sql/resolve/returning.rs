@@ -1,21 +1,13 @@
 //! RETURNING: held to the read rules. A star over the target stands for the columns that SELECT * would show.
 
-use sqlparser::ast::{Expr, Ident, ObjectName, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions};
+use sqlparser::ast::{Expr, ObjectName, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions};
 
-use super::names::{MARK, name_of, quoted};
+use super::mark::Mark;
+use super::names::{name_of, quoted};
 use super::query::computed;
 use super::scope::{Columns, Meaning, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver};
 use crate::policy::Use;
-
-/// First of a RETURNING list, with the target: rows may be added.
-pub(in crate::sql) const RETURN_ROWS: &str = "return_rows:";
-/// First of a RETURNING list, with the target: rows are changed or removed.
-pub(in crate::sql) const RETURN_FROM: &str = "return_from:";
-/// Stands for the target's columns that may be seen.
-pub(in crate::sql) const RETURN_ALL: &str = "return_all:";
-/// Stands for one column of the target: its number there, a colon, its name.
-pub(in crate::sql) const RETURN_ONE: &str = "return_one:";
 
 impl Resolver<'_> {
     /// A RETURNING list over the FROM items in force. `adds`: the statement may add rows to the target.
@@ -27,7 +19,7 @@ impl Resolver<'_> {
     ) -> Result<Columns, Fail> {
         let Some(items) = items else { return Ok(Some(Vec::new())) };
         let mut columns: Columns = Some(Vec::new());
-        let mut out = vec![marked(if adds { RETURN_ROWS } else { RETURN_FROM }, id)];
+        let mut out = vec![marked(Mark::Return { id, adds })];
         for mut item in std::mem::take(items) {
             let more = match self.star_over_target(&item, id) {
                 Some((more, replaced)) => {
@@ -86,7 +78,7 @@ impl Resolver<'_> {
         self.seen.add_column(parts.clone());
         self.note_level(&parts);
         let alias = alias.unwrap_or_else(|| quoted(parts.last().map_or("", String::as_str)));
-        let expr = Expr::Identifier(Ident::new(format!("{MARK}{RETURN_ONE}{id}:{column}")));
+        let expr = Mark::ReturnOne(id, column.clone()).expr();
         Some((column.clone(), SelectItem::ExprWithAlias { expr, alias }))
     }
 
@@ -111,7 +103,7 @@ impl Resolver<'_> {
         for source in &scope.sources {
             let name = source.name.clone()?;
             if source.occurrence == Some(id) {
-                items.push(marked(RETURN_ALL, id));
+                items.push(marked(Mark::ReturnAll(id)));
             } else {
                 stars.push((vec![name.clone(), "*".to_owned()], source.clone()));
                 let name = SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(vec![quoted(&name)]));
@@ -145,6 +137,6 @@ fn output_of(item: &SelectItem) -> String {
     }
 }
 
-fn marked(kind: &str, id: OccurrenceId) -> SelectItem {
-    SelectItem::UnnamedExpr(Expr::Identifier(Ident::new(format!("{MARK}{kind}{id}"))))
+fn marked(mark: Mark) -> SelectItem {
+    SelectItem::UnnamedExpr(mark.expr())
 }

@@ -14,16 +14,14 @@ use sqlparser::ast::{
 };
 
 use super::from::is_constant;
-use super::names::{MARK, name_of};
+use super::mark::Mark;
+use super::names::name_of;
 use super::scope::{Meaning, Origins};
 use super::{Fail, Lookup, OccurrenceId, Resolver};
 use crate::catalog::{Oid, builtin};
 use crate::policy::{Use, Verb};
 use crate::sql::ast::types::cast_type;
 use crate::sql::form::{Class, Known};
-
-/// Wraps a condition that the rewrite may move below the mask.
-pub(in crate::sql) const LOOKUP_MARK: &str = "lookup:";
 
 /// Oids from here on are the database's own types (`FirstNormalObjectId`).
 const FIRST_OWN_OID: Oid = 16384;
@@ -227,8 +225,7 @@ impl Resolver<'_> {
                 let number = occurrence.lookups.len();
                 let written = parts.get(parts.len().saturating_sub(2)..).unwrap_or(&parts).to_vec();
                 occurrence.lookups.push(Lookup { column: column.clone(), value, written });
-                let name = Ident::new(format!("{MARK}{LOOKUP_MARK}{id}:{number}"));
-                *expr = Expr::Named { expr: Box::new(expr.clone()), name };
+                *expr = Mark::Lookup(*id, number).on(expr.clone());
             }
             _ => {}
         }
@@ -290,15 +287,9 @@ pub(super) fn preserved(from: &[TableWithJoins]) -> HashSet<OccurrenceId> {
 
 fn ids(factor: &TableFactor) -> HashSet<OccurrenceId> {
     match factor {
-        TableFactor::Table { name, .. } => marked_id(name).into_iter().collect(),
+        TableFactor::Table { name, .. } => Mark::relation(name).into_iter().collect(),
         _ => HashSet::new(),
     }
-}
-
-/// The occurrence that a marked name stands for.
-pub(in crate::sql) fn marked_id(name: &sqlparser::ast::ObjectName) -> Option<OccurrenceId> {
-    let [part] = name.0.as_slice() else { return None };
-    part.as_ident()?.value.strip_prefix(MARK)?.parse().ok()
 }
 
 fn comparison(operator: &BinaryOperator) -> Option<&'static str> {

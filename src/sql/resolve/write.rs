@@ -4,20 +4,18 @@ use std::sync::Arc;
 
 use sqlparser::ast::{
     Assignment, AssignmentTarget, BinaryOperator, ConflictTarget, Delete, Expr, FromTable, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, Insert, ObjectName, ObjectNamePart, OnConflictAction, OnInsert,
+    FunctionArgExpr, FunctionArguments, Insert, ObjectName, ObjectNamePart, OnConflictAction, OnInsert,
     SelectItem, SetExpr, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
 };
 
 use super::carry::LeafOf;
 use super::from::{Called, columns_of};
-use super::names::{MARK, name_of, quoted_name};
+use super::mark::Mark;
+use super::names::{name_of, quoted_name};
 use super::scope::{Columns, Scope, Source, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::{Use, Verb};
 use crate::sql::ast::marker;
-
-/// Stands in the condition of UPDATE, DELETE and DO UPDATE for the row filter of the target.
-pub(in crate::sql) const FILTER_MARK: &str = "filter:";
 
 impl Resolver<'_> {
     /// INSERT.
@@ -417,7 +415,7 @@ impl Resolver<'_> {
 
 /// A condition with the mark of the target's row filter.
 pub(super) fn filtered(condition: Option<Expr>, id: OccurrenceId) -> Expr {
-    let mark = Expr::Identifier(Ident::new(format!("{MARK}{FILTER_MARK}{id}")));
+    let mark = Mark::Filter(id).expr();
     match condition {
         None => mark,
         Some(condition) => Expr::BinaryOp {

@@ -1,6 +1,6 @@
 //! New rows: a value that tells of whom a row is makes the statement fail where the purpose may have no row of theirs.
 
-use sqlparser::ast::{Expr, Ident};
+use sqlparser::ast::Expr;
 
 use super::fresh::{self, NEW_ROW};
 use super::{Fail, Rewriter, fail, rows};
@@ -9,7 +9,7 @@ use crate::error::{Refusal, Stage};
 use crate::policy::{RelationObligation, RowFilter};
 use crate::sql::ast::fragment::{FIRST_VALUE, fill, parse_expression};
 use crate::sql::form::context::Context;
-use crate::sql::resolve::{MARK, NEW_MARK, Occurrence, OccurrenceId, plain_type};
+use crate::sql::resolve::{Occurrence, OccurrenceId, plain_type};
 use crate::sql::witness::{self, Facts};
 
 /// What the value is called while it is looked at.
@@ -17,13 +17,9 @@ const NEW: &str = "pgpurpose_new";
 
 impl Rewriter<'_> {
     /// The value of a mark, held to the filters, or as it is where there are none.
-    pub(super) fn added(&mut self, inner: &Expr, name: &Ident) -> Result<Expr, Fail> {
+    pub(super) fn added(&mut self, inner: &Expr, id: OccurrenceId, position: usize) -> Result<Expr, Fail> {
         let internal = || Refusal::internal(Stage::Rewrite);
-        let place = name.value.strip_prefix(MARK).and_then(|rest| rest.strip_prefix(NEW_MARK)).ok_or_else(internal)?;
-        let (id, number) = place.split_once(':').ok_or_else(internal)?;
-        let id: OccurrenceId = id.parse().map_err(|_| internal())?;
         let (occurrence, obligation) = self.get(id)?;
-        let position: usize = number.parse().map_err(|_| internal())?;
         let column = occurrence.relation.columns.get(position).ok_or_else(internal)?;
         let (value, born) = match inner {
             Expr::Tuple(both) => match both.as_slice() {

@@ -3,7 +3,7 @@
 //! `SET email = $1` becomes `SET email = CASE WHEN $1 is the mask of email THEN email ELSE $1 END`, the value written once. The mask
 //! is the one through which this purpose reads the column, so that the comparison tells no more than reading it does.
 
-use sqlparser::ast::{Expr, Ident};
+use sqlparser::ast::Expr;
 
 use super::{Fail, Rewriter, derived, fail, mask};
 use crate::catalog::{Column, TypeClass, builtin, quote_ident};
@@ -11,7 +11,7 @@ use crate::error::{Refusal, Stage};
 use crate::policy::{Mask, RelationObligation};
 use crate::sql::ast::fragment::{FIRST_VALUE, fill, parse_expression};
 use crate::sql::form::context::Context;
-use crate::sql::resolve::{KEEP_MARK, MARK, Occurrence, OccurrenceId, plain_type};
+use crate::sql::resolve::{Occurrence, OccurrenceId, plain_type};
 use crate::sql::witness::{self, Facts};
 
 /// What the value is called while it is compared.
@@ -19,12 +19,8 @@ const NEW: &str = "pgpurpose_kept";
 
 impl Rewriter<'_> {
     /// The value of a mark, or what is there where the value is its mask; as it is where the purpose sees no mask.
-    pub(super) fn kept(&mut self, value: &Expr, name: &Ident) -> Result<Expr, Fail> {
+    pub(super) fn kept(&mut self, value: &Expr, id: OccurrenceId, position: usize) -> Result<Expr, Fail> {
         let internal = || Refusal::internal(Stage::Rewrite);
-        let place = name.value.strip_prefix(MARK).and_then(|rest| rest.strip_prefix(KEEP_MARK)).ok_or_else(internal)?;
-        let (id, number) = place.split_once(':').ok_or_else(internal)?;
-        let id: OccurrenceId = id.parse().map_err(|_| internal())?;
-        let position: usize = number.parse().map_err(|_| internal())?;
         let (occurrence, obligation) = self.get(id)?;
         let column = occurrence.relation.columns.get(position).ok_or_else(internal)?;
         if self.definition {

@@ -22,7 +22,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Ident, OutputClause, Query, Select, SetExpr, Statement, TableAlias, TableFactor,
+    BinaryOperator, Expr, GroupByExpr, OutputClause, Query, Select, SetExpr, Statement, TableAlias, TableFactor,
     Value, VisitMut, VisitorMut,
 };
 
@@ -42,8 +42,7 @@ use crate::sql::ast::fragment;
 use crate::sql::form::context::Context;
 use crate::sql::resolve::Tested;
 use crate::sql::resolve::{
-    FILTER_MARK, GROUP_MARK, KEEP_MARK, LOOKUP_MARK, MARK, NEW_MARK, OWN_NAMES, Occurrence, OccurrenceId, Resolved,
-    marked_id, name_of, parts_of, quoted, system_column_number,
+    Mark, OWN_NAMES, Occurrence, OccurrenceId, Resolved, name_of, parts_of, quoted, system_column_number,
 };
 use crate::sql::text::limits;
 use crate::sql::witness::{self, Facts};
@@ -300,7 +299,7 @@ impl Rewriter<'_> {
 
     fn table(&mut self, factor: &mut TableFactor) -> Result<(), Fail> {
         let TableFactor::Table { name, .. } = factor else { return Ok(()) };
-        let Some(id) = marked_id(name) else { return self.system(factor) };
+        let Some(id) = Mark::relation(name) else { return self.system(factor) };
         let (occurrence, obligation) = self.get(id)?;
         let (replaced, facts) = match obligation {
             _ if self.definition => derived::open(occurrence, factor)?,
@@ -371,12 +370,12 @@ impl Rewriter<'_> {
     fn group(&mut self, group_by: &mut GroupByExpr) -> Result<(), Fail> {
         let GroupByExpr::Expressions(keys, _) = group_by else { return Ok(()) };
         let mut marks = Vec::new();
-        keys.retain(|key| match mark(key, GROUP_MARK) {
-            Some(id) => {
+        keys.retain(|key| match Mark::of(key) {
+            Some(Mark::Group(id)) => {
                 marks.push(id);
                 false
             }
-            None => true,
+            Some(_) | None => true,
         });
         for id in marks.into_iter().filter(|_| !self.definition) {
             let (occurrence, obligation) = self.get(id)?;
@@ -404,11 +403,7 @@ impl Rewriter<'_> {
     }
 
     /// A condition that may be tested below the mask leaves; another stays.
-    fn lookup(&mut self, inner: &Expr, name: &Ident) -> Result<Expr, Fail> {
-        let place = name.value.strip_prefix(MARK).and_then(|rest| rest.strip_prefix(LOOKUP_MARK));
-        let place = place.and_then(|place| place.split_once(':'));
-        let numbers = place.and_then(|(id, number)| Some((id.parse().ok()?, number.parse::<usize>().ok()?)));
-        let Some((id, number)) = numbers else { return Err(Refusal::internal(Stage::Rewrite)) };
+    fn lookup(&mut self, inner: &Expr, id: OccurrenceId, number: usize) -> Result<Expr, Fail> {
         let (occurrence, obligation) = self.get(id)?;
         let lookup = occurrence.lookups.get(number).ok_or_else(|| Refusal::internal(Stage::Rewrite))?;
         if !self.definition && derived::is_lookup(obligation, &lookup.column) {
@@ -423,11 +418,6 @@ impl Rewriter<'_> {
 
 fn and(left: Expr, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) }
-}
-
-fn mark(expr: &Expr, kind: &str) -> Option<OccurrenceId> {
-    let Expr::Identifier(ident) = expr else { return None };
-    ident.value.strip_prefix(MARK)?.strip_prefix(kind)?.parse().ok()
 }
 
 impl VisitorMut for Rewriter<'_> {
@@ -483,24 +473,31 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let replaced = match expr {
             Expr::Named { expr: inner, name } => {
-                let (inner, name) = (inner.as_ref().clone(), name.clone());
-                let kind = name.value.strip_prefix(MARK).unwrap_or_default();
-                Some(if kind.starts_with(NEW_MARK) {
-                    self.added(&inner, &name)
-                } else if kind.starts_with(KEEP_MARK) {
-                    self.kept(&inner, &name)
-                } else {
-                    self.lookup(&inner, &name)
+                let (inner, mark) = (inner.as_ref().clone(), Mark::read(name));
+                Some(match mark {
+                    Some(Mark::New(id, position)) => self.added(&inner, id, position),
+                    Some(Mark::Keep(id, position)) => self.kept(&inner, id, position),
+                    Some(Mark::Lookup(id, number)) => self.lookup(&inner, id, number),
+                    Some(
+                        Mark::Relation(_)
+                        | Mark::Filter(_)
+                        | Mark::Group(_)
+                        | Mark::Subject(..)
+                        | Mark::Return { .. }
+                        | Mark::ReturnAll(_)
+                        | Mark::ReturnOne(..),
+                    )
+                    | None => Err(Refusal::internal(Stage::Rewrite)),
                 })
             }
-            Expr::BinaryOp { left, op: BinaryOperator::And, right } => match mark(right, FILTER_MARK) {
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => match Mark::filter(right) {
                 Some(id) => {
                     let condition = left.as_ref().clone();
                     Some(self.filter_target(id, Some(condition)))
                 }
                 None => None,
             },
-            Expr::Identifier(_) => mark(expr, FILTER_MARK).map(|id| self.filter_target(id, None)),
+            Expr::Identifier(_) => Mark::filter(expr).map(|id| self.filter_target(id, None)),
             _ => None,
         };
         if let Some(result) = replaced

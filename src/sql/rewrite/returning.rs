@@ -8,8 +8,7 @@ use crate::error::{Refusal, Stage};
 use crate::policy::{Action, RelationObligation};
 use crate::sql::ast::fragment;
 use crate::sql::resolve::{
-    MARK, Occurrence, OccurrenceId, RETURN_ALL, RETURN_FROM, RETURN_ONE, RETURN_ROWS, leaf_mark, name_of, output_name,
-    quoted,
+    Mark, Occurrence, OccurrenceId, name_of, output_name, quoted,
 };
 use crate::sql::witness;
 
@@ -134,7 +133,7 @@ impl Rewriter<'_> {
         };
         for item in items {
             let (expr, alias) = match item {
-                SelectItem::UnnamedExpr(expr) if leaf_mark(expr).is_some() => continue,
+                SelectItem::UnnamedExpr(expr) if Mark::leaf(expr).is_some() => continue,
                 SelectItem::UnnamedExpr(expr) => {
                     let name = output_name(expr);
                     (expr.clone(), quoted(&name))
@@ -158,18 +157,26 @@ impl Rewriter<'_> {
 /// The mark at the front of a RETURNING list: the target, and whether rows of it may be added.
 fn first_mark(item: &SelectItem) -> Option<(OccurrenceId, bool)> {
     let SelectItem::UnnamedExpr(expr) = item else { return None };
-    super::mark(expr, RETURN_ROWS).map(|id| (id, true)).or_else(|| super::mark(expr, RETURN_FROM).map(|id| (id, false)))
+    match Mark::of(expr)? {
+        Mark::Return { id, adds } => Some((id, adds)),
+        _ => None,
+    }
 }
 
 /// The mark that stands for one column of a target: its number, its name, and what it is shown as.
 fn column_mark(item: &SelectItem) -> Option<(OccurrenceId, String, Ident)> {
-    let SelectItem::ExprWithAlias { expr: Expr::Identifier(ident), alias } = item else { return None };
-    let (id, column) = ident.value.strip_prefix(MARK)?.strip_prefix(RETURN_ONE)?.split_once(':')?;
-    Some((id.parse().ok()?, column.to_owned(), alias.clone()))
+    let SelectItem::ExprWithAlias { expr, alias } = item else { return None };
+    match Mark::of(expr)? {
+        Mark::ReturnOne(id, column) => Some((id, column, alias.clone())),
+        _ => None,
+    }
 }
 
 /// The mark that stands for all columns of a target.
 fn star_mark(item: &SelectItem) -> Option<OccurrenceId> {
     let SelectItem::UnnamedExpr(expr) = item else { return None };
-    super::mark(expr, RETURN_ALL)
+    match Mark::of(expr)? {
+        Mark::ReturnAll(id) => Some(id),
+        _ => None,
+    }
 }

@@ -14,7 +14,7 @@ use crate::policy::{Action, Disclosed, Disclosure, RelationObligation, SubjectPa
 use crate::sql::ast::fragment::parse_expression;
 use crate::sql::ast::render::render_expr;
 use crate::sql::resolve::{
-    Carrier, CarrierId, HIDDEN, Leaf, LeafSource, Occurrence, OccurrenceId, leaf_mark, name_of, quoted,
+    Carrier, CarrierId, HIDDEN, Leaf, LeafSource, Mark, Occurrence, OccurrenceId, name_of, quoted,
 };
 use crate::sql::witness::{self, Facts};
 
@@ -249,7 +249,7 @@ impl Plan {
         expected: &mut Facts,
     ) -> Result<(), Fail> {
         let Some(SelectItem::UnnamedExpr(mark)) = projection.last() else { return Ok(()) };
-        let Some((carrier, leaf)) = leaf_mark(mark) else { return Ok(()) };
+        let Some((carrier, leaf)) = Mark::leaf(mark) else { return Ok(()) };
         projection.pop();
         let sources = parts.carriers.get(carrier).and_then(|carrier| carrier.leaves.get(leaf));
         let sources = sources.map_or(&[][..], |leaf| leaf.sources.as_slice());
@@ -269,7 +269,7 @@ impl Plan {
     /// The same for VALUES, which have no subjects of their own.
     pub(super) fn finish_values(&self, parts: &Parts<'_>, values: &mut Values) -> Result<(), Fail> {
         for row in &mut values.rows {
-            if let Some((carrier, leaf)) = row.content.last().and_then(leaf_mark) {
+            if let Some((carrier, leaf)) = row.content.last().and_then(Mark::leaf) {
                 row.content.pop();
                 row.content.extend(parts.items(self, carrier, leaf)?.into_iter().map(|(expr, ..)| expr));
             }
