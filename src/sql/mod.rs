@@ -31,7 +31,7 @@ pub use ast::{
 };
 pub use form::{Asked, Class, Constants, Context, Form, Known, Slot};
 pub use govern::{
-    ComparedMask, Effect, Enforced, Fills, Lookups, Refused, Way, Words, admitted, enforce, enforce_form, may_use,
+    ComparedMask, Effect, Enforced, Fills, Lookups, Named, Refused, Way, Words, admitted, enforce, enforce_form, may_use,
     portal_refusal, refusal_of, relay_unrestricted, too_old_refusal,
 };
 pub use resolve::{Compared, Given, HIDDEN as HIDDEN_COLUMN, Tested, open_parameters};

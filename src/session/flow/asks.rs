@@ -10,7 +10,7 @@ use super::said::Written;
 use super::{Copying, Flow, Unspent};
 use crate::audit::{Logged, LookedUp};
 use crate::session::judge::enforcer::Judgement;
-use crate::sql::Effect;
+use crate::sql::{Effect, Named};
 use crate::wire::backend::Status;
 use crate::wire::frontend::{Tag, Target};
 
@@ -283,10 +283,10 @@ impl<T> Flow<T> {
 
     /// What a statement runs: EXECUTE and FETCH that of the name, where there is one.
     pub(in crate::session) fn runs(&self, decision: &Judgement) -> Option<Running> {
-        let rows = match decision.enforced.effect() {
-            Effect::Execute(name) => self.names.statement(name)?.decision()?,
-            Effect::Fetch { name, .. } => self.names.portal(name)?.prepared.decision()?,
-            _ => decision,
+        let rows = match decision.enforced.effect().named() {
+            Named::Statement(name) => self.names.statement(name)?.decision()?,
+            Named::Cursor(name) => self.names.portal(name)?.prepared.decision()?,
+            Named::Nothing | Named::Purpose(_) | Named::New(_) => decision,
         };
         Some(Running::of(decision, rows))
     }

@@ -7,7 +7,7 @@ use super::names::Prepared;
 use super::pending::{Expect, Run};
 use super::running::Running;
 use crate::session::judge::enforcer::Judgement;
-use crate::sql::{Effect, Words};
+use crate::sql::Words;
 
 /// A statement as the client wrote it, and where it begins in the client's message and in what was sent.
 #[derive(Debug, Clone)]
@@ -68,8 +68,7 @@ impl<T> Flow<T> {
 
 fn of_run(run: &Run, later: Words) -> (Words, Option<(Written, Judgement)>) {
     let Some(running) = &run.running else { return (Words::Names, None) };
-    let ends = matches!(running.statement().enforced.effect(), Effect::Commit { .. });
-    let words = if ends { later } else { of_running(running) };
+    let words = if running.statement().enforced.effect().commits() { later } else { of_running(running) };
     (words, run.written.clone().map(|written| (written, running.statement().clone())))
 }
 

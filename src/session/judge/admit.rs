@@ -13,7 +13,7 @@ use crate::policy::Verdict;
 use crate::session::flow::names::{Portal, Prepared, Undo};
 use crate::session::flow::running::{Judged, Running};
 use crate::session::state::Session;
-use crate::sql::{self, Effect, Redacted};
+use crate::sql::{self, Named, Redacted};
 use crate::upstream::REFUSED_STATEMENT;
 use crate::wire::frontend::parameter_types;
 
@@ -230,32 +230,15 @@ impl Session {
         let scope = judged.decision.scope();
         if !scope.observe {
             let checked = sql::admitted(effect, &scope.policies, &scope.role, &scope.purpose, scope.today);
-            if let (Err(refusal), Effect::SetPurpose { purpose: Some(purpose), .. }) = (&checked, effect) {
+            if let (Err(refusal), Named::Purpose(purpose)) = (&checked, effect.named()) {
                 let from = self.flow.confirmed_purpose().to_owned();
                 self.journal.purpose(&from, purpose, Some(&refusal.message));
             }
             checked?;
         }
-        match effect {
-            Effect::Prepare(name) | Effect::Declare { name, .. } => check_name(name),
-            Effect::SetPurpose { .. }
-            | Effect::None
-            | Effect::Begin
-            | Effect::Commit { .. }
-            | Effect::Rollback { .. }
-            | Effect::Savepoint(_)
-            | Effect::Release(_)
-            | Effect::RollbackTo(_)
-            | Effect::SetSearchPath { .. }
-            | Effect::ResetAll
-            | Effect::DiscardAll
-            | Effect::Execute(_)
-            | Effect::Deallocate(_)
-            | Effect::Fetch { .. }
-            | Effect::CloseCursor(_)
-            | Effect::CopyIn
-            | Effect::CopyOut
-            | Effect::Define => Ok(()),
+        match effect.named() {
+            Named::New(name) => check_name(name),
+            Named::Nothing | Named::Purpose(_) | Named::Statement(_) | Named::Cursor(_) => Ok(()),
         }
     }
 
@@ -275,8 +258,8 @@ impl Session {
     async fn found(&mut self, judged: &Judged) -> Result<Source, Logged> {
         // For each run its own comment comes first, then that of what it runs, then the session's purpose.
         let stated = if judged.stated { Some(judged.decision.scope().purpose.clone()) } else { None };
-        match judged.decision.enforced.effect() {
-            Effect::Execute(name) => {
+        match judged.decision.enforced.effect().named() {
+            Named::Statement(name) => {
                 let Some(prepared) = self.flow.names.statement(name).cloned() else {
                     return Err(self.log_refusal(no_statement(name), &judged.text).await);
                 };
@@ -291,13 +274,13 @@ impl Session {
                 self.flow.names.prepare(name, Arc::new(again.into_prepared(prepared.types.clone())));
                 Ok(Source::Of(decision))
             }
-            Effect::Fetch { name, .. } => {
+            Named::Cursor(name) => {
                 match self.renew_cursor(name, stated.as_deref()).await.and_then(|()| self.cursor(name)) {
                     Ok(decision) => Ok(decision.map_or(Source::Itself, Source::Of)),
                     Err(refusal) => Err(self.log_refusal(refusal, &judged.text).await),
                 }
             }
-            _ => Ok(Source::Itself),
+            Named::Nothing | Named::Purpose(_) | Named::New(_) => Ok(Source::Itself),
         }
     }
 

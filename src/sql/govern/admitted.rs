@@ -3,7 +3,7 @@
 
 use jiff::civil::Date;
 
-use super::effect::Effect;
+use super::effect::{Effect, Named};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Reason, Role};
 
@@ -16,29 +16,9 @@ pub fn admitted(effect: &Effect, policies: &PolicySet, role: &Role, purpose: &st
     if !effect.leaves_purpose() {
         may_use(policies, role, purpose, today)?;
     }
-    match effect {
-        Effect::SetPurpose { purpose: Some(set), .. } => may_use(policies, role, set, today),
-        // Their effects need no other permission than the decision.
-        Effect::SetPurpose { purpose: None, .. }
-        | Effect::None
-        | Effect::Begin
-        | Effect::Commit { .. }
-        | Effect::Rollback { .. }
-        | Effect::Savepoint(_)
-        | Effect::Release(_)
-        | Effect::RollbackTo(_)
-        | Effect::SetSearchPath { .. }
-        | Effect::ResetAll
-        | Effect::DiscardAll
-        | Effect::Prepare(_)
-        | Effect::Execute(_)
-        | Effect::Deallocate(_)
-        | Effect::Declare { .. }
-        | Effect::Fetch { .. }
-        | Effect::CloseCursor(_)
-        | Effect::CopyIn
-        | Effect::CopyOut
-        | Effect::Define => Ok(()),
+    match effect.named() {
+        Named::Purpose(set) => may_use(policies, role, set, today),
+        Named::Nothing | Named::New(_) | Named::Statement(_) | Named::Cursor(_) => Ok(()),
     }
 }
 

@@ -85,7 +85,49 @@ pub enum Way {
     Place,
 }
 
+/// What a statement names that somebody has to look at before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named<'a> {
+    /// Nothing.
+    Nothing,
+    /// The purpose that it sets, which must be one of the role's.
+    Purpose(&'a str),
+    /// A statement or cursor that it makes.
+    New(&'a str),
+    /// The prepared statement that it runs.
+    Statement(&'a str),
+    /// The cursor that it reads.
+    Cursor(&'a str),
+}
+
 impl Effect {
+    /// What it names.
+    pub fn named(&self) -> Named<'_> {
+        match self {
+            Self::SetPurpose { purpose: Some(purpose), .. } => Named::Purpose(purpose),
+            Self::Prepare(name) | Self::Declare { name, .. } => Named::New(name),
+            Self::Execute(name) => Named::Statement(name),
+            Self::Fetch { name, .. } => Named::Cursor(name),
+            // Their effects need no other permission than the decision; what they name may be gone, or was looked at.
+            Self::SetPurpose { purpose: None, .. }
+            | Self::None
+            | Self::Begin
+            | Self::Commit { .. }
+            | Self::Rollback { .. }
+            | Self::Savepoint(_)
+            | Self::Release(_)
+            | Self::RollbackTo(_)
+            | Self::SetSearchPath { .. }
+            | Self::ResetAll
+            | Self::DiscardAll
+            | Self::Deallocate(_)
+            | Self::CloseCursor(_)
+            | Self::CopyIn
+            | Self::CopyOut
+            | Self::Define => Named::Nothing,
+        }
+    }
+
     /// Whether it runs a statement of its own: PREPARE only keeps one, and FETCH reads on in one that ran before.
     pub fn runs(&self) -> bool {
         !matches!(self, Self::Prepare(_) | Self::Fetch { .. })
@@ -103,10 +145,15 @@ impl Effect {
 
     /// The prepared statement that EXECUTE runs.
     pub fn executes(&self) -> Option<&str> {
-        match self {
-            Self::Execute(name) => Some(name),
-            _ => None,
+        match self.named() {
+            Named::Statement(name) => Some(name),
+            Named::Nothing | Named::Purpose(_) | Named::New(_) | Named::Cursor(_) => None,
         }
+    }
+
+    /// Whether it ends a transaction so that it lasts.
+    pub fn commits(&self) -> bool {
+        matches!(self, Self::Commit { .. })
     }
 
     /// Whether the database may begin a COPY in this direction for it.

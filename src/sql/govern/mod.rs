@@ -16,7 +16,7 @@ mod steer;
 mod words;
 
 pub use admitted::{admitted, may_use, refusal_of};
-pub use effect::{Effect, Way};
+pub use effect::{Effect, Named, Way};
 pub use enforce::{enforce, enforce_form, relay_unrestricted};
 pub use enforced::{Enforced, Lookups, Refused};
 pub use fills::Fills;
