@@ -6,7 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::names::{name_of, parts_of, quoted_name};
-use super::query::order_keys_plain;
+use super::order::order_keys_plain;
 use super::scope::{Columns, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
 use crate::error::{Refusal, SqlState, Stage};

@@ -24,6 +24,7 @@ mod meant;
 mod merge;
 mod mark;
 mod names;
+mod order;
 mod output;
 mod query;
 mod range;

@@ -1,20 +1,16 @@
 //! Queries: WITH, set operations, SELECT, ORDER BY.
 
-use sqlparser::ast::{
-    Distinct, Expr, Ident, LimitClause, LockClause, ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind,
-    OrderBySort, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator,
-    SetQuantifier, Values, WildcardAdditionalOptions,
-};
+use sqlparser::ast::{Distinct, Expr, LimitClause, LockClause, ObjectName, OrderBy, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Values, WildcardAdditionalOptions};
 
 use super::absence::is_cut;
 use super::carry::CarrierId;
 use super::names::{name_of, parts_of, quoted_name};
+use super::order::order_keys;
 use super::output::{output_name, output_names};
-use super::scope::{Columns, Meaning, Scope, UNSURE, VisibleColumn};
+use super::scope::{Columns, Scope, UNSURE, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::Use;
 use crate::sql::ast::marker;
-use crate::sql::reviewed::builtins;
 
 impl Resolver<'_> {
     /// Resolves a query and gives the names of its columns.
@@ -285,41 +281,6 @@ impl Resolver<'_> {
         Ok((source.columns.clone(), source.occurrence, source.carrier, table.clone()))
     }
 
-    /// A key of ORDER BY or DISTINCT ON: an output column's name comes first, then input columns.
-    pub(super) fn sort_key(&mut self, expr: &mut Expr, outputs: &[String], usage: Use) -> Result<(), Fail> {
-        if let Expr::Identifier(ident) = expr {
-            let name = name_of(ident);
-            if outputs.contains(&name) {
-                // The output column was resolved with the select list; note the use where it is a plain column.
-                if let Ok(Meaning::Column(origins)) = self.meaning(std::slice::from_ref(&name)) {
-                    let visible = origins;
-                    self.mark_if_used(&visible, usage);
-                }
-                self.saw_column(vec![name]);
-                return Ok(());
-            }
-        }
-        self.expr(expr, usage)
-    }
-
-    /// ORDER BY of a set operation or VALUES: names of output columns or positions only.
-    fn order_by_output(&mut self, order_by: Option<&mut OrderBy>) -> Result<(), Fail> {
-        let Some(order_by) = order_by else { return Ok(()) };
-        for key in order_keys(order_by)? {
-            match &mut key.expr {
-                Expr::Identifier(ident) => {
-                    let name = name_of(ident);
-                    self.saw_column(vec![name]);
-                }
-                other => {
-                    // PostgreSQL allows no expression over columns here; one without columns is resolved on its own.
-                    self.detached(other)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn limits(&mut self, limit: Option<&mut LimitClause>) -> Result<(), Fail> {
         match limit {
             None => Ok(()),
@@ -370,49 +331,6 @@ fn plain_outputs(items: &[SelectItem]) -> bool {
         SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => true,
         SelectItem::ExprWithAliases { .. } => false,
     })
-}
-
-/// ORDER BY keys of a form that PostgreSQL knows.
-pub(super) fn order_keys(order_by: &mut OrderBy) -> Result<&mut Vec<OrderByExpr>, Fail> {
-    if order_by.interpolate.is_some() {
-        return Err(unsupported("INTERPOLATE"));
-    }
-    match &mut order_by.kind {
-        OrderByKind::Expressions(keys) => {
-            order_keys_plain(keys)?;
-            Ok(keys)
-        }
-        OrderByKind::All(_) => Err(unsupported("ORDER BY ALL")),
-    }
-}
-
-/// ORDER BY keys within a call or window.
-pub(super) fn order_keys_plain(keys: &mut [OrderByExpr]) -> Result<&mut [OrderByExpr], Fail> {
-    for key in keys.iter_mut() {
-        if key.with_fill.is_some() {
-            return Err(unsupported("WITH FILL"));
-        }
-        if let Some(OrderBySort::Using(operator)) = &mut key.options.sort {
-            sort_operator(operator)?;
-        }
-    }
-    Ok(keys)
-}
-
-/// USING means the system's own operator, and is written so: another of the same name may call anything.
-fn sort_operator(operator: &mut ObjectName) -> Result<(), Fail> {
-    let parts: Vec<String> = operator.0.iter().map(ToString::to_string).collect();
-    let name = match parts.as_slice() {
-        [name] => name,
-        [schema, name] if schema == "pg_catalog" => name,
-        _ => return Err(unsupported("an operator of another schema than `pg_catalog`")),
-    };
-    if !builtins::is_operator(name) {
-        return Err(unsupported("ORDER BY USING with an operator that PostgreSQL does not come with"));
-    }
-    let part = |name: &str| ObjectNamePart::Identifier(Ident::new(name));
-    operator.0 = vec![part("pg_catalog"), part(name)];
-    Ok(())
 }
 
 /// Columns that are visible from outside of a subquery: computed, for the names inside are resolved already.

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{NamedWindowDefinition, NamedWindowExpr, WindowFrameBound, WindowSpec, WindowType};
 
-use super::query::order_keys_plain;
+use super::order::order_keys_plain;
 use super::{Fail, Resolver};
 use crate::policy::Use;
 

@@ -7,12 +7,13 @@
 //! <https://www.postgresql.org/docs/current/xfunc-volatility.html>, <https://www.postgresql.org/docs/current/datatype-datetime.html>
 
 mod constant;
+mod types;
+mod written;
 
-use sqlparser::ast::{
-    BinaryOperator, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TimezoneInfo,
-    UnaryOperator, Value,
-};
+use sqlparser::ast::{BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, UnaryOperator, Value};
 
+use self::types::{Target, Ty, Typed, alike, comparable, reckoned, target};
+use self::written::{called, cast_to, form_of, in_south_africa, of_form, today};
 use super::{Fail, fail};
 use crate::catalog::{Catalog, Relation, TypeClass, builtin};
 use crate::document::Fault;
@@ -22,34 +23,9 @@ use crate::sql::ast::render::render_expr;
 use crate::sql::resolve::{name_of, quoted, quoted_name};
 use crate::sql::reviewed::builtins;
 
-/// What a part of a condition gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ty {
-    Bool,
-    Text,
-    Number,
-    Float,
-    Date,
-    /// In South Africa's time, whatever it was before.
-    Timestamp,
-    Interval,
-    Uuid,
-    Enum,
-    Inet,
-    /// A constant in quotes, whose type its neighbour decides.
-    Constant,
-    Null,
-    /// How a value is written that settings write differently: only whether it is empty may be asked.
-    Written,
-    /// May be missing or not, and no more.
-    Opaque,
-}
-
 /// Clocks; each is the statement's own time.
 const CLOCKS: &[&str] =
     &["now", "transaction_timestamp", "statement_timestamp", "clock_timestamp", "current_timestamp", "localtimestamp"];
-/// South Africa's clock.
-const NOW: &str = "pg_catalog.timezone('02:00'::pg_catalog.interval, pg_catalog.statement_timestamp())";
 
 /// Functions of text that give text, and depend on nothing but their arguments.
 const TEXTS: &str = "btrim ltrim rtrim lower upper left right substr substring replace translate split_part reverse lpad \
@@ -102,9 +78,6 @@ pub fn unsettled(policies: &PolicySet, catalog: &Catalog) -> Vec<Fault> {
     }
     faults
 }
-
-/// What is wrong, as the rest of a sentence.
-type Typed = Result<Ty, String>;
 
 struct Typer<'a> {
     relation: &'a Relation,
@@ -506,169 +479,6 @@ impl Typer<'_> {
             _ => Err(not_taken()),
         }
     }
-}
-
-/// What a cast leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Target {
-    Bool,
-    Text,
-    /// By PostgreSQL's name for it.
-    Number(&'static str),
-    Float,
-    Date,
-    Timestamp,
-    /// With time zone.
-    Moment,
-    Interval,
-    Uuid,
-}
-
-impl Target {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Bool => "bool",
-            Self::Text => "text",
-            Self::Number(name) => name,
-            Self::Float => "float8",
-            Self::Date => "date",
-            // Taken as South Africa's.
-            Self::Timestamp | Self::Moment => "timestamp",
-            Self::Interval => "interval",
-            Self::Uuid => "uuid",
-        }
-    }
-
-    fn gives(self) -> Ty {
-        match self {
-            Self::Bool => Ty::Bool,
-            Self::Text => Ty::Text,
-            Self::Number(_) => Ty::Number,
-            Self::Float => Ty::Float,
-            Self::Date => Ty::Date,
-            Self::Timestamp | Self::Moment => Ty::Timestamp,
-            Self::Interval => Ty::Interval,
-            Self::Uuid => Ty::Uuid,
-        }
-    }
-}
-
-fn target(data_type: &DataType) -> Option<Target> {
-    let written = data_type.to_string().to_ascii_lowercase();
-    let written = written.strip_prefix("pg_catalog.").unwrap_or(&written);
-    match data_type {
-        DataType::Timestamp(None, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => return Some(Target::Moment),
-        DataType::Timestamp(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-            return Some(Target::Timestamp);
-        }
-        _ => {}
-    }
-    Some(match written {
-        "bool" | "boolean" => Target::Bool,
-        "text" | "varchar" | "character varying" => Target::Text,
-        "int" | "int4" | "integer" => Target::Number("int4"),
-        "int8" | "bigint" => Target::Number("int8"),
-        "int2" | "smallint" => Target::Number("int2"),
-        "numeric" | "decimal" => Target::Number("numeric"),
-        "float8" | "double precision" => Target::Float,
-        "date" => Target::Date,
-        "timestamptz" => Target::Moment,
-        "timestamp" => Target::Timestamp,
-        "interval" => Target::Interval,
-        "uuid" => Target::Uuid,
-        _ => return None,
-    })
-}
-
-/// The unqualified name of a function of the system's.
-fn called(name: &ObjectName) -> Option<String> {
-    match name.0.as_slice() {
-        [part] => Some(name_of(part.as_ident()?)),
-        [schema, part] if name_of(schema.as_ident()?) == "pg_catalog" => Some(name_of(part.as_ident()?)),
-        _ => None,
-    }
-}
-
-fn cast_to(expr: Expr, name: &str) -> Result<Expr, String> {
-    let mut cast = fragment::parse_expression(&format!("NULL::pg_catalog.{name}")).map_err(|_| of_form(&expr))?;
-    if let Expr::Cast { expr: inner, .. } = &mut cast {
-        **inner = Expr::Nested(Box::new(expr));
-    }
-    Ok(cast)
-}
-
-fn in_south_africa(moment: &Expr) -> Result<Expr, String> {
-    let text = format!("pg_catalog.timezone('02:00'::pg_catalog.interval, {})", render_expr(moment));
-    fragment::parse_expression(&text).map_err(|_| of_form(moment))
-}
-
-fn today() -> Result<Expr, String> {
-    fragment::parse_expression(&format!("({NOW})::pg_catalog.date")).map_err(|_| "is not understood".to_owned())
-}
-
-/// Whether two values may be compared; `constant` is the one that is a constant, where one is.
-fn comparable(ty: Ty, other: Ty, constant: &Expr) -> Result<(), String> {
-    match (ty, other) {
-        (Ty::Date, Ty::Constant) => constant::day(constant),
-        (Ty::Timestamp, Ty::Constant) => constant::time(constant),
-        (Ty::Interval, Ty::Constant) => constant::period(constant),
-        (Ty::Written, Ty::Constant) if constant::is_empty(constant) => Ok(()),
-        (
-            Ty::Bool | Ty::Text | Ty::Number | Ty::Float | Ty::Uuid | Ty::Enum | Ty::Inet | Ty::Constant | Ty::Null,
-            Ty::Constant,
-        )
-        | (_, Ty::Null)
-        | (Ty::Null, _)
-        | (Ty::Date | Ty::Timestamp, Ty::Date | Ty::Timestamp)
-        | (Ty::Number | Ty::Float, Ty::Number | Ty::Float) => Ok(()),
-        (ty, other) if ty == other && !matches!(ty, Ty::Opaque | Ty::Written) => Ok(()),
-        _ => Err(format!("compares {} in a way that depends on a session's settings", form_of(constant))),
-    }
-}
-
-/// The common type of alternatives.
-fn alike(found: Ty, ty: Ty, expr: &Expr) -> Typed {
-    comparable(found, ty, expr).or_else(|why| if found == Ty::Constant { Ok(()) } else { Err(why) })?;
-    match (found, ty) {
-        (Ty::Null, ty) | (ty, Ty::Null) => Ok(ty),
-        (Ty::Constant, Ty::Date | Ty::Timestamp | Ty::Interval) => {
-            Err(format!("has a constant before {}: write its type, as in `date '2026-12-31'`", form_of(expr)))
-        }
-        (Ty::Constant, ty) | (ty, Ty::Constant) => Ok(ty),
-        (Ty::Date, Ty::Timestamp) | (Ty::Timestamp, Ty::Date) => Ok(Ty::Timestamp),
-        (ty, _) => Ok(ty),
-    }
-}
-
-/// What an operation on numbers and times gives.
-fn reckoned(left: Ty, op: &BinaryOperator, right: Ty) -> Option<Ty> {
-    let (adds, takes) = (matches!(op, BinaryOperator::Plus), matches!(op, BinaryOperator::Minus));
-    Some(match (left, right) {
-        (Ty::Number, Ty::Number) => Ty::Number,
-        (Ty::Number | Ty::Float, Ty::Number | Ty::Float) => Ty::Float,
-        (Ty::Date, Ty::Number) if adds || takes => Ty::Date,
-        (Ty::Number, Ty::Date) if adds => Ty::Date,
-        (Ty::Date, Ty::Date) if takes => Ty::Number,
-        (Ty::Date | Ty::Timestamp, Ty::Interval) if adds || takes => Ty::Timestamp,
-        (Ty::Interval, Ty::Date | Ty::Timestamp) if adds => Ty::Timestamp,
-        (Ty::Date | Ty::Timestamp, Ty::Date | Ty::Timestamp) if takes => Ty::Interval,
-        (Ty::Interval, Ty::Interval) if adds || takes => Ty::Interval,
-        (Ty::Interval, Ty::Number) if !adds && !takes => Ty::Interval,
-        (Ty::Number, Ty::Interval) if matches!(op, BinaryOperator::Multiply) => Ty::Interval,
-        _ => return None,
-    })
-}
-
-fn of_form(expr: &Expr) -> String {
-    format!("holds {}, which is not known to mean the same under all settings", form_of(expr))
-}
-
-/// The policy's own words, shortened.
-fn form_of(expr: &Expr) -> String {
-    const TOLD: usize = 60;
-    let text = render_expr(expr);
-    let told: String = text.chars().take(TOLD).collect();
-    if told.len() < text.len() { format!("`{told}…`") } else { format!("`{told}`") }
 }
 
 #[cfg(test)]
