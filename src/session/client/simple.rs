@@ -75,8 +75,12 @@ impl Session {
             Err(_) if self.role.unrestricted.is_some() => vec![text],
             Err(refusal) => return Err(self.log_refusal(sql::in_its_words(refusal, text), text).await),
         };
+        let (mut counted, mut before) = (0, 0);
         for statement in statements {
-            let before = characters_before(text, statement);
+            // Of one statement alone nothing is counted but what stands before it.
+            let offset = offset_in(text, statement);
+            before += text.get(counted..offset).map_or(0, |between| between.chars().count());
+            counted = offset;
             let judged = self.judge(statement, &[]).await.map_err(|refusal| refusal.behind(before))?;
             let source = self.source(&judged).await?;
             let running = source.running(&judged.decision);
@@ -138,12 +142,16 @@ impl Session {
         } else {
             self.upstream.query(audited);
         }
+        let runs = numbers.len();
         let steps = std::mem::take(steps).into_iter().zip(numbers);
-        let mut sent = 0_usize;
+        let (mut sent, mut left) = (0_usize, runs);
         self.flow.queried(steps.map(|(Step { judged, running, undo, before, .. }, seq)| {
             let written = (before, sent);
-            let characters = judged.decision.enforced.text().chars().count();
-            sent = sent.saturating_add(characters).saturating_add(SEPARATOR.len());
+            left = left.saturating_sub(1);
+            if left > 0 {
+                let characters = judged.decision.enforced.text().chars().count();
+                sent = sent.saturating_add(characters).saturating_add(SEPARATOR.len());
+            }
             Run::begun(seq, running, undo).written(judged.text, written)
         }));
         Ok(())
@@ -152,6 +160,10 @@ impl Session {
 
 /// Characters of a message that stand before one of its statements.
 pub(super) fn characters_before(message: &str, statement: &str) -> usize {
-    let offset = statement.as_ptr().addr().saturating_sub(message.as_ptr().addr());
-    message.get(..offset).map_or(0, |before| before.chars().count())
+    message.get(..offset_in(message, statement)).map_or(0, |before| before.chars().count())
+}
+
+/// Bytes of a message that stand before one of its statements.
+fn offset_in(message: &str, statement: &str) -> usize {
+    statement.as_ptr().addr().saturating_sub(message.as_ptr().addr())
 }
