@@ -145,19 +145,8 @@ async fn run() {
     for ((name, value), view) in key.settings("report").into_iter().zip(["bench.key_i", "bench.key_o"]) {
         client.batch_execute(&format!("SET {name} = '{value}'; SET {view} = '{value}'")).await.unwrap();
     }
-    let context = Context {
-        catalog: &catalog,
-        policies: &policies,
-        login: "analyst",
-        purpose: "report",
-        search_path: &["public".to_owned()],
-        today: jiff::civil::date(2026, 11, 22),
-        observe: false,
-        later: false,
-        parameters: &[],
-        constants: sql::Asked::default(),
-        steps: sql::Steps::default(),
-    };
+    let path = ["public".to_owned()];
+    let context = Context::new(&catalog, &policies, "analyst", "report", &path, jiff::civil::date(2026, 11, 22));
     println!(
         "{rounds} rounds, medians.\n\n| set | queries | masked, ms | views, ms | ratio | geometric mean |\n| --- | ---: | ---: | ---: | ---: | ---: |"
     );

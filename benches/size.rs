@@ -167,19 +167,8 @@ async fn decisions(cluster: &Cluster, policy: &str) {
     let from = Instant::now();
     let faults = policies.check_against(&catalog);
     row("holding them against it", format!("{:.2} s ({} notes)", from.elapsed().as_secs_f64(), faults.len()), "");
-    let context = Context {
-        catalog: &catalog,
-        policies: &policies,
-        login: "postgres",
-        purpose: "p00",
-        search_path: &["public".to_owned()],
-        today: jiff::civil::date(2026, 11, 22),
-        observe: false,
-        later: false,
-        parameters: &[],
-        constants: sql::Asked::default(),
-        steps: sql::Steps::default(),
-    };
+    let path = ["public".to_owned()];
+    let context = Context::new(&catalog, &policies, "postgres", "p00", &path, jiff::civil::date(2026, 11, 22));
     let took = (0..201).map(|number| {
         let text = format!("SELECT id, born AS born_{number} FROM t0000 WHERE owner = 7");
         let from = Instant::now();

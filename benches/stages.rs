@@ -8,7 +8,7 @@ use divan::{Bencher, black_box};
 use pgpurpose::audit::{Access, AuditLog, SessionFacts, Sync};
 use pgpurpose::catalog::{Catalog, CatalogBuilder, RelationName};
 use pgpurpose::policy::{AccessReport, PolicySet};
-use pgpurpose::sql::{self, Context, Steps};
+use pgpurpose::sql::{self, Context};
 
 fn main() {
     divan::main();
@@ -70,19 +70,7 @@ fn policies() -> &'static PolicySet {
 
 fn with_context<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
     let search_path = ["public".to_owned()];
-    run(&Context {
-        catalog: catalog(),
-        policies: policies(),
-        login: "agent",
-        purpose: "support",
-        search_path: &search_path,
-        today: jiff::civil::date(2026, 11, 22),
-        observe: false,
-        parameters: &[],
-        constants: sql::Asked::default(),
-        later: false,
-        steps: Steps::default(),
-    })
+    run(&Context::new(catalog(), policies(), "agent", "support", &search_path, jiff::civil::date(2026, 11, 22)))
 }
 
 /// Literals out, fingerprint.

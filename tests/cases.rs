@@ -10,100 +10,29 @@
     unreachable_pub
 )]
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use pgpurpose::catalog::{Catalog, CatalogBuilder};
 use pgpurpose::policy::{PolicySet, Verdict};
 use pgpurpose::sql::{Context, Form, enforce, on_parser_stack};
-use serde::Deserialize;
 
 #[path = "../fuzz/targets/forms.rs"]
 mod forms;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    /// A policy file, from the root of the project; or its text.
-    policy: Option<String>,
-    policy_text: Option<String>,
-    #[serde(default)]
-    search_path: Vec<String>,
-    /// The server's `server_version_num`; 15 where it is not given.
-    server_version: Option<u32>,
-    tables: BTreeMap<String, Table>,
-    case: Vec<Case>,
-}
+#[path = "cases/file.rs"]
+mod file;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    columns: Vec<[String; 2]>,
-    #[serde(default)]
-    key: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    login: String,
-    purpose: String,
-    sql: String,
-    /// Oids of types that the client declares for its parameters.
-    #[serde(default)]
-    parameters: Vec<u32>,
-    expect: Verdict,
-    /// Must stand in the refusal's message, detail or hint.
-    reason: Option<String>,
-    /// SQLSTATE of the refusal; 42501 where it is not given.
-    sqlstate: Option<String>,
-}
-
-fn catalog(file: &File) -> Catalog {
-    let mut builder = CatalogBuilder::new();
-    if let Some(version) = file.server_version {
-        builder = builder.server_version(version);
-    }
-    for (name, table) in &file.tables {
-        let columns: Vec<(&str, &str)> = table.columns.iter().map(|[name, ty]| (name.as_str(), ty.as_str())).collect();
-        let key: Vec<&str> = table.key.iter().map(String::as_str).collect();
-        builder.table(name.parse().unwrap(), &columns, &key);
-    }
-    builder.build()
-}
-
-fn policies(file: &File) -> PolicySet {
-    let source = match (&file.policy, &file.policy_text) {
-        (Some(path), None) => (path.clone(), std::fs::read_to_string(path).unwrap()),
-        (None, Some(text)) => ("case.toml".to_owned(), text.clone()),
-        _ => panic!("a case file has either `policy` or `policy_text`"),
-    };
-    PolicySet::from_sources(&[source]).unwrap_or_else(|faults| panic!("{faults:#?}"))
-}
+use file::File;
 
 /// Runs a file; gives the rewritten texts and refusals for the snapshot, and the cases that came out otherwise.
 fn run(path: &Path) -> (String, Vec<String>) {
-    let file: File =
-        toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{path:?}: {e}"));
-    let (catalog, policies) = (catalog(&file), policies(&file));
-    let search_path = if file.search_path.is_empty() { vec!["public".to_owned()] } else { file.search_path.clone() };
+    let file = File::read(path);
+    let (catalog, policies) = (file.catalog(), file.policies());
+    let search_path = file.search_path();
     let (mut snapshot, mut wrong) = (String::new(), Vec::new());
     for case in &file.case {
-        let context = Context {
-            catalog: &catalog,
-            policies: &policies,
-            login: &case.login,
-            purpose: &case.purpose,
-            search_path: &search_path,
-            today: jiff::civil::date(2026, 11, 22),
-            observe: false,
-            parameters: &case.parameters,
-            constants: pgpurpose::sql::Asked::default(),
-            later: false,
-            steps: pgpurpose::sql::Steps::default(),
-        };
+        let context = Context { parameters: &case.parameters, ..Context::new(&catalog, &policies, &case.login, &case.purpose, &search_path, jiff::civil::date(2026, 11, 22)) };
         writeln!(snapshot, "-- {}\n-- {} for {}: {}", case.name, case.login, case.purpose, case.sql.trim()).unwrap();
         match enforce(&case.sql, &context) {
             Ok(enforced) => {
@@ -178,23 +107,11 @@ const SMALL_STACK: usize = 8 * 1024 * 1024;
 #[test]
 fn the_largest_statement_that_is_small_is_decided_on_half_the_stack_of_a_session() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/sql/select.toml");
-    let file: File = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let (catalog, policies) = (catalog(&file), policies(&file));
+    let file = File::read(&path);
+    let (catalog, policies) = (file.catalog(), file.policies());
     let case = file.case.iter().find(|case| case.expect == Verdict::Mask).unwrap();
     let search_path = vec!["public".to_owned()];
-    let context = Context {
-        catalog: &catalog,
-        policies: &policies,
-        login: &case.login,
-        purpose: &case.purpose,
-        search_path: &search_path,
-        today: jiff::civil::date(2026, 11, 22),
-        observe: false,
-        parameters: &[],
-        constants: pgpurpose::sql::Asked::default(),
-        later: false,
-        steps: pgpurpose::sql::Steps::default(),
-    };
+    let context = Context::new(&catalog, &policies, &case.login, &case.purpose, &search_path, jiff::civil::date(2026, 11, 22));
     let inner = case.sql.trim().trim_end_matches(';');
     let largest = |nesting: usize, chain: usize| {
         let sum = " + 1".repeat(chain);
@@ -218,25 +135,12 @@ fn a_decision_for_a_form_is_the_one_from_nothing_whatever_its_constants_are() {
     let (mut shared, mut pinned) = (0, Vec::new());
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let file: File = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        let (catalog, policies) = (catalog(&file), policies(&file));
-        let search_path =
-            if file.search_path.is_empty() { vec!["public".to_owned()] } else { file.search_path.clone() };
+        let file = File::read(&path);
+        let (catalog, policies) = (file.catalog(), file.policies());
+        let search_path = file.search_path();
         on_parser_stack(|| {
             for case in &file.case {
-                let context = Context {
-                    catalog: &catalog,
-                    policies: &policies,
-                    login: &case.login,
-                    purpose: &case.purpose,
-                    search_path: &search_path,
-                    today: jiff::civil::date(2026, 11, 22),
-                    observe: false,
-                    parameters: &case.parameters,
-                    constants: pgpurpose::sql::Asked::default(),
-                    later: false,
-                    steps: pgpurpose::sql::Steps::default(),
-                };
+                let context = Context { parameters: &case.parameters, ..Context::new(&catalog, &policies, &case.login, &case.purpose, &search_path, jiff::civil::date(2026, 11, 22)) };
                 if Form::read(case.sql.trim(), &case.parameters, true).is_ok_and(|form| form.is_small()) {
                     std::thread::scope(|scope| {
                         let decided = std::thread::Builder::new().stack_size(SMALL_STACK);

@@ -71,19 +71,7 @@ pub fn exchange(data: &[u8]) {
 
 fn context() -> Context<'static> {
     static PATH: OnceLock<Vec<String>> = OnceLock::new();
-    Context {
-        catalog: catalog(),
-        policies: policies(),
-        login: "worker",
-        purpose: "work",
-        search_path: PATH.get_or_init(|| vec!["public".to_owned()]),
-        today: jiff::civil::date(2026, 11, 22),
-        observe: false,
-        parameters: &[],
-        constants: sql::Asked::default(),
-        later: false,
-        steps: sql::Steps::default(),
-    }
+    Context::new(catalog(), policies(), "worker", "work", PATH.get_or_init(|| vec!["public".to_owned()]), jiff::civil::date(2026, 11, 22))
 }
 
 fn one(text: &str) {

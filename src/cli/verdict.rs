@@ -65,19 +65,7 @@ fn judge_one(text: &str, question: &Question<'_>) -> Judged {
     } else {
         sql::enforce(
             text,
-            &Context {
-                catalog: question.catalog,
-                policies: question.policies,
-                login: question.login,
-                purpose: &purpose,
-                search_path: &question.search_path,
-                today: question.today,
-                observe: false,
-                parameters: &[],
-                constants: sql::Asked::default(),
-                later: false,
-                steps: sql::Steps::default(),
-            },
+            &Context::new(question.catalog, question.policies, question.login, &purpose, &question.search_path, question.today),
         )
     };
     let enforced = match decided {

@@ -182,19 +182,7 @@ impl Zoo {
     }
 
     fn rewritten_under(&self, policies: &PolicySet, purpose: &str, sql: &str) -> Result<String, String> {
-        let context = Context {
-            catalog: &self.catalog,
-            policies,
-            login: "keeper",
-            purpose,
-            search_path: &["public".to_owned()],
-            today: jiff::civil::date(2026, 11, 22),
-            observe: false,
-            parameters: &[],
-            constants: pgpurpose::sql::Asked::default(),
-            later: false,
-            steps: pgpurpose::sql::Steps::default(),
-        };
+        let context = Context::new(&self.catalog, policies, "keeper", purpose, &["public".to_owned()], jiff::civil::date(2026, 11, 22));
         match on_parser_stack(|| enforce(sql, &context)).unwrap() {
             Ok(enforced) => Ok(enforced.text().to_owned()),
             Err(refused) => Err(format!("{} {:?}", refused.refusal.message, refused.refusal.detail)),

@@ -85,19 +85,8 @@ fn postgresql_shows_the_rows_that_the_decision_says() {
             let policies = policy.load();
             for purpose in TREE {
                 let Some(wanted) = seen(&policies, purpose, &known, TODAY) else { continue };
-                let context = Context {
-                    catalog: &catalog,
-                    policies: &policies,
-                    login: "r",
-                    purpose,
-                    search_path: &["public".to_owned()],
-                    today: TODAY,
-                    observe: false,
-                    constants: pgpurpose::sql::Asked::default(),
-                    later: false,
-                    steps: pgpurpose::sql::Steps::default(),
-                    parameters: &[],
-                };
+                let path = ["public".to_owned()];
+                let context = Context::new(&catalog, &policies, "r", purpose, &path, TODAY);
                 let sql = on_parser_stack(|| enforce("SELECT id FROM t", &context)).unwrap();
                 let sql = sql.unwrap_or_else(|refused| panic!("{}", refused.refusal.message)).text().to_owned();
                 let messages = client.simple_query(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));

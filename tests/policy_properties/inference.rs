@@ -206,19 +206,8 @@ fn the_figures_of_one_statement_give_no_single_persons_value() {
         client.batch_execute(TABLES).await.unwrap();
         let catalog = load_catalog(&mut client, 1).await.unwrap();
         let policies = PolicySet::from_sources(&[("p.toml".into(), POLICY.into())]).unwrap();
-        let context = Context {
-            catalog: &catalog,
-            policies: &policies,
-            login: "r",
-            purpose: "p",
-            search_path: &["public".to_owned()],
-            today: jiff::civil::date(2026, 11, 22),
-            observe: false,
-            constants: pgpurpose::sql::Asked::default(),
-            later: false,
-            steps: pgpurpose::sql::Steps::default(),
-            parameters: &[],
-        };
+        let path = ["public".to_owned()];
+        let context = Context::new(&catalog, &policies, "r", "p", &path, jiff::civil::date(2026, 11, 22));
         let (mut shown, mut refused) = (0, 0);
         for _ in 0..asked {
             let sql = statement().new_tree(&mut runner).unwrap().current();

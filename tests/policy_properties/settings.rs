@@ -97,19 +97,8 @@ fn a_condition_means_the_same_under_every_setting_of_a_session() {
         let mut some = 0;
         for condition in CONDITIONS {
             let policies = policies(condition);
-            let context = Context {
-                catalog: &catalog,
-                policies: &policies,
-                login: "r",
-                purpose: "p",
-                search_path: &["public".to_owned()],
-                today: jiff::civil::date(2026, 11, 22),
-                observe: false,
-                constants: pgpurpose::sql::Asked::default(),
-                later: false,
-                steps: pgpurpose::sql::Steps::default(),
-                parameters: &[],
-            };
+            let path = ["public".to_owned()];
+            let context = Context::new(&catalog, &policies, "r", "p", &path, jiff::civil::date(2026, 11, 22));
             let sql = on_parser_stack(|| enforce("SELECT id FROM t ORDER BY id", &context)).unwrap();
             let sql = sql.unwrap_or_else(|refused| panic!("{}", refused.refusal.message)).text().to_owned();
             let mut first: Option<Vec<String>> = None;

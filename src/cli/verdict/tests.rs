@@ -2,11 +2,9 @@
 //! policies' own tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::sync::watch;
 
@@ -22,55 +20,11 @@ use crate::telemetry::Metrics;
 use crate::upstream::{Address, Upstream};
 use crate::wire::{Link, Pool};
 
-#[derive(Deserialize)]
-struct File {
-    policy: Option<String>,
-    policy_text: Option<String>,
-    #[serde(default)]
-    search_path: Vec<String>,
-    server_version: Option<u32>,
-    tables: BTreeMap<String, Table>,
-    case: Vec<Case>,
-}
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../tests/cases/file.rs"]
+mod file;
 
-#[derive(Deserialize)]
-struct Table {
-    columns: Vec<[String; 2]>,
-    #[serde(default)]
-    key: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    login: String,
-    purpose: String,
-    sql: String,
-    #[serde(default)]
-    parameters: Vec<u32>,
-}
-
-fn catalog(file: &File) -> Catalog {
-    let mut builder = CatalogBuilder::new();
-    if let Some(version) = file.server_version {
-        builder = builder.server_version(version);
-    }
-    for (name, table) in &file.tables {
-        let columns: Vec<(&str, &str)> = table.columns.iter().map(|[name, ty]| (name.as_str(), ty.as_str())).collect();
-        let key: Vec<&str> = table.key.iter().map(String::as_str).collect();
-        builder.table(name.parse().unwrap(), &columns, &key);
-    }
-    builder.build()
-}
-
-fn policies(file: &File) -> PolicySet {
-    let text = match (&file.policy, &file.policy_text) {
-        (Some(path), None) => std::fs::read_to_string(path).unwrap(),
-        (None, Some(text)) => text.clone(),
-        _ => panic!("a case file has either `policy` or `policy_text`"),
-    };
-    PolicySet::from_sources(&[("case.toml".to_owned(), text)]).unwrap()
-}
+use file::{Case, File};
 
 /// All sessions of one file.
 struct Proxy {
@@ -144,9 +98,9 @@ impl Proxy {
 
 /// Judges every case of a file three times; what comes out otherwise in one of them.
 async fn differences(path: &std::path::Path, ran: &mut [usize; 2]) -> Vec<String> {
-    let file: File = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let (policies, known) = (policies(&file), Known { catalog: catalog(&file), database: Some("shop".into()) });
-    let search_path = if file.search_path.is_empty() { vec!["public".to_owned()] } else { file.search_path.clone() };
+    let file = File::read(path);
+    let (policies, known) = (file.policies(), Known { catalog: file.catalog(), database: Some("shop".into()) });
+    let search_path = file.search_path();
     let proxy = Proxy::new(&policies, &known.catalog, &search_path);
     let mut wrong = Vec::new();
     // What a client declares for its parameters, `explain` is not told.
@@ -171,7 +125,7 @@ async fn differences(path: &std::path::Path, ran: &mut [usize; 2]) -> Vec<String
             wrong.push(format!("{}: the session sends {sent:?}, `explain` says {told:?}", case.name));
         }
         // A policy's own test has the path of a session that nothing was set for.
-        if file.search_path.is_empty() {
+        if file.own_path().is_none() {
             let test = PolicyTest {
                 file: "case.toml".into(),
                 line: 1,
@@ -246,6 +200,9 @@ fn what_leads_out_of_a_purpose_that_ended_is_open_and_what_reads_is_not() {
             purpose: "old".into(),
             sql: sql.into(),
             parameters: Vec::new(),
+            expect: explained.verdict(),
+            reason: None,
+            sqlstate: None,
         };
         assert_eq!(runtime.block_on(proxy.sends(&case)).is_some(), open, "{sql}, in a session");
     }

@@ -239,19 +239,8 @@ mod tests {
 
     fn decided(text: &str) -> Arc<Decision> {
         let policies = PolicySet::from_sources(&[("test.toml".into(), POLICY.into())]).unwrap();
-        let context = Context {
-            catalog: &CatalogBuilder::new().build(),
-            policies: &policies,
-            login: "ann",
-            purpose: "p",
-            search_path: &[],
-            today: jiff::civil::date(2026, 11, 29),
-            observe: false,
-            parameters: &[],
-            constants: Asked::default(),
-            later: false,
-            steps: Steps::default(),
-        };
+        let catalog = CatalogBuilder::new().build();
+        let context = Context::new(&catalog, &policies, "ann", "p", &[], jiff::civil::date(2026, 11, 29));
         let enforced = enforce_form(text, &form(text), &context).map_err(|refused| refused.refusal.message).unwrap();
         Arc::new(Decision {
             enforced: Arc::new(enforced),

@@ -15,7 +15,7 @@ use crate::audit::PreparedAccess;
 use crate::catalog::{Catalog, Oid};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, PolicySet, Role};
-use crate::sql::{Asked, Context, Enforced, Form, Redacted, Refused, Step, Steps, redact};
+use crate::sql::{Context, Enforced, Form, Redacted, Refused, Step, Steps, redact};
 use crate::telemetry::{Histogram, Metrics};
 
 /// Both parsers recurse.
@@ -113,19 +113,7 @@ pub(in crate::session) struct Scope {
 impl Scope {
     /// What the pipeline is given of it.
     pub(in crate::session) fn context(&self) -> Context<'_> {
-        Context {
-            catalog: &self.catalog,
-            policies: &self.policies,
-            login: &self.login,
-            purpose: &self.purpose,
-            search_path: &self.search_path,
-            today: self.today,
-            observe: self.observe,
-            later: self.later,
-            parameters: &[],
-            constants: Asked::default(),
-            steps: Steps::default(),
-        }
+        Context { observe: self.observe, later: self.later, ..Context::new(&self.catalog, &self.policies, &self.login, &self.purpose, &self.search_path, self.today) }
     }
 
     /// Whether a decision made under the other still holds under this one.

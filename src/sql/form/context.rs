@@ -31,3 +31,19 @@ pub struct Context<'a> {
     /// Who is told of the steps that are taken.
     pub steps: Steps<'a>,
 }
+
+impl<'a> Context<'a> {
+    /// A statement without declared types, decided from nothing but these; nobody is told of the steps.
+    pub fn new(
+        catalog: &'a Catalog,
+        policies: &'a PolicySet,
+        login: &'a str,
+        purpose: &'a str,
+        search_path: &'a [String],
+        today: jiff::civil::Date,
+    ) -> Self {
+        let (constants, steps) = (Asked::default(), Steps::default());
+        let (observe, later, parameters) = (false, false, &[][..]);
+        Self { catalog, policies, login, purpose, search_path, today, observe, later, parameters, constants, steps }
+    }
+}
