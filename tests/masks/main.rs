@@ -182,7 +182,8 @@ impl Zoo {
     }
 
     fn rewritten_under(&self, policies: &PolicySet, purpose: &str, sql: &str) -> Result<String, String> {
-        let context = Context::new(&self.catalog, policies, "keeper", purpose, &["public".to_owned()], jiff::civil::date(2026, 11, 22));
+        let path = ["public".to_owned()];
+        let context = Context::new(&self.catalog, policies, "keeper", purpose, &path, jiff::civil::date(2026, 11, 22));
         match on_parser_stack(|| enforce(sql, &context)).unwrap() {
             Ok(enforced) => Ok(enforced.text().to_owned()),
             Err(refused) => Err(format!("{} {:?}", refused.refusal.message, refused.refusal.detail)),
