@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use clap::ValueEnum;
 use jiff::civil::Date;
 use tokio_postgres::{GenericClient, Row};
 
@@ -12,7 +13,7 @@ use super::shape::Shape;
 use crate::catalog::RelationName;
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Asked {
     /// What is held, and who has seen it (POPIA s23).
     Access,
@@ -29,7 +30,7 @@ pub enum Asked {
 }
 
 /// How it came. An objection is free, and may come in any of these forms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Form {
     /// Handed in.
     Hand,
@@ -48,7 +49,7 @@ pub enum Form {
 }
 
 /// How a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Outcome {
     /// All of it was done.
     Granted,
@@ -60,12 +61,12 @@ pub enum Outcome {
     Withdrawn,
 }
 
-/// Names of an enumeration as they are typed and stored.
-macro_rules! named {
-    ($name:ident, $what:literal, $($value:ident => $text:literal),+) => {
+/// An enumeration is stored under the names by which it is typed.
+macro_rules! stored_as_typed {
+    ($($name:ident: $what:literal),+) => {$(
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $(Self::$value => $text),+ })
+                self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
             }
         }
 
@@ -73,20 +74,13 @@ macro_rules! named {
             type Err = String;
 
             fn from_str(text: &str) -> Result<Self, String> {
-                match text {
-                    $($text => Ok(Self::$value),)+
-                    _ => Err(format!(concat!("`{}` is no ", $what), text)),
-                }
+                <Self as ValueEnum>::from_str(text, false).map_err(|_| format!(concat!("`{}` is no ", $what), text))
             }
         }
-    };
+    )+};
 }
 
-named!(Asked, "kind of request", Access => "access", Correction => "correction", Deletion => "deletion",
-       Objection => "objection", Restriction => "restriction", Consent => "consent");
-named!(Form, "form of a request", Hand => "hand", Post => "post", Email => "email", Sms => "sms", Whatsapp => "whatsapp",
-       Telephone => "telephone", Centre => "centre");
-named!(Outcome, "outcome", Granted => "granted", Partly => "partly", Refused => "refused", Withdrawn => "withdrawn");
+stored_as_typed!(Asked: "kind of request", Form: "form of a request", Outcome: "outcome");
 
 /// A request that is to be entered.
 #[derive(Debug, Clone)]

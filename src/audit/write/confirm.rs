@@ -18,6 +18,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::dropbox;
 use super::steady::{ABOUT, STEPS};
 use crate::audit::read::scan;
 use crate::audit::record::Entry;
@@ -72,11 +73,9 @@ pub fn clock_doubt(directory: &Path) -> io::Result<Option<Doubt>> {
 /// The folder cannot be read or written, or a text cannot be encoded.
 pub fn confirm_clock(directory: &Path, of: u64, reason: &str, signer: Option<&Signer>) -> io::Result<()> {
     let (time, log) = (format!("{:.6}", Timestamp::now()), files::log_name(directory)?.unwrap_or_default());
-    let signature = signer.map(|signer| signer.sign(message(&log, of, &time, reason).as_bytes()));
+    let signature = dropbox::sign(signer, &message(&log, of, &time, reason));
     let said = serde_json::json!({ "of": of, "time": time, "reason": reason, "log": log, "signature": signature });
-    let unfinished = directory.join("clock-confirmed.json.tmp");
-    fs::write(&unfinished, serde_json::to_vec(&said)?)?;
-    fs::rename(unfinished, directory.join(FILE))
+    dropbox::lay(directory, FILE, &serde_json::to_vec(&said)?)
 }
 
 /// What somebody said since the last call, where it holds. It stays until it is [`done`]; what does not hold is removed.
@@ -86,8 +85,11 @@ pub(in crate::audit) fn take(
     now: Timestamp,
     signer: Option<&Signer>,
 ) -> Option<Confirmation> {
-    let bytes = fs::read(directory.join(FILE)).ok()?;
-    match check(&bytes, directory, doubt, now, signer) {
+    let file = directory.join(FILE);
+    if !file.exists() {
+        return None;
+    }
+    match dropbox::read(&file).and_then(|bytes| check(&bytes, directory, doubt, now, signer)) {
         Ok(confirmation) => Some(confirmation),
         Err(why) => {
             tracing::error!(why, "a confirmation of the clock was not taken");
@@ -117,18 +119,9 @@ fn check(
     if doubt != Some(of) {
         return Err("it is of another jump than the one that waits");
     }
-    // One that was laid down while the clock was elsewhere says nothing of where it is now.
-    let near = time.parse::<Timestamp>().is_ok_and(|time| time.duration_since(now).abs() <= STEPS);
-    if !near {
-        return Err("it was said at another time");
-    }
-    if let Some(signer) = signer {
-        let log = files::log_name(directory).ok().flatten().unwrap_or_default();
-        let signature = said.text("signature").ok_or("it is not signed, and the log is: give `--config`")?;
-        if !signer.public().signed(message(&log, of, time, reason).as_bytes(), signature) {
-            return Err("its signature does not match");
-        }
-    }
+    dropbox::of_now(time, now, STEPS)?;
+    let log = files::log_name(directory).ok().flatten().unwrap_or_default();
+    dropbox::check(signer, said.text("signature"), &message(&log, of, time, reason))?;
     Ok(Confirmation { of, reason: reason.to_owned() })
 }
 

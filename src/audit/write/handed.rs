@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::dropbox;
 use crate::audit::record::checkpoint::Signer;
 use crate::audit::record::{AuditError, Body, Event, LookedUp};
 use crate::audit::store::files;
@@ -89,15 +90,17 @@ const WAITS: SignedDuration = SignedDuration::from_mins(10);
 /// So many are taken at once, and so many identifiers are remembered, so that none is taken twice.
 const AT_ONCE: usize = 100;
 const REMEMBERED: usize = 10_000;
-/// A larger file is none.
-const LARGEST: u64 = 64 << 10;
 
 fn message(log: &str, id: &str, time: &str, step: &str) -> String {
     format!("pgpurpose step 1\n{log}\n{id}\n{time}\n{step}\n")
 }
 
+fn name(id: &str, ending: &str) -> String {
+    format!("handed-{id}.{ending}")
+}
+
 fn place(directory: &Path, id: &str, ending: &str) -> PathBuf {
-    directory.join(format!("handed-{id}.{ending}"))
+    directory.join(name(id, ending))
 }
 
 /// Hands a step to the process that writes the log of this folder, and waits until it stands there; gives its number.
@@ -108,11 +111,10 @@ pub fn hand_in(directory: &Path, step: &RequestStep, signer: Option<&Signer>, lo
     let id = format!("{:032x}", rand::random::<u128>());
     let log = files::log_name(directory)?.unwrap_or_default();
     let (time, text) = (Timestamp::now().to_string(), serde_json::to_string(step)?);
-    let signature = signer.map(|signer| signer.sign(message(&log, &id, &time, &text).as_bytes()));
-    let unfinished = place(directory, &id, "tmp");
-    fs::write(&unfinished, serde_json::to_vec(&Handed { time, step: text, signature })?)?;
+    let signature = dropbox::sign(signer, &message(&log, &id, &time, &text));
+    let handed = serde_json::to_vec(&Handed { time, step: text, signature })?;
+    dropbox::lay(directory, &name(&id, "json"), &handed)?;
     let lies = place(directory, &id, "json");
-    fs::rename(unfinished, &lies)?;
     let taken = place(directory, &id, "taken");
     let begun = Instant::now();
     while begun.elapsed() < longest {
@@ -163,24 +165,13 @@ impl Taken {
     }
 
     fn check(&mut self, id: &str, file: &Path, log: &str, signer: Option<&Signer>) -> Result<Body, &'static str> {
-        if fs::metadata(file).map_or(u64::MAX, |file| file.len()) > LARGEST {
-            return Err("it is too long");
-        }
-        let bytes = fs::read(file).map_err(|_| "it cannot be read")?;
-        let handed: Handed = serde_json::from_slice(&bytes).map_err(|_| "it is no step")?;
-        let time: Timestamp = handed.time.parse().map_err(|_| "it names no time")?;
-        if time.duration_since(Timestamp::now()).abs() > WAITS {
-            return Err("it was handed in at another time");
-        }
+        let handed: Handed = serde_json::from_slice(&dropbox::read(file)?).map_err(|_| "it is no step")?;
+        dropbox::of_now(&handed.time, Timestamp::now(), WAITS)?;
         if self.0.iter().any(|taken| taken == id) {
             return Err("it was taken before");
         }
-        if let Some(signer) = signer {
-            let signature = handed.signature.as_deref().ok_or("it is not signed, and the log is")?;
-            if !signer.public().signed(message(log, id, &handed.time, &handed.step).as_bytes(), signature) {
-                return Err("its signature does not match");
-            }
-        }
+        let signed = message(log, id, &handed.time, &handed.step);
+        dropbox::check(signer, handed.signature.as_deref(), &signed)?;
         let step: RequestStep = serde_json::from_str(&handed.step).map_err(|_| "it is no step")?;
         let body = step.record().map_err(|_| "it cannot be encoded")?.body;
         if self.0.len() == REMEMBERED {
@@ -193,9 +184,7 @@ impl Taken {
 
 /// Says under which number a step stands.
 pub(super) fn tell(directory: &Path, id: &str, number: u64) -> io::Result<()> {
-    let unfinished = place(directory, id, "tmp");
-    fs::write(&unfinished, format!("{number}\n"))?;
-    fs::rename(unfinished, place(directory, id, "taken"))
+    dropbox::lay(directory, &name(id, "taken"), format!("{number}\n").as_bytes())
 }
 
 #[cfg(test)]

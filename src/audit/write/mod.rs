@@ -5,6 +5,7 @@ mod audited;
 mod combine;
 mod confirm;
 mod fold;
+mod dropbox;
 mod handed;
 mod keeper;
 mod log;
