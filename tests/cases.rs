@@ -32,7 +32,17 @@ fn run(path: &Path) -> (String, Vec<String>) {
     let search_path = file.search_path();
     let (mut snapshot, mut wrong) = (String::new(), Vec::new());
     for case in &file.case {
-        let context = Context { parameters: &case.parameters, ..Context::new(&catalog, &policies, &case.login, &case.purpose, &search_path, jiff::civil::date(2026, 11, 22)) };
+        let context = Context {
+            parameters: &case.parameters,
+            ..Context::new(
+                &catalog,
+                &policies,
+                &case.login,
+                &case.purpose,
+                &search_path,
+                jiff::civil::date(2026, 11, 22),
+            )
+        };
         writeln!(snapshot, "-- {}\n-- {} for {}: {}", case.name, case.login, case.purpose, case.sql.trim()).unwrap();
         match enforce(&case.sql, &context) {
             Ok(enforced) => {
@@ -111,7 +121,8 @@ fn the_largest_statement_that_is_small_is_decided_on_half_the_stack_of_a_session
     let (catalog, policies) = (file.catalog(), file.policies());
     let case = file.case.iter().find(|case| case.expect == Verdict::Mask).unwrap();
     let search_path = vec!["public".to_owned()];
-    let context = Context::new(&catalog, &policies, &case.login, &case.purpose, &search_path, jiff::civil::date(2026, 11, 22));
+    let context =
+        Context::new(&catalog, &policies, &case.login, &case.purpose, &search_path, jiff::civil::date(2026, 11, 22));
     let inner = case.sql.trim().trim_end_matches(';');
     let largest = |nesting: usize, chain: usize| {
         let sum = " + 1".repeat(chain);
@@ -140,7 +151,17 @@ fn a_decision_for_a_form_is_the_one_from_nothing_whatever_its_constants_are() {
         let search_path = file.search_path();
         on_parser_stack(|| {
             for case in &file.case {
-                let context = Context { parameters: &case.parameters, ..Context::new(&catalog, &policies, &case.login, &case.purpose, &search_path, jiff::civil::date(2026, 11, 22)) };
+                let context = Context {
+                    parameters: &case.parameters,
+                    ..Context::new(
+                        &catalog,
+                        &policies,
+                        &case.login,
+                        &case.purpose,
+                        &search_path,
+                        jiff::civil::date(2026, 11, 22),
+                    )
+                };
                 if Form::read(case.sql.trim(), &case.parameters, true).is_ok_and(|form| form.is_small()) {
                     std::thread::scope(|scope| {
                         let decided = std::thread::Builder::new().stack_size(SMALL_STACK);

@@ -196,7 +196,8 @@ async fn run(
         let Ok(asked) = shape(&client, text).await else { continue };
         let count = counts.entry(kind).or_default();
         count.asked += 1;
-        let context = Context::new(&catalog, &policies, "postgres", "all", &search_path, jiff::civil::date(2026, 11, 22));
+        let context =
+            Context::new(&catalog, &policies, "postgres", "all", &search_path, jiff::civil::date(2026, 11, 22));
         let turn = u8::try_from(count.asked % 251).unwrap_or(0);
         let choice: Vec<u8> = (0..23_u8).map(|at| at.wrapping_mul(89).wrapping_add(turn)).collect();
         let came = if count.asked.is_multiple_of(every) {

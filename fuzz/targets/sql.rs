@@ -71,7 +71,14 @@ pub fn exchange(data: &[u8]) {
 
 fn context() -> Context<'static> {
     static PATH: OnceLock<Vec<String>> = OnceLock::new();
-    Context::new(catalog(), policies(), "worker", "work", PATH.get_or_init(|| vec!["public".to_owned()]), jiff::civil::date(2026, 11, 22))
+    Context::new(
+        catalog(),
+        policies(),
+        "worker",
+        "work",
+        PATH.get_or_init(|| vec!["public".to_owned()]),
+        jiff::civil::date(2026, 11, 22),
+    )
 }
 
 fn one(text: &str) {

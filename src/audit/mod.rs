@@ -34,8 +34,8 @@ pub use verify::{
     Break, Ended, MOST_BREAKS, Sent, Trust, Verification, Wrong, verify, verify_signed_from, verify_with,
 };
 pub use write::{
-    AuditLog, Audited, Doubt, LastCheckpoint, LogOptions, LogStatus, Logged, RequestStep, Sync, clock_doubt, confirm_clock,
-    hand_in, ship,
+    AuditLog, Audited, Doubt, LastCheckpoint, LogOptions, LogStatus, Logged, RequestStep, Sync, clock_doubt,
+    confirm_clock, hand_in, ship,
 };
 
 #[cfg(test)]

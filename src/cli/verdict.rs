@@ -65,7 +65,14 @@ fn judge_one(text: &str, question: &Question<'_>) -> Judged {
     } else {
         sql::enforce(
             text,
-            &Context::new(question.catalog, question.policies, question.login, &purpose, &question.search_path, question.today),
+            &Context::new(
+                question.catalog,
+                question.policies,
+                question.login,
+                &purpose,
+                &question.search_path,
+                question.today,
+            ),
         )
     };
     let enforced = match decided {

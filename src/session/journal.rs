@@ -8,8 +8,7 @@ use super::flow::running::Running;
 use super::judge::enforcer::{Rejected, Scope};
 use crate::audit::{
     Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, Logged, LookedUp, LookupRecord,
-    Outcome,
-    OutcomeStatus, PreparedSession, Seen, SessionFacts,
+    Outcome, OutcomeStatus, PreparedSession, Seen, SessionFacts,
 };
 use crate::error::Refusal;
 use crate::policy::{AccessReport, Disclosed};
@@ -114,12 +113,7 @@ impl Journal {
     }
 
     /// Logs what a run looks up, before it is forwarded.
-    pub(super) async fn lookup(
-        &mut self,
-        of: u64,
-        running: &Running,
-        lookups: &[LookedUp],
-    ) -> Result<u64, AuditError> {
+    pub(super) async fn lookup(&mut self, of: u64, running: &Running, lookups: &[LookedUp]) -> Result<u64, AuditError> {
         self.enter(running.scope());
         let statement = &running.statement().logged.statement;
         let record = LookupRecord { of, session: &self.facts, statement, lookups }.record()?;

@@ -31,8 +31,8 @@ pub use ast::{
 };
 pub use form::{Asked, Class, Constants, Context, Form, Known, Slot};
 pub use govern::{
-    ComparedMask, Effect, Enforced, Fills, Lookups, Named, Refused, Way, Words, admitted, enforce, enforce_form, may_use,
-    portal_refusal, refusal_of, relay_unrestricted, too_old_refusal,
+    ComparedMask, Effect, Enforced, Fills, Lookups, Named, Refused, Way, Words, admitted, enforce, enforce_form,
+    may_use, portal_refusal, refusal_of, relay_unrestricted, too_old_refusal,
 };
 pub use resolve::{Compared, Given, HIDDEN as HIDDEN_COLUMN, Tested, open_parameters};
 pub use rewrite::{

@@ -4,8 +4,8 @@
 mod audited;
 mod combine;
 mod confirm;
-mod fold;
 mod dropbox;
+mod fold;
 mod handed;
 mod keeper;
 mod log;

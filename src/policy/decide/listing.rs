@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Session;
 use super::column::{Sight, Standing, standing};
 use super::permit::{Action, ColumnObligation, Reason};
-use super::Session;
 use crate::catalog::RelationName;
 use crate::policy::model::{ColumnAccess, RelationAccess, Table, Use, Verb, column_name};
 

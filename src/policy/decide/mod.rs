@@ -8,7 +8,6 @@ mod disclosure;
 pub(super) mod filters;
 pub(super) mod govern;
 mod listing;
-mod listing;
 mod permit;
 mod report;
 mod sees;
@@ -17,12 +16,14 @@ mod structural;
 use std::collections::BTreeMap;
 
 use crate::catalog::RelationName;
-use crate::policy::model::{AccessRequest, Basis, Change, ConsentFilter, PolicySet, Purpose, RelationAccess, Role, Table, Verb};
-use column::{Sight, standing};
+use crate::policy::model::{
+    AccessRequest, Basis, Change, ConsentFilter, PolicySet, Purpose, RelationAccess, Role, Table, Verb,
+};
+use column::Sight;
 pub use disclosure::{Disclosed, DisclosedColumn, Disclosure};
 use filters::Filtering;
-use listing::Listing;
 use govern::{Governed, Whom, governed, listed, reads_only};
+use listing::Listing;
 pub use permit::{Action, ColumnObligation, Decision, Denial, Permit, Reason, Recording, RelationObligation};
 pub use report::{AccessReport, ColumnReport, RelationReport, filters_groups};
 pub use sees::Seen;

@@ -280,11 +280,7 @@ impl Session {
             decision = again.decision.clone();
             prepared = Arc::new(again.into_prepared(prepared.types.clone()));
         }
-        let judged = Judged {
-            text: Arc::clone(&prepared.text),
-            decision: decision.clone(),
-            stated: prepared.stated,
-        };
+        let judged = Judged { text: Arc::clone(&prepared.text), decision: decision.clone(), stated: prepared.stated };
         let source = self.source(&judged).await?;
         let running = source.running(&decision);
         if let Source::Again(old, again) = source {
@@ -331,8 +327,7 @@ impl Session {
         self.count(&running);
         let undo = self.expect_effect(&judged);
         self.flow.names.begin(portal);
-        let run =
-            Run::begun(token.seq(), running, undo).written(judged.text, (0, 0)).described().late(late);
+        let run = Run::begun(token.seq(), running, undo).written(judged.text, (0, 0)).described().late(late);
         if late {
             self.execute_late(token, portal, rows, &run);
         } else {

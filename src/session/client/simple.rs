@@ -1,12 +1,12 @@
 //! The simple query: a batch is decided as a whole before any of it runs.
 
+use super::extended::unlogged;
 use crate::audit::{Audited, Logged};
 use crate::error::{Refusal, Stage};
 use crate::session::flow::names::Undo;
 use crate::session::flow::pending::Run;
 use crate::session::flow::running::Judged;
 use crate::session::flow::running::Running;
-use super::extended::unlogged;
 use crate::session::judge::admit::Source;
 use crate::session::state::Session;
 use crate::sql;

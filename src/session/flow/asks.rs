@@ -300,8 +300,7 @@ impl<T> Flow<T> {
     /// The record that was written for the Parse serves the first run in the same segment, so that a statement that is
     /// prepared and run at once has one record.
     pub(in crate::session) fn take_unspent(&mut self, prepared: &Arc<Prepared>, reported: &Judgement) -> Option<T> {
-        let fits =
-            |unspent: &Unspent<T>| Arc::ptr_eq(&unspent.prepared, prepared) && unspent.reported.is(reported);
+        let fits = |unspent: &Unspent<T>| Arc::ptr_eq(&unspent.prepared, prepared) && unspent.reported.is(reported);
         let position = self.unspent.iter().position(fits)?;
         Some(self.unspent.swap_remove(position).token)
     }

@@ -136,9 +136,7 @@ impl<T> Flow<T> {
     ) -> Option<u64> {
         let of = prepared.decision()?;
         let run = messages.into_iter().find_map(|expect| match expect {
-            Expect::Execute(run) if run.running.as_ref().is_some_and(|running| running.statement().is(of)) => {
-                run.seq
-            }
+            Expect::Execute(run) if run.running.as_ref().is_some_and(|running| running.statement().is(of)) => run.seq,
             _ => None,
         });
         let parsed = self.unspent.iter().find(|unspent| Arc::ptr_eq(&unspent.prepared, prepared));

@@ -36,12 +36,7 @@ enum What {
 }
 
 impl Prepared {
-    pub(in crate::session) fn new(
-        text: Arc<str>,
-        types: Option<Vec<u8>>,
-        decision: Judgement,
-        stated: bool,
-    ) -> Self {
+    pub(in crate::session) fn new(text: Arc<str>, types: Option<Vec<u8>>, decision: Judgement, stated: bool) -> Self {
         Self::of(text, types, What::Decided(decision), stated)
     }
 

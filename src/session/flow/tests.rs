@@ -172,7 +172,13 @@ impl Bench {
                 let judged = self.judge(rest.split_once(' ').unwrap().1)?;
                 let seq = self.log();
                 let running = self.flow.runs(&judged.decision).expect("what EXECUTE runs is there");
-                self.flow.parsed(words[0], Arc::new(judged.into_prepared(None)), running.rows().clone(), (seq, ()), false);
+                self.flow.parsed(
+                    words[0],
+                    Arc::new(judged.into_prepared(None)),
+                    running.rows().clone(),
+                    (seq, ()),
+                    false,
+                );
                 self.say(">P");
             }
             Tag::Bind => {

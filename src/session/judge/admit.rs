@@ -368,7 +368,12 @@ impl Session {
     ///
     /// # Errors
     /// 42501 where the rows do not say who that is, or were opened too long ago.
-    pub(in crate::session) fn is_late(&self, portal: &Portal, name: &str, rows_of: &Judgement) -> Result<bool, Refusal> {
+    pub(in crate::session) fn is_late(
+        &self,
+        portal: &Portal,
+        name: &str,
+        rows_of: &Judgement,
+    ) -> Result<bool, Refusal> {
         if !rows_of.enforced.rests_on_consent() || portal.exchange == self.flow.exchange() {
             return Ok(false);
         }

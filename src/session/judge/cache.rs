@@ -242,11 +242,7 @@ mod tests {
         let catalog = CatalogBuilder::new().build();
         let context = Context::new(&catalog, &policies, "ann", "p", &[], jiff::civil::date(2026, 11, 29));
         let enforced = enforce_form(text, &form(text), &context).map_err(|refused| refused.refusal.message).unwrap();
-        Arc::new(Decision {
-            enforced: Arc::new(enforced),
-            logged: redact(text),
-            record: Arc::default(),
-        })
+        Arc::new(Decision { enforced: Arc::new(enforced), logged: redact(text), record: Arc::default() })
     }
 
     fn put(table: &Table, text: &str) {

@@ -113,7 +113,11 @@ pub(in crate::session) struct Scope {
 impl Scope {
     /// What the pipeline is given of it.
     pub(in crate::session) fn context(&self) -> Context<'_> {
-        Context { observe: self.observe, later: self.later, ..Context::new(&self.catalog, &self.policies, &self.login, &self.purpose, &self.search_path, self.today) }
+        Context {
+            observe: self.observe,
+            later: self.later,
+            ..Context::new(&self.catalog, &self.policies, &self.login, &self.purpose, &self.search_path, self.today)
+        }
     }
 
     /// Whether a decision made under the other still holds under this one.
@@ -372,9 +376,7 @@ fn decide(enforce: &Enforce, text: &str, form: &Form, types: &[Oid], scope: &Sco
         decided
     };
     match decided {
-        Ok(enforced) => {
-            Ok(Decision { enforced: Arc::new(enforced), logged, record: Arc::default() })
-        }
+        Ok(enforced) => Ok(Decision { enforced: Arc::new(enforced), logged, record: Arc::default() }),
         Err(refused) => Err(Box::new(Rejected { refusal: refused.refusal, report: refused.report, logged })),
     }
 }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::mem;
-use std::sync::Arc;
 
 use bytes::BytesMut;
 

@@ -2,7 +2,6 @@
 //! seen; the others are dropped, and as many more are read as the client asked for.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use bytes::BytesMut;
 

@@ -10,9 +10,9 @@ use sqlparser::ast::{Expr, Ident, ObjectNamePart};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, Word};
+use sqlparser::tokenizer::Token;
 
-use self::expressions::{infix, lower, prefix, word};
+use self::expressions::{infix, lower, prefix, query_in_parentheses, word};
 use super::marker;
 use crate::sql::text::keywords::{Category, category, wants_as};
 

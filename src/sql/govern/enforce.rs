@@ -2,8 +2,8 @@
 
 use sqlparser::ast::Statement;
 
-use super::effect::Effect;
 use super::about::About;
+use super::effect::Effect;
 use super::enforced::{AsItStands, Enforced, Lookups, Plan, Refused, Tree, refused};
 use super::words::Words;
 use super::{ask, fills, late, notice, steer};
@@ -15,10 +15,10 @@ use crate::sql::ast::parse::{Kind, Parsed, parse_form, parse_in};
 use crate::sql::form::context::Context;
 use crate::sql::form::{Asked, Form};
 use crate::sql::resolve::{self, Carry, Resolved};
+use crate::sql::rewrite;
 use crate::sql::steps::Step;
 use crate::sql::text::lex::{self, Token};
 use crate::sql::witness::Facts;
-use crate::sql::rewrite;
 
 /// Decides one statement and gives the text that may run instead of it.
 ///

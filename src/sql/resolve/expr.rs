@@ -17,9 +17,7 @@ impl Resolver<'_> {
         self.explicit_in(expr);
         match expr {
             // Words of the grammar: values such as CURRENT_USER, and what the parse stage left as marks.
-            Expr::Identifier(ident) if super::Mark::is_one(ident) || function::is_value_keyword(ident) => {
-                Ok(())
-            }
+            Expr::Identifier(ident) if super::Mark::is_one(ident) || function::is_value_keyword(ident) => Ok(()),
             Expr::Identifier(ident) if marker::is_reserved(ident) => Err(unsupported("a key word in this place")),
             Expr::Identifier(ident) => {
                 let parts = [name_of(ident)];

@@ -156,7 +156,9 @@ mod tests {
         for mark in marks {
             assert_eq!(Mark::of(&mark.expr()), Some(mark.clone()), "{mark:?}");
         }
-        for name in ["relation:1", "\0relation", "\0relation:", "\0relation:1:2", "\0keep:1", "\0only", "\0=IS DOCUMENT", ""] {
+        for name in
+            ["relation:1", "\0relation", "\0relation:", "\0relation:1:2", "\0keep:1", "\0only", "\0=IS DOCUMENT", ""]
+        {
             assert_eq!(Mark::read(&Ident::new(name)), None, "{name:?}");
         }
     }

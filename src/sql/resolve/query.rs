@@ -1,6 +1,9 @@
 //! Queries: WITH, set operations, SELECT, ORDER BY.
 
-use sqlparser::ast::{Distinct, Expr, LimitClause, LockClause, ObjectName, OrderBy, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Values, WildcardAdditionalOptions};
+use sqlparser::ast::{
+    Distinct, Expr, LimitClause, LockClause, OrderBy, Query, Select, SelectFlavor, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Values, WildcardAdditionalOptions,
+};
 
 use super::absence::is_cut;
 use super::carry::CarrierId;

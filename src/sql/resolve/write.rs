@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sqlparser::ast::{
     Assignment, AssignmentTarget, BinaryOperator, ConflictTarget, Delete, Expr, FromTable, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Insert, ObjectName, ObjectNamePart, OnConflictAction, OnInsert,
-    SelectItem, SetExpr, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
+    FunctionArgExpr, FunctionArguments, Insert, ObjectName, ObjectNamePart, OnConflictAction, OnInsert, SelectItem,
+    SetExpr, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
 };
 
 use super::carry::LeafOf;

@@ -10,7 +10,9 @@ mod constant;
 mod types;
 mod written;
 
-use sqlparser::ast::{BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, UnaryOperator, Value};
+use sqlparser::ast::{
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, UnaryOperator, Value,
+};
 
 use self::types::{Target, Ty, Typed, alike, comparable, reckoned, target};
 use self::written::{called, cast_to, form_of, in_south_africa, of_form, today};

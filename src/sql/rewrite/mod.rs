@@ -21,7 +21,7 @@ mod visit;
 
 use std::collections::{HashMap, HashSet};
 
-use sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, Query, Select, SetExpr, Statement, TableAlias, TableFactor, Value, VisitMut};
+use sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, SetExpr, Statement, TableAlias, TableFactor, Value, VisitMut};
 
 use crate::sql::reviewed::definitions::{self, ROW, Sight};
 use crate::sql::reviewed::system;

@@ -7,9 +7,7 @@ use super::{Fail, Rewriter, derived, fail, mask};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, RelationObligation};
 use crate::sql::ast::fragment;
-use crate::sql::resolve::{
-    Mark, Occurrence, OccurrenceId, name_of, output_name, quoted,
-};
+use crate::sql::resolve::{Mark, Occurrence, OccurrenceId, name_of, output_name, quoted};
 use crate::sql::witness;
 
 impl Rewriter<'_> {

@@ -5,10 +5,11 @@
 
 mod build;
 
+use std::fmt::Write as _;
+
 use serde::ser::Serialize;
 
 use self::build::Builder;
-pub(in crate::sql) use self::build::Never;
 use crate::sql::form::{Found, FoundValue};
 
 /// A parse tree, or a part of one that stands for itself. Two are equal where they say the same.

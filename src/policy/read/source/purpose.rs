@@ -1,6 +1,6 @@
 //! Purposes as they are written: consent, direct marketing, and what a purpose is compatible with.
 
-use crate::document::{Document, Located, Section};
+use crate::document::{Document, Located, Place, Section, quoted};
 
 #[derive(Debug)]
 pub(in crate::policy) struct WrittenPurpose {

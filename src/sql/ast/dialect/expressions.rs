@@ -1,6 +1,7 @@
 //! Forms of expressions that sqlparser has no syntax for, parsed by hand.
 
 use sqlparser::ast::{BinaryOperator, DataType, Expr, Ident, ObjectName, TypedString};
+use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token, Word};

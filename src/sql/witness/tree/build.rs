@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde::ser::{self, Serialize};
 
-use super::{Item, Tree, is_location};
-use crate::sql::form::Found;
+use super::{Item, Tree, is_location, value_of};
+use crate::sql::form::{Found, FoundValue};
 
 /// The tree so far, and where constants are noted, if anywhere.
 pub(super) struct Builder {
@@ -73,10 +73,10 @@ impl ser::Error for Never {
 }
 
 /// A list, and where it began.
-struct ListBuilder<'b>(&'b mut Builder, usize);
+pub(super) struct ListBuilder<'b>(&'b mut Builder, usize);
 
 /// A node: its name, where it began, and the place in the text where it stands.
-struct NodeBuilder<'b> {
+pub(super) struct NodeBuilder<'b> {
     builder: &'b mut Builder,
     kind: &'static str,
     at: usize,
