@@ -1,5 +1,11 @@
 //! A database that leaves the keys out.
 
+use std::io::Read;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use pgpurpose::catalog::{CatalogBuilder, CatalogStore};
+
 use super::*;
 
 /// A database that answers each simple query with these bytes.
