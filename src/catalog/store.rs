@@ -217,7 +217,10 @@ async fn changes(state: &mut State, current: &Catalog) -> Option<Catalog> {
         }
         let Some(prepared) = &state.changes else { return Ok(Vec::new()) };
         client
-            .batch_execute("BEGIN READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off")
+            .batch_execute(
+                "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off; \
+                 SET LOCAL plan_cache_mode = force_generic_plan",
+            )
             .await?;
         let rows = read_changes(client, prepared, since).await?;
         client.batch_execute("COMMIT").await?;

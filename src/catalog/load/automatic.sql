@@ -3,18 +3,24 @@ UNION ALL
 SELECT 'tie', pg_catalog.json_build_array(t.relation::int8, t.what, t.columns)::text
 FROM (
     SELECT c.conrelid AS relation, pg_catalog.format('constraint `%s`', c.conname) AS what,
-           ARRAY(SELECT k FROM pg_catalog.unnest(c.conkey) AS k
-                 UNION SELECT m[1]::int2 FROM pg_catalog.regexp_matches(c.conbin::text, ':varattno ([0-9]+)', 'g') AS m) AS columns
-    FROM pg_catalog.pg_constraint c WHERE c.conrelid >= 16384 AND c.contype IN ('c', 'u', 'p', 'x')
+           CASE WHEN c.conbin IS NULL THEN c.conkey ELSE
+               ARRAY(SELECT k FROM pg_catalog.unnest(c.conkey) AS k
+                     UNION SELECT m[1]::int2 FROM pg_catalog.regexp_matches(c.conbin::text, ':varattno ([0-9]+)', 'g') AS m)
+           END AS columns
+    FROM pg_catalog.pg_constraint c
+    WHERE c.conrelid >= 16384 AND c.contype IN ('c', 'u', 'p', 'x')
+      AND (c.conbin IS NOT NULL OR pg_catalog.cardinality(c.conkey) > 1)
     UNION ALL
     SELECT i.indrelid, pg_catalog.format('index `%s`', x.relname),
-           ARRAY(SELECT k FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS u(k, n)
-                 WHERE k <> 0 AND n <= i.indnkeyatts AND (i.indisunique OR i.indisexclusion)
-                 UNION SELECT m[1]::int2 FROM pg_catalog.regexp_matches(
-                     COALESCE(i.indexprs::text, '') || COALESCE(i.indpred::text, ''), ':varattno ([0-9]+)', 'g') AS m)
+           CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN (i.indkey::int2[])[0:i.indnkeyatts - 1] ELSE
+               ARRAY(SELECT k FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS u(k, n)
+                     WHERE k <> 0 AND n <= i.indnkeyatts AND (i.indisunique OR i.indisexclusion)
+                     UNION SELECT m[1]::int2 FROM pg_catalog.regexp_matches(
+                         COALESCE(i.indexprs::text, '') || COALESCE(i.indpred::text, ''), ':varattno ([0-9]+)', 'g') AS m)
+           END
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
-    WHERE i.indrelid >= 16384
-      AND (i.indisunique OR i.indisexclusion OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
+    WHERE i.indrelid >= 16384 AND x.relnamespace <> 'pg_toast'::regnamespace
+      AND (((i.indisunique OR i.indisexclusion) AND i.indnkeyatts > 1) OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
     UNION ALL
     SELECT d.adrelid, pg_catalog.format('generated column `%s`', a.attname),
            ARRAY(SELECT DISTINCT m[1]::int2 FROM pg_catalog.regexp_matches(d.adbin::text, ':varattno ([0-9]+)', 'g') AS m)
@@ -51,12 +57,13 @@ FROM (
     SELECT c.conrelid, pg_catalog.format('constraint `%s`', c.conname), 'iu', m[1]::oid
     FROM pg_catalog.pg_constraint c
     CROSS JOIN LATERAL pg_catalog.regexp_matches(c.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
-    WHERE c.conrelid <> 0
+    WHERE c.conrelid <> 0 AND c.conbin IS NOT NULL
     UNION
     SELECT i.indrelid, pg_catalog.format('index `%s`', x.relname), 'iu', m[1]::oid
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
     CROSS JOIN LATERAL pg_catalog.regexp_matches(
-        COALESCE(i.indexprs::text, '') || COALESCE(i.indpred::text, ''), ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m) AS c
+        COALESCE(i.indexprs::text, '') || COALESCE(i.indpred::text, ''), ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AS c
 JOIN pg_catalog.pg_proc p ON p.oid = c.function
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang
 WHERE c.relation >= 16384

@@ -22,10 +22,8 @@ touched AS (
     SELECT oid FROM classes WHERE recent
     UNION
     SELECT a.attrelid FROM pg_catalog.pg_attribute a, since
-    WHERE a.attrelid >= 16384 AND pg_catalog.age(a.xmin) <= since.age
-    UNION
-    SELECT a.attrelid FROM pg_catalog.pg_attribute a JOIN types ON types.oid = a.atttypid
-    WHERE a.attrelid >= 16384 AND types.recent
+    WHERE a.attnum > 0 AND a.attrelid >= 16384
+      AND (pg_catalog.age(a.xmin) <= since.age OR a.atttypid IN (SELECT t.oid FROM types t WHERE t.recent))
     UNION
     SELECT i.indrelid FROM pg_catalog.pg_index i, since
     WHERE i.indexrelid >= 16384 AND i.indisprimary AND pg_catalog.age(i.xmin) <= since.age),
