@@ -251,6 +251,36 @@ async fn concurrent_sessions_each_get_their_own_number() {
     assert!(verify(directory.path()).unwrap().holds());
 }
 
+#[test]
+fn who_finds_the_writer_taken_is_written_for() {
+    const THREADS: u64 = 4;
+    const EACH: u64 = 400;
+    let directory = TempDir::new().unwrap();
+    let log = open(directory.path());
+    let append = |log: &AuditLog| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let mut seqs = Vec::new();
+            for _ in 0..EACH {
+                log.note(Event::Stop { reason: "dropped" }.record().unwrap());
+                let appended = log.append_access(access("SELECT 1"), ());
+                let appended = tokio::time::timeout(std::time::Duration::from_secs(60), appended).await;
+                seqs.push(appended.expect("an append was forgotten").unwrap().seq());
+            }
+            seqs
+        })
+    };
+    let mut all: Vec<u64> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| append(&log.clone()))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len() as u64, THREADS * EACH);
+    drop(log);
+    assert!(verify(directory.path()).unwrap().holds());
+}
+
 #[tokio::test]
 async fn text_cannot_forge_a_record() {
     let directory = TempDir::new().unwrap();

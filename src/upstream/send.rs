@@ -57,8 +57,7 @@ const SET_PATH_ASIDE: &str = "SELECT pg_catalog.set_config('pgpurpose.path', pg_
      pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)";
 
 /// Until the transaction ends, as the settings were before.
-const PUT_PATH_BACK: &str =
-    "SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('pgpurpose.path'), true), \
+const PUT_PATH_BACK: &str = "SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('pgpurpose.path'), true), \
      pg_catalog.set_config('jit', pg_catalog.current_setting('pgpurpose.jit'), true), \
      pg_catalog.set_config('plan_cache_mode', pg_catalog.current_setting('pgpurpose.plan'), true)";
 

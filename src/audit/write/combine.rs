@@ -1,8 +1,8 @@
-//! Who writes: with `written`, whoever appends first writes for all who wait; with `always` a thread, so that no session's
+//! Who writes: with `written`, whoever appends first writes for all who wait, also for those who come while it is at it; with `always` a thread, so that no session's
 //! thread waits for the disk. What nobody waits for (outcomes) goes along with the next write, or after some milliseconds.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -109,8 +109,13 @@ impl Core {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does this with the writer, and then writes for those who found it taken meanwhile.
+    fn with_writer<T>(&self, what: impl FnOnce(&mut Writer) -> T) -> T {
+        let done = what(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.queue().is_awaited() {
+            self.commit();
+        }
+        done
     }
 
     /// How much room there is, and who takes it.
@@ -253,15 +258,26 @@ impl Core {
         Ok((turn, answered))
     }
 
-    /// Writes all that waits now.
+    /// Writes all that waits now; where somebody is at it already, that one does. No thread sleeps for another's write.
     fn commit(&self) {
-        let mut writer = self.writer();
         loop {
-            let jobs = self.queue().take();
-            if jobs.is_empty() {
+            let mut writer = match self.writer.try_lock() {
+                Ok(writer) => writer,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
+            loop {
+                let jobs = self.queue().take();
+                if jobs.is_empty() {
+                    break;
+                }
+                writer.commit(jobs, false);
+            }
+            drop(writer);
+            // Who came after the last look and found the writer taken waits for this one.
+            if !self.queue().is_awaited() {
                 return;
             }
-            writer.commit(jobs, false);
         }
     }
 
@@ -283,12 +299,12 @@ impl Core {
                 drop(queue);
                 self.note_folded(&mut jobs);
                 jobs.push(stop);
-                self.writer().commit(jobs, true);
+                self.with_writer(|writer| writer.commit(jobs, true));
                 return;
             }
             let waits = match self.sync {
                 // Those who wait have woken the thread; outcomes alone may ride along.
-                Sync::Always => queue.jobs.iter().any(|job| job.answer.is_some()),
+                Sync::Always => queue.is_awaited(),
                 Sync::Written => false,
             };
             if !waits && tended.elapsed() < TEND {
@@ -305,17 +321,17 @@ impl Core {
                 lively = Instant::now();
                 self.commit();
             }
-            let flush = if self.sync == Sync::Written { self.writer().flushes() } else { None };
+            let flush = if self.sync == Sync::Written { self.with_writer(Writer::flushes) } else { None };
             if let Some(Err(error)) = flush.map(|file| file.sync_data()) {
                 // The file will not tell of it again.
-                self.writer().fail(&error);
+                self.with_writer(|writer| writer.fail(&error));
             }
             if tended.elapsed() >= TEND {
                 self.room.look(&self.directory);
                 for body in self.folded(false) {
                     self.note(vec![body]);
                 }
-                self.writer().tend();
+                self.with_writer(Writer::tend);
                 tended = Instant::now();
             }
         }
@@ -323,6 +339,11 @@ impl Core {
 }
 
 impl Queue {
+    /// Whether somebody waits for what is in it.
+    fn is_awaited(&self) -> bool {
+        self.jobs.iter().any(|job| job.answer.is_some())
+    }
+
     /// The jobs of the next batch, up to a bound.
     fn take(&mut self) -> Vec<Job> {
         self.leader = None;
