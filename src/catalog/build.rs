@@ -192,6 +192,7 @@ impl CatalogBuilder {
             kind: RelationKind::Table,
             columns,
             primary_key,
+            deferrable_key: false,
             parents: Vec::new(),
             children: Vec::new(),
             reaches: Vec::new(),

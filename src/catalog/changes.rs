@@ -26,7 +26,7 @@ pub enum Unapplied {
 /// Number, name, type, type as text, generated, base type as text.
 type ColumnRow = (i16, String, Oid, String, bool, String);
 /// Oid, schema, name, kind, columns, primary key, temporary.
-type RelationRow = (Oid, String, String, String, Vec<ColumnRow>, Option<Vec<i16>>, bool);
+type RelationRow = (Oid, String, String, String, Vec<ColumnRow>, Option<Vec<i16>>, bool, bool);
 /// Oid, schema, name, kind, base type, element type, relation of a row type, citext.
 type TypeRow = (Oid, String, String, String, Oid, Oid, Oid, bool);
 
@@ -147,7 +147,7 @@ impl Catalog {
         self.temporary = None;
         let mut temporary =
             Temporary { schema: read.text("temporary").unwrap_or_default().to_owned(), ..Temporary::default() };
-        for (oid, schema, name, kind, columns, key, own) in read.each::<RelationRow>("relation")? {
+        for (oid, schema, name, kind, columns, key, own, deferrable_key) in read.each::<RelationRow>("relation")? {
             if own && shared {
                 continue;
             }
@@ -162,6 +162,7 @@ impl Catalog {
                 kind: kind_of(&kind),
                 columns,
                 primary_key: key.unwrap_or_default(),
+                deferrable_key,
                 parents: before.map(|before| before.parents.clone()).unwrap_or_default(),
                 children: before.map(|before| before.children.clone()).unwrap_or_default(),
                 reaches: before.map(|before| before.reaches.clone()).unwrap_or_default(),

@@ -101,6 +101,8 @@ pub struct Relation {
     pub columns: Vec<Column>,
     /// Column numbers of the primary key, in key order; empty where there is none.
     pub primary_key: Vec<i16>,
+    /// The primary key is deferrable: within a transaction two rows may have the same.
+    pub deferrable_key: bool,
     /// Direct parents: partition of, or inherits from.
     pub parents: Vec<Oid>,
     /// Direct children.

@@ -21,6 +21,11 @@ INSERT INTO visit_lines SELECT i, 1 + i % 20, canary('what', i) FROM generate_se
 CREATE TABLE other.people (id int PRIMARY KEY, email text); INSERT INTO other.people SELECT i, canary('othe', i) FROM generate_series(1, 3) i;
 CREATE TABLE "Odd ""Schema"."Odd Table" ("Odd Column" text); INSERT INTO "Odd ""Schema"."Odd Table" VALUES (canary('oddt', 1));
 CREATE TABLE things (k int PRIMARY KEY, label text); INSERT INTO things SELECT i, 'thing ' || i FROM generate_series(1, 12) i;
+CREATE TABLE stays (stay int PRIMARY KEY, person int REFERENCES people, since date, cost int, extra int);
+INSERT INTO stays SELECT i, 1 + i % 10, date '2026-01-01' + i, 1 + i % 10, CASE WHEN i % 10 > 3 THEN i END FROM generate_series(0, 19) i;
+CREATE TABLE loose (k int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, label text); INSERT INTO loose SELECT i, 'x' FROM generate_series(1, 10) i;
+CREATE TABLE branches (k int PRIMARY KEY, label text); INSERT INTO branches SELECT i, 'x' FROM generate_series(1, 10) i;
+CREATE TABLE branch_of_one () INHERITS (branches); INSERT INTO branch_of_one SELECT 3, 'y' FROM generate_series(1, 9);
 CREATE TABLE hidden (k int, v text); INSERT INTO hidden SELECT i, canary('hidd', i) FROM generate_series(1, 3) i;
 CREATE TABLE privacy.consents (subject_id int, purpose text, granted boolean);
 INSERT INTO privacy.consents SELECT i, 'marketing', i <= 5 FROM generate_series(1, 10) i;

@@ -50,7 +50,8 @@ SELECT 'relation', pg_catalog.json_build_array(
     (SELECT ARRAY(SELECT k FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS u(k, n)
                   WHERE n <= i.indnkeyatts ORDER BY n)
      FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
-    c.relpersistence = 't')::text
+    c.relpersistence = 't',
+    EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate))::text
 FROM classes c JOIN touched ON touched.oid = c.oid
 UNION ALL
 SELECT 'keys', pg_catalog.json_agg(i.indrelid)::text FROM pg_catalog.pg_index i

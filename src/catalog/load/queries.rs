@@ -51,10 +51,10 @@ pub(super) fn columns() -> String {
     )
 }
 
-/// relation, column numbers in key order.
+/// relation, column numbers in key order, whether the key is deferrable.
 pub(super) const PRIMARY_KEYS: &str = r"
     SELECT i.indrelid, ARRAY(SELECT k FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u(k, n)
-                             WHERE n <= i.indnkeyatts ORDER BY n)
+                             WHERE n <= i.indnkeyatts ORDER BY n), NOT i.indimmediate
     FROM pg_catalog.pg_index i WHERE i.indisprimary
     ORDER BY i.indrelid";
 

@@ -122,6 +122,7 @@ impl Relations {
                     kind,
                     columns: Vec::new(),
                     primary_key: Vec::new(),
+                    deferrable_key: false,
                     parents: Vec::new(),
                     children: Vec::new(),
                     reaches: Vec::new(),
@@ -156,6 +157,7 @@ impl Relations {
         for row in rows {
             if let Some(relation) = self.relations.get_mut(&row.try_get(0)?) {
                 relation.primary_key = row.try_get(1)?;
+                relation.deferrable_key = row.try_get(2)?;
             }
         }
         Ok(self)

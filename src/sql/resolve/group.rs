@@ -7,8 +7,10 @@ use sqlparser::ast::{
 
 use super::mark::Mark;
 use super::names::name_of;
+use super::output::output_name;
 use super::scope::Meaning;
-use super::{Fail, OccurrenceId, Resolver, unsupported};
+use super::{Fail, Occurrence, OccurrenceId, Resolver, unsupported};
+use crate::catalog::builtin;
 use crate::policy::Use;
 use crate::sql::form::Asked;
 use crate::sql::reviewed::builtins;
@@ -109,7 +111,7 @@ impl Resolver<'_> {
             && matches!(select.distinct, None | Some(Distinct::All))
             && select.named_window.is_empty()
             && select.having.is_none()
-            && keys.iter().all(|key| plain_key(key))
+            && keys.iter().all(|key| self.grouped_by(key, &select.projection).is_some_and(|key| self.plain_key(key)))
             && select.projection.iter().all(|item| match item {
                 SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => grouped_output(expr, &keys),
                 SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
@@ -120,6 +122,76 @@ impl Resolver<'_> {
             && order_by_holds
     }
 }
+
+impl Resolver<'_> {
+    /// What a key stands for: an output that it names by position or, where no input column is called so, by name; else itself.
+    fn grouped_by<'a>(&self, key: &'a Expr, projection: &'a [SelectItem]) -> Option<&'a Expr> {
+        match key {
+            Expr::Nested(inner) => self.grouped_by(inner, projection),
+            Expr::Identifier(ident) => {
+                let name = name_of(ident);
+                let has = |occurrence: &Occurrence| {
+                    occurrence.relation.columns.iter().any(|column| occurrence.shown_as(&column.name) == name)
+                };
+                if self.occurrences.iter().any(has) {
+                    return Some(key);
+                }
+                projection.iter().find_map(|item| match item {
+                    SelectItem::UnnamedExpr(expr) if output_name(expr) == name => Some(expr),
+                    SelectItem::ExprWithAlias { expr, alias } if name_of(alias) == name => Some(expr),
+                    _ => None,
+                })
+            }
+            _ => Some(by_position(key, projection, self.context.constants)),
+        }
+    }
+
+    /// A grouping key: a column, a constant, or `date_trunc` of a column. What else is computed for each row, before a group is held to its
+    /// size, could fail on one or tell of it otherwise.
+    fn plain_key(&self, key: &Expr) -> bool {
+        match key {
+            Expr::Value(_) => true,
+            Expr::Nested(inner) => self.plain_key(inner),
+            Expr::Function(function) => {
+                called(function).as_deref() == Some("date_trunc")
+                    && arguments(function).is_some_and(|args| match args.as_slice() {
+                        [Expr::Value(field), column] => {
+                            let field = self.context.constants.text(&field.value);
+                            field.is_some_and(|field| FIELDS.contains(&field.to_ascii_lowercase().as_str()))
+                                && self.is_time(column)
+                        }
+                        _ => false,
+                    })
+            }
+            other => is_column(other),
+        }
+    }
+
+    /// Whether every field can be cut off a column: an interval has no weeks.
+    fn is_time(&self, column: &Expr) -> bool {
+        let Some((id, name)) = self.column_of(column) else { return false };
+        let column = self.occurrences.get(id).and_then(|occurrence| occurrence.relation.column(&name));
+        column
+            .is_some_and(|column| [builtin::DATE, builtin::TIMESTAMP, builtin::TIMESTAMPTZ].contains(&column.base_oid))
+    }
+}
+
+/// What `date_trunc` cuts off after; it fails on any other word, once a row comes by.
+const FIELDS: [&str; 13] = [
+    "microseconds",
+    "milliseconds",
+    "second",
+    "minute",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "quarter",
+    "year",
+    "decade",
+    "century",
+    "millennium",
+];
 
 /// `GROUP BY 1` is the first of the select list, as far as no star stands before it.
 fn by_position<'a>(key: &'a Expr, projection: &'a [SelectItem], constants: Asked<'_>) -> &'a Expr {
@@ -181,22 +253,6 @@ fn joined_by_columns(join: &JoinOperator) -> bool {
 
 fn is_column(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-}
-
-/// A grouping key: a column, its position, or `date_trunc` of one.
-fn plain_key(key: &Expr) -> bool {
-    match key {
-        Expr::Value(_) => true,
-        Expr::Nested(inner) => plain_key(inner),
-        Expr::Function(function) => {
-            called(function) == Some("date_trunc".to_owned())
-                && arguments(function).is_some_and(|args| match args.as_slice() {
-                    [Expr::Value(_), column] => is_column(column),
-                    _ => false,
-                })
-        }
-        other => is_column(other),
-    }
 }
 
 fn grouped_sort(expr: &Expr, keys: &[&Expr]) -> bool {

@@ -8,6 +8,7 @@ use sqlparser::ast::{BinaryOperator, Expr, JoinConstraint, JoinOperator, Select,
 
 use super::names::name_of;
 use super::{Occurrence, OccurrenceId, Resolver};
+use crate::catalog::RelationKind;
 use crate::policy::{Governance, SubjectPath, Use};
 
 /// Two columns that are equal in every row.
@@ -55,7 +56,13 @@ impl Resolver<'_> {
             self.occurrences.iter().enumerate().any(|(id, occurrence)| {
                 id != base && occurrence.uses.values().any(|uses| uses.contains(&Use::Aggregate))
             });
-        reached.len() == self.occurrences.len() && !added_elsewhere
+        // An equality beside the joins is a condition: none on a column that names one row or person.
+        let beside = |((a, x), (b, y)): &Equal| {
+            let single =
+                |id: &OccurrenceId, column: &str| self.occurrences.get(*id).is_none_or(|one| self.singles(one, column));
+            (single(a, x) || single(b, y)) && !self.leads(*a, *b, equal) && !self.leads(*b, *a, equal)
+        };
+        reached.len() == self.occurrences.len() && !added_elsewhere && !equal.iter().any(beside)
     }
 
     /// Whether a row of the first has at most one of the second, and by no key of a single person's but the declared one.
@@ -69,8 +76,7 @@ impl Resolver<'_> {
                 () => None,
             })
             .collect();
-        let key: Vec<&str> = key_of(other);
-        let by_key = !key.is_empty() && key.iter().all(|column| pairs.iter().any(|(_, there)| there == column));
+        let by_key = unique_by(other, &pairs.iter().map(|(_, there)| *there).collect::<Vec<_>>());
         if self.is_open(other) {
             // A condition on the open side is one on the column that it is joined by: none that names one row or person.
             let single = |column: &&str| self.singles(one, column);
@@ -79,10 +85,10 @@ impl Resolver<'_> {
         let listed = |occurrence: &Occurrence| self.context.policies.listed_subject(&occurrence.relation.name).cloned();
         let declared = match (listed(one), listed(other)) {
             (Some(SubjectPath::Through { column, relation, references, .. }), _) if relation == other.relation.name => {
-                pairs.contains(&(column.as_str(), references.as_str()))
+                by_key && pairs.contains(&(column.as_str(), references.as_str()))
             }
             (Some(SubjectPath::Column(own)), Some(SubjectPath::Column(theirs))) => {
-                by_key && key == [theirs.as_str()] && pairs.contains(&(own.as_str(), theirs.as_str()))
+                by_key && key_of(other) == [theirs.as_str()] && pairs.contains(&(own.as_str(), theirs.as_str()))
             }
             _ => false,
         };
@@ -162,7 +168,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn column_of(&self, expr: &Expr) -> Option<(OccurrenceId, String)> {
+    pub(super) fn column_of(&self, expr: &Expr) -> Option<(OccurrenceId, String)> {
         match expr {
             Expr::Nested(inner) => self.column_of(inner),
             Expr::Identifier(ident) => {
@@ -190,7 +196,26 @@ impl Resolver<'_> {
 }
 
 fn key_of(occurrence: &Occurrence) -> Vec<&str> {
+    names_of(occurrence, &occurrence.relation.primary_key)
+}
+
+fn names_of<'a>(occurrence: &'a Occurrence, numbers: &[i16]) -> Vec<&'a str> {
+    let named = |number: &i16| occurrence.relation.columns.iter().find(|column| column.number == *number);
+    numbers.iter().filter_map(named).map(|column| column.name.as_str()).collect()
+}
+
+/// Whether at no moment two of the rows that are read have the same in these columns: they hold a primary key that is not deferrable,
+/// or what a foreign key refers to, which PostgreSQL holds unique at once. No key is held over inheritance children
+/// ("Inheritance", caveats), but over partitions.
+fn unique_by(occurrence: &Occurrence, columns: &[&str]) -> bool {
     let relation = &occurrence.relation;
-    let named = |number: &i16| relation.columns.iter().find(|column| column.number == *number);
-    relation.primary_key.iter().filter_map(named).map(|column| column.name.as_str()).collect()
+    if relation.kind != RelationKind::PartitionedTable && !relation.children.is_empty() {
+        return false;
+    }
+    let held = |key: &[i16]| {
+        let names = names_of(occurrence, key);
+        !key.is_empty() && names.len() == key.len() && names.iter().all(|name| columns.contains(name))
+    };
+    (!relation.deferrable_key && held(&relation.primary_key))
+        || relation.automatic.referenced.iter().any(|reference| held(&reference.to))
 }

@@ -9,6 +9,7 @@ mod absence;
 mod added;
 mod automatic;
 mod carry;
+mod constant;
 mod copy;
 mod define;
 mod expr;

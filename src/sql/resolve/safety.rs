@@ -157,11 +157,11 @@ impl Resolver<'_> {
                 (Known::Typed, _) => None,
                 (Known::Constant(Class::Text) | Known::Null | Known::Other, _) => Some(None),
             },
-            Expr::UnaryOp { op: UnaryOperator::Minus, expr } if is_constant(expr) => {
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } if self.is_literal(expr) => {
                 // The sign of what has no type makes it a double precision.
                 self.operand(expr).filter(Option::is_some)
             }
-            Expr::Cast { expr, data_type, .. } if is_constant(expr) => cast_type(&data_type.to_string()).map(Some),
+            Expr::Cast { expr, data_type, .. } => self.converted(expr, &data_type.to_string()).map(Some),
             Expr::TypedString(typed) => cast_type(&typed.data_type.to_string()).map(Some),
             _ => None,
         }
@@ -218,6 +218,14 @@ impl Resolver<'_> {
                 let Ok(Meaning::Column(origins)) = self.meaning(&parts) else { return };
                 let [(id, column)] = origins.as_slice() else { return };
                 let value = value.as_ref().clone();
+                // Two conditions are tested on a row in any order: one that can fail on it stays alone, else its error tells of the other.
+                let before_it =
+                    self.occurrences.get(*id).map(|occurrence| occurrence.lookups.as_slice()).unwrap_or_default();
+                if !before_it.is_empty()
+                    && before_it.iter().map(|lookup| &lookup.value).chain([&value]).any(|value| !self.settles(value))
+                {
+                    return;
+                }
                 let Some(occurrence) = self.occurrences.get_mut(*id) else { return };
                 if *id < before || occurrence.verb != Verb::Select || !preserved.contains(id) {
                     return;

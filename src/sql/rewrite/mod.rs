@@ -8,6 +8,7 @@ mod condition;
 mod derived;
 mod filter;
 mod fresh;
+mod groups;
 mod guard;
 mod keep;
 mod mask;
@@ -243,23 +244,34 @@ impl Rewriter<'_> {
     /// `min_group`: the one level that aggregates keeps only groups of enough distinct subjects.
     fn hold_groups(&mut self, statement: &mut Statement) -> Result<(), Fail> {
         let mut conditions: Vec<Expr> = Vec::new();
+        let figures = groups::Figures::of(statement);
         for (occurrence, obligation) in self.occurrences.iter().zip(self.obligations) {
             let RelationObligation::Governed { min_group: Some(least), .. } = obligation else { continue };
+            let least = figures.least(*least);
             let column = vec![occurrence.alias.clone(), derived::SUBJECT.to_owned()];
             self.expected.add_function(vec!["pg_catalog".to_owned(), "count".to_owned()]);
             self.expected.add_column(column.clone());
-            conditions.push(derived::at_least(&column, None, *least)?);
+            conditions.push(derived::at_least(&column, None, least)?);
             derived::singles_nobody_out(occurrence, obligation)?;
-            conditions.push(self.outside(occurrence, obligation, None, *least)?);
+            conditions.push(self.outside(occurrence, obligation, None, least)?);
             // Where only one subject of a group has a value, the sum is that value.
             let added = occurrence.uses.iter().filter(|(_, uses)| uses.contains(&Use::Aggregate)).map(|(name, _)| name);
+            let mut values = Vec::new();
             for name in added {
                 let value = vec![occurrence.alias.clone(), occurrence.shown_as(name).to_owned()];
                 self.expected.add_function(vec!["pg_catalog".to_owned(), "count".to_owned()]);
                 self.expected.add_column(column.clone());
                 self.expected.add_column(value.clone());
-                conditions.push(derived::at_least(&column, Some(&value), *least)?);
-                conditions.push(self.outside(occurrence, obligation, Some(name), *least)?);
+                conditions.push(derived::at_least(&column, Some(&value), least)?);
+                conditions.push(self.outside(occurrence, obligation, Some(name), least)?);
+                values.push(value);
+            }
+            if values.is_empty() {
+                continue;
+            }
+            for (condition, facts) in figures.apart(&column, &values, least)? {
+                self.expected.extend(&facts);
+                conditions.push(condition);
             }
         }
         if conditions.is_empty() {
