@@ -64,3 +64,4 @@ FROM generate_series(1, 36) AS i, unnest(ARRAY['marketing', 'other']) AS p WHERE
 CREATE ROLE pgpurpose LOGIN;
 CREATE ROLE support_agent LOGIN;
 CREATE ROLE marketing LOGIN;
+CREATE ROLE builder LOGIN;
