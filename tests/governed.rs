@@ -484,6 +484,20 @@ fn queries_over_groups_have_a_budget_that_all_sessions_share_and_no_way_of_askin
     let denied =
         |record: &&serde_json::Value| record["reason"].as_str().is_some_and(|why| why.contains("its budget of 4"));
     assert_eq!(proxy.records().iter().filter(denied).count(), 10, "each refusal is in the log");
+    // What several statements tell is metered: each that ran says how many there were.
+    let records = proxy.records();
+    let number = |record: &serde_json::Value, field: &str| record[field].as_u64().unwrap();
+    let metered: Vec<(u64, u64)> = records
+        .iter()
+        .filter(|record| record["event"] == "groups")
+        .map(|record| {
+            let of = records.iter().find(|access| access["seq"] == record["of"]).unwrap();
+            assert_eq!((&of["event"], &of["relations"][0]["filter"]), (&"access".into(), &"min_group(2)".into()), "{record}");
+            assert_eq!((&record["login"], &record["purpose"]), (&"support".into(), &"figures".into()), "{record}");
+            (number(record, "asked"), number(record, "left"))
+        })
+        .collect();
+    assert_eq!(metered, [(1, 3), (2, 2), (3, 1), (4, 0)]);
     let told = one.rows(&format!("EXPLAIN POLICY {TOWNS}"));
     assert!(told.contains(&"counts as one of 4 queries a day and login for purpose figures".to_owned()), "{told:?}");
 }

@@ -285,6 +285,7 @@ fn a_restart_gives_no_new_budget_of_queries() {
     let mut proxy = Proxy::start_with(shop(), Upstream::Socket, &policy, "");
     let count = |proxy: &Proxy| proxy.psql(shop(), &login("analyst"), &["SELECT count(*) FROM customers"]);
     assert!(count(&proxy).ok);
+    assert!(get(&proxy, "/metrics").1.contains("\npgpurpose_group_queries_total{purpose=\"analytics\"} 1\n"));
     proxy.kill();
     proxy.restart();
     assert!(count(&proxy).ok);
@@ -292,6 +293,7 @@ fn a_restart_gives_no_new_budget_of_queries() {
     proxy.restart();
     let said = count(&proxy);
     assert!(!said.ok && said.err.contains("has used its budget of 2 queries a day"), "{said:?}");
+    assert!(get(&proxy, "/metrics").1.contains("\npgpurpose_group_queries_refused_total{purpose=\"analytics\"} 1\n"));
 }
 
 /// The shop's customers, whose names are shown as pseudonyms.

@@ -25,9 +25,9 @@ mod write;
 
 pub use read::{Effort, Filter, Search, SeenColumn, SeenFor, Sightings, Wanted, read_all, search, search_with};
 pub use record::{
-    Access, AccessRecord, AuditError, ClockFields, DisclosureRecord, Event, EventRecord, LookedUp, LookupRecord,
-    Outcome, OutcomeStatus, PreparedAccess, PreparedSession, Seen, SessionFacts, SubjectKey, WHOLE_STATEMENT, chain,
-    checkpoint,
+    Access, AccessRecord, Asked, AuditError, ClockFields, DisclosureRecord, Event, EventRecord, GroupedRecord,
+    LookedUp, LookupRecord, Outcome, OutcomeStatus, PreparedAccess, PreparedSession, Seen, SessionFacts, SubjectKey,
+    WHOLE_STATEMENT, chain, checkpoint,
 };
 pub use store::{Advance, Group, Reindexed, Tally, Times, Whom, reindex};
 pub use verify::{

@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::flow::running::Running;
 use super::judge::enforcer::{Rejected, Scope};
 use crate::audit::{
-    Access, AccessRecord, AuditError, AuditLog, Audited, DisclosureRecord, Event, Logged, LookedUp, LookupRecord,
-    Outcome, OutcomeStatus, PreparedSession, Seen, SessionFacts,
+    Access, AccessRecord, Asked, AuditError, AuditLog, Audited, DisclosureRecord, Event, GroupedRecord, Logged,
+    LookedUp, LookupRecord, Outcome, OutcomeStatus, PreparedSession, Seen, SessionFacts,
 };
 use crate::error::Refusal;
 use crate::policy::{AccessReport, Disclosed};
@@ -117,6 +117,13 @@ impl Journal {
         self.enter(running.scope());
         let statement = &running.statement().logged.statement;
         let record = LookupRecord { of, session: &self.facts, statement, lookups }.record()?;
+        self.log.append(record).await
+    }
+
+    /// Logs how many statements over groups a login has run, before this one is forwarded.
+    pub(super) async fn grouped(&mut self, of: u64, running: &Running, asked: Asked) -> Result<u64, AuditError> {
+        self.enter(running.scope());
+        let record = GroupedRecord { of, session: &self.facts, asked }.record()?;
         self.log.append(record).await
     }
 

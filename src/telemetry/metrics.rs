@@ -1,8 +1,10 @@
 //! Counters, and their text form for Prometheus
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>, version 0.0.4).
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Only grows.
@@ -81,6 +83,27 @@ impl Histogram {
     }
 }
 
+/// Counters by a label that the policies name, and no client can choose.
+#[derive(Debug, Default)]
+pub struct Labelled(Mutex<BTreeMap<String, u64>>);
+
+impl Labelled {
+    /// One more of it.
+    pub fn bump(&self, label: &str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts.get_mut(label) {
+            Some(count) => *count = count.saturating_add(1),
+            None => drop(counts.insert(label.to_owned(), 1)),
+        }
+    }
+
+    /// All of them, in the order of their labels.
+    pub fn get(&self) -> Vec<(String, u64)> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().map(|(label, count)| (label.clone(), *count)).collect()
+    }
+}
+
 /// How long each stage of a decision took that was not cached, where the statement came so far.
 #[derive(Debug, Default)]
 pub struct Stages {
@@ -105,6 +128,10 @@ pub struct Metrics {
     pub statements_masked: Counter,
     /// Statements that were refused.
     pub statements_denied: Counter,
+    /// Statements over groups of data subjects, by purpose.
+    pub group_queries: Labelled,
+    /// Statements over groups that a used-up budget refused, by purpose.
+    pub group_queries_refused: Labelled,
     /// Sessions that are open.
     pub sessions: Gauge,
     /// Sessions that were ever opened.
@@ -147,6 +174,22 @@ impl Metrics {
             [("allow", &self.statements_allowed), ("mask", &self.statements_masked), ("deny", &self.statements_denied)]
         {
             page.line(format_args!("pgpurpose_statements_total{{verdict=\"{verdict}\"}} {}", counter.get()));
+        }
+        for (name, help, counts) in [
+            (
+                "group_queries_total",
+                "Statements over groups of data subjects that ran, by purpose.",
+                &self.group_queries,
+            ),
+            (
+                "group_queries_refused_total",
+                "Statements over groups that a budget refused.",
+                &self.group_queries_refused,
+            ),
+        ] {
+            let counts = counts.get();
+            let samples: Vec<(&str, u64)> = counts.iter().map(|(purpose, count)| (purpose.as_str(), *count)).collect();
+            page.by_label(name, "counter", help, "purpose", &samples);
         }
         page.gauge("sessions", "Sessions that are open.", self.sessions.get());
         for (name, help, counter) in [
@@ -287,6 +330,8 @@ mod tests {
     fn the_page_is_what_prometheus_reads() {
         let metrics = Metrics::default();
         metrics.statements_masked.add(3);
+        metrics.group_queries.bump("figures");
+        metrics.group_queries.bump("figures");
         metrics.sessions.up();
         metrics.sessions.up();
         metrics.sessions.down();
@@ -298,6 +343,7 @@ mod tests {
             "# TYPE pgpurpose_statements_total counter",
             "pgpurpose_statements_total{verdict=\"mask\"} 3",
             "pgpurpose_statements_total{verdict=\"deny\"} 0",
+            "pgpurpose_group_queries_total{purpose=\"figures\"} 2",
             "pgpurpose_sessions 1",
             "pgpurpose_log_append_seconds_bucket{le=\"0.00001\"} 1",
             "pgpurpose_log_append_seconds_bucket{le=\"0.000025\"} 2",

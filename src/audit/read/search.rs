@@ -71,7 +71,7 @@ impl Search {
                 || entry.text("statement_sha256").is_some_and(|digest| self.long.contains(digest)));
         let run = match entry.event() {
             "access" => entry.seq(),
-            "lookup" => entry.number("of"),
+            "lookup" | "groups" => entry.number("of"),
             _ => None,
         };
         if let (true, Some(seq)) = (wanted, run) {

@@ -380,6 +380,12 @@ fn describe(entry: &Entry, zone: &Zone, output: &Output) -> String {
             let state = entry.text("sqlstate").map(|state| format!(" {}", printable(state))).unwrap_or_default();
             format!("{seq:>8}   of {}: {}{state}, {} rows, {ms} ms", number("of"), text("status"), number("rows"))
         }
+        "groups" => {
+            let left = entry.number("left").map(|left| format!(", {left} left")).unwrap_or_default();
+            let asked = entry.number("asked").unwrap_or_default();
+            let of = entry.number("of").unwrap_or_default();
+            format!("{seq:>8} {time} groups, of {of}: {who}: number {asked} of the day{left}")
+        }
         "lookup" => {
             let columns: Vec<String> = entry
                 .field("lookups")

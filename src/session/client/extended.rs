@@ -304,7 +304,7 @@ impl Session {
         if let Err(refusal) = self.count_lookups(&running) {
             return Err(self.log_refusal_under(running.rows(), refusal).await);
         }
-        self.spend(&[&running]).await?;
+        let counted = self.spend(&[&running]).await?.pop().flatten();
         if self.flow.needs_description(&prepared) {
             // Rows come only behind a row description that was checked.
             self.forward_describe(Target::Portal, portal, &prepared, true);
@@ -319,6 +319,13 @@ impl Session {
         };
         if !lookups.is_empty()
             && let Err(error) = Box::pin(self.journal.lookup(token.seq(), &running, &lookups)).await
+        {
+            let logged = unlogged(error);
+            self.journal.not_forwarded(token.seq(), logged.refusal().sqlstate.as_str());
+            return Err(logged);
+        }
+        if counted.is_some()
+            && let Err(error) = Box::pin(self.meter(token.seq(), &running, counted)).await
         {
             let logged = unlogged(error);
             self.journal.not_forwarded(token.seq(), logged.refusal().sqlstate.as_str());

@@ -1,7 +1,7 @@
 //! The simple query: a batch is decided as a whole before any of it runs.
 
 use super::extended::unlogged;
-use crate::audit::{Audited, Logged};
+use crate::audit::{Asked, Audited, Logged};
 use crate::error::{Refusal, Stage};
 use crate::session::flow::names::Undo;
 use crate::session::flow::pending::Run;
@@ -112,7 +112,7 @@ impl Session {
 
     async fn forward_batch(&mut self, steps: &mut Vec<Step>) -> Result<(), Logged> {
         let runs: Vec<_> = steps.iter().map(|step| &step.running).collect();
-        self.spend(&runs).await?;
+        let counted = self.spend(&runs).await?;
         for step in &*steps {
             if let Source::Again(prepared, again) = &step.source {
                 let Some(name) = step.judged.decision.enforced.effect().executes() else {
@@ -133,6 +133,10 @@ impl Session {
             logged.push((&step.running, lookups));
         }
         let audited = self.journal.accesses(logged).await.map_err(unlogged)?;
+        if counted.iter().any(Option::is_some) {
+            let seqs: Vec<u64> = audited.iter().map(Audited::seq).collect();
+            Box::pin(self.meter_all(steps, &seqs, counted)).await?;
+        }
         for step in &*steps {
             self.count(&step.running);
         }
@@ -154,6 +158,18 @@ impl Session {
             }
             Run::begun(seq, running, undo).written(judged.text, written)
         }));
+        Ok(())
+    }
+
+    /// Logs what each of the batch that shows groups was counted as; none of the batch is forwarded where that cannot be logged.
+    async fn meter_all(&mut self, steps: &[Step], seqs: &[u64], counted: Vec<Option<Asked>>) -> Result<(), Logged> {
+        for ((step, seq), asked) in steps.iter().zip(seqs).zip(counted) {
+            if let Err(error) = self.meter(*seq, &step.running, asked).await {
+                let logged = unlogged(error);
+                seqs.iter().for_each(|seq| self.journal.not_forwarded(*seq, logged.refusal().sqlstate.as_str()));
+                return Err(logged);
+            }
+        }
         Ok(())
     }
 }

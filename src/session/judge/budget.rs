@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::civil::Date;
 
 use super::enforcer::{Rejected, Scope};
-use crate::audit::Logged;
+use crate::audit::{Asked, AuditError, Logged};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessReport, PolicySet};
 use crate::session::flow::running::Running;
@@ -47,7 +47,7 @@ impl Budgets {
     }
 
     /// Counts one statement against every budget of the purpose, or none.
-    fn spend(&self, policies: &PolicySet, login: &str, purpose: &str, day: Date) -> Result<(), Exhausted> {
+    fn spend(&self, policies: &PolicySet, login: &str, purpose: &str, day: Date) -> Result<Asked, Exhausted> {
         let mut counts = self.on(day);
         for (name, budget) in policies.budgets(purpose) {
             if counts.used(login, name) >= budget {
@@ -55,7 +55,9 @@ impl Budgets {
             }
         }
         counts.count(policies, login, purpose);
-        Ok(())
+        let left =
+            policies.budgets(purpose).map(|(name, budget)| budget.saturating_sub(counts.used(login, name))).min();
+        Ok(Asked { asked: counts.used(login, purpose), left })
     }
 
     /// Takes back what a statement that was not forwarded was counted.
@@ -84,21 +86,26 @@ impl Counts {
 }
 
 impl Session {
-    /// Counts the runs of a batch that show groups, all of them or none.
+    /// Counts the runs of a batch that show groups, all of them or none. Gives what each was counted as, in their order; `None` for
+    /// what shows no groups.
     ///
     /// # Errors
     /// 42501: a budget is used up; it is in the log when this returns.
-    pub(in crate::session) async fn spend(&mut self, runs: &[&Running]) -> Result<(), Logged> {
-        let mut counted = Vec::new();
+    pub(in crate::session) async fn spend(&mut self, runs: &[&Running]) -> Result<Vec<Option<Asked>>, Logged> {
+        let (mut counted, mut all) = (Vec::new(), Vec::with_capacity(runs.len()));
         for running in runs {
             if !(running.brings_rows() && running.report().shows_groups()) {
+                all.push(None);
                 continue;
             }
             let (scope, day) = (running.scope(), running.scope().policies.zone().today());
-            let Err(exhausted) = self.shared.budgets.spend(&scope.policies, &scope.login, running.purpose(), day)
-            else {
-                counted.push((scope, running.purpose(), day));
-                continue;
+            let exhausted = match self.shared.budgets.spend(&scope.policies, &scope.login, running.purpose(), day) {
+                Ok(asked) => {
+                    counted.push((scope, running.purpose(), day));
+                    all.push(Some(asked));
+                    continue;
+                }
+                Err(exhausted) => exhausted,
             };
             let refusal = exhausted.refusal(scope, day);
             let rejected = Rejected {
@@ -109,15 +116,32 @@ impl Session {
             if scope.observe {
                 // Nothing is changed; the log says what would have been.
                 Box::pin(self.log_observed(scope, &rejected)).await;
+                all.push(None);
                 continue;
             }
+            self.shared.metrics.group_queries_refused.bump(running.purpose());
             let refusal = Box::pin(self.log_refused(scope, rejected)).await;
             for (scope, purpose, day) in counted {
                 self.shared.budgets.give_back(&scope.policies, &scope.login, purpose, day);
             }
             return Err(refusal);
         }
-        Ok(())
+        Ok(all)
+    }
+
+    /// Writes into the log what a run over groups was counted as, before it is forwarded.
+    ///
+    /// # Errors
+    /// The log cannot be written: the run must not be forwarded.
+    pub(in crate::session) async fn meter(
+        &mut self,
+        of: u64,
+        running: &Running,
+        asked: Option<Asked>,
+    ) -> Result<(), AuditError> {
+        let Some(asked) = asked else { return Ok(()) };
+        self.shared.metrics.group_queries.bump(running.purpose());
+        self.journal.grouped(of, running, asked).await.map(drop)
     }
 }
 
@@ -152,7 +176,13 @@ mod tests {
         let policies = PolicySet::from_sources(&[("test.toml".into(), policy.into())]).unwrap();
         let budgets = Budgets::default();
         let (today, tomorrow) = (date(2026, 11, 22), date(2026, 11, 23));
-        let spend = |login, purpose, day| budgets.spend(&policies, login, purpose, day).map_err(|full| full.purpose);
+        let asked = budgets.spend(&policies, "eve", "figures.towns", today).ok();
+        assert_eq!(asked, Some(Asked { asked: 1, left: Some(0) }), "what is left is the least of all that count");
+        let asked = budgets.spend(&policies, "eve", "figures.years", today).ok();
+        assert_eq!(asked, Some(Asked { asked: 1, left: Some(0) }));
+        let spend = |login, purpose, day| {
+            budgets.spend(&policies, login, purpose, day).map(|_| ()).map_err(|full| full.purpose)
+        };
         assert_eq!(spend("ann", "figures.towns", today), Ok(()));
         assert_eq!(spend("ann", "figures.towns", today), Err("figures.towns".to_owned()));
         assert_eq!(spend("ann", "figures.years", today), Ok(()));
