@@ -492,7 +492,11 @@ fn queries_over_groups_have_a_budget_that_all_sessions_share_and_no_way_of_askin
         .filter(|record| record["event"] == "groups")
         .map(|record| {
             let of = records.iter().find(|access| access["seq"] == record["of"]).unwrap();
-            assert_eq!((&of["event"], &of["relations"][0]["filter"]), (&"access".into(), &"min_group(2)".into()), "{record}");
+            assert_eq!(
+                (&of["event"], &of["relations"][0]["filter"]),
+                (&"access".into(), &"min_group(2)".into()),
+                "{record}"
+            );
             assert_eq!((&record["login"], &record["purpose"]), (&"support".into(), &"figures".into()), "{record}");
             (number(record, "asked"), number(record, "left"))
         })

@@ -8,6 +8,7 @@ mod added;
 mod commands;
 mod groups;
 mod observe;
+mod order;
 
 use std::fmt::Write as _;
 

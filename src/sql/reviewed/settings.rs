@@ -20,7 +20,7 @@ pub(in crate::sql) const SEARCH_PATH: &str = "search_path";
 const ALLOWED: &str = "application_name array_nulls backend_flush_after bytea_output check_function_bodies \
     client_connection_check_interval client_min_messages commit_delay constraint_exclusion datestyle \
     deadlock_timeout default_statistics_target default_transaction_deferrable default_transaction_isolation \
-    default_transaction_read_only effective_cache_size effective_io_concurrency exit_on_error extra_float_digits \
+    default_transaction_read_only effective_io_concurrency exit_on_error extra_float_digits \
     force_parallel_mode debug_parallel_query from_collapse_limit gin_fuzzy_search_limit gin_pending_list_limit \
     hash_mem_multiplier idle_in_transaction_session_timeout idle_session_timeout intervalstyle jit jit_above_cost \
     jit_inline_above_cost jit_optimize_above_cost join_collapse_limit lc_monetary lc_numeric lc_time lock_timeout \
@@ -35,7 +35,7 @@ const WHERE_NOTHING_IS_HIDDEN: &str = "enable_async_append enable_bitmapscan ena
     enable_group_by_reordering enable_hashagg enable_hashjoin enable_incremental_sort enable_indexonlyscan enable_indexscan \
     enable_material enable_memoize enable_mergejoin enable_nestloop enable_parallel_append enable_parallel_hash \
     enable_partition_pruning enable_partitionwise_aggregate enable_partitionwise_join enable_presorted_aggregate \
-    enable_self_join_elimination enable_seqscan enable_sort enable_tidscan cpu_index_tuple_cost cpu_operator_cost \
+    effective_cache_size enable_self_join_elimination enable_seqscan enable_sort enable_tidscan cpu_index_tuple_cost cpu_operator_cost \
     cpu_tuple_cost parallel_setup_cost parallel_tuple_cost random_page_cost seq_page_cost cursor_tuple_fraction \
     recursive_worktable_factor geqo geqo_effort geqo_generations geqo_pool_size geqo_seed geqo_selection_bias \
     geqo_threshold default_tablespace temp_tablespaces default_table_access_method default_toast_compression \

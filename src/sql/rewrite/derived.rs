@@ -104,8 +104,10 @@ pub(super) fn governed(
     let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     // Without a fence PostgreSQL may run the caller's predicates before the filter.
     let fence = if obligation.leaves_rows_out() && fence { " OFFSET 0" } else { "" };
-    // Without it rows may come in the order of an index over what is hidden.
-    let order = if context.policies.shuffles(context.purpose) { " ORDER BY pg_catalog.random()" } else { "" };
+    // Without it rows may come in the order of an index over what is hidden. `random()` would give a sequence that a client starts by
+    // `setseed`, or goes on with from what it saw, and so the order in which the rows were found; no client starts this one.
+    let shuffled = context.policies.shuffles(context.purpose);
+    let order = if shuffled { " ORDER BY pg_catalog.gen_random_uuid()" } else { "" };
     let text = format!(
         "SELECT {} FROM {} AS \"{ROW}\"{}{filter}{order}{fence}",
         items.join(", "),
