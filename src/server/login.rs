@@ -123,7 +123,12 @@ async fn try_login(
     let way =
         Way { wanted: &wanted, options, metrics: &shared.metrics, pool, credential: &credential, tls: tls.is_some() };
     let admitted = certificate_fits(&wanted.login, tls, &options.client_certificate)
-        .and_then(|()| admit(&wanted, &policies, policies.observes(), facts).map_err(NoSession::Refused));
+        .and_then(|()| admit(&wanted, &policies, policies.observes(), facts).map_err(NoSession::Refused))
+        .and_then(|admitted| {
+            let governed = admitted.0.unrestricted.is_none() && !policies.observes();
+            let refused = if governed { parameters::no_plans(&wanted, &policies) } else { Ok(()) };
+            refused.map(|()| admitted).map_err(NoSession::Refused)
+        });
     let (role, purpose) = match admitted {
         Ok(admitted) => admitted,
         // Whoever has not proved anything yet learns nothing: the database is asked first.

@@ -1,10 +1,13 @@
 //! What a StartupMessage may ask for.
 
 use crate::error::{Refusal, SqlState, Stage};
+use crate::policy::PolicySet;
+use crate::sql;
 use crate::wire::startup::Startup;
 
 /// Settings that a client may begin with: none of them changes how a statement is read, by whom it is run, or what the
-/// log and the decision say about it. In the spelling of PostgreSQL; compared without case.
+/// log and the decision say about it; those that choose plans are held to the policies too ([`no_plans`]). In the spelling of
+/// PostgreSQL; compared without case.
 const ALLOWED: &[&str] = &[
     "application_name",
     "bytea_output",
@@ -138,6 +141,20 @@ pub(super) fn only_utf8(wanted: &Wanted) -> Result<(), Refusal> {
         .hint("set PGCLIENTENCODING=UTF8, or `client_encoding=UTF8` in the connection string"))
 }
 
+/// Refuses what chooses how rows are found, where the policies hide something: the order in which they come tells of hidden columns.
+pub(super) fn no_plans(wanted: &Wanted, policies: &PolicySet) -> Result<(), Refusal> {
+    match wanted.settings.iter().find(|(name, _)| sql::chooses_plans(name, policies)) {
+        Some((name, _)) => Err(not_at_start(name)),
+        None => Ok(()),
+    }
+}
+
+fn not_at_start(name: &str) -> Refusal {
+    let message = format!("setting `{name}` may not be set at the start of a connection");
+    Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, message)
+        .hint("remove it from the connection's options")
+}
+
 /// As much of a name as PostgreSQL keeps.
 pub(super) fn cut(name: &str) -> &str {
     let mut end = name.len().min(LONGEST_NAME);
@@ -165,9 +182,7 @@ fn setting(wanted: &mut Wanted, name: &str, value: String) -> Result<(), Refusal
         wanted.settings.retain(|(name, _)| name != allowed);
         wanted.settings.push(((*allowed).to_owned(), value));
     } else {
-        let message = format!("setting `{name}` may not be set at the start of a connection");
-        return Err(Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, message)
-            .hint("remove it from the connection's options"));
+        return Err(not_at_start(name));
     }
     Ok(())
 }

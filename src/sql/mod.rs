@@ -35,6 +35,7 @@ pub use govern::{
     may_use, portal_refusal, refusal_of, relay_unrestricted, too_old_refusal,
 };
 pub use resolve::{Compared, Given, HIDDEN as HIDDEN_COLUMN, Tested, open_parameters};
+pub use reviewed::settings::chooses_plans;
 pub use rewrite::{
     Guard, Recheck, TokenKey, contact_form, due_counts, new_row_refusal, refusal_for, still_kept, unsettled,
 };

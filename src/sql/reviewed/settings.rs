@@ -107,6 +107,12 @@ pub(in crate::sql) fn is_open(name: &str, policies: &PolicySet) -> bool {
     !name.starts_with(OWN) && (is_harmless(name) || policies.allows_setting(name) || nothing_hidden())
 }
 
+/// Whether a setting chooses how rows are found or kept, and is not open under these policies.
+pub fn chooses_plans(name: &str, policies: &PolicySet) -> bool {
+    let name = name.to_ascii_lowercase();
+    listed(WHERE_NOTHING_IS_HIDDEN, &name) && !is_open(&name, policies)
+}
+
 /// The names of all settings that may be changed to any value.
 pub(in crate::sql) fn open_names(policies: &PolicySet) -> impl Iterator<Item = &'static str> {
     let more = if policies.hides_nothing() { WHERE_NOTHING_IS_HIDDEN } else { "" };
