@@ -10,7 +10,7 @@ use pgpurpose::server::Options;
 const READERS: &str = "SELECT person FROM readers ORDER BY person";
 
 /// Runs with the consents of these people withdrawn before, and given again after.
-fn without(ids: &[i32], run: impl FnOnce()) {
+pub(super) fn without(ids: &[i32], run: impl FnOnce()) {
     let all: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let set = |granted: bool| {
         let sql = format!("UPDATE privacy.consents SET granted = {granted} WHERE subject_id IN ({})", all.join(", "));
@@ -22,7 +22,7 @@ fn without(ids: &[i32], run: impl FnOnce()) {
 }
 
 /// The tag of a simple query, and its rows' first values.
-fn fetched(client: &mut Client, sql: &str) -> (String, Vec<String>) {
+pub(super) fn fetched(client: &mut Client, sql: &str) -> (String, Vec<String>) {
     client.send(&query(sql));
     let messages = client.until_ready();
     let tag = shown(&messages).split_once("C(").map_or_else(|| shown(&messages), |(_, tag)| tag.replace(") ZT", ""));
@@ -288,7 +288,7 @@ fn a_cursor_is_not_read_longer_than_the_policy_lets_it_be() {
 }
 
 /// A superuser's session, straight on the database, that holds the row of a reader.
-fn holding(person: i32) -> Client {
+pub(super) fn holding(person: i32) -> Client {
     let mut other = stand().login("postgres", &[]);
     other.query("BEGIN");
     other.query(&format!("SELECT person FROM readers WHERE person = {person} FOR UPDATE"));
@@ -296,7 +296,7 @@ fn holding(person: i32) -> Client {
 }
 
 /// Until somebody waits for a lock.
-fn until_it_waits(other: &mut Client) {
+pub(super) fn until_it_waits(other: &mut Client) {
     for _ in 0..400 {
         if other.rows("SELECT count(*) FROM pg_locks WHERE NOT granted") != ["0"] {
             return;
