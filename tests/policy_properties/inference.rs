@@ -1,5 +1,6 @@
 //! What the figures of one statement tell of one person: each shown sum, average and count is a linear form over the persons' values, found
-//! by changing one person's value at a time. Whatever is added to and taken from each other, no single person's value comes out.
+//! by changing one person's value at a time. Whatever is added to and taken from each other, no single person's value comes out. Nor does a
+//! statement fail because of one person's row, and where it counts, nobody is the only one who is in one count and not in another.
 
 use pgpurpose::catalog::load_catalog;
 use pgpurpose::policy::PolicySet;
@@ -16,11 +17,12 @@ const PEOPLE: usize = 12;
 const LEAST: usize = 3;
 
 const TABLES: &str = "
-    CREATE TABLE people (id int PRIMARY KEY, city text, score int, kind text, salary numeric);
+    CREATE TABLE people (id int PRIMARY KEY, city text, score int, kind text, salary numeric, bonus numeric, born date);
     CREATE TABLE visits (visit int PRIMARY KEY, person int REFERENCES people, ward text, cost numeric);
     CREATE TABLE towns (name text PRIMARY KEY, weight int);
     CREATE TABLE numbers (n int PRIMARY KEY, weight int);
-    INSERT INTO people SELECT i, 'town' || i % 2, i % 4, CASE WHEN i < 5 THEN 'a' ELSE 'b' END, 1000 + i * 37 FROM generate_series(1, 12) i;
+    INSERT INTO people SELECT i, 'town' || i % 2, i % 4, CASE WHEN i < 5 THEN 'a' ELSE 'b' END, 1000 + i * 37,
+        CASE WHEN i NOT IN (2, 3, 5, 8) THEN i * 10 END, date '1990-01-01' + i * 40 FROM generate_series(1, 12) i;
     INSERT INTO visits SELECT i, 1 + i % 12, 'ward' || i % 3, 100 + i * 11 FROM generate_series(1, 30) i;
     INSERT INTO towns VALUES ('town0', 1), ('town1', 5);
     INSERT INTO numbers SELECT i, (2 ^ i)::int FROM generate_series(0, 12) i;";
@@ -28,7 +30,7 @@ const TABLES: &str = "
 const POLICY: &str = "version = 1
 [tables.\"public.people\"]
 subject = \"id\"
-columns = { id = \"k\", city = \"k\", score = \"k\", kind = \"k\", salary = \"k\" }
+columns = { id = \"k\", city = \"k\", score = \"k\", kind = \"k\", salary = \"k\", bonus = \"k\", born = \"k\" }
 [tables.\"public.visits\"]
 subject = { column = \"person\", references = \"public.people.id\" }
 columns = { visit = \"k\", person = \"k\", ward = \"k\", cost = \"k\" }
@@ -83,6 +85,11 @@ const FIGURES: &[&str] = &[
     "sum(n.weight)",
     "sum(p.salary) FILTER (WHERE p.score = 1)",
     "sum(p.salary) / count(*)",
+    "sum(p.bonus)",
+    "count(p.bonus)",
+    "avg(p.bonus)",
+    "var_pop(p.salary)",
+    "count(nullif(p.score, 3))",
 ];
 
 const CONDITIONS: &[&str] = &[
@@ -98,10 +105,25 @@ const CONDITIONS: &[&str] = &[
     "n.weight > 2",
     "t.weight > 2",
     "p.score IN (0, 1)",
+    "p.born < '1990-09-01'::date",
+    "p.born < 'x'::text::date",
+    "p.born < '5874897-12-31'::date::timestamptz",
+    "p.born IS NOT NULL",
     "true",
 ];
 
-const KEYS: &[&str] = &["p.city", "p.score", "p.kind", "v.ward", "p.id"];
+const KEYS: &[&str] = &[
+    "p.city",
+    "p.score",
+    "p.kind",
+    "v.ward",
+    "p.id",
+    "date_trunc('year', p.born)",
+    "date_trunc('fortnight', p.born)",
+    "1 / (p.score - 3)",
+    "p.score * 900000000",
+    "p.score > 1",
+];
 
 fn statement() -> impl Strategy<Value = String> {
     (select(SOURCES), subsequence(FIGURES, 1..=2), subsequence(CONDITIONS, 0..=2), subsequence(KEYS, 0..=2), 0_u8..10)
@@ -126,9 +148,15 @@ fn statement() -> impl Strategy<Value = String> {
             let joined = if source.contains("WHERE") { " AND " } else { " WHERE " };
             let all =
                 if conditions.is_empty() { String::new() } else { format!("{joined}{}", conditions.join(" AND ")) };
-            let list: Vec<&str> = keys.iter().chain(&figures).copied().collect();
+            let named: Vec<String> = keys.iter().enumerate().map(|(at, key)| format!("{key} AS k{at}")).collect();
+            let aliases: Vec<String> = (0..keys.len()).map(|at| format!("k{at}")).collect();
+            let places: Vec<String> = (1..=keys.len()).map(|at| at.to_string()).collect();
+            let named: Vec<&str> = named.iter().map(String::as_str).collect();
+            let list: Vec<&str> = if form == 4 { &named } else { &keys }.iter().chain(&figures).copied().collect();
             let grouped = match (keys.is_empty(), form) {
                 (true, _) => String::new(),
+                (false, 3) => format!(" GROUP BY {}", places.join(", ")),
+                (false, 4) => format!(" GROUP BY {}", aliases.join(", ")),
                 (false, 0) => format!(" GROUP BY GROUPING SETS (({}), ())", keys.join(", ")),
                 (false, 1) => format!(" GROUP BY ROLLUP ({})", keys.join(", ")),
                 (false, _) => format!(" GROUP BY {0} ORDER BY {0}", keys.join(", ")),
@@ -185,6 +213,35 @@ fn tells_one(mut rows: Vec<Vec<f64>>) -> Option<usize> {
     })
 }
 
+/// Of a statement with `count(*)` and `count(p.bonus)` in one row: a person who makes all the difference between both.
+async fn counted_alone(client: &Client, sql: &str, enforced: &str) -> Option<usize> {
+    if !(sql.contains("count(*)") && sql.contains("count(p.bonus)"))
+        || sql.contains("GROUP BY")
+        || sql.contains("UNION")
+    {
+        return None;
+    }
+    let mut makes = Vec::new();
+    for person in 1..=PEOPLE {
+        let given = format!("BEGIN; UPDATE people SET bonus = 1 WHERE id = {person}");
+        client.batch_execute(&given).await.unwrap();
+        let after = cells(client, enforced).await;
+        client.batch_execute("ROLLBACK").await.unwrap();
+        let before = cells(client, enforced).await;
+        if before != after
+            && client
+                .query("SELECT FROM people WHERE id = $1 AND bonus IS NULL", &[&i32::try_from(person).unwrap()])
+                .await
+                .unwrap()
+                .len()
+                == 1
+        {
+            makes.push(person);
+        }
+    }
+    (makes.len() == 1).then(|| makes[0])
+}
+
 #[test]
 fn a_solver_finds_what_one_person_adds() {
     assert_eq!(tells_one(vec![vec![1.0, 1.0, 1.0], vec![1.0, 1.0, 0.0]]), Some(2));
@@ -215,9 +272,22 @@ fn the_figures_of_one_statement_give_no_single_persons_value() {
                 refused += 1;
                 continue;
             };
-            let Some(before) = cells(&client, enforced.text()).await else { continue };
+            let before = cells(&client, enforced.text()).await;
+            // Whether it fails tells of nobody.
+            for person in 1..=PEOPLE {
+                let gone = "DELETE FROM visits WHERE person = $1; DELETE FROM people WHERE id = $1";
+                client.batch_execute(&format!("BEGIN; {}", gone.replace("$1", &person.to_string()))).await.unwrap();
+                let after = cells(&client, enforced.text()).await;
+                client.batch_execute("ROLLBACK").await.unwrap();
+                let (fails, failed) = (before.is_none(), after.is_none());
+                assert_eq!(fails, failed, "without {person} it fails, or does not:\n{sql}\n{}", enforced.text());
+            }
+            let Some(before) = before else { continue };
             if before.is_empty() {
                 continue;
+            }
+            if let Some(alone) = counted_alone(&client, &sql, enforced.text()).await {
+                panic!("{alone} is the only one in one count and not in another\n{sql}\n{}", enforced.text());
             }
             let mut forms = vec![Vec::new(); before.len()];
             for table in [
