@@ -2,7 +2,7 @@
 //! while it waited is not in its rows.
 
 use super::cursors::{fetched, holding, until_it_waits, without};
-use super::raw::{Client, Message, batch, bind, execute, field, parse, query, rows, shown, sync};
+use super::raw::{Client, Message, batch, bind, cluster, execute, field, parse, query, rows, shown, sync};
 use super::{market, stand};
 
 const FAILS: &str =
@@ -45,6 +45,9 @@ fn until_error(client: &mut Client, application: &str) -> (Vec<Message>, (Vec<St
 
 #[test]
 fn an_error_in_the_midst_of_a_fetch_is_recorded_before_the_client_has_it() {
+    stand();
+    // Read by the key's index, one row after the other.
+    cluster().run_sql("postgres", "ANALYZE readers").unwrap();
     for purpose in ["marketing", "support"] {
         for way in ["simple", "extended", "portal", "held"] {
             let application = format!("fails, {purpose}, {way}");

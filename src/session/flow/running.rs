@@ -66,18 +66,19 @@ impl Running {
     pub(in crate::session) fn aggregates(&self) -> impl Iterator<Item = &Disclosed> {
         let disclosure = self.rows.enforced.disclosure();
         let effect = self.statement.enforced.effect();
-        // EXPLAIN ANALYZE EXECUTE and MOVE count rows.
-        let counts = self.statement.enforced.shows_plan() || effect.moves();
-        let rows = if counts { disclosure.rows.as_slice() } else { &[] };
-        let aggregate = if effect.reads_later() { &[] } else { disclosure.aggregate.as_slice() };
-        let rows = if effect.reads_later() { &[] } else { rows };
+        // EXPLAIN ANALYZE EXECUTE and MOVE count rows; whether one fails that is held is told when the transaction ends.
+        let counts = self.statement.enforced.shows_plan() || effect.moves() || effect.holds();
+        let later = effect.reads_later() && !effect.holds();
+        let rows = if counts && !later { disclosure.rows.as_slice() } else { &[] };
+        let aggregate = if later { &[] } else { disclosure.aggregate.as_slice() };
         rows.iter().chain(aggregate)
     }
 
     /// All that it may read of people, for an error tells of a row as well.
     pub(in crate::session) fn everything(&self) -> impl Iterator<Item = &Disclosed> {
         let disclosure = self.rows.enforced.disclosure();
-        let now = !self.statement.enforced.effect().reads_later();
+        let effect = self.statement.enforced.effect();
+        let now = !effect.reads_later() || effect.holds();
         disclosure.rows.iter().chain(&disclosure.aggregate).filter(move |_| now)
     }
 

@@ -138,6 +138,12 @@ impl Effect {
         matches!(self, Self::Prepare(_) | Self::Declare { .. })
     }
 
+    /// DECLARE .. WITH HOLD: the database reads the rows when the transaction ends, and an error of theirs comes then, of COMMIT or behind
+    /// a Sync.
+    pub fn holds(&self) -> bool {
+        matches!(self, Self::Declare { hold: true, .. })
+    }
+
     /// MOVE: no row comes, only how many were passed.
     pub fn moves(&self) -> bool {
         matches!(self, Self::Fetch { moves: true, .. })

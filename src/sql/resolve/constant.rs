@@ -33,10 +33,12 @@ impl Resolver<'_> {
     }
 
     fn parameter_converts(&self, name: &str, to: &str, oid: Oid) -> bool {
+        // Cutting a number to size is a step of its own.
+        let cut = oid == builtin::NUMERIC && to.contains('(');
         match self.declared(name) {
-            // It becomes of that type itself, if no other place decides; cutting a number to size is another step.
-            None => !self.repeated.contains(name) && !(oid == builtin::NUMERIC && to.contains('(')),
-            Some(declared) => converts(declared, oid) && !(oid == builtin::NUMERIC && to.contains('(')),
+            // It becomes of that type itself, if no other place decides.
+            None => !cut && !self.repeated.contains(name),
+            Some(declared) => !cut && converts(declared, oid),
         }
     }
 

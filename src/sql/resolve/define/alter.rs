@@ -122,8 +122,8 @@ impl Define<'_, '_> {
             | T::AtSetCompression
             | T::AtSetLogged
             | T::AtSetUnLogged
-            | T::AtClusterOn
             | T::AtDropCluster => Ok(()),
+            T::AtClusterOn => self.ordered(id),
             T::AtChangeOwner if self.to_oneself(newowner.as_ref()) => Ok(()),
             T::AtEnableTrig
             | T::AtEnableAlwaysTrig

@@ -124,20 +124,24 @@ impl Define<'_, '_> {
             },
             NodeEnum::RefreshMatViewStmt(refresh) => self.touched(refresh.relation.as_ref()),
             NodeEnum::ClusterStmt(cluster) => match &cluster.relation {
-                // Its rows come in the order of the index from then on.
                 Some(relation) => {
                     let id = self.existing(Some(relation))?;
                     self.change(id, Change::Alter);
-                    let columns = self.resolver.occurrences.get(id).map_or_else(Vec::new, |occurrence| {
-                        occurrence.relation.columns.iter().map(|column| column.name.clone()).collect()
-                    });
-                    self.looks(id, &[], columns)
+                    self.ordered(id)
                 }
                 None => Err(unsupported("CLUSTER of every table")),
             },
             // The parser lets no other kind through.
             _ => Err(self.ddl.refused_kind()),
         }
+    }
+
+    /// Its rows come in the order of an index from then on, or from the next CLUSTER on, whoever runs that.
+    fn ordered(&mut self, id: OccurrenceId) -> Result<(), Fail> {
+        let columns = self.resolver.occurrences.get(id).map_or_else(Vec::new, |occurrence| {
+            occurrence.relation.columns.iter().map(|column| column.name.clone()).collect()
+        });
+        self.looks(id, &[], columns)
     }
 
     fn create_table_as(&mut self, create: &CreateTableAsStmt, query: &mut Statement) -> Result<(), Fail> {
