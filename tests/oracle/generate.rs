@@ -10,7 +10,6 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use super::shop::{TABLES, Table};
-use expr::type_name;
 use from::{level_of, out, source, unname_doubles};
 
 /// What an expression gives, as far as the generator has to know.

@@ -1,9 +1,8 @@
 //! FROM: tables, joins, derived tables, LATERAL, and what an item lets others refer to.
 
-use rand::Rng;
 use rand::seq::IndexedRandom;
 
-use super::{Generator, Level, Out, PLAIN, Source, TABLES, Ty, sortable};
+use super::{Generator, Level, Out, Source, TABLES, Ty, sortable};
 
 impl Generator {
     pub(super) fn from(&mut self, depth: usize) -> (String, Vec<Source>) {
