@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::BufMut;
-
 use super::accept::Options;
 use super::gate::Seat;
 use super::parameters::{self, FIXED, Wanted};
@@ -21,9 +19,9 @@ use crate::session::{Login, Shared, clean_login};
 use crate::sql::{TokenKey, refusal_of};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
-use crate::wire::backend::{self, Status};
+use crate::wire::backend::Status;
 use crate::wire::startup::Startup;
-use crate::wire::{Link, Pool, frame};
+use crate::wire::{Link, Pool, own};
 
 /// Bytes of a start-up packet that keys may take.
 const KEY_BYTES: usize = 7_000;
@@ -177,12 +175,9 @@ async fn try_login(
 
     client.no_longer_secret();
     upstream.logged_in();
-    frame(&mut client.out, b'R', |body| body.put_u32(0));
+    own::logged_in(&mut client.out);
     for (name, value) in &greeting.statuses {
-        frame(&mut client.out, b'S', |body| {
-            crate::wire::put_cstr(body, name);
-            crate::wire::put_cstr(body, value);
-        });
+        own::parameter_status(&mut client.out, name, value);
     }
     for mut notice in greeting.notices {
         if role.unrestricted.is_none() {
@@ -190,8 +185,8 @@ async fn try_login(
         }
         notice.encode(b'N', &mut client.out);
     }
-    backend::put_key_data(&mut client.out, key.pid, &key.secret);
-    backend::ready(&mut client.out, Status::Idle);
+    own::key_data(&mut client.out, key.pid, &key.secret);
+    own::ready(&mut client.out, Status::Idle);
     let unlike = wanted.encoding.is_some().then_some("client_encoding");
     Ok(Ready { seat, upstream, role, policies, catalog, purpose, search_path, unlike, key })
 }

@@ -13,8 +13,8 @@ use crate::catalog::{Kept, Verifiers};
 use crate::config::{Secret, Shapes, Verifier};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::upstream::{Control, Upstream};
-use crate::wire::backend::{self, Authentication};
-use crate::wire::{ErrorFields, HEADER, Link, Reader, frame, put_cstr};
+use crate::wire::backend::Authentication;
+use crate::wire::{ErrorFields, HEADER, Link, Reader, own, put_cstr};
 
 /// The longest message of a SCRAM exchange that is read.
 const LONGEST: usize = 2048;
@@ -114,7 +114,7 @@ pub(super) async fn prove(
     let verifier = known.unwrap_or_else(|| scram::mock(&peer.gate.secret, login, &shapes));
     let end_point = peer.tls.as_ref().and_then(|tls| tls.end_point.as_deref());
     let mechanisms: &[&str] = if end_point.is_some() { &[scram::PLUS, scram::PLAIN] } else { &[scram::PLAIN] };
-    backend::put_sasl(&mut client.out, mechanisms);
+    own::sasl(&mut client.out, mechanisms);
     client.drain().await?;
 
     let first = password_message(client, LONGEST).await?;
@@ -125,7 +125,7 @@ pub(super) async fn prove(
     }
     let challenge =
         Challenge::new(message, plus, end_point, verifier, &scram::nonce()).map_err(|scram::Malformed| malformed())?;
-    put_sasl_data(client, 11, challenge.first.as_bytes());
+    own::sasl_continue(&mut client.out, challenge.first.as_bytes());
     client.drain().await?;
 
     let last = password_message(client, LONGEST).await?;
@@ -133,7 +133,7 @@ pub(super) async fn prove(
     peer.may_try(login)?;
     match challenge.answer(&last) {
         Ok((answer, keys)) if is_known => {
-            put_sasl_data(client, 12, answer.as_bytes());
+            own::sasl_final(&mut client.out, answer.as_bytes());
             Ok(match method {
                 Method::Scram(logins) => Credential::Own(Arc::clone(logins), login.to_owned()),
                 Method::Passthrough(_) | Method::Relay { .. } => Credential::Keys(keys),
@@ -173,13 +173,6 @@ fn initial(body: &[u8]) -> Option<(&str, &[u8])> {
     let length = usize::try_from(reader.i32().ok()?).ok()?;
     let message = reader.rest();
     (message.len() == length).then_some((mechanism, message))
-}
-
-fn put_sasl_data(client: &mut Link, code: u32, data: &[u8]) {
-    frame(&mut client.out, b'R', |body| {
-        body.put_u32(code);
-        body.put_slice(data);
-    });
 }
 
 fn malformed() -> NoSession {

@@ -9,7 +9,7 @@ use super::startup::NoSession;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::upstream::{Control, Upstream};
 use crate::wire::backend::{self, Authentication};
-use crate::wire::{ErrorFields, HEADER, Header, Link};
+use crate::wire::{ErrorFields, HEADER, Header, Link, own};
 
 /// The longest message before a session is ready.
 pub(super) const SMALL: usize = 64 * 1024;
@@ -149,7 +149,7 @@ fn authentication(
                     "in the proxy's configuration, use another `[auth] method`, or `[upstream] tls = \"disable\"`",
                 )));
             }
-            backend::put_sasl(&mut client.out, &relayed);
+            own::sasl(&mut client.out, &relayed);
             Ok(true)
         }
         Authentication::Cleartext | Authentication::Md5 if !allow.weak => {

@@ -10,7 +10,7 @@ use crate::error::{Refusal, SqlState, Stage};
 use crate::session::Shared;
 use crate::upstream::cancel;
 use crate::wire::startup::{Packet, Startup, packet_length};
-use crate::wire::{ErrorFields, Link, Prefixed, backend, common_name};
+use crate::wire::{ErrorFields, Link, Prefixed, common_name, own};
 
 /// First byte of a TLS handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -182,7 +182,7 @@ fn agree_on_version(client: &mut Link, startup: &Startup) {
     let unknown: Vec<&str> =
         startup.parameters.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with("_pq_.")).collect();
     if startup.minor > NEWEST_MINOR || !unknown.is_empty() {
-        backend::put_negotiate(&mut client.out, startup.minor.min(NEWEST_MINOR), &unknown);
+        own::negotiate(&mut client.out, startup.minor.min(NEWEST_MINOR), &unknown);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::Refusal;
 use crate::session::flow::Refused;
 use crate::session::state::Session;
 use crate::upstream::Control;
-use crate::wire::{ErrorFields, backend};
+use crate::wire::{ErrorFields, own};
 
 impl Session {
     /// Answers with an error in protocol order. `simple`: ReadyForQuery follows; else everything up to the client's
@@ -20,7 +20,7 @@ impl Session {
             Refused::Now(refusal, status) => {
                 self.say(&refusal);
                 if let Some(status) = status {
-                    backend::ready(&mut self.client.out, status);
+                    own::ready(&mut self.client.out, status);
                 }
             }
             Refused::InOrder { sync } => {

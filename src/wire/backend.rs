@@ -1,8 +1,6 @@
-//! Messages of the database, by field where the proxy needs fields, and those that the proxy writes itself.
+//! Messages of the database, by field where the proxy needs fields.
 
-use bytes::{BufMut, BytesMut};
-
-use super::{Reader, WireError, frame, put_cstr};
+use super::{Reader, WireError};
 
 /// ReadyForQuery's transaction status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,19 +26,6 @@ impl Status {
             _ => Err(WireError::Field),
         }
     }
-
-    fn byte(self) -> u8 {
-        match self {
-            Self::Idle => b'I',
-            Self::Transaction => b'T',
-            Self::Failed => b'E',
-        }
-    }
-}
-
-/// Writes ReadyForQuery.
-pub fn ready(out: &mut BytesMut, status: Status) {
-    frame(out, b'Z', |body| body.put_u8(status.byte()));
 }
 
 /// Gives (table oid, attribute number) of each field of a RowDescription to `visit`, and its end.
@@ -127,25 +112,6 @@ pub fn key_data(body: &[u8]) -> Result<(u32, &[u8]), WireError> {
     if (4..=256).contains(&secret.len()) { Ok((pid, secret)) } else { Err(WireError::Length) }
 }
 
-/// Writes BackendKeyData.
-pub fn put_key_data(out: &mut BytesMut, pid: u32, secret: &[u8]) {
-    frame(out, b'K', |body| {
-        body.put_u32(pid);
-        body.put_slice(secret);
-    });
-}
-
-/// Writes NegotiateProtocolVersion: the newest minor version that is spoken, and the `_pq_.` options that are not known.
-pub fn put_negotiate(out: &mut BytesMut, minor: u16, unknown: &[&str]) {
-    frame(out, b'v', |body| {
-        body.put_u32(0x0003_0000 | u32::from(minor));
-        body.put_u32(u32::try_from(unknown.len()).unwrap_or_default());
-        for option in unknown {
-            put_cstr(body, option);
-        }
-    });
-}
-
 /// What an Authentication message asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authentication {
@@ -194,17 +160,6 @@ impl Authentication {
             other => Ok(Self::Other(other)),
         }
     }
-}
-
-/// Writes AuthenticationSASL with these mechanisms.
-pub fn put_sasl(out: &mut BytesMut, mechanisms: &[&str]) {
-    frame(out, b'R', |body| {
-        body.put_u32(10);
-        for mechanism in mechanisms {
-            put_cstr(body, mechanism);
-        }
-        body.put_u8(0);
-    });
 }
 
 /// The values of a DataRow, as text; `None` for NULL.
@@ -257,14 +212,6 @@ mod tests {
         assert_eq!(rows_of("SELECT 5"), Some(5));
         assert_eq!(rows_of("INSERT 0 12"), Some(12));
         assert_eq!(rows_of("BEGIN"), None);
-    }
-
-    #[test]
-    fn sasl_mechanisms_are_read_back_as_they_were_written() {
-        let mut out = BytesMut::new();
-        put_sasl(&mut out, &["SCRAM-SHA-256"]);
-        assert_eq!(Authentication::decode(&out[5..]), Ok(Authentication::Sasl(vec!["SCRAM-SHA-256".into()])));
-        assert_eq!(Authentication::decode(&out[5..out.len() - 1]), Err(WireError::Unterminated));
     }
 
     proptest::proptest! {

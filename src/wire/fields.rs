@@ -107,6 +107,12 @@ impl ErrorFields {
 
     /// Writes an ErrorResponse (`E`) or NoticeResponse (`N`).
     pub fn encode(&self, tag: u8, out: &mut BytesMut) {
+        let texts = self.0.iter().map(|(code, value)| Some((*code, String::from_utf8(value.clone()).ok()?)));
+        if let Some(texts) = texts.collect() {
+            super::own::fields(out, tag, texts);
+            return;
+        }
+        // Words of a database in another encoding, which are no text here.
         frame(out, tag, |body| {
             for (code, value) in &self.0 {
                 body.put_u8(*code);

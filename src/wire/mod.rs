@@ -12,6 +12,7 @@ mod fields;
 mod frame;
 pub mod frontend;
 mod link;
+pub mod own;
 mod pool;
 pub mod startup;
 pub mod trim;
