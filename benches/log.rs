@@ -28,7 +28,7 @@ use pgpurpose::audit::{
 };
 use pgpurpose::policy::{AccessReport, ColumnReport, Disclosed, RecordAs, RelationReport, Use, Verdict};
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 
 /// Applications, which ask most; and people, of whom each asks now and then.
 const APPLICATIONS: u32 = 12;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 
 use super::Ending;
 use super::output::{Output, Style, printable};
@@ -77,7 +77,7 @@ impl Lang {
 
 pub(super) fn run(arguments: &DocumentArgs, output: &mut Output) -> Ending {
     let Some((config, policies)) = setup::loaded(arguments.source.load(), output) else { return Ending::Wrong };
-    let today = Zoned::now().date();
+    let today = ZonedDateTime::now().date();
     let (paper, language) = (arguments.paper.paper(), arguments.lang.language());
     let written = match papers::write(paper, language, &policies, &config.organisation, today) {
         Ok(written) => written,

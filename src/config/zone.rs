@@ -60,7 +60,7 @@ impl Zone {
 
     /// The day that a moment belongs to.
     pub fn day_of(&self, time: Timestamp) -> Date {
-        time.to_zoned(self.zone.clone()).date()
+        time.to_zoned_datetime(self.zone.clone()).date()
     }
 
     /// The first moment of a day: not always midnight, where a clock is put forward then.
@@ -68,7 +68,7 @@ impl Zone {
     /// # Errors
     /// The day is beyond the times that can be told.
     pub fn begin(&self, day: Date) -> Result<Timestamp, String> {
-        let midnight = day.to_zoned(self.zone.clone()).map_err(|error| error.to_string())?;
+        let midnight = day.to_zoned_datetime(self.zone.clone()).map_err(|error| error.to_string())?;
         Ok(midnight.start_of_day().map_err(|error| error.to_string())?.timestamp())
     }
 
@@ -82,7 +82,7 @@ impl Zone {
 
     /// `2026-11-22T12:00:00.000001+02:00`.
     pub fn show(&self, time: Timestamp) -> String {
-        time.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()
+        time.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()
     }
 
     /// A record's `time`, shown in this zone; what is no time stays as it is.
@@ -93,7 +93,7 @@ impl Zone {
     /// The minute of a record's `time`, `2026-11-22 12:00`; what is no time stays as it is.
     pub fn minute(&self, time: &str) -> String {
         match time.parse::<Timestamp>() {
-            Ok(time) => time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
+            Ok(time) => time.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
             Err(_) => time.to_owned(),
         }
     }
@@ -138,7 +138,7 @@ impl FromStr for When {
         let wrong = || "a time is `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `2h`, `7d`".to_owned();
         let span: Span = text.parse().map_err(|_| wrong())?;
         // Days of 24 hours: `1d` is the same length of time in every zone.
-        let now = Timestamp::now().to_zoned(TimeZone::UTC);
+        let now = Timestamp::now().to_zoned_datetime(TimeZone::UTC);
         now.checked_sub(span.abs()).map(|then| Self::Moment(then.timestamp())).map_err(|_| wrong())
     }
 }
@@ -169,7 +169,7 @@ impl When {
     }
 
     fn at(clock: DateTime, zone: &Zone) -> Result<Timestamp, String> {
-        clock.to_zoned(zone.zone.clone()).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string())
+        clock.to_zoned_datetime(zone.zone.clone()).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string())
     }
 }
 

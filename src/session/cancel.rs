@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
-use rand::RngCore;
+use rand::Rng;
 
 use crate::upstream::CancelTarget;
 

@@ -7,7 +7,7 @@ mod shapes;
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 
 use super::shop::{TABLES, Table};
 use from::{level_of, out, source, unname_doubles};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use pgpurpose::audit::read::Follower;
 use pgpurpose::cluster::Cluster;
-use rand::Rng;
+use rand::RngExt;
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Config, NoTls};
 

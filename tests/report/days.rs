@@ -68,7 +68,7 @@ fn generated(folder: &Path) -> Vec<(Timestamp, String)> {
 
 fn on(made: &[(Timestamp, String)], zone: &str, day: Date) -> BTreeSet<String> {
     let zone = TimeZone::get(zone).unwrap();
-    let of_day = made.iter().filter(|(time, _)| time.to_zoned(zone.clone()).date() == day);
+    let of_day = made.iter().filter(|(time, _)| time.to_zoned_datetime(zone.clone()).date() == day);
     of_day.map(|(_, subject)| subject.clone()).collect()
 }
 

@@ -8,7 +8,7 @@ use pgpurpose::policy::PolicySet;
 use pgpurpose::requests::deletion::delete;
 use pgpurpose::requests::{PersonMap, Shape};
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 
 use crate::support;
 

@@ -10,7 +10,7 @@ fn check_live_tells_of_lists_of_opt_outs_that_are_stale_or_will_be() {
     const NAME: &str = "stale";
     let _proxy = database(NAME);
     let day = |days: i64| {
-        let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(2))).date();
+        let today = Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(2))).date();
         today.checked_sub(days.days()).unwrap()
     };
     let (status, out, err) = command(NAME, &["check", "--live"], &[]);

@@ -189,7 +189,7 @@ fn adult_by_number(text: &str, today: Date) -> bool {
 #[test]
 fn rows_of_children_stay_out_until_a_ground_is_named() {
     let proxy = database("children");
-    let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(2))).date();
+    let today = Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(2))).date();
     let mut people = format!(
         "INSERT INTO people SELECT n, 'x', null, null, d, i FROM (VALUES
              (1, ({TODAY} - '18 years'::interval)::date, null), (2, ({TODAY} - '18 years'::interval)::date + 1, null),

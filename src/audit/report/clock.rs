@@ -1,7 +1,7 @@
 //! Days and hours in the zone of the report, and the steps of its charts.
 
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 use serde::Serialize;
 
 use super::At;
@@ -50,8 +50,8 @@ impl Clock {
         self.zone.iana_name().map_or_else(|| self.zone.to_offset(Timestamp::UNIX_EPOCH).to_string(), str::to_owned)
     }
 
-    fn civil(&self, time: Timestamp) -> Zoned {
-        time.to_zoned(self.zone.clone())
+    fn civil(&self, time: Timestamp) -> ZonedDateTime {
+        time.to_zoned_datetime(self.zone.clone())
     }
 
     pub(super) fn day_of(&self, time: Timestamp) -> String {
@@ -118,8 +118,8 @@ impl Grain {
 }
 
 /// Seconds on the clocks of a zone, as date and time.
-fn civil(local: i64) -> Zoned {
-    Timestamp::from_second(local).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC)
+fn civil(local: i64) -> ZonedDateTime {
+    Timestamp::from_second(local).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned_datetime(TimeZone::UTC)
 }
 
 /// One step of a chart.

@@ -166,7 +166,7 @@ impl Thread {
         let limit = now.checked_sub(age(retain_days, margin)).unwrap_or(Timestamp::MIN);
         let (mut closed, _) = files::list(&self.care.directory)?;
         let newest = closed.pop();
-        let limit_day = limit.to_zoned(TimeZone::UTC).date();
+        let limit_day = limit.to_zoned_datetime(TimeZone::UTC).date();
         let mut held = closed.iter().filter(|file| file.day < limit_day).count() as u64;
         self.care.status.held(0, 0);
         let later: Vec<LogFile> = closed.iter().skip(1).cloned().chain(newest).collect();

@@ -439,5 +439,5 @@ fn not_open() -> io::Error {
 }
 
 pub(super) fn today() -> Date {
-    Timestamp::now().to_zoned(TimeZone::UTC).date()
+    Timestamp::now().to_zoned_datetime(TimeZone::UTC).date()
 }

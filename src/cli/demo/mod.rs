@@ -13,7 +13,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use rand::Rng;
+use rand::RngExt;
 
 use crate::cluster::{Cluster, ClusterError, ClusterOptions, find_postgres};
 

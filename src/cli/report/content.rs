@@ -32,11 +32,11 @@ pub(super) struct Clock<'a>(&'a TimeZone);
 impl Clock<'_> {
     /// `2026-11-22 10:00`.
     pub(super) fn time(self, time: Timestamp) -> String {
-        time.to_zoned(self.0.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+        time.to_zoned_datetime(self.0.clone()).strftime("%Y-%m-%d %H:%M").to_string()
     }
 
     pub(super) fn day(self, time: Timestamp) -> String {
-        time.to_zoned(self.0.clone()).date().to_string()
+        time.to_zoned_datetime(self.0.clone()).date().to_string()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 
 use super::super::output::{Output, Style, printable};
 use crate::scan::{Judged, Kept, KeptVerdict, Kind, Level, Outcome, Verdict, seen};
@@ -62,7 +62,7 @@ pub(super) fn ask(
             Answer::Is(category, why) => (Outcome::Confirmed, Some(category), why),
             Answer::Nothing(why) => (Outcome::Dismissed, None, why),
         };
-        let when = Zoned::now().date().to_string();
+        let when = ZonedDateTime::now().date().to_string();
         kept.verdicts.push(KeptVerdict {
             column,
             verdict: outcome,

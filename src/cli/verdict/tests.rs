@@ -111,7 +111,7 @@ async fn differences(path: &std::path::Path, ran: &mut [usize; 2]) -> Vec<String
             role: policies.role_of(&case.login).unwrap(),
             login: &case.login,
             purpose: Some(&case.purpose),
-            today: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
+            today: jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date(),
             search_path: search_path.clone(),
         };
         let explained = on_parser_stack(|| judge(&case.sql, &question)).unwrap();

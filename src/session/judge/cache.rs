@@ -215,7 +215,7 @@ mod tests {
     use super::*;
     use crate::catalog::CatalogBuilder;
     use crate::policy::PolicySet;
-    use crate::sql::{Asked, Context, Steps, enforce_form, redact};
+    use crate::sql::{Context, enforce_form, redact};
 
     const POLICY: &str = "version = 1\n[purposes.p]\nbasis = \"contract\"\n\
         [roles.r]\nlogins = [\"ann\", \"ben\"]\npurposes = [\"p\"]\n";
