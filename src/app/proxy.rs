@@ -23,7 +23,8 @@ use crate::session::{Catalogs, OpenCatalog, Parts, Shared};
 use crate::sql::{TokenKey, enforce_form};
 use crate::telemetry::Metrics;
 
-/// How often the catalog is read again for changes that did not pass through the proxy.
+/// How often is looked for changes of the database's structure that did not pass through the proxy, and how often all of it is read.
+const CATALOG_OFTEN: Duration = Duration::from_millis(500);
 const CATALOG_EVERY: Duration = Duration::from_secs(60);
 /// How often the policies' files are looked at.
 const POLICIES_EVERY: Duration = Duration::from_millis(500);
@@ -137,7 +138,7 @@ impl Proxy {
             signal(SignalKind::hangup()).map_err(plain)?,
         );
         let server = Server::start(options, Arc::clone(&proxy.shared)).map_err(plain)?;
-        let fresh = tokio::spawn(async move { catalog.keep_fresh(CATALOG_EVERY).await });
+        let fresh = tokio::spawn(async move { catalog.keep_fresh(CATALOG_OFTEN, CATALOG_EVERY).await });
         ready(&database.name);
         let mut certificate = tokio::time::interval(CERTIFICATE_EVERY);
         let mut files = tokio::time::interval(POLICIES_EVERY);

@@ -16,8 +16,12 @@ use super::{Catalog, LoadError, Unapplied, changed_query, load_catalog};
 
 /// How long one load may take.
 const LONGEST_LOAD: Duration = Duration::from_secs(30);
-/// How often unknown names may cause a load: they are the client's to send.
+/// How often unknown names may cause a load: they are the client's to send. Between two so many may look whether anything was changed.
 const UNKNOWN_NAME_INTERVAL: Duration = Duration::from_millis(500);
+const LOOKS: u8 = 4;
+
+/// Which transactions have ended: while this says the same, no row has changed (PostgreSQL's documentation, 9.27.4).
+const MOMENT: &str = "SELECT pg_catalog.pg_current_snapshot()::text";
 
 /// Makes the proxy's own connection. The connection's task is running when the client is given out.
 pub type Connect =
@@ -57,9 +61,13 @@ struct State {
     client: Option<Client>,
     /// What tells of changes, prepared on that connection.
     changes: Option<Statement>,
+    /// Which transactions had ended when it was read last, as the server writes it.
+    moment: Option<String>,
     /// Every load that was asked for up to this number has been answered.
     answered: u64,
     loaded_at: Instant,
+    /// How often unknown names have led to a look since.
+    looks: u8,
 }
 
 impl std::fmt::Debug for CatalogStore {
@@ -84,7 +92,7 @@ impl CatalogStore {
     pub async fn open_from(connect: Connect, first_epoch: u64) -> Result<Self, LoadError> {
         let mut client = None;
         let catalog = load_on(&connect, &mut client, first_epoch).await?;
-        let state = State { client, changes: None, answered: 0, loaded_at: Instant::now() };
+        let state = State { client, changes: None, moment: None, answered: 0, loaded_at: Instant::now(), looks: 0 };
         Ok(Self {
             current: ArcSwap::from_pointee(catalog),
             connect,
@@ -103,7 +111,14 @@ impl CatalogStore {
             asked: AtomicU64::new(0),
             due: AtomicU64::new(0),
             answered: AtomicU64::new(0),
-            state: Mutex::new(State { client: None, changes: None, answered: 0, loaded_at: Instant::now() }),
+            state: Mutex::new(State {
+                client: None,
+                changes: None,
+                moment: None,
+                answered: 0,
+                loaded_at: Instant::now(),
+                looks: 0,
+            }),
         }
     }
 
@@ -156,25 +171,57 @@ impl CatalogStore {
         .await
     }
 
-    /// Reads the catalog again because a name is not known, unless that was done a moment ago: then the snapshot that
-    /// is there is given.
+    /// Reads the catalog again because a name is not known. Where that was done a moment ago, only what has changed since, a few times;
+    /// then the snapshot that is there is given.
     ///
     /// # Errors
     /// [`LoadError`]; the snapshot stays as it was.
     pub async fn reload_for_unknown_name(&self) -> Result<Arc<Catalog>, LoadError> {
         let mut state = self.state.lock().await;
-        if state.loaded_at.elapsed() < UNKNOWN_NAME_INTERVAL {
+        if state.loaded_at.elapsed() >= UNKNOWN_NAME_INTERVAL {
+            state.looks = 0;
+            return self.load_locked(&mut state, false).await;
+        }
+        state.looks = state.looks.saturating_add(1);
+        if state.looks > LOOKS || !has_moved(&state).await {
             return Ok(self.current());
         }
-        self.load_locked(&mut state, false).await
+        let loaded_at = state.loaded_at;
+        let loaded = self.load_locked(&mut state, false).await;
+        // Looks do not put off the next load.
+        state.loaded_at = loaded_at;
+        loaded
     }
 
-    /// Reads the catalog again and again, for DDL that does not pass through the proxy. Never ends by itself.
-    pub async fn keep_fresh(&self, every: Duration) {
+    /// Reads what has changed, if any transaction has ended since it was read last: for statements that change the structure and do not
+    /// pass through the proxy. Costs one short query where nothing was written.
+    ///
+    /// # Errors
+    /// [`LoadError`]; the snapshot stays as it was.
+    pub async fn catch_up(&self) -> Result<(), LoadError> {
+        let mut state = self.state.lock().await;
+        if !has_moved(&state).await {
+            return Ok(());
+        }
+        self.load_locked(&mut state, false).await.map(|_| ())
+    }
+
+    /// Reads the catalog again and again, for statements that change the structure and do not pass through the proxy: what has changed
+    /// `often`, all of it `every` so long. Never ends by itself.
+    pub async fn keep_fresh(&self, often: Duration, every: Duration) {
+        let mut whole = Instant::now();
         loop {
-            tokio::time::sleep(every).await;
-            if let Err(error) = self.reload().await {
+            tokio::time::sleep(often).await;
+            let read = if whole.elapsed() >= every {
+                whole = Instant::now();
+                self.reload().await.map(|_| ())
+            } else {
+                self.catch_up().await
+            };
+            if let Err(error) = read {
                 tracing::warn!(%error, "the catalog was not refreshed");
+                // A database that is away is asked as often as before only once it is back.
+                tokio::time::sleep(often * 4).await;
             }
         }
     }
@@ -186,7 +233,7 @@ impl CatalogStore {
         let loaded = match if whole { None } else { changes(state, &current).await } {
             Some(loaded) => Ok(loaded),
             None => {
-                state.changes = None;
+                (state.changes, state.moment) = (None, None);
                 load_on(&self.connect, &mut state.client, current.epoch() + 1).await
             }
         };
@@ -207,10 +254,20 @@ impl CatalogStore {
     }
 }
 
+/// Whether a transaction has ended since the catalog was read, or may have.
+async fn has_moved(state: &State) -> bool {
+    let (Some(before), Some(client)) = (&state.moment, &state.client) else { return true };
+    match timeout(LONGEST_LOAD, client.query_one(MOMENT, &[])).await {
+        Ok(Ok(row)) => row.try_get::<_, String>(0).map_or(true, |now| now != *before),
+        Ok(Err(_)) | Err(_) => true,
+    }
+}
+
 /// The snapshot with what has changed since; `None` where only a whole load tells.
 async fn changes(state: &mut State, current: &Catalog) -> Option<Catalog> {
     let client = state.client.as_ref().filter(|client| !client.is_closed())?;
     let since = current.since()?;
+    let mut moment = None;
     let read = async {
         if state.changes.is_none() {
             state.changes = Some(client.prepare(changed_query()).await?);
@@ -222,11 +279,15 @@ async fn changes(state: &mut State, current: &Catalog) -> Option<Catalog> {
                  SET LOCAL plan_cache_mode = force_generic_plan",
             )
             .await?;
+        // Before what is read: what ends between the two is read again.
+        moment = client.query_one(MOMENT, &[]).await?.try_get::<_, String>(0).ok();
         let rows = read_changes(client, prepared, since).await?;
         client.batch_execute("COMMIT").await?;
         Ok(rows)
     };
-    match timeout(LONGEST_LOAD, read).await {
+    let read = timeout(LONGEST_LOAD, read).await;
+    state.moment = moment.filter(|_| matches!(read, Ok(Ok(_))));
+    match read {
         Ok(Ok(rows)) => match current.changed(&rows, current.epoch() + 1, true) {
             Ok(changed) => Some(changed),
             Err(Unapplied::Others) => None,

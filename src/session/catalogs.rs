@@ -21,7 +21,7 @@ pub type OpenCatalog = Box<
 const EPOCHS: u64 = 1 << 40;
 /// How often a catalog is read again for changes that did not pass through the proxy.
 const EVERY: Duration = Duration::from_secs(60);
-/// How often is looked whether a catalog is still used, and how long none need use it until it is closed.
+/// How often is looked whether the structure was changed and whether a catalog is still used, and how long none need use it until it is closed.
 const LOOK: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_secs(2);
 /// More databases than this are not served at once: each keeps a connection.
@@ -102,6 +102,8 @@ async fn keep(kept: Weak<CatalogStore>, database: String, others: Arc<Mutex<Hash
         } else if since >= EVERY {
             since = Duration::ZERO;
             super::shared::changed(&store).await;
+        } else {
+            super::shared::caught_up(&store).await;
         }
     }
 }

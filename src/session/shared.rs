@@ -145,3 +145,10 @@ pub(super) async fn changed(catalog: &CatalogStore) {
         tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
     }
 }
+
+/// Reads what was changed beside the proxy.
+pub(super) async fn caught_up(catalog: &CatalogStore) {
+    if let Err(error) = catalog.catch_up().await {
+        tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
+    }
+}

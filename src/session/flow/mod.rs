@@ -5,6 +5,7 @@
 
 mod answers;
 mod asks;
+mod beside;
 mod ends;
 pub(super) mod names;
 pub(super) mod pending;
@@ -20,6 +21,7 @@ use std::time::Instant;
 
 pub(super) use answers::{Answer, Description, Reply, Strange};
 pub(super) use asks::{Door, Next, Refused};
+pub(super) use beside::Again;
 pub(super) use ends::{Ended, How};
 
 use self::names::{Names, Prepared};

@@ -25,6 +25,11 @@ impl Running {
         Self { statement: statement.clone(), rows: rows.clone() }
     }
 
+    /// Whether the rows are the statement's own.
+    pub(in crate::session) fn is_itself(&self) -> bool {
+        self.statement.is(&self.rows)
+    }
+
     /// The statement itself: its text, its effect.
     pub(in crate::session) fn statement(&self) -> &Judgement {
         &self.statement

@@ -214,6 +214,15 @@ impl Enforcer {
 
     /// The same scope for statements whose rows are read later than they begin.
     pub(in crate::session) fn later(&self, scope: &Scope) -> Scope {
+        self.like(scope, Arc::clone(&scope.catalog), true)
+    }
+
+    /// The same scope by another snapshot of the database's structure.
+    pub(in crate::session) fn by(&self, scope: &Scope, catalog: Arc<Catalog>) -> Arc<Scope> {
+        Arc::new(self.like(scope, catalog, scope.later))
+    }
+
+    fn like(&self, scope: &Scope, catalog: Arc<Catalog>, later: bool) -> Scope {
         let key = ScopeKey {
             role: scope.role.name.clone(),
             purpose: scope.purpose.clone(),
@@ -221,19 +230,19 @@ impl Enforcer {
             today: scope.today,
             policy: scope.policies.hash().to_owned(),
             observe: scope.observe,
-            later: true,
-            epoch: scope.catalog.epoch(),
+            later,
+            epoch: catalog.epoch(),
         };
         Scope {
             policies: Arc::clone(&scope.policies),
-            catalog: Arc::clone(&scope.catalog),
+            catalog,
             role: Arc::clone(&scope.role),
             login: scope.login.clone(),
             purpose: scope.purpose.clone(),
             search_path: scope.search_path.clone(),
             today: scope.today,
             observe: scope.observe,
-            later: true,
+            later,
             table: self.cache.table(&scope.login, key),
         }
     }

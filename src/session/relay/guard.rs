@@ -2,22 +2,22 @@
 //!
 //! INVARIANT I11: Belt and braces: a row description that names a column which was not opened ends the session before a row.
 
+use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::judge::enforcer::Decision;
 use crate::session::state::{End, Session};
 use crate::wire::backend;
 
 impl Session {
-    /// Whether every field of a RowDescription may come back for the statement.
+    /// A field of a RowDescription that may not come back for the statement, if there is one: its relation and column.
     ///
     /// # Errors
-    /// One may not: the session ends, and the log holds an incident.
-    pub(in crate::session) fn check_description(
+    /// The description cannot be read.
+    pub(in crate::session) fn stranger(
         &self,
         decision: Option<&Decision>,
-        seq: Option<u64>,
         body: &[u8],
-    ) -> Result<(), End> {
+    ) -> Result<Option<(Oid, i16)>, End> {
         let mut stranger = None;
         let guard = decision.map(|decision| decision.enforced.guard());
         let read = backend::row_description(body, |table, column| {
@@ -28,12 +28,29 @@ impl Session {
         if read.is_err() {
             return Err(End::violation("the database sent a message that cannot be read"));
         }
-        let Some((table, column)) = stranger else { return Ok(()) };
-        if self.observes() {
-            return Ok(());
+        Ok(stranger.filter(|_| !self.observes()))
+    }
+
+    /// Whether every field of a RowDescription may come back for the statement.
+    ///
+    /// # Errors
+    /// One may not: the session ends, and the log holds an incident.
+    pub(in crate::session) fn check_description(
+        &self,
+        decision: Option<&Decision>,
+        seq: Option<u64>,
+        body: &[u8],
+    ) -> Result<(), End> {
+        match self.stranger(decision, body)? {
+            None => Ok(()),
+            Some(stranger) => Err(self.strange_column(seq, stranger)),
         }
+    }
+
+    /// The end of a session whose rows would hold such a column.
+    pub(in crate::session) fn strange_column(&self, seq: Option<u64>, (table, column): (Oid, i16)) -> End {
         let what = format!("the result holds column {column} of relation {table}, which the decision did not open");
-        Err(self.incident(seq, &what))
+        self.incident(seq, &what)
     }
 
     /// Logs what must never happen, and ends the session before anything of it reaches the client.

@@ -1,5 +1,6 @@
 //! The database's direction: rows pass as bytes; what describes, ends or fails a statement is read.
 
+mod beside;
 mod clean;
 pub(super) mod disclose;
 mod guard;
@@ -7,12 +8,14 @@ pub(super) mod late;
 mod settle;
 mod structure;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use self::clean::clean;
 pub use self::clean::clean_login;
 use self::disclose::Held;
 use self::late::Late;
+use crate::catalog::Oid;
 use crate::session::flow::running::Running;
 use crate::session::flow::{Answer, Description, Reply, Strange};
 use crate::session::state::{End, HIGH, Session};
@@ -32,6 +35,9 @@ const KEPT: usize = 256;
 /// A RowDescription of 1,664 columns with long names.
 const DESCRIPTION: usize = 1024 * 1024;
 
+/// Relation and column number of a field that no decision opened.
+type Stranger = (Oid, i16);
+
 /// The database's direction.
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
@@ -48,6 +54,8 @@ pub(super) struct Outbound {
     copy_trim: CopyTrim,
     /// The run whose rows were opened earlier than it.
     late: Option<Box<Late>>,
+    /// What the client asked runs again once the database is ready: its structure was another.
+    again: Option<Box<str>>,
     /// Columns of which was told that they are compared by their masks.
     #[allow(clippy::box_collection)] // rarely there, and each idle session pays for what is
     told: Option<Box<BTreeSet<String>>>,
@@ -153,7 +161,7 @@ impl Session {
                     if self.owes_disclosure(tag) {
                         Box::pin(self.disclose(tag)).await?;
                     }
-                    let handled = self.answer(header, &scratch);
+                    let handled = self.answer_or_again(header, &scratch).await;
                     if scratch.capacity() <= KEPT {
                         self.outbound.scratch = scratch;
                     }
@@ -191,6 +199,35 @@ impl Session {
     fn pass(&mut self, header: Header, body: &[u8]) {
         self.client.out.extend_from_slice(&header.encode());
         self.client.out.extend_from_slice(body);
+    }
+
+    /// Handles an answer; where it does not fit what was decided, after the structure was read again.
+    async fn answer_or_again(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
+        match header.tag {
+            b'T' if !self.flow.is_asking() && self.describes_strangers(body)? => {
+                Box::pin(self.described_beside(body)).await?;
+            }
+            b'E' if !self.flow.is_asking() => {
+                let fields = ErrorFields::decode(body).map_err(|_| unreadable())?;
+                if self.may_be_outdated(&fields)
+                    && let Some(text) = Box::pin(self.outdated()).await
+                {
+                    self.flow.runs_again();
+                    self.outbound.again = Some(text.into());
+                    let sqlstate = fields.sqlstate().unwrap_or("XX000");
+                    self.take(Answer::Failed { sqlstate, fatal: false })?;
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        self.answer(header, body)?;
+        if header.tag == b'Z'
+            && let Some(text) = self.outbound.again.take()
+        {
+            Box::pin(self.simple(&text)).await;
+        }
+        Ok(())
     }
 
     fn answer(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
@@ -304,15 +341,36 @@ impl Session {
         }
     }
 
+    /// What of a row description the client is to see, what it is held against, and the number of its record.
+    fn seen_of<'b>(&mut self, body: &'b [u8]) -> Result<(Cow<'b, [u8]>, Description), End> {
+        let description = self.flow.description().map_err(|strange| self.strange(strange))?;
+        let hidden = description.running.as_ref().map_or(0, Running::hidden);
+        let seen = if hidden > 0 {
+            Cow::Owned(self.trim_description(hidden, description.seq, body)?)
+        } else {
+            Cow::Borrowed(body)
+        };
+        Ok((seen, description))
+    }
+
+    /// Whether a row description holds what the decision did not open.
+    fn describes_strangers(&mut self, body: &[u8]) -> Result<bool, End> {
+        self.stranger_in(body).map(|found| found.is_some())
+    }
+
+    /// The same, with which column, and under which record.
+    fn stranger_in(&mut self, body: &[u8]) -> Result<Option<(Stranger, Option<u64>)>, End> {
+        let (body, Description { running, seq }) = self.seen_of(body)?;
+        let stranger = self.stranger(running.as_ref().map(|running| &**running.rows()), &body)?;
+        Ok(stranger.map(|stranger| (stranger, seq)))
+    }
+
     /// Holds a row description against the decision, and takes its hidden columns out.
     fn described(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
-        let Description { running, seq } = self.flow.description().map_err(|strange| self.strange(strange))?;
-        let hidden = running.as_ref().map_or(0, Running::hidden);
-        let shorter = if hidden > 0 { Some(self.trim_description(hidden, seq, body)?) } else { None };
-        let body = shorter.as_deref().unwrap_or(body);
-        self.check_description(running.as_ref().map(|running| &**running.rows()), seq, body)?;
+        let (body, Description { running, seq }) = self.seen_of(body)?;
+        self.check_description(running.as_ref().map(|running| &**running.rows()), seq, &body)?;
         let reply = self.take(Answer::Described)?;
-        self.reply(reply, Header { tag: header.tag, body: body.len() }, body);
+        self.reply(reply, Header { tag: header.tag, body: body.len() }, &body);
         Ok(())
     }
 
