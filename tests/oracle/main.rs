@@ -3,7 +3,7 @@
 //!
 //! A set of queries that is the same each time; with `PGPURPOSE_ORACLE_SECONDS` as many as there is time for, from
 //! `PGPURPOSE_ORACLE_SEED` millions on. Each query has a seed of its own, which is printed with what went wrong, and `PGPURPOSE_ORACLE_ONE=SEED` runs that one alone. `PGPURPOSE_ORACLE_NOTES=FILE`
-//! writes down every refusal. `PGPURPOSE_ORACLE_DELETIONS=10000` leaves each person out of the copy of so many queries: who changes an
+//! writes down every refusal. `PGPURPOSE_ORACLE_PURPOSE=marketing` asks for one purpose alone. `PGPURPOSE_ORACLE_DELETIONS=10000` leaves each person out of the copy of so many queries: who changes an
 //! answer is in the log.
 #![allow(
     missing_docs,
@@ -217,6 +217,9 @@ fn a_purpose_gets_what_a_database_with_nothing_else_in_it_would_say() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut faults = Vec::new();
     for purpose in &PURPOSES {
+        if std::env::var("PGPURPOSE_ORACLE_PURPOSE").is_ok_and(|one| one != purpose.login) {
+            continue;
+        }
         let mut counts = Counts::default();
         // Hidden columns must change no answer.
         let proxy = if purpose.letter == 's' { &recording } else { &plain };

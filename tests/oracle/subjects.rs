@@ -203,6 +203,10 @@ pub fn run(
             all.named_for_nothing += named_for_nothing;
             queries += usize::from(people > 0);
             seed += 1;
+            if (seed - first).is_multiple_of(1000) {
+                let asked = seed - first;
+                println!("  {}: {asked} queries asked, people left out of {queries} of them", purpose.login);
+            }
         }
     });
     println!(

@@ -282,7 +282,7 @@ pub fn run(
                 story.closed(&sql).await;
             }
             for side in [&sides.proxied, &sides.copy] {
-                for end in ["ROLLBACK", "DISCARD TEMP", "RESET pgpurpose.purpose"] {
+                for end in ["ROLLBACK", "DISCARD ALL", "SET statement_timeout = '4s'"] {
                     simple(side, end).await;
                 }
             }

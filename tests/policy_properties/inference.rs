@@ -2,6 +2,8 @@
 //! by changing one person's value at a time. Whatever is added to and taken from each other, no single person's value comes out. Nor does a
 //! statement fail because of one person's row, and where it counts, nobody is the only one who is in one count and not in another.
 
+use std::time::{Duration, Instant};
+
 use pgpurpose::catalog::load_catalog;
 use pgpurpose::policy::PolicySet;
 use pgpurpose::sql::{Context, enforce, on_parser_stack};
@@ -252,7 +254,10 @@ fn a_solver_finds_what_one_person_adds() {
 #[test]
 fn the_figures_of_one_statement_give_no_single_persons_value() {
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
-    let asked: usize = std::env::var("PGPURPOSE_INFERENCES").ok().map_or(400, |text| text.parse().unwrap());
+    // `PGPURPOSE_INFERENCE_SECONDS=600`: as many as there is time for.
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let most = number("PGPURPOSE_INFERENCES").unwrap_or(400);
+    let until = number("PGPURPOSE_INFERENCE_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let cluster = support::own_cluster();
@@ -265,8 +270,9 @@ fn the_figures_of_one_statement_give_no_single_persons_value() {
         let policies = PolicySet::from_sources(&[("p.toml".into(), POLICY.into())]).unwrap();
         let path = ["public".to_owned()];
         let context = Context::new(&catalog, &policies, "r", "p", &path, jiff::civil::date(2026, 11, 22));
-        let (mut shown, mut refused) = (0, 0);
-        for _ in 0..asked {
+        let (mut shown, mut refused, mut asked) = (0, 0, 0);
+        while until.map_or(asked < most, |end| Instant::now() < end) {
+            asked += 1;
             let sql = statement().new_tree(&mut runner).unwrap().current();
             let Ok(enforced) = on_parser_stack(|| enforce(&sql, &context)).unwrap() else {
                 refused += 1;
