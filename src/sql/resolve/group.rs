@@ -146,8 +146,22 @@ impl Resolver<'_> {
         }
     }
 
-    /// A grouping key: a column, a constant, or `date_trunc` of a column. What else is computed for each row, before a group is held to its
-    /// size, could fail on one or tell of it otherwise.
+    /// Judges what GROUP BY computes, as a condition is: by whether it can fail on a row, or do anything but compare.
+    pub(super) fn judge_keys(&mut self, group_by: &GroupByExpr, projection: &[SelectItem]) {
+        let GroupByExpr::Expressions(keys, _) = group_by else { return };
+        for key in keys {
+            let Some(mut key) = self.grouped_by(key, projection) else { continue };
+            while let Expr::Nested(inner) = key {
+                key = inner;
+            }
+            // Constants, and functions, are judged by what they are.
+            let compares = !is_column(key) && !matches!(key, Expr::Value(_) | Expr::Function(_));
+            self.computed_keys |= compares && !self.cannot_fail(key);
+        }
+    }
+
+    /// A grouping key: a column, a constant, `date_trunc` of a column, or a comparison that cannot fail. What else is computed for each row,
+    /// before a group is held to its size, could fail on one or tell of it otherwise.
     fn plain_key(&self, key: &Expr) -> bool {
         match key {
             Expr::Value(_) => true,
@@ -163,7 +177,7 @@ impl Resolver<'_> {
                         _ => false,
                     })
             }
-            other => is_column(other),
+            other => is_column(other) || !self.computed_keys,
         }
     }
 

@@ -273,6 +273,8 @@ pub(super) struct Resolver<'a> {
     sight: Option<crate::sql::reviewed::definitions::Sight>,
     /// A predicate could fail on a value, which tells of a single row even where only groups may be seen.
     may_fail: bool,
+    /// GROUP BY computes what could fail on a row, or does more than compare.
+    computed_keys: bool,
     /// Judge by whether a comparison can fail, not by whether it is marked leakproof.
     lenient: bool,
     /// Parameters whose type another place of the statement may decide.
@@ -313,6 +315,7 @@ impl<'a> Resolver<'a> {
             merged: BTreeSet::new(),
             sight: None,
             may_fail: false,
+            computed_keys: false,
             lenient: false,
             repeated: HashSet::new(),
             blocks: None,

@@ -159,6 +159,7 @@ impl Resolver<'_> {
         self.cut_level(select, order_by.as_deref(), cut);
         let outputs = output_names(&select.projection);
         self.group_by(&mut select.group_by, &outputs)?;
+        self.judge_keys(&select.group_by, &select.projection);
         if let Some(having) = &mut select.having {
             self.judge_predicate(having);
             self.expr(having, Use::Filter)?;

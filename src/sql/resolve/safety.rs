@@ -40,6 +40,14 @@ impl Resolver<'_> {
         }
     }
 
+    /// Whether an expression compares columns and constants, which fails on no value.
+    pub(super) fn cannot_fail(&mut self, expr: &Expr) -> bool {
+        self.lenient = true;
+        let safe = self.safe(expr);
+        self.lenient = false;
+        safe
+    }
+
     /// The same for `=` between columns that USING merges.
     pub(super) fn judge_merge(&mut self, origins: &Origins) -> Result<(), Fail> {
         let types: Option<Vec<Oid>> = origins.iter().map(|(id, column)| self.type_of(*id, column)).collect();
