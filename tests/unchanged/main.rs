@@ -2,6 +2,7 @@
 //! its steps directly and through the proxy, in two databases that are alike.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
+mod dump;
 #[path = "../raw/mod.rs"]
 mod raw;
 mod temporary;

@@ -14,7 +14,7 @@ impl Structure {
 
     /// What does not depend on a relation that is there.
     pub(in crate::policy) fn check(&self, policies: &PolicySet, role: &Role) -> Vec<Reason> {
-        if !role.ddl && !self.temporary {
+        if !(role.ddl || self.temporary || self.reads) {
             let message =
                 format!("statements that change the database's structure are not open to role `{}`", role.name);
             return vec![

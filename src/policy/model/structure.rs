@@ -11,6 +11,8 @@ pub struct Structure {
     pub changes: Vec<(usize, Change)>,
     /// It makes and changes nothing but temporary relations of the session's own.
     pub temporary: bool,
+    /// It takes no more than the lock that reading takes.
+    pub reads: bool,
     /// What the table of consents is made or part of: parents, children, and what it shows where it is a view.
     pub consents: Vec<RelationName>,
 }

@@ -82,6 +82,7 @@ fn utility_effect(utility: &Utility) -> Effect {
         },
         Utility::Explain { .. }
         | Utility::SetTransaction { .. }
+        | Utility::SetSnapshot(_)
         | Utility::SetConstraints { .. }
         | Utility::Show(_)
         | Utility::Listen(_)
@@ -120,6 +121,7 @@ pub(in crate::sql) fn enforce(
         | Utility::Release(_)
         | Utility::RollbackTo(_)
         | Utility::SetTransaction { .. }
+        | Utility::SetSnapshot(_)
         | Utility::Discard(_)
         | Utility::Fetch { .. }
         | Utility::Close(_)

@@ -88,6 +88,9 @@ impl Sight {
     }
 
     fn relation(&self, oid: &str) -> String {
+        if self.everything {
+            return "true".to_owned();
+        }
         format!("({oid} < {FIRST_OWN}::pg_catalog.oid OR {oid} = ANY ('{{{}}}'::pg_catalog.oid[]))", self.relations)
     }
 
@@ -274,12 +277,20 @@ pub(in crate::sql) fn select_list(relation: &Relation, used: &HashSet<String>, s
     items.join(", ")
 }
 
-/// Which rows of a system relation are there at all; a label that is missing would break who reads it.
+/// Which rows of a system relation are there at all: a label that is missing would break who reads it, and a default of no text would
+/// break what pg_dump writes.
 pub(in crate::sql) fn row_filter(relation: &Relation, sight: &Sight) -> String {
-    if relation.name.schema == "pg_catalog" && relation.name.name == "pg_enum" && !sight.shows_every_label() {
-        return format!(" WHERE {}", sight.label(&format!("{}.enumtypid", quote_ident(ROW))));
+    let row = quote_ident(ROW);
+    match (relation.name.schema.as_str(), relation.name.name.as_str()) {
+        ("pg_catalog", "pg_enum") if !sight.shows_every_label() => {
+            format!(" WHERE {}", sight.label(&format!("{row}.enumtypid")))
+        }
+        ("pg_catalog", "pg_attrdef") if !sight.everything => {
+            let open = sight.column(&format!("{row}.adrelid"), &format!("{row}.adnum"));
+            format!(" WHERE {open} OR {}", has_small_constants(&format!("{row}.adbin")))
+        }
+        _ => String::new(),
     }
-    String::new()
 }
 
 fn parenthesized(text: &str) -> String {

@@ -25,8 +25,8 @@ const ALLOWED: &str = "application_name array_nulls backend_flush_after bytea_ou
     hash_mem_multiplier idle_in_transaction_session_timeout idle_session_timeout intervalstyle jit jit_above_cost \
     jit_inline_above_cost jit_optimize_above_cost join_collapse_limit lc_monetary lc_numeric lc_time lock_timeout \
     max_parallel_workers max_parallel_workers_per_gather maintenance_work_mem min_parallel_index_scan_size \
-    min_parallel_table_scan_size parallel_leader_participation plan_cache_mode seed statement_timeout \
-    synchronous_commit tcp_keepalives_count tcp_keepalives_idle tcp_keepalives_interval tcp_user_timeout \
+    min_parallel_table_scan_size parallel_leader_participation plan_cache_mode quote_all_identifiers seed statement_timeout \
+    synchronize_seqscans synchronous_commit tcp_keepalives_count tcp_keepalives_idle tcp_keepalives_interval tcp_user_timeout \
     restrict_nonsystem_relation_kind temp_buffers timezone timezone_abbreviations transaction_deferrable transaction_isolation transaction_read_only \
     transaction_timeout vacuum_cost_delay work_mem xmlbinary xmloption";
 
@@ -39,7 +39,7 @@ const WHERE_NOTHING_IS_HIDDEN: &str = "enable_async_append enable_bitmapscan ena
     cpu_tuple_cost parallel_setup_cost parallel_tuple_cost random_page_cost seq_page_cost cursor_tuple_fraction \
     recursive_worktable_factor geqo geqo_effort geqo_generations geqo_pool_size geqo_seed geqo_selection_bias \
     geqo_threshold default_tablespace temp_tablespaces default_table_access_method default_toast_compression \
-    synchronize_seqscans transform_null_equals quote_all_identifiers stats_fetch_consistency \
+    transform_null_equals stats_fetch_consistency \
     session_replication_role createrole_self_grant lo_compat_privileges event_triggers logical_decoding_work_mem";
 
 /// Whether a session may set (or reset, with no values) a setting of this name, lower case.

@@ -53,6 +53,9 @@ pub enum Utility {
         /// Modes, in the order written.
         modes: Vec<TransactionMode>,
     },
+    /// SET TRANSACTION SNAPSHOT: the number of a snapshot that another session's transaction exported. It needs an isolation level under
+    /// which rows that rest on consent are not read.
+    SetSnapshot(String),
     /// SET [LOCAL | SESSION] name = value, ..; also the forms with a syntax of their own: TIME ZONE, NAMES, ROLE, SESSION
     /// AUTHORIZATION, SCHEMA, SEED under the names of the settings they set (`timezone`, `client_encoding`, `role`,
     /// `session_authorization`, `search_path`, `seed`).
@@ -173,6 +176,7 @@ pub(in crate::sql) fn seen(utility: &Utility, facts: &mut Facts) {
         | Utility::Release(_)
         | Utility::RollbackTo(_)
         | Utility::SetTransaction { .. }
+        | Utility::SetSnapshot(_)
         | Utility::Set { .. }
         | Utility::SetConstraints { .. }
         | Utility::Reset(_)

@@ -92,8 +92,8 @@ pub(super) fn set(c: &mut Cursor<'_>) -> Result<Utility, Refusal> {
 }
 
 fn modes(c: &mut Cursor<'_>, session: bool) -> Result<Utility, Refusal> {
-    if c.is_word("snapshot") {
-        return Err(Refusal::unsupported(Stage::Parse, "SET TRANSACTION SNAPSHOT is not carried out"));
+    if !session && c.words(&["snapshot"]) {
+        return Ok(Utility::SetSnapshot(c.text()?));
     }
     let modes = transaction_modes(c)?;
     if modes.is_empty() { Err(c.refuse()) } else { Ok(Utility::SetTransaction { session, modes }) }

@@ -23,6 +23,7 @@ pub fn render_utility(utility: &Utility) -> String {
             let words = if *session { "SET SESSION CHARACTERISTICS AS TRANSACTION" } else { "SET TRANSACTION" };
             spaced(&[words, &transaction_modes(modes)])
         }
+        Utility::SetSnapshot(id) => format!("SET TRANSACTION SNAPSHOT {}", quote_literal(id)),
         Utility::Set { local, name, values } => set(*local, name, values.as_deref()),
         Utility::SetPath { qualified, path, local } => {
             let schema = if *qualified { "pg_catalog." } else { "" };

@@ -25,6 +25,9 @@ use crate::sql::ast::ddl::{Ddl, Edits};
 use crate::sql::form::context::Context;
 use crate::sql::witness::Facts;
 
+/// The lock that a SELECT takes (`storage/lockdefs.h`): pg_dump asks for it by name.
+const ACCESS_SHARE: i32 = pg_query::LockMode::AccessShareLock as i32;
+
 /// Resolves a statement that changes the structure; gives the names that are written instead of the client's.
 ///
 /// # Errors
@@ -45,6 +48,7 @@ pub(in crate::sql) fn define(ddl: Ddl, witness: &Facts, context: &Context<'_>) -
     witness.agrees(&resolver.seen)?;
     structure.consents = beneath_consents(context);
     structure.temporary = is_temporary(&structure, &resolver, context);
+    structure.reads = matches!(&ddl.node, NodeEnum::LockStmt(lock) if lock.mode == ACCESS_SHARE);
     let definition = matches!(ddl.node, NodeEnum::ViewStmt(_));
     let shape = Shape { grouped: !resolver.may_fail && resolver.is_grouped(&statement) };
     let mut resolved = resolver.resolved(statement, shape);
