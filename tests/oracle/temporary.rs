@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use pgpurpose::cluster::Cluster;
-use rand::Rng;
+use rand::RngExt;
 use tokio::runtime::Runtime;
 
 use super::answer::{Answer, difference, simple};

@@ -1,6 +1,8 @@
 //! Peers that speak PostgreSQL's protocol by pgwire's messages: a client, and a server that says what it is told to. What the proxy
 //! writes is read by them, and what they write by the proxy, so that both ends are not our own code.
 
+#![allow(unreachable_pub)]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};

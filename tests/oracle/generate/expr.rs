@@ -1,6 +1,6 @@
 //! Expressions and constants.
 
-use rand::Rng;
+use rand::RngExt;
 use rand::seq::IndexedRandom;
 
 use super::{Generator, Ty, Value, level_of};
