@@ -12,7 +12,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
-use self::expressions::{infix, lower, prefix, query_in_parentheses, word};
+use self::expressions::{OTHER_OPERATOR, infix, lower, prefix, query_in_parentheses, word};
 use super::marker;
 use crate::sql::text::keywords::{Category, category, wants_as};
 
@@ -39,9 +39,6 @@ impl Postgres {
 
 /// Expressions that may be begun for each token.
 const WORK_PER_TOKEN: usize = 64;
-
-/// Binding strength of operators that are not arithmetic or comparison.
-const OTHER_OPERATOR: u8 = 70;
 
 impl Dialect for Postgres {
     // sqlparser asks in many places whether the dialect is its own for PostgreSQL.

@@ -1,7 +1,6 @@
 //! What was decided about a statement, beside the text that may run.
 
 use super::effect::Effect;
-use super::enforced::Lookups;
 use super::fills::Fills;
 use super::notice::Compared;
 use super::words::Words;
@@ -9,6 +8,17 @@ use crate::policy::{AccessReport, Disclosure};
 use crate::sql::resolve::{Given, Tested};
 use crate::sql::rewrite::{Guard, Recheck};
 use crate::wire::copy_rows::CopyForm;
+
+/// Raw values of masked columns that a statement tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lookups {
+    /// How many.
+    pub count: u32,
+    /// How many a session may test in a minute.
+    pub limit: u32,
+    /// A write of it that a constraint refuses counts as one.
+    pub guesses: bool,
+}
 
 /// What was decided about a statement.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use sqlparser::ast::Statement;
 
-use super::about::About;
+use super::about::{About, Lookups};
 use super::effect::Effect;
-use super::enforced::{AsItStands, Enforced, Lookups, Plan, Refused, Tree, refused};
+use super::enforced::{AsItStands, Enforced, Plan, Refused, Tree, refused};
 use super::words::Words;
 use super::{ask, fills, late, notice, steer};
 use crate::error::{Refusal, Stage};

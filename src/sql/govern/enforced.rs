@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::Statement;
 
-use super::about::About;
+use super::about::{About, Lookups};
 use super::effect::Effect;
 use super::fills::Fills;
 use super::notice::Compared;
@@ -99,17 +99,6 @@ impl AsItStands {
     pub(super) fn observed(context: &Context<'_>) -> Option<Self> {
         context.observe.then_some(Self(()))
     }
-}
-
-/// Raw values of masked columns that a statement tests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Lookups {
-    /// How many.
-    pub count: u32,
-    /// How many a session may test in a minute.
-    pub limit: u32,
-    /// A write of it that a constraint refuses counts as one.
-    pub guesses: bool,
 }
 
 impl Plan {

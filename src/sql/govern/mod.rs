@@ -15,10 +15,11 @@ mod shown;
 mod steer;
 mod words;
 
+pub use about::Lookups;
 pub use admitted::{admitted, may_use, refusal_of};
 pub use effect::{Effect, Named, Way};
 pub use enforce::{enforce, enforce_form, relay_unrestricted};
-pub use enforced::{Enforced, Lookups, Refused};
+pub use enforced::{Enforced, Refused};
 pub use fills::Fills;
 pub use late::{portal_refusal, too_old_refusal};
 pub use notice::Compared as ComparedMask;

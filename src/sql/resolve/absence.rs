@@ -14,8 +14,8 @@ use sqlparser::ast::{
     SelectItem, SetExpr, Visit, Visitor,
 };
 
-use super::carry::CarrierId;
 use super::names::name_of;
+use super::scope::CarrierId;
 use super::scope::Source;
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 

@@ -12,15 +12,13 @@ use sqlparser::ast::{Distinct, Expr, GroupByExpr, ObjectName, Select, SelectItem
 
 use super::mark::Mark;
 use super::names::name_of;
+use super::scope::CarrierId;
 use super::scope::{Columns, Source, UNSURE};
 use super::{OccurrenceId, Resolver};
 use crate::catalog::FunctionKind;
 use crate::sql::ast::render::render_expr;
 use crate::sql::form;
 use crate::sql::text::redact;
-
-/// Index of a carrier.
-pub(in crate::sql) type CarrierId = usize;
 
 /// The carrier that a leaf is part of, and whether its rows stay rows on the way out.
 pub(in crate::sql) type LeafOf = (CarrierId, bool);

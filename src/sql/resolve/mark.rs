@@ -5,8 +5,7 @@
 
 use sqlparser::ast::{Expr, Ident, ObjectName};
 
-use super::OccurrenceId;
-use super::carry::CarrierId;
+use super::scope::{CarrierId, OccurrenceId};
 
 /// First character of a name that is none; marks of the parse stage begin so too.
 const MARK: char = '\0';

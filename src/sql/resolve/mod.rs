@@ -54,7 +54,7 @@ pub(super) use added::plain_type;
 pub(super) use automatic::{looked_at, runs_no_code};
 use carry::Carrying;
 pub use carry::HIDDEN;
-pub(super) use carry::{Carrier, CarrierId, Carry, Leaf, LeafSource};
+pub(super) use carry::{Carrier, Carry, Leaf, LeafSource};
 pub(super) use copy::{copy_in, copy_out};
 pub(super) use define::define;
 pub(super) use from::is_constant;
@@ -64,7 +64,7 @@ pub(super) use mark::Mark;
 pub(super) use names::{is_system_column, name_of, parts_of, quoted, quoted_name, system_column_number};
 pub(super) use output::output_name;
 pub(super) use range::{Range, Side};
-pub(super) use scope::OccurrenceId;
+pub(super) use scope::{CarrierId, OccurrenceId};
 use scope::{Columns, Scope};
 pub use tested::{Compared, Given, Tested};
 

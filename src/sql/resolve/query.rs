@@ -6,10 +6,10 @@ use sqlparser::ast::{
 };
 
 use super::absence::is_cut;
-use super::carry::CarrierId;
 use super::names::{name_of, parts_of, quoted_name};
 use super::order::order_keys;
 use super::output::{output_name, output_names};
+use super::scope::CarrierId;
 use super::scope::{Columns, Scope, UNSURE, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver, unsupported};
 use crate::policy::Use;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::carry::CarrierId;
 use super::names::is_system_column;
 use super::{Fail, Resolver};
 use crate::error::{Refusal, SqlState, Stage};
@@ -10,6 +9,9 @@ use crate::policy::Use;
 
 /// Index of an occurrence of a relation.
 pub(in crate::sql) type OccurrenceId = usize;
+
+/// Index of a query whose rows carry whose they are.
+pub(in crate::sql) type CarrierId = usize;
 
 /// Where a visible column comes from: a column of an occurrence, by its catalog name. Empty where it is computed.
 pub(super) type Origins = Vec<(OccurrenceId, String)>;

@@ -7,10 +7,7 @@ mod build;
 
 use std::fmt::Write as _;
 
-use serde::ser::Serialize;
-
-use self::build::Builder;
-use crate::sql::form::{Found, FoundValue};
+use crate::sql::form::FoundValue;
 
 /// A parse tree, or a part of one that stands for itself. Two are equal where they say the same.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -76,20 +73,6 @@ fn is_location(field: &str) -> bool {
 }
 
 impl Tree {
-    /// From any message of the parse tree.
-    pub(in crate::sql) fn of(message: &impl Serialize) -> Option<Self> {
-        let mut builder = Builder { tree: Self::default(), found: None };
-        message.serialize(&mut builder).ok()?;
-        Some(builder.tree)
-    }
-
-    /// The same, and each constant in it with the place in the text where it starts.
-    pub(in crate::sql) fn with_constants(message: &impl Serialize) -> Option<(Self, Vec<Found>)> {
-        let mut builder = Builder { tree: Self::default(), found: Some(Vec::new()) };
-        message.serialize(&mut builder).ok()?;
-        Some((builder.tree, builder.found.unwrap_or_default()))
-    }
-
     /// The part at this place.
     pub(in crate::sql) fn part(&self, at: usize) -> Part<'_> {
         Part { tree: self, at }

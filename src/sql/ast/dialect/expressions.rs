@@ -6,9 +6,11 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token, Word};
 
-use super::OTHER_OPERATOR;
 use crate::sql::ast::marker;
 use crate::sql::text::keywords::{Category, category};
+
+/// Binding strength of operators that are not arithmetic or comparison.
+pub(super) const OTHER_OPERATOR: u8 = 70;
 
 pub(super) fn is_string(token: &Token) -> bool {
     matches!(token, Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_))

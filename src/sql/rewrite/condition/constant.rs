@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{Expr, Value};
 
-use super::form_of;
+use super::written::form_of;
 
 /// The text of a constant in quotes.
 fn text(expr: &Expr) -> Option<&str> {

@@ -7,10 +7,26 @@ use serde::ser::{self, Serialize};
 use super::{Item, Tree, is_location, value_of};
 use crate::sql::form::{Found, FoundValue};
 
+impl Tree {
+    /// From any message of the parse tree.
+    pub(in crate::sql) fn of(message: &impl Serialize) -> Option<Self> {
+        let mut builder = Builder { tree: Self::default(), found: None };
+        message.serialize(&mut builder).ok()?;
+        Some(builder.tree)
+    }
+
+    /// The same, and each constant in it with the place in the text where it starts.
+    pub(in crate::sql) fn with_constants(message: &impl Serialize) -> Option<(Self, Vec<Found>)> {
+        let mut builder = Builder { tree: Self::default(), found: Some(Vec::new()) };
+        message.serialize(&mut builder).ok()?;
+        Some((builder.tree, builder.found.unwrap_or_default()))
+    }
+}
+
 /// The tree so far, and where constants are noted, if anywhere.
-pub(super) struct Builder {
-    pub(super) tree: Tree,
-    pub(super) found: Option<Vec<Found>>,
+struct Builder {
+    tree: Tree,
+    found: Option<Vec<Found>>,
 }
 
 impl Builder {
@@ -73,10 +89,10 @@ impl ser::Error for Never {
 }
 
 /// A list, and where it began.
-pub(super) struct ListBuilder<'b>(&'b mut Builder, usize);
+struct ListBuilder<'b>(&'b mut Builder, usize);
 
 /// A node: its name, where it began, and the place in the text where it stands.
-pub(super) struct NodeBuilder<'b> {
+struct NodeBuilder<'b> {
     builder: &'b mut Builder,
     kind: &'static str,
     at: usize,
