@@ -44,9 +44,9 @@ impl Session {
             ErrorFields::refusal("FATAL", refusal).encode(b'E', &mut self.client.out);
         }
     }
-}
 
-/// An error of the database's in our words: the run that it ends has a record, and its outcome the same SQLSTATE.
-pub(super) fn in_place_of(error: &Refusal) -> ErrorFields {
-    ErrorFields::refusal("ERROR", error)
+    /// An error of the database's in our words: the run that it ends has a record, and its outcome the same SQLSTATE.
+    pub(super) fn in_place_of(error: &Refusal) -> ErrorFields {
+        ErrorFields::refusal("ERROR", error)
+    }
 }

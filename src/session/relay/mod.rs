@@ -451,7 +451,7 @@ impl Session {
             match self.refusal_for(&sqlstate, fields.get(b'M').unwrap_or_default()) {
                 Some(refusal) => {
                     refusal.sqlstate.as_str().clone_into(&mut sqlstate);
-                    fields = crate::session::told::in_place_of(&refusal);
+                    fields = Self::in_place_of(&refusal);
                 }
                 None => self.tell(&mut fields),
             }
