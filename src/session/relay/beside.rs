@@ -1,12 +1,13 @@
 //! What the database answers once somebody has changed its structure beside the proxy: the structure is read again, and what runs is
 //! decided again by it. The session goes on where that decision lets the same text run.
 
-use crate::catalog::Oid;
+use crate::catalog::{Oid, Relation, RelationName};
+use crate::policy::Governance;
 use crate::session::flow::Again;
 use crate::session::judge::enforcer::Judgement;
 use crate::session::state::{End, Session};
 use crate::sql::Words;
-use crate::wire::ErrorFields;
+use crate::wire::{ErrorFields, backend};
 
 /// What PostgreSQL says where a text was made for a structure that is no more: no such relation, column or function, or another kind
 /// of it (PostgreSQL's documentation, Appendix A).
@@ -23,6 +24,9 @@ impl Session {
             && let Some(now) = self.decided_now(&again).await
             && runs_alike(&again.rows, &now)
         {
+            if let Some(moved) = closed_under_another_name(&again.rows, &now, body)? {
+                return Err(self.strange_column(seq, moved));
+            }
             self.flow.redecided(&now);
             if self.stranger_in(body)?.is_none() {
                 return Ok(());
@@ -60,6 +64,32 @@ impl Session {
         let scope = self.shared.enforcer.by(before, catalog);
         self.shared.enforcer.decide(&again.text, &types, &scope).await.ok()
     }
+}
+
+/// A column of a row description that had another name, or was in a relation of another name, when the statement was decided, and was not
+/// open to everybody then: what is closed does not come back under the name of what is open while that name is being looked up.
+fn closed_under_another_name(ran: &Judgement, now: &Judgement, body: &[u8]) -> Result<Option<(Oid, i16)>, End> {
+    let (before, after) = (ran.scope(), now.scope());
+    let mut moved = None;
+    let read = backend::row_description(body, |table, number| {
+        let Some(old) = before.catalog.relation_by_oid(table) else { return };
+        let new = after.catalog.relation_by_oid(table);
+        let column = |relation: &Relation| {
+            relation.columns.iter().find(|column| column.number == number).map(|column| column.name.clone())
+        };
+        let same = new.is_some_and(|new| new.name == old.name && column(new) == column(old));
+        let open = |name: &RelationName| match before.policies.governance(name) {
+            Governance::Open | Governance::UnlistedAllow => true,
+            Governance::Governed | Governance::UnlistedDeny => false,
+        };
+        let above = before.catalog.ancestors(table);
+        let all = above.iter().filter_map(|oid| before.catalog.relation_by_oid(*oid)).chain([old]);
+        if !same && !all.into_iter().all(|relation| open(&relation.name)) {
+            moved = Some((table, number));
+        }
+    });
+    read.map_err(|_| End::violation("the database sent a message that cannot be read"))?;
+    Ok(moved)
 }
 
 /// Whether what ran by one decision is what would run by the other, or shows nothing that is hidden from anybody.

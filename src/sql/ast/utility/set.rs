@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, text_of};
 use super::{Isolation, SetValue, TransactionMode, Utility};
-use crate::error::{Refusal, Stage};
+use crate::error::Refusal;
 use crate::sql::text::keywords::{Category, category};
 use crate::sql::text::lex::Kind;
 
