@@ -5,6 +5,7 @@
 mod access_log;
 mod auth;
 mod database;
+mod fit;
 mod policies;
 mod proxy;
 mod watch;

@@ -9,11 +9,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::access_log;
 use super::auth::{self, Trouble};
 use super::database::{self, Database};
+use super::fit::{self, Misfit, fit};
 use super::policies::{fits, subject_key};
 use super::watch::Watch;
 use crate::audit::ship::Shipping;
 use crate::audit::{AuditLog, Event};
-use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::document::Fault;
 use crate::policy::PolicySet;
@@ -53,14 +53,6 @@ fn plain(error: impl std::fmt::Display) -> Vec<Fault> {
     vec![Fault::error(&crate::document::Place::default(), error.to_string())]
 }
 
-/// That every mask fits its column and no condition depends on a session's settings, in the database that the policies
-/// are about.
-fn fit(policies: &PolicySet, catalog: &Catalog) -> Result<(), Vec<Fault>> {
-    let mut misfits = policies.misfits(catalog);
-    misfits.extend(crate::sql::unsettled(policies, catalog));
-    if misfits.is_empty() { Ok(()) } else { Err(misfits) }
-}
-
 /// Reads the configuration once more.
 pub(crate) type ConfigAgain = Box<dyn Fn() -> Result<Config, Vec<Fault>> + Send + Sync>;
 
@@ -70,6 +62,7 @@ struct Proxy {
     shared: Arc<Shared>,
     /// Why the last reload was not taken; `None` where it was.
     not_loaded: Arc<Mutex<Option<String>>>,
+    misfit: Misfit,
 }
 
 impl Proxy {
@@ -128,7 +121,8 @@ impl Proxy {
             .await
             .map_err(plain)?
             .map_err(plain)?;
-        let mut proxy = Self { config, again: Arc::new(again), shared, not_loaded: Arc::default() };
+        let mut proxy =
+            Self { config, again: Arc::new(again), shared, not_loaded: Arc::default(), misfit: Misfit::default() };
         proxy.log_policies(None, &[]).await?;
         proxy.start_admin(&database, sinks.clone()).await?;
         // Before anybody can connect: a signal that comes early is not lost.
@@ -138,6 +132,7 @@ impl Proxy {
             signal(SignalKind::hangup()).map_err(plain)?,
         );
         let server = Server::start(options, Arc::clone(&proxy.shared)).map_err(plain)?;
+        tokio::spawn(fit::watch(Arc::clone(&proxy.shared), Arc::clone(&catalog), Arc::clone(&proxy.misfit)));
         let fresh = tokio::spawn(async move { catalog.keep_fresh(CATALOG_OFTEN, CATALOG_EVERY).await });
         ready(&database.name);
         let mut certificate = tokio::time::interval(CERTIFICATE_EVERY);
@@ -187,7 +182,7 @@ impl Proxy {
             .await
             .map_err(|error| plain(format!("cannot listen on `{address}` for the console: {error}")))?;
         let (shared, database) = (Arc::clone(&self.shared), database.clone());
-        let not_loaded = Arc::clone(&self.not_loaded);
+        let (not_loaded, misfit) = (Arc::clone(&self.not_loaded), Arc::clone(&self.misfit));
         let admin = Admin {
             metrics: Arc::clone(&self.shared.metrics),
             log: self.shared.audit.clone(),
@@ -198,6 +193,7 @@ impl Proxy {
                     policy: policies.hash().to_owned(),
                     observe: policies.observes(),
                     not_loaded: not_loaded.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                    misfit: misfit.lock().unwrap_or_else(PoisonError::into_inner).clone(),
                     zone: policies.zone().clone(),
                     catalog: Some(shared.catalogs.main().current().epoch()),
                 }
@@ -227,6 +223,8 @@ impl Proxy {
                 self.config = config;
                 self.note_reload(None);
                 self.shared.policies.store(Arc::new(policies));
+                // They fit, or they would not have been taken.
+                *self.misfit.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 self.shared.metrics.policy_reloads.bump();
                 self.log_policies(Some(before.hash()), &[]).await
             }

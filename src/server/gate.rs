@@ -1,20 +1,22 @@
 //! Limits on connections and on failed logins. Nothing here grows with what strangers send.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+use super::places::{Place, Places, locked, whole};
 use crate::config::{DIGEST, Limits};
 
 /// Failures are counted for so long.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Entries that are kept at most.
 const MOST_ENTRIES: usize = 10_000;
+/// A login is known at an address for so long after it logged in there.
+const KNOWN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// The answer to a first failure waits so long, and twice as long with each more.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// Doublings of the delay.
@@ -36,10 +38,12 @@ pub struct SessionLimits {
 pub(super) struct Gate {
     limits: Limits,
     sessions: SessionLimits,
-    pending: Mutex<Waiting>,
+    pending: Arc<Places>,
     by_login: Mutex<Counts<String>>,
     by_address: Mutex<Counts<IpAddr>>,
     failures: Mutex<HashMap<(IpAddr, Option<String>), Failures>>,
+    /// Which logins have logged in from which addresses, and when last.
+    known: Mutex<HashMap<(IpAddr, String), Instant>>,
     /// Verifiers of logins that are not there are made of it.
     pub(super) secret: Zeroizing<[u8; DIGEST]>,
 }
@@ -84,71 +88,6 @@ impl<K> Default for Counts<K> {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Counts stay right whoever panicked.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Connections that have not logged in, in the order in which they came.
-#[derive(Debug, Default)]
-struct Waiting {
-    next: u64,
-    by_age: BTreeMap<u64, (IpAddr, Arc<Notify>)>,
-    by_address: HashMap<IpAddr, usize>,
-}
-
-impl Waiting {
-    fn enter(&mut self, address: IpAddr) -> (u64, Arc<Notify>) {
-        let (number, end) = (self.next, Arc::new(Notify::new()));
-        self.next = self.next.wrapping_add(1);
-        self.by_age.insert(number, (address, Arc::clone(&end)));
-        *self.by_address.entry(address).or_default() += 1;
-        (number, end)
-    }
-
-    fn leave(&mut self, number: u64) -> Option<Arc<Notify>> {
-        let (address, end) = self.by_age.remove(&number)?;
-        if let Some(by) = self.by_address.get_mut(&address) {
-            *by = by.saturating_sub(1);
-            if *by == 0 {
-                self.by_address.remove(&address);
-            }
-        }
-        Some(end)
-    }
-
-    /// Ends the one that waits longest: of this address, or of all.
-    fn end_oldest(&mut self, address: Option<IpAddr>) {
-        let mut by_age = self.by_age.iter();
-        let oldest =
-            by_age.find(|(_, (of, _))| address.is_none_or(|address| *of == address)).map(|(number, _)| *number);
-        if let Some(end) = oldest.and_then(|number| self.leave(number)) {
-            end.notify_one();
-        }
-    }
-}
-
-/// A connection that has not logged in; dropped, it no longer counts.
-#[derive(Debug)]
-pub(super) struct Pending {
-    gate: Arc<Gate>,
-    number: u64,
-    end: Arc<Notify>,
-}
-
-impl Pending {
-    /// Ready when the connection has to make room for another.
-    pub(super) async fn ended(&self) {
-        self.end.notified().await;
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        let _ = locked(&self.gate.pending).leave(self.number);
-    }
-}
-
 /// A session; dropped, it no longer counts.
 #[derive(Debug)]
 pub(super) struct Seat {
@@ -166,29 +105,23 @@ impl Drop for Seat {
 
 impl Gate {
     pub(super) fn new(limits: Limits, sessions: SessionLimits) -> Self {
+        let pending = Places::new(count(limits.pending), count(limits.pending_per_address));
         Self {
             limits,
             sessions,
-            pending: Mutex::default(),
+            pending,
             by_login: Mutex::default(),
             by_address: Mutex::default(),
             failures: Mutex::default(),
+            known: Mutex::default(),
             secret: Zeroizing::new(rand::random()),
         }
     }
 
     /// A connection comes. Where too many have not logged in yet, the one that waits longest makes room, of the same address
     /// where there are too many from it: a login takes milliseconds, and whoever never finishes it is in nobody's way.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Pending {
-        let address = whole(address);
-        let mut pending = locked(&self.pending);
-        if pending.by_address.get(&address).copied().unwrap_or_default() >= count(self.limits.pending_per_address) {
-            pending.end_oldest(Some(address));
-        } else if pending.by_age.len() >= count(self.limits.pending) {
-            pending.end_oldest(None);
-        }
-        let (number, end) = pending.enter(address);
-        Pending { gate: Arc::clone(self), number, end }
+    pub(super) fn enter(&self, address: IpAddr) -> Place {
+        self.pending.enter(address)
     }
 
     /// Whether all seats are taken: nobody needs to log in then.
@@ -209,13 +142,21 @@ impl Gate {
         Some(Seat { gate: Arc::clone(self), address, login })
     }
 
-    /// Whether this login may be tried from this address.
+    /// Whether this login may be tried from this address. Guesses from an address keep none of the logins out that have logged in from
+    /// there before: those are held to their own failures alone. So there are at most `failures_per_address` guesses a minute from an
+    /// address, and `failures_per_login` more for each login that is known there.
     pub(super) fn may_try(&self, address: IpAddr, login: &str) -> bool {
         let address = whole(address);
         let failures = locked(&self.failures);
         let recent = |key| failures.get(&key).filter(|one| one.since.elapsed() < WINDOW).map_or(0, |one| one.count);
-        recent((address, None)) < self.limits.failures_per_address
-            && recent((address, Some(login.to_owned()))) < self.limits.failures_per_login
+        let (by_address, by_login) = (recent((address, None)), recent((address, Some(login.to_owned()))));
+        drop(failures);
+        by_login < self.limits.failures_per_login
+            && (by_address < self.limits.failures_per_address || self.is_known(address, login))
+    }
+
+    fn is_known(&self, address: IpAddr, login: &str) -> bool {
+        locked(&self.known).get(&(address, login.to_owned())).is_some_and(|last| last.elapsed() < KNOWN_FOR)
     }
 
     /// A login has failed; how long the answer waits.
@@ -248,23 +189,24 @@ impl Gate {
 
     /// A login has succeeded: its own failures are forgotten, those of the address are not.
     pub(super) fn succeeded(&self, address: IpAddr, login: &str) {
-        locked(&self.failures).remove(&(whole(address), Some(login.to_owned())));
+        let key = (whole(address), login.to_owned());
+        let mut known = locked(&self.known);
+        if known.len() >= MOST_ENTRIES && !known.contains_key(&key) {
+            // Those that logged in last stay; some room is made at a time.
+            let mut times: Vec<Instant> = known.values().copied().collect();
+            times.sort_unstable();
+            if let Some(middle) = times.get(times.len() / 4).copied() {
+                known.retain(|_, last| *last > middle);
+            }
+        }
+        known.insert(key.clone(), Instant::now());
+        drop(known);
+        locked(&self.failures).remove(&(key.0, Some(key.1)));
     }
 }
 
 fn count(limit: u32) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
-}
-
-/// An IPv6 customer has a whole /64.
-fn whole(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(six) => {
-            let [a, b, c, d, ..] = six.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        four @ IpAddr::V4(_) => four,
-    }
 }
 
 #[cfg(test)]
@@ -291,8 +233,39 @@ mod tests {
         assert!(gate.may_try(here, "a"));
         gate.failed(here, "b");
         gate.failed(here, "c");
-        assert!(!gate.may_try(here, "a") && !gate.may_try(here, "new"), "five from one address");
+        assert!(!gate.may_try(here, "new") && gate.may_try(here, "a"), "five from one address, where `a` is known");
         assert!(gate.may_try(there, "a"));
+    }
+
+    #[test]
+    fn guesses_from_an_address_keep_out_no_login_that_is_known_there() {
+        let gate = gate(Limits { failures_per_login: 3, failures_per_address: 5, ..Limits::default() }, None, None);
+        let (here, there) = (ip("10.0.0.1"), ip("10.0.0.2"));
+        for login in ["shop", "reports"] {
+            gate.succeeded(here, login);
+        }
+        for guess in 0..50 {
+            gate.failed(here, &format!("guess{guess}"));
+        }
+        assert!(gate.may_try(here, "shop") && gate.may_try(here, "reports"));
+        assert!(
+            !gate.may_try(here, "new") && !gate.may_try(here, "guess1"),
+            "who is not known there is held to its limit"
+        );
+        for _ in 0..3 {
+            gate.failed(here, "shop");
+        }
+        assert!(!gate.may_try(here, "shop") && gate.may_try(here, "reports"), "and who is known, to its own");
+        assert!(gate.may_try(there, "shop"), "from elsewhere nothing has happened");
+        for number in 0..30_000_u32 {
+            gate.succeeded(IpAddr::V4(number.into()), "x");
+            assert!(locked(&gate.known).len() <= MOST_ENTRIES);
+        }
+        gate.failed(IpAddr::V4(29_999.into()), "x");
+        assert!(
+            gate.is_known(IpAddr::V4(29_999.into()), "x") && !gate.is_known(here, "shop"),
+            "the oldest are forgotten"
+        );
     }
 
     #[test]
@@ -325,9 +298,9 @@ mod tests {
         first.ended().await;
         let _fifth = gate.enter(there);
         second.ended().await;
-        assert_eq!(locked(&gate.pending).by_age.len(), 3);
+        assert_eq!(gate.pending.taken(), 3);
         drop((first, second, third));
-        assert_eq!(locked(&gate.pending).by_age.len(), 2);
+        assert_eq!(gate.pending.taken(), 2);
 
         let first = gate.seat(here, "a").unwrap();
         assert!(gate.seat(there, "a").is_none(), "one of a login");

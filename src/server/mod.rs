@@ -10,6 +10,7 @@ mod login;
 mod parameters;
 mod password;
 mod peer;
+mod places;
 mod probe;
 mod prove;
 mod relay_auth;

@@ -1,6 +1,9 @@
 //! The page for a person: how the proxy does, and what was decided last.
 
 use std::fmt::Write;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 use super::ready::{CLOCK, OBSERVED};
 use super::{Admin, Readiness};
@@ -21,12 +24,15 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}code{font:13px/1.4 ui-mo
 .ok,.allow{color:#56d364}.bad,.deny{color:#ff7b72}.mask{color:#e3b341}}";
 
 /// The page as HTML. Everything that a client or a policy has chosen is escaped.
-pub(super) async fn render(admin: &Admin) -> String {
-    let readiness = Readiness::of(admin).await;
+pub(super) async fn render(admin: &Admin, readiness: &Readiness, pages: Arc<Semaphore>) -> String {
     let running = (admin.running)();
     let directory = admin.log.directory().to_owned();
-    let read =
-        tokio::task::spawn_blocking(move || last(&directory, DECISIONS, REACH, |entry| entry.event() == "access"));
+    let page = pages.acquire_owned().await;
+    let read = tokio::task::spawn_blocking(move || {
+        // Until the log is read, also where whoever asked has gone.
+        let _page = page;
+        last(&directory, DECISIONS, REACH, |entry| entry.event() == "access")
+    });
     let decisions =
         read.await.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string()));
 
@@ -43,6 +49,15 @@ pub(super) async fn render(admin: &Admin) -> String {
             out,
             format_args!(
                 "<p class=bad>The last reload was not taken, and what was in force before is: {}</p>",
+                Escaped(why)
+            ),
+        );
+    }
+    if let Some(why) = &running.misfit {
+        put(
+            out,
+            format_args!(
+                "<p class=bad>The database has changed, and the policies no longer fit it: {}</p>",
                 Escaped(why)
             ),
         );

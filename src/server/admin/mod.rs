@@ -4,6 +4,7 @@
 //! network; it offers no way to change anything.
 
 mod console;
+mod patient;
 mod ready;
 
 use std::convert::Infallible;
@@ -20,20 +21,29 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::places::{Place, Places};
 use crate::audit::AuditLog;
 use crate::audit::ship::{ShipStatus, Shipping};
 use crate::config::Zone;
 use crate::telemetry::Metrics;
 
+use patient::Patient;
+use ready::Looks;
 pub use ready::Readiness;
 
-/// Connections that are served at a time.
+/// Connections that are served at a time; with one more, the one that is there longest ends.
 const MOST_CONNECTIONS: usize = 64;
+/// The same from one address.
+const MOST_PER_ADDRESS: usize = 32;
 /// How long a client may take to send its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a client may read nothing of its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Console pages that are made at a time: each reads the access log.
+const MOST_PAGES: usize = 2;
 
 /// What the proxy runs with at the moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,6 +54,8 @@ pub struct Running {
     pub observe: bool,
     /// Why the last reload was not taken; `None` where it was.
     pub not_loaded: Option<String>,
+    /// Why the policies no longer fit the catalog as it is now; `None` where they do.
+    pub misfit: Option<String>,
     /// Whose times are shown.
     pub zone: Zone,
     /// Epoch of the catalog snapshot; `None` while there is none.
@@ -67,49 +79,67 @@ pub struct Admin {
     pub upstream: UpstreamCheck,
 }
 
+/// What is shared by the connections of one listener.
+struct Serving {
+    admin: Arc<Admin>,
+    looks: Looks,
+    pages: Arc<Semaphore>,
+}
+
 /// Answers on the listener until the task is dropped.
 pub async fn serve(listener: TcpListener, admin: Arc<Admin>) {
-    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let pages = Arc::new(Semaphore::new(MOST_PAGES));
+    let serving = Arc::new(Serving { admin, looks: Looks::default(), pages });
+    let places = Places::new(MOST_CONNECTIONS, MOST_PER_ADDRESS);
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "the admin endpoint could not accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        let admin = Arc::clone(&admin);
-        tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let admin = Arc::clone(&admin);
-                async move { Ok::<_, Infallible>(answer(&admin, &request).await) }
-            });
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .max_buf_size(16 << 10)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-            if let Err(error) = served {
-                tracing::debug!(%error, "a connection to the admin endpoint ended");
-            }
-            drop(slot);
-        });
+        let place = places.enter(from.ip());
+        tokio::spawn(connection(stream, place, Arc::clone(&serving)));
+    }
+}
+
+/// Serves one connection until it ends or has to make room.
+async fn connection(stream: TcpStream, place: Place, serving: Arc<Serving>) {
+    let place = &place;
+    let service = service_fn(move |request| {
+        let serving = Arc::clone(&serving);
+        async move { Ok::<_, Infallible>(answer(&serving, place, &request).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(16 << 10)
+        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_TIMEOUT)), service);
+    tokio::select! {
+        // What has come is answered before the place is given away.
+        biased;
+        served = served => if let Err(error) = served {
+            tracing::debug!(%error, "a connection to the admin endpoint ended");
+        },
+        () = place.ended() => tracing::debug!("a connection to the admin endpoint made room for another"),
     }
 }
 
 type Page = Response<Full<Bytes>>;
 
-async fn answer(admin: &Admin, request: &Request<Incoming>) -> Page {
+async fn answer(serving: &Serving, place: &Place, request: &Request<Incoming>) -> Page {
+    let admin = &serving.admin;
     if request.method() != Method::GET {
         return page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET is answered\n".to_owned());
     }
     match request.uri().path() {
         "/healthz" => page(StatusCode::OK, TEXT, "ok\n".to_owned()),
         "/readyz" => {
-            let readiness = Readiness::of(admin).await;
+            // Whoever asks whether statements are served waits for the database, and makes room for nobody meanwhile.
+            let _held = place.hold();
+            let readiness = serving.looks.look(admin).await;
             let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             page(status, TEXT, readiness.to_string())
         }
@@ -117,7 +147,10 @@ async fn answer(admin: &Admin, request: &Request<Incoming>) -> Page {
         "/" if !host_is_plain(request) => {
             page(StatusCode::FORBIDDEN, TEXT, "ask for this page by address or as localhost\n".to_owned())
         }
-        "/" => page(StatusCode::OK, HTML, console::render(admin).await),
+        "/" => {
+            let readiness = serving.looks.look(admin).await;
+            page(StatusCode::OK, HTML, console::render(admin, &readiness, Arc::clone(&serving.pages)).await)
+        }
         _ => page(StatusCode::NOT_FOUND, TEXT, "there are /, /healthz, /readyz and /metrics\n".to_owned()),
     }
 }
@@ -128,6 +161,11 @@ fn metrics(admin: &Admin) -> String {
     let running = (admin.running)();
     page.gauge("enforcing", "Whether policies are enforced: 0 in observe mode.", !running.observe);
     page.gauge("policy_not_loaded", "Whether the last reload was not taken.", running.not_loaded.is_some());
+    page.gauge(
+        "policy_misfit",
+        "Whether the catalog has changed so that the policies no longer fit it.",
+        running.misfit.is_some(),
+    );
     page.gauge("log_writable", "Whether the access log can be written.", status.trouble.is_none());
     page.counter("log_refused_total", "Records that the access log could not take.", status.refused);
     page.gauge("log_records", "Number of the last record in the access log.", status.last_seq);

@@ -1,7 +1,7 @@
 //! Whether statements can be served.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Admin;
 
@@ -38,10 +38,12 @@ impl Readiness {
         let running = (admin.running)();
         let observe = running.observe.then(|| OBSERVED.to_owned());
         let not_loaded = running.not_loaded.map(|why| format!("the last reload was not taken: {why}"));
+        let misfit =
+            running.misfit.map(|why| format!("the database has changed, and the policies no longer fit it: {why}"));
         let log = admin.log.status();
         let clock = log.clock_in_doubt.then(|| CLOCK.to_owned());
         Self {
-            remarks: observe.into_iter().chain(not_loaded).chain(clock).collect(),
+            remarks: observe.into_iter().chain(not_loaded).chain(misfit).chain(clock).collect(),
             log: log.trouble.map_or(Ok(()), Err),
             catalog: running.catalog.map(|_| ()).ok_or_else(|| "not loaded yet".to_owned()),
             upstream,
@@ -56,6 +58,27 @@ impl Readiness {
     /// Each with its name.
     pub fn parts(&self) -> [(&'static str, &Result<(), String>); 3] {
         [("access log", &self.log), ("catalog", &self.catalog), ("database", &self.upstream)]
+    }
+}
+
+/// Looks of all who ask, one at a time: however many ask at once, the database is asked once or twice.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    last: tokio::sync::Mutex<Option<(Instant, Readiness)>>,
+}
+
+impl Looks {
+    /// What is so now: no look that began before it was asked for.
+    pub(super) async fn look(&self, admin: &Admin) -> Readiness {
+        let asked = Instant::now();
+        let mut last = self.last.lock().await;
+        if let Some((_, readiness)) = last.as_ref().filter(|(begun, _)| *begun >= asked) {
+            return readiness.clone();
+        }
+        let begun = Instant::now();
+        let readiness = Readiness::of(admin).await;
+        *last = Some((begun, readiness.clone()));
+        readiness
     }
 }
 

@@ -31,6 +31,7 @@ async fn running() -> Running1 {
             policy: "sha256:<b>".into(),
             observe: false,
             not_loaded: None,
+            misfit: None,
             zone: Zone::default(),
             catalog: Some(7),
         }),
@@ -258,4 +259,71 @@ async fn a_client_that_never_finishes_its_request_is_let_go() {
     let ended = tokio::time::timeout(HEAD_TIMEOUT + Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
     assert!(ended.is_ok());
     assert_eq!(server.get("/healthz").await.0, 200);
+}
+
+/// Asks for page after page and reads none, until nothing more is taken.
+async fn unread(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let many = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\n\r\n").repeat(500);
+    while let Ok(Ok(())) = tokio::time::timeout(Duration::from_millis(200), stream.write_all(many.as_bytes())).await {}
+    stream
+}
+
+#[tokio::test]
+async fn health_is_told_while_others_hold_connections_and_read_nothing() {
+    let server = running().await;
+    let mut held = Vec::new();
+    for number in 0..MOST_CONNECTIONS + 10 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        // Some say nothing, some a part, some have been answered and stay, and read nothing.
+        let said: &[u8] = match number % 3 {
+            0 => b"",
+            1 => b"GET /readyz HT",
+            _ => b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        };
+        stream.write_all(said).await.unwrap();
+        held.push(stream);
+    }
+    held.push(unread(server.address).await);
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let answer = tokio::time::timeout(HEAD_TIMEOUT / 2, server.get(path)).await;
+        assert_eq!(answer.map(|(status, _)| status), Ok(200), "{path}");
+    }
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_let_go() {
+    let server = running().await;
+    let mut stream = unread(server.address).await;
+    tokio::time::sleep(WRITE_TIMEOUT + Duration::from_secs(1)).await;
+    // What was sent is still there; behind it the connection has ended.
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(3), stream.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "{} bytes, and no end", rest.len());
+}
+
+#[tokio::test]
+async fn many_who_ask_at_once_ask_the_database_once_or_twice() {
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let directory = TempDir::new().unwrap();
+    let admin = Admin {
+        metrics: Arc::new(Metrics::default()),
+        log: AuditLog::open(directory.path(), Sync::Written).unwrap(),
+        sinks: Vec::new(),
+        running: Box::new(Running::default),
+        upstream: Box::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Ok(())
+            })
+        }),
+    };
+    let looks = Looks::default();
+    futures_util::future::join_all((0..50).map(|_| looks.look(&admin))).await;
+    assert!((1..=2).contains(&asked.load(Ordering::Relaxed)));
+    looks.look(&admin).await;
+    assert!((2..=3).contains(&asked.load(Ordering::Relaxed)), "a later question is not answered by an older look");
 }
