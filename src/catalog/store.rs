@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::{Client, NoTls, Statement};
 
@@ -54,6 +54,8 @@ pub struct CatalogStore {
     due: AtomicU64,
     /// As [`State::answered`], to be read without waiting.
     answered: AtomicU64,
+    /// Tells of each snapshot that says something else than the one before.
+    epochs: watch::Sender<u64>,
     state: Mutex<State>,
 }
 
@@ -99,18 +101,21 @@ impl CatalogStore {
             asked: AtomicU64::new(0),
             due: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            epochs: watch::Sender::new(first_epoch),
             state: Mutex::new(state),
         })
     }
 
     /// A store whose snapshot is given and never changes: for tests and for `explain` without a database.
     pub fn fixed(catalog: Catalog) -> Self {
+        let epochs = watch::Sender::new(catalog.epoch());
         Self {
             current: ArcSwap::from_pointee(catalog),
             connect: Box::new(|| Box::pin(async { Err(LoadError::Connect("there is no database".to_owned())) })),
             asked: AtomicU64::new(0),
             due: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            epochs,
             state: Mutex::new(State {
                 client: None,
                 changes: None,
@@ -125,6 +130,18 @@ impl CatalogStore {
     /// The current snapshot.
     pub fn current(&self) -> Arc<Catalog> {
         self.current.load_full()
+    }
+
+    /// Takes over what an earlier snapshot of the same database knew of names.
+    pub fn follow(&self, before: &Catalog) {
+        let mut own = (*self.current()).clone();
+        own.remember(before);
+        self.current.store(Arc::new(own));
+    }
+
+    /// Is changed with each snapshot that says something else than the one before; the value is its epoch.
+    pub fn epochs(&self) -> watch::Receiver<u64> {
+        self.epochs.subscribe()
     }
 
     /// Whether this is the newest snapshot.
@@ -242,8 +259,10 @@ impl CatalogStore {
         let mut loaded = loaded?;
         loaded.remember(&current);
         if !loaded.same_contents(&current) {
-            tracing::info!(epoch = loaded.epoch(), "the catalog has changed");
+            let epoch = loaded.epoch();
+            tracing::info!(epoch, "the catalog has changed");
             self.current.store(Arc::new(loaded));
+            self.epochs.send_replace(epoch);
         } else if loaded.since() != current.since() {
             // The same, as of later: what is read next is less.
             self.current.store(Arc::new(loaded.under(current.epoch())));

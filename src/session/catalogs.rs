@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::catalog::CatalogStore;
+use crate::catalog::{Catalog, CatalogStore};
 
 /// Opens the catalog of a database by its name; the first epoch of its snapshots is given.
 pub type OpenCatalog = Box<
@@ -27,12 +27,19 @@ const IDLE: Duration = Duration::from_secs(2);
 /// More databases than this are not served at once: each keeps a connection.
 const MOST: usize = 64;
 
+#[derive(Default)]
+struct Others {
+    open: HashMap<String, Arc<CatalogStore>>,
+    /// What those said last that were closed: what a relation was called then is not forgotten. No connection belongs to them.
+    closed: HashMap<String, Arc<Catalog>>,
+}
+
 /// The catalogs of all databases that sessions asked for.
 pub struct Catalogs {
     main: Arc<CatalogStore>,
     database: Option<String>,
     open: Option<OpenCatalog>,
-    others: Arc<Mutex<HashMap<String, Arc<CatalogStore>>>>,
+    others: Arc<Mutex<Others>>,
     /// How many were opened.
     opened: AtomicU64,
 }
@@ -68,23 +75,26 @@ impl Catalogs {
             return Ok(Arc::clone(&self.main));
         };
         let mut others = self.others.lock().await;
-        if let Some(store) = others.get(database) {
+        if let Some(store) = others.open.get(database) {
             return Ok(Arc::clone(store));
         }
-        if others.len() >= MOST {
+        if others.open.len() >= MOST {
             return Err(format!("more than {MOST} databases are in use"));
         }
         let number = self.opened.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let store = Arc::new(open(database.to_owned(), number.saturating_mul(EPOCHS)).await?);
+        if let Some(before) = others.closed.remove(database) {
+            store.follow(&before);
+        }
         tokio::spawn(keep(Arc::downgrade(&store), database.to_owned(), Arc::clone(&self.others)));
-        others.insert(database.to_owned(), Arc::clone(&store));
+        others.open.insert(database.to_owned(), Arc::clone(&store));
         Ok(store)
     }
 }
 
 /// Reads a catalog again from time to time, and closes it once no session has used it for a while: a connection that sits in a database
 /// would stand in the way of DROP DATABASE, and of CREATE DATABASE that takes it as a template.
-async fn keep(kept: Weak<CatalogStore>, database: String, others: Arc<Mutex<HashMap<String, Arc<CatalogStore>>>>) {
+async fn keep(kept: Weak<CatalogStore>, database: String, others: Arc<Mutex<Others>>) {
     let (mut idle, mut since) = (Duration::ZERO, Duration::ZERO);
     loop {
         tokio::time::sleep(LOOK).await;
@@ -96,7 +106,13 @@ async fn keep(kept: Weak<CatalogStore>, database: String, others: Arc<Mutex<Hash
             let mut others = others.lock().await;
             // Nobody gets it while the map is locked.
             if Arc::strong_count(&store) <= 2 {
-                others.remove(&database);
+                others.open.remove(&database);
+                if others.closed.len() >= MOST
+                    && let Some(any) = others.closed.keys().next().cloned()
+                {
+                    others.closed.remove(&any);
+                }
+                others.closed.insert(database, store.current());
                 return;
             }
         } else if since >= EVERY {

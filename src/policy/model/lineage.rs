@@ -8,7 +8,7 @@ pub struct Lineage {
     /// Partition and inheritance parents, nearest first, and what it was called or part of before.
     pub ancestors: Vec<RelationName>,
     /// Descendants, what a view's definition names, and the ancestors and descendants of those: a view over one partition reaches
-    /// the listing of the whole.
+    /// the listing of the whole. Under the names that they had before, too.
     pub reaches: Vec<RelationName>,
     /// Some definition on the way calls a function that is not built in, or is not known.
     pub opaque: bool,
@@ -46,9 +46,11 @@ impl Lineage {
         let former: Vec<RelationName> = former.cloned().collect();
         // A relation that the snapshot lacks cannot be judged.
         opaque |= ancestors.iter().chain(&found).any(|&oid| name(oid).is_none());
+        let formerly = found.iter().flat_map(|oid| catalog.former_names(*oid)).cloned();
+        let formerly: Vec<RelationName> = formerly.filter(|name| !former.contains(name)).collect();
         Self {
             ancestors: ancestors.into_iter().filter_map(name).chain(former).collect(),
-            reaches: found.into_iter().filter_map(name).collect(),
+            reaches: found.into_iter().filter_map(name).chain(formerly).collect(),
             opaque,
         }
     }
