@@ -205,6 +205,62 @@ fn the_console_and_the_metrics_show_what_was_decided_without_literals() {
     assert!(!metrics.contains("support_agent") && !metrics.contains("customers"), "labels are bounded");
 }
 
+#[test]
+fn a_run_that_a_reload_overtakes_is_decided_again_and_not_refused() {
+    let proxy = Proxy::start(shop());
+    let policy = folder(&proxy).join("policy.toml");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(proxy.port).user("support_agent").dbname("shop");
+    std::thread::scope(|scope| {
+        // The same policies each time, by another hash.
+        scope.spawn(|| {
+            let mut load = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                load += 1;
+                fs::write(&policy, format!("{SHOP_POLICY}\n# {load}\n")).unwrap();
+                signal(&proxy, "HUP");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let worked = runtime.block_on(async {
+            let (mut client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let prepared = client.prepare("SELECT city FROM customers WHERE id = $1").await.unwrap();
+            for turn in 0..150 {
+                let rows = client.query(&prepared, &[&1_i64]).await.map_err(|error| (turn, "prepared", error))?;
+                assert_eq!(rows.len(), 1);
+                client
+                    .simple_query("SELECT city FROM customers WHERE id = 1")
+                    .await
+                    .map_err(|error| (turn, "simple", error))?;
+                let transaction = client.transaction().await.map_err(|error| (turn, "begin", error))?;
+                let portal = transaction
+                    .bind("SELECT city FROM customers ORDER BY id", &[])
+                    .await
+                    .map_err(|error| (turn, "bind", error))?;
+                for _ in 0..2 {
+                    transaction.query_portal(&portal, 3).await.map_err(|error| (turn, "portal", error))?;
+                }
+                transaction
+                    .batch_execute("DECLARE c CURSOR FOR SELECT city FROM customers")
+                    .await
+                    .map_err(|error| (turn, "declare", error))?;
+                for _ in 0..2 {
+                    transaction.simple_query("FETCH 2 FROM c").await.map_err(|error| (turn, "fetch", error))?;
+                }
+                transaction.commit().await.map_err(|error| (turn, "commit", error))?;
+            }
+            Ok::<_, (usize, &str, tokio_postgres::Error)>(())
+        });
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(worked.is_ok(), "{worked:?}");
+    });
+    let loads = proxy.access_log().iter().filter(|record| record["event"] == "policy").count();
+    assert!(loads > 5, "{loads}");
+}
+
 /// A configuration beside a policy of its own.
 fn configured(at: &Path, policy: &str) -> String {
     let cluster = shop();
@@ -246,6 +302,78 @@ fn check_live_compares_the_policies_with_the_database() {
         assert!(said.contains(part), "`{part}` in {said}");
     }
     assert!(said.contains("policy.toml:2: column"), "{said}");
+}
+
+/// What acts by itself: keys that cascade and set, over open tables too, a circle, triggers of each sort, a rule, a view that is written
+/// through, generated and identity columns, children.
+const BY_ITSELF: &str = "
+    CREATE SCHEMA privacy;
+    CREATE TABLE purposes (name text PRIMARY KEY);
+    CREATE TABLE privacy.consents (subject_id int, purpose text REFERENCES purposes ON UPDATE CASCADE, granted boolean);
+    CREATE TABLE steps (id int PRIMARY KEY);
+    CREATE TABLE middle (id int PRIMARY KEY REFERENCES steps ON DELETE CASCADE ON UPDATE CASCADE);
+    CREATE TABLE people (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text, shout text GENERATED ALWAYS AS (upper(email)) STORED,
+        step int DEFAULT 7 REFERENCES middle ON DELETE SET DEFAULT ON UPDATE SET NULL, boss int REFERENCES people ON DELETE CASCADE);
+    CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM 1; RETURN NEW; END $$;
+    CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.email := lower(NEW.email); RETURN NEW; END $$;
+    CREATE TRIGGER known BEFORE INSERT ON people FOR EACH ROW EXECUTE FUNCTION touch();
+    CREATE TRIGGER unknown AFTER UPDATE OR DELETE ON people FOR EACH ROW EXECUTE FUNCTION act();
+    CREATE RULE beside AS ON UPDATE TO people DO ALSO NOTIFY changed;
+    CREATE VIEW seen AS SELECT id, email FROM people;
+    CREATE TRIGGER instead INSTEAD OF INSERT ON seen FOR EACH ROW EXECUTE FUNCTION act();
+    CREATE TABLE old_people () INHERITS (people); CREATE TABLE strict_people () INHERITS (people);
+    CREATE TABLE plain (id int PRIMARY KEY); CREATE TABLE plain_too (id int REFERENCES plain ON DELETE CASCADE)";
+
+#[test]
+fn check_live_lists_what_the_database_does_by_itself_where_it_reaches_what_is_governed() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "version = 1\n\
+        [tables.\"public.people\"]\nsubject = \"id\"\n\
+        columns = { id = \"reference\", email = \"contact\", shout = \"reference\", step = \"reference\", boss = \"reference\" }\n\
+        [tables.\"public.strict_people\"]\nsubject = \"id\"\n\
+        columns = { id = \"reference\", email = \"contact\", shout = \"contact\", step = \"reference\", boss = \"reference\" }\n\
+        [tables.\"public.old_people\"]\nopen = true\n\
+        [consent]\ntable = \"privacy.consents\"\nsubject = \"subject_id\"\npurpose = \"purpose\"\nactive = \"granted\"\n\
+        [purposes.support]\nbasis = \"contract\"\n\
+        [roles.agent]\nlogins = [\"support_agent\"]\npurposes = [\"support\"]\n\
+        [[rules]]\nname = \"r\"\nroles = [\"agent\"]\npurposes = [\"support\"]\nread = [\"reference\"]\n\
+        [functions]\nallow = [\"public.act\"]\n";
+    let config = configured(folder.path(), policy);
+    shop().run_statements("postgres", "CREATE DATABASE itself").unwrap();
+    shop().run_statements("itself", BY_ITSELF).unwrap();
+    let (_, said, told) = pgpurpose(&["check", "--config", &config, "--live", "--database", "itself"]);
+    let refused = "it is refused where a rule does not open that";
+    let named = "the policies name it, and what it reads and writes is not decided";
+    for part in [
+        &format!(
+            "changing keys of `public.purposes` changes `privacy.consents.purpose` by foreign key `consents_purpose_fkey`: {refused}"
+        ),
+        &format!(
+            "deleting rows of `public.steps` deletes rows of `public.middle` by foreign key `middle_id_fkey`, which sets `public.people.step` \
+             to NULL or its default by foreign key `people_step_fkey`: {refused}"
+        ),
+        &format!(
+            "changing keys of `public.middle` sets `public.people.step` to NULL or its default by foreign key `people_step_fkey`: {refused}"
+        ),
+        &format!(
+            "deleting rows of `public.people` deletes rows of `public.people` by foreign key `people_boss_fkey`: {refused}"
+        ),
+        &format!("trigger `unknown` of `public.people` calls `public.act` on UPDATE, DELETE: {named}"),
+        &format!("trigger `instead` of `public.seen` calls `public.act` on INSERT: {named}"),
+        "trigger `known` of `public.people` calls `public.touch` on INSERT, which touches nothing but the row",
+        "rule `beside` of `public.people` runs on UPDATE: such a write is refused, and no policy can name it",
+        "rows of `public.old_people` come along with `public.people`, and `public.old_people` by its own name is open",
+        "generated column `public.people.shout` is computed of `email`: its own category shows it to who sees less of `email`",
+        "identity column `public.people.id` is numbered by a sequence where an INSERT leaves it out",
+        "`public.strict_people` is listed more strictly than `public.people`, whose part it is (column `shout`): reading `public.people` is \
+         refused where its part shows less",
+    ] {
+        assert!(said.contains(part), "`{part}` in {said}{told}");
+    }
+    assert!(!said.contains("public.plain"), "{said}");
+    // What a part is listed as is known from the catalog, whether or not that is asked for.
+    let (_, said, told) = pgpurpose(&["check", "--config", &config, "--database", "itself"]);
+    assert!(said.contains("is listed more strictly than") && !said.contains("foreign key"), "{said}{told}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn wrong(text: String) -> Finding {
     Finding { wrong: true, text }
 }
 
-fn note(text: String) -> Finding {
+pub(super) fn note(text: String) -> Finding {
     Finding { wrong: false, text }
 }
 

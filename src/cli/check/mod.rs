@@ -1,6 +1,7 @@
 //! `pgpurpose check`: is the configuration right, do the policies do what their tests say, do they fit the database.
 
 mod against;
+mod by_itself;
 mod live;
 pub(super) mod own_tests;
 
@@ -87,7 +88,8 @@ fn gather(
 ) -> Result<(Known, Vec<live::Finding>), String> {
     if !arguments.live {
         let known = known(config, policies, arguments.database.as_deref(), arguments.offline, output)?;
-        return Ok((known, Vec::new()));
+        let findings = by_itself::stricter_parts(policies, &known.catalog);
+        return Ok((known, findings));
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
@@ -95,7 +97,10 @@ fn gather(
         let database = Database::find(config, policies, arguments.database.as_deref()).await?;
         let catalog = database.catalog().await?.current();
         let mut findings = live::compare(policies, &catalog);
+        findings.extend(by_itself::stricter_parts(policies, &catalog));
+        findings.extend(by_itself::of_catalog(policies, &catalog));
         let client = database.client().await?;
+        findings.extend(by_itself::columns(policies, &client).await?);
         findings.extend(live::functions(policies, &client).await?);
         findings.extend(live::opt_out_lists(policies, &client).await);
         if arguments.source.config.is_some() {

@@ -1,6 +1,7 @@
 //! What is worth knowing of policies that are in force: what does not fit the database, what a change opens and closes, what
 //! is opened, listed, kept or overdue.
 
+mod by_itself;
 mod diff;
 mod grants;
 mod lint;
@@ -8,6 +9,7 @@ mod listing;
 mod live;
 mod needed;
 mod overdue;
+mod parts;
 mod retained;
 
 pub use diff::Difference;
