@@ -16,6 +16,8 @@ mod keep;
 mod orm;
 mod ranges;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use pgpurpose::catalog::load_catalog;
 use pgpurpose::policy::PolicySet;
 use pgpurpose::sql::{Context, TokenKey, enforce, on_parser_stack};
@@ -395,6 +397,37 @@ fn noise_is_bounded_and_the_same_at_every_asking_and_another_for_each_subject() 
         let shifts = numbers("shift(30 days)", "SELECT min(a_date) - date '2000-06-15' FROM zoo GROUP BY id").await;
         assert!(shifts.iter().all(|days| (-30..=30).contains(days) && *days != 0), "{shifts:?}");
         assert!(shifts.contains(&-30) && shifts.contains(&30), "both ends are reached");
+    });
+}
+
+#[test]
+fn noise_shows_no_whole_number_as_it_is_however_small() {
+    // The value stands in the key too, which is open: 10 more, and a thousand subjects of each.
+    let rows = "CREATE TABLE zoo (id bigint, a_smallint smallint, an_integer integer, a_bigint bigint, a_numeric numeric(12, 2),
+            a_free_numeric numeric, a_real real, a_double double precision);
+        INSERT INTO zoo SELECT (v + 10) * 1000 + i, v, v, v, v, v, v, v FROM generate_series(-3, 12) v, generate_series(1, 200) i;
+        INSERT INTO zoo (id, a_smallint) SELECT 32777000 + i, 32767 FROM generate_series(1, 50) i;
+        INSERT INTO zoo (id, a_smallint) SELECT -32758000 + i, -32768 FROM generate_series(1, 50) i;";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let zoo = Zoo::with(rows).await;
+        for percent in [1, 10, 100] {
+            for column in ["a_smallint", "an_integer", "a_bigint", "a_numeric", "a_free_numeric", "a_real", "a_double"] {
+                let sql = format!(
+                    "SELECT floor(id / 1000.0)::int - 10, round({column}::numeric)::int, {column}::text FROM zoo WHERE {column} IS NOT NULL"
+                );
+                let sql = zoo.rewritten(&format!("noise({percent}%)"), "care", &sql).unwrap();
+                let mut shown: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+                for row in zoo.rows(&sql).await {
+                    let number = |at: usize| row[at].as_deref().unwrap().parse::<i64>().unwrap();
+                    let (value, rounded) = (number(0), number(1));
+                    assert_ne!(value, rounded, "{column}, {percent} %: shown as {:?}", row[2]);
+                    assert!(value < 0 || rounded >= 0, "{column}: {value} became {rounded}");
+                    shown.entry(value).or_default().insert(rounded);
+                }
+                assert!(shown.len() >= 16 && shown.values().all(|several| several.len() > 1), "{column}: {shown:?}");
+            }
+        }
     });
 }
 

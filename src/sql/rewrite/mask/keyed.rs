@@ -92,43 +92,68 @@ pub(super) fn noise(masked: &Masked<'_>, noise: Noise) -> Option<String> {
     })
 }
 
-/// `drawn` is between -1 and 1. A value is moved by at least one and a half of its last digit either way, so that a small whole
-/// number is not shown as it is; what is not negative stays so.
+/// The least part of its last digit by which a number is moved, so that rounding does not bring it back; of 1 where it is whole.
+const LEAST: &str = "0.6";
+/// So much of it is drawn from at least, so that a small number may become several others.
+const SPREAD: &str = "2.5";
+
+/// `drawn` is between -1 and 1. No whole number is shown as it is, nor as one that is rounded to it, however small: it is moved by at least
+/// 0.6, and a number with digits after the point by as much of its last one. What is not negative stays so.
 fn percent_of(masked: &Masked<'_>, drawn: &str, percent: u32) -> Option<String> {
     let value = masked.value;
     let bounds = super::number::bounds(masked.column);
-    let clamped = |moved: &str, ty: &str| match &bounds {
-        Some((least, greatest)) => {
-            format!("LEAST(GREATEST({moved}, {least}::pg_catalog.{ty}), {greatest}::pg_catalog.{ty})")
-        }
-        None => moved.to_owned(),
-    };
     let wide = format!("{value}::pg_catalog.numeric");
-    let moved = |digit: &str| {
-        let by = format!("GREATEST(pg_catalog.abs({wide}) * {percent} / 100, {digit})");
-        format!("CASE WHEN {value} < 0 THEN {wide} + {drawn} * {by} ELSE pg_catalog.abs({wide} + {drawn} * {by}) END")
+    // By how much, where the last digit that counts is worth `unit`.
+    let by = |unit: &str| {
+        let most = format!("GREATEST(pg_catalog.abs({wide}) * {percent} / 100, {SPREAD} * {unit})");
+        format!("({LEAST} * {unit} + pg_catalog.abs({drawn}) * ({most} - {LEAST} * {unit}))")
+    };
+    // Where a value is at an end, it goes the other way: cut off at the end it would be shown as it is.
+    let moved = |by: &str| {
+        let ends = bounds.as_ref().map(|(least, most)| [least, most].map(|end| format!("{end}::pg_catalog.numeric")));
+        let (up, down, least) = match &ends {
+            Some([least, most]) => (format!("{wide} IN (0, {least})"), format!("{wide} = {most} OR "), least.clone()),
+            None => (format!("{wide} = 0"), String::new(), format!("2 * {wide} - 2")),
+        };
+        let way = format!("CASE WHEN {up} THEN 1 WHEN {down}{drawn} < 0 THEN -1 ELSE 1 END");
+        let moved = format!("GREATEST({wide} + {way} * {by}, CASE WHEN {wide} > 0 THEN 0 ELSE {least} END)");
+        match &ends {
+            Some([_, most]) => format!("LEAST({moved}, {most})"),
+            None => moved,
+        }
     };
     match masked.column.class {
-        TypeClass::Integer => Some(clamped(&format!("pg_catalog.round({})", moved("1.5")), "numeric")),
+        TypeClass::Integer => Some(moved(&format!("pg_catalog.round({})", by("1")))),
         // As many digits after the point as the value has.
         TypeClass::Numeric => {
-            let digit = format!(
-                "1.5 * pg_catalog.power(10::pg_catalog.numeric, (- pg_catalog.scale({value}))::pg_catalog.numeric)"
-            );
-            let moved = clamped(&moved(&digit), "numeric");
+            let scale = format!("pg_catalog.scale({value})");
+            let last = format!("pg_catalog.power(10::pg_catalog.numeric, (- {scale})::pg_catalog.numeric)");
+            let unit = format!("CASE WHEN {wide} = pg_catalog.trunc({wide}) THEN 1 ELSE {last} END");
+            let moved = moved(&format!("pg_catalog.round({}, {scale})", by(&format!("({unit})"))));
             Some(format!(
-                "CASE WHEN {value} = 'NaN'::pg_catalog.numeric THEN {value} ELSE pg_catalog.round({moved}, pg_catalog.scale({value})) END"
+                "CASE WHEN {value} = 'NaN'::pg_catalog.numeric THEN {value} ELSE pg_catalog.round({moved}, {scale}) END"
             ))
         }
-        TypeClass::Float => {
-            let (least, greatest) = bounds.as_ref()?;
-            let wide = format!("{value}::pg_catalog.float8");
-            let within = format!("{wide} BETWEEN {least}::pg_catalog.float8 / 2 AND {greatest}::pg_catalog.float8 / 2");
-            let factor = format!("(1 + {drawn} * {percent} / 100)");
-            Some(super::number::finite(&wide, &within, &format!("{wide} * {factor}::pg_catalog.float8")))
-        }
+        TypeClass::Float => Some(percent_of_float(value, drawn, percent, bounds.as_ref()?)),
         _ => None,
     }
+}
+
+/// The same for a floating-point number; what is next to nothing counts as 0.
+fn percent_of_float(value: &str, drawn: &str, percent: u32, (least, greatest): &(String, String)) -> String {
+    let wide = format!("{value}::pg_catalog.float8");
+    let part = format!("{drawn}::pg_catalog.float8");
+    let within = format!("{wide} BETWEEN {least}::pg_catalog.float8 / 2 AND {greatest}::pg_catalog.float8 / 2");
+    let whole = format!("{wide} = pg_catalog.trunc({wide})");
+    let share = format!("pg_catalog.abs({wide}) * {percent} / 100");
+    let by = format!(
+        "(CASE WHEN {whole} THEN {LEAST} ELSE 0 END + pg_catalog.abs({part}) * CASE WHEN {whole} THEN GREATEST({share}, {SPREAD}) - {LEAST} ELSE {share} END)"
+    );
+    let way = format!("CASE WHEN {part} < 0 THEN -1 ELSE 1 END");
+    let moved =
+        format!("GREATEST({wide} + {way} * {by}, CASE WHEN {wide} > 0 THEN 0 ELSE {least}::pg_catalog.float8 END)");
+    let from_nothing = format!("{LEAST} + pg_catalog.abs({part}) * ({SPREAD} - {LEAST})");
+    super::number::finite(&wide, &within, &from_nothing, &moved)
 }
 
 /// All dates of one subject by the same number of days, none of them 0.

@@ -44,6 +44,7 @@ pub(super) fn band(column: &Column, value: &str, width: u64) -> Option<String> {
                 Some((least, greatest)) => finite(
                     &wide,
                     &format!("{wide} BETWEEN {least} AND {greatest}"),
+                    "0",
                     &format!("GREATEST(pg_catalog.floor({wide} / {width}) * {width}, {least}::pg_catalog.float8)"),
                 ),
                 None => return None,
@@ -54,11 +55,11 @@ pub(super) fn band(column: &Column, value: &str, width: u64) -> Option<String> {
 }
 
 /// What is shown of a floating-point number within bounds where nothing overflows: NaN and the infinities as they are, and
-/// nothing of what is beyond the bounds. What is next to nothing is 0: it would become too small for the type.
-pub(super) fn finite(value: &str, within: &str, shown: &str) -> String {
+/// nothing of what is beyond the bounds. What is next to nothing would become too small for the type: `nothing` is shown of it.
+pub(super) fn finite(value: &str, within: &str, nothing: &str, shown: &str) -> String {
     let special = ["NaN", "Infinity", "-Infinity"].map(|special| format!("'{special}'::pg_catalog.float8")).join(", ");
     format!(
-        "CASE WHEN {value} BETWEEN -1e-20 AND 1e-20 THEN 0 WHEN {within} THEN {shown} WHEN {value} IN ({special}) THEN {value} ELSE NULL END"
+        "CASE WHEN {value} BETWEEN -1e-20 AND 1e-20 THEN {nothing} WHEN {within} THEN {shown} WHEN {value} IN ({special}) THEN {value} ELSE NULL END"
     )
 }
 
