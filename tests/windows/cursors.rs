@@ -355,3 +355,94 @@ fn a_change_of_rows_that_rest_on_consent_does_not_wait_long() {
         assert_eq!(client.query(change), "C(UPDATE 1) ZI", "{change}");
     }
 }
+
+/// A superuser's session, straight on the database, that has done this and not said yet whether it stays.
+fn undecided(sql: &str) -> Client {
+    let mut other = stand().login("postgres", &[]);
+    other.query("BEGIN");
+    let answer = other.query(sql);
+    assert!(answer.contains("C("), "{sql}: {answer}");
+    other
+}
+
+#[test]
+fn no_write_waits_without_a_bound_beside_rows_that_rest_on_consent() {
+    stand();
+    let policy = POLICY.replace("[roles.support]", "lock_seconds = 1\n[roles.support]");
+    let proxy = start(Options::new("127.0.0.1:0", servers(&socket())), &policy, super::raw::catalog("postgres"));
+    // Behind a row of the same key that somebody else writes, behind a key that is referred to, from rows that are read.
+    for (held, waiting) in [
+        ("INSERT INTO readers VALUES (5001, 'a', 'x')", "INSERT INTO readers (person, city) VALUES (5001, 'y')"),
+        (
+            "INSERT INTO readers VALUES (5002, 'a', 'x')",
+            "INSERT INTO readers (person, city) VALUES (5002, 'y') ON CONFLICT (person) DO UPDATE SET city = excluded.city RETURNING city",
+        ),
+        (
+            "INSERT INTO readers VALUES (5003, 'a', 'x')",
+            "INSERT INTO readers (person, city) VALUES (5003, 'y') ON CONFLICT DO NOTHING",
+        ),
+        ("INSERT INTO readers VALUES (5004, 'a', 'x')", "INSERT INTO readers (person, city) SELECT 5004, 'y'"),
+        ("UPDATE readers SET person = 5005 WHERE person = 3990", "INSERT INTO loans (id, reader) VALUES (5005, 3990)"),
+        ("UPDATE readers SET person = 5006 WHERE person = 3991", "UPDATE loans SET reader = 3991 WHERE id = 60"),
+        ("INSERT INTO keyed VALUES (1351)", "INSERT INTO keyed SELECT person FROM readers WHERE person = 1351"),
+        (
+            "INSERT INTO keyed VALUES (1352)",
+            "WITH w AS (INSERT INTO keyed SELECT person FROM readers WHERE person = 1352 RETURNING k) SELECT count(*) FROM w",
+        ),
+    ] {
+        let mut other = undecided(held);
+        let mut client = proxy.login("support", &[]);
+        assert_eq!(client.query(waiting), "E55P03 ZI", "{waiting}");
+        other.query("ROLLBACK");
+        client.query("BEGIN");
+        let answer = client.query(waiting);
+        assert!(answer.contains("C(") && answer.ends_with("ZT"), "{waiting}: {answer}");
+        client.query("ROLLBACK");
+    }
+}
+
+#[test]
+fn whoever_agreed_is_asked_for_again_behind_a_change_that_gives_rows_back() {
+    for (number, (change, expected)) in [
+        ("UPDATE readers SET city = city WHERE person IN (1401, 1402) RETURNING person", "1402"),
+        ("WITH w AS (SELECT 1) UPDATE readers SET city = city WHERE person IN (1411, 1412) RETURNING name", "name1412"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let person = [1401, 1411][number];
+        for messages in [query(change), batch(&[parse("", change), bind("", ""), execute("", 0), sync()])] {
+            let mut other = holding(person);
+            let mut client = market();
+            client.send(&messages);
+            until_it_waits(&mut other);
+            without(&[person], || {
+                other.query("COMMIT");
+                let answer = client.until_ready();
+                assert_eq!(rows(&answer).join(" "), expected, "{change}: {}", shown(&answer));
+            });
+        }
+    }
+    // All of them, however many there are.
+    let mut client = market();
+    for many in [
+        "SELECT person FROM readers WHERE person BETWEEN 2001 AND 2040 FOR UPDATE",
+        "UPDATE readers SET city = city WHERE person BETWEEN 2001 AND 2040 RETURNING person",
+    ] {
+        let word = many.split(' ').next().unwrap();
+        client.send(&query(many));
+        let answer = client.until_ready();
+        assert_eq!(rows(&answer).len(), 40, "{many}");
+        assert!(shown(&answer).contains(&format!("C({word} 40)")), "{many}");
+        client.send(&batch(&[parse("", many), bind("", ""), execute("", 0), sync()]));
+        assert_eq!(rows(&client.until_ready()).len(), 40, "{many}");
+    }
+    // What cannot be asked about again is changed all the same, and bounded.
+    assert_eq!(
+        client.rows(
+            "WITH w AS (UPDATE readers SET city = city WHERE person = 1421 RETURNING person) SELECT count(*) FROM w"
+        ),
+        ["1"]
+    );
+    assert_eq!(client.rows("UPDATE readers SET city = city WHERE person = 1422 RETURNING (SELECT count(*) FROM readers WHERE person = 1422)"), ["1"]);
+}

@@ -31,6 +31,8 @@ subject = { column = "reader", references = "public.readers.person" }
 columns = { id = "operational", reader = "reference" }
 [tables."public.things"]
 open = true
+[tables."public.keyed"]
+open = true
 [tables."public.marked"]
 open = true
 [tables."a.marked"]
@@ -57,7 +59,7 @@ name = "all"
 roles = ["support"]
 purposes = ["marketing", "support"]
 read = ["reference", "contact", "operational"]
-write = ["operational"]
+write = ["operational", "reference"]
 "#;
 
 const IDS: &str = "SELECT id FROM people ORDER BY id";
@@ -68,6 +70,7 @@ fn stand() -> &'static Proxy {
     PROXY.get_or_init(|| {
         let sql = "CREATE SCHEMA privacy;
                    CREATE TABLE people (id int PRIMARY KEY, email text, city text);
+                   CREATE TABLE keyed (k int PRIMARY KEY);
                    CREATE TABLE things (k int); INSERT INTO things VALUES (1), (2), (3);
                    INSERT INTO people SELECT i, 'mail' || i, 'x' FROM generate_series(1, 4) i;
                    CREATE TABLE privacy.consents (subject_id int, purpose text, granted boolean, until timestamptz);

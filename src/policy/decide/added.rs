@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::filters::Filtering;
 use crate::catalog::RelationName;
-use crate::policy::model::{PolicySet, RowFilter, SubjectPath, Table, Verb};
+use crate::policy::model::{Basis, PolicySet, RowFilter, SubjectPath, Table, Verb};
 
 impl Filtering<'_> {
     /// The filters that rows which are added, or become another subject's, must meet.
@@ -25,12 +25,18 @@ impl Filtering<'_> {
 
 impl PolicySet {
     /// The columns of a relation whose values may tell of whom a new row is, and by which it is held to [`RowFilter`]s; none
-    /// where no purpose is held to any. `names` are the relation's own and its ancestors', nearest first.
-    pub fn telling_columns<'a>(&self, names: impl IntoIterator<Item = &'a RelationName>) -> BTreeSet<String> {
+    /// where no purpose is held to any. For a purpose that rests on consent they are looked at too, so that nothing waits long behind
+    /// them. `names` are the relation's own and its ancestors', nearest first.
+    pub fn telling_columns<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a RelationName>,
+        purpose: &str,
+    ) -> BTreeSet<String> {
         let listed = names.into_iter().find_map(|name| Some((name, self.tables.get(name)?)));
         let Some((name, table)) = listed.filter(|(_, table)| !table.open) else { return BTreeSet::new() };
         let mut columns = BTreeSet::new();
-        let mut by_subject = !self.exclusions.is_empty();
+        let consented = self.lineage(purpose).iter().any(|purpose| purpose.basis == Basis::Consent);
+        let mut by_subject = consented || !self.exclusions.is_empty();
         if let Some(birth) = &table.birth {
             match &birth.register {
                 Some((register, _)) if register != name => by_subject = true,

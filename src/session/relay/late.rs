@@ -340,8 +340,10 @@ impl Session {
             self.reply(reply, Header { tag: b's', body: 0 }, &[]);
             return Ok(());
         };
-        let counts = ["SELECT ", "FETCH "].iter().find(|word| tag.starts_with(**word));
-        let tag = counts.map_or_else(|| tag.to_owned(), |word| format!("{word}{}", late.given));
+        // The database counts the rows of the last part; of what was changed all count, whoever's they are by now.
+        let counts = [("SELECT ", late.given), ("FETCH ", late.given), ("UPDATE ", late.came), ("DELETE ", late.came)];
+        let counted = counts.iter().find(|(word, _)| tag.starts_with(word));
+        let tag = counted.map_or_else(|| tag.to_owned(), |(word, count)| format!("{word}{count}"));
         let reply = self.take(Answer::Complete(&tag))?;
         let body = [tag.as_bytes(), &[0]].concat();
         self.reply(reply, Header { tag: b'C', body: body.len() }, &body);

@@ -30,7 +30,8 @@ impl Resolver<'_> {
             .into_iter()
             .filter_map(|oid| catalog.relation_by_oid(oid).map(|relation| relation.name.clone()))
             .collect();
-        self.context.policies.telling_columns(std::iter::once(&occurrence.relation.name).chain(&ancestors))
+        let names = std::iter::once(&occurrence.relation.name).chain(&ancestors);
+        self.context.policies.telling_columns(names, self.context.purpose)
     }
 
     /// Notes that these columns are set where no value can be looked at.

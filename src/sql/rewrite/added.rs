@@ -6,7 +6,7 @@ use super::fresh::{self, NEW_ROW};
 use super::{Fail, Rewriter, fail, rows};
 use crate::catalog::{Column, quote_ident};
 use crate::error::{Refusal, Stage};
-use crate::policy::{RelationObligation, RowFilter};
+use crate::policy::{RelationObligation, RowFilter, Verb};
 use crate::sql::ast::fragment::{FIRST_VALUE, fill, parse_expression};
 use crate::sql::form::context::Context;
 use crate::sql::resolve::{Occurrence, OccurrenceId, plain_type};
@@ -53,7 +53,11 @@ fn holder(
     born: bool,
     context: &Context<'_>,
 ) -> Result<Option<(Expr, Facts)>, Fail> {
-    let conditions = conditions(occurrence, obligation, column, born, context)?;
+    let mut conditions = conditions(occurrence, obligation, column, born, context)?;
+    if occurrence.verb == Verb::Insert && obligation.rests_on_wishes() {
+        // Before it waits for a row of the same key that somebody else writes.
+        conditions.push(fresh::short_wait(context.policies.lock_seconds()));
+    }
     if conditions.is_empty() {
         return Ok(None);
     }

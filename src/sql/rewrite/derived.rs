@@ -42,13 +42,15 @@ pub(super) fn open(occurrence: &Occurrence, factor: &TableFactor) -> Result<(Tab
     Ok((factor, facts))
 }
 
-/// A governed relation: only the columns that the statement uses, masked, and only the rows that it may see.
+/// A governed relation: only the columns that the statement uses, masked, and only the rows that it may see. `writes`: the statement writes
+/// rows somewhere.
 pub(super) fn governed(
     occurrence: &Occurrence,
     obligation: &RelationObligation,
     context: &Context<'_>,
     fence: bool,
     hidden: Option<&str>,
+    writes: bool,
 ) -> Result<(TableFactor, Facts), Fail> {
     let RelationObligation::Governed { columns, subject, min_group, .. } = obligation else {
         return Err(Refusal::internal(Stage::Rewrite));
@@ -99,6 +101,10 @@ pub(super) fn governed(
             conditions.extend(implied);
             values.push(range.value.clone());
         }
+    }
+    if writes && obligation.rests_on_wishes() {
+        // Where the rows go, others may have to be waited for.
+        conditions.push(fresh::short_wait(context.policies.lock_seconds()));
     }
     conditions.extend(row_conditions(occurrence, obligation, ROW, context)?);
     let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };

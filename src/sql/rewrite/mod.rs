@@ -315,7 +315,8 @@ impl Rewriter<'_> {
             RelationObligation::Open { .. } => derived::open(occurrence, factor)?,
             RelationObligation::Governed { .. } => {
                 let hidden = self.plan.within(id);
-                derived::governed(occurrence, obligation, self.context, self.fence, hidden.as_deref())?
+                let writes = self.occurrences.iter().any(|other| other.verb != Verb::Select);
+                derived::governed(occurrence, obligation, self.context, self.fence, hidden.as_deref(), writes)?
             }
         };
         *factor = replaced;
