@@ -19,6 +19,12 @@ columns = { id = "reference", person_id = "reference", town = "operational", see
 [tables."public.items"]
 subject = { column = "visit_id", references = "public.visits.id" }
 columns = { id = "reference", visit_id = "reference" }
+[tables."public.known_visits"]
+subject = "person_id"
+columns = { id = "reference", person_id = "reference", town = "operational" }
+[tables."public.stays"]
+subject = "person_id"
+columns = { person_id = "reference", town = "operational", night = "operational" }
 [tables."public.staging"]
 open = true
 [objections]
@@ -63,6 +69,11 @@ delete = ["public.people", "public.visits", "public.items"]
 
 /// 1 and 2 are adults, 3 is a child, 4 is restricted, 5 objected to `study`; each has a visit of the same number.
 fn database(name: &str) -> raw::Proxy {
+    database_with(name, "")
+}
+
+/// The same with more in it.
+fn database_with(name: &str, more: &str) -> raw::Proxy {
     raw::cluster().run_statements("postgres", &format!("CREATE DATABASE {name}")).unwrap();
     run(
         name,
@@ -79,6 +90,7 @@ fn database(name: &str) -> raw::Proxy {
              INSERT INTO privacy.restrictions (subject_id, ground, evidence) VALUES (4, 'unlawful', 'letter');
              INSERT INTO privacy.objections (subject_id, purpose, evidence) VALUES (5, 'study', 'letter');
              INSERT INTO staging VALUES (21, '1980-01-01'), (22, '2020-01-01');
+             {more};
              GRANT USAGE ON SCHEMA privacy TO support;
              GRANT SELECT ON ALL TABLES IN SCHEMA privacy TO support;
              GRANT ALL ON ALL TABLES IN SCHEMA public TO support; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO support;",
@@ -317,6 +329,69 @@ fn a_new_row_about_nobody_is_refused_like_one_about_somebody_who_objected() {
     }
     // Other constraints are told as they are.
     assert_eq!(told("support", "INSERT INTO people (id, born) VALUES (1, '1980-01-01')")[0], "23505");
+}
+
+/// SQLSTATE, message, DETAIL and HINT of the error of a statement.
+fn told(client: &mut Client, sql: &str) -> [String; 4] {
+    client.send(&raw::query(sql));
+    let answer = client.until_ready();
+    let error = answer.iter().find(|(tag, _)| *tag == b'E').unwrap_or_else(|| panic!("{sql}: {}", raw::shown(&answer)));
+    [b'C', b'M', b'D', b'H'].map(|code| raw::field(&error.1, code))
+}
+
+#[test]
+fn a_refused_new_row_is_told_alike_whatever_constraint_or_row_policy_refuses_it() {
+    const NAME: &str = "alike";
+    let proxy = &database_with(
+        NAME,
+        "ALTER TABLE visits ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY known ON visits USING (true) WITH CHECK (EXISTS (SELECT FROM people p WHERE p.id = person_id));
+         CREATE VIEW known_visits AS SELECT id, person_id, town FROM visits
+             WHERE EXISTS (SELECT FROM people p WHERE p.id = person_id) WITH CHECK OPTION;
+         CREATE TABLE homes (person_id bigint, town text, PRIMARY KEY (person_id, town));
+         INSERT INTO homes SELECT id, 'Paarl' FROM people;
+         CREATE TABLE stays (person_id bigint, town text, night date, FOREIGN KEY (person_id, town) REFERENCES homes,
+             EXCLUDE USING btree (person_id WITH =, night WITH =));
+         INSERT INTO stays SELECT id, 'Paarl', '2026-01-01' FROM people;
+         GRANT ALL ON homes, stays, known_visits TO support",
+    );
+    let mut client = session(proxy, NAME, "support");
+    for statement in [
+        "INSERT INTO visits (person_id, town) VALUES ($, 'x')",
+        "UPDATE visits SET person_id = $ WHERE id = 1",
+        "INSERT INTO known_visits (id, person_id) VALUES (70, $)",
+        "INSERT INTO stays (person_id, town, night) VALUES ($, 'Paarl', '2026-02-01')",
+        "INSERT INTO stays (person_id, town, night) VALUES ($, 'Paarl', '2026-01-01')",
+        "INSERT INTO stays (person_id, town, night) VALUES ($, 'Elsewhere', '2026-02-01')",
+        "UPDATE stays SET person_id = $ WHERE person_id = 1",
+    ] {
+        let [child, restricted, nobody] =
+            [3, 4, 77].map(|id| told(&mut client, &statement.replace('$', &id.to_string())));
+        assert_eq!(child[0], "42501", "{statement}: {child:?}");
+        assert_eq!((&child, &restricted), (&nobody, &nobody), "{statement}");
+    }
+    // Somebody who may be written about is told what is wrong.
+    let taken = "INSERT INTO stays (person_id, town, night) VALUES (1, 'Paarl', '2026-01-01')";
+    assert_eq!(told(&mut client, taken)[0], "23P01");
+    assert_eq!(client.query("INSERT INTO visits (person_id, town) VALUES (1, 'x')"), "C(INSERT 0 1) ZI");
+}
+
+#[test]
+fn a_key_that_other_rows_refer_to_is_told_as_that() {
+    const NAME: &str = "referred";
+    let proxy =
+        &database_with(NAME, "ALTER TABLE visits ADD CONSTRAINT whose FOREIGN KEY (person_id) REFERENCES people");
+    let mut client = session(proxy, NAME, "support");
+    for statement in ["DELETE FROM people WHERE id = 1", "UPDATE people SET id = 100 WHERE id = 1"] {
+        let [state, message, detail, _] = told(&mut client, statement);
+        assert_eq!(state, "23503", "{statement}: {message}");
+        let words =
+            "update or delete on table \"people\" violates foreign key constraint \"whose\" on table \"visits\"";
+        assert_eq!((message.as_str(), detail.as_str()), (words, ""), "{statement}: no key of anybody");
+    }
+    // Where both sides are the statement's, the side that it writes is told.
+    let [state, message, ..] = told(&mut client, "UPDATE visits SET person_id = 77 WHERE id = 1");
+    assert_eq!((state.as_str(), message.contains("a new row")), ("42501", true), "{message}");
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl Session {
 impl Session {
     /// A constraint refused a value that the run wrote: whoever tries values finds out which are there.
     pub(in crate::session) fn count_guess(&mut self, sqlstate: &str) {
-        let refused = matches!(sqlstate, "23503" | "23505" | "23514" | "23P01");
+        let refused = matches!(sqlstate, "23001" | "23503" | "23505" | "23514" | "23P01");
         let lookups = self.flow.running().and_then(|run| Some(run.running.as_ref()?.rows().enforced.lookups()));
         if let Some(lookups) = lookups.filter(|lookups| refused && lookups.guesses) {
             let (one, now) = (Lookups { count: 1, ..lookups }, Instant::now());

@@ -15,6 +15,9 @@ const MESSAGE_KEPT: &[&str] = &[
     "57014", "57P01", "57P02", "57P03", "57P04", "57P05",
 ];
 
+/// SQLSTATEs of foreign keys, whose message names tables and a constraint, and says which side of it is meant; the key is in DETAIL.
+const KEYS: &[&str] = &["23001", "23503"];
+
 /// SQLSTATEs whose message names something that was not found.
 const NAMES: &[&str] = &["3D000", "3F000", "42601", "42602", "42703", "42704", "42883", "42P01"];
 
@@ -84,22 +87,23 @@ const CLASSES: &[(&str, &str)] = &[
     ("XX", "internal error"),
 ];
 
-/// Cleans an error or notice of a governed session. `whole`: it can speak of nothing that the session does not see.
+/// Cleans an error or notice of a governed session. `whole`: it can speak of nothing that the session does not see. `part`: it names a
+/// part of a table, whose name tells of the row that is in it.
 ///
 /// Else severity and SQLSTATE stay. The message stays for conditions that cannot carry data, with the places in the statement and in
 /// PostgreSQL's source; else the condition's name stands for it; DETAIL, CONTEXT, data type and internal query go, and so do hints but for those that are the
 /// same always. Names of schema, table, column and constraint stay for classes 23 and 42 only.
-pub(in crate::session) fn clean(fields: &mut ErrorFields, whole: bool) {
+pub(in crate::session) fn clean(fields: &mut ErrorFields, whole: bool, part: bool) {
     if whole {
         return;
     }
     let sqlstate = fields.sqlstate().unwrap_or("XX000").to_owned();
     let class = sqlstate.get(..2).unwrap_or("XX").to_owned();
-    let kept = message_is_safe(fields, &sqlstate);
+    let kept = message_is_safe(fields, &sqlstate) && !part;
     if !kept {
         fields.set(b'M', condition(&sqlstate, &class).as_bytes());
     }
-    let names = matches!(class.as_str(), "23" | "42");
+    let names = matches!(class.as_str(), "23" | "42") && !part;
     let looked_for = fields.get(b'F').is_some_and(|file| [&b"parse_func.c"[..], b"parse_oper.c"].contains(&file));
     let hint = looked_for && HINTS_KEPT.contains(&sqlstate.as_str());
     fields.retain(|code| match code {
@@ -153,7 +157,7 @@ const LOGIN_FILES: &[&[u8]] =
 /// speaks of what the client sent.
 pub fn clean_login(fields: &mut ErrorFields) {
     if !fields.get(b'F').is_some_and(|file| LOGIN_FILES.contains(&file)) {
-        clean(fields, false);
+        clean(fields, false, false);
     }
 }
 
@@ -165,7 +169,8 @@ fn message_is_safe(fields: &ErrorFields, sqlstate: &str) -> bool {
     let value_as_name = NAMES.contains(&sqlstate) && fields.get(b'P').is_none();
     let own_notice =
         !matches!(sqlstate, "00000" | "01000") || SERVER_NOTICES.iter().any(|file| fields.get(b'F') == Some(file));
-    MESSAGE_KEPT.contains(&sqlstate) && !raised && !value_as_name && own_notice
+    let of_a_key = KEYS.contains(&sqlstate) && fields.get(b'F') == Some(b"ri_triggers.c");
+    (MESSAGE_KEPT.contains(&sqlstate) || of_a_key) && !raised && !value_as_name && own_notice
 }
 
 fn condition(sqlstate: &str, class: &str) -> &'static str {
@@ -183,7 +188,7 @@ mod tests {
             fields.set(code, b"canary");
         }
         fields.set(b'F', b"parse_relation.c");
-        clean(&mut fields, false);
+        clean(&mut fields, false, false);
         fields
     }
 
@@ -203,6 +208,32 @@ mod tests {
     }
 
     #[test]
+    fn a_foreign_key_says_which_side_of_it_is_meant() {
+        let message = "update or delete on table \"a\" violates foreign key constraint \"c\" on table \"b\"";
+        for (file, kept) in [(&b"ri_triggers.c"[..], true), (b"pl_exec.c", false)] {
+            let mut fields = ErrorFields::new("ERROR", "23503", message);
+            fields.set(b'D', b"Key (id)=(canary) is still referenced from table b.");
+            fields.set(b'F', file);
+            clean(&mut fields, false, false);
+            let wanted = if kept { message } else { "foreign key violation" };
+            assert_eq!(fields.get(b'M'), Some(wanted.as_bytes()));
+            assert_eq!(fields.get(b'D'), None);
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_table_is_not_named() {
+        let mut fields = ErrorFields::new("ERROR", "23503", "insert or update on table \"canary\" violates");
+        for code in *b"stcn" {
+            fields.set(code, b"canary");
+        }
+        fields.set(b'F', b"ri_triggers.c");
+        clean(&mut fields, false, true);
+        assert_eq!(fields.get(b'M'), Some(&b"foreign key violation"[..]));
+        assert!(b"stcn".iter().all(|code| fields.get(*code).is_none()), "{fields:?}");
+    }
+
+    #[test]
     fn a_message_that_names_only_what_was_written_stays() {
         let fields = cleaned("42P01", "relation \"x\" does not exist");
         assert_eq!(fields.get(b'M'), Some(&b"relation \"x\" does not exist"[..]));
@@ -213,7 +244,7 @@ mod tests {
     fn a_value_that_was_cast_to_a_name_is_replaced() {
         let mut fields = ErrorFields::new("ERROR", "42P01", "relation \"canary\" does not exist");
         fields.set(b'F', b"namespace.c");
-        clean(&mut fields, false);
+        clean(&mut fields, false, false);
         assert_eq!(fields.get(b'M'), Some(&b"syntax error or access rule violation"[..]));
     }
 
@@ -221,7 +252,7 @@ mod tests {
     fn what_a_function_raises_is_replaced() {
         let mut fields = ErrorFields::new("NOTICE", "00000", "canary");
         fields.set(b'F', b"pl_exec.c");
-        clean(&mut fields, false);
+        clean(&mut fields, false, false);
         assert_eq!(fields.get(b'M'), Some(&b"successful completion"[..]));
         assert_eq!(cleaned("P0001", "canary").get(b'M'), Some(&b"raise exception"[..]));
         assert_eq!(cleaned("ZZ999", "canary").get(b'M'), Some(&b"error"[..]));

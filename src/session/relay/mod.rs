@@ -15,7 +15,7 @@ use self::clean::clean;
 pub use self::clean::clean_login;
 use self::disclose::Held;
 use self::late::Late;
-use crate::catalog::Oid;
+use crate::catalog::{Oid, RelationName};
 use crate::session::flow::running::Running;
 use crate::session::flow::{Answer, Description, Reply, Strange};
 use crate::session::state::{End, HIGH, Session};
@@ -324,6 +324,8 @@ impl Session {
             "standard_conforming_strings" => {
                 ("standard_conforming_strings", value != "on" && self.role.unrestricted.is_none())
             }
+            // Nobody whom a policy governs changes it, and the database reports changes only: it would run as somebody else.
+            "session_authorization" => ("session_authorization", self.governed() && value != self.login),
             _ => return Ok(()),
         };
         if self.unlike == Some(name) && !wrong {
@@ -389,18 +391,18 @@ impl Session {
     }
 
     /// The refusal that an error of the database's stands for.
-    fn refusal_for(&mut self, sqlstate: &str, message: &[u8]) -> Option<crate::error::Refusal> {
-        let holds = |run: &mut crate::session::flow::pending::Run| {
-            run.running.as_ref().is_some_and(|running| running.rows().enforced.holds_added())
-        };
+    fn refusal_for(&mut self, sqlstate: &str, fields: &ErrorFields) -> Option<crate::error::Refusal> {
         // The row that may not be there is told in the words of one that is refused here: both are guesses.
-        let told = sql::refusal_for(sqlstate, message);
-        self.count_guess(if told.is_some() && sqlstate == "42704" { "23503" } else { sqlstate });
+        let told = sql::refusal_for(sqlstate, fields.get(b'M').unwrap_or_default());
+        let text = |code| fields.get(code).and_then(|text| std::str::from_utf8(text).ok());
+        let (file, names) = (fields.get(b'F'), [b's', b't', b'n'].map(text));
+        let stands = |run: &mut crate::session::flow::pending::Run| {
+            run.running.as_ref().is_some_and(|running| running.rows().enforced.refuses_new_row(sqlstate, file, names))
+        };
         // A row about somebody who is not there is told as one about somebody who may not be written about.
-        if sqlstate == "23503" && self.flow.running().is_some_and(holds) {
-            return Some(sql::new_row_refusal());
-        }
-        told
+        let stands = self.flow.running().is_some_and(stands);
+        self.count_guess(if stands || told.is_some() && sqlstate == "42704" { "23503" } else { sqlstate });
+        if stands { Some(sql::new_row_refusal()) } else { told }
     }
 
     /// Tells once a session that a condition compares with a mask.
@@ -419,6 +421,14 @@ impl Session {
         }
     }
 
+    /// Whether an error names a partition or child: in which of them a row is tells of the row.
+    fn names_part(&self, fields: &ErrorFields) -> bool {
+        let text = |code| fields.get(code).and_then(|text| std::str::from_utf8(text).ok());
+        let (Some(schema), Some(table)) = (text(b's'), text(b't')) else { return false };
+        let name = RelationName::new(schema, table);
+        self.catalog.current().relation(&name).is_some_and(|relation| !relation.parents.is_empty())
+    }
+
     /// Leaves of an error or notice what may be told, with its place in the client's own text.
     fn tell(&mut self, fields: &mut ErrorFields) {
         let said = self.flow.said();
@@ -428,7 +438,8 @@ impl Session {
         } else {
             said.words
         };
-        clean(fields, !hides || (words == sql::Words::All && !clean::is_of_code(fields)));
+        let part = hides && self.names_part(fields);
+        clean(fields, !hides || (words == sql::Words::All && !clean::is_of_code(fields)), part);
         let place = fields.get(b'P').and_then(|place| std::str::from_utf8(place).ok()?.parse().ok());
         let place = place.and_then(|place: usize| {
             let (written, decision) = said.written.as_ref()?;
@@ -448,7 +459,7 @@ impl Session {
     fn failure_or_notice(&mut self, tag: u8, mut fields: ErrorFields) -> Result<(), End> {
         let mut sqlstate = fields.sqlstate().unwrap_or("XX000").to_owned();
         if self.governed() {
-            match self.refusal_for(&sqlstate, fields.get(b'M').unwrap_or_default()) {
+            match self.refusal_for(&sqlstate, &fields) {
                 Some(refusal) => {
                     refusal.sqlstate.as_str().clone_into(&mut sqlstate);
                     fields = Self::in_place_of(&refusal);

@@ -2,6 +2,7 @@
 
 use super::effect::Effect;
 use super::fills::Fills;
+use super::holds::Holds;
 use super::notice::Compared;
 use super::words::Words;
 use crate::policy::{AccessReport, Disclosure};
@@ -49,7 +50,7 @@ pub(in crate::sql) struct About {
     /// Columns that a condition compares by their masks.
     pub(super) compared: Vec<Compared>,
     /// New rows are held to whom they are about.
-    pub(super) holds: bool,
+    pub(super) holds: Holds,
     /// It waits for row locks, and its rows are asked about behind them.
     pub(super) waits: bool,
     /// Parameters of the client's statement that the text does without.
@@ -77,7 +78,7 @@ impl About {
             fills: Fills::default(),
             temporary: false,
             compared: Vec::new(),
-            holds: false,
+            holds: Holds::default(),
             waits: false,
             parameters: 0,
         }

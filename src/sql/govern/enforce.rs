@@ -5,12 +5,13 @@ use sqlparser::ast::Statement;
 use super::about::{About, Lookups};
 use super::effect::Effect;
 use super::enforced::{AsItStands, Enforced, Plan, Refused, Tree, refused};
+use super::holds::Holds;
 use super::words::Words;
 use super::{ask, fills, late, notice, steer};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, Decision, RelationObligation, Role, decide};
 use crate::sql::ast::database::without_database;
-use crate::sql::ast::locks::waits_for_locks;
+use crate::sql::ast::locks::{returns_changed, waits_for_locks};
 use crate::sql::ast::parse::{Kind, Parsed, parse_form, parse_in};
 use crate::sql::form::context::Context;
 use crate::sql::form::{Asked, Form};
@@ -138,6 +139,15 @@ pub(in crate::sql) fn govern(
     context.steps.begin(Step::Resolve);
     // A lock may be waited for as long as its holder likes: whose rows come then is asked about behind it.
     let waits = carry == Carry::Rows && waits_for_locks(&statement);
+    if carry == Carry::Rows && !waits && returns_changed(&statement) {
+        // What is changed waits too, a bounded time; where its rows have keys, whose they are is asked about again.
+        let later = &Context { later: true, ..*context };
+        let asked = resolve::resolve(statement.clone(), facts, extra.clone(), carry, later).map_err(refused);
+        if let Ok(mut governed) = asked.and_then(|resolved| govern_resolved(resolved, later)) {
+            governed.about.waits = !governed.about.recheck.is_empty();
+            return Ok(governed);
+        }
+    }
     let context = &Context { later: context.later || waits, ..*context };
     let resolved = resolve::resolve(statement, facts, extra, carry, context).map_err(refused)?;
     let mut governed = govern_resolved(resolved, context)?;
@@ -168,7 +178,7 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
             let temporary = fills::makes_temporary(&resolved, context.catalog);
             let compared = notice::compared(&resolved.occurrences, permit.relations());
             let guesses = notice::guesses(&resolved.occurrences, permit.relations(), context);
-            let holds = permit.relations().iter().any(RelationObligation::holds_added);
+            let holds = Holds::of(&resolved.occurrences, permit.relations(), context.catalog);
             let words = Words::of(&resolved, context);
             let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
             Ok(Governed {

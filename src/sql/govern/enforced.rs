@@ -271,9 +271,10 @@ impl Enforced {
         &self.plan.about.compared
     }
 
-    /// Whether new rows of it are held to whom they are about: what is told of one that is refused is then the same whoever that is.
-    pub fn holds_added(&self) -> bool {
-        self.plan.about.holds
+    /// Whether an error of the database's stands for a new row about somebody about whom the purpose may have none: what is told of one
+    /// is the same whoever that is. `file`: of PostgreSQL's source. `names`: schema, table and constraint that the error names.
+    pub fn refuses_new_row(&self, sqlstate: &str, file: Option<&[u8]>, names: [Option<&str>; 3]) -> bool {
+        self.plan.about.holds.stand_for(sqlstate, file, names)
     }
 
     /// Whether its rows are asked about again in any case, since it waits for row locks before it gives them.

@@ -9,6 +9,7 @@ mod effect;
 mod enforce;
 mod enforced;
 mod fills;
+mod holds;
 mod late;
 mod notice;
 mod shown;
