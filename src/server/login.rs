@@ -276,6 +276,15 @@ async fn reach(
         });
         upstream.start(own.into_iter().chain(settings).chain(fixed).chain(told));
         let greeting = exchange(client, &mut upstream, credential, tls).await?;
+        if let Some(other) = greeting.status("session_authorization").filter(|said| *said != user) {
+            tracing::error!(
+                login = user,
+                other,
+                "the database runs a session as another login than the one that logged in"
+            );
+            let message = "the database runs this session as another login";
+            return Err(NoSession::Refused(Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message)));
+        }
         if options.upstream.count() < 2 || greeting.status("in_hot_standby") != Some("on") {
             options.upstream.writable(index);
             return Ok((upstream, greeting));

@@ -13,6 +13,11 @@ use crate::wire::{ErrorFields, HEADER, Header, Link, own};
 
 /// The longest message before a session is ready.
 pub(super) const SMALL: usize = 64 * 1024;
+/// So many bytes a database may say before a session is ready: its settings, notices of a log-in's triggers, the exchange itself. What
+/// says more would keep the proxy busy, and fill it.
+const MOST_SAID: usize = 1024 * 1024;
+/// And in so many messages.
+const MOST_MESSAGES: usize = 10_000;
 
 /// What the database said up to its first ReadyForQuery.
 #[derive(Debug, Default)]
@@ -47,8 +52,13 @@ pub(super) async fn exchange(
     let mut greeting = Greeting::default();
     let (mut proved, mut scram) = (false, false);
     upstream.drain().await.map_err(|_| gone())?;
-    loop {
+    let mut said = 0_usize;
+    for _ in 0..MOST_MESSAGES {
         let header = upstream.message(SMALL).await.map_err(|_| gone())?;
+        said = said.saturating_add(header.total());
+        if said > MOST_SAID {
+            break;
+        }
         let body = upstream.input().get(HEADER..header.total()).unwrap_or_default().to_vec();
         upstream.consume(header.total());
         match header.tag {
@@ -90,7 +100,10 @@ pub(super) async fn exchange(
                 greeting.key = Some((pid, secret.to_vec()));
             }
             b'N' => greeting.notices.push(ErrorFields::decode(&body).map_err(|_| unreadable())?),
-            b'Z' => return Ok(greeting),
+            b'Z' => {
+                backend::Status::decode(&body).map_err(|_| unreadable())?;
+                return Ok(greeting);
+            }
             b'E' => {
                 let fields = ErrorFields::decode(&body).map_err(|_| unreadable())?;
                 return Err(match credential {
@@ -101,6 +114,8 @@ pub(super) async fn exchange(
             _ => return Err(unreadable()),
         }
     }
+    let message = "the database said too much before the session was ready";
+    Err(NoSession::Refused(Refusal::new(Stage::Wire, SqlState::PROTOCOL_VIOLATION, message)))
 }
 
 /// What may be passed on besides SCRAM.
@@ -206,7 +221,7 @@ pub(super) async fn search_path(upstream: &mut Upstream, greeting: &mut Greeting
         upstream.drain().await?;
     }
     let mut path = None;
-    loop {
+    for _ in 0..MOST_MESSAGES {
         let header = upstream.message(SMALL).await?;
         let body = upstream.input().get(HEADER..header.total()).unwrap_or_default().to_vec();
         upstream.consume(header.total());
@@ -217,6 +232,7 @@ pub(super) async fn search_path(upstream: &mut Upstream, greeting: &mut Greeting
             _ => return Err(io::ErrorKind::InvalidData.into()),
         }
     }
+    Err(io::ErrorKind::InvalidData.into())
 }
 
 pub(super) fn gone() -> NoSession {

@@ -16,7 +16,7 @@ fn count() -> usize {
     std::env::var("PGPURPOSE_TEST_HOSTILE").ok().and_then(|count| count.parse().ok()).unwrap_or(1_000)
 }
 
-fn memory_kib(pid: u32) -> u64 {
+pub(crate) fn memory_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()

@@ -12,6 +12,7 @@
 mod cancel;
 mod changes;
 mod clients;
+mod guards;
 mod hostile;
 mod limits;
 mod matrix;

@@ -67,11 +67,11 @@ fn serve(stream: &mut TcpStream, to_tls: &[u8], to_startup: &[u8]) -> std::io::R
     Ok(heard)
 }
 
-fn authentication(body: &[u8]) -> Vec<u8> {
+pub(crate) fn authentication(body: &[u8]) -> Vec<u8> {
     [&[b'R'][..], &(body.len() as u32 + 4).to_be_bytes(), body].concat()
 }
 
-const READY: &[u8] = b"Z\0\0\0\x05I";
+pub(crate) const READY: &[u8] = b"Z\0\0\0\x05I";
 
 #[test]
 fn the_proxy_s_own_password_is_given_to_nobody_who_asks_for_it() {
@@ -136,13 +136,35 @@ fn bytes_before_encryption_never_count_as_what_was_encrypted() {
 }
 
 /// Answers a session's connections by a script, and everything else by the real database.
-fn before_the_database(script: Vec<u8>, database: &str, listen: IpAddr) -> SocketAddr {
+pub(crate) fn before_the_database(script: Vec<u8>, database: &str, listen: IpAddr) -> SocketAddr {
+    instead_of_the_database(database, listen, move |client| {
+        let _ = client.write_all(&script);
+        let _ = client.read(&mut [0; 4096]);
+        let _ = client.read(&mut [0; 4096]);
+    })
+}
+
+/// The same with what is said over and over, until nobody reads it.
+pub(crate) fn endlessly(first: Vec<u8>, chunk: Vec<u8>, database: &str) -> SocketAddr {
+    instead_of_the_database(database, [127, 0, 0, 1].into(), move |client| {
+        let mut next = client.write_all(&first);
+        while next.is_ok() {
+            next = client.write_all(&chunk);
+        }
+    })
+}
+
+fn instead_of_the_database(
+    database: &str,
+    listen: IpAddr,
+    answer: impl Fn(&mut TcpStream) + Send + Sync + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind((listen, 0)).unwrap();
     let at = listener.local_addr().unwrap();
-    let database = database.to_owned();
+    let (database, answer) = (database.to_owned(), std::sync::Arc::new(answer));
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let (Ok(mut client), script, database) = (stream, script.clone(), database.clone()) else { return };
+            let (Ok(mut client), answer, database) = (stream, answer.clone(), database.clone()) else { return };
             std::thread::spawn(move || {
                 let mut first = vec![0; 10_000];
                 let count = client.read(&mut first).unwrap_or(0);
@@ -157,9 +179,7 @@ fn before_the_database(script: Vec<u8>, database: &str, listen: IpAddr) -> Socke
                     std::thread::spawn(move || std::io::copy(&mut from, &mut to));
                     let _ = std::io::copy(&mut client, &mut server);
                 } else {
-                    let _ = client.write_all(&script);
-                    let _ = client.read(&mut [0; 4096]);
-                    let _ = client.read(&mut [0; 4096]);
+                    answer(&mut client);
                 }
             });
         }
