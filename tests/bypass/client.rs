@@ -17,6 +17,8 @@ pub struct Session {
 pub struct Answer {
     pub states: Vec<String>,
     pub messages: Vec<String>,
+    /// Schema, table, column and constraint that errors name.
+    pub names: Vec<String>,
     pub rows: Vec<String>,
     pub tags: Vec<String>,
     pub closed: bool,
@@ -102,6 +104,7 @@ impl Session {
                 b'E' => {
                     answer.states.push(field(&body, b'C'));
                     answer.messages.push(field(&body, b'M'));
+                    answer.names.push(b"stcn".map(|code| field(&body, code)).join("."));
                 }
                 b'D' => answer.rows.push(row(&body)),
                 b'd' => answer.rows.push(String::from_utf8_lossy(&body).trim_end_matches('\n').to_owned()),

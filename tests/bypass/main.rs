@@ -144,11 +144,20 @@ const DIGEST: &str = "SELECT md5(concat((SELECT string_agg(p::text, ',' ORDER BY
     (SELECT string_agg(p::text, ',') FROM watched p), (SELECT string_agg(relname, ',' ORDER BY oid) FROM pg_class
         WHERE relnamespace::regnamespace::text !~ '^pg_(toast_)?temp')))";
 
-fn run(stand: &Stand, direct: &mut Session, class: &str, group: &Group, case: &[String]) -> Result<(), String> {
+/// `known`: what the tables held after the case before, where nothing was done to them since.
+fn run(
+    stand: &Stand,
+    direct: &mut Session,
+    known: &mut Option<Vec<String>>,
+    class: &str,
+    group: &Group,
+    case: &[String],
+) -> Result<(), String> {
     for sql in &group.before {
         direct.query(sql);
+        *known = None;
     }
-    let truth = direct.query(DIGEST).rows;
+    let truth = known.take().unwrap_or_else(|| direct.query(DIGEST).rows);
     let application = application_of(class, case);
     let mut options = vec![("application_name", application.as_str())];
     options.extend(group.purpose.iter().map(|purpose| ("pgpurpose.purpose", purpose.as_str())));
@@ -177,6 +186,7 @@ fn run(stand: &Stand, direct: &mut Session, class: &str, group: &Group, case: &[
     if fault.is_none() && after != truth {
         fault = Some("the tables hold something else than before".to_owned());
     }
+    *known = group.after.is_empty().then_some(after);
     for sql in &group.after {
         direct.query(sql);
     }
@@ -245,7 +255,7 @@ fn no_way_round_brings_a_protected_value_back() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bypass");
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    let (mut counts, mut faults, mut asked) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let (mut counts, mut faults, mut asked, mut known) = (BTreeMap::new(), Vec::new(), Vec::new(), None);
     for file in files {
         let class = file.file_stem().unwrap().to_str().unwrap().to_owned();
         if file.extension().is_none_or(|extension| extension != "toml") || class == "policy" || class == "useful" {
@@ -262,7 +272,7 @@ fn no_way_round_brings_a_protected_value_back() {
                 *counts.entry(class.clone()).or_insert(0_usize) += 1;
                 asked.push((application_of(&class, case), case.clone()));
                 let begun = Instant::now();
-                faults.extend(run(stand, &mut direct, &class, group, case).err());
+                faults.extend(run(stand, &mut direct, &mut known, &class, group, case).err());
                 if begun.elapsed().as_secs() >= 3 {
                     println!("{class}: {} took {:?}", case[0], begun.elapsed());
                 }

@@ -124,7 +124,7 @@ INSERT INTO compared SELECT i, i, 4900 + i, 'x' FROM generate_series(1, 3) i;
 CREATE TRIGGER compares BEFORE UPDATE ON compared FOR EACH ROW EXECUTE FUNCTION compares();
 CREATE TABLE dialled (id int PRIMARY KEY, low int, phone text, UNIQUE (low, phone));
 INSERT INTO dialled SELECT i, i, canary('dial', i) FROM generate_series(1, 3) i;
-CREATE TABLE readings (id int, born date, place text) PARTITION BY RANGE (born);
+CREATE TABLE readings (id int CHECK (id > 0), born date, place text) PARTITION BY RANGE (born);
 CREATE TABLE readings_1930 PARTITION OF readings FOR VALUES FROM ('1930-01-01') TO ('1940-01-01');
 CREATE TABLE readings_1940 PARTITION OF readings FOR VALUES FROM ('1940-01-01') TO ('1950-01-01') PARTITION BY LIST (lower(place));
 CREATE TABLE readings_1940_east PARTITION OF readings_1940 FOR VALUES IN ('east');

@@ -63,7 +63,20 @@ FROM (
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
     CROSS JOIN LATERAL pg_catalog.regexp_matches(
         COALESCE(i.indexprs::text, '') || COALESCE(i.indpred::text, ''), ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
-    WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AS c
+    WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+    UNION
+    SELECT a.attrelid, pg_catalog.format('domain of `%s`', a.attname), 'iu', m[1]::oid
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid AND y.typtype = 'd'
+    CROSS JOIN LATERAL (
+        WITH RECURSIVE under AS (
+            SELECT y.oid, y.typbasetype, y.typdefaultbin::text AS tree
+            UNION ALL
+            SELECT b.oid, b.typbasetype, NULL::text FROM under u JOIN pg_catalog.pg_type b ON b.oid = u.typbasetype AND b.typtype = 'd')
+        SELECT u.tree FROM under u
+        UNION ALL
+        SELECT k.conbin::text FROM under u JOIN pg_catalog.pg_constraint k ON k.contypid = u.oid) AS d
+    CROSS JOIN LATERAL pg_catalog.regexp_matches(d.tree, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    WHERE a.attnum > 0 AND NOT a.attisdropped) AS c
 JOIN pg_catalog.pg_proc p ON p.oid = c.function
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang
 WHERE c.relation >= 16384

@@ -313,7 +313,8 @@ pub(in crate::sql) fn call(function: &str, arguments: usize, sight: &Sight) -> O
         .take(arguments)
         .enumerate()
         .map(|(at, name)| {
-            let cast = if at == 0 { format!("{cast}::pg_catalog.oid") } else { String::new() };
+            let is_object = at == 0 && !matches!(answer, Answer::Whole);
+            let cast = if is_object { format!("{cast}::pg_catalog.oid") } else { String::new() };
             format!("${}{cast} AS {name}", first.saturating_add(at))
         })
         .collect();
@@ -325,6 +326,7 @@ pub(in crate::sql) fn call(function: &str, arguments: usize, sight: &Sight) -> O
         Answer::Text => format!("CASE WHEN {} THEN d.v ELSE {} END", sight.relation("d.r"), without_constants("d.v")),
         Answer::Value => format!("CASE WHEN {} THEN d.v END", sight.relation("d.r")),
         Answer::OfColumn => format!("CASE WHEN {} THEN d.v END", sight.column("d.r", "d.n")),
+        Answer::Whole => format!("CASE WHEN {} THEN d.v END", sight.everything),
     };
     // A subquery names its column as the call would have.
     let template = |call: &str| {

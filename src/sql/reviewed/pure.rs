@@ -19,7 +19,7 @@ const FIRST_OWN: Oid = 16384;
 const OF_THE_SERVER: [Oid; 9] = [2281, 2279, 2280, 3115, 325, 269, 3310, 3838, 5017];
 
 /// Parts of names that run text, read tables or files, or serve an upgrade, whatever the catalog says of them.
-const NEVER: [&str; 12] = [
+const NEVER: [&str; 13] = [
     "_to_xml",
     "ts_stat",
     "ts_rewrite",
@@ -32,6 +32,7 @@ const NEVER: [&str; 12] = [
     "binary_upgrade",
     "pg_logical",
     "dblink",
+    "satisfies_hash_partition",
 ];
 
 /// Extensions that are known to compute; what their immutable functions in C do is their authors' word.

@@ -115,6 +115,7 @@ pub(super) const COLUMNS: &[(&str, &str, &str, Treatment)] = &[
     ("pg_catalog", "pg_type", "typdefaultbin", Tree("r.oid")),
     ("pg_catalog", "pg_type", "typdefault", Value("r.oid")),
     ("pg_catalog", "pg_subscription", "subconninfo", Never),
+    ("pg_catalog", "pg_prepared_xacts", "gid", Statement),
     ("pg_catalog", "pg_cursors", "statement", Statement),
     ("pg_catalog", "pg_prepared_statements", "statement", Statement),
     ("pg_catalog", "pg_stat_activity", "query", Statement),
@@ -143,6 +144,8 @@ pub(super) enum Answer {
     Value,
     /// NULL unless the column is open, whose number is the second argument.
     OfColumn,
+    /// Of all relations together: NULL but for a policy that hides nothing.
+    Whole,
 }
 
 /// The table whose rows a relation holds.
@@ -181,6 +184,7 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str, Answer)] = &[
     ("pg_indexes_size", "::pg_catalog.regclass", SIZED, Answer::Value),
     ("pg_total_relation_size", "::pg_catalog.regclass", SIZED, Answer::Value),
     ("pg_stat_get_numscans", "", SIZED, Answer::Value),
+    ("pg_database_size", "", NONE, Answer::Whole),
     ("col_description", "", "a.o", Answer::OfColumn),
     (
         "obj_description",
