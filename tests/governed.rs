@@ -470,6 +470,11 @@ fn queries_over_groups_have_a_budget_that_all_sessions_share_and_no_way_of_askin
     assert!(rows(&refused).is_empty() && shown(&refused).contains("E42501"), "{}", shown(&refused));
     assert_eq!(other.rows("FETCH 1 FROM kept"), ["Paarl|2"], "a cursor was counted when it was declared");
     assert_eq!(one.rows("/* purpose='service' */ SELECT id FROM visits").len(), 4, "another purpose is not counted");
+    // What was prepared for a purpose is refused for it, whatever the session's is.
+    assert_eq!(one.query(&format!("/* purpose='figures' */ PREPARE own AS {TOWNS}")), "C(PREPARE) ZI");
+    assert_eq!(one.query("SET pgpurpose.purpose = 'service'"), "C(SET) ZI");
+    assert_eq!(one.query("EXECUTE own"), "E42501 ZI");
+    assert_eq!(one.query("RESET pgpurpose.purpose"), "C(RESET) ZI");
 
     one.send(&query(TOWNS));
     let answer = one.until_ready();
@@ -483,7 +488,10 @@ fn queries_over_groups_have_a_budget_that_all_sessions_share_and_no_way_of_askin
     assert!(field(error, b'H').ends_with(", in Africa/Johannesburg"), "{}", field(error, b'H'));
     let denied =
         |record: &&serde_json::Value| record["reason"].as_str().is_some_and(|why| why.contains("its budget of 4"));
-    assert_eq!(proxy.records().iter().filter(denied).count(), 10, "each refusal is in the log");
+    let records = proxy.records();
+    let denied: Vec<_> = records.iter().filter(denied).collect();
+    assert_eq!(denied.len(), 11, "each refusal is in the log");
+    assert!(denied.iter().all(|record| record["purpose"] == "figures"), "under the purpose that it was decided for");
     // What several statements tell is metered: each that ran says how many there were.
     let records = proxy.records();
     let number = |record: &serde_json::Value, field: &str| record[field].as_u64().unwrap();
