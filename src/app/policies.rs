@@ -23,7 +23,8 @@ pub(crate) fn fits(config: &Config, policies: &PolicySet) -> Result<(), Fault> {
     if policies.needs_token_key() && config.policy.token_key.is_none() {
         return Err(Fault::error(
             &Place::default(),
-            "a mask is `token`, and `[policy] token_key` names no key: write `env:NAME` or `file:PATH`",
+            "a mask needs a key (`token`, `name`, `noise`, `shift` and the like), and `[policy] token_key` names none: write `env:NAME` \
+             or `file:PATH`; `openssl rand -hex 32` makes one",
         ));
     }
     if policies.needs_subject_key() && config.audit.subject_key.is_none() && config.policy.token_key.is_none() {

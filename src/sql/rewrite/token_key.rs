@@ -24,7 +24,7 @@ impl TokenKey {
     /// # Errors
     /// Says what is wrong with the form, nothing of the text.
     pub fn from_hex(text: &str) -> Result<Self, &'static str> {
-        const FORM: &str = "the token key is not 64 hexadecimal digits";
+        const FORM: &str = "the token key is not 64 hexadecimal digits, as `openssl rand -hex 32` makes them";
         let text = text.trim();
         let digits: Vec<u8> =
             text.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
