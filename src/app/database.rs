@@ -169,7 +169,7 @@ pub(super) fn upstream_tls(config: &Config) -> Result<UpstreamTls, String> {
 /// # Errors
 /// As [`upstream_tls`].
 pub(super) fn servers(config: &Config) -> Result<Servers, String> {
-    Ok(Servers::new(addresses(config)?, upstream_tls(config)?))
+    Ok(Servers::new(addresses(config)?, upstream_tls(config)?).behind_pooler(config.upstream.pooler))
 }
 
 fn addresses(config: &Config) -> Result<Vec<Address>, String> {

@@ -226,6 +226,7 @@ fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -
     if tls == UpstreamTls::Disable && certificate.is_some() {
         document.fault(&section.place, "`tls_cert` needs `tls`: `prefer`, `require` or `verify-full`");
     }
+    let pooler = section.boolean("pooler", document).is_some_and(|pooler| pooler.value);
     let login = section.string("catalog_login", document);
     let catalog_password = secret(&mut section, "catalog_password", base, document);
     if let Some(login) = login.as_ref().filter(|login| login.value.is_empty()) {
@@ -238,6 +239,7 @@ fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -
         tls,
         tls_ca,
         tls_identity: certificate.zip(key),
+        pooler,
         catalog_login,
         catalog_password,
     })

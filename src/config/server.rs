@@ -71,6 +71,8 @@ pub struct Upstream {
     pub tls_ca: Option<PathBuf>,
     /// PEM files of the proxy's own certificate and key, for a database that asks for one.
     pub tls_identity: Option<(PathBuf, PathBuf)>,
+    /// What listens there is a pooler, in session mode.
+    pub pooler: bool,
     /// The proxy's own login.
     pub catalog_login: String,
     /// Its password, where the database asks for one.
@@ -249,6 +251,7 @@ impl Config {
                 tls_ca: None,
                 tls_identity: None,
                 catalog_login: default::CATALOG_LOGIN.to_owned(),
+                pooler: false,
                 catalog_password: None,
             },
             auth: Auth::with(method),

@@ -8,7 +8,7 @@ use super::gate::Seat;
 use super::parameters::{self, FIXED, Wanted};
 use super::peer::{Attempt, Peer, too_many};
 use super::prove::{Credential, failed, prove};
-use super::relay_auth::{Greeting, exchange, gone, search_path};
+use super::relay_auth::{Greeting, exchange, gone, search_path, take_up};
 use super::startup::{NoSession, PeerTls, takes_long_key};
 use crate::audit::{Event, SessionFacts};
 use crate::catalog::CatalogStore;
@@ -266,16 +266,18 @@ async fn reach(
         })?;
         let user = credential.upstream_login().unwrap_or(&wanted.login);
         let own = [("user", user), ("database", wanted.database.as_str())];
-        let settings = wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let told = told.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         // Another encoding is there in observe mode only, where nothing is changed.
         let encoding = wanted.encoding.as_deref();
         let fixed = FIXED.iter().map(|&(name, value)| match (name, encoding) {
             ("client_encoding", Some(asked)) => (name, asked),
             (_, _) => (name, value),
         });
-        upstream.start(own.into_iter().chain(settings).chain(fixed).chain(told));
-        let greeting = exchange(client, &mut upstream, credential, tls).await?;
+        let asked = wanted.settings.iter().chain(&told).map(|(name, value)| (name.as_str(), value.as_str()));
+        let pooler = options.upstream.is_pooler();
+        let (at_start, later): (Vec<_>, Vec<_>) =
+            asked.chain(fixed).partition(|(name, _)| !pooler || parameters::pooler_takes(name));
+        upstream.start(own.into_iter().chain(at_start));
+        let mut greeting = exchange(client, &mut upstream, credential, tls).await?;
         if let Some(other) = greeting.status("session_authorization").filter(|said| *said != user) {
             tracing::error!(
                 login = user,
@@ -284,6 +286,10 @@ async fn reach(
             );
             let message = "the database runs this session as another login";
             return Err(NoSession::Refused(Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message)));
+        }
+        if !later.is_empty() {
+            let later: Vec<_> = later.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            take_up(&mut upstream, &mut greeting, &later).await?;
         }
         if options.upstream.count() < 2 || greeting.status("in_hot_standby") != Some("on") {
             options.upstream.writable(index);

@@ -191,6 +191,14 @@ fn setting(wanted: &mut Wanted, name: &str, value: String) -> Result<(), Refusal
 pub(super) const FIXED: &[(&str, &str)] =
     &[("client_encoding", "UTF8"), ("standard_conforming_strings", "on"), ("backslash_quote", "safe_encoding")];
 
+/// Whether PgBouncer takes the setting at start-up, and sees that the server it lends has it (its documentation,
+/// `ignore_startup_parameters`).
+pub(super) fn pooler_takes(name: &str) -> bool {
+    ["client_encoding", "standard_conforming_strings", "application_name", "datestyle", "timezone"]
+        .iter()
+        .any(|taken| name.eq_ignore_ascii_case(taken))
+}
+
 /// Reads `-c name=value --name=value` as PostgreSQL's `pg_split_opts` does: white space parts, a backslash keeps what
 /// follows it.
 fn options(text: &str) -> Result<Vec<(String, String)>, Refusal> {

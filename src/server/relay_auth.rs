@@ -235,6 +235,39 @@ pub(super) async fn search_path(upstream: &mut Upstream, greeting: &mut Greeting
     Err(io::ErrorKind::InvalidData.into())
 }
 
+/// Has the server behind a pooler take what the pooler does not take at start-up.
+pub(super) async fn take_up(
+    upstream: &mut Upstream,
+    greeting: &mut Greeting,
+    settings: &[(String, String)],
+) -> Result<(), NoSession> {
+    if greeting.path_asked {
+        // The path may be another one afterwards.
+        search_path(upstream, greeting).await.map_err(|_| gone())?;
+        greeting.path_asked = false;
+    }
+    upstream.control(Control::Settings(settings));
+    upstream.drain().await.map_err(|_| gone())?;
+    let mut refused = None;
+    loop {
+        let header = upstream.message(SMALL).await.map_err(|_| gone())?;
+        let body = upstream.input().get(HEADER..header.total()).unwrap_or_default().to_vec();
+        upstream.consume(header.total());
+        match header.tag {
+            b'1' | b'2' | b'D' | b'C' => {}
+            b'S' => {
+                let (name, value) = backend::parameter_status(&body).map_err(|_| unreadable())?;
+                greeting.statuses.retain(|(held, _)| held != name);
+                greeting.statuses.push((name.to_owned(), value.to_owned()));
+            }
+            b'N' => greeting.notices.push(ErrorFields::decode(&body).map_err(|_| unreadable())?),
+            b'E' => refused = Some(ErrorFields::decode(&body).map_err(|_| unreadable())?),
+            b'Z' => return refused.map_or(Ok(()), |fields| Err(NoSession::Told(fields))),
+            _ => return Err(unreadable()),
+        }
+    }
+}
+
 pub(super) fn gone() -> NoSession {
     let message = "the database closed the connection during the login";
     NoSession::Refused(Refusal::new(Stage::Session, SqlState::CONNECTION_FAILURE, message))

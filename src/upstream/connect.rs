@@ -42,6 +42,7 @@ pub struct Servers {
     addresses: Arc<[Address]>,
     tls: UpstreamTls,
     first: Arc<AtomicUsize>,
+    pooler: bool,
 }
 
 /// Where a running query can be cancelled.
@@ -56,7 +57,18 @@ pub struct CancelTarget {
 impl Servers {
     /// With their addresses in order of preference.
     pub fn new(addresses: Vec<Address>, tls: UpstreamTls) -> Self {
-        Self { addresses: addresses.into(), tls, first: Arc::new(AtomicUsize::new(0)) }
+        Self { addresses: addresses.into(), tls, first: Arc::new(AtomicUsize::new(0)), pooler: false }
+    }
+
+    /// That what listens there is a pooler, which takes few settings at start-up.
+    #[must_use]
+    pub fn behind_pooler(self, pooler: bool) -> Self {
+        Self { pooler, ..self }
+    }
+
+    /// Whether it is a pooler.
+    pub fn is_pooler(&self) -> bool {
+        self.pooler
     }
 
     /// How many there are.

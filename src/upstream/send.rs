@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::BufMut;
+use bytes::{BufMut, BytesMut};
 
 use super::{Address, CancelTarget, UpstreamTls};
 use crate::audit::Audited;
@@ -46,6 +46,9 @@ pub const SEPARATOR: &str = "\n;";
 
 /// The one query of the proxy's own on a client's connection.
 const READ_SEARCH_PATH: &str = "SELECT pg_catalog.current_setting('search_path')";
+
+/// Sets one setting for the session; name and value are its parameters, so that no text holds them.
+const SET_SETTING: &str = "SELECT pg_catalog.set_config($1, $2, false)";
 
 /// With nothing but `pg_catalog` before it in the path, no type, function or operator that the proxy's query names is a user's.
 /// The planner thinks the query dear: to compile it takes the server a hundred times as long as to run it, and to plan it anew
@@ -96,6 +99,8 @@ pub enum Control<'a> {
     EmptyQuery,
     /// A message that always fails, so that the database's transaction fails as the client is told it did.
     Refuse,
+    /// Sets settings of the session, by their names and values: what a pooler does not take at start-up.
+    Settings(&'a [(String, String)]),
     /// Asks for the effective search path.
     ReadSearchPath,
     /// Asks what has changed in the catalogs since a transaction, as the session sees it. Three statements: the search path is
@@ -290,6 +295,7 @@ impl Upstream {
                 body.put_u8(Target::Statement.byte());
                 put_cstr(body, REFUSED_STATEMENT);
             }),
+            Control::Settings(settings) => put_settings(out, settings),
             Control::ReadSearchPath => frame(out, b'Q', |body| put_cstr(body, READ_SEARCH_PATH)),
             Control::ReadStructure { since, prepared } => self.put_structure(since, prepared),
             Control::Authentication(answer) => frame(out, b'p', |body| body.put_slice(answer)),
@@ -419,4 +425,28 @@ impl Upstream {
         }
         self.link.close().await
     }
+}
+
+/// One Parse, and for each setting Bind and Execute, before one Sync.
+fn put_settings(out: &mut BytesMut, settings: &[(String, String)]) {
+    Parse { name: "", sql: SET_SETTING, types: &[0, 0] }.encode(out);
+    for (name, value) in settings {
+        frame(out, b'B', |body| {
+            put_cstr(body, "");
+            put_cstr(body, "");
+            // Formats of values: as text; two values; formats of results: as text.
+            body.put_u16(0);
+            body.put_u16(2);
+            for text in [name, value] {
+                body.put_u32(u32::try_from(text.len()).unwrap_or_default());
+                body.put_slice(text.as_bytes());
+            }
+            body.put_u16(0);
+        });
+        frame(out, b'E', |body| {
+            put_cstr(body, "");
+            body.put_u32(0);
+        });
+    }
+    frame(out, b'S', |_| ());
 }

@@ -17,6 +17,7 @@ mod hostile;
 mod limits;
 mod matrix;
 mod newer;
+mod pooler;
 mod raw;
 mod rogue;
 mod servers;
