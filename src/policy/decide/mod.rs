@@ -49,7 +49,14 @@ pub fn decide(policies: &PolicySet, request: &AccessRequest) -> Decision {
     for (number, access) in request.relations.iter().enumerate() {
         let mut found = Vec::new();
         let obligation = match access.verb {
-            Verb::Define => session.definition(request, number, access, &mut found),
+            Verb::Define => {
+                // The lock of a reader is for who may read.
+                if request.structure.as_ref().is_some_and(|structure| structure.reads) {
+                    let read = RelationAccess { verb: Verb::Select, ..access.clone() };
+                    session.relation(request, &read, &mut found);
+                }
+                session.definition(request, number, access, &mut found)
+            }
             Verb::Select | Verb::Insert | Verb::Update | Verb::Delete => session.relation(request, access, &mut found),
         };
         reports.push(reported(policies, access, obligation.as_ref(), &found));
