@@ -264,13 +264,21 @@ const BROKEN: &[(&str, &str, &str)] = &[
     ),
 ];
 
+fn pause() -> bool {
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    false
+}
+
 #[test]
 fn what_cannot_be_read_as_consent_closes_the_purpose() {
     let (cluster, proxy) = open(POLICY);
     let stand = Stand { cluster, proxy };
     stand.direct("INSERT INTO privacy.consents (subject_id, purpose, evidence) VALUES (1, 'marketing', 'form')");
     for (broken, mended, named) in BROKEN {
-        assert_eq!(stand.seen("marketing", 1, 3), "1", "before {broken}");
+        // What was mended before is read within a second.
+        let seen = || stand.see("-c pgpurpose.purpose=marketing", "SELECT id FROM customers WHERE id BETWEEN 1 AND 3");
+        let open = || seen().out.trim() == "1";
+        assert!((0..50).any(|_| open() || pause()), "before {broken}: {:?}", seen());
         stand.direct(broken);
         // The first statement may still be decided under the catalog before; it fails then, or sees nobody.
         for sql in
@@ -284,7 +292,5 @@ fn what_cannot_be_read_as_consent_closes_the_purpose() {
         let agent = stand.proxy.psql(&stand.cluster, &login("agent"), &["SELECT count(*) FROM customers"]);
         assert_eq!(agent.fine(), "200", "a purpose on another basis goes on: {broken}");
         stand.direct(mended);
-        // The catalog that was read while it was broken is replaced within its time; a new statement text asks at once.
-        stand.proxy.psql(&stand.cluster, &login("agent"), &["SELECT 1"]).fine();
     }
 }
