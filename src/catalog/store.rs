@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -54,6 +54,8 @@ pub struct CatalogStore {
     due: AtomicU64,
     /// As [`State::answered`], to be read without waiting.
     answered: AtomicU64,
+    /// It could not be read when it was looked at last, and that was told.
+    away: AtomicBool,
     /// Tells of each snapshot that says something else than the one before.
     epochs: watch::Sender<u64>,
     state: Mutex<State>,
@@ -101,6 +103,7 @@ impl CatalogStore {
             asked: AtomicU64::new(0),
             due: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            away: AtomicBool::new(false),
             epochs: watch::Sender::new(first_epoch),
             state: Mutex::new(state),
         })
@@ -115,6 +118,7 @@ impl CatalogStore {
             asked: AtomicU64::new(0),
             due: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            away: AtomicBool::new(false),
             epochs,
             state: Mutex::new(State {
                 client: None,
@@ -223,23 +227,34 @@ impl CatalogStore {
         self.load_locked(&mut state, false).await.map(|_| ())
     }
 
-    /// Reads the catalog again and again, for statements that change the structure and do not pass through the proxy: what has changed
-    /// `often`, all of it `every` so long. Never ends by itself.
+    /// Looks whether anything has changed; with `whole`, reads all of it. That the database is away is told once, and that it is back.
+    pub async fn look(&self, whole: bool) {
+        let read = if whole { self.reload().await.map(|_| ()) } else { self.catch_up().await };
+        match read {
+            Ok(()) => {
+                if self.away.swap(false, Ordering::Relaxed) {
+                    tracing::info!("the catalog is read again");
+                }
+            }
+            Err(error) => {
+                if !self.away.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
+                }
+            }
+        }
+    }
+
+    /// Looks again and again, for statements that change the structure and do not pass through the proxy: for what has changed
+    /// `often`, for all of it `every` so long. Never ends by itself.
     pub async fn keep_fresh(&self, often: Duration, every: Duration) {
         let mut whole = Instant::now();
         loop {
             tokio::time::sleep(often).await;
-            let read = if whole.elapsed() >= every {
+            let all = whole.elapsed() >= every;
+            if all {
                 whole = Instant::now();
-                self.reload().await.map(|_| ())
-            } else {
-                self.catch_up().await
-            };
-            if let Err(error) = read {
-                tracing::warn!(%error, "the catalog was not refreshed");
-                // A database that is away is asked as often as before only once it is back.
-                tokio::time::sleep(often * 4).await;
             }
+            self.look(all).await;
         }
     }
 

@@ -117,9 +117,9 @@ async fn keep(kept: Weak<CatalogStore>, database: String, others: Arc<Mutex<Othe
             }
         } else if since >= EVERY {
             since = Duration::ZERO;
-            super::shared::changed(&store).await;
+            store.look(true).await;
         } else {
-            super::shared::caught_up(&store).await;
+            store.look(false).await;
         }
     }
 }

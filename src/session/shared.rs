@@ -138,17 +138,3 @@ pub(super) async fn settle(catalog: &CatalogStore) -> Result<(), Refusal> {
         .hint("try again; the operator's log says why")
     })
 }
-
-/// Reads the catalog again, because time has passed.
-pub(super) async fn changed(catalog: &CatalogStore) {
-    if let Err(error) = catalog.reload().await {
-        tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
-    }
-}
-
-/// Reads what was changed beside the proxy.
-pub(super) async fn caught_up(catalog: &CatalogStore) {
-    if let Err(error) = catalog.catch_up().await {
-        tracing::warn!(%error, "the catalog could not be read again; the last snapshot stays");
-    }
-}
