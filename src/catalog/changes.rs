@@ -25,7 +25,7 @@ pub enum Unapplied {
 
 /// Number, name, type, type as text, generated, base type as text.
 type ColumnRow = (i16, String, Oid, String, bool, String);
-/// Oid, schema, name, kind, columns, primary key, temporary.
+/// Oid, schema, name, kind, columns, primary key, temporary, whether the key is deferrable.
 type RelationRow = (Oid, String, String, String, Vec<ColumnRow>, Option<Vec<i16>>, bool, bool);
 /// Oid, schema, name, kind, base type, element type, relation of a row type, citext.
 type TypeRow = (Oid, String, String, String, Oid, Oid, Oid, bool);

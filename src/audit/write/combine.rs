@@ -1,5 +1,6 @@
-//! Who writes: with `written`, whoever appends first writes for all who wait, also for those who come while it is at it; with `always` a thread, so that no session's
-//! thread waits for the disk. What nobody waits for (outcomes) goes along with the next write, or after some milliseconds.
+//! Who writes: with `written`, whoever appends first writes for all who wait, also for those who come while it is at it; with `always` a
+//! thread, so that no session's thread waits for the disk. What nobody waits for (outcomes) goes along with the next write, or after some
+//! milliseconds.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};

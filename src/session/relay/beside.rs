@@ -1,6 +1,7 @@
 //! What the database answers once somebody has changed its structure beside the proxy: the structure is read again, and what runs is
 //! decided again by it. The session goes on where that decision lets the same text run.
 
+use super::guard::Stranger;
 use crate::catalog::{Oid, Relation, RelationName};
 use crate::policy::Governance;
 use crate::session::flow::Again;
@@ -14,12 +15,18 @@ use crate::wire::{ErrorFields, backend};
 const OUTDATED: [&str; 4] = ["42P01", "42703", "42883", "42809"];
 
 impl Session {
-    /// Holds a row description that does not fit its decision against one that is made by the structure as it is now.
+    /// Holds a row description that does not fit its decision against one that is made by the structure as it is now; `seen` is what of
+    /// it the client is to see, and `stranger` what does not fit.
     ///
     /// # Errors
     /// It does not fit that either, or another text would run: the session ends, and the log holds an incident.
-    pub(super) async fn described_beside(&mut self, body: &[u8]) -> Result<(), End> {
-        let Some((stranger, seq)) = self.stranger_in(body)? else { return Ok(()) };
+    pub(super) async fn described_beside(
+        &mut self,
+        body: &[u8],
+        seen: &[u8],
+        stranger: Stranger,
+        seq: Option<u64>,
+    ) -> Result<(), End> {
         if let Some(again) = self.flow.again()
             && let Some(now) = self.decided_now(&again).await
             && runs_alike(&again.rows, &now)
@@ -28,7 +35,7 @@ impl Session {
                 return Err(self.strange_column(seq, moved));
             }
             self.flow.redecided(&now);
-            if self.stranger_in(body)?.is_none() {
+            if self.stranger(Some(&now), seen)?.is_none() {
                 return Ok(());
             }
         }
@@ -68,7 +75,7 @@ impl Session {
 
 /// A column of a row description that had another name, or was in a relation of another name, when the statement was decided, and was not
 /// open to everybody then: what is closed does not come back under the name of what is open while that name is being looked up.
-fn closed_under_another_name(ran: &Judgement, now: &Judgement, body: &[u8]) -> Result<Option<(Oid, i16)>, End> {
+fn closed_under_another_name(ran: &Judgement, now: &Judgement, body: &[u8]) -> Result<Option<Stranger>, End> {
     let (before, after) = (ran.scope(), now.scope());
     let mut moved = None;
     let read = backend::row_description(body, |table, number| {

@@ -8,16 +8,15 @@ use crate::session::judge::enforcer::Decision;
 use crate::session::state::{End, Session};
 use crate::wire::backend;
 
+/// Relation and column number of a field that no decision opened.
+pub(super) type Stranger = (Oid, i16);
+
 impl Session {
     /// A field of a RowDescription that may not come back for the statement, if there is one: its relation and column.
     ///
     /// # Errors
     /// The description cannot be read.
-    pub(in crate::session) fn stranger(
-        &self,
-        decision: Option<&Decision>,
-        body: &[u8],
-    ) -> Result<Option<(Oid, i16)>, End> {
+    pub(super) fn stranger(&self, decision: Option<&Decision>, body: &[u8]) -> Result<Option<Stranger>, End> {
         let mut stranger = None;
         let guard = decision.map(|decision| decision.enforced.guard());
         let read = backend::row_description(body, |table, column| {
@@ -31,24 +30,8 @@ impl Session {
         Ok(stranger.filter(|_| !self.observes()))
     }
 
-    /// Whether every field of a RowDescription may come back for the statement.
-    ///
-    /// # Errors
-    /// One may not: the session ends, and the log holds an incident.
-    pub(in crate::session) fn check_description(
-        &self,
-        decision: Option<&Decision>,
-        seq: Option<u64>,
-        body: &[u8],
-    ) -> Result<(), End> {
-        match self.stranger(decision, body)? {
-            None => Ok(()),
-            Some(stranger) => Err(self.strange_column(seq, stranger)),
-        }
-    }
-
     /// The end of a session whose rows would hold such a column.
-    pub(in crate::session) fn strange_column(&self, seq: Option<u64>, (table, column): (Oid, i16)) -> End {
+    pub(super) fn strange_column(&self, seq: Option<u64>, (table, column): Stranger) -> End {
         let what = format!("the result holds column {column} of relation {table}, which the decision did not open");
         self.incident(seq, &what)
     }

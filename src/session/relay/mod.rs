@@ -15,7 +15,6 @@ use std::collections::BTreeSet;
 pub use self::clean::clean_login;
 use self::disclose::Held;
 use self::late::Late;
-use crate::catalog::Oid;
 use crate::session::flow::running::Running;
 use crate::session::flow::{Answer, Description, Reply, Strange};
 use crate::session::state::{End, HIGH, Session};
@@ -31,9 +30,6 @@ const ERROR_PART: usize = 16 * 1024;
 const KEPT: usize = 256;
 /// A RowDescription of 1,664 columns with long names.
 const DESCRIPTION: usize = 1024 * 1024;
-
-/// Relation and column number of a field that no decision opened.
-type Stranger = (Oid, i16);
 
 /// The database's direction.
 #[derive(Debug, Default)]
@@ -201,24 +197,10 @@ impl Session {
     /// Handles an answer; where it does not fit what was decided, after the structure was read again.
     async fn answer_or_again(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
         match header.tag {
-            b'T' if !self.flow.is_asking() && self.describes_strangers(body)? => {
-                Box::pin(self.described_beside(body)).await?;
-            }
-            b'E' if !self.flow.is_asking() => {
-                let fields = ErrorFields::decode(body).map_err(|_| unreadable())?;
-                if self.may_be_outdated(&fields)
-                    && let Some(text) = Box::pin(self.outdated()).await
-                {
-                    self.flow.runs_again();
-                    self.outbound.again = Some(text.into());
-                    let sqlstate = fields.sqlstate().unwrap_or("XX000");
-                    self.take(Answer::Failed { sqlstate, fatal: false })?;
-                    return Ok(());
-                }
-            }
-            _ => {}
+            b'T' if !self.flow.is_asking() => return self.described(header, body).await,
+            b'E' if !self.flow.is_asking() => return self.failed_or_again(body).await,
+            _ => self.answer(header, body)?,
         }
-        self.answer(header, body)?;
         if header.tag == b'Z'
             && let Some(text) = self.outbound.again.take()
         {
@@ -227,12 +209,27 @@ impl Session {
         Ok(())
     }
 
+    /// An error: the client hears of it, or its statement runs once again.
+    async fn failed_or_again(&mut self, body: &[u8]) -> Result<(), End> {
+        let fields = ErrorFields::decode(body).map_err(|_| unreadable())?;
+        if self.may_be_outdated(&fields)
+            && let Some(text) = Box::pin(self.outdated()).await
+        {
+            self.flow.runs_again();
+            self.outbound.again = Some(text.into());
+            let sqlstate = fields.sqlstate().unwrap_or("XX000");
+            self.take(Answer::Failed { sqlstate, fatal: false })?;
+            return Ok(());
+        }
+        self.failure_or_notice(b'E', fields)
+    }
+
     fn answer(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
         if self.flow.is_asking() && !matches!(header.tag, b'N' | b'A' | b'S') {
             return self.structure_answer(header.tag, body);
         }
         match header.tag {
-            b'E' | b'N' => {
+            b'N' => {
                 let fields = ErrorFields::decode(body).map_err(|_| unreadable())?;
                 self.failure_or_notice(header.tag, fields)
             }
@@ -266,7 +263,6 @@ impl Session {
                 self.reply(reply, header, body);
                 Ok(())
             }
-            b'T' => self.described(header, body),
             b'H' => self.copy_begins(header, body),
             b'Z' => {
                 let status = Status::decode(body).map_err(|_| unreadable())?;
@@ -352,24 +348,14 @@ impl Session {
         Ok((seen, description))
     }
 
-    /// Whether a row description holds what the decision did not open.
-    fn describes_strangers(&mut self, body: &[u8]) -> Result<bool, End> {
-        self.stranger_in(body).map(|found| found.is_some())
-    }
-
-    /// The same, with which column, and under which record.
-    fn stranger_in(&mut self, body: &[u8]) -> Result<Option<(Stranger, Option<u64>)>, End> {
-        let (body, Description { running, seq }) = self.seen_of(body)?;
-        let stranger = self.stranger(running.as_ref().map(|running| &**running.rows()), &body)?;
-        Ok(stranger.map(|stranger| (stranger, seq)))
-    }
-
     /// Holds a row description against the decision, and takes its hidden columns out.
-    fn described(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
-        let (body, Description { running, seq }) = self.seen_of(body)?;
-        self.check_description(running.as_ref().map(|running| &**running.rows()), seq, &body)?;
+    async fn described(&mut self, header: Header, body: &[u8]) -> Result<(), End> {
+        let (seen, Description { running, seq }) = self.seen_of(body)?;
+        if let Some(stranger) = self.stranger(running.as_ref().map(|running| &**running.rows()), &seen)? {
+            Box::pin(self.described_beside(body, &seen, stranger, seq)).await?;
+        }
         let reply = self.take(Answer::Described)?;
-        self.reply(reply, Header { tag: header.tag, body: body.len() }, &body);
+        self.reply(reply, Header { tag: header.tag, body: seen.len() }, &seen);
         Ok(())
     }
 
