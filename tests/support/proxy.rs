@@ -1,13 +1,14 @@
 //! The built binary, started with a configuration of its own.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pgpurpose::cluster::Cluster;
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 /// Ends the proxy with the test, also with one that is killed: its standard input is a pipe that closes then. Shared proxies
@@ -32,6 +33,7 @@ pub struct Proxy {
     pid: u32,
     folder: TempDir,
     environment: Vec<(String, String)>,
+    _ports: [Port; 2],
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
     /// Where its console listens, on 127.0.0.1.
@@ -123,7 +125,8 @@ impl Proxy {
         environment: &[(&str, &str)],
     ) -> Self {
         let folder = tempfile::Builder::new().prefix("pgpurpose-test-").tempdir().unwrap();
-        let (port, admin_port) = (free_port(), free_port());
+        let ports = [Port::free(), Port::free()];
+        let [port, admin_port] = ports.each_ref().map(Port::number);
         let at = |name: &str| folder.path().join(name);
         fs::write(at("policy.toml"), policy).unwrap();
         fs::write(at("token.key"), "0123456789abcdef".repeat(4)).unwrap();
@@ -149,7 +152,7 @@ impl Proxy {
         let environment: Vec<(String, String)> =
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let supervisor = spawn(folder.path(), &environment);
-        let mut proxy = Self { supervisor, pid: 0, folder, environment, port, admin_port };
+        let mut proxy = Self { supervisor, pid: 0, folder, environment, _ports: ports, port, admin_port };
         proxy.wait_until_ready();
         proxy
     }
@@ -245,6 +248,26 @@ pub fn kill_9(pid: u32) {
     assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+/// A port that nobody else is given while this lives: not as a port to listen on, and not as one to connect from. A client that
+/// asks a free port again and again whether somebody listens yet is itself connected from it one day, to itself.
+pub struct Port {
+    number: u16,
+    _held: Socket,
+}
+
+impl Port {
+    /// Any free one on 127.0.0.1. Whoever sets SO_REUSEADDR can listen on it.
+    pub fn free() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.set_reuse_port(true).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        let number = socket.local_addr().unwrap().as_socket().unwrap().port();
+        Self { number, _held: socket }
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
 }
