@@ -72,7 +72,7 @@ fn the_ten_principles_name_tests_that_are_there() {
 
 #[test]
 fn the_sample_policies_load_and_pass_their_own_tests() {
-    for name in ["shop", "clinic", "lender"] {
+    for name in ["shop", "clinic", "lender", "employer"] {
         let policy = format!("policies/{name}.toml");
         let own = fs::read_to_string(&policy).unwrap().matches("[[tests]]").count();
         assert!(own >= 12, "{policy} has {own} tests");
@@ -83,6 +83,22 @@ fn the_sample_policies_load_and_pass_their_own_tests() {
         // Columns that stay closed are meant to.
         let mut warnings = said.lines().filter(|line| line.contains("warning") && !line.contains("no rule opens"));
         assert_eq!(warnings.next(), None, "{policy}: {said}");
+    }
+}
+
+/// An employer has customers, patients or borrowers too: its policy uses no name of theirs.
+#[test]
+fn the_employers_policy_loads_beside_each_of_the_others() {
+    let own = |name: &str| fs::read_to_string(format!("policies/{name}.toml")).unwrap().matches("[[tests]]").count();
+    for name in ["shop", "clinic", "lender"] {
+        let other = format!("policies/{name}.toml");
+        let checked = Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
+            .args(["check", "--offline", "--policy", &other, "--policy", "policies/employer.toml"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert!(checked.status.success(), "{name}: {said}");
+        assert!(said.contains(&format!("{} tests", own(name) + own("employer"))), "{name}: {said}");
     }
 }
 

@@ -9,6 +9,7 @@ use crate::config::Config;
 const SHOP: &str = include_str!("../../policies/shop.toml");
 const LENDER: &str = include_str!("../../policies/lender.toml");
 const CLINIC: &str = include_str!("../../policies/clinic.toml");
+const EMPLOYER: &str = include_str!("../../policies/employer.toml");
 const PAPERS: [Paper; 5] = [Paper::Paia, Paper::Notice, Paper::Register, Paper::Operators, Paper::Assessment];
 
 fn policies(text: &str) -> PolicySet {
@@ -39,7 +40,7 @@ fn every_language_has_every_text_with_the_same_holes() {
 
 #[test]
 fn no_paper_of_any_language_shows_a_key_or_a_hole() {
-    for text in [SHOP, LENDER, CLINIC] {
+    for text in [SHOP, LENDER, CLINIC, EMPLOYER] {
         let policies = policies(text);
         for language in Language::ALL {
             for paper in PAPERS {
