@@ -209,6 +209,30 @@ impl Dialect for Postgres {
         true
     }
 
+    fn supports_cte_materialization(&self) -> bool {
+        true
+    }
+
+    fn supports_tilde_like_match_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_comparison_in_between_low_bound(&self) -> bool {
+        true
+    }
+
+    fn is_interval_qualifier(&self, keyword: Keyword) -> bool {
+        self.base.is_interval_qualifier(keyword)
+    }
+
+    fn supports_string_literal_column_alias(&self, _: bool) -> bool {
+        false
+    }
+
+    fn supports_string_literal_table_alias(&self, _: bool) -> bool {
+        false
+    }
+
     fn supports_factorial_operator(&self) -> bool {
         false
     }

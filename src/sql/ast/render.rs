@@ -233,7 +233,8 @@ fn insert(insert: &mut Insert) {
         if let Some(ConflictTarget::OnConstraint(name)) = &conflict.conflict_target
             && marker::is_conflict_target(name)
         {
-            conflict.conflict_target = Some(ConflictTarget::Columns(vec![raw(conflict_target(name))]));
+            conflict.conflict_target =
+                Some(ConflictTarget::Columns { columns: vec![raw(conflict_target(name))], predicate: None });
         }
     }
     let TableObject::TableName(name) = &mut insert.table else { return };

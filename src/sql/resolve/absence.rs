@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, JoinConstraint, JoinOperator, LimitClause, OrderBy, OrderByKind, Query, Select,
-    SelectItem, SetExpr, Visit, Visitor,
+    BinaryOperator, Distinct, Expr, InTarget, JoinConstraint, JoinOperator, LimitClause, OrderBy, OrderByKind, Query,
+    Select, SelectItem, SetExpr, Visit, Visitor,
 };
 
 use super::names::name_of;
@@ -75,10 +75,14 @@ impl Resolver<'_> {
             match condition {
                 JoinConstraint::On(condition) if tested => self.test(condition, side),
                 // They compare what a subquery computed, which may be from what is missing in it.
-                JoinConstraint::Using(_) | JoinConstraint::Natural if tested => {
+                JoinConstraint::Using(_) | JoinConstraint::UsingAlias(..) | JoinConstraint::Natural if tested => {
                     side.iter().for_each(|source| self.beyond(&source.doubtful));
                 }
-                JoinConstraint::On(_) | JoinConstraint::Using(_) | JoinConstraint::Natural | JoinConstraint::None => {}
+                JoinConstraint::On(_)
+                | JoinConstraint::Using(_)
+                | JoinConstraint::UsingAlias(..)
+                | JoinConstraint::Natural
+                | JoinConstraint::None => {}
             }
             side.iter_mut().for_each(|source| source.missing |= missing);
         }
@@ -188,9 +192,8 @@ impl Resolver<'_> {
                 compares && (self.is_column_of(left, source) || self.is_column_of(right, source))
             }
             Expr::IsNotNull(column) => self.is_column_of(column, source),
-            Expr::Between { expr, negated: false, .. } | Expr::InList { expr, negated: false, .. } => {
-                self.is_column_of(expr, source)
-            }
+            Expr::Between { expr, negated: false, .. }
+            | Expr::In { expr, target: InTarget::List(_), negated: false, .. } => self.is_column_of(expr, source),
             Expr::Like { expr, .. } | Expr::ILike { expr, .. } => self.is_column_of(expr, source),
             _ => false,
         }

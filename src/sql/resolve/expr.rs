@@ -1,6 +1,8 @@
 //! Expressions: every variant of the AST is named, so that a new one in a new version does not compile.
 
-use sqlparser::ast::{AccessExpr, BinaryOperator, CeilFloorKind, DataType, Expr, Ident, ObjectName, Subscript, Value};
+use sqlparser::ast::{
+    AccessExpr, BinaryOperator, CeilFloorKind, DataType, Expr, Ident, InTarget, ObjectName, Subscript, Value,
+};
 
 use super::names::{name_of, quoted};
 use super::scope::Meaning;
@@ -86,13 +88,13 @@ impl Resolver<'_> {
                 }
                 Ok(())
             }
-            Expr::InList { expr: inner, list, negated } => {
+            Expr::In { expr: inner, target: InTarget::List(list), negated, global: false } => {
                 let operator = if *negated { "<>" } else { "=" };
                 list.iter().try_for_each(|item| self.implied("IN", operator, inner, item))?;
                 self.expr(inner, usage)?;
                 self.exprs(list, usage)
             }
-            Expr::InSubquery { expr: inner, subquery, negated: _ } => {
+            Expr::In { expr: inner, target: InTarget::Subquery(subquery), negated: _, global: false } => {
                 self.expr(inner, usage)?;
                 self.query(subquery).map(drop)
             }
@@ -184,7 +186,8 @@ impl Resolver<'_> {
             }
             Expr::Prefixed { .. } => Err(unsupported("an expression of another database")),
             Expr::JsonAccess { .. } => Err(unsupported("path access with a colon")),
-            Expr::InUnnest { .. }
+            Expr::In { target: InTarget::Unnest(_) | InTarget::Table { .. }, .. }
+            | Expr::In { global: true, .. }
             | Expr::RLike { .. }
             | Expr::Convert { .. }
             | Expr::Struct { .. }

@@ -46,13 +46,16 @@ impl Resolver<'_> {
                 partitions,
                 json_path,
                 sample,
-                index_hints,
+                index_directives,
+                inheritance,
             } => {
                 if !with_hints.is_empty()
                     || version.is_some()
                     || !partitions.is_empty()
                     || json_path.is_some()
-                    || !index_hints.is_empty()
+                    || !index_directives.is_empty()
+                    // ONLY is told by a mark of our own.
+                    || inheritance.is_some()
                 {
                     return Err(unsupported("a clause of another database"));
                 }

@@ -258,7 +258,10 @@ fn joined_by_columns(join: &JoinOperator) -> bool {
         JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) | JoinOperator::CrossJoin(constraint) => {
             match constraint {
                 JoinConstraint::On(condition) => equal(condition),
-                JoinConstraint::Using(_) | JoinConstraint::Natural | JoinConstraint::None => true,
+                JoinConstraint::Using(_)
+                | JoinConstraint::UsingAlias(..)
+                | JoinConstraint::Natural
+                | JoinConstraint::None => true,
             }
         }
         _ => false,

@@ -3,7 +3,7 @@
 //! PostgreSQL finds such operators by the session's search path and the operands' types; casts and operator classes by the
 //! types alone. One that calls what nobody reviewed is kept clear of.
 
-use sqlparser::ast::{BinaryOperator, Expr};
+use sqlparser::ast::{BinaryOperator, Expr, InTarget};
 
 use super::function::calls_unreviewed;
 use super::{Fail, Resolved, Resolver};
@@ -54,7 +54,7 @@ impl Resolver<'_> {
         }
         let hollow = Expr::Tuple(Vec::new());
         *expr = match std::mem::replace(expr, hollow) {
-            Expr::InSubquery { expr: inner, subquery, negated } => {
+            Expr::In { expr: inner, target: InTarget::Subquery(subquery), negated, global: false } => {
                 let any = Expr::AnyOp {
                     left: inner,
                     compare_op: BinaryOperator::Eq,

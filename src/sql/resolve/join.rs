@@ -51,6 +51,8 @@ impl Resolver<'_> {
                         }
                     }
                 }
+                // Its alias is told by a mark of our own.
+                JoinConstraint::UsingAlias(..) => return Err(unsupported("USING with an alias and without a mark")),
                 JoinConstraint::Natural => {
                     for source in &both {
                         // Its hidden columns would be joined by as well.

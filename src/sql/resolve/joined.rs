@@ -137,7 +137,7 @@ impl Resolver<'_> {
                             found.push(((*a, name.clone()), (*b, name)));
                         }
                     }
-                    JoinConstraint::Natural => return None,
+                    JoinConstraint::UsingAlias(..) | JoinConstraint::Natural => return None,
                 }
             }
         }

@@ -37,6 +37,11 @@ pub(super) fn refused_kind(statement: &Statement) -> Option<String> {
         | Statement::CreateRole(..)
         | Statement::CreateSecret { .. }
         | Statement::CreateServer(..)
+        | Statement::CreateForeignTable(..)
+        | Statement::CreateForeignDataWrapper(..)
+        | Statement::CreateUserMapping(..)
+        | Statement::CreateRule(..)
+        | Statement::CreateAggregate(..)
         | Statement::CreatePolicy(..)
         | Statement::CreateConnector(..)
         | Statement::CreateOperator(..)
@@ -46,7 +51,9 @@ pub(super) fn refused_kind(statement: &Statement) -> Option<String> {
         | Statement::AlterTable(..)
         | Statement::AlterSchema(..)
         | Statement::AlterIndex { .. }
-        | Statement::AlterView { .. }
+        | Statement::AlterView(..)
+        | Statement::AlterTrigger(..)
+        | Statement::AlterDefaultPrivileges(..)
         | Statement::AlterFunction(..)
         | Statement::AlterType(..)
         | Statement::AlterCollation(..)
@@ -67,6 +74,7 @@ pub(super) fn refused_kind(statement: &Statement) -> Option<String> {
         | Statement::DropProcedure { .. }
         | Statement::DropSecret { .. }
         | Statement::DropPolicy(..)
+        | Statement::DropRule(..)
         | Statement::DropConnector { .. }
         | Statement::Declare { .. }
         | Statement::CreateExtension(..)
@@ -110,6 +118,9 @@ pub(super) fn refused_kind(statement: &Statement) -> Option<String> {
         | Statement::CreateWarehouse(..)
         | Statement::Assert { .. }
         | Statement::Grant(..)
+        | Statement::GrantRole(..)
+        | Statement::RevokeRole(..)
+        | Statement::RefreshMaterializedView(..)
         | Statement::Deny(..)
         | Statement::Revoke(..)
         | Statement::Deallocate { .. }

@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Ident, JoinOperator, SetExpr, Statement, TableFactor, TableWithJoins, UnaryOperator, Value,
-    ValueWithSpan, Visit, Visitor,
+    BinaryOperator, Expr, Ident, InTarget, JoinOperator, SetExpr, Statement, TableFactor, TableWithJoins,
+    UnaryOperator, Value, ValueWithSpan, Visit, Visitor,
 };
 
 use super::from::is_constant;
@@ -86,7 +86,9 @@ impl Resolver<'_> {
                 comparison(op).is_some_and(|operator| self.compared(operator, left, right))
             }
             Expr::IsNull(inner) | Expr::IsNotNull(inner) => self.operand(inner).is_some(),
-            Expr::InList { expr, list, negated: _ } => list.iter().all(|item| self.compared("=", expr, item)),
+            Expr::In { expr, target: InTarget::List(list), negated: _, global: false } => {
+                list.iter().all(|item| self.compared("=", expr, item))
+            }
             Expr::Between { expr, negated: _, low, high } => {
                 self.compared(">=", expr, low) && self.compared("<=", expr, high)
             }

@@ -30,6 +30,8 @@ impl Resolver<'_> {
             table_alias,
             columns,
             overwrite,
+            by_name,
+            overriding,
             source,
             assignments,
             partitioned,
@@ -52,6 +54,9 @@ impl Resolver<'_> {
             || or.is_some()
             || *ignore
             || *overwrite
+            || *by_name
+            // OVERRIDING is told by a mark of our own.
+            || overriding.is_some()
             || !assignments.is_empty()
             || partitioned.is_some()
             || !after_columns.is_empty()
@@ -132,7 +137,10 @@ impl Resolver<'_> {
                             self.mark(&vec![(id, column)], Use::Filter);
                         }
                     }
-                    Some(ConflictTarget::Columns(columns)) => {
+                    Some(ConflictTarget::Columns { predicate: Some(_), .. }) => {
+                        return Err(unsupported("a condition of ON CONFLICT without a mark"));
+                    }
+                    Some(ConflictTarget::Columns { columns, predicate: None }) => {
                         for column in columns.iter() {
                             let name = name_of(column);
                             self.mark(&vec![(id, name)], Use::Filter);
@@ -201,6 +209,7 @@ impl Resolver<'_> {
             update_token: _,
             optimizer_hints,
             table,
+            on_cluster,
             assignments,
             from,
             selection,
@@ -209,8 +218,16 @@ impl Resolver<'_> {
             or,
             order_by,
             limit,
+            settings,
         } = update;
-        if !optimizer_hints.is_empty() || output.is_some() || or.is_some() || !order_by.is_empty() || limit.is_some() {
+        let foreign = !optimizer_hints.is_empty()
+            || on_cluster.is_some()
+            || output.is_some()
+            || or.is_some()
+            || !order_by.is_empty()
+            || limit.is_some()
+            || settings.is_some();
+        if foreign {
             return Err(unsupported("a clause of another database"));
         }
         let (id, target) = self.target_item(table, Verb::Update)?;
@@ -255,8 +272,12 @@ impl Resolver<'_> {
             output,
             order_by,
             limit,
+            on_cluster,
+            settings,
         } = delete;
         if !optimizer_hints.is_empty()
+            || on_cluster.is_some()
+            || settings.is_some()
             || !tables.is_empty()
             || output.is_some()
             || !order_by.is_empty()

@@ -11,7 +11,7 @@ mod types;
 mod written;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, UnaryOperator, Value,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, InTarget, UnaryOperator, Value,
 };
 
 use self::types::{Target, Ty, Typed, alike, comparable, reckoned, target};
@@ -134,7 +134,9 @@ impl Typer<'_> {
             Expr::Between { expr: inner, negated: _, low, high } => {
                 self.compared(inner, [&mut **low, &mut **high].into_iter())
             }
-            Expr::InList { expr: inner, list, negated: _ } => self.compared(inner, list.iter_mut()),
+            Expr::In { expr: inner, target: InTarget::List(list), negated: _, global: false } => {
+                self.compared(inner, list.iter_mut())
+            }
             Expr::Like { any: false, expr: inner, pattern, escape_char: None, negated: _ }
             | Expr::ILike { any: false, expr: inner, pattern, escape_char: None, negated: _ } => {
                 self.text(inner)?;

@@ -1,6 +1,6 @@
 //! Forms of expressions that sqlparser has no syntax for, parsed by hand.
 
-use sqlparser::ast::{BinaryOperator, DataType, Expr, Ident, ObjectName, TypedString};
+use sqlparser::ast::{BinaryOperator, DataType, Expr, Ident, InTarget, ObjectName, TypedString};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -233,7 +233,7 @@ pub(super) fn in_list(parser: &mut Parser, left: &Expr, negated: bool) -> Result
         }
         Ok(list)
     })?;
-    Ok(list.map(|list| Expr::InList { expr: Box::new(left.clone()), list, negated }))
+    Ok(list.map(|list| Expr::In { expr: Box::new(left.clone()), target: InTarget::List(list), negated, global: false }))
 }
 
 /// What stands in the parentheses of ANY: a query or an expression.
