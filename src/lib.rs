@@ -21,7 +21,7 @@
 //! upstream  requests
 //! sql       audit     papers    scan
 //! policy
-//! catalog   wire
+//! catalog   wire      mail
 //! config
 //! error     document    telemetry    page    cluster
 //! ```
@@ -67,6 +67,7 @@ pub mod cluster;
 pub mod config;
 pub mod document;
 pub mod error;
+pub mod mail;
 mod page;
 pub mod papers;
 pub mod policy;

@@ -15,7 +15,7 @@ const ROWS: &[&[&str]] = &[
     &["upstream", "requests"],
     &["sql", "audit", "papers", "scan"],
     &["policy"],
-    &["catalog", "wire"],
+    &["catalog", "wire", "mail"],
     &["config"],
     &["error", "document", "telemetry", "page", "cluster"],
 ];

@@ -4,6 +4,7 @@ mod address;
 mod audit;
 mod auth;
 mod changed;
+mod mail;
 mod organisation;
 mod place;
 mod read;
@@ -15,6 +16,7 @@ mod zone;
 
 pub use address::{HostPort, UpstreamAddress};
 pub use audit::{Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
+pub use mail::{Mail, MailTls, MailWay, Smtp};
 pub use organisation::Organisation;
 pub use place::{HttpUrl, SyslogAddress};
 pub use requests::Requests;

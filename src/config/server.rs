@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::address::{HostPort, UpstreamAddress};
 use super::audit::Audit;
+use super::mail::Mail;
 use super::organisation::Organisation;
 use super::requests::Requests;
 use super::secret::SecretSource;
@@ -30,6 +31,8 @@ pub struct Config {
     pub organisation: Organisation,
     /// `[requests]`
     pub requests: Requests,
+    /// `[mail]`; `None`: messages leave no way.
+    pub mail: Option<Mail>,
 }
 
 /// Where clients connect.
@@ -267,6 +270,7 @@ impl Config {
             admin: Admin { address: Some(here(default::ADMIN_PORT)) },
             organisation: Organisation::default(),
             requests: Requests::default(),
+            mail: None,
         }
     }
 }
