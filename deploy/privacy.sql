@@ -152,6 +152,30 @@ END $$;
 CREATE TRIGGER keep_request BEFORE UPDATE ON privacy.requests FOR EACH ROW EXECUTE FUNCTION privacy.keep_request();
 CREATE TRIGGER keep_step BEFORE UPDATE OR DELETE ON privacy.request_steps FOR EACH ROW EXECUTE FUNCTION privacy.keep_request();
 
+-- ------------------------------------------------------------------------------------------------ lessons
+-- Who was taught what, and passed (`pgpurpose demo --lesson`): the awareness sessions of regulation 4(1)(e) under the Act, as lines that can be
+-- counted. `learner` is a login, or whom an application names as its user. A line is signed with the access log's key, over what stands in
+-- it; it neither changes nor goes. For an older schema `privacy`, run from this line to the next such line.
+CREATE TABLE privacy.lessons (
+    lesson_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    learner       text NOT NULL CHECK (btrim(learner) <> '' AND length(learner) <= 200 AND learner !~ '[[:cntrl:]]'),
+    lesson        text NOT NULL CHECK (lesson ~ '^[a-z]+$'),
+    edition       text NOT NULL,                                       -- which text of it: the beginning of its SHA-256
+    passed_at     timestamptz NOT NULL,
+    steps         integer NOT NULL CHECK (steps > 0),                  -- what was done, each step seen in the log or the database
+    right_answers integer NOT NULL CHECK (right_answers BETWEEN 0 AND questions),
+    questions     integer NOT NULL,
+    signed_by     text,                                                -- the public key
+    signature     text,
+    CHECK ((signed_by IS NULL) = (signature IS NULL))
+);
+CREATE INDEX lessons_learner ON privacy.lessons (learner, passed_at);
+CREATE FUNCTION privacy.keep_lesson() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+    RAISE EXCEPTION 'a lesson that was passed neither changes nor goes' USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER keep_lesson BEFORE UPDATE OR DELETE ON privacy.lessons FOR EACH ROW EXECUTE FUNCTION privacy.keep_lesson();
+
 -- ------------------------------------------------------------------------------------------------ what must not change
 -- A consent is evidence. Its row may be withdrawn, once; nothing else about it changes, and it is not deleted but with
 -- the subject (s24).
@@ -200,6 +224,7 @@ GRANT INSERT (subject_id, purpose, approached_at, evidence) ON privacy.approache
 GRANT INSERT (asked, people, subject_id, form, identified, wanted, received_on, strict_by, legal_by, known_until) ON privacy.requests TO privacy_keeper;
 GRANT UPDATE (strict_by, legal_by, known_until, extended_ground, outcome, outcome_why, closed_at) ON privacy.requests TO privacy_keeper;
 GRANT INSERT (request_id, step, by_whom, says) ON privacy.request_steps TO privacy_keeper;
+GRANT INSERT (learner, lesson, edition, passed_at, steps, right_answers, questions, signed_by, signature) ON privacy.lessons TO privacy_keeper;
 GRANT INSERT, UPDATE, DELETE ON privacy.opt_outs TO privacy_keeper;
 GRANT INSERT, UPDATE, DELETE ON privacy.opt_out_lists TO privacy_keeper;
 

@@ -1,10 +1,12 @@
 //! `pgpurpose demo`, as a person runs it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::zombie_processes)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::zombie_processes)]
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ struct Demo {
     child: Child,
     port: u16,
     folder: PathBuf,
-    _output: tempfile::TempDir,
+    output: tempfile::TempDir,
 }
 
 impl Demo {
@@ -35,7 +37,7 @@ impl Demo {
             let text = fs::read_to_string(&screen).unwrap();
             if text.contains("Ctrl-C ends everything") {
                 let folder = text.lines().find_map(|line| line.strip_prefix("  in ")?.split(", which").next()).unwrap();
-                return Self { child, port, folder: PathBuf::from(folder), _output: output };
+                return Self { child, port, folder: PathBuf::from(folder), output };
             }
             assert!(child.try_wait().unwrap().is_none(), "the demo ended:\n{text}");
             assert!(begun.elapsed() < Duration::from_secs(120), "the demo is not ready:\n{text}");
@@ -107,6 +109,18 @@ fn one_command_shows_three_truths_and_a_kill_leaves_nothing_behind() {
     assert!(demo.ask("analyst", "SELECT * FROM customers LIMIT 3").contains("ERROR"));
     let log = glob(&demo.folder.join("audit"));
     assert!(log.contains("\"login\":\"analyst\"") && !log.contains("7110185001781"));
+    // The last act, as the screen says it: what an officer enters is in force at once.
+    let mail = "SELECT email FROM customers WHERE id = 2";
+    assert!(demo.ask("marketing", mail).contains('@'));
+    let screen = fs::read_to_string(demo.output.path().join("screen")).unwrap();
+    let lines: Vec<&str> = screen.lines().filter(|line| line.contains(" subject o")).collect();
+    assert_eq!(lines.len(), 2, "{screen}");
+    for line in lines {
+        let said = Command::new("sh").args(["-c", line.trim()]).env("USER", "thabo").output().unwrap();
+        assert!(said.status.success(), "{line}: {}", String::from_utf8_lossy(&said.stderr));
+    }
+    assert_eq!(demo.ask("marketing", mail), "");
+    assert_eq!(demo.ask("support_agent", "SELECT id FROM customers WHERE id = 2"), "2");
     let (server, folder) = (demo.server(), demo.folder.clone());
     assert!(runs(server));
     demo.child.kill().unwrap();
@@ -144,4 +158,204 @@ fn a_demo_that_is_told_to_end_ends_well_and_a_kept_folder_is_gone_on_with() {
 /// Everything in the files of a folder.
 fn glob(folder: &Path) -> String {
     fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap_or_default()).collect()
+}
+
+/// What a learner types; `{}` and what stands there comes from what was said before.
+struct Learner {
+    child: Child,
+    said: mpsc::Receiver<u8>,
+    heard: String,
+    folder: Option<PathBuf>,
+}
+
+impl Learner {
+    fn begin(lesson: &str, more: &[&str]) -> Self {
+        let (port, admin) = (free_port(), free_port());
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
+            .args(["demo", "--listen", &format!("127.0.0.1:{port}"), "--admin", &format!("127.0.0.1:{admin}")])
+            .args(["--lesson", lesson, "--learner", "nomsa"])
+            .args(more)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let (send, said) = mpsc::channel();
+        let mut out = child.stdout.take().unwrap();
+        thread::spawn(move || {
+            let mut byte = [0; 1];
+            while out.read(&mut byte).is_ok_and(|read| read == 1) && send.send(byte[0]).is_ok() {}
+        });
+        Self { child, said, heard: String::new(), folder: None }
+    }
+
+    /// Waits until the lesson asks for a line; gives what was said since the last one.
+    fn hears(&mut self) -> String {
+        let begun = Instant::now();
+        let mut bytes = Vec::new();
+        while let Ok(byte) = self.said.recv_timeout(Duration::from_secs(60)) {
+            bytes.push(byte);
+            let prompt = bytes.rsplit(|byte| *byte == b'\n').next().unwrap();
+            if prompt.ends_with(b"=> ") || prompt == b"$ pgpurpose " || prompt == b"answer: " {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(120), "{}", String::from_utf8_lossy(&bytes));
+        }
+        let text = String::from_utf8(bytes).unwrap();
+        if let Some(folder) = text.lines().find_map(|line| line.strip_prefix("  in ")?.split(", which").next()) {
+            self.folder = Some(PathBuf::from(folder));
+        }
+        self.heard.push_str(&text);
+        text
+    }
+
+    fn types(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{line}").unwrap();
+        stdin.flush().unwrap();
+    }
+
+    fn log(&self) -> Vec<serde_json::Value> {
+        let text = glob(&self.folder.as_ref().unwrap().join("audit"));
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    fn ends(&mut self) -> i32 {
+        drop(self.child.stdin.take());
+        while let Ok(byte) = self.said.recv_timeout(Duration::from_secs(60)) {
+            self.heard.push(char::from(byte));
+        }
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Learner {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lesson(name: &str) -> toml::Table {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/cli/demo/lesson/words/{name}.toml"));
+    fs::read_to_string(file).unwrap().parse().unwrap()
+}
+
+/// What the log says, counted here once more: the answers of the reviewer's and the administrator's lesson.
+fn truth(which: &str, log: &[serde_json::Value]) -> String {
+    let accesses = || log.iter().filter(|record| record["event"] == "access");
+    let lookups = |record: &&serde_json::Value| record["lookups"].as_array().is_some_and(|lookups| !lookups.is_empty());
+    let mut counts: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+    for record in
+        accesses().filter(lookups).filter(|record| record["application"].as_str().unwrap().starts_with("crm "))
+    {
+        *counts.entry(record["application"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    let snooper = counts.iter().max_by_key(|(_, count)| **count);
+    match which {
+        "snooper" => snooper.unwrap().0.strip_prefix("crm ").unwrap().to_owned(),
+        "snoopers_lookups" => snooper.unwrap().1.to_string(),
+        "snoopers_wish" => {
+            let denied = accesses()
+                .find(|record| record["verdict"] == "deny" && record["application"] == snooper.unwrap().0.as_str());
+            let columns = denied.unwrap()["relations"][0]["columns"].as_array().unwrap().clone();
+            columns.iter().find(|column| column["action"] == "deny").unwrap()["name"].as_str().unwrap().to_owned()
+        }
+        "last_record" => {
+            accesses().filter(|record| record["login"] == "migrator").next_back().unwrap()["seq"].to_string()
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// Walks a lesson as its hints say. `first` is typed at the first step before the hint, and must not be taken for it.
+fn walk(name: &str, first: &str) -> Learner {
+    let text = lesson(name);
+    let mut learner = Learner::begin(name, &[]);
+    let mut requests = 0;
+    for (at, step) in text["steps"].as_array().unwrap().iter().enumerate() {
+        let heard = learner.hears();
+        assert!(heard.contains(&format!("Step {} of ", at + 1)), "{name}, step {}:\n{heard}", at + 1);
+        if at == 0 {
+            learner.types(first);
+            let heard = learner.hears();
+            assert!(heard.contains("Not yet"), "{name}: {heard}");
+        }
+        let hint = step["hint"].as_str().unwrap();
+        let lines: Vec<String> = match (step["by"].as_str().unwrap(), step["seen"].get("truth")) {
+            ("answer", Some(which)) => {
+                learner.types("nobody");
+                assert!(learner.hears().contains("the log says something else"));
+                vec![truth(which.as_str().unwrap(), &learner.log())]
+            }
+            ("statement", _) => hint.split(" -- and then: ").map(str::to_owned).collect(),
+            (_, _) => vec![hint.to_owned()],
+        };
+        for (at, line) in lines.iter().enumerate() {
+            requests += usize::from(line.starts_with("subject open"));
+            learner.types(line);
+            if at + 1 < lines.len() {
+                learner.hears();
+            }
+        }
+    }
+    assert!(requests <= 3);
+    for (at, question) in text["questions"].as_array().unwrap().iter().enumerate() {
+        let heard = learner.hears();
+        assert!(heard.contains(&format!("Question {} of 10", at + 1)), "{name}: {heard}");
+        // One wrong answer is one too few, and not too many.
+        let right = question["right"].as_integer().unwrap();
+        let typed = if at == 4 { right % 3 + 1 } else { right };
+        learner.types(&char::from(b'a' + u8::try_from(typed - 1).unwrap()).to_string());
+    }
+    let code = learner.ends();
+    assert_eq!(code, 0, "{}", learner.heard);
+    assert!(learner.heard.contains("9 of 10 are right."), "{}", learner.heard);
+    assert!(learner.heard.contains(&format!("nomsa passed `{name}` on ")), "{}", learner.heard);
+    assert!(learner.heard.contains(", signed."), "{}", learner.heard);
+    learner
+}
+
+#[test]
+fn the_lesson_of_support_is_walked_and_each_step_is_seen_in_the_log() {
+    walk("support", "SELECT 1;");
+}
+
+#[test]
+fn the_lesson_of_marketing_is_walked_and_a_withdrawn_consent_is_seen_in_the_open_session() {
+    let learner = walk("marketing", "SELECT id FROM customers LIMIT 5;");
+    assert!(learner.heard.contains("No row. Nobody had to send you a new list."));
+}
+
+#[test]
+fn the_lesson_of_developers_is_walked() {
+    walk("developer", "SELECT 1;");
+}
+
+#[test]
+fn the_lesson_of_administrators_is_walked_and_the_number_of_a_record_is_held_against_the_log() {
+    walk("dba", "SELECT nothing FROM nowhere;");
+}
+
+#[test]
+fn the_lesson_of_reviewers_is_walked_and_the_snooper_is_found_in_the_log() {
+    let learner = walk("reviewer", "audit verify");
+    assert!(learner.heard.contains("Notification of a security compromise (POPIA section 22)"));
+}
+
+#[test]
+fn the_lesson_of_officers_is_walked_from_a_request_to_its_certificate() {
+    let learner = walk("officer", "subject find --email nobody@example.co.za");
+    assert!(learner.heard.contains("the certificate is in `10.json`"), "{}", learner.heard);
+}
+
+#[test]
+fn a_lesson_that_is_left_or_whose_questions_are_missed_is_not_passed() {
+    let mut learner = Learner::begin("support", &[]);
+    learner.hears();
+    learner.types("SELECT * FROM customers LIMIT 3;");
+    learner.hears();
+    learner.types("quit");
+    assert_eq!(learner.ends(), 1);
+    assert!(!learner.heard.contains("In the register"), "{}", learner.heard);
 }

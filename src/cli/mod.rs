@@ -19,6 +19,7 @@ mod serve;
 mod setup;
 mod subject;
 mod suggest;
+mod training;
 mod verdict;
 
 use std::process::ExitCode;
@@ -59,7 +60,9 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Try it: a throwaway PostgreSQL with a sample shop, and the proxy before it
-    #[command(after_help = "Example:\n  pgpurpose demo\n  pgpurpose demo --listen 127.0.0.1:7000 --dir /tmp/shop")]
+    #[command(
+        after_help = "Example:\n  pgpurpose demo\n  pgpurpose demo --listen 127.0.0.1:7000 --dir /tmp/shop\n  pgpurpose demo --lesson support --learner nomsa"
+    )]
     Demo(demo::DemoArgs),
     /// The proxy
     #[command(
@@ -107,6 +110,11 @@ enum Verb {
         after_help = "The register stands in the database (`deploy/privacy.sql`); the login of `[upstream] catalog_login` needs its group `privacy_keeper`,\nand SELECT, UPDATE and DELETE on the tables that hold people. Each step is a record of the access log.\n\nExample:\n  pgpurpose subject find --config pgpurpose.toml --email thandi@example.co.za"
     )]
     Subject(subject::SubjectArgs),
+    /// Who was taught what, by the register of lessons, and who has access without it
+    #[command(
+        after_help = "Ends with 1 where a login of a role with `training` has no lesson that still counts, or a line's signature does not hold.\nLessons are taken with `pgpurpose demo --lesson support --learner NAME --register pgpurpose.toml`.\n\nExample:\n  pgpurpose training --config pgpurpose.toml"
+    )]
+    Training(training::TrainingArgs),
     /// Make the entry of a login for `method = "scram"` from a password
     #[command(
         after_help = "The password is read twice from the terminal, without echo, or once from a pipe; only its verifier is printed.\n\nExample:\n  pgpurpose hash-password support_agent >> pgpurpose.toml"
@@ -128,6 +136,10 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
     match verb {
         Verb::Demo(arguments) => match serve::demo(&arguments) {
             Ok(()) => Ending::Fine,
+            Err(error @ demo::DemoError::Lesson(_)) => {
+                output.wrong(&error);
+                Ending::Failed
+            }
             Err(error) => output.wrong(&error),
         },
         Verb::Serve(arguments) => serve::run(&arguments, output),
@@ -139,6 +151,7 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
         Verb::Document(arguments) => document::run(&arguments, output),
         Verb::OptOuts(arguments) => optouts::run(&arguments, output),
         Verb::Subject(arguments) => subject::run(&arguments, output),
+        Verb::Training(arguments) => training::run(&arguments, output),
         Verb::HashPassword(arguments) => hash_password::run(&arguments, output),
         Verb::Audit(arguments) => audit::run(&arguments, output),
     }

@@ -8,12 +8,14 @@
 //! | `find` | a person's keys, by e-mail address, telephone or identity number |
 //! | `register` | requests, their steps and outcomes |
 //! | `export` | the answer to a request for access |
+//! | `lessons` | who was trained |
 //! | `deletion` | what goes, what is made anonymous, what stays and why |
 
 pub mod clock;
 pub mod deletion;
 pub mod export;
 pub mod find;
+pub mod lessons;
 mod map;
 pub mod register;
 mod shape;

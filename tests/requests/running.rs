@@ -1,6 +1,7 @@
 //! While the proxy runs: what an officer enters is in force at the next statement of sessions that are open, and stands in its log.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tokio_postgres::{Config, NoTls};
@@ -60,4 +61,87 @@ async fn an_objection_is_in_force_at_the_next_statement_and_stands_in_the_proxys
         .output()
         .unwrap();
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+/// What a learner types who knows everything: each hint, and each right answer.
+fn typed(lesson: &str) -> String {
+    let file =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/cli/demo/lesson/words/{lesson}.toml"));
+    let text: toml::Table = std::fs::read_to_string(file).unwrap().parse().unwrap();
+    let hints = text["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|step| step["hint"].as_str().unwrap().split(" -- and then: "));
+    let letters = text["questions"].as_array().unwrap().iter().map(|question| {
+        let right = u8::try_from(question["right"].as_integer().unwrap()).unwrap();
+        char::from(b'a' + right - 1).to_string()
+    });
+    hints.map(str::to_owned).chain(letters).map(|line| line + "\n").collect()
+}
+
+#[tokio::test]
+async fn a_lesson_of_the_demo_is_entered_in_another_register_and_counted_by_check_and_report() {
+    let stand = Stand::open();
+    let keys =
+        format!("subject_key = \"file:{0}/key\"\nsigning_key = \"file:{0}/signing\"", stand.folder.path().display());
+    let policy = POLICY.replace("logins = [\"agent\"]", "logins = [\"agent\"]\ntraining = \"12 months\"");
+    let proxy = Proxy::start_logging(&stand.cluster, Upstream::Socket, &policy, "", &keys);
+    let config = proxy.audit_dir().parent().unwrap().join("pgpurpose.toml");
+    let (client, driver) =
+        Config::new().host("127.0.0.1").port(proxy.port).user("agent").dbname("shop").connect(NoTls).await.unwrap();
+    tokio::spawn(driver);
+    client.query("SELECT email FROM customers WHERE id = 12", &[]).await.unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
+            .args(arguments)
+            .arg("--config")
+            .arg(&config)
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let trained = || {
+        let (_, report) = run(&["audit", "report", "--format", "json", "--no-verify"]);
+        let report: Value = serde_json::from_str(&report).unwrap();
+        (report["trained"][0]["people"].as_u64().unwrap(), report["trained"][0]["trained"].as_u64().unwrap())
+    };
+    assert_eq!(trained(), (1, 0));
+    let (_, page) = run(&["audit", "report", "--no-verify"]);
+    assert!(page.contains("1 person has access without a lesson that counts"), "{page}");
+    assert_eq!(run(&["training", "--database", "shop"]).0, 1);
+
+    let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_pgpurpose"));
+    demo.args([
+        "demo",
+        "--listen",
+        &port(),
+        "--admin",
+        &port(),
+        "--lesson",
+        "support",
+        "--learner",
+        "agent",
+        "--register",
+    ]);
+    let mut demo = demo.arg(&config).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    demo.stdin.take().unwrap().write_all(typed("support").as_bytes()).unwrap();
+    let said = demo.wait_with_output().unwrap();
+    let text = String::from_utf8(said.stdout).unwrap();
+    assert!(said.status.success(), "{text}");
+    assert_eq!(text.matches("agent passed `support` on ").count(), 2, "{text}");
+
+    let (code, lines) = run(&["training", "--database", "shop"]);
+    assert!(code == 0 && lines.contains("10 of 10 right, 6 steps  signed"), "{lines}");
+    assert!(!run(&["check", "--database", "shop"]).1.contains("demands training"));
+    assert_eq!(trained(), (1, 1));
+    assert!(proxy.access_log().iter().any(|record| record["step"] == "lesson" && record["by"] == "agent"));
+    // Another's line is worth nothing under one's own name.
+    stand.sql(
+        "INSERT INTO privacy.lessons (learner, lesson, edition, passed_at, steps, right_answers, questions, signed_by, signature) \
+         SELECT 'books', lesson, edition, passed_at, steps, right_answers, questions, signed_by, signature FROM privacy.lessons",
+    );
+    let (code, lines) = run(&["training", "--database", "shop"]);
+    assert!(code == 1 && lines.contains("the signature does not hold"), "{lines}");
 }

@@ -46,6 +46,9 @@ impl Default for Rhythm {
     }
 }
 
+/// What stands before the text of a certificate where it is signed.
+const CERTIFICATE: &str = "pgpurpose certificate 1\n";
+
 /// The public half of a signing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey(Hash);
@@ -74,6 +77,11 @@ impl PublicKey {
         bytes_of(signature).is_some_and(|signature| {
             UnparsedPublicKey::new(&ED25519, self.0.bytes()).verify(message, &signature).is_ok()
         })
+    }
+
+    /// Whether these digits are this key's [`Signer::sign_certificate`] of the text.
+    pub fn certifies(&self, text: &str, signature: &str) -> bool {
+        self.signed(format!("{CERTIFICATE}{text}").as_bytes(), signature)
     }
 
     /// Names the key in records: the first 16 digits of its SHA-256.
@@ -121,7 +129,7 @@ impl Signer {
 
     /// The signature of a certificate's text, as 128 hexadecimal digits: over `pgpurpose certificate 1`, the end of that line, and the text.
     pub fn sign_certificate(&self, text: &str) -> String {
-        self.sign(format!("pgpurpose certificate 1\n{text}").as_bytes())
+        self.sign(format!("{CERTIFICATE}{text}").as_bytes())
     }
 
     /// A new private key, as 64 hexadecimal digits; `None` where the system has no randomness.

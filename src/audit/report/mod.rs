@@ -11,6 +11,7 @@ mod observed;
 mod refusals;
 #[cfg(test)]
 mod tests;
+mod trained;
 mod unused;
 mod unusual;
 
@@ -32,6 +33,7 @@ pub use events::{LogEvent, LogEvents, PolicyEvent};
 pub use facts::NO_CATEGORY;
 pub use observed::{Application, Closed, Filtered, Masked, Observed, Shape};
 pub use refusals::{Counted, Kind, Refusal, Refusals};
+pub use trained::Trained;
 pub use unused::{Unused, UnusedGrant};
 pub use unusual::{ACTIVE_DAYS, Finding, HISTORY_DAYS, HOURS_STATEMENTS, KEPT_DAYS, Measure, Unusual, What};
 
@@ -111,6 +113,9 @@ pub struct Report {
     pub unusual: Unusual,
     /// What is open and was not used; `None` where no policies were given.
     pub unused: Option<Unused>,
+    /// Training of those who used roles that demand it; `None` where the policies demand none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trained: Option<Vec<Trained>>,
     /// Policies, crashes and the like.
     pub events: LogEvents,
     /// What enforcement would break.
@@ -130,6 +135,7 @@ pub struct Reporter {
     refusals: refusals::Collector,
     unusual: unusual::Collector,
     unused: Option<unused::Collector>,
+    trained: Option<trained::Collector>,
     events: events::Collector,
     observed: observed::Collector,
 }
@@ -150,6 +156,7 @@ impl Reporter {
             refusals: refusals::Collector::default(),
             unusual: unusual::Collector::default(),
             unused: policies.map(unused::Collector::new),
+            trained: policies.and_then(trained::Collector::new),
             events: events::Collector::default(),
             observed: observed::Collector::default(),
             clock,
@@ -184,6 +191,9 @@ impl Reporter {
                     unused.access(&facts, at);
                 }
                 if within {
+                    if let Some(trained) = &mut self.trained {
+                        trained.access(entry);
+                    }
                     self.activity.access(&facts, moment);
                     self.refusals.access(&facts, at);
                     self.observed.access(&facts, at);
@@ -201,6 +211,9 @@ impl Reporter {
                 }
                 if event == "start" {
                     self.unusual.restarted();
+                }
+                if let Some(trained) = self.trained.as_mut().filter(|_| event == "request") {
+                    trained.step(entry, time);
                 }
                 if within {
                     self.refusals.event(entry, at);
@@ -222,6 +235,7 @@ impl Reporter {
             refusals: self.refusals.finish(),
             unusual: self.unusual.finish(&self.clock),
             unused: self.unused.map(|unused| unused.finish(self.wanted.unused_days, end, log_from)),
+            trained: self.trained.map(|trained| trained.finish(end, &self.wanted.zone)),
             events: self.events.finish(),
             observed: self.observed.finish(),
         }

@@ -11,6 +11,7 @@ use super::Ending;
 use super::explain::{Known, known};
 use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
+use super::training;
 use crate::app::Database;
 use crate::config::Config;
 use crate::document::{Fault, Place};
@@ -88,11 +89,17 @@ fn gather(
 ) -> Result<(Known, Vec<live::Finding>), String> {
     if !arguments.live {
         let known = known(config, policies, arguments.database.as_deref(), arguments.offline, output)?;
-        let findings = by_itself::stricter_parts(policies, &known.catalog);
+        let mut findings = by_itself::stricter_parts(policies, &known.catalog);
+        if let Some(name) = known.database.as_ref().filter(|_| training::is_demanded(policies)) {
+            let missing = runtime()?.block_on(async {
+                let database = Database::find(config, policies, Some(name)).await?;
+                Ok::<_, String>(training::missing(config, policies, &database).await)
+            })?;
+            findings.extend(missing.into_iter().map(live::note));
+        }
         return Ok((known, findings));
     }
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime = runtime()?;
     runtime.block_on(async {
         let database = Database::find(config, policies, arguments.database.as_deref()).await?;
         let catalog = database.catalog().await?.current();
@@ -103,12 +110,17 @@ fn gather(
         findings.extend(by_itself::columns(policies, &client).await?);
         findings.extend(live::functions(policies, &client).await?);
         findings.extend(live::opt_out_lists(policies, &client).await);
+        findings.extend(training::missing(config, policies, &database).await.into_iter().map(live::note));
         if arguments.source.config.is_some() {
             findings
                 .extend(crate::app::trouble(config, policies, &database).await?.into_iter().map(live::Finding::from));
         }
         Ok((Known { catalog: catalog.as_ref().clone(), database: Some(database.name) }, findings))
     })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())
 }
 
 /// Whether nothing that was found is an error.

@@ -4,6 +4,8 @@
 //! PostgreSQL it started ends with it.
 
 mod install;
+mod lesson;
+mod register;
 mod screen;
 
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -16,6 +18,7 @@ use std::time::Instant;
 use rand::RngExt;
 
 use crate::cluster::{Cluster, ClusterError, ClusterOptions, find_postgres};
+pub use lesson::LessonName;
 
 /// The sample shop: tables, data, logins and their rights. For an empty database.
 pub const SHOP_SQL: &str = include_str!("shop.sql");
@@ -42,6 +45,15 @@ pub struct DemoArgs {
     /// Install PostgreSQL without asking where it is missing
     #[arg(long)]
     pub yes: bool,
+    /// Ten minutes of training on the running shop, what you type coming from standard input
+    #[arg(long, value_name = "WHICH")]
+    pub lesson: Option<LessonName>,
+    /// Who takes the lesson: a login, or the name by which your application knows you [default: as you are logged in here]
+    #[arg(long, value_name = "NAME", requires = "lesson")]
+    pub learner: Option<String>,
+    /// Enter a lesson that was passed in the register of this configuration's database, besides the shop's own
+    #[arg(long, value_name = "FILE", requires = "lesson")]
+    pub register: Option<PathBuf>,
 }
 
 /// Why the demo did not come up.
@@ -80,6 +92,9 @@ pub enum DemoError {
     /// The proxy.
     #[error("{0}")]
     Proxy(String),
+    /// The lesson ended before it was passed.
+    #[error("the lesson is not passed: {0}")]
+    Lesson(String),
 }
 
 /// What the proxy is started with: its configuration file, and what is to be called once it takes connections.
@@ -134,9 +149,16 @@ pub fn run(args: &DemoArgs, serve: impl FnOnce(ProxyStart) -> Result<(), String>
         load_shop(&cluster)?;
         done(&mut out, begun)?;
     }
+    register::load(&cluster)?;
 
     let config = write_files(args, &cluster)?;
     step(&mut out, &format!("starting the proxy on {}", args.listen))?;
+    if let Some(name) = args.lesson {
+        let lesson = lesson::Running::new(name, args, &cluster)?;
+        let ended = serve(ProxyStart { config, when_ready: lesson.when_ready() }).map_err(DemoError::Proxy);
+        drop(cluster);
+        return ended.and_then(|()| lesson.result());
+    }
     let screen = screen::Screen::new(args, &cluster, io::stdout().is_terminal());
     let when_ready = Box::new(move || {
         let mut out = io::stdout();
@@ -172,45 +194,57 @@ pub fn load_shop(cluster: &Cluster) -> Result<(), ClusterError> {
     cluster.run_statements(SHOP_DATABASE, SHOP_SQL).map(drop)
 }
 
-/// Writes the policy, the root of the pseudonyms' keys and the configuration. Files that a kept folder holds already
-/// stay, except for the configuration, which names this run's addresses.
+/// Writes the policies, the keys and the configurations. Files that a kept folder holds already stay, except for the
+/// configurations, which name this run's addresses.
 fn write_files(args: &DemoArgs, cluster: &Cluster) -> Result<PathBuf, DemoError> {
     let root = cluster.root();
-    let policy = root.join("shop.toml");
-    if !policy.exists() {
-        fs::write(&policy, SHOP_POLICY)?;
+    for (name, text) in register::policies() {
+        let policy = root.join(name);
+        if !policy.exists() {
+            fs::write(&policy, text)?;
+        }
     }
-    let key = root.join("token.key");
-    if !key.exists() {
-        let bytes: [u8; 32] = rand::rng().random();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key)?.write_all(hex.as_bytes())?;
+    for name in ["token.key", "signing.key"] {
+        let key = root.join(name);
+        if !key.exists() {
+            let bytes: [u8; 32] = rand::rng().random();
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key)?.write_all(hex.as_bytes())?;
+        }
     }
     let audit = root.join("audit");
     DirBuilder::new().recursive(true).mode(0o700).create(&audit)?;
     // The server's user removes the folder after a kill, so what is in it must be that user's to remove.
     cluster.user().give(&audit)?;
+    let written = |login: &str| config_text(args, root, &cluster.socket_dir(), cluster.port(), login);
+    fs::write(register::officer_config(root), written(register::OFFICER))?;
     let config = root.join("pgpurpose.toml");
-    fs::write(&config, config_text(args, root, &cluster.socket_dir(), cluster.port()))?;
+    fs::write(&config, written("pgpurpose"))?;
     Ok(config)
 }
 
-fn config_text(args: &DemoArgs, root: &Path, socket: &Path, port: u16) -> String {
+fn config_text(args: &DemoArgs, root: &Path, socket: &Path, port: u16, login: &str) -> String {
     let text = |value: String| toml::Value::String(value).to_string();
     let path = |name: &str| text(root.join(name).display().to_string());
+    let key = |name: &str| text(format!("file:{}", root.join(name).display()));
+    let policies: Vec<String> = register::policies().iter().map(|(name, _)| path(name)).collect();
     format!(
         "[listen]\naddress = {listen}\n\n\
-         [upstream]\naddress = {upstream}\ntls = \"disable\"\ncatalog_login = \"pgpurpose\"\n\n\
+         [upstream]\naddress = {upstream}\ntls = \"disable\"\ncatalog_login = {login}\n\n\
          [auth]\nmethod = \"relay\"\n\n\
-         [policy]\nfiles = [{policy}]\ntoken_key = {key}\n\n\
-         [audit]\ndirectory = {audit}\n\n\
-         [admin]\naddress = {admin}\n",
+         [policy]\nfiles = [{policies}]\ntoken_key = {token}\n\n\
+         [audit]\ndirectory = {audit}\nsigning_key = {signing}\n\n\
+         [admin]\naddress = {admin}\n\n\
+         {organisation}",
         listen = text(args.listen.to_string()),
         upstream = text(format!("{}:{port}", socket.display())),
-        policy = path("shop.toml"),
-        key = text(format!("file:{}", root.join("token.key").display())),
+        login = text(login.to_owned()),
+        policies = policies.join(", "),
+        token = key("token.key"),
         audit = path("audit"),
+        signing = key("signing.key"),
         admin = text(args.admin.to_string()),
+        organisation = register::ORGANISATION,
     )
 }
 

@@ -37,18 +37,27 @@ pub(super) struct Screen {
     psql: String,
     socket: PathBuf,
     log: PathBuf,
+    pgpurpose: String,
+    officer: PathBuf,
     bold: (&'static str, &'static str),
 }
 
 impl Screen {
     pub(super) fn new(args: &DemoArgs, cluster: &Cluster, terminal: bool) -> Self {
-        let own = cluster.bin().program("psql");
-        let on_path = std::env::var_os("PATH")
-            .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("psql").is_file()));
+        let on_path = |name: &str| {
+            std::env::var_os("PATH")
+                .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))
+        };
+        let called = |name: &str, own: Option<PathBuf>| match own {
+            Some(own) if !on_path(name) => own.display().to_string(),
+            Some(_) | None => name.to_owned(),
+        };
         Self {
             listen: args.listen,
             admin: args.admin,
-            psql: if on_path { "psql".to_owned() } else { own.display().to_string() },
+            psql: called("psql", Some(cluster.bin().program("psql"))),
+            pgpurpose: called("pgpurpose", std::env::current_exe().ok()),
+            officer: super::register::officer_config(cluster.root()),
             socket: cluster.socket_dir(),
             log: cluster.root().join("audit"),
             bold: if terminal { ("\x1b[1m", "\x1b[0m") } else { ("", "") },
@@ -80,6 +89,24 @@ impl Screen {
         )?;
         writeln!(out, "\nEvery statement is in the access log before it reaches the database:\n")?;
         writeln!(out, "  {on}tail -f {}/access-*.jsonl{off}", self.log.display())?;
+        let subject = |verb: &str| format!("{} subject {verb} --config {}", self.pgpurpose, self.officer.display());
+        writeln!(
+            out,
+            "\nCustomer 2 objects to marketing; the next statement of every session knows, open ones too:\n"
+        )?;
+        writeln!(
+            out,
+            "  {on}{} --asked objection --subject 2 --form telephone --identified 'recording of the call'{off}\n  \
+             {on}{} 1 --purpose marketing{off}",
+            subject("open"),
+            subject("object")
+        )?;
+        writeln!(
+            out,
+            "\nTen minutes of training on this shop: {on}{} demo --lesson support{off} (or marketing,",
+            self.pgpurpose
+        )?;
+        writeln!(out, "developer, dba, reviewer, officer: a request from its opening to its certificate)")?;
         writeln!(out, "\nConsole: http://{}   Ctrl-C ends everything.\n", self.admin)?;
         out.flush()
     }

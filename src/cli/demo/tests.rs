@@ -1,5 +1,9 @@
 use super::*;
 
+fn args(listen: SocketAddr, admin: SocketAddr) -> DemoArgs {
+    DemoArgs { listen, admin, dir: None, pg_bin: None, yes: false, lesson: None, learner: None, register: None }
+}
+
 fn shop() -> (Cluster, impl Fn(&Cluster, &str) -> String) {
     let cluster = Cluster::start(&ClusterOptions::default()).unwrap();
     load_shop(&cluster).unwrap();
@@ -59,14 +63,8 @@ fn luhn(number: &str) -> bool {
 
 #[test]
 fn the_configuration_is_valid_toml_and_names_the_socket() {
-    let args = DemoArgs {
-        listen: "127.0.0.1:6432".parse().unwrap(),
-        admin: "127.0.0.1:9432".parse().unwrap(),
-        dir: None,
-        pg_bin: None,
-        yes: false,
-    };
-    let text = config_text(&args, Path::new("/tmp/with \"quotes\""), Path::new("/tmp/x/s"), 5432);
+    let args = args("127.0.0.1:6432".parse().unwrap(), "127.0.0.1:9432".parse().unwrap());
+    let text = config_text(&args, Path::new("/tmp/with \"quotes\""), Path::new("/tmp/x/s"), 5432, "pgpurpose");
     let value: toml::Table = text.parse().unwrap();
     assert_eq!(value["upstream"]["address"].as_str(), Some("/tmp/x/s:5432"));
     assert_eq!(value["audit"]["directory"].as_str(), Some("/tmp/with \"quotes\"/audit"));
@@ -75,31 +73,22 @@ fn the_configuration_is_valid_toml_and_names_the_socket() {
 #[test]
 fn an_address_in_use_is_said_before_anything_is_started() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let args = DemoArgs {
-        listen: taken.local_addr().unwrap(),
-        admin: "127.0.0.1:0".parse().unwrap(),
-        dir: None,
-        pg_bin: None,
-        yes: false,
-    };
+    let args = args(taken.local_addr().unwrap(), "127.0.0.1:0".parse().unwrap());
     let error = run(&args, |_| Ok(())).unwrap_err().to_string();
     assert!(error.contains("--listen"), "{error}");
 }
 
 #[test]
 fn a_run_prepares_everything_for_the_proxy_and_removes_it_after() {
-    let args = DemoArgs {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        admin: "127.0.0.1:0".parse().unwrap(),
-        dir: None,
-        pg_bin: None,
-        yes: false,
-    };
+    let args = args("127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap());
     let mut seen = None;
     run(&args, |start| {
         let config: toml::Table = fs::read_to_string(&start.config).unwrap().parse().unwrap();
         let files = config["policy"]["files"].as_array().unwrap();
-        assert_eq!(fs::read_to_string(files[0].as_str().unwrap()).unwrap(), SHOP_POLICY);
+        let policies: Vec<_> = files.iter().map(|file| fs::read_to_string(file.as_str().unwrap()).unwrap()).collect();
+        let rules = |text: &str| text.split("# ------").nth(5).unwrap().to_owned();
+        assert_eq!(rules(&policies[0]), rules(SHOP_POLICY));
+        assert!(policies[1].contains("[objections]"));
         let key = config["policy"]["token_key"].as_str().unwrap().strip_prefix("file:").unwrap().to_owned();
         let hex = fs::read_to_string(key).unwrap();
         assert!(hex.len() == 64 && hex.chars().all(|c| c.is_ascii_hexdigit()));
@@ -113,13 +102,7 @@ fn a_run_prepares_everything_for_the_proxy_and_removes_it_after() {
 #[test]
 fn the_screen_names_each_login_with_a_line_that_can_be_typed() {
     let cluster = Cluster::start(&ClusterOptions::default()).unwrap();
-    let args = DemoArgs {
-        listen: "0.0.0.0:7000".parse().unwrap(),
-        admin: "127.0.0.1:9432".parse().unwrap(),
-        dir: None,
-        pg_bin: None,
-        yes: false,
-    };
+    let args = args("0.0.0.0:7000".parse().unwrap(), "127.0.0.1:9432".parse().unwrap());
     let mut text = Vec::new();
     screen::Screen::new(&args, &cluster, false).print(&mut text).unwrap();
     let text = String::from_utf8(text).unwrap();

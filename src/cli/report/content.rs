@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{activity, findings};
-use crate::audit::report::{LogEvent, Reach, Report};
+use crate::audit::report::{LogEvent, Reach, Report, Trained};
 use crate::audit::{Ended, Verification};
 use crate::page::{Block, Cell, Page, Section, Table, Words, count, heads, number};
 
@@ -52,8 +52,11 @@ pub(super) fn page(report: &Report, chain: Option<&Chain>, parts: Parts, zone: &
                 section("unusual", "Unusual access", findings::unusual(&report.unusual, clock)),
                 section("unused", "Open and not used", unused(report, clock)),
                 section("policies", "Policies", policies(report, clock)),
-                section("log", "The log itself", log(report, chain, clock)),
             ];
+            if let Some(trained) = &report.trained {
+                sections.push(section("training", "Training", training(trained)));
+            }
+            sections.extend([section("log", "The log itself", log(report, chain, clock))]);
             if !report.observed.applications.is_empty() {
                 sections.push(section("observed", "What enforcement would break", observed(report, clock)));
             }
@@ -170,6 +173,34 @@ fn policies(report: &Report, clock: Clock<'_>) -> Vec<Block> {
         heads: heads([("when", false), ("record", true), ("in force then", false), ("what", false), ("mode", false)]),
         rows: rows.collect(),
     })]
+}
+
+/// Who used roles that demand training, and who of them has it.
+fn training(trained: &[Trained]) -> Vec<Block> {
+    let rows = trained.iter().map(|role| {
+        vec![
+            Words::code(role.role.clone()).into(),
+            role.every.clone().into(),
+            Cell::Number(role.people),
+            Cell::Number(role.trained),
+            Cell::Words(Words::some(&role.untrained)),
+        ]
+    });
+    let heads = heads([("role", false), ("every", false), ("people", true), ("trained", true), ("not trained", false)]);
+    let mut blocks = vec![Block::Table(Table {
+        caption: "People who used roles that demand training".to_owned(),
+        heads,
+        rows: rows.collect(),
+    })];
+    let untrained: u64 = trained.iter().map(|role| role.people - role.trained).sum();
+    if untrained > 0 {
+        let who = if untrained == 1 { "person has" } else { "people have" };
+        blocks.push(Block::Warning(format!("{} {who} access without a lesson that counts.", number(untrained)).into()));
+    }
+    if trained.iter().any(|role| role.more) {
+        blocks.push(Block::Text("There were more people than are told apart.".into()));
+    }
+    blocks
 }
 
 /// Enough of a hash to tell it from others.

@@ -24,7 +24,7 @@ use crate::requests::clock::Holidays;
 use crate::requests::deletion::Trouble;
 use crate::requests::register::{Register, Request};
 use crate::requests::{PersonMap, Shape};
-use told::Told;
+pub(super) use told::{Step, Told};
 
 #[derive(Debug, Args)]
 pub(super) struct SubjectArgs {

@@ -13,21 +13,21 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(15);
 
 /// A step of a request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Step<'a> {
+pub(in crate::cli) struct Step<'a> {
     /// What is done: `find`, `open`, `export` ...
-    pub(super) step: &'a str,
+    pub(in crate::cli) step: &'a str,
     /// The request's number.
-    pub(super) request: Option<i64>,
+    pub(in crate::cli) request: Option<i64>,
     /// The person's key, which the log has as its pseudonym.
-    pub(super) subject: Option<&'a str>,
+    pub(in crate::cli) subject: Option<&'a str>,
     /// More of it, without a value.
-    pub(super) says: &'a str,
+    pub(in crate::cli) says: &'a str,
     /// What was looked up.
-    pub(super) lookups: &'a [LookedUp],
+    pub(in crate::cli) lookups: &'a [LookedUp],
 }
 
 /// Where steps are told.
-pub(super) struct Told {
+pub(in crate::cli) struct Told {
     options: LogOptions,
     key: Option<SubjectKey>,
     login: String,
@@ -36,7 +36,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    pub(super) fn new(config: &Config, database: &str, by: &str) -> Result<Self, String> {
+    pub(in crate::cli) fn new(config: &Config, database: &str, by: &str) -> Result<Self, String> {
         Ok(Self {
             options: crate::app::log_options(&config.audit)?,
             key: crate::app::subject_key(config)?,
@@ -47,7 +47,7 @@ impl Told {
     }
 
     /// What stands in the log for a value that is looked up.
-    pub(super) fn lookup(&self, relation: &str, column: &str, value: &str) -> LookedUp {
+    pub(in crate::cli) fn lookup(&self, relation: &str, column: &str, value: &str) -> LookedUp {
         let digest = self.key.as_ref().map(|key| key.lookup(relation, column, value));
         let reason = digest.is_none().then_some("no key");
         LookedUp { relation: relation.to_owned(), column: column.to_owned(), digest, reason }
@@ -57,7 +57,7 @@ impl Told {
     ///
     /// # Errors
     /// The log cannot be written: then nothing is done.
-    pub(super) async fn tell(&self, step: &Step<'_>) -> Result<Option<u64>, Trouble> {
+    pub(in crate::cli) async fn tell(&self, step: &Step<'_>) -> Result<Option<u64>, Trouble> {
         let subject = step.subject.map(|subject| match &self.key {
             Some(key) => key.pseudonym(subject),
             None => "-".to_owned(),
@@ -94,7 +94,7 @@ impl Told {
     }
 
     /// A certificate with its signature by the log's key, where there is one.
-    pub(super) fn signed(&self, mut content: Value) -> Result<Value, String> {
+    pub(in crate::cli) fn signed(&self, mut content: Value) -> Result<Value, String> {
         let Some(signer) = &self.options.signer else { return Ok(content) };
         let text = content.to_string();
         let signature = json!({ "key": signer.public().to_string(), "ed25519": signer.sign_certificate(&text) });

@@ -67,6 +67,8 @@ pub struct Role {
     pub lookup_limit: Option<u32>,
     /// Whether the role may change the database's structure.
     pub ddl: bool,
+    /// How long a lesson counts for who uses it; `None` where none is demanded.
+    pub training: Option<Period>,
     pub(in crate::policy) place: Place,
 }
 

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::civil::Date;
+
 use super::ConsentFilter;
 use crate::catalog::RelationName;
 
@@ -238,6 +240,20 @@ impl PeriodUnit {
             Self::Month => "month",
             Self::Year => "year",
         }
+    }
+}
+
+impl Period {
+    /// So long after a day, by the calendar: a year after 29 February is 28 February. No further than the calendar goes.
+    pub fn after(self, day: Date) -> Date {
+        let amount = i64::from(self.amount);
+        let span = match self.unit {
+            PeriodUnit::Day => jiff::Span::new().try_days(amount),
+            PeriodUnit::Week => jiff::Span::new().try_weeks(amount),
+            PeriodUnit::Month => jiff::Span::new().try_months(amount),
+            PeriodUnit::Year => jiff::Span::new().try_years(amount),
+        };
+        span.map_or(Date::MAX, |span| day.saturating_add(span))
     }
 }
 

@@ -83,6 +83,7 @@ pub(in crate::policy) struct WrittenRole {
     pub(in crate::policy) lookup_limit: Option<u32>,
     pub(in crate::policy) unrestricted: Option<Located<String>>,
     pub(in crate::policy) ddl: bool,
+    pub(in crate::policy) training: Option<Located<String>>,
 }
 
 #[derive(Debug)]
@@ -337,6 +338,7 @@ fn role(document: &mut Document, name: Located<String>, mut section: Section<'_>
         lookup_limit: section.integer("lookup_limit", 1..=100_000, document).map(|limit| limit.value),
         unrestricted: section.string("unrestricted", document),
         ddl: section.boolean("ddl", document).is_some_and(|ddl| ddl.value),
+        training: section.string("training", document),
     };
     section.finish(document);
     written

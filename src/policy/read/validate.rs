@@ -9,7 +9,9 @@ use super::{collected, keep, purposes, rules, tables, wishes};
 use crate::catalog::split_dotted;
 use crate::document::{Fault, Located, Place};
 use crate::document::{alike, quoted};
-use crate::policy::model::{Basis, Category, ExclusionList, Mask, PolicySet, PolicyTest, Role, Verdict, column_name};
+use crate::policy::model::{
+    Basis, Category, ExclusionList, Mask, Period, PolicySet, PolicyTest, Role, Verdict, column_name,
+};
 
 /// The set, and every fault; where one of them is an error, the set is of no use.
 pub(in crate::policy) fn validate(written: Written) -> (PolicySet, Vec<Fault>) {
@@ -205,11 +207,24 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
                 country_ground,
                 lookup_limit: role.lookup_limit,
                 ddl: role.ddl,
+                training: training(role.training, faults),
                 place: name.place,
             }),
         );
     }
     set.logins = logins.into_iter().map(|(login, (role, _))| (login, role)).collect();
+}
+
+/// How long a lesson counts.
+fn training(written: Option<Located<String>>, faults: &mut Vec<Fault>) -> Option<Period> {
+    let written = written?;
+    let period = written.value.parse().ok();
+    if period.is_none() {
+        let message =
+            format!("`training` is how long a lesson counts, such as `12 months`, and not `{}`", written.value);
+        faults.push(Fault::error(&written.place, message));
+    }
+    period
 }
 
 /// Why information may leave the country; one of five.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
+
 use crate::catalog::RelationName;
 use crate::policy::decide::column::{Sight, standing};
 use crate::policy::decide::filters::Filtering;
@@ -119,6 +121,14 @@ impl Changes {
             }
             let ends = |role: &Role| role.operator_expires.unwrap_or(jiff::civil::Date::MAX);
             self.ends(&format!("role `{}`", role.name), ends(before), ends(role));
+            if role.training != before.training {
+                let says =
+                    |role: &Role| role.training.map_or_else(|| "none".to_owned(), |period| format!("one in {period}"));
+                let text =
+                    format!("role `{}` demands {} of training, and demanded {}", role.name, says(role), says(before));
+                let longest = |role: &Role| role.training.map_or(Date::MAX, |period| period.after(Date::ZERO));
+                self.note(longest(role) > longest(before), text);
+            }
             let limit = |role: &Role| role.lookup_limit.unwrap_or(crate::policy::model::DEFAULT_LOOKUP_LIMIT);
             if limit(before) != limit(role) {
                 let text = format!(
