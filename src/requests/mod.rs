@@ -8,6 +8,7 @@
 //! | `find` | a person's keys, by e-mail address, telephone or identity number |
 //! | `register` | requests, their steps and outcomes |
 //! | `export` | the answer to a request for access |
+//! | `letters` | who is told of it |
 //! | `lessons` | who was trained |
 //! | `deletion` | what goes, what is made anonymous, what stays and why |
 
@@ -16,6 +17,7 @@ pub mod deletion;
 pub mod export;
 pub mod find;
 pub mod lessons;
+pub mod letters;
 mod map;
 pub mod register;
 mod shape;

@@ -112,6 +112,61 @@ fn an_answer_holds_every_row_of_the_person_and_of_others_only_what_names_them() 
     }
     assert!(!page.contains("canary-6") && !page.contains("<script"));
     assert!(entry("tables/public.customers.csv").starts_with("whose,id,full_name,email"));
+    // Who is told what is held is told of the right to have it corrected (s23(3)).
+    for name in ["index.html", "read me.txt"] {
+        let text = entry(name);
+        assert!(
+            text.contains("24(1)") && text.contains("unlawfully obtained is corrected or deleted"),
+            "{name}: {text}"
+        );
+    }
+}
+
+#[test]
+fn who_was_given_a_value_is_written_to_when_it_is_corrected_or_goes_and_so_is_the_person() {
+    let stand = Stand::open();
+    stand.sql("CREATE ROLE books LOGIN");
+    let letters = |folder: &str| {
+        let mut found: Vec<(String, String)> = std::fs::read_dir(stand.path(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap()))
+            .collect();
+        found.sort();
+        found
+    };
+    // Nobody else was ever given a town.
+    let request = stand.open_request("correction", "8");
+    stand.done(&["correct", &request, "--column", "public.customers.city", "--value", "Gqeberha", "--letters", "town"]);
+    let town = letters("town");
+    assert_eq!(town.len(), 1, "{town:?}");
+    assert!(town[0].1.contains("section 24(4)") && town[0].1.contains("Nobody outside of our business"), "{town:?}");
+    // The bookkeeper was given amounts.
+    let amount = ["--column", "public.invoices.amount", "--value", "30"];
+    stand.done(&[&["correct", request.as_str()], &amount[..], &["--letters", "amount"]].concat());
+    let amount = letters("amount");
+    assert_eq!(amount.len(), 2, "{amount:?}");
+    let books = &amount.iter().find(|(name, _)| name.contains("recipient")).unwrap().1;
+    for says in [
+        "Books (Pty) Ltd, ZA (B-1)",
+        "section 24(3)",
+        "`amount` in `public.invoices` were corrected",
+        "number 8 in `public.customers`",
+    ] {
+        assert!(books.contains(says), "{says}: {books}");
+    }
+    // A deletion whose letters have no place is none.
+    let request = stand.open_request("deletion", "8");
+    std::fs::write(stand.path("file"), "").unwrap();
+    let (code, ..) = stand.subject(&["delete", &request, "--apply", "--letters", "file"]);
+    assert_eq!((code, stand.sql("SELECT count(*) FROM customers WHERE id = 8").as_str()), (1, "1"));
+    stand.done(&["delete", &request, "--apply", "--letters", "gone"]);
+    let gone = letters("gone");
+    let books = &gone.iter().find(|(name, _)| name.contains("recipient")).unwrap().1;
+    assert!(books.contains("the rows of `public.invoices` were deleted or made anonymous"), "{books}");
+    assert!(gone.len() == 2 && !books.contains("`public.notes`"), "what others hold is none of theirs: {books}");
+    let all = format!("{town:?}{amount:?}{gone:?}");
+    assert!(!all.contains("canary") && !all.contains("Gqeberha"), "a letter holds no value");
 }
 
 #[test]
@@ -160,4 +215,47 @@ fn each_step_is_a_record_of_the_chain_and_a_closed_request_stays_closed() {
     let (code, out, remarks) = stand.run("audit", &["verify"]);
     assert_eq!(code, 0, "{out}{remarks}");
     assert_eq!(stand.sql("SELECT count(*) FROM privacy.request_steps"), "5");
+}
+
+#[test]
+fn a_role_that_demands_training_warns_until_a_signed_lesson_is_in_the_register() {
+    let stand = Stand::open();
+    let policy = crate::POLICY.replace("logins = [\"agent\"]", "logins = [\"agent\"]\ntraining = \"12 months\"");
+    std::fs::write(stand.path("shop.toml"), policy).unwrap();
+    let training = || {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
+            .current_dir(stand.folder.path())
+            .args(["training", "--config", "pgpurpose.toml", "--database", "shop", "--json"])
+            .output()
+            .unwrap();
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code().unwrap(), told)
+    };
+    let check = || {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
+            .current_dir(stand.folder.path())
+            .args(["check", "--config", "pgpurpose.toml", "--database", "shop"])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let warns = "role `agent` demands training every 12 months, and of login `agent` ";
+    assert!(check().contains(&format!("{warns}no lesson is in the register")), "{}", check());
+    // A line that nobody signed, or that was written by hand, proves nothing.
+    let line = |learner: &str, ago: &str, signed: &str| {
+        stand.sql(&format!(
+            "INSERT INTO privacy.lessons (learner, lesson, edition, passed_at, steps, right_answers, questions, signed_by, signature) \
+             VALUES ('{learner}', 'support', 'ab', now() - interval '{ago}', 6, 10, 10, {signed})"
+        ))
+    };
+    line("agent", "1 day", "NULL, NULL");
+    line("agent", "1 day", "repeat('ab', 32), repeat('cd', 64)");
+    let (code, told) = training();
+    assert_eq!((code, told["untrained"][0]["login"].as_str()), (1, Some("agent")), "{told}");
+    assert_eq!(told["lessons"][1]["signature"], "the signature does not hold");
+    assert!(check().contains(warns));
+    // It neither changes nor goes.
+    for change in ["UPDATE privacy.lessons SET learner = 'x'", "DELETE FROM privacy.lessons"] {
+        assert!(stand.cluster.run_sql("shop", change).is_err(), "{change}");
+    }
 }

@@ -10,6 +10,7 @@
 
 mod generated;
 mod journey;
+mod large;
 mod running;
 #[path = "../support/mod.rs"]
 mod support;

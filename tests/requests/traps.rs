@@ -1,6 +1,9 @@
 //! What makes deletion hard: circles, composite keys, references to oneself, partitions, cascades, rows that are shared, rows that the law keeps.
 
 use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -49,6 +52,22 @@ fn others(stand: &Stand, person: u32) -> BTreeMap<String, String> {
     .collect()
 }
 
+/// Foreign keys some row of which refers to nothing: asked of the rows themselves, not of the database's word that it looks.
+fn orphans(stand: &Stand) -> Vec<String> {
+    let keys = stand.sql(
+        "SELECT format('SELECT %L WHERE EXISTS (SELECT FROM %s AS a WHERE (%s) IS NOT NULL AND NOT EXISTS (SELECT FROM %s AS b WHERE (%s) = (%s)))', \
+            k.conrelid::regclass || ' ' || k.conname, k.conrelid::regclass, own.names, k.confrelid::regclass, own.names, there.names) \
+         FROM pg_constraint AS k, \
+         LATERAL (SELECT string_agg('a.' || quote_ident(attname), ', ' ORDER BY at) AS names FROM unnest(k.conkey) WITH ORDINALITY AS n(num, at) \
+                  JOIN pg_attribute ON attrelid = k.conrelid AND attnum = num) AS own, \
+         LATERAL (SELECT string_agg('b.' || quote_ident(attname), ', ' ORDER BY at) AS names FROM unnest(k.confkey) WITH ORDINALITY AS n(num, at) \
+                  JOIN pg_attribute ON attrelid = k.confrelid AND attnum = num) AS there \
+         WHERE k.contype = 'f'",
+    );
+    assert!(keys.lines().count() > 10, "{keys}");
+    keys.lines().map(|query| stand.sql(query)).filter(|name| !name.is_empty()).collect()
+}
+
 fn plan(out: &str) -> BTreeMap<String, [u64; 4]> {
     let plan: Value = serde_json::from_str(out).unwrap();
     let lines = plan["tables"].as_array().unwrap().iter();
@@ -89,6 +108,7 @@ fn a_person_goes_whole_and_nobody_else_loses_a_row() {
         "1"
     );
     assert_eq!(stand.sql("SELECT count(*) FROM privacy.consents"), "1");
+    assert_eq!(orphans(&stand), Vec::<String>::new());
     let certificate: Value = serde_json::from_str(&std::fs::read_to_string(stand.path("1.json")).unwrap()).unwrap();
     assert_eq!(certificate["deleted"], 17);
     assert!(!certificate.to_string().contains("canary"));
@@ -104,6 +124,7 @@ fn what_the_law_keeps_stays_and_what_it_hangs_on_says_nothing_any_more() {
     assert_eq!(stand.sql("SELECT string_agg(invoice_id::text, ',') FROM invoices WHERE customer_id = 7"), "1");
     assert_eq!(canaries(&stand, 7), BTreeMap::new());
     assert_eq!(others(&stand, 7), before);
+    assert_eq!(orphans(&stand), Vec::<String>::new());
     // Its key, who served it and nothing else; a day of birth must stand there, and tells the year.
     assert_eq!(
         stand.sql(
@@ -166,4 +187,69 @@ fn rows_that_are_restricted_for_proof_are_not_deleted() {
     let (code, _, remarks) = stand.subject(&["delete", &request, "--apply"]);
     assert!(code == 1 && remarks.contains("s14(6)"), "{remarks}");
     assert!(!canaries(&stand, 4).is_empty());
+}
+
+/// The client dies while rows go; then the server does.
+#[test]
+fn a_crash_in_the_middle_leaves_everything_as_it_was_and_no_certificate() {
+    let stand = Stand::open();
+    let request = stand.open_request("deletion", "3");
+    let whole = || ALL.iter().map(|table| stand.sql(&format!("SELECT count(*) FROM {table}"))).collect::<Vec<_>>();
+    let before = (whole(), canaries(&stand, 3), others(&stand, 3));
+    stand.sql(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(600); RETURN OLD; END $$; \
+         CREATE TRIGGER slow BEFORE DELETE ON notes FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    let soon = |what: &str, done: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let asleep = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    let ask = |sql: &str| stand.cluster.run_sql("shop", sql).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let begin = || {
+        let child = Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
+            .current_dir(stand.folder.path())
+            .env("USER", "thabo")
+            .args([
+                "subject",
+                "delete",
+                "--config",
+                "pgpurpose.toml",
+                "--database",
+                "shop",
+                "--of",
+                "public.customers",
+                &request,
+                "--apply",
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        soon("rows go", &|| !ask(asleep).is_empty());
+        child
+    };
+    let mut child = begin();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    ask(&format!("SELECT pg_terminate_backend(({asleep}))"));
+    soon("the session ends", &|| ask(asleep).is_empty());
+    assert_eq!((whole(), canaries(&stand, 3), others(&stand, 3)), before);
+
+    let mut child = begin();
+    // PostgreSQL takes a killed backend for a crash, and starts again from its log.
+    let killed = Command::new("kill").args(["-9", &ask(asleep)]).status().unwrap();
+    assert!(killed.success() && !child.wait().unwrap().success());
+    soon("the server is back", &|| ask("SELECT 1") == "1");
+    assert_eq!((whole(), canaries(&stand, 3), others(&stand, 3)), before);
+    assert_eq!(orphans(&stand), Vec::<String>::new());
+    assert!(!stand.path(&format!("request-{request}-certificate.json")).exists());
+    // And what was not done can be done.
+    stand.sql("DROP TRIGGER slow ON notes");
+    stand.done(&["delete", &request, "--apply"]);
+    assert_eq!(canaries(&stand, 3), BTreeMap::new());
+    assert!(stand.path(&format!("request-{request}-certificate.json")).exists());
 }

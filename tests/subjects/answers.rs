@@ -75,6 +75,27 @@ fn a_person_and_a_breach_are_answered_from_the_log() {
         json(&["breach", "--login", "support", "--from", "2020-01-01", "--to", "2020-01-02", "--json"])["people"],
         serde_json::json!({})
     );
+    let form = json(&["breach", "--login", "support", "--from", "2020-01-01", "--form", "--json"]);
+    let known = |field: &str| form["fields"][field]["known"].as_str().map(str::to_owned);
+    let people = known("people").unwrap();
+    assert!(
+        people.starts_with("at least 3 (2 of `public.patients`, 1 of `public.persons`); besides, 1 statements over"),
+        "{people}"
+    );
+    assert!(known("information").unwrap().contains("open, of 2") && known("described").unwrap().contains("`support`"));
+    // What only a person can know is a gap, not a guess.
+    for field in [
+        "responsible_party",
+        "delay",
+        "confirmed",
+        "told_people",
+        "consequences",
+        "measures",
+        "advice",
+        "unauthorised_person",
+    ] {
+        assert_eq!(known(field), None, "{field}");
+    }
     assert!(
         audit(&["breach", "--login", "support", "--from", "1d"])
             .contains("public.patients                  2 data subjects")

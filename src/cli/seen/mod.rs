@@ -1,5 +1,6 @@
 //! `pgpurpose audit subject` and `audit breach`: who was seen, from the access log.
 
+mod form;
 mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use super::days::{self, Days};
 use super::output::{Output, Style, printable};
 use super::setup;
 use crate::audit::{Sightings, SubjectKey, Wanted};
-use crate::config::{Config, When, Zone};
+use crate::config::{Config, Organisation, When, Zone};
 use crate::policy::PolicySet;
 
 /// Where the log and what explains it are.
@@ -72,6 +73,9 @@ pub(super) struct BreachArgs {
     /// A file of keys as the database writes them, one a line: those whose pseudonyms were seen are named
     #[arg(long, value_name = "FILE")]
     ids: Option<PathBuf>,
+    /// The fields of the notification to the Regulator (POPIA s22), filled in as far as the log and `[organisation]` know
+    #[arg(long)]
+    form: bool,
 }
 
 /// The log's folder, and what the configuration adds.
@@ -80,6 +84,7 @@ struct Known {
     key: Option<SubjectKey>,
     policies: PolicySet,
     zone: Zone,
+    organisation: Organisation,
 }
 
 impl Source {
@@ -87,13 +92,14 @@ impl Source {
         let Some(file) = &self.config else {
             let directory = self.dir.clone().unwrap_or_default();
             let zone = self.days.zone(None);
-            return Ok(Known { directory, key: None, policies: PolicySet::default(), zone });
+            let (policies, organisation) = (PolicySet::default(), Organisation::default());
+            return Ok(Known { directory, key: None, policies, zone, organisation });
         };
         let (config, policies) = setup::loaded(Config::load(file), output).ok_or(Ending::Wrong)?;
         let key = crate::app::subject_key(&config).map_err(|error| output.wrong(error))?;
         let zone = self.days.zone(Some(&config));
         let directory = self.dir.clone().unwrap_or(config.audit.directory);
-        Ok(Known { directory, key, policies, zone })
+        Ok(Known { directory, key, policies, zone, organisation: config.organisation })
     }
 
     fn collect(&self, known: &Known, wanted: &Wanted, output: &mut Output) -> Result<Sightings, Ending> {
@@ -177,6 +183,11 @@ pub(super) fn breach(arguments: &BreachArgs, output: &mut Output) -> Ending {
         Ok(found) => found,
         Err(ending) => return ending,
     };
+    if arguments.form {
+        let fields = form::fields(&arguments.login, &wanted, &found, &known);
+        let text = if arguments.source.json { form::as_json(&fields).to_string() } else { form::text(&fields) };
+        return arguments.source.write(&text, output);
+    }
     let named = match &arguments.ids {
         None => None,
         Some(file) => match std::fs::read_to_string(file) {

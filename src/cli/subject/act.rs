@@ -1,10 +1,13 @@
 //! What is done at once: a correction, an objection, a restriction, a consent or its end. The next statement of any session knows.
 
 use std::io::Read;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use tokio_postgres::{Client, GenericClient};
 
+use super::export::sightings;
+use super::letters::{self, Letters};
 use super::told::Step;
 use super::{Common, Desk};
 use crate::catalog::{RelationName, quote_ident, split_dotted};
@@ -12,6 +15,7 @@ use crate::cli::Ending;
 use crate::cli::output::Output;
 use crate::policy::ExclusionList;
 use crate::requests::deletion::Trouble;
+use crate::requests::letters::{Change, recipients};
 use crate::requests::register::Request;
 
 #[derive(Debug, Args)]
@@ -32,6 +36,9 @@ pub(super) struct CorrectArgs {
     /// Which row, where the person has several in the table: its primary key, the columns' values between commas
     #[arg(long, value_name = "KEY")]
     row: Option<String>,
+    /// Write letters into this folder: to those who were given the wrong value (POPIA s24(3)), and to the person (s24(4))
+    #[arg(long, value_name = "DIR")]
+    letters: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -172,6 +179,8 @@ pub(super) async fn correct(
         known.type_sql
     );
     let says = format!("{name}.{column}");
+    let seen = sightings(desk, &request.subject, output)?;
+    let letters = arguments.letters.as_deref().map(Letters::into_folder).transpose()?;
     let step =
         Step { step: "correct", request: Some(request.id), subject: Some(&request.subject), says: &says, lookups: &[] };
     desk.told.tell(&step).await?;
@@ -191,7 +200,16 @@ pub(super) async fn correct(
     register.step(&transaction, request.id, "correct", &desk.by, &says).await?;
     transaction.commit().await?;
     output.line(format_args!("{says} is corrected"));
-    output.remark("tell those who were given the wrong value, where that is reasonable (POPIA s24(3)), and the person within 30 days");
+    let change = Change {
+        request: request.id,
+        people: &request.people,
+        subject: &request.subject,
+        today: desk.today(),
+        done: "corrected",
+        tables: std::iter::once(name.to_string()).collect(),
+        column: Some(&column),
+    };
+    letters::tell(letters, &recipients(&desk.policies, &change, seen.as_ref()), &change, desk, output)?;
     Ok(Ending::Fine)
 }
 

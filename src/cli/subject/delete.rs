@@ -1,18 +1,20 @@
 //! `pgpurpose subject delete`: the plan, and its carrying out with a certificate.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
+use super::export::{sightings, unfinished};
+use super::letters::{self, Letters};
 use super::told::Step;
 use super::{Common, Desk};
 use crate::cli::Ending;
 use crate::cli::output::{Output, Style, printable};
-use crate::policy::PolicySet;
 use crate::requests::deletion::{Plan, Trouble, delete};
+use crate::requests::letters::{Change, Recipient, recipients};
+use crate::requests::register::Request;
 
 #[derive(Debug, Args)]
 #[group(id = "plan_or_apply", required = true, multiple = false, args = ["plan", "apply"])]
@@ -30,6 +32,9 @@ pub(super) struct DeleteArgs {
     /// Write the certificate into this file [default: request-NUMBER-certificate.json]
     #[arg(long, value_name = "FILE", requires = "apply")]
     certificate: Option<PathBuf>,
+    /// Write letters into this folder: to those who were given the information (POPIA s24(3)), and to the person (s24(4))
+    #[arg(long, value_name = "DIR", requires = "apply")]
+    letters: Option<PathBuf>,
     /// The plan as one JSON object
     #[arg(long)]
     json: bool,
@@ -53,6 +58,8 @@ pub(super) async fn run(
             "the person's records are restricted for proof or by dispute (POPIA s14(6)): lift that first, having told the person (s14(8))".to_owned(),
         ));
     }
+    let seen = if arguments.apply { sightings(desk, &request.subject, output)? } else { None };
+    let letters = arguments.letters.as_deref().map(Letters::into_folder).transpose()?;
     let transaction = client.build_transaction().start().await?;
     let plan = delete(&transaction, &map, &desk.policies, &desk.catalog, &request.subject, arguments.apply).await?;
     if !arguments.apply {
@@ -68,24 +75,23 @@ pub(super) async fn run(
     register
         .step(&transaction, request.id, name, &desk.by, &format!("{gone} went, {bare} made anonymous, {kept} stay"))
         .await?;
-    let certificate = certificate(desk, request.id, &plan, record)?;
+    let change = change(desk, &request, &plan);
+    let recipients = recipients(&desk.policies, &change, seen.as_ref());
+    let certificate = certificate(desk, request.id, &plan, record, &recipients)?;
     let file =
         arguments.certificate.clone().unwrap_or_else(|| format!("request-{}-certificate.json", request.id).into());
-    // Before the rows are gone: without a place for the certificate nothing is done.
-    std::fs::write(&file, format!("{certificate}\n"))
-        .map_err(|error| Trouble::Refused(format!("`{}`: {error}", file.display())))?;
+    // Before the rows are gone: without a place for the certificate nothing is done. Under its name only when they are: a crash between
+    // leaves no certificate of what did not happen.
+    let unfinished = unfinished(&file);
+    let wrong = |error| Trouble::Refused(format!("`{}`: {error}", file.display()));
+    std::fs::write(&unfinished, format!("{certificate}\n")).map_err(wrong)?;
     if let Err(error) = transaction.commit().await {
-        let _ = std::fs::remove_file(&file);
+        let _ = std::fs::remove_file(&unfinished);
         return Err(error.into());
     }
+    std::fs::rename(&unfinished, &file).map_err(wrong)?;
     tell(&plan, arguments.json, output);
-    let recipients = recipients(&desk.policies, &plan);
-    if !recipients.is_empty() {
-        output.remark("tell these, who were given the information, that it is gone (POPIA s24(3)):");
-        for recipient in &recipients {
-            output.remark(format_args!("  {}", printable(recipient)));
-        }
-    }
+    letters::tell(letters, &recipients, &change, desk, output)?;
     output.remark(format_args!("the certificate is in `{}`", file.display()));
     Ok(Ending::Fine)
 }
@@ -109,25 +115,30 @@ async fn held_back(desk: &Desk, client: &Client, subject: &str) -> Result<bool, 
     Ok(client.query_one(&sql, &[&subject]).await?.try_get(0)?)
 }
 
-/// Third parties to whom the policies opened anything of a table whose rows went.
-fn recipients(policies: &PolicySet, plan: &Plan) -> BTreeSet<String> {
-    let tables: BTreeSet<String> =
-        plan.lines.iter().filter(|line| line.gone + line.bare > 0).map(|line| line.table.to_string()).collect();
-    let roles: BTreeSet<String> = policies
-        .grants()
-        .into_iter()
-        .filter(|grant| tables.contains(&grant.relation))
-        .map(|grant| grant.role)
-        .collect();
-    policies
-        .roles()
-        .filter(|role| roles.contains(&role.name) && role.recipient != "internal")
-        .map(|role| format!("{} ({})", role.recipient, role.country))
-        .collect()
+/// What was done, for letters.
+fn change<'a>(desk: &Desk, request: &'a Request, plan: &Plan) -> Change<'a> {
+    let changed = plan.lines.iter().filter(|line| line.gone + line.bare > 0);
+    Change {
+        request: request.id,
+        people: &request.people,
+        subject: &request.subject,
+        today: desk.today(),
+        done: "deleted or made anonymous",
+        tables: changed.map(|line| line.table.to_string()).collect(),
+        column: None,
+    }
 }
 
 /// What became of each table's rows, without anything about whom: for the person, and for whoever asks later.
-fn certificate(desk: &Desk, request: i64, plan: &Plan, record: Option<u64>) -> Result<Value, Trouble> {
+fn certificate(
+    desk: &Desk,
+    request: i64,
+    plan: &Plan,
+    record: Option<u64>,
+    recipients: &[Recipient],
+) -> Result<Value, Trouble> {
+    let recipients: Vec<String> =
+        recipients.iter().map(|recipient| format!("{} ({})", recipient.name, recipient.country)).collect();
     let tables: Vec<Value> = plan
         .lines
         .iter()
@@ -142,7 +153,7 @@ fn certificate(desk: &Desk, request: i64, plan: &Plan, record: Option<u64>) -> R
         "certificate": "what became of the personal information of one person (POPIA s24(1), s14(4))",
         "request": request, "made_at": desk.policies.zone().show(jiff::Timestamp::now()), "policy": desk.policies.hash(),
         "record": record, "tables": tables, "deleted": gone, "made_anonymous": bare, "kept": kept,
-        "recipients": recipients(&desk.policies, plan),
+        "recipients": recipients,
     });
     desk.told.signed(content).map_err(Trouble::Refused)
 }

@@ -76,7 +76,7 @@ pub(super) async fn run(
 }
 
 /// Who has seen the person, by the access log; `None` where there is no log.
-fn sightings(desk: &Desk, subject: &str, output: &mut Output) -> Result<Option<Sightings>, Trouble> {
+pub(super) fn sightings(desk: &Desk, subject: &str, output: &mut Output) -> Result<Option<Sightings>, Trouble> {
     let directory = &desk.config.audit.directory;
     if !directory.exists() {
         return Ok(None);
@@ -98,7 +98,8 @@ fn sightings(desk: &Desk, subject: &str, output: &mut Output) -> Result<Option<S
         .map_err(|error| Trouble::Refused(format!("the access log cannot be read: {error}")))
 }
 
-fn unfinished(to: &Path) -> PathBuf {
+/// Where a file is written until it is whole.
+pub(super) fn unfinished(to: &Path) -> PathBuf {
     let mut name = to.file_name().unwrap_or_default().to_owned();
     name.push(".unfinished");
     to.with_file_name(name)

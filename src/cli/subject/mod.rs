@@ -7,6 +7,7 @@ mod act;
 mod delete;
 mod export;
 mod find;
+mod letters;
 mod register;
 mod told;
 

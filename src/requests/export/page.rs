@@ -44,7 +44,10 @@ tables/       every row, one table a file: open them in a spreadsheet, and choos
 data.json     the same for a program (POPIA s23; a right to take your data along is not in the Act, and yet here it is)\r\n\
 \r\n\
 In each table the column `whose` says `own` where the row is about you, and `names the person` where it is about somebody else and\r\n\
-names you; of those rows only what concerns you is shown.\r\n";
+names you; of those rows only what concerns you is shown.\r\n\
+\r\n\
+You may ask that what is inaccurate, irrelevant, excessive, out of date, incomplete, misleading or unlawfully obtained is corrected or deleted,\r\n\
+and that what may no longer be kept is destroyed or deleted (POPIA s24(1), of which s23(3) asks us to tell you). It costs nothing.\r\n";
 
 /// The recipient that is no third party.
 const OURSELVES: &str = "internal";
@@ -298,8 +301,8 @@ fn rights(organisation: &Organisation) -> Section {
         "What you may ask for",
         vec![
             Block::List(vec![
-                "that what is wrong, out of date, incomplete or misleading is corrected (section 24(1)(a))".into(),
-                "that what may no longer be kept, or was obtained unlawfully, is destroyed or deleted (section 24(1))".into(),
+                "that what is inaccurate, irrelevant, excessive, out of date, incomplete, misleading or unlawfully obtained is corrected or deleted (section 24(1)(a))".into(),
+                "that a record which may no longer be kept is destroyed or deleted (section 24(1)(b))".into(),
                 "that a purpose which rests on somebody's interest ends for you, and direct marketing at any time (section 11(3))".into(),
                 "that a consent ends, at any time (section 11(2)(b))".into(),
             ]),
