@@ -34,7 +34,7 @@ pub struct Held {
     pub owned: Option<Way>,
     /// Foreign keys by which a row of somebody else, or of nobody, names the person.
     pub mentions: Vec<usize>,
-    /// Whether the policies list it with columns.
+    /// Whether the policies list it with columns, or keep wishes there.
     pub listed: bool,
 }
 
@@ -319,7 +319,8 @@ fn held(shape: &Shape, policies: &PolicySet, owned: &BTreeMap<usize, Way>) -> Ve
             .collect();
         let looked_into = way.is_some() || may_hold_people(policies, &table.name);
         if looked_into && (way.is_some() || !mentions.is_empty()) {
-            let listed = policies.governance(&table.name) == Governance::Governed;
+            let wished = policies.wish_subjects().iter().any(|(wish, _)| **wish == table.name);
+            let listed = wished || policies.governance(&table.name) == Governance::Governed;
             held.push(Held { table: at, owned: way.cloned(), mentions, listed });
         }
     }

@@ -130,7 +130,7 @@ pub struct Request {
     pub outcome: Option<Outcome>,
     /// Why so.
     pub why: Option<String>,
-    /// When, as the database writes it.
+    /// When: `2026-11-30T00:10:42Z`.
     pub closed: Option<String>,
 }
 
@@ -293,7 +293,8 @@ impl Register {
 }
 
 const REQUESTS: &str = "SELECT request_id, asked, people, subject_id::text, form, identified, wanted, received_on::text, strict_by::text, \
-                        legal_by::text, known_until::text, extended_ground, outcome, outcome_why, closed_at::text FROM privacy.requests";
+                        legal_by::text, known_until::text, extended_ground, outcome, outcome_why, \
+                        to_char(closed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM privacy.requests";
 
 fn read(row: &Row) -> Result<Request, Trouble> {
     fn parsed<T: FromStr>(text: &str) -> Result<T, Trouble> {

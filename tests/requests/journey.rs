@@ -51,8 +51,14 @@ fn a_request_has_two_clocks_one_extension_and_one_outcome() {
     let opened: Value = serde_json::from_str(&out).unwrap();
     // Day 30 is 4 November 2026, which was proclaimed.
     assert_eq!((&opened["strict_by"], &opened["legal_by"]), (&"2026-11-03".into(), &"2026-11-05".into()));
-    let (code, out, _) = stand.subject(&["due"]);
+    stand.open_request("access", "7");
+    let (code, out, _) = stand.subject(&["due", "--metrics", "requests.prom"]);
     assert!(code == 1 && out.contains("late"), "{out}");
+    let metrics = std::fs::read_to_string(stand.path("requests.prom")).unwrap();
+    for line in ["requests_open 2", "requests_late 1", "requests_past_strict 0"] {
+        assert!(metrics.contains(&format!("\npgpurpose_{line}\n")), "{line}: {metrics}");
+    }
+    assert!(metrics.contains("\npgpurpose_requests_next_deadline_days -"), "{metrics}");
     let request = opened["request"].to_string();
     let (code, _, remarks) = stand.subject(&["extend", &request, "--ground", "consultation"]);
     assert!(code == 1 && remarks.contains("the time is over"), "{remarks}");

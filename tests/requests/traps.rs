@@ -176,6 +176,13 @@ fn the_plan_warns_of_keys_without_an_index_and_of_tables_in_no_policy() {
     let (_, _, remarks) = stand.subject(&["delete", &request, "--plan"]);
     assert!(remarks.contains("`public.orders` has no index that begins with customer_id"), "{remarks}");
     assert!(remarks.contains("`public.notes` is in no policy"), "{remarks}");
+    // Wishes have sections of their own.
+    stand.sql("INSERT INTO privacy.objections (subject_id, purpose, evidence) VALUES (2, 'offers', 'letter')");
+    let (_, out, remarks) = stand.subject(&["delete", &request, "--plan"]);
+    assert!(
+        out.contains("privacy.objections") && !remarks.contains("`privacy.objections` is in no policy"),
+        "{remarks}"
+    );
     assert!(!remarks.contains("`public.order_items` has no index"), "{remarks}");
 }
 

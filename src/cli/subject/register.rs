@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
+use super::export::unfinished;
 use super::told::Step;
 use super::{Common, Desk};
 use crate::cli::Ending;
@@ -65,6 +66,9 @@ pub(super) struct DueArgs {
     /// Write the deadlines as a calendar (RFC 5545) into this file
     #[arg(long, value_name = "FILE")]
     ics: Option<PathBuf>,
+    /// Write figures for node_exporter's textfile collector into this file, whose name ends in `.prom`
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -209,7 +213,7 @@ pub(super) async fn show(
     match (&request.outcome, &request.closed) {
         (Some(outcome), Some(closed)) => {
             let why = request.why.as_deref().map(|why| format!(": {}", printable(why))).unwrap_or_default();
-            output.line(format_args!("  {outcome} on {closed}{why}"));
+            output.line(format_args!("  {outcome} on {}{why}", desk.policies.zone().minute(closed)));
         }
         (_, _) => {
             let line = stands(&request, today, output);
@@ -259,11 +263,48 @@ pub(super) async fn due(
         std::fs::write(file, calendar(&requests))
             .map_err(|error| Trouble::Refused(format!("`{}`: {error}", file.display())))?;
     }
+    if let Some(file) = &arguments.metrics {
+        // Whole or not at all: the collector may read at any moment.
+        let unfinished = unfinished(file);
+        std::fs::write(&unfinished, metrics(&requests, today))
+            .and_then(|()| std::fs::rename(&unfinished, file))
+            .map_err(|error| Trouble::Refused(format!("`{}`: {error}", file.display())))?;
+    }
     if requests.is_empty() && !arguments.json {
         output.remark("no request waits");
     }
     let late = requests.iter().any(|request| matches!(request.deadline.on(today), Standing::Late(_)));
     Ok(if late { Ending::Failed } else { Ending::Fine })
+}
+
+/// In Prometheus' text format; nothing of whom they are about.
+fn metrics(requests: &[Request], today: Date) -> String {
+    let standing = |wanted: fn(&Standing) -> bool| {
+        requests.iter().filter(|request| wanted(&request.deadline.on(today))).count().to_string()
+    };
+    let next = requests.iter().map(|request| (request.deadline.legal - today).get_days()).min();
+    let gauges = [
+        ("open", "Requests of data subjects that are not closed.", Some(requests.len().to_string())),
+        ("late", "Of these, past the law's last day.", Some(standing(|on| matches!(on, Standing::Late(_))))),
+        (
+            "past_strict",
+            "Of these, past our own day and not the law's.",
+            Some(standing(|on| matches!(on, Standing::PastStrict(_)))),
+        ),
+        (
+            "next_deadline_days",
+            "Days to the next of the law's last days; negative where it is past.",
+            next.map(|days| days.to_string()),
+        ),
+    ];
+    let mut out = String::new();
+    for (name, help, value) in gauges {
+        if let Some(value) = value {
+            let _ = writeln!(out, "# HELP pgpurpose_requests_{name} {help}\n# TYPE pgpurpose_requests_{name} gauge");
+            let _ = writeln!(out, "pgpurpose_requests_{name} {value}");
+        }
+    }
+    out
 }
 
 /// Each deadline as a day of a calendar (RFC 5545); nothing of whom it is about.
