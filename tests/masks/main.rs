@@ -35,7 +35,7 @@ const TABLE: &str = r#"
         id bigint PRIMARY KEY, a_text text, a_varchar varchar(20), a_char char(6), a_citext citext, a_domain short_text,
         a_checked checked_again, a_smallint smallint, an_integer integer, a_bigint bigint, a_count count_of,
         a_numeric numeric(12,2), a_free_numeric numeric, a_real real,
-        a_double double precision, a_date date, a_timestamp timestamp, a_timestamptz timestamptz, a_uuid uuid,
+        a_double double precision, a_date date, a_timestamp timestamp(3), a_timestamptz timestamptz(0), a_uuid uuid,
         a_bool boolean, a_mood mood, a_json json, a_jsonb jsonb, an_array text[], a_pair pair, some_bytes bytea,
         an_inet inet, a_cidr cidr);
     INSERT INTO zoo VALUES
@@ -222,9 +222,11 @@ fn a_mask_keeps_the_type_keeps_null_and_fails_on_no_value() {
             let plain = format!("SELECT {columns} FROM zoo ORDER BY id");
             let masked = zoo.rewritten(mask, "care", &plain).unwrap();
             let prepared = zoo.client.prepare(&masked).await.unwrap_or_else(|error| panic!("{mask}: {error:?}"));
-            let types: Vec<_> = prepared.columns().iter().map(|column| column.type_().clone()).collect();
-            let prepared = zoo.client.prepare(&plain).await.unwrap();
-            let wanted: Vec<_> = prepared.columns().iter().map(|column| column.type_().clone()).collect();
+            let types = |prepared: &tokio_postgres::Statement| -> Vec<_> {
+                let columns = prepared.columns().iter();
+                columns.map(|column| (column.type_().clone(), column.type_modifier())).collect()
+            };
+            let (types, wanted) = (types(&prepared), types(&zoo.client.prepare(&plain).await.unwrap()));
             assert_eq!(types, wanted, "{mask}");
             let (masked, plain) = (zoo.rows(&masked).await, zoo.rows(&plain).await);
             assert_eq!(masked.len(), 9, "{mask}");

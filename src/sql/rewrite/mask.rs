@@ -68,5 +68,7 @@ pub(super) fn sql(mask: &Mask, masked: &Masked<'_>) -> Option<String> {
         Mask::Token => keyed::token(masked)?,
         Mask::Name(part) => keyed::name(masked, *part),
     };
-    Some(format!("CASE WHEN {value} IS NULL THEN NULL ELSE ({expression})::{ty} END"))
+    // `varchar(20)`: a CASE has the modifier that all of its parts have, so NULL has to say it too.
+    let null = if ty.contains('(') { format!("NULL::{ty}") } else { "NULL".to_owned() };
+    Some(format!("CASE WHEN {value} IS NULL THEN {null} ELSE ({expression})::{ty} END"))
 }
