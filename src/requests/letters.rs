@@ -10,7 +10,7 @@ use jiff::civil::Date;
 
 use crate::audit::Sightings;
 use crate::catalog::RelationName;
-use crate::config::Organisation;
+use crate::config::{Organisation, Zone};
 use crate::policy::PolicySet;
 
 /// The recipient that is no third party.
@@ -111,13 +111,13 @@ pub fn recipients(policies: &PolicySet, change: &Change<'_>, seen: Option<&Sight
 }
 
 /// One letter a recipient, and one to the person.
-pub fn letters(recipients: &[Recipient], change: &Change<'_>, organisation: &Organisation) -> Vec<Letter> {
+pub fn letters(recipients: &[Recipient], change: &Change<'_>, organisation: &Organisation, zone: &Zone) -> Vec<Letter> {
     let mut letters: Vec<Letter> = recipients
         .iter()
         .enumerate()
         .map(|(at, recipient)| Letter {
             file: format!("request-{}-recipient-{}.txt", change.request, at + 1),
-            text: to_recipient(recipient, change, organisation),
+            text: to_recipient(recipient, change, organisation, zone),
         })
         .collect();
     letters.push(Letter {
@@ -162,7 +162,7 @@ fn what(change: &Change<'_>, tables: &BTreeSet<String>) -> String {
     }
 }
 
-fn to_recipient(recipient: &Recipient, change: &Change<'_>, organisation: &Organisation) -> String {
+fn to_recipient(recipient: &Recipient, change: &Change<'_>, organisation: &Organisation, zone: &Zone) -> String {
     let contract = recipient.contract.as_deref().map(|contract| format!(" ({contract})")).unwrap_or_default();
     let mut text = head(&format!("{}, {}{contract}", recipient.name, recipient.country), change, organisation);
     text.push_str(&format!(
@@ -179,7 +179,7 @@ fn to_recipient(recipient: &Recipient, change: &Change<'_>, organisation: &Organ
         text.push_str(&format!("For `{purpose}` this was open to you: {}.\n", categories.join(", ")));
     }
     if let Some(seen) = &recipient.last_seen {
-        text.push_str(&format!("By our log you last saw this person on {seen}.\n"));
+        text.push_str(&format!("By our log you last saw this person on {} ({zone}).\n", zone.minute(seen)));
     }
     text.push_str(
         "\nPlease do the same with what you hold of it, unless a law asks you to keep it, pass this on to those to whom you gave it, and tell us\n\

@@ -145,3 +145,43 @@ async fn a_lesson_of_the_demo_is_entered_in_another_register_and_counted_by_chec
     let (code, lines) = run(&["training", "--database", "shop"]);
     assert!(code == 1 && lines.contains("the signature does not hold"), "{lines}");
 }
+
+#[tokio::test]
+async fn who_really_saw_the_person_stands_in_the_letter_with_the_day_even_where_no_rule_opens_it_any_more() {
+    let stand = Stand::open();
+    stand.sql("CREATE ROLE books LOGIN; GRANT SELECT ON invoices TO books; GRANT privacy_reader TO books");
+    let keys =
+        format!("subject_key = \"file:{0}/key\"\nsigning_key = \"file:{0}/signing\"", stand.folder.path().display());
+    let policy =
+        POLICY.replace("[tables.\"public.invoices\"]\n", "[tables.\"public.invoices\"]\nrecord_subjects = true\n");
+    // The log keeps invoices of every age from nobody here.
+    let policy = policy.replace("retain = { bookkeeping = \"5 years after issued_on\" }\n", "");
+    let proxy = Proxy::start_logging(&stand.cluster, Upstream::Socket, &policy, "", &keys);
+    let folder = proxy.audit_dir().parent().unwrap().to_owned();
+    let (client, driver) =
+        Config::new().host("127.0.0.1").port(proxy.port).user("books").dbname("shop").connect(NoTls).await.unwrap();
+    tokio::spawn(driver);
+    assert_eq!(client.query("SELECT amount FROM invoices WHERE customer_id = 8", &[]).await.unwrap().len(), 1);
+    // Since then the bookkeeper may see days only.
+    std::fs::write(folder.join("policy.toml"), policy.replace("\"public.invoices.amount\", ", "")).unwrap();
+    let subject = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgpurpose"));
+        command.env("USER", "thabo").args(["subject", arguments[0], "--config"]).arg(folder.join("pgpurpose.toml"));
+        command.args(["--database", "shop", "--of", "public.customers"]).args(&arguments[1..]);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    subject(&["open", "--asked", "correction", "--subject", "8", "--form", "hand", "--identified", "seen in the shop"]);
+    let letters = folder.join("letters");
+    let correct = ["correct", "1", "--column", "public.invoices.amount", "--value", "31", "--letters"];
+    subject(&[&correct[..], &[letters.to_str().unwrap()]].concat());
+    let letter = std::fs::read_to_string(letters.join("request-1-recipient-1.txt")).unwrap();
+    for says in [
+        "To Books (Pty) Ltd, ZA (B-1)",
+        "`amount` in `public.invoices` were corrected",
+        "By our log you last saw this person on 20",
+    ] {
+        assert!(letter.contains(says), "{says}: {letter}");
+    }
+    assert!(!letter.contains("this was open to you"), "{letter}");
+}

@@ -43,7 +43,7 @@ pub(super) fn tell(
                 let seen = recipient
                     .last_seen
                     .as_deref()
-                    .map(|seen| format!(", who last saw it on {}", desk.policies.zone().show_text(seen)));
+                    .map(|seen| format!(", who last saw it on {}", desk.policies.zone().minute(seen)));
                 let name = format!("{} ({}){}", recipient.name, recipient.country, seen.unwrap_or_default());
                 output.remark(format_args!("  {}", printable(&name)));
             }
@@ -51,7 +51,7 @@ pub(super) fn tell(
         output.remark("tell the person what was done (s24(4)), within 30 days");
         return Ok(());
     };
-    for letter in letters(recipients, change, &desk.config.organisation) {
+    for letter in letters(recipients, change, &desk.config.organisation, desk.policies.zone()) {
         let path = folder.join(&letter.file);
         // For its owner alone: it names a person by their key.
         let mut file =
