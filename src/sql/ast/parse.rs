@@ -98,7 +98,7 @@ pub(in crate::sql) fn parse_form(
 ) -> Result<Parsed, Refusal> {
     steps.begin(Step::Parse);
     let tokens = plain_tokens(form.signed_tokens());
-    versions::check(&tokens, server_version)?;
+    versions::check(text, &tokens, server_version)?;
     let mut statement = statement(&tokens)?;
     form::slots(&mut statement);
     let rendered = render(&statement);
@@ -124,7 +124,7 @@ fn plain_tokens(mut tokens: Vec<Token>) -> Vec<Token> {
 }
 
 fn parse_tokens(text: &str, tokens: &[Token], server_version: u32, steps: Steps<'_>) -> Result<Parsed, Refusal> {
-    versions::check(tokens, server_version)?;
+    versions::check(text, tokens, server_version)?;
     if tokens.iter().any(|token| token.is_symbol(";")) {
         return Err(Refusal::syntax(Stage::Parse, "more than one statement"));
     }

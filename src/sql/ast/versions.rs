@@ -5,6 +5,7 @@
 use crate::error::{Refusal, Stage};
 use crate::sql::text::lex::{Kind, Token};
 
+const V15: u32 = 150_000;
 const V16: u32 = 160_000;
 const V17: u32 = 170_000;
 
@@ -28,18 +29,21 @@ const CALLS: [(&str, u32); 12] = [
 ///
 /// # Errors
 /// 42601.
-pub(in crate::sql) fn check(tokens: &[Token], server_version: u32) -> Result<(), Refusal> {
+pub(in crate::sql) fn check(text: &str, tokens: &[Token], server_version: u32) -> Result<(), Refusal> {
     if server_version >= V17 {
         return Ok(());
     }
     for (at, token) in tokens.iter().enumerate() {
         match &token.kind {
-            Kind::Number { newer: true, .. } if server_version < V16 => {
-                return Err(Refusal::syntax(
-                    Stage::Parse,
-                    "a number is written in a form that this server does not read",
-                )
-                .hint("write it in plain decimal digits"));
+            Kind::Number { text: number, newer: true } if server_version < V16 => {
+                let refusal =
+                    Refusal::syntax(Stage::Parse, "a number is written in a form that this server does not read");
+                return Err(match junk(number).filter(|_| server_version >= V15) {
+                    Some(words) => {
+                        refusal.told(words).at(text.get(..token.start).map(|before| before.chars().count() + 1))
+                    }
+                    None => refusal.hint("write it in plain decimal digits"),
+                });
             }
             Kind::Word(word) => {
                 let newer = CALLS.iter().any(|(name, since)| name == word && server_version < *since);
@@ -67,4 +71,12 @@ pub(in crate::sql) fn check(tokens: &[Token], server_version: u32) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// What PostgreSQL 15 says of a number that begins as a whole one does and goes on as a name does.
+fn junk(number: &str) -> Option<String> {
+    let digits = number.find(|c: char| !c.is_ascii_digit())?;
+    let end = number.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(number.len());
+    let junk = number.get(..end).filter(|junk| digits < junk.len())?;
+    Some(format!("trailing junk after numeric literal at or near \"{junk}\""))
 }

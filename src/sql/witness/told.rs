@@ -16,21 +16,48 @@ const OPEN_ENDED: &str = "is not closed";
 ///
 /// The words may hold a literal of the statement: they are for the client, and for no log.
 pub fn in_its_words(refusal: Refusal, text: &str) -> Refusal {
-    if refusal.sqlstate == SqlState::STATEMENT_TOO_COMPLEX || !is_within_limits(text) {
+    if refusal.sqlstate == SqlState::STATEMENT_TOO_COMPLEX || refusal.in_its_words().is_some() {
         return refusal;
     }
-    let Some(words) = words(text) else { return refusal };
-    let position = position(text, &words);
+    let Some((words, position)) = said(text) else { return refusal };
     let mut told = Refusal::syntax(refusal.stage, refusal.message).told(words).at(position);
     (told.detail, told.hint) = (None, None);
     told
 }
 
-/// Both parsers may be given the text.
-fn is_within_limits(text: &str) -> bool {
+/// The words and their place; `None` where the grammar reads the text, or may not be given it.
+fn said(text: &str) -> Option<(String, Option<usize>)> {
+    limits::size(text).ok()?;
     let mut limits = Limits::default();
-    let counted = limits::size(text).and_then(|()| lex_with(text, |token| limits.count(token)));
-    counted.map_or_else(|refusal| refusal.message.ends_with(OPEN_ENDED), |_| true)
+    match lex_with(text, |token| limits.count(token)) {
+        Err(refusal) if refusal.sqlstate == SqlState::STATEMENT_TOO_COMPLEX => None,
+        // No token, so that only its scanner gets the text: what stands behind was not counted.
+        Err(refusal) if !refusal.message.ends_with(OPEN_ENDED) => {
+            let words = scanned(text)?;
+            let at = stopped_at(text, &words).map(|at| characters(text, at));
+            Some((words, at))
+        }
+        Ok(_) | Err(_) => {
+            let words = words(text)?;
+            let at = position(text, &words);
+            Some((words, at))
+        }
+    }
+}
+
+/// What its scanner says against a text; `None` where it finds tokens in all of it.
+fn scanned(text: &str) -> Option<String> {
+    match catch_unwind(|| pg_query::scan(text)) {
+        Ok(Err(pg_query::Error::Scan(words) | pg_query::Error::Parse(words))) => Some(words),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// The byte at which its scanner stopped: the first of what it names, behind which it already says what it says of the whole.
+fn stopped_at(text: &str, words: &str) -> Option<usize> {
+    let near = words.split_once("at or near \"")?.1.strip_suffix('"').filter(|near| !near.is_empty())?;
+    let says = |end: usize| text.get(..end).and_then(scanned);
+    text.match_indices(near).take(TRIED).map(|(at, _)| at).find(|at| says(at + near.len()).as_deref() == Some(words))
 }
 
 /// `None` where the grammar reads the text.
@@ -88,6 +115,9 @@ mod tests {
             ("SELECT 'abc' 'd'", "syntax error at or near \"'d'\"", 14),
             ("SELECT 'abc", "unterminated quoted string at or near \"'abc\"", 8),
             ("SELECT 1 +", "syntax error at end of input", 11),
+            ("SELECT 12, 12a", "trailing junk after numeric literal at or near \"12a\"", 12),
+            ("SELECT 0x", "invalid hexadecimal integer at or near \"0x\"", 8),
+            ("SELECT E'\\udb99y'", "invalid Unicode surrogate pair at or near \"y\"", 16),
         ];
         for (text, words, position) in cases {
             assert_eq!(told(text), (Some(words.to_owned()), Some(position)), "{text}");
