@@ -261,9 +261,7 @@ fn truth(which: &str, log: &[serde_json::Value]) -> String {
             let columns = denied.unwrap()["relations"][0]["columns"].as_array().unwrap().clone();
             columns.iter().find(|column| column["action"] == "deny").unwrap()["name"].as_str().unwrap().to_owned()
         }
-        "last_record" => {
-            accesses().filter(|record| record["login"] == "migrator").next_back().unwrap()["seq"].to_string()
-        }
+        "last_record" => accesses().rfind(|record| record["login"] == "migrator").unwrap()["seq"].to_string(),
         other => panic!("{other}"),
     }
 }

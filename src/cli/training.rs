@@ -38,7 +38,13 @@ async fn read(config: &Config, database: &Database) -> Result<Register, String> 
     let signer = app::log_options(&config.audit)?.signer;
     let client = database.client().await?;
     let lines = lessons::list(&client, signer.as_ref().map(|signer| signer.public())).await;
-    Ok(Register { lines: lines.map_err(|trouble| trouble.to_string())?, keyed: signer.is_some() })
+    let lines = lines.map_err(|trouble| {
+        let text = trouble.to_string();
+        // undefined_table
+        let made = if text.contains("42P01") { "; `deploy/privacy.sql` makes it" } else { "" };
+        format!("{text}{made}")
+    })?;
+    Ok(Register { lines, keyed: signer.is_some() })
 }
 
 /// Whether any role demands training.

@@ -113,7 +113,13 @@ fn an_answer_holds_every_row_of_the_person_and_of_others_only_what_names_them() 
     let text = data.to_string();
     assert!(!text.contains("canary-6"));
     let page = entry("index.html");
-    for says in ["section 23", "Answer a customer", "a contract with you needs it", "canary-5@example.co.za"] {
+    for says in [
+        "section 23",
+        "Where it comes from",
+        "Answer a customer",
+        "a contract with you needs it",
+        "canary-5@example.co.za",
+    ] {
         assert!(page.contains(says), "{says}");
     }
     assert!(!page.contains("canary-6") && !page.contains("<script"));

@@ -55,7 +55,7 @@ const OURSELVES: &str = "internal";
 pub(super) fn index(all: &[Written], map: &PersonMap<'_>, policies: &PolicySet, about: &About<'_>) -> String {
     let name = about.organisation.get("name").and_then(|name| name.first()).cloned();
     let title = name.map_or_else(|| "What is held about you".to_owned(), |name| format!("What {name} holds about you"));
-    let mut sections = vec![summary(all, about), why(all, policies)];
+    let mut sections = vec![summary(all, about), why(all, policies, about.organisation)];
     sections.push(held(all, map));
     sections.push(seen(about));
     sections.push(rights(about.organisation));
@@ -119,7 +119,7 @@ fn because(basis: Basis) -> &'static str {
 }
 
 /// Purposes with their grounds, what they see, who is behind them, and how long rows are kept: from the policies that are enforced.
-fn why(all: &[Written], policies: &PolicySet) -> Section {
+fn why(all: &[Written], policies: &PolicySet, organisation: &Organisation) -> Section {
     let tables: BTreeSet<&str> = all.iter().map(|written| written.table.as_str()).collect();
     let mut sees: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for grant in policies.grants() {
@@ -172,6 +172,11 @@ fn why(all: &[Written], policies: &PolicySet) -> Section {
                 .collect::<Vec<_>>()
         })
         .collect();
+    blocks.push(Block::Heading("Where it comes from".into()));
+    match organisation.get("sources") {
+        Some(sources) => blocks.push(Block::List(sources.iter().map(|source| Words::from(source.clone())).collect())),
+        None => blocks.push(Block::Text("This is not written down here: ask the information officer.".into())),
+    }
     blocks.push(Block::Heading("How long it is kept".into()));
     if kept.is_empty() {
         blocks.push(Block::Text("No table of these says how long its rows are kept.".into()));

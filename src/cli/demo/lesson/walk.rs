@@ -145,6 +145,9 @@ impl<I: BufRead, O: Write> Class<I, O> {
             if word.ends_with(';') {
                 return Ok(typed.trim().to_owned());
             }
+            // A statement goes on until its semicolon.
+            write!(self.out, "-> ")?;
+            self.out.flush()?;
         }
     }
 }
