@@ -587,3 +587,90 @@ fn a_paper_is_written_and_checked_until_no_gap_is_left_and_the_policies_are_the_
     let (status, told, _) = document(&["-o", &paper, "--check"]);
     assert!(status == 1 && told.contains("older than the policies"), "{told}");
 }
+
+#[test]
+fn policy_diff_compares_two_folders_with_patterns_as_they_are_written() {
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, text).unwrap();
+        file.parent().unwrap().display().to_string()
+    };
+    let old = file("old/policy.toml", POLICY);
+    let wider =
+        format!("{POLICY}\n[tables.\"audit.*\"]\nopen = true\n[columns]\n\"public.people.seen_*\" = \"reference\"\n");
+    let new = file("new/policy.toml", &wider);
+    let (status, out, err) = run(&["policy", "diff", &old, &new, "--fail-on-opening"]);
+    assert_eq!(status, 1, "{out}{err}");
+    assert!(out.contains("opens  role `agent` for purpose `support`: `audit.*.*` read, and was closed"), "{out}");
+    assert!(out.contains("`public.people.seen_*` read, and was closed"), "{out}");
+    let (status, out, err) = run(&["policy", "diff", &new, &old, "--json"]);
+    assert!(status == 0 && out.lines().all(|line| line.contains("\"change\":\"closes\"")), "{out}{err}");
+    assert!(err.contains("0 openings"), "{err}");
+    assert_eq!(run(&["policy", "diff", &old, "/nonexistent"]).0, 2);
+}
+
+#[test]
+fn what_differs_between_installations_comes_from_the_environment() {
+    let folder = TempDir::new().unwrap();
+    let text = POLICY
+        .replace("public.people", "${PGPURPOSE_TEST_SCHEMA:-public}.people")
+        .replace("logins = [\"agent\"]", "logins = [\"${PGPURPOSE_TEST_LOGIN}\"]");
+    let file = policy(&folder, &text);
+    let check = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgpurpose"));
+        command.args(["check", "--offline", "--policy", &file]).envs(variables.iter().copied());
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let said = format!("{}{}", String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+        let hash = said.lines().find(|line| line.starts_with("policy sha256:")).map(str::to_owned);
+        (status.code().unwrap(), said, hash)
+    };
+    let (status, said, _) = check(&[]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("policy.toml:11: `roles.agent.logins` asks for `${PGPURPOSE_TEST_LOGIN}`"), "{said}");
+    let (status, said, one) = check(&[("PGPURPOSE_TEST_LOGIN", "agent")]);
+    assert_eq!(status, 0, "{said}");
+    let (status, said, other) = check(&[("PGPURPOSE_TEST_LOGIN", "agent"), ("PGPURPOSE_TEST_SCHEMA", "shop")]);
+    // Its tests name `people` without a schema, which is looked for in `public`.
+    assert!(status == 0 || said.contains("left out") || said.contains("failed"), "{said}");
+    assert!(
+        one.is_some() && other.is_some() && one != other,
+        "another installation has other policies: {one:?} {other:?}"
+    );
+}
+
+#[test]
+fn explain_names_the_line_of_each_category_and_lays_the_statement_out() {
+    let folder = TempDir::new().unwrap();
+    let file = policy(&folder, POLICY);
+    let (status, out, err) = run(&[
+        "explain",
+        "--offline",
+        "--policy",
+        &file,
+        "--login",
+        "agent",
+        "SELECT id, email, born FROM people WHERE email LIKE 'a%' AND id > 3 ORDER BY born",
+    ]);
+    assert_eq!(status, 0, "{out}{err}");
+    assert!(out.contains(&format!("contact, {file}:5")), "{out}");
+    assert!(out.lines().all(|line| line.chars().count() < 200) && out.contains("\n  FROM ("), "{out}");
+}
+
+#[test]
+fn a_test_of_the_policies_expects_groups_alone() {
+    let folder = TempDir::new().unwrap();
+    let test = |basis: &str, sql: &str| {
+        let text = POLICY.replace("basis = \"contract\"", basis).split("[[tests]]").next().unwrap().to_owned();
+        let text = format!("{text}[[tests]]\nlogin = \"agent\"\nsql = \"{sql}\"\nexpect = \"aggregate\"\n");
+        run(&["check", "--offline", "--policy", &policy(&folder, &text)])
+    };
+    let grouped = "basis = \"contract\"\nmin_group = 5";
+    let (status, out, err) = test(grouped, "SELECT count(*) FROM people");
+    assert_eq!(status, 0, "{out}{err}");
+    let (status, out, _) = test("basis = \"contract\"", "SELECT count(*) FROM people");
+    assert!(status == 1 && out.contains("expected aggregate, and it shows rows"), "{out}");
+    let (status, out, _) = test(grouped, "SELECT id FROM people");
+    assert!(status == 1 && out.contains("expected aggregate, got deny"), "{out}");
+}

@@ -346,7 +346,7 @@ purposes = ["p"]
     let told: Vec<String> =
         set.warnings().iter().chain(&set.overdue(jiff::civil::date(2026, 11, 22))).map(ToString::to_string).collect();
     let wanted = [
-        "p.toml:3: warning: column `public.t.a` has the category `helth`, which nothing describes: is it `health`?",
+        "p.toml:4: warning: column `public.t.a` has the category `helth`, which nothing describes: is it `health`?",
         "p.toml:19: warning: rule `never` never matches: none of its roles may use any of its purposes",
         "p.toml:24: warning: rule `nothing` opens and denies nothing",
         "p.toml:7: warning: purpose `p` should have been reviewed by 2026-01-01",

@@ -58,7 +58,7 @@ pub(crate) async fn trouble(
         AuthMethod::Relay => return Ok(found),
         AuthMethod::Passthrough => {
             let catalog = &config.upstream.catalog_login;
-            if let Some(trouble) = readable(&database.verifiers(), catalog).await? {
+            if let Some(trouble) = readable(&database.verifiers(), catalog, &database.name).await? {
                 found.push(trouble);
             }
             policies.logins().map(str::to_owned).collect()
@@ -115,15 +115,15 @@ async fn superusers(config: &Config, policies: &PolicySet, database: &Database) 
 const SUPERUSERS: &str = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolsuper AND rolname = ANY($1::text[])";
 
 /// Whether the proxy's own login may read `pg_authid`.
-async fn readable(verifiers: &Verifiers, catalog_login: &str) -> Result<Option<Trouble>, String> {
+async fn readable(verifiers: &Verifiers, catalog_login: &str, database: &str) -> Result<Option<Trouble>, String> {
     match verifiers.read(catalog_login).await {
         Ok(_) => Ok(None),
         Err(LoadError::Query(error)) if error.code().is_some_and(|code| code.code() == "42501") => {
             let columns = "rolname, rolpassword, rolcanlogin, rolvaliduntil";
             Ok(Some(Trouble::Wrong(format!(
                 "`method = \"passthrough\"` checks passwords with the database's own verifiers, and `{catalog_login}` may not \
-                 read them: let a superuser run `GRANT SELECT ({columns}) ON pg_catalog.pg_authid TO \"{}\"`, or, where nobody \
-                 may (managed databases), use `method = \"scram\"` with `[[logins]]`, or `relay` over a Unix socket or \
+                 read them in database `{database}`: let a superuser run there `GRANT SELECT ({columns}) ON pg_catalog.pg_authid TO \"{}\"` (such a \
+                 right is of one database alone), or, where nobody may (managed databases), use `method = \"scram\"` with `[[logins]]`, or `relay` over a Unix socket or \
                  to this machine",
                 catalog_login.replace('"', "\"\"")
             ))))

@@ -32,7 +32,7 @@ impl Database {
             connection: connection(config)?,
             tls: upstream_tls(config)?,
         };
-        any.of_policies(policies, name).await
+        any.of_policies(policies, name.or(config.upstream.database.as_deref())).await
     }
 
     async fn of_policies(&self, policies: &PolicySet, name: Option<&str>) -> Result<Self, String> {
@@ -71,9 +71,9 @@ impl Database {
             // Policies that name no table are about any database; each session's own is read when it comes.
             (None, _) if policies.listed_tables().is_empty() => match any {
                 Some(any) => Ok(named(&any)),
-                None => Err("the server has no database that can be read: name one with --database".to_owned()),
+                None => Err("the server has no database that can be read: name one with --database, or as `database` under `[upstream]`".to_owned()),
             },
-            (None, _) => Err("no database has any of the policies' tables: name one with --database".to_owned()),
+            (None, _) => Err("no database has any of the policies' tables: name one with --database, or as `database` under `[upstream]`".to_owned()),
         }
     }
 

@@ -20,6 +20,7 @@ pub(super) type Misfit = Arc<Mutex<Option<String>>>;
 /// # Errors
 /// Every fault.
 pub(super) fn fit(policies: &PolicySet, catalog: &Catalog) -> Result<(), Vec<Fault>> {
+    let policies = &policies.fitted(catalog);
     let mut misfits = policies.misfits(catalog);
     misfits.extend(crate::sql::unsettled(policies, catalog));
     if misfits.is_empty() { Ok(()) } else { Err(misfits) }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, CatalogBuilder, RelationName, TypeClass};
-use crate::policy::{Holds, ListedColumn, PolicySet, SubjectPath, WishTable};
+use crate::policy::{Holds, ListedColumn, PolicySet, ROWS, SubjectPath, WishTable};
 use crate::sql::unsettled;
 
 const TYPES: [(&str, TypeClass); 5] = [
@@ -42,6 +42,15 @@ pub(super) fn catalog(policies: &PolicySet) -> Catalog {
                 columns.push((column, "text"));
             }
         }
+        let own = policies.conditions().filter(|stated| stated.key == ROWS && *stated.table == table);
+        let own = own.map(|stated| stated.text).collect::<Vec<_>>().join(" ");
+        let named = words(&own);
+        for name in named.iter().filter(|name| name.as_str() != "login") {
+            if !columns.iter().any(|(known, _)| known == name) {
+                columns.push((name, "text"));
+            }
+        }
+        settle(policies, &WishTable { table: &table, condition: own }, &mut columns);
         for wish in policies.wish_tables().iter().filter(|wish| *wish.table == table) {
             settle(policies, wish, &mut columns);
         }

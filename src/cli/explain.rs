@@ -9,12 +9,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::Ending;
+use super::layout::laid_out;
 use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
 use super::verdict::{Judged, Question, default_path, judge};
 use super::{assumed, verdict};
 use crate::app::Database;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, RelationName};
 use crate::config::Config;
 use crate::policy::{AccessReport, PolicySet, RelationReport, Verdict};
 use crate::sql::on_parser_stack;
@@ -88,12 +89,13 @@ pub(super) fn known(
 
 pub(super) fn run(arguments: &ExplainArgs, output: &mut Output) -> Ending {
     let Some((config, policies)) = setup::loaded(arguments.source.load(), output) else { return Ending::Wrong };
-    let Some(role) = policies.role_of(&arguments.login) else {
-        return output.wrong(format_args!("no role of the policies has the login `{}`", printable(&arguments.login)));
-    };
     let known = match known(&config, &policies, arguments.database.as_deref(), arguments.offline, output) {
         Ok(known) => known,
         Err(error) => return output.wrong(error),
+    };
+    let policies = policies.fitted(&known.catalog);
+    let Some(role) = policies.role_of(&arguments.login) else {
+        return output.wrong(format_args!("no role of the policies has the login `{}`", printable(&arguments.login)));
     };
     let question = Question {
         policies: &policies,
@@ -227,7 +229,7 @@ fn describe(judged: &Judged, question: &Question<'_>, output: &mut Output) {
     }
     let (Judged::Runs { report, .. } | Judged::Refused { report, .. }) = judged;
     for relation in &report.relations {
-        describe_relation(relation, output);
+        describe_relation(relation, question.policies, output);
     }
     for (rule, place, ground) in grounds(report, question) {
         let ground = ground.map(|ground| format!(", on the ground: {}", printable(&ground))).unwrap_or_default();
@@ -247,7 +249,10 @@ fn describe(judged: &Judged, question: &Question<'_>, output: &mut Output) {
         }
         Judged::Runs { text, .. } => {
             let heading = output.styled(Style::Heading, "forwarded");
-            output.line(format_args!("\n{heading}\n  {}", printable(text)));
+            output.line(format_args!("\n{heading}"));
+            for line in laid_out(text).lines() {
+                output.line(format_args!("  {}", printable(line)));
+            }
         }
     }
 }
@@ -262,7 +267,8 @@ fn budgets<'a>(judged: &Judged, question: &Question<'a>) -> Vec<(&'a str, u32)> 
     }
 }
 
-fn describe_relation(relation: &RelationReport, output: &mut Output) {
+fn describe_relation(relation: &RelationReport, policies: &PolicySet, output: &mut Output) {
+    let name: Option<RelationName> = relation.name.parse().ok();
     let filter = relation.filter.as_deref().map(|filter| format!("  rows: {}", printable(filter))).unwrap_or_default();
     let heading = output.styled(Style::Heading, printable(&relation.name));
     output.line(format_args!("\n{heading}{filter}"));
@@ -273,7 +279,15 @@ fn describe_relation(relation: &RelationReport, output: &mut Output) {
             None => column.action.to_owned(),
         };
         let rule = column.rule.as_deref().unwrap_or("no rule opens it");
-        let line = format!("  {:width$}  {:18} {}", printable(&column.name), printable(&what), printable(rule));
+        let given = name.as_ref().and_then(|name| policies.category_at(name, &column.name));
+        let category = given.map(|(category, place)| format!("  {category}, {place}")).unwrap_or_default();
+        let line = format!(
+            "  {:width$}  {:18} {}{}",
+            printable(&column.name),
+            printable(&what),
+            printable(rule),
+            printable(&category)
+        );
         output.line(line);
     }
 }

@@ -3,14 +3,17 @@
 mod assumed;
 mod audit;
 mod bar;
+mod changes;
 mod check;
 mod days;
 pub mod demo;
 mod document;
 mod explain;
 mod hash_password;
+mod layout;
 mod optouts;
 mod output;
+mod policy;
 mod report;
 mod retention;
 mod scan;
@@ -79,6 +82,8 @@ enum Verb {
         after_help = "Examples:\n  pgpurpose explain --config pgpurpose.toml --login support_agent 'SELECT * FROM customers'\n  pgpurpose explain --policy policies/shop.toml --login analyst --purpose analytics --json 'SELECT city FROM customers'\n  pgpurpose explain --config pgpurpose.toml --login support_agent --file statements.jsonl"
     )]
     Explain(explain::ExplainArgs),
+    /// Policies: what a change opens and closes, and what may stand in one
+    Policy(policy::PolicyArgs),
     /// Find personal information in a database, and write a first policy for it
     #[command(
         after_help = "Reads names, types, comments and keys and, unless --no-values, a bounded sample of each table, read only and in memory\nonly: no value is printed, logged or written. Writes the policy to standard output unless -o or --json is given. Ends with 1\nwith --strict where something is unsure, and with --drift where the policies in force no longer fit.\n\nExamples:\n  pgpurpose scan --upstream 127.0.0.1:5432 --login dba --database shop -o policies/scanned.toml\n  pgpurpose scan --config pgpurpose.toml --no-values --json columns.jsonl\n  pgpurpose scan --config pgpurpose.toml --review\n  pgpurpose scan --config pgpurpose.toml --drift"
@@ -145,6 +150,7 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
         Verb::Serve(arguments) => serve::run(&arguments, output),
         Verb::Check(arguments) => check::run(&arguments, output),
         Verb::Explain(arguments) => explain::run(&arguments, output),
+        Verb::Policy(arguments) => policy::run(&arguments, output),
         Verb::Scan(arguments) => scan::run(&arguments, output),
         Verb::Suggest(arguments) => suggest::run(&arguments, output),
         Verb::Retention(arguments) => retention::run(&arguments, output),

@@ -36,31 +36,39 @@ struct Due {
 
 pub(super) fn run(arguments: &RetentionArgs, output: &mut Output) -> Ending {
     let Some((config, policies)) = setup::loaded(arguments.source.load(), output) else { return Ending::Wrong };
-    if policies.retained().is_empty() {
+    if !policies.keeps_for_a_time() {
         output.remark("no table of the policies says how long its rows are kept (`retain`)");
         return Ending::Fine;
     }
-    match gather(arguments, &config, &policies) {
-        Ok(found) => tell(&found, arguments.json, output),
+    match gather(arguments, &config, policies) {
+        Ok((policies, due)) => {
+            let found: Found<'_> = policies.retained().into_iter().zip(due).collect();
+            tell(&found, arguments.json, output)
+        }
         Err(error) => output.wrong(error),
     }
 }
 
 type Found<'a> = Vec<(Retained<'a>, Result<Due, String>)>;
 
-fn gather<'a>(arguments: &RetentionArgs, config: &Config, policies: &'a PolicySet) -> Result<Found<'a>, String> {
+/// What is due of each table that says how long its rows are kept, with the policies for the database that was asked.
+fn gather(
+    arguments: &RetentionArgs,
+    config: &Config,
+    policies: PolicySet,
+) -> Result<(PolicySet, Vec<Result<Due, String>>), String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let database = Database::find(config, policies, arguments.database.as_deref()).await?;
+        let database = Database::find(config, &policies, arguments.database.as_deref()).await?;
         let catalog = database.catalog().await?.current();
         let client = database.client().await?;
+        let policies = policies.fitted(&catalog);
         let mut found = Vec::new();
         for retained in policies.retained() {
-            let due = count(&client, &catalog, &retained).await;
-            found.push((retained, due));
+            found.push(count(&client, &catalog, &retained).await);
         }
-        Ok(found)
+        Ok((policies, found))
     })
 }
 

@@ -132,6 +132,14 @@ impl Judged {
         }
     }
 
+    /// Whether it runs and shows groups of data subjects only.
+    pub(super) fn shows_groups(&self) -> bool {
+        match self {
+            Self::Runs { report, .. } => report.shows_groups(),
+            Self::Refused { .. } => false,
+        }
+    }
+
     /// All words that say why not.
     pub(super) fn reasons(&self) -> String {
         match self {

@@ -1,5 +1,7 @@
 //! Reads a configuration file: every fault is told, with file and line.
 
+#[cfg(test)]
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::address::HostPort;
@@ -34,6 +36,18 @@ impl Config {
             None => Err(faults),
         }
     }
+}
+
+/// Every key that a section may have, as the reader itself asks for it when it reads this text: `upstream`, `logins`, and the empty name
+/// for the top.
+#[cfg(test)]
+fn keys_asked_for(text: &str) -> BTreeMap<String, BTreeSet<&'static str>> {
+    let mut asked = BTreeMap::new();
+    Document::read("every.toml", text, |document, top| {
+        let _ = read(document, top, Path::new(""));
+        asked = document.asked().map(|(kind, keys)| (kind.to_owned(), keys.into_iter().collect())).collect();
+    });
+    asked
 }
 
 /// `None` only where a fault was noted.
@@ -229,6 +243,10 @@ fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -
     if tls == UpstreamTls::Disable && certificate.is_some() {
         document.fault(&section.place, "`tls_cert` needs `tls`: `prefer`, `require` or `verify-full`");
     }
+    let database = section.string("database", document);
+    if let Some(database) = database.as_ref().filter(|database| database.value.is_empty()) {
+        document.fault(&database.place, "`database` is empty");
+    }
     let pooler = section.boolean("pooler", document).is_some_and(|pooler| pooler.value);
     let login = section.string("catalog_login", document);
     let catalog_password = secret(&mut section, "catalog_password", base, document);
@@ -242,6 +260,7 @@ fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -
         tls,
         tls_ca,
         tls_identity: certificate.zip(key),
+        database: database.map(|database| database.value),
         pooler,
         catalog_login,
         catalog_password,
@@ -271,4 +290,47 @@ fn policy_of(document: &mut Document, mut section: Section<'_>, base: &Path) -> 
         document.fault(&place, message);
     }
     Some(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::keys_asked_for;
+
+    /// A configuration with every section once.
+    const EVERY: &str = r#"
+[listen]
+[upstream]
+address = "127.0.0.1:5432"
+[auth]
+method = "scram"
+[[logins]]
+[policy]
+[audit]
+[audit.stdout]
+[audit.http]
+[audit.postgres]
+[audit.syslog]
+[admin]
+[organisation]
+[requests]
+"#;
+
+    #[test]
+    fn every_key_that_the_reader_asks_for_stands_in_the_reference() {
+        let page = std::fs::read_to_string("docs/configuration.md").unwrap();
+        let asked = keys_asked_for(EVERY);
+        let missing: Vec<String> = asked
+            .iter()
+            .flat_map(|(section, keys)| keys.iter().map(move |key| (section, key)))
+            .filter(|(_, key)| {
+                !page.contains(&format!("`{key}`"))
+                    && !page.contains(&format!("{key}]"))
+                    && !page.contains(&format!(".{key}`"))
+            })
+            .map(|(section, key)| format!("[{section}] {key}"))
+            .collect();
+        assert!(missing.is_empty(), "docs/configuration.md lacks {missing:#?}");
+        assert!(asked.len() >= 10 && asked.values().map(|keys| keys.len()).sum::<usize>() > 60, "{asked:#?}");
+    }
 }

@@ -74,6 +74,8 @@ pub struct Upstream {
     pub tls_ca: Option<PathBuf>,
     /// PEM files of the proxy's own certificate and key, for a database that asks for one.
     pub tls_identity: Option<(PathBuf, PathBuf)>,
+    /// The database that the policies are about; where it is not named, the one that has most of their tables.
+    pub database: Option<String>,
     /// What listens there is a pooler, in session mode.
     pub pooler: bool,
     /// The proxy's own login.
@@ -253,6 +255,7 @@ impl Config {
                 tls,
                 tls_ca: None,
                 tls_identity: None,
+                database: None,
                 catalog_login: default::CATALOG_LOGIN.to_owned(),
                 pooler: false,
                 catalog_password: None,

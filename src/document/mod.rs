@@ -1,9 +1,13 @@
 //! Reads TOML with the line of every key and value, and collects every fault instead of the first.
 //!
-//! Each key is taken out of its [`Section`] once; what is left when [`Section::finish`] is called is unknown.
+//! Each key is taken out of its [`Section`] once; what is left when [`Section::finish`] is called is unknown. What differs between
+//! installations is taken from the environment: `${NAME}` within a key or a text.
 
 mod fault;
+mod repeated;
+mod variables;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -19,6 +23,10 @@ pub struct Document {
     lines: Vec<usize>,
     /// Every fault found so far.
     pub faults: Vec<Fault>,
+    /// What of the environment was asked for, with its value.
+    pub variables: BTreeMap<String, String>,
+    /// By the kind of a section (`rules`, `tables.*`), every key that was asked for.
+    asked: BTreeMap<String, BTreeSet<&'static str>>,
 }
 
 /// A table of the document, its keys not yet taken.
@@ -44,7 +52,8 @@ impl Document {
     /// Reads a text and hands its top-level table to `read`. Syntax errors are faults; `read` is then not called.
     pub fn read<T>(file: &str, text: &str, read: impl FnOnce(&mut Self, Section<'_>) -> T) -> (Option<T>, Vec<Fault>) {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        let mut document = Self { file: file.into(), lines, faults: Vec::new() };
+        let mut document =
+            Self { file: file.into(), lines, faults: Vec::new(), variables: BTreeMap::new(), asked: BTreeMap::new() };
         let (table, errors) = DeTable::parse_recoverable(text);
         if errors.is_empty() {
             let place = document.place(0);
@@ -52,11 +61,41 @@ impl Document {
             let value = read(&mut document, section);
             return (Some(value), document.faults);
         }
+        let repeated = repeated::headers(text);
+        for header in &repeated {
+            let place = Place { file: document.file.clone(), line: header.line };
+            document.fault(&place, header.message());
+        }
         for error in errors {
-            let place = document.place(error.span().map_or(0, |span| span.start));
-            document.fault(&place, format!("not valid TOML: {}", error.message().trim().replace('\n', ", ")));
+            let message = error.message().trim().replace('\n', ", ");
+            // A heading that stands twice makes a fault of each key below it.
+            if repeated.is_empty() || !message.contains("duplicate key") {
+                let place = document.place(error.span().map_or(0, |span| span.start));
+                document.fault(&place, format!("not valid TOML: {message}"));
+            }
         }
         (None, document.faults)
+    }
+
+    /// A text with what it asks of the environment put in; what is not there is a fault.
+    fn expanded(&mut self, text: &str, name: &str, place: &Place) -> String {
+        if !text.contains("${") {
+            return text.to_owned();
+        }
+        let found = variables::expand(text, |name| std::env::var(name).ok());
+        self.variables.extend(found.used);
+        for missing in found.missing {
+            let message = format!(
+                "`{name}` asks for `${{{missing}}}`, which the environment does not have: set it, or write `${{{missing}:-otherwise}}`"
+            );
+            self.fault(place, message);
+        }
+        found.text
+    }
+
+    /// By the kind of a section, every key that was asked for: what a reference of the keys is tested against.
+    pub fn asked(&self) -> impl Iterator<Item = (&str, Vec<&'static str>)> {
+        self.asked.iter().map(|(kind, keys)| (kind.as_str(), keys.iter().copied().collect()))
     }
 
     /// Notes an error.
@@ -68,14 +107,13 @@ impl Document {
         Place { file: self.file.clone(), line: self.lines.partition_point(|&start| start <= offset) }
     }
 
-    fn section_of<'a>(&self, name: String, place: Place, table: &'a DeTable<'a>) -> Section<'a> {
-        let mut entries: Vec<_> = table
-            .iter()
-            .map(|(key, value)| {
-                let place = self.place(key.span().start);
-                (Located { value: key.get_ref().to_string(), place }, value.get_ref())
-            })
-            .collect();
+    fn section_of<'a>(&mut self, name: String, place: Place, table: &'a DeTable<'a>) -> Section<'a> {
+        let mut entries = Vec::new();
+        for (key, value) in table {
+            let place = self.place(key.span().start);
+            let key = self.expanded(key.get_ref(), &name, &place);
+            entries.push((Located { value: key, place }, value.get_ref()));
+        }
         // In the order of the file, so that faults come in that order too.
         entries.sort_by_key(|(key, _)| key.place.line);
         Section { name, place, entries, known: Vec::new() }
@@ -86,6 +124,11 @@ impl<'a> Section<'a> {
     /// How the section is written: `tables."public.customers"`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Where each key stands that is not taken yet.
+    pub fn places(&self) -> BTreeMap<String, Place> {
+        self.entries.iter().map(|(key, _)| (key.value.clone(), key.place.clone())).collect()
     }
 
     /// Takes a key out.
@@ -168,7 +211,7 @@ impl<'a> Section<'a> {
     pub fn sections(&mut self, key: &'static str, document: &mut Document) -> Vec<Section<'a>> {
         let Some(node) = self.take(key) else { return Vec::new() };
         let DeValue::Array(items) = node.value else {
-            node.wrong::<()>(&format!("written as `[[{key}]]`"), document);
+            node.wrong::<()>(&format!("written as `[[{key}]]`: there may be several"), document);
             return Vec::new();
         };
         items.iter().filter_map(|item| node.item(item, document).section(document)).collect()
@@ -176,6 +219,8 @@ impl<'a> Section<'a> {
 
     /// Every key that is left is unknown.
     pub fn finish(self, document: &mut Document) {
+        let asked = document.asked.entry(self.name.clone()).or_default();
+        asked.extend(self.known.iter().copied());
         for (key, _) in &self.entries {
             let within = if self.name.is_empty() { String::new() } else { format!(" in `{}`", self.name) };
             let near = self.known.iter().find(|known| alike(known, &key.value));
@@ -198,7 +243,10 @@ impl<'a> Node<'a> {
     /// A text.
     pub fn string(self, document: &mut Document) -> Option<Located<String>> {
         match self.value {
-            DeValue::String(text) => Some(self.with(text.to_string())),
+            DeValue::String(text) => {
+                let text = document.expanded(text, &self.name, &self.place);
+                Some(self.with(text))
+            }
             _ => self.wrong("a text in quotes", document),
         }
     }

@@ -7,8 +7,8 @@ use super::*;
 use crate::config::Config;
 
 const SHOP: &str = include_str!("../../policies/shop.toml");
-const LENDER: &str = include_str!("../../policies/lender.toml");
-const CLINIC: &str = include_str!("../../policies/clinic.toml");
+const LENDER: &str = include_str!("../../policies/lender/lender.toml");
+const CLINIC: &str = include_str!("../../policies/clinic/clinic.toml");
 const EMPLOYER: &str = include_str!("../../policies/employer.toml");
 const PAPERS: [Paper; 5] = [Paper::Paia, Paper::Notice, Paper::Register, Paper::Operators, Paper::Assessment];
 

@@ -46,11 +46,13 @@ pub use decide::{
 };
 pub use model::{
     AccessRequest, AddressPart, Approach, Automatic, Basis, Birth, Change, ColumnAccess, ConsentFilter, Consequence,
-    Contact, ContactKind, Customers, DEFAULT_LOOKUP_LIMIT, Exclusion, ExclusionList, Governance, Limit, Lineage, Make,
-    Mask, NamePart, Noise, OptOuts, Period, PeriodUnit, PhonePart, PolicySet, PolicyTest, Purpose, Raw, RecordAs,
-    RelationAccess, Role, RowFilter, Shape, SinceColumn, Structure, SubjectPath, Unit, Unknown, Use, Verb, Verdict,
+    Contact, ContactKind, Customers, DEFAULT_LOOKUP_LIMIT, Exclusion, ExclusionList, Expected, Governance, Limit,
+    Lineage, Make, Mask, NamePart, Noise, OptOuts, Own, Period, PeriodUnit, PhonePart, PolicySet, PolicyTest, Purpose,
+    Raw, RecordAs, RecordPurposes, RelationAccess, Role, RowFilter, Shape, SinceColumn, Structure, SubjectPath, Unit,
+    Unknown, Use, Verb, Verdict,
 };
+pub use read::keys::{KEYS, Key, Takes};
 pub use review::{
-    Difference, Grant, Holds, Keeps, ListedColumn, ListedConsent, ListedExclusion, NeededColumn, Retained, Stated, Way,
-    WishTable,
+    Difference, Grant, Holds, Keeps, ListedColumn, ListedConsent, ListedExclusion, NeededColumn, Partly, ROWS,
+    Retained, Stated, Way, WishTable,
 };

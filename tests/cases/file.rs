@@ -72,7 +72,7 @@ impl File {
             (None, Some(text)) => ("case.toml".to_owned(), text.clone()),
             _ => panic!("a case file has either `policy` or `policy_text`"),
         };
-        PolicySet::from_sources(&[source]).unwrap_or_else(|faults| panic!("{faults:#?}"))
+        PolicySet::from_sources(&[source]).unwrap_or_else(|faults| panic!("{faults:#?}")).fitted(&self.catalog())
     }
 
     /// The path of the file's sessions; `None` where it sets none.

@@ -9,6 +9,8 @@ mod commands;
 mod groups;
 mod observe;
 mod order;
+mod own;
+mod patterns;
 
 use std::fmt::Write as _;
 
@@ -123,6 +125,14 @@ fn session(proxy: &Proxy, database: &str, purpose: &str) -> Client {
     proxy.login("support", &[("database", &format!("{database}@{purpose}"))])
 }
 
+/// Message, DETAIL and HINT of what must be refused.
+fn error(client: &mut Client, sql: &str) -> String {
+    client.send(&raw::query(sql));
+    let answers = client.until_ready();
+    let refused = answers.iter().find(|(tag, _)| *tag == b'E').unwrap_or_else(|| panic!("{sql} was not refused"));
+    [b'M', b'D', b'H'].map(|code| raw::field(&refused.1, code)).join("; ")
+}
+
 fn ids(proxy: &Proxy, database: &str, purpose: &str, sql: &str) -> String {
     session(proxy, database, purpose).rows(sql).join(" ")
 }
@@ -164,7 +174,7 @@ fn rows_past_their_retention_are_seen_for_proof_and_destruction_only() {
     assert_eq!(client.rows("SELECT count(*), sum(total) FROM orders").join(" "), "4|13");
     // Nor is it changed or deleted, but for destruction.
     assert_eq!(client.query("UPDATE orders SET total = 0"), "C(UPDATE 4) ZI");
-    assert_eq!(client.query("DELETE FROM orders WHERE id IN (4, 6, 7)"), "C(DELETE 1) ZI");
+    assert_eq!(client.query("DELETE FROM orders WHERE id IN (4, 6, 7)"), "N C(DELETE 1) ZI", "and says so");
     let mut destroyer = session(&proxy, "retention", "destroy");
     assert_eq!(destroyer.query("DELETE FROM orders"), "C(DELETE 2) ZI");
     assert_eq!(destroyer.query("DELETE FROM people"), "C(DELETE 0) ZI");

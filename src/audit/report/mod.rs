@@ -31,7 +31,7 @@ pub use activity::{Activity, Counts, Line, Unrestricted};
 pub use clock::{Bucket, Grain};
 pub use events::{LogEvent, LogEvents, PolicyEvent};
 pub use facts::NO_CATEGORY;
-pub use observed::{Application, Closed, Filtered, Masked, Observed, Shape};
+pub use observed::{Application, Closed, Filtered, Masked, Needed, Observed, Shape};
 pub use refusals::{Counted, Kind, Refusal, Refusals};
 pub use trained::Trained;
 pub use unused::{Unused, UnusedGrant};

@@ -17,10 +17,31 @@ const MOST_COLUMNS: usize = 50;
 /// What ran in observe mode.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Observed {
+    /// The columns that what was done names and would not get as they are, by whom and how often, the most frequent first.
+    pub needed: Vec<Needed>,
     /// By application, those that would be refused most first.
     pub applications: Vec<Application>,
     /// Statements that would be changed or refused, and whose shapes were too many to be told apart.
     pub others: u64,
+}
+
+/// A column that a role needs for a purpose and would not get as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Needed {
+    /// `public.customers.health_note`.
+    pub column: String,
+    /// Its category, where the log says it.
+    pub category: Option<String>,
+    /// `closed`, `masked` or `left out`.
+    pub would_be: &'static str,
+    /// The role of the policies.
+    pub role: String,
+    /// For what.
+    pub purpose: String,
+    /// The applications that asked.
+    pub applications: Vec<String>,
+    /// How many statements.
+    pub statements: u64,
 }
 
 /// One application.
@@ -167,8 +188,41 @@ impl Collector {
             .collect();
         // Stable: within the same number they stay in the order of their names.
         applications.sort_by_key(|known| std::cmp::Reverse((known.refused, known.changed)));
-        Observed { applications, others: self.others }
+        Observed { needed: needed(&applications), applications, others: self.others }
     }
+}
+
+/// The columns of all shapes, together.
+fn needed(applications: &[Application]) -> Vec<Needed> {
+    let mut found: BTreeMap<(&str, &str, &str, &'static str), (Option<&str>, BTreeSet<&str>, u64)> = BTreeMap::new();
+    for known in applications {
+        for shape in &known.shapes {
+            let closed = shape.closed.iter().map(|closed| (&closed.column, "closed", Some(closed.category.as_str())));
+            let masked = shape.masked.iter().map(|masked| (&masked.column, "masked", None));
+            let left_out = shape.left_out.iter().map(|column| (column, "left out", None));
+            for (column, would_be, category) in closed.chain(masked).chain(left_out) {
+                let entry = found.entry((column, &known.role, &known.purpose, would_be)).or_default();
+                entry.0 = entry.0.or(category);
+                entry.1.insert(&known.application);
+                entry.2 += shape.statements;
+            }
+        }
+    }
+    let mut all: Vec<Needed> = found
+        .into_iter()
+        .map(|((column, role, purpose, would_be), (category, applications, statements))| Needed {
+            column: column.to_owned(),
+            category: category.map(str::to_owned),
+            would_be,
+            role: role.to_owned(),
+            purpose: purpose.to_owned(),
+            applications: applications.into_iter().map(str::to_owned).collect(),
+            statements,
+        })
+        .collect();
+    // What is refused stands before what is changed; within one number they stay in the order of their names.
+    all.sort_by_key(|needed| (needed.would_be != "closed", std::cmp::Reverse(needed.statements)));
+    all
 }
 
 impl Shape {

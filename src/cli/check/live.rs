@@ -3,14 +3,15 @@
 use tokio_postgres::Client;
 
 use crate::catalog::{Catalog, Relation, RelationKind, RelationName};
+use crate::document::alike;
 use crate::policy::{Governance, PolicySet, SubjectPath};
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(in crate::cli) struct Finding {
     /// The policies cannot be right; else it is worth knowing.
-    pub(super) wrong: bool,
-    pub(super) text: String,
+    pub(in crate::cli) wrong: bool,
+    pub(in crate::cli) text: String,
 }
 
 impl From<crate::app::Trouble> for Finding {
@@ -37,7 +38,12 @@ pub(super) fn compare(policies: &PolicySet, catalog: &Catalog) -> Vec<Finding> {
     for table in policies.listed_tables() {
         let place = policies.listed_at(&table).map(|place| format!("{place}: ")).unwrap_or_default();
         match catalog.relation(&table) {
-            None => findings.push(wrong(format!("{place}table `{table}` does not exist"))),
+            None => {
+                let near = catalog.relations().map(|relation| relation.name.to_string());
+                let near = near.filter(|other| alike(other, &table.to_string())).min();
+                let near = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+                findings.push(wrong(format!("{place}table `{table}` does not exist{near}")));
+            }
             Some(relation) => columns(policies, &table, relation, &place, &mut findings),
         }
     }
@@ -56,11 +62,25 @@ pub(super) fn compare(policies: &PolicySet, catalog: &Catalog) -> Vec<Finding> {
     findings
 }
 
+/// What each pattern lists here, and what stays closed because two of them match.
+pub(super) fn patterns(policies: &PolicySet, catalog: &Catalog) -> Vec<Finding> {
+    let told = policies.by_patterns(catalog).into_iter();
+    told.map(|fault| Finding {
+        wrong: fault.is_error(),
+        text: format!("{}:{}: {}", fault.file, fault.line, fault.message),
+    })
+    .collect()
+}
+
 fn columns(policies: &PolicySet, table: &RelationName, relation: &Relation, place: &str, findings: &mut Vec<Finding>) {
     let listed = policies.listed_columns(table);
     for column in &listed {
+        let place =
+            policies.category_at(table, column.name).map_or_else(|| place.to_owned(), |(_, at)| format!("{at}: "));
         let Some(real) = relation.column(column.name) else {
-            findings.push(wrong(format!("{place}column `{table}.{}` does not exist", column.name)));
+            let near = relation.columns.iter().find(|other| alike(&other.name, column.name));
+            let near = near.map(|near| format!(": did you mean `{}`?", near.name)).unwrap_or_default();
+            findings.push(wrong(format!("{place}column `{table}.{}` does not exist{near}", column.name)));
             continue;
         };
         for mask in column.masks.iter().filter(|mask| !mask.fits(real.class)) {
@@ -233,11 +253,11 @@ pub(super) async fn opt_out_lists(policies: &PolicySet, client: &Client) -> Vec<
     findings
 }
 
-/// What the functions of the database read, as far as their text tells.
+/// What the functions of the database read, as far as their text tells, by their names.
 ///
 /// # Errors
 /// The database's answer, in words for the operator.
-pub(super) async fn functions(policies: &PolicySet, client: &Client) -> Result<Vec<Finding>, String> {
+pub(in crate::cli) async fn functions(policies: &PolicySet, client: &Client) -> Result<Vec<(String, Finding)>, String> {
     let governed: Vec<RelationName> = policies
         .listed_tables()
         .into_iter()
@@ -253,11 +273,12 @@ pub(super) async fn functions(policies: &PolicySet, client: &Client) -> Result<V
         let rights = if definer { ", with its owner's rights" } else { "" };
         let (schema, name) = function.split_once('.').unwrap_or(("", &function));
         let text = format!("function `{function}` ({language}) names `{table}`{rights}");
-        findings.push(if policies.allows_function(schema, name) {
+        let finding = if policies.allows_function(schema, name) {
             wrong(format!("{text}, and the policies allow it: what it reads is not masked"))
         } else {
             note(format!("{text}: calls are refused unless the policies allow it"))
-        });
+        };
+        findings.push((function.clone(), finding));
     }
     Ok(findings)
 }

@@ -1,13 +1,16 @@
 //! `pgpurpose check`: is the configuration right, do the policies do what their tests say, do they fit the database.
 
-mod against;
 mod by_itself;
 mod live;
 pub(super) mod own_tests;
+mod whole;
+
+pub(super) use live::functions;
 
 use clap::Args;
 
 use super::Ending;
+use super::changes;
 use super::explain::{Known, known};
 use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
@@ -43,13 +46,20 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output) -> Ending {
     setup::tell(policies.warnings(), output);
     setup::tell(&policies.lint(), output);
     setup::tell(&policies.overdue(policies.zone().today()), output);
-    let opened = match against::run(&arguments.against, &policies, output) {
-        Ok(opened) => opened,
+    let old = match (!arguments.against.is_empty()).then(|| changes::load(&arguments.against)).transpose() {
+        Ok(old) => old,
         Err(faults) => {
             setup::tell(&faults, output);
             return Ending::Wrong;
         }
     };
+    let named = arguments.against.join(" ");
+    // What a pattern opens is known when the database is.
+    let patterns = policies.has_patterns() || old.as_ref().is_some_and(PolicySet::has_patterns);
+    let mut opened = 0;
+    if let Some(old) = old.as_ref().filter(|_| !patterns) {
+        opened = changes::tell(old, &policies, &named, false, output);
+    }
     // Policies alone say nothing of keys or logins.
     let faults = if arguments.source.config.is_some() { configuration(&config, &policies) } else { Vec::new() };
     setup::tell(&faults, output);
@@ -60,6 +70,16 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output) -> Ending {
         Ok(gathered) => gathered,
         Err(error) => return output.wrong(error),
     };
+    if let Some(old) = old.as_ref().filter(|_| patterns) {
+        opened = match known.database {
+            Some(_) => {
+                let (old, new) = (old.fitted(&known.catalog), policies.fitted(&known.catalog));
+                changes::tell(&old, &new, &named, false, output)
+            }
+            None => changes::tell(old, &policies, &named, false, output),
+        };
+    }
+    let policies = policies.fitted(&known.catalog);
     let fits = tell(&findings, output);
     let passed = own_tests::run(&policies, &known, output);
     output.line(format_args!("policy {}", policies.hash()));
@@ -89,6 +109,7 @@ fn gather(
 ) -> Result<(Known, Vec<live::Finding>), String> {
     if !arguments.live {
         let known = known(config, policies, arguments.database.as_deref(), arguments.offline, output)?;
+        let policies = &policies.fitted(&known.catalog);
         let mut findings = by_itself::stricter_parts(policies, &known.catalog);
         if let Some(name) = known.database.as_ref().filter(|_| training::is_demanded(policies)) {
             let missing = runtime()?.block_on(async {
@@ -97,18 +118,24 @@ fn gather(
             })?;
             findings.extend(missing.into_iter().map(live::note));
         }
+        if known.database.is_some() {
+            findings.extend(live::patterns(policies, &known.catalog));
+        }
         return Ok((known, findings));
     }
     let runtime = runtime()?;
     runtime.block_on(async {
         let database = Database::find(config, policies, arguments.database.as_deref()).await?;
         let catalog = database.catalog().await?.current();
+        let policies = &policies.fitted(&catalog);
         let mut findings = live::compare(policies, &catalog);
+        findings.extend(live::patterns(policies, &catalog));
+        findings.extend(whole::tables(policies, &catalog));
         findings.extend(by_itself::stricter_parts(policies, &catalog));
         findings.extend(by_itself::of_catalog(policies, &catalog));
         let client = database.client().await?;
         findings.extend(by_itself::columns(policies, &client).await?);
-        findings.extend(live::functions(policies, &client).await?);
+        findings.extend(live::functions(policies, &client).await?.into_iter().map(|(_, finding)| finding));
         findings.extend(live::opt_out_lists(policies, &client).await);
         findings.extend(training::missing(config, policies, &database).await.into_iter().map(live::note));
         if arguments.source.config.is_some() {

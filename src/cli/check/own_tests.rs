@@ -4,7 +4,7 @@ use super::super::explain::Known;
 use super::super::output::{Output, Style, printable};
 use super::super::verdict::{Judged, Question, default_path, judge, refused};
 use crate::error::{SqlState, Stage};
-use crate::policy::{PolicySet, PolicyTest, Verdict};
+use crate::policy::{Expected, PolicySet, PolicyTest, Verdict};
 use crate::sql::on_parser_stack;
 
 /// Whether all of them pass.
@@ -75,9 +75,18 @@ pub(in crate::cli) fn passes(test: &PolicyTest, policies: &PolicySet, known: &Kn
     {
         return Ok(Ran::NeedsDatabase(refusal.message.clone()));
     }
-    if judged.verdict() != test.expect {
-        let because = if reasons.is_empty() { String::new() } else { format!(" ({reasons})") };
-        return Err(format!("expected {}, got {}{because}", name(test.expect), name(judged.verdict())));
+    let because = if reasons.is_empty() { String::new() } else { format!(" ({reasons})") };
+    match test.expect {
+        Expected::Verdict(expected) if judged.verdict() != expected => {
+            return Err(format!("expected {}, got {}{because}", name(expected), name(judged.verdict())));
+        }
+        Expected::Aggregate if judged.verdict() == Verdict::Deny => {
+            return Err(format!("expected aggregate, got deny{because}"));
+        }
+        Expected::Aggregate if !judged.shows_groups() => {
+            return Err("expected aggregate, and it shows rows: the purpose has no `min_group`".to_owned());
+        }
+        Expected::Verdict(_) | Expected::Aggregate => {}
     }
     match &test.reason {
         Some(reason) if !reasons.contains(reason.as_str()) => Err(format!(

@@ -9,6 +9,9 @@ use crate::audit::report::{
 };
 use crate::page::{Block, Cell, Table, Words, count, heads, number};
 
+/// Statements of one application that are shown; the columns that they need stand above, of all of them.
+const SHAPES_TOLD: usize = 25;
+
 pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
     let mut blocks = vec![Block::Text(
         format!(
@@ -214,11 +217,35 @@ pub(super) fn observed(observed: &Observed, clock: Clock<'_>) -> Vec<Block> {
         ]),
         rows: rows.collect(),
     })];
+    if !observed.needed.is_empty() {
+        let rows = observed.needed.iter().map(|needed| {
+            vec![
+                Words::code(&needed.column).into(),
+                needed.category.as_ref().map_or(Words::default(), Words::code).into(),
+                needed.would_be.into(),
+                Words::code(&needed.role).plain(" for ").name(&needed.purpose).into(),
+                Words::some(&needed.applications).into(),
+                Cell::Number(needed.statements),
+            ]
+        });
+        blocks.push(Block::Table(Table {
+            caption: "Columns that are needed and would not be seen as they are, by whom, and how often".to_owned(),
+            heads: heads([
+                ("column", false),
+                ("category", false),
+                ("would be", false),
+                ("role and purpose", false),
+                ("applications", false),
+                ("statements", true),
+            ]),
+            rows: rows.collect(),
+        }));
+    }
     for known in observed.applications.iter().filter(|known| !known.shapes.is_empty()) {
         blocks.push(Block::Heading(
             Words::code(&known.application).plain(", login ").name(&known.login).plain(" for ").name(&known.purpose),
         ));
-        let rows = known.shapes.iter().map(|shape| {
+        let rows = known.shapes.iter().take(SHAPES_TOLD).map(|shape| {
             vec![
                 Cell::Number(shape.statements),
                 (if shape.verdict == "deny" { "refused" } else { "changed" }).into(),
@@ -240,6 +267,13 @@ pub(super) fn observed(observed: &Observed, clock: Clock<'_>) -> Vec<Block> {
             ]),
             rows: rows.collect(),
         }));
+    }
+    let left = observed.applications.iter().map(|known| known.shapes.len().saturating_sub(SHAPES_TOLD)).sum::<usize>();
+    if left > 0 {
+        let left = count(left as u64, "shape");
+        blocks.push(Block::Text(
+            Words::from(format!("{left} more of statements: ")).name("--json").plain(" has all of them."),
+        ));
     }
     if observed.others > 0 {
         let others = count(observed.others, "statement");

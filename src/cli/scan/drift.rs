@@ -6,15 +6,66 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::super::Ending;
+use super::super::check::functions;
 use super::super::output::{Output, Style, printable};
+use crate::app::Database;
 use crate::audit::{self, Filter};
-use crate::catalog::RelationName;
-use crate::policy::{Governance, PolicySet};
+use crate::catalog::{RelationKind, RelationName};
+use crate::policy::{Governance, Lineage, PolicySet};
 use crate::scan::{Judged, Kind, Level, Verdict};
+
+/// The policies as they are for this database, and what reaches the columns that they govern.
+pub(super) struct Reaching {
+    policies: PolicySet,
+    /// Views and functions by name, with what is to be said of each.
+    found: Vec<(&'static str, String, String)>,
+}
+
+impl Reaching {
+    /// Asks the database.
+    ///
+    /// # Errors
+    /// It does not answer; in words for the operator.
+    pub(super) async fn read(database: &Database, policies: &PolicySet) -> Result<Self, String> {
+        let catalog = database.catalog().await?.current();
+        let policies = policies.fitted(&catalog);
+        let mut found = Vec::new();
+        for view in catalog.relations() {
+            let kind = match view.kind {
+                RelationKind::View => "view",
+                RelationKind::MaterializedView => "materialized view",
+                RelationKind::Table
+                | RelationKind::PartitionedTable
+                | RelationKind::ForeignTable
+                | RelationKind::Sequence
+                | RelationKind::Toast
+                | RelationKind::Other => continue,
+            };
+            // One that is listed is known.
+            if policies.governance(&view.name) == Governance::Governed {
+                continue;
+            }
+            let lineage = Lineage::of(&catalog, view.oid);
+            let reached = lineage.reaches.iter().filter(|name| policies.governance(name) == Governance::Governed);
+            let reached: BTreeSet<String> = reached.map(|name| format!("`{name}`")).collect();
+            if !reached.is_empty() {
+                let reached = reached.into_iter().collect::<Vec<_>>().join(", ");
+                let text = format!("{kind} `{}` reads {reached}, and stands in no policy: it is refused", view.name);
+                found.push(("view", view.name.to_string(), text));
+            }
+        }
+        let client = database.client().await?;
+        for (function, finding) in functions(&policies, &client).await? {
+            found.push(("function", function, finding.text));
+        }
+        found.sort();
+        Ok(Self { policies, found })
+    }
+}
 
 /// What the database is compared with.
 pub(super) struct Against<'a> {
-    pub(super) policies: &'a PolicySet,
+    pub(super) reaching: &'a Reaching,
     /// Lines of an earlier scan.
     pub(super) baseline: Option<&'a Path>,
     /// The folder of the access log.
@@ -25,7 +76,7 @@ pub(super) struct Against<'a> {
 
 /// One difference.
 struct Drift {
-    /// `new_table`, `new_column`, `gone_table`, `gone_column`, `type`, `evidence`.
+    /// `new_table`, `new_column`, `gone_table`, `gone_column`, `type`, `evidence`, `view`, `function`.
     kind: &'static str,
     /// `schema.table` or `schema.table.column`.
     what: String,
@@ -51,10 +102,14 @@ pub(super) fn tell(
     as_json: bool,
     output: &mut Output,
 ) -> Result<Ending, String> {
-    let mut drifts = compare(judged, against.policies);
+    let mut drifts = compare(judged, &against.reaching.policies);
+    let mut known = BTreeSet::new();
     if let Some(file) = against.baseline {
-        drifts.extend(since(judged, file, against.seen)?);
+        drifts.extend(since(judged, file, against.seen, &mut known)?);
     }
+    let reaching = against.reaching.found.iter();
+    let new = reaching.filter(|(kind, what, _)| !known.contains(&((*kind).to_owned(), what.clone())));
+    drifts.extend(new.map(|(kind, what, text)| drift(kind, what.clone(), text.clone())));
     if let Some(folder) = against.log.filter(|folder| folder.is_dir()) {
         let asked = asked_for(folder).map_err(|error| format!("the access log cannot be read: {error}"))?;
         for drift in &mut drifts {
@@ -175,8 +230,14 @@ fn drift(kind: &'static str, what: String, text: String) -> Drift {
     Drift { kind, what, text, asked: None }
 }
 
-/// What differs from an earlier scan.
-fn since(judged: &[Judged], file: &Path, seen: &BTreeMap<String, String>) -> Result<Vec<Drift>, String> {
+/// What differs from an earlier scan. Lines of an earlier `--drift --json` may stand in the file too: the views and functions that they
+/// name are `known`.
+fn since(
+    judged: &[Judged],
+    file: &Path,
+    seen: &BTreeMap<String, String>,
+    known: &mut BTreeSet<(String, String)>,
+) -> Result<Vec<Drift>, String> {
     let text =
         std::fs::read_to_string(file).map_err(|error| format!("`{}` cannot be read: {error}", file.display()))?;
     let mut before: BTreeMap<String, (String, Option<String>)> = BTreeMap::new();
@@ -184,6 +245,10 @@ fn since(judged: &[Judged], file: &Path, seen: &BTreeMap<String, String>) -> Res
         let line: Value = serde_json::from_str(line)
             .map_err(|_| format!("line {} of `{}` is no JSON", number + 1, file.display()))?;
         let field = |key: &str| line.get(key).and_then(Value::as_str).map(str::to_owned);
+        if let (Some(kind), Some(what)) = (field("drift"), field("what")) {
+            known.insert((kind, what));
+            continue;
+        }
         let name =
             [field("schema"), field("table"), field("column")].into_iter().flatten().collect::<Vec<_>>().join(".");
         before.insert(name, (field("type").unwrap_or_default(), field("category")));

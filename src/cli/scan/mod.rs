@@ -91,6 +91,8 @@ fn secret(text: &str) -> Result<SecretSource, String> {
 struct Scanned {
     judged: Vec<Judged>,
     about: About,
+    /// What `--drift` compares with besides.
+    reaching: Option<drift::Reaching>,
 }
 
 pub(super) fn run(arguments: &ScanArgs, output: &mut Output) -> Ending {
@@ -167,8 +169,9 @@ fn scan(arguments: &ScanArgs, config: &Config, policies: &PolicySet, output: &mu
     if arguments.drift {
         let directory =
             arguments.audit.clone().or_else(|| arguments.config.as_ref().map(|_| config.audit.directory.clone()));
+        let Some(reaching) = &scanned.reaching else { return Err("the catalog was not read".to_owned()) };
         let asked =
-            drift::Against { policies, baseline: arguments.baseline.as_deref(), log: directory.as_deref(), seen: &raw };
+            drift::Against { reaching, baseline: arguments.baseline.as_deref(), log: directory.as_deref(), seen: &raw };
         return drift::tell(&scanned.judged, &asked, arguments.json.is_some(), output);
     }
     let text = starter_policy(&scanned.judged, &scanned.about, &lexicon);
@@ -233,7 +236,11 @@ async fn read(
             ));
         }
     }
-    Ok(Scanned { judged, about: About { database: database.name, login, values: !arguments.no_values } })
+    let reaching = match arguments.drift {
+        true => Some(drift::Reaching::read(&database, policies).await?),
+        false => None,
+    };
+    Ok(Scanned { judged, about: About { database: database.name, login, values: !arguments.no_values }, reaching })
 }
 
 async fn one_table(client: &Client, table: Table, limits: Limits, values: bool, lexicon: &Lexicon) -> Judged {

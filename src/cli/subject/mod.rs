@@ -167,6 +167,7 @@ impl Desk {
         let by = common.by.clone().or_else(|| std::env::var("USER").ok()).filter(|by| !by.trim().is_empty());
         let by = by.ok_or_else(|| Trouble::Refused("who does it is not known: say so with --by".to_owned()))?;
         let told = Told::new(&config, &database.name, &by).map_err(Trouble::Refused)?;
+        let policies = policies.fitted(&catalog);
         let desk = Self { config, policies, catalog, shape, of: common.of.clone(), by, told };
         Ok((desk, client))
     }

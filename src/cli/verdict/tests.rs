@@ -13,7 +13,7 @@ use super::super::explain::Known;
 use super::*;
 use crate::audit::{AuditLog, SessionFacts, SubjectKey, Sync};
 use crate::catalog::{CatalogBuilder, CatalogStore};
-use crate::policy::PolicyTest;
+use crate::policy::{Expected, PolicyTest};
 use crate::session::{Catalogs, Login, Parts, Session, Shared};
 use crate::sql::on_parser_stack;
 use crate::telemetry::Metrics;
@@ -133,7 +133,7 @@ async fn differences(path: &std::path::Path, ran: &mut [usize; 2]) -> Vec<String
                 login: case.login.clone(),
                 purpose: Some(case.purpose.clone()),
                 sql: case.sql.clone(),
-                expect: explained.verdict(),
+                expect: Expected::Verdict(explained.verdict()),
                 reason: None,
             };
             match passes(&test, &policies, &known) {

@@ -19,7 +19,8 @@ impl Filtering<'_> {
             return Vec::new();
         }
         let adults = self.table.birth.iter().filter(|_| !self.children_open()).cloned().map(RowFilter::Adults);
-        adults.chain(self.exclusions().filter(|_| self.table.subject.is_some())).collect()
+        let own = self.own().filter(|own| own.columns.len() == 1).map(RowFilter::Own);
+        adults.chain(self.exclusions().filter(|_| self.table.subject.is_some())).chain(own).collect()
     }
 }
 
@@ -41,6 +42,13 @@ impl PolicySet {
             match &birth.register {
                 Some((register, _)) if register != name => by_subject = true,
                 Some(_) | None => columns.extend(birth.date.iter().chain(&birth.number).cloned()),
+            }
+        }
+        let lineage = self.lineage(purpose);
+        let rules = self.rules.iter().filter(|rule| lineage.iter().any(|level| rule.purposes.contains(&level.name)));
+        for rows in rules.filter(|rule| rule.opens(name, table)).flat_map(|rule| &rule.rows) {
+            if rows.concerns(name) {
+                columns.extend(table.columns.keys().filter(|column| rows.names.contains(*column)).cloned());
             }
         }
         columns.extend(table.subject_column().filter(|_| by_subject).map(str::to_owned));

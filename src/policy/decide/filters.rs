@@ -6,14 +6,16 @@ use super::Reason;
 use super::govern::Whom;
 use crate::catalog::RelationName;
 use crate::policy::model::{
-    Approach, Basis, ConsentFilter, Exclusion, ExclusionList, Limit, PolicySet, Purpose, RelationAccess, RowFilter,
-    Table, Use, Verb,
+    Approach, Basis, ConsentFilter, Exclusion, ExclusionList, Limit, Own, PolicySet, Purpose, RelationAccess,
+    RowFilter, Table, Use, Verb,
 };
 
 /// On whose behalf and for what rows are filtered.
 pub(in crate::policy) struct Filtering<'a> {
     pub(in crate::policy) policies: &'a PolicySet,
     pub(in crate::policy) whom: Whom<'a>,
+    /// Whose session it is.
+    pub(in crate::policy) login: &'a str,
     /// The purpose in force and its ancestors.
     pub(in crate::policy) lineage: &'a [&'a Purpose],
     pub(in crate::policy) access: &'a RelationAccess,
@@ -55,7 +57,73 @@ impl Filtering<'_> {
             filters.extend(self.exclusions());
         }
         filters.extend(self.approaches(reasons));
+        filters.extend(self.own().map(RowFilter::Own));
+        // What is due goes, whatever it may be used for.
+        if let Some(purposes) = self.table.purposes.as_ref().filter(|_| !destruction) {
+            let names = self.lineage.iter().map(|purpose| purpose.name.clone()).collect();
+            filters.push(RowFilter::Allowed(purposes.clone(), names));
+        }
         filters
+    }
+
+    /// The conditions of the rules that open anything of the table, for the purpose and those above it: a row meets each.
+    pub(in crate::policy) fn own(&self) -> impl Iterator<Item = Own> {
+        let rules = self.lineage.iter().flat_map(|purpose| self.policies.rules_for(self.whom.role, &purpose.name));
+        let mut found: Vec<Own> = Vec::new();
+        for rule in rules.filter(|rule| !rule.rows.is_empty() && rule.opens(self.name, self.table)) {
+            for rows in rule.rows.iter().filter(|rows| rows.concerns(self.name)) {
+                if !found.iter().any(|own| own.condition == rows.condition) {
+                    found.push(Own {
+                        rule: rule.name.clone(),
+                        condition: rows.condition.clone(),
+                        login: self.login.to_owned(),
+                        columns: self
+                            .table
+                            .columns
+                            .keys()
+                            .filter(|column| rows.names.contains(*column))
+                            .cloned()
+                            .collect(),
+                    });
+                }
+            }
+        }
+        found.into_iter()
+    }
+
+    /// What speaks against rows that are added or changed where a rule opens some rows only: a new row is held to a condition over one
+    /// column, and that column must be said.
+    pub(in crate::policy) fn own_added(&self, reasons: &mut Vec<Reason>) {
+        let set = |column: &str| {
+            self.access.columns.iter().any(|access| access.name == column && access.uses.contains(&Use::Write))
+        };
+        let inserts = match self.access.verb {
+            Verb::Insert => true,
+            Verb::Update => false,
+            Verb::Select | Verb::Delete | Verb::Define => return,
+        };
+        for own in self.own() {
+            let rule = &own.rule;
+            let detail = format!("rule `{rule}` opens only rows that meet `{}`", own.condition);
+            match own.columns.as_slice() {
+                [column] if inserts && !set(column) => reasons.push(
+                    self.closed()
+                        .detail(format!("{detail}, and a new row must say its `{column}`"))
+                        .hint(format!("name `{column}` among the columns that are set")),
+                ),
+                [_] => {}
+                [] if inserts => {
+                    reasons.push(self.closed().detail(format!("{detail}, and no new row can be held to that")))
+                }
+                [] => {}
+                several if inserts || several.iter().any(|column| set(column)) => reasons.push(
+                    self.closed()
+                        .detail(format!("{detail}, which is about several columns: a new row cannot be held to it"))
+                        .hint("use a purpose whose rules have no `rows`, or leave those columns as they are"),
+                ),
+                _ => {}
+            }
+        }
     }
 
     fn closed(&self) -> Reason {

@@ -189,12 +189,14 @@ impl<'a> Session<'a> {
         let filtering = Filtering {
             policies: self.policies,
             whom: self.whom,
+            login: &request.login,
             lineage: &self.lineage,
             access,
             name: &listing,
             table,
         };
         let (rows, added) = (filtering.filters(reasons), filtering.added());
+        filtering.own_added(reasons);
         let obligation = RelationObligation::Governed {
             relation: relation.clone(),
             columns,
@@ -249,6 +251,7 @@ impl<'a> Session<'a> {
                 let filtering = Filtering {
                     policies: self.policies,
                     whom: self.whom,
+                    login: &request.login,
                     lineage: &self.lineage,
                     access: &read,
                     name: &listing,

@@ -27,7 +27,7 @@ impl Structure {
         for Make { name, from_query } in &self.makes {
             if self.keeps_consents(policies, name) {
                 reasons.push(consents(name));
-            } else if *from_query && policies.tables.contains_key(name) {
+            } else if *from_query && policies.lists(name) {
                 reasons.push(
                     Reason::about(name, format!("relation `{name}` may not be made from a query"))
                         .detail("a policy lists it, and would open whatever the query puts there")
@@ -73,13 +73,15 @@ fn check(
     whom: &Whom<'_>,
 ) -> Option<Reason> {
     let relation = &access.relation;
-    let listed = |name: &RelationName| policies.tables.contains_key(name) || policies.keeps_wishes(name);
+    let listed = |name: &RelationName| policies.lists(name) || policies.keeps_wishes(name);
     let refuse = |what: &str, detail: &str, hint: &str| {
         let message = format!("{what} is not open to role `{}` for purpose `{}`", whom.role, whom.purpose);
         Some(Reason::about(relation, message).detail(detail).hint(hint))
     };
     let lists = |column: &str| match governed {
-        Governed::By(_, table) => table.columns.contains_key(column),
+        Governed::By(listing, table) => {
+            table.columns.contains_key(column) || policies.category_by_pattern(listing, column).is_some()
+        }
         Governed::Open | Governed::Refused(_) => false,
     };
     let leads =

@@ -1,9 +1,11 @@
 //! The parts of a policy, validated. What refers to something else by name refers to something that exists.
 
 mod automatic;
+mod fit;
 pub(super) mod index;
 mod lineage;
 pub(super) mod mask;
+pub(super) mod pattern;
 mod request;
 mod rows;
 pub(super) mod set;
@@ -24,8 +26,8 @@ pub use lineage::Lineage;
 pub use mask::{AddressPart, Mask, NamePart, Noise, PhonePart, Unit};
 pub use request::{AccessRequest, ColumnAccess, RelationAccess, Shape, Use, Verb};
 pub use rows::{
-    Approach, Birth, Contact, ContactKind, Customers, Exclusion, ExclusionList, Limit, OptOuts, Period, PeriodUnit,
-    RowFilter, SinceColumn,
+    Approach, Birth, Contact, ContactKind, Customers, Exclusion, ExclusionList, Limit, OptOuts, Own, Period,
+    PeriodUnit, RecordPurposes, RowFilter, SinceColumn,
 };
 pub use set::PolicySet;
 pub use structure::{Change, Make, Structure};
@@ -170,9 +172,18 @@ pub struct PolicyTest {
     /// The statement.
     pub sql: String,
     /// What must come out.
-    pub expect: Verdict,
+    pub expect: Expected,
     /// What must appear in the reason.
     pub reason: Option<String>,
+}
+
+/// What a test of the policies' own expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// This verdict.
+    Verdict(Verdict),
+    /// That it runs, and shows groups only (`min_group`).
+    Aggregate,
 }
 
 /// How the policies treat a relation.
@@ -196,9 +207,17 @@ pub(in crate::policy) struct Table {
     pub(in crate::policy) read_only: bool,
     /// `subject = false`: its rows are of no data subject.
     pub(in crate::policy) no_subject: bool,
+    /// A pattern lists it.
+    pub(in crate::policy) by_pattern: bool,
+    /// Patterns match of which none is the narrowest, or what they say does not fit: nothing of it is open.
+    pub(in crate::policy) tied: bool,
     pub(in crate::policy) subject: Option<SubjectPath>,
     /// Category of each listed column.
     pub(in crate::policy) columns: BTreeMap<String, String>,
+    /// Where it stands that a column has its category; by their names, where keys of the table stand: `.subject`.
+    pub(in crate::policy) places: BTreeMap<String, Place>,
+    /// Where each record says for which purposes it may be used.
+    pub(in crate::policy) purposes: Option<RecordPurposes>,
     /// A star over it is refused where a column of it is denied, instead of leaving that column out.
     pub(in crate::policy) star_refused: bool,
     /// The log says whose rows were seen, in this form.
@@ -209,7 +228,21 @@ pub(in crate::policy) struct Table {
     pub(in crate::policy) birth: Option<Birth>,
     /// The purposes for which a column's values were collected, of those columns that say so.
     pub(in crate::policy) collected_for: BTreeMap<String, BTreeSet<String>>,
+    /// The same for every other column.
+    pub(in crate::policy) collected_others: Option<BTreeSet<String>>,
     pub(in crate::policy) place: Place,
+}
+
+impl Table {
+    /// Where a column is given its category, or else where the table is listed.
+    pub(in crate::policy) fn place_of(&self, column: &str) -> &Place {
+        self.places.get(column).unwrap_or(&self.place)
+    }
+
+    /// Where a key of the table stands, or else its heading.
+    pub(in crate::policy) fn place_of_key(&self, key: &str) -> &Place {
+        self.places.get(&format!(".{key}")).unwrap_or(&self.place)
+    }
 }
 
 /// A category of columns.
@@ -219,8 +252,19 @@ pub(in crate::policy) struct Category {
     pub(in crate::policy) special: bool,
     /// The mask where a rule says mask without one.
     pub(in crate::policy) mask: Option<Mask>,
+    /// What each rule that opens anything opens of it, unless it says otherwise.
+    pub(in crate::policy) default: Option<Opens>,
     /// Where it is described; `None` where only columns have it.
     pub(in crate::policy) place: Option<Place>,
+}
+
+/// How a rule opens a category that it does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::policy) enum Opens {
+    /// As it is.
+    Read,
+    /// Through the category's mask.
+    Mask,
 }
 
 /// A use for another purpose than that of collection (POPIA s15).
@@ -296,7 +340,29 @@ pub(in crate::policy) struct Rule {
     /// What comes back as its own mask leaves the value as it is.
     pub(in crate::policy) keep_masked: bool,
     pub(in crate::policy) lookup_limit: Option<u32>,
+    /// Which rows it opens of what it opens.
+    pub(in crate::policy) rows: Vec<OwnRows>,
+    /// Where it names something.
+    pub(in crate::policy) places: BTreeMap<Target, Place>,
     pub(in crate::policy) place: Place,
+}
+
+/// `rows` of a rule: a condition over a table's own columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::policy) struct OwnRows {
+    /// The table that it is about; `None`: each of which the rule opens anything.
+    pub(in crate::policy) table: Option<RelationName>,
+    pub(in crate::policy) condition: String,
+    /// The names in it, the table's columns among them.
+    pub(in crate::policy) names: BTreeSet<String>,
+    pub(in crate::policy) place: Place,
+}
+
+impl OwnRows {
+    /// Whether it is about a table of which the rule opens something.
+    pub(in crate::policy) fn concerns(&self, table: &RelationName) -> bool {
+        self.table.as_ref().is_none_or(|own| own == table)
+    }
 }
 
 impl Rule {

@@ -8,6 +8,7 @@ use jiff::civil::Date;
 
 use super::ConsentFilter;
 use crate::catalog::RelationName;
+use crate::document::Place;
 
 /// One condition that a row must meet. The database evaluates it within the statement, by its own clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,43 @@ pub enum RowFilter {
     NotListed(Exclusion),
     /// Rows of subjects who may be approached by direct marketing (s69).
     Approachable(Box<Approach>),
+    /// Rows that a rule opens (`rows`).
+    Own(Own),
+    /// Rows whose record allows one of these purposes.
+    Allowed(RecordPurposes, Vec<String>),
+}
+
+/// A condition of a rule's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// The rule.
+    pub rule: String,
+    /// SQL over the relation's own columns, in which `login` stands for whose session it is.
+    pub condition: String,
+    /// The session's login.
+    pub login: String,
+    /// The columns that it names, of those that are listed.
+    pub columns: Vec<String>,
+}
+
+/// Where each record says for which purposes it may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordPurposes {
+    /// A column of it: an array of purposes, a JSON array of them, or one purpose.
+    Column(String),
+    /// A table with a row for each record and purpose.
+    Table {
+        /// The table.
+        table: RelationName,
+        /// Its column that names the record.
+        record: String,
+        /// The record's own column that is named there.
+        key: String,
+        /// Its column that names the purpose.
+        purpose: String,
+        /// Where the policy says so.
+        place: Place,
+    },
 }
 
 /// How long rows are kept.
@@ -45,7 +83,7 @@ pub enum SinceColumn {
 /// `5 years`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period {
-    /// At least one, at most 1000.
+    /// At least one, at most 1000; none for what is kept until a day.
     pub amount: u32,
     /// Of what.
     pub unit: PeriodUnit,
@@ -170,7 +208,7 @@ impl RowFilter {
         match self {
             Self::Approachable(_) => true,
             Self::NotListed(exclusion) => exclusion.list == ExclusionList::Objections && exclusion.general,
-            Self::Kept(_) | Self::Due(_) | Self::Adults(_) => false,
+            Self::Kept(_) | Self::Due(_) | Self::Adults(_) | Self::Own(_) | Self::Allowed(..) => false,
         }
     }
 
@@ -183,6 +221,8 @@ impl RowFilter {
             Self::Adults(_) => "adults".to_owned(),
             Self::NotListed(exclusion) => format!("no {}", exclusion.list.name()),
             Self::Approachable(_) => "direct marketing".to_owned(),
+            Self::Own(own) => format!("rows({})", own.rule),
+            Self::Allowed(..) => "purposes of the record".to_owned(),
         }
     }
 }
@@ -281,9 +321,18 @@ impl FromStr for Period {
     }
 }
 
+impl Period {
+    /// No time at all: kept until the day itself.
+    pub const NONE: Self = Self { amount: 0, unit: PeriodUnit::Day };
+}
+
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.since {
+            SinceColumn::Own(column) if self.period == Period::NONE => write!(f, "until {column}"),
+            SinceColumn::Of(relation, column) if self.period == Period::NONE => {
+                write!(f, "until {}", super::column_name(relation, column))
+            }
             SinceColumn::Own(column) => write!(f, "{} after {column}", self.period),
             SinceColumn::Of(relation, column) => {
                 write!(f, "{} after {}", self.period, super::column_name(relation, column))
@@ -303,6 +352,8 @@ mod tests {
             assert_eq!(text.parse::<Period>().unwrap().to_string(), text);
         }
         assert_eq!("1 years".parse::<Period>().unwrap().to_string(), "1 year");
+        let until = Limit { period: Period::NONE, since: SinceColumn::Own("closes_on".to_owned()) };
+        assert_eq!(until.to_string(), "until closes_on");
         for text in ["", "5", "years", "0 days", "-1 days", "five years", "5 decades", "5 years ago", "4000 years"] {
             assert!(text.parse::<Period>().is_err(), "{text}");
         }

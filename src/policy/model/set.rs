@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::index::RuleIndex;
-use super::{CURSOR_SECONDS, Contact, LOCK_SECONDS, OptOuts, RecordAs, SubjectPath};
+use super::pattern::ColumnPattern;
+use super::{CURSOR_SECONDS, Contact, LOCK_SECONDS, OptOuts, RecordAs, RecordPurposes, SubjectPath};
 use super::{
     Category, Compatible, ConsentSource, ExclusionSource, Governance, MarketingSource, PolicyTest, Purpose, Role, Rule,
     Table,
@@ -21,6 +22,13 @@ pub struct PolicySet {
     pub(in crate::policy) hash: String,
     pub(in crate::policy) unlisted_allowed: bool,
     pub(in crate::policy) tables: BTreeMap<RelationName, Table>,
+    /// Tables that are patterns: what each lists depends on the database.
+    pub(in crate::policy) patterns: BTreeMap<RelationName, Table>,
+    pub(in crate::policy) column_patterns: Vec<ColumnPattern>,
+    /// The patterns are fitted to a database.
+    pub(in crate::policy) fitted: bool,
+    /// What it was fitted from, where that is shared.
+    pub(in crate::policy) origin: Option<Arc<Self>>,
     pub(in crate::policy) categories: BTreeMap<String, Category>,
     pub(in crate::policy) purposes: BTreeMap<String, Purpose>,
     pub(in crate::policy) consent: Option<ConsentSource>,
@@ -154,14 +162,18 @@ impl PolicySet {
         match self.tables.get(relation) {
             Some(table) if table.open => Governance::Open,
             Some(_) => Governance::Governed,
-            None if self.unlisted_allowed && !self.keeps_wishes(relation) => Governance::UnlistedAllow,
+            // What a pattern matches and does not list is closed.
+            None if self.unlisted_allowed && !self.keeps_wishes(relation) && !self.matches_pattern(relation) => {
+                Governance::UnlistedAllow
+            }
             None => Governance::UnlistedDeny,
         }
     }
 
     /// Whether no relation is masked, filtered or closed, for whomever: every one is open, listed or not.
     pub fn hides_nothing(&self) -> bool {
-        self.unlisted_allowed && self.tables.values().all(|table| table.open) && self.wishes().next().is_none()
+        let open = self.tables.values().chain(self.patterns.values()).all(|table| table.open);
+        self.unlisted_allowed && open && self.wishes().next().is_none()
     }
 
     /// Whether the table holds consents, objections, restrictions, approaches or opt-outs.
@@ -177,7 +189,12 @@ impl PolicySet {
         let approaches = marketing.approaches.iter().map(|(table, _)| ("approaches", table, &marketing.place));
         let opt_outs = marketing.opt_outs.iter().flat_map(|(table, lists)| [table, lists]);
         let opt_outs = opt_outs.map(|table| ("opt-outs", table, &marketing.place));
-        consent.chain(exclusions).chain(approaches).chain(opt_outs)
+        let listings = self.tables.values().chain(self.patterns.values());
+        let records = listings.filter_map(|listing| match listing.purposes.as_ref()? {
+            RecordPurposes::Table { table, place, .. } => Some(("purposes of records", table, place)),
+            RecordPurposes::Column(_) => None,
+        });
+        consent.chain(exclusions).chain(approaches).chain(opt_outs).chain(records)
     }
 
     /// Whether a setting of an application's is named in `[settings] allow`, or all that begin as it does (`app.*`).
@@ -227,12 +244,12 @@ impl PolicySet {
 
     /// Whether the log says of any table whose rows were seen.
     pub fn records_subjects(&self) -> bool {
-        self.tables.values().any(|table| table.record.is_some())
+        self.tables.values().chain(self.patterns.values()).any(|table| table.record.is_some())
     }
 
     /// Whether any subject is recorded by pseudonym, so that a key for them is needed.
     pub fn needs_subject_key(&self) -> bool {
-        self.tables.values().any(|table| table.record == Some(RecordAs::Pseudonym))
+        self.tables.values().chain(self.patterns.values()).any(|table| table.record == Some(RecordAs::Pseudonym))
     }
 
     /// Names of all tables that are listed, for comparison with the catalog.

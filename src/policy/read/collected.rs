@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{WrittenCollected, WrittenCompatible};
 use super::told::{spoken, unknown};
 use crate::catalog::RelationName;
-use crate::document::Fault;
-use crate::document::quoted;
+use crate::document::{Fault, Located, quoted};
 use crate::policy::model::{Compatible, Purpose};
 
 /// Where POPIA lets information be used for another purpose than that of collection.
@@ -42,6 +41,13 @@ pub(in crate::policy) fn collected(
         }
     }
     collected
+}
+
+/// The purposes of the columns that have none of their own, and of those that a pattern lists later.
+pub(in crate::policy) fn others(written: &[WrittenCollected]) -> Option<BTreeSet<String>> {
+    let every = |column: &Option<Located<String>>| column.as_ref().is_none_or(|column| column.value == "*");
+    let found = written.iter().find(|collected| every(&collected.column))?;
+    Some(found.purposes.iter().map(|purpose| purpose.value.clone()).collect())
 }
 
 /// `[[compatible]]`. Faults are noted.

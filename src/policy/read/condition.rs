@@ -4,6 +4,8 @@
 //! put: what closes the parenthesis, comments the rest away, or quotes it. The rewrite's own gate checks the statement
 //! as a whole.
 
+use std::collections::BTreeSet;
+
 /// Words that make it more than a condition over the row.
 const NOT_A_CONDITION: &[&str] = &[
     "select",
@@ -68,6 +70,41 @@ pub(in crate::policy) fn check(text: &str) -> Result<(), String> {
     if depth > 0 { Err("a `(` is not closed".to_owned()) } else { Ok(()) }
 }
 
+/// The names in a condition that was checked: what stands in double quotes as it is, other words in small letters. Words that are no
+/// names are among them.
+pub(in crate::policy) fn names(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' | '"' => {
+                let mut quoted = String::new();
+                while let Some(inner) = chars.next() {
+                    if inner == c && chars.peek() != Some(&c) {
+                        break;
+                    }
+                    if inner == c {
+                        chars.next();
+                    }
+                    quoted.push(inner);
+                }
+                if c == '"' {
+                    names.insert(quoted);
+                }
+            }
+            c if c.is_alphabetic() || c == '_' => {
+                let mut word = String::from(c.to_ascii_lowercase());
+                while let Some(next) = chars.next_if(|next| next.is_alphanumeric() || *next == '_') {
+                    word.push(next.to_ascii_lowercase());
+                }
+                names.insert(word);
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
 fn end_of_word(word: &mut String) -> Result<(), String> {
     if NOT_A_CONDITION.contains(&word.as_str()) {
         return Err(format!("it holds `{word}`: only a condition over the table's own columns is taken"));
@@ -109,6 +146,13 @@ mod tests {
         ] {
             assert_eq!(check(text), Ok(()), "{text}");
         }
+    }
+
+    #[test]
+    fn names_are_found_and_texts_are_none() {
+        let found = |text| names(text).into_iter().collect::<Vec<_>>().join(" ");
+        assert_eq!(found("Rep = login AND \"Sales Rep\" <> 'rep two'"), "Sales Rep and login rep");
+        assert_eq!(found("\"a\"\"b\" = 'it''s' AND c2 > 1"), "a\"b and c2");
     }
 
     #[test]

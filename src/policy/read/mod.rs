@@ -1,11 +1,14 @@
 //! TOML to a validated policy set: every key with its place first, then what the files say compared with itself.
 
 mod births;
+mod categories;
 mod collected;
 mod condition;
 mod keep;
+pub(super) mod keys;
 mod load;
 mod masks;
+mod patterns;
 mod purposes;
 mod retain;
 mod rules;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::patterns::is_relation_pattern;
 use super::told::{twice, unknown};
 use crate::catalog::RelationName;
 use crate::document::{Fault, Located, Place};
-use crate::policy::model::{Limit, Purpose, SinceColumn, SubjectPath, Table, Target, column_name};
+use crate::policy::model::pattern::is_pattern;
+use crate::policy::model::{Limit, Period, Purpose, SinceColumn, SubjectPath, Table, Target, column_name};
 
 /// The key of `retain` for every purpose that has none of its own.
 const EVERY_OTHER: &str = "*";
@@ -50,9 +52,15 @@ pub(in crate::policy) fn limits(
 
 /// `5 years after closed_at`, `5 years after public.orders.closed_at`.
 fn limit(name: &RelationName, text: &str, tables: &BTreeMap<RelationName, Table>) -> Result<Limit, String> {
-    let wrong = || format!("`retain` is written as `5 years after closed_at`, and not `{text}`");
-    let (period, column) = text.split_once(" after ").ok_or_else(wrong)?;
-    let period = period.parse().map_err(|()| wrong())?;
+    let wrong =
+        || format!("`retain` is written as `5 years after closed_at`, or as `until closes_on`, and not `{text}`");
+    let (period, column) = match text.strip_prefix("until ") {
+        Some(column) => (Period::NONE, column),
+        None => {
+            let (period, column) = text.split_once(" after ").ok_or_else(wrong)?;
+            (period.parse().map_err(|()| wrong())?, column)
+        }
+    };
     let since = match column.trim().parse::<Target>().map_err(|_| wrong())? {
         Target::Category(column) => SinceColumn::Own(column),
         Target::Column(relation, column) if relation == *name => SinceColumn::Own(column),
@@ -61,7 +69,10 @@ fn limit(name: &RelationName, text: &str, tables: &BTreeMap<RelationName, Table>
     match &since {
         SinceColumn::Own(column) => {
             let table = tables.get(name).filter(|table| !table.open);
-            if let Some(table) = table.filter(|table| !table.columns.contains_key(column)) {
+            // What a pattern lists is known when the database is.
+            let patterns =
+                |table: &Table| is_relation_pattern(name) || table.columns.keys().any(|column| is_pattern(column));
+            if let Some(table) = table.filter(|table| !table.columns.contains_key(column) && !patterns(table)) {
                 return Err(unknown(&format!("column of `{name}`"), column, table.columns.keys()));
             }
         }

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::condition;
+use super::patterns::{is_relation_pattern, matches_relation};
 use super::source::WrittenRule;
 use super::told::{spoken, twice, unknown};
 use crate::catalog::RelationName;
 use crate::document::{Fault, Located, Place};
 use crate::policy::model::index::RuleIndex;
-use crate::policy::model::{Mask, PolicySet, Rule, Target};
+use crate::policy::model::{Mask, Opens, OwnRows, PolicySet, Rule, Table, Target};
 
 /// Adds the rules to the set, in their order. Faults are noted.
 pub(in crate::policy) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, faults: &mut Vec<Fault>) {
@@ -44,10 +46,12 @@ pub(in crate::policy) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, f
         let ground = spoken(rule.ground, "`ground`", faults);
         let child_ground = super::purposes::child_ground(rule.child_ground, faults);
         let mut opened: Vec<(Target, Place)> = Vec::new();
+        let mut places: BTreeMap<Target, Place> = BTreeMap::new();
         let mut targets = |written: Vec<Located<String>>, opens: bool, faults: &mut Vec<Fault>| {
             let mut found = BTreeSet::new();
             for text in written {
                 if let Some(target) = target(&text, set, faults) {
+                    places.entry(target.clone()).or_insert_with(|| text.place.clone());
                     if opens {
                         opened.push((target.clone(), text.place));
                     }
@@ -56,7 +60,7 @@ pub(in crate::policy) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, f
             }
             found
         };
-        let read = targets(rule.read, true, faults);
+        let mut read = targets(rule.read, true, faults);
         let lookup = targets(rule.lookup, true, faults);
         let write = targets(rule.write, true, faults);
         let deny = targets(rule.deny, false, faults);
@@ -64,6 +68,7 @@ pub(in crate::policy) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, f
         for (text, chosen) in rule.mask {
             let Some(target) = target(&text, set, faults) else { continue };
             opened.push((target.clone(), text.place.clone()));
+            places.insert(target.clone(), text.place.clone());
             let category = category_of(&target, set);
             let chosen = match chosen {
                 Some(chosen) => chosen.value.parse::<Mask>().map_err(|message| (chosen.place, message)),
@@ -99,6 +104,10 @@ pub(in crate::policy) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, f
                 ));
             }
         }
+        if !opened.is_empty() {
+            by_default(&mut read, &mut mask, [&lookup, &deny], set, &mut places);
+        }
+        let rows = own_rows(rule.rows, set, faults);
         let delete = deletable(rule.delete, set, faults);
         let says_nothing = opened.is_empty() && deny.is_empty() && delete.is_empty();
         if says_nothing {
@@ -130,11 +139,80 @@ pub(in crate::policy) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, f
             child_ground,
             keep_masked: rule.keep_masked,
             lookup_limit: rule.lookup_limit,
+            rows,
+            places,
             place: rule.place,
         });
     }
     // What is checked after this asks for rules by what they are about.
     set.index = RuleIndex::of(&set.rules);
+}
+
+/// What categories say is opened by each rule that opens anything, unless it names them.
+fn by_default(
+    read: &mut BTreeSet<Target>,
+    mask: &mut Vec<(Target, Mask)>,
+    others: [&BTreeSet<Target>; 2],
+    set: &PolicySet,
+    places: &mut BTreeMap<Target, Place>,
+) {
+    for (name, category) in &set.categories {
+        let target = Target::Category(name.clone());
+        let named = read.contains(&target)
+            || mask.iter().any(|(own, _)| *own == target)
+            || others.iter().any(|named| named.contains(&target));
+        let Some(default) = category.default.filter(|_| !named) else { continue };
+        if let Some(place) = &category.place {
+            places.insert(target.clone(), place.clone());
+        }
+        match (default, &category.mask) {
+            (Opens::Read, _) => {
+                read.insert(target);
+            }
+            (Opens::Mask, Some(own)) => mask.push((target, own.clone())),
+            // Told where the category is described.
+            (Opens::Mask, None) => {}
+        }
+    }
+}
+
+/// `rows`: one condition for all that the rule opens, or one for each table.
+fn own_rows(
+    written: Vec<(Option<Located<String>>, Located<String>)>,
+    set: &PolicySet,
+    faults: &mut Vec<Fault>,
+) -> Vec<OwnRows> {
+    let mut rows = Vec::new();
+    for (table, text) in written {
+        if let Err(why) = condition::check(&text.value) {
+            faults.push(Fault::error(&text.place, format!("`rows` is not a plain SQL condition: {why}")));
+        }
+        let table = match table {
+            None => None,
+            Some(name) => match name.value.parse::<RelationName>() {
+                Ok(relation) if set.tables.get(&relation).is_some_and(|table| table.open) => {
+                    let message = format!("table `{relation}` is open: a rule cannot change that");
+                    faults.push(Fault::error(&name.place, message));
+                    continue;
+                }
+                Ok(relation) if names_table(set, &relation) => Some(relation),
+                Ok(_) | Err(_) => {
+                    let names: Vec<String> = set.tables.keys().map(ToString::to_string).collect();
+                    faults.push(Fault::error(&name.place, unknown("table", &name.value, names.iter())));
+                    continue;
+                }
+            },
+        };
+        let names = condition::names(&text.value);
+        rows.push(OwnRows { table, condition: text.value, names, place: text.place });
+    }
+    rows
+}
+
+/// Whether a table is listed, or a pattern would list it.
+fn names_table(set: &PolicySet, name: &RelationName) -> bool {
+    let mut patterns = set.tables.keys().filter(|name| is_relation_pattern(name));
+    set.tables.contains_key(name) || patterns.any(|pattern| matches_relation(pattern, name))
 }
 
 /// A mask that is another for each data subject needs tables that say whose a row is.
@@ -178,6 +256,12 @@ fn target(text: &Located<String>, set: &PolicySet, faults: &mut Vec<Fault>) -> O
             unknown("category", &name, set.categories.keys())
         }
         Ok(Target::Column(relation, column)) => match set.tables.get(&relation) {
+            // A pattern lists it, if it is there.
+            None | Some(Table { open: false, .. })
+                if names_table(set, &relation) && set.category_by_pattern(&relation, &column).is_some() =>
+            {
+                return Some(Target::Column(relation, column));
+            }
             None => {
                 let names: Vec<String> = set.tables.keys().map(ToString::to_string).collect();
                 unknown("table", &relation.to_string(), names.iter())
@@ -195,7 +279,10 @@ fn target(text: &Located<String>, set: &PolicySet, faults: &mut Vec<Fault>) -> O
 fn category_of<'a>(target: &'a Target, set: &'a PolicySet) -> Option<&'a str> {
     match target {
         Target::Category(name) => Some(name),
-        Target::Column(relation, column) => set.tables.get(relation)?.columns.get(column).map(String::as_str),
+        Target::Column(relation, column) => {
+            let listed = set.tables.get(relation).and_then(|table| table.columns.get(column)).map(String::as_str);
+            listed.or_else(|| set.category_by_pattern(relation, column).map(|(category, _)| category))
+        }
     }
 }
 
@@ -206,10 +293,25 @@ fn deletable(written: Vec<Located<String>>, set: &PolicySet, faults: &mut Vec<Fa
             // Who deletes a consent or an objection is named for it.
             let governed = set.tables.iter().filter(|(name, table)| !table.open && !set.keeps_wishes(name));
             tables.extend(governed.map(|(name, _)| name.clone()));
+            tables.insert(RelationName::new("*", "*"));
             continue;
         }
         match text.value.parse::<RelationName>() {
-            Ok(relation) if set.tables.contains_key(&relation) => {
+            Ok(pattern) if is_relation_pattern(&pattern) => {
+                let meant = set
+                    .tables
+                    .iter()
+                    .filter(|(name, table)| !table.open && !set.keeps_wishes(name) && matches_relation(&pattern, name));
+                let before = tables.len();
+                tables.extend(meant.map(|(name, _)| name.clone()));
+                if tables.len() == before {
+                    let message = format!("pattern `{pattern}` means no table that is listed with columns");
+                    faults.push(Fault::warning(&text.place, message));
+                }
+                // What a pattern lists when the database is known.
+                tables.insert(pattern);
+            }
+            Ok(relation) if names_table(set, &relation) => {
                 tables.insert(relation);
             }
             Ok(_) | Err(_) => {

@@ -6,8 +6,10 @@ pub(in crate::policy) use self::purpose::{
     WrittenCompatible, WrittenConsent, WrittenDirect, WrittenMarketing, WrittenPurpose,
 };
 use self::purpose::{compatible, consent, marketing, purpose};
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::catalog::RelationName;
-use crate::document::{Document, Node, Section};
+use crate::document::{Document, Node, Section, quoted};
 use crate::document::{Fault, Located, Place};
 use crate::policy::model::RecordAs;
 
@@ -30,11 +32,20 @@ pub(in crate::policy) struct Written {
     /// `[notifications] allow`.
     pub(in crate::policy) channels: Vec<Located<String>>,
     pub(in crate::policy) tests: Vec<WrittenTest>,
+    /// Patterns for columns, and their categories.
+    pub(in crate::policy) columns: Vec<(Located<String>, Located<String>)>,
+    /// What of the environment stands in it, with its value.
+    pub(in crate::policy) variables: BTreeMap<String, String>,
+    /// By the kind of a section, every key that it may have.
+    pub(in crate::policy) asked: BTreeMap<String, BTreeSet<&'static str>>,
 }
 
 #[derive(Debug)]
 pub(in crate::policy) struct WrittenTable {
     pub(in crate::policy) name: Located<RelationName>,
+    /// Where each key stands.
+    pub(in crate::policy) keys: BTreeMap<String, Place>,
+    pub(in crate::policy) purposes: Option<WrittenRecordPurposes>,
     pub(in crate::policy) open: bool,
     pub(in crate::policy) read_only: bool,
     pub(in crate::policy) no_subject: bool,
@@ -48,6 +59,17 @@ pub(in crate::policy) struct WrittenTable {
     pub(in crate::policy) identity_number: Option<Located<String>>,
     pub(in crate::policy) no_children: Option<Located<String>>,
     pub(in crate::policy) collected_for: Vec<WrittenCollected>,
+}
+
+/// Where each record says for which purposes it may be used: a column, or a table of its own.
+#[derive(Debug)]
+pub(in crate::policy) struct WrittenRecordPurposes {
+    pub(in crate::policy) place: Place,
+    pub(in crate::policy) column: Option<Located<String>>,
+    pub(in crate::policy) table: Option<Located<String>>,
+    pub(in crate::policy) record: Option<Located<String>>,
+    pub(in crate::policy) key: Option<Located<String>>,
+    pub(in crate::policy) purpose: Option<Located<String>>,
 }
 
 /// The purposes of one column, or of all.
@@ -66,8 +88,9 @@ pub(in crate::policy) struct WrittenSubject {
 #[derive(Debug)]
 pub(in crate::policy) struct WrittenCategory {
     pub(in crate::policy) name: Located<String>,
-    pub(in crate::policy) special: bool,
+    pub(in crate::policy) special: Option<Located<bool>>,
     pub(in crate::policy) mask: Option<Located<String>>,
+    pub(in crate::policy) default: Option<Located<String>>,
 }
 
 #[derive(Debug)]
@@ -103,6 +126,8 @@ pub(in crate::policy) struct WrittenRule {
     pub(in crate::policy) child_ground: Option<Located<String>>,
     pub(in crate::policy) keep_masked: bool,
     pub(in crate::policy) lookup_limit: Option<u32>,
+    /// The table, where it names one, and the condition.
+    pub(in crate::policy) rows: Vec<(Option<Located<String>>, Located<String>)>,
 }
 
 #[derive(Debug)]
@@ -118,7 +143,13 @@ pub(in crate::policy) struct WrittenTest {
 
 /// Reads one file and appends what it holds; gives the faults of its form.
 pub(in crate::policy) fn read(file: &str, text: &str, into: &mut Written) -> Vec<Fault> {
-    let (_, faults) = Document::read(file, text, |document, top| top_level(document, top, into));
+    let (_, faults) = Document::read(file, text, |document, top| {
+        top_level(document, top, into);
+        into.variables.append(&mut document.variables);
+        for (kind, keys) in document.asked() {
+            into.asked.entry(kind.to_owned()).or_default().extend(keys);
+        }
+    });
     faults
 }
 
@@ -129,8 +160,11 @@ fn top_level(document: &mut Document, mut top: Section<'_>, into: &mut Written) 
         None => document.fault(&top.place.clone(), "a policy begins with `version = 1`"),
     }
     into.unlisted_tables.extend(top.string("unlisted_tables", document));
-    for (name, section) in named(&mut top, "tables", document) {
-        into.tables.extend(table(document, &name, section));
+    tables(document, &mut top, into);
+    if let Some(mut section) = top.section("columns", document) {
+        for (pattern, node) in section.rest() {
+            into.columns.extend(node.string(document).map(|category| (pattern, category)));
+        }
     }
     for (name, section) in named(&mut top, "categories", document) {
         into.categories.push(category(document, name, section));
@@ -193,11 +227,27 @@ fn named<'a>(top: &mut Section<'a>, key: &'static str, document: &mut Document) 
         .collect()
 }
 
+/// The sections `[tables."schema.name"]`, and beside them patterns for columns: `"public.*.created_at" = "operational"`.
+fn tables(document: &mut Document, top: &mut Section<'_>, into: &mut Written) {
+    let Some(mut sections) = top.section("tables", document) else { return };
+    for (name, node) in sections.rest() {
+        if node.is_string() {
+            into.columns.extend(node.string(document).map(|category| (name, category)));
+        } else if let Some(section) = node.section(document) {
+            into.tables.extend(table(document, &name, section));
+        }
+    }
+}
+
 fn table(document: &mut Document, name: &Located<String>, mut section: Section<'_>) -> Option<WrittenTable> {
+    let keys = section.places();
     let relation = match name.value.parse::<RelationName>() {
         Ok(relation) => Some(Located { value: relation, place: name.place.clone() }),
         Err(_) => {
-            document.fault(&name.place, format!("table `{}` must be written as \"schema.table\"", name.value));
+            document.fault(
+                &name.place,
+                format!("table `{}` must be written as \"schema.table\"; `*` in it stands for any letters", name.value),
+            );
             None
         }
     };
@@ -232,6 +282,7 @@ fn table(document: &mut Document, name: &Located<String>, mut section: Section<'
             columns.extend(node.string(document).map(|category| (column, category)));
         }
     }
+    let purposes = section.take("purposes").and_then(|node| record_purposes(node, document));
     let star = section.string("star", document);
     let record_subjects = section.take("record_subjects").and_then(|node| record_subjects(node, document));
     // `retain = "5 years after closed_at"`, or one such text for each purpose.
@@ -264,6 +315,8 @@ fn table(document: &mut Document, name: &Located<String>, mut section: Section<'
     section.finish(document);
     Some(WrittenTable {
         name: relation?,
+        keys,
+        purposes,
         open,
         read_only,
         no_subject,
@@ -277,6 +330,32 @@ fn table(document: &mut Document, name: &Located<String>, mut section: Section<'
         no_children,
         collected_for,
     })
+}
+
+/// `purposes = "allowed_for"`, or a table that says it of each record.
+fn record_purposes(node: Node<'_>, document: &mut Document) -> Option<WrittenRecordPurposes> {
+    let place = node.place.clone();
+    if node.is_string() {
+        let column = node.string(document);
+        return Some(WrittenRecordPurposes { place, column, table: None, record: None, key: None, purpose: None });
+    }
+    let mut inner = node.section(document)?;
+    let written = WrittenRecordPurposes {
+        place: place.clone(),
+        column: None,
+        table: inner.string("table", document),
+        record: inner.string("record", document),
+        key: inner.string("key", document),
+        purpose: inner.string("purpose", document),
+    };
+    let given =
+        [("table", &written.table), ("record", &written.record), ("key", &written.key), ("purpose", &written.purpose)];
+    let missing: Vec<&str> = given.into_iter().filter(|(_, given)| given.is_none()).map(|(key, _)| key).collect();
+    if !missing.is_empty() {
+        document.fault(&place, format!("`purposes` as a table lacks {}", quoted(missing)));
+    }
+    inner.finish(document);
+    Some(written)
 }
 
 /// `open = true`, or `"read"`: whether it is open, and whether nobody writes to it.
@@ -315,10 +394,11 @@ fn record_subjects(node: Node<'_>, document: &mut Document) -> Option<Located<Re
 }
 
 fn category(document: &mut Document, name: Located<String>, mut section: Section<'_>) -> WrittenCategory {
-    let special = section.boolean("special", document).is_some_and(|special| special.value);
+    let special = section.boolean("special", document);
     let mask = section.string("mask", document);
+    let default = section.string("default", document);
     section.finish(document);
-    WrittenCategory { name, special, mask }
+    WrittenCategory { name, special, mask, default }
 }
 
 fn role(document: &mut Document, name: Located<String>, mut section: Section<'_>) -> WrittenRole {
@@ -361,8 +441,21 @@ fn rule(document: &mut Document, mut section: Section<'_>) -> WrittenRule {
             })
             .collect(),
     };
+    // `rows = "condition"`, or one condition for each table.
+    let rows = match section.take("rows") {
+        None => Vec::new(),
+        Some(node) if node.is_string() => node.string(document).map(|text| (None, text)).into_iter().collect(),
+        Some(node) => node
+            .section(document)
+            .map(|mut by_table| by_table.rest())
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|(table, node)| Some((Some(table), node.string(document)?)))
+            .collect(),
+    };
     let written = WrittenRule {
         place: section.place.clone(),
+        rows,
         name: section.string("name", document),
         roles: section.strings("roles", document),
         purposes: section.strings("purposes", document),

@@ -3,23 +3,26 @@
 use std::collections::BTreeMap;
 
 use super::births::{self, WrittenBirth};
-use super::source::{WrittenSubject, WrittenTable};
+use super::patterns::is_relation_pattern;
+use super::source::{WrittenRecordPurposes, WrittenSubject, WrittenTable};
 use super::told::{twice, unknown};
 use super::{collected, retain};
 use crate::catalog::RelationName;
 use crate::document::{Fault, Located, Place};
-use crate::policy::model::{Purpose, SubjectPath, Table, Target};
+use crate::policy::model::pattern::is_pattern;
+use crate::policy::model::{Purpose, RecordPurposes, SubjectPath, Table, Target};
 
 /// The tables by name. Faults are noted.
 pub(in crate::policy) fn tables(
     written: Vec<WrittenTable>,
+    patterns: bool,
     purposes: &BTreeMap<String, Purpose>,
     faults: &mut Vec<Fault>,
 ) -> BTreeMap<RelationName, Table> {
     let (mut births, mut retained) = (Vec::new(), Vec::new());
     let mut subjects: BTreeMap<RelationName, WrittenSubject> = BTreeMap::new();
     let mut tables: BTreeMap<RelationName, Table> = BTreeMap::new();
-    for table in written {
+    for mut table in written {
         let name = table.name.value;
         let place = table.name.place;
         if let Some(before) = tables.get(&name) {
@@ -36,14 +39,15 @@ pub(in crate::policy) fn tables(
                 (table.identity_number.is_some(), "identity_number"),
                 (table.no_children.is_some(), "no_children"),
                 (!table.collected_for.is_empty(), "collected_for"),
+                (table.purposes.is_some(), "purposes"),
             ];
             for (_, key) in contradicts.into_iter().filter(|(given, _)| *given) {
                 faults.push(Fault::error(
-                    &place,
+                    table.keys.get(key).unwrap_or(&place),
                     format!("table `{name}` is `open` and has `{key}`: an open table holds no personal information"),
                 ));
             }
-        } else if table.columns.is_empty() {
+        } else if table.columns.is_empty() && !patterns {
             faults.push(Fault::error(
                 &place,
                 format!("table `{name}` has neither `columns` nor `open = true`: nothing of it could be seen"),
@@ -66,7 +70,10 @@ pub(in crate::policy) fn tables(
             faults.push(Fault::error(&record.place, message));
         }
         let record = table.record_subjects.map(|record| record.value);
-        let columns = columns(table.columns, faults);
+        let (columns, mut places) = columns(table.columns, faults);
+        places.extend(table.keys.into_iter().map(|(key, place)| (format!(".{key}"), place)));
+        let record_purposes =
+            table.purposes.take().and_then(|written| record_purposes(&name, written, &columns, faults));
         if let Some(subject) = table.subject {
             subjects.insert(name.clone(), subject);
         }
@@ -77,6 +84,7 @@ pub(in crate::policy) fn tables(
             none: table.no_children,
         });
         retained.push((name.clone(), table.retain));
+        let collected_others = collected::others(&table.collected_for);
         let collected_for = collected::collected(&name, &columns, table.collected_for, purposes, faults);
         tables.insert(
             name,
@@ -84,12 +92,17 @@ pub(in crate::policy) fn tables(
                 open: table.open,
                 read_only: table.read_only,
                 no_subject: table.no_subject,
+                by_pattern: false,
+                tied: false,
                 subject: None,
                 columns,
+                places,
+                purposes: record_purposes,
                 star_refused,
                 retain: BTreeMap::new(),
                 birth: None,
                 collected_for,
+                collected_others,
                 record,
                 place,
             },
@@ -111,7 +124,45 @@ pub(in crate::policy) fn tables(
     tables
 }
 
-fn columns(written: Vec<(Located<String>, Located<String>)>, faults: &mut Vec<Fault>) -> BTreeMap<String, String> {
+/// Where each record says for which purposes it may be used.
+fn record_purposes(
+    name: &RelationName,
+    written: WrittenRecordPurposes,
+    columns: &BTreeMap<String, String>,
+    faults: &mut Vec<Fault>,
+) -> Option<RecordPurposes> {
+    let listed = |column: &Located<String>, faults: &mut Vec<Fault>| {
+        let patterns = columns.keys().any(|listed| is_pattern(listed)) || is_relation_pattern(name);
+        if !columns.contains_key(&column.value) && !patterns {
+            faults.push(Fault::error(
+                &column.place,
+                unknown(&format!("column of `{name}`"), &column.value, columns.keys()),
+            ));
+        }
+        column.value.clone()
+    };
+    if let Some(column) = written.column {
+        return Some(RecordPurposes::Column(listed(&column, faults)));
+    }
+    let table = written.table?;
+    let Ok(relation) = table.value.parse::<RelationName>() else {
+        faults.push(Fault::error(&table.place, format!("`{}` must be written as schema.table", table.value)));
+        return None;
+    };
+    let key = listed(&written.key?, faults);
+    Some(RecordPurposes::Table {
+        table: relation,
+        record: written.record?.value,
+        key,
+        purpose: written.purpose?.value,
+        place: written.place,
+    })
+}
+
+type Columns = (BTreeMap<String, String>, BTreeMap<String, Place>);
+
+fn columns(written: Vec<(Located<String>, Located<String>)>, faults: &mut Vec<Fault>) -> Columns {
+    let mut places = BTreeMap::new();
     let mut columns = BTreeMap::new();
     for (column, category) in written {
         if category.value.trim().is_empty() || category.value.contains(['.', '"']) {
@@ -123,9 +174,10 @@ fn columns(written: Vec<(Located<String>, Located<String>)>, faults: &mut Vec<Fa
                 ),
             ));
         }
+        places.insert(column.value.clone(), column.place);
         columns.insert(column.value, category.value);
     }
-    columns
+    (columns, places)
 }
 
 /// Follows the references from a table to the column that names the subject.

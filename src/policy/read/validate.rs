@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::source::{Written, WrittenCategory, WrittenRole, WrittenTest};
+use super::source::{Written, WrittenRole, WrittenTest};
 use super::told::{spoken, twice, unknown};
-use super::{collected, keep, purposes, rules, tables, wishes};
+use super::{categories, collected, keep, patterns, purposes, rules, tables, wishes};
 use crate::catalog::split_dotted;
 use crate::document::{Fault, Located, Place};
 use crate::document::{alike, quoted};
 use crate::policy::model::{
-    Basis, Category, ExclusionList, Mask, Period, PolicySet, PolicyTest, Role, Verdict, column_name,
+    Basis, ExclusionList, Expected, Period, PolicySet, PolicyTest, Role, Verdict, column_name,
 };
 
 /// The set, and every fault; where one of them is an error, the set is of no use.
@@ -18,18 +18,28 @@ pub(in crate::policy) fn validate(written: Written) -> (PolicySet, Vec<Fault>) {
     let mut set = PolicySet::default();
     let mut faults = Vec::new();
     set.unlisted_allowed = unlisted(&written.unlisted_tables, &mut faults);
-    set.categories = categories(written.categories, &mut faults);
+    set.categories = categories::categories(written.categories, &mut faults);
     let (purposes, direct) = purposes::purposes(written.purposes, &mut faults);
     set.purposes = purposes;
     set.consent = wishes::consent(written.consent, &mut faults);
     set.exclusions.extend(wishes::exclusion(ExclusionList::Objections, written.objections, &mut faults));
     set.exclusions.extend(wishes::exclusion(ExclusionList::Restrictions, written.restrictions, &mut faults));
-    set.tables = tables::tables(written.tables, &set.purposes, &mut faults);
+    set.column_patterns = patterns::columns(written.columns, &mut faults);
+    set.tables = tables::tables(written.tables, !set.column_patterns.is_empty(), &set.purposes, &mut faults);
+    // While it is validated, a table that is a pattern stands among the others, under that name.
+    set.column_patterns.extend(patterns::of_tables(&set));
+    patterns::ties(&set, &mut faults);
     set.marketing = wishes::marketing(written.marketing, &set.tables, &mut faults);
     set.compatible = collected::compatible(written.compatible, &set.purposes, &mut faults);
     purposes::direct_marketing(direct, &mut set, &mut faults);
     for (what, table, place) in set.wishes() {
-        if set.tables.get(table).is_some_and(|table| table.open) {
+        let named = set.tables.get(table);
+        let by_pattern = || {
+            let mut all =
+                set.tables.iter().filter(|(name, listing)| listing.open && patterns::is_relation_pattern(name));
+            all.any(|(name, _)| patterns::matches_relation(name, table))
+        };
+        if named.map_or_else(by_pattern, |table| table.open) {
             faults.push(Fault::error(
                 place,
                 format!("`{table}` holds the {what} and cannot be `open`: anybody could write one"),
@@ -59,14 +69,18 @@ pub(in crate::policy) fn validate(written: Written) -> (PolicySet, Vec<Fault>) {
                     "column `{}` has the category `{category}`, which nothing describes: is it `{near}`?",
                     column_name(name, column)
                 );
-                faults.push(Fault::warning(&table.place, message));
+                faults.push(Fault::warning(table.place_of(column), message));
             }
             set.categories.entry(category.clone()).or_default();
         }
     }
+    for pattern in &set.column_patterns {
+        set.categories.entry(pattern.category.clone()).or_default();
+    }
     rules::rules(written.rules, &mut set, &mut faults);
     keep::check(&set, &mut faults);
     tests(written.tests, &mut set, &mut faults);
+    patterns::split(&mut set);
     (set, faults)
 }
 
@@ -87,32 +101,6 @@ fn unlisted(written: &[Located<String>], faults: &mut Vec<Fault>) -> bool {
         }
     }
     first.is_some_and(|value| value.value == "allow")
-}
-
-fn categories(written: Vec<WrittenCategory>, faults: &mut Vec<Fault>) -> BTreeMap<String, Category> {
-    let mut categories = BTreeMap::new();
-    let mut places: BTreeMap<String, Place> = BTreeMap::new();
-    for category in written {
-        let name = category.name;
-        if let Some(before) = places.insert(name.value.clone(), name.place.clone()) {
-            twice("category", &name.value, &name.place, &before, faults);
-        }
-        if name.value.contains(['.', '"']) {
-            faults.push(Fault::error(
-                &name.place,
-                format!("category `{}` holds a dot or a quote: it would read like a column", name.value),
-            ));
-        }
-        let mask = category.mask.and_then(|mask| match mask.value.parse::<Mask>() {
-            Ok(parsed) => Some(parsed),
-            Err(message) => {
-                faults.push(Fault::error(&mask.place, message));
-                None
-            }
-        });
-        categories.insert(name.value, Category { special: category.special, mask, place: Some(name.place) });
-    }
-    categories
 }
 
 fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>) {
@@ -305,18 +293,19 @@ fn tests(written: Vec<WrittenTest>, set: &mut PolicySet, faults: &mut Vec<Fault>
             faults.push(Fault::error(&test.place, format!("the test lacks {}", quoted(missing))));
             continue;
         };
-        let verdict = match expect.value.as_str() {
-            "allow" => Verdict::Allow,
-            "mask" => Verdict::Mask,
-            "deny" => Verdict::Deny,
+        let expected = match expect.value.as_str() {
+            "allow" => Expected::Verdict(Verdict::Allow),
+            "mask" => Expected::Verdict(Verdict::Mask),
+            "deny" => Expected::Verdict(Verdict::Deny),
+            "aggregate" => Expected::Aggregate,
             other => {
-                let message = format!("`expect` is `allow`, `mask` or `deny`, and not `{other}`");
+                let message = format!("`expect` is `allow`, `mask`, `deny` or `aggregate`, and not `{other}`");
                 faults.push(Fault::error(&expect.place, message));
-                Verdict::Deny
+                Expected::Verdict(Verdict::Deny)
             }
         };
         // A test that expects a refusal may be about a login or purpose that is not there.
-        if verdict != Verdict::Deny {
+        if expected != Expected::Verdict(Verdict::Deny) {
             if !set.logins.contains_key(&login.value) {
                 faults.push(Fault::error(&login.place, unknown("login", &login.value, set.logins.keys())));
             }
@@ -334,7 +323,7 @@ fn tests(written: Vec<WrittenTest>, set: &mut PolicySet, faults: &mut Vec<Fault>
             login: login.value,
             purpose: test.purpose.map(|purpose| purpose.value),
             sql: sql.value,
-            expect: verdict,
+            expect: expected,
             reason: test.reason,
         });
     }

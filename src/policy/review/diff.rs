@@ -60,12 +60,15 @@ impl Seen {
 
 impl PolicySet {
     /// What differs between older policies and these, openings first.
+    ///
+    /// Patterns that are not fitted to a database are compared as they are written, as if they were names.
     pub fn changes_since(&self, old: &Self) -> Vec<Difference> {
+        let (old, new) = (&old.patterns_as_names(), &self.patterns_as_names());
         let mut changes = Changes { all: Vec::new() };
-        changes.logins(old, self);
-        changes.roles(old, self);
-        changes.relations(old, self);
-        changes.functions(old, self);
+        changes.logins(old, new);
+        changes.roles(old, new);
+        changes.relations(old, new);
+        changes.functions(old, new);
         let mut all = changes.all;
         all.sort_by(|a, b| (!a.opens, &a.text).cmp(&(!b.opens, &b.text)));
         all.dedup();
@@ -327,6 +330,7 @@ fn filters(set: &PolicySet, who: (&str, &str), table: &RelationName) -> Option<(
     let filtering = Filtering {
         policies: set,
         whom: Whom { role: who.0, purpose: who.1 },
+        login: "",
         lineage: &lineage,
         access: &access,
         name: table,

@@ -13,6 +13,7 @@ impl PolicySet {
         let mut faults = Vec::new();
         self.contradictions(&mut faults);
         self.without_effect(&mut faults);
+        self.never_destroyed(&mut faults);
         faults.sort_by(|a, b| (&a.file, a.line, &a.message).cmp(&(&b.file, b.line, &b.message)));
         faults
     }
@@ -47,8 +48,26 @@ impl PolicySet {
         }
     }
 
+    /// Tables whose rows are kept for a time, are deleted for ordinary purposes, which do not see those past it, and by no purpose of
+    /// destruction: what is past its time would stay for ever, and seem gone.
+    fn never_destroyed(&self, faults: &mut Vec<Fault>) {
+        let destroys = |purpose: &String| self.purposes.get(purpose).is_some_and(|purpose| purpose.destruction);
+        for (name, table) in self.tables.iter().filter(|(_, table)| !table.retain.is_empty()) {
+            let mut rules = self.rules_deleting(name).peekable();
+            if rules.peek().is_some() && !self.rules_deleting(name).any(|rule| rule.purposes.iter().any(destroys)) {
+                let message = format!(
+                    "rows of `{name}` are deleted for purposes that do not see those past their retention, and by no purpose with \
+                     `destruction = true`: those would stay for ever"
+                );
+                faults.push(Fault::warning(table.place_of_key("retain"), message));
+            }
+        }
+    }
+
     fn without_effect(&self, faults: &mut Vec<Fault>) {
-        let used: BTreeSet<&String> = self.tables.values().flat_map(|table| table.columns.values()).collect();
+        let listed = self.tables.values().chain(self.patterns.values()).flat_map(|table| table.columns.values());
+        let used: BTreeSet<&String> =
+            listed.chain(self.column_patterns.iter().map(|pattern| &pattern.category)).collect();
         for (name, category) in self.categories.iter().filter(|(name, _)| !used.contains(name)) {
             if let Some(place) = &category.place {
                 faults.push(Fault::warning(place, format!("no column has the category `{name}`")));

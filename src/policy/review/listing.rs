@@ -76,6 +76,12 @@ impl PolicySet {
         self.tables.get(table).is_some_and(|table| table.no_subject)
     }
 
+    /// The category of a listed column, and where it is given: the line of its own, or of the pattern that gives it.
+    pub fn category_at(&self, table: &RelationName, column: &str) -> Option<(&str, &Place)> {
+        let listing = self.tables.get(table)?;
+        Some((listing.columns.get(column)?, listing.place_of(column)))
+    }
+
     /// Where a table is listed.
     pub fn listed_at(&self, table: &RelationName) -> Option<&Place> {
         self.tables.get(table).map(|table| &table.place)
@@ -120,7 +126,10 @@ impl PolicySet {
     }
 }
 
-/// A condition over a table of wishes, as the policies state it.
+/// What a rule calls its own condition; `login` may stand in it.
+pub const ROWS: &str = "rows";
+
+/// A condition over a table's columns, as the policies state it.
 #[derive(Debug, Clone, Copy)]
 pub struct Stated<'a> {
     /// What it is called there.
@@ -153,6 +162,17 @@ impl PolicySet {
             let text = customers.condition.as_deref()?;
             Some(Stated { key: "customers_where", text, table: &customers.table, place: &purpose.place })
         });
-        consent.chain(lists).chain(customers)
+        consent.chain(lists).chain(customers).chain(self.conditions_of_rules())
+    }
+
+    /// The conditions of the rules' own, once for each table that they are about.
+    fn conditions_of_rules(&self) -> impl Iterator<Item = Stated<'_>> {
+        self.rules.iter().filter(|rule| !rule.rows.is_empty()).flat_map(move |rule| {
+            let tables = self.tables.iter().filter(|(name, table)| !table.open && rule.opens(name, table));
+            tables.flat_map(|(name, _)| {
+                let own = rule.rows.iter().filter(|rows| rows.concerns(name));
+                own.map(move |rows| Stated { key: ROWS, text: &rows.condition, table: name, place: &rows.place })
+            })
+        })
     }
 }

@@ -19,7 +19,7 @@ impl PolicySet {
                 Some(relation) if !table.open => {
                     for column in table.columns.keys() {
                         if relation.column(column).is_none() {
-                            faults.push(Fault::error(&table.place, no_column(relation, column)));
+                            faults.push(Fault::error(table.place_of(column), no_column(relation, column)));
                         }
                     }
                     for column in &relation.columns {
@@ -32,7 +32,7 @@ impl PolicySet {
                         }
                     }
                     if let Some(path) = &table.subject {
-                        subject(catalog, relation, path, &table.place, &mut faults);
+                        subject(catalog, relation, path, table.place_of_key("subject"), &mut faults);
                     }
                 }
                 Some(_) => {}
@@ -53,7 +53,9 @@ impl PolicySet {
     pub fn misfits(&self, catalog: &Catalog) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.unlisted_allowed {
-            let gone = self.tables.iter().filter(|(name, _)| catalog.relation(name).is_none());
+            // What a pattern lists under a former name is governed by it.
+            let named = self.tables.iter().filter(|(_, table)| !table.by_pattern);
+            let gone = named.filter(|(name, _)| catalog.relation(name).is_none());
             faults.extend(gone.map(|(name, table)| {
                 let message = format!("{}, and `unlisted_tables` opens what no policy names", missing(catalog, name));
                 Fault::error(&table.place, message)
@@ -74,7 +76,7 @@ impl PolicySet {
                     let here = rule.mask.iter().filter(|(target, _)| target.is(name, column, category));
                     // A mask of the column's own, in the same rule, stands instead of its category's.
                     let own = here.clone().any(|(target, _)| target.is_column());
-                    for (_, mask) in here.filter(|(target, _)| target.is_column() == own) {
+                    for (target, mask) in here.filter(|(target, _)| target.is_column() == own) {
                         if !mask.fits(found.class) {
                             let message = format!(
                                 "mask `{mask}` of rule `{}` does not fit column `{}` of type {}",
@@ -82,7 +84,8 @@ impl PolicySet {
                                 column_name(name, column),
                                 found.type_sql
                             );
-                            faults.push(Fault::error(&rule.place, message));
+                            let place = rule.places.get(target).unwrap_or(&rule.place);
+                            faults.push(Fault::error(place, message));
                         }
                     }
                 }
@@ -305,14 +308,14 @@ mask = { contact = "email", birth = "first(1)", "public.customers.id" = "year", 
             "warning: view `public.over_calls` calls a function, and what that reads is not known: it is refused until it is listed with columns",
             "warning: view `public.over_partition` reaches `public.customers`, which is governed: it is refused until it is listed with columns",
             "p.toml:3: warning: column `public.customers.extra` has no category, and so is denied",
-            "p.toml:3: the database has no column `public.customers.gone`",
-            "p.toml:10: `subject`: the database has no column `public.customers.ident`",
-            "p.toml:10: `subject`: the database has no column `public.items.order_no`: did you mean `order_id`?",
+            "p.toml:9: the database has no column `public.customers.gone`",
+            "p.toml:11: `subject`: the database has no column `public.customers.ident`",
+            "p.toml:11: `subject`: the database has no column `public.items.order_no`: did you mean `order_id`?",
             "p.toml:13: the database has no table `public.custmers`: did you mean `public.customers`?",
             "p.toml:15: warning: `public.partly` is `open` and part of `public.customers`, which is governed: its rows are open",
             "p.toml:17: the database has no column `privacy.consents.reason`",
-            "p.toml:29: mask `first(1)` of rule `support` does not fit column `public.customers.born` of type date",
-            "p.toml:29: mask `year` of rule `support` does not fit column `public.customers.id` of type bigint",
+            "p.toml:33: mask `first(1)` of rule `support` does not fit column `public.customers.born` of type date",
+            "p.toml:33: mask `year` of rule `support` does not fit column `public.customers.id` of type bigint",
         ];
         let mut told_sorted = told.clone();
         told_sorted.sort();

@@ -9,11 +9,13 @@ mod listing;
 mod live;
 mod needed;
 mod overdue;
+mod partly;
 mod parts;
 mod retained;
 
 pub use diff::Difference;
 pub use grants::{Grant, Way};
-pub use listing::{ListedColumn, ListedConsent, ListedExclusion, Stated};
+pub use listing::{ListedColumn, ListedConsent, ListedExclusion, ROWS, Stated};
 pub use needed::{Holds, NeededColumn, WishTable};
+pub use partly::Partly;
 pub use retained::{Keeps, Retained};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, RelationName, TypeClass};
 use crate::document::{Fault, Place};
-use crate::policy::model::{ContactKind, PolicySet, SinceColumn};
+use crate::policy::model::{ContactKind, PolicySet, RecordPurposes, SinceColumn};
 
 /// A column by which rows are filtered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub enum Holds {
     Text,
     /// A text or a number.
     Digits,
+    /// One purpose, or several of them.
+    Purposes,
 }
 
 impl Holds {
@@ -43,6 +45,7 @@ impl Holds {
             Self::Day => day,
             Self::Text => class == TypeClass::Text,
             Self::Digits => matches!(class, TypeClass::Text | TypeClass::Integer | TypeClass::Numeric),
+            Self::Purposes => matches!(class, TypeClass::Text | TypeClass::Enum | TypeClass::Array | TypeClass::Jsonb),
         }
     }
 }
@@ -72,7 +75,19 @@ impl PolicySet {
                     SinceColumn::Own(column) => (name, column),
                     SinceColumn::Of(relation, column) => (relation, column),
                 };
-                add(at, column.as_str(), Holds::Day, "how long rows are kept", &table.place);
+                add(at, column.as_str(), Holds::Day, "how long rows are kept", table.place_of_key("retain"));
+            }
+            match &table.purposes {
+                Some(RecordPurposes::Column(column)) => {
+                    let place = table.place_of_key("purposes");
+                    add(name, column, Holds::Purposes, "for which purposes a record may be used", place);
+                }
+                Some(RecordPurposes::Table { table, record, key, purpose, place }) => {
+                    add(name, key, Holds::Anything, "which record it is", place);
+                    add(table, record, Holds::Anything, "for which purposes a record may be used", place);
+                    add(table, purpose, Holds::Text, "for which purposes a record may be used", place);
+                }
+                None => {}
             }
             if let Some(birth) = &table.birth {
                 let at = birth.register.as_ref().map_or(name, |(register, _)| register);

@@ -52,6 +52,11 @@ impl PolicySet {
         keeps
     }
 
+    /// Whether any table, or pattern for tables, says how long rows are kept.
+    pub fn keeps_for_a_time(&self) -> bool {
+        self.tables.values().chain(self.patterns.values()).any(|table| !table.retain.is_empty())
+    }
+
     /// The tables that say how long their rows are kept, in the order of their names.
     pub fn retained(&self) -> Vec<Retained<'_>> {
         self.tables

@@ -46,7 +46,7 @@ impl Session {
         if stated.is_none()
             && let Some((version, scope)) = &self.scope
             && *version == self.flow.version()
-            && Arc::ptr_eq(&scope.policies, &self.shared.policies.load())
+            && Arc::ptr_eq(scope.policies.origin(), &self.shared.policies.load())
             && self.structure.is_current(&self.catalog, &scope.catalog)
             && scope.today == today
         {

@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use tokio::sync::oneshot;
 
 use super::cache::{Cache, ScopeKey, Table};
+use super::fits::Fits;
 use crate::audit::PreparedAccess;
 use crate::catalog::{Catalog, Oid};
 use crate::error::{Refusal, Stage};
@@ -152,6 +153,7 @@ pub(in crate::session) struct Enforcer {
     /// Long statements, one at a time: a thread keeps the memory that it once needed.
     long: Sender<Job>,
     cache: Cache,
+    fits: Fits,
 }
 
 impl fmt::Debug for Enforcer {
@@ -175,7 +177,7 @@ impl Enforcer {
             let (inbox, enforce, metrics) = (Arc::clone(inbox), Arc::clone(&enforce), Arc::clone(&metrics));
             thread::Builder::new().name(name).stack_size(STACK).spawn(move || work(&inbox, &*enforce, &metrics))?;
         }
-        Ok(Self { metrics, enforce, jobs, long, cache: Cache::new(BUDGET) })
+        Ok(Self { metrics, enforce, jobs, long, cache: Cache::new(BUDGET), fits: Fits::default() })
     }
 
     /// Keeps decisions within so many bytes from now on; 0 keeps none.
@@ -195,6 +197,7 @@ impl Enforcer {
         search_path: Vec<String>,
         today: Date,
     ) -> Scope {
+        let policies = self.fits.of(&policies, &catalog);
         let observe = policies.observes();
         let table = self.cache.table(
             &login,
@@ -234,7 +237,7 @@ impl Enforcer {
             epoch: catalog.epoch(),
         };
         Scope {
-            policies: Arc::clone(&scope.policies),
+            policies: self.fits.of(&scope.policies, &catalog),
             catalog,
             role: Arc::clone(&scope.role),
             login: scope.login.clone(),

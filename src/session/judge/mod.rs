@@ -4,4 +4,5 @@ pub(super) mod admit;
 pub(super) mod budget;
 mod cache;
 pub(super) mod enforcer;
+mod fits;
 pub(super) mod lookups;

@@ -26,12 +26,25 @@ impl Session {
         if stands { Some(sql::new_row_refusal()) } else { told }
     }
 
-    /// Tells once a session that a condition compares with a mask.
+    /// Tells once a session that a condition compares with a mask, and that a DELETE leaves what is past its retention.
     pub(super) fn tell_masks(&mut self) {
-        if !self.shared.mask_notices || !self.governed() {
+        if !self.governed() {
             return;
         }
         let Some(running) = self.flow.running().and_then(|run| run.running.clone()) else { return };
+        for table in running.rows().enforced.kept_back() {
+            let told = self.outbound.told.get_or_insert_default();
+            if told.len() < TOLD && told.insert(format!("rows of {table}")) {
+                let message =
+                    format!("rows of `{table}` that are past their retention stay: the purpose does not see them");
+                let mut fields = ErrorFields::new("WARNING", "01000", &message);
+                fields.add(b'H', b"a purpose with `destruction = true` deletes those");
+                fields.encode(b'N', &mut self.client.out);
+            }
+        }
+        if !self.shared.mask_notices {
+            return;
+        }
         for compared in running.rows().enforced.compared() {
             let told = self.outbound.told.get_or_insert_default();
             if told.len() < TOLD && told.insert(compared.column.clone()) {

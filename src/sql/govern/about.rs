@@ -49,6 +49,8 @@ pub(in crate::sql) struct About {
     pub(super) temporary: bool,
     /// Columns that a condition compares by their masks.
     pub(super) compared: Vec<Compared>,
+    /// Relations of which it deletes rows, and not those that are past their retention.
+    pub(super) kept_back: Vec<String>,
     /// New rows are held to whom they are about.
     pub(super) holds: Holds,
     /// It waits for row locks, and its rows are asked about behind them.
@@ -78,6 +80,7 @@ impl About {
             fills: Fills::default(),
             temporary: false,
             compared: Vec::new(),
+            kept_back: Vec::new(),
             holds: Holds::default(),
             waits: false,
             parameters: 0,

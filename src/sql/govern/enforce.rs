@@ -177,6 +177,7 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
             let filled = fills::of(&resolved, &permit, context.catalog);
             let temporary = fills::makes_temporary(&resolved, context.catalog);
             let compared = notice::compared(&resolved.occurrences, permit.relations());
+            let kept_back = notice::kept_back(&resolved.occurrences, permit.relations());
             let guesses = notice::guesses(&resolved.occurrences, permit.relations(), context);
             let holds = Holds::of(&resolved.occurrences, permit.relations(), context.catalog);
             let words = Words::of(&resolved, context);
@@ -197,6 +198,7 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
                     fills: filled,
                     temporary,
                     compared,
+                    kept_back,
                     holds,
                     words,
                     ..About::nothing(Effect::None)

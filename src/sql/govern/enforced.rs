@@ -271,6 +271,11 @@ impl Enforced {
         &self.plan.about.compared
     }
 
+    /// Relations of which it deletes rows, and not those that are past their retention: the purpose does not see them.
+    pub fn kept_back(&self) -> &[String] {
+        &self.plan.about.kept_back
+    }
+
     /// Whether an error of the database's stands for a new row about somebody about whom the purpose may have none: what is told of one
     /// is the same whoever that is. `file`: of PostgreSQL's source. `names`: schema, table and constraint that the error names.
     pub fn refuses_new_row(&self, sqlstate: &str, file: Option<&[u8]>, names: [Option<&str>; 3]) -> bool {

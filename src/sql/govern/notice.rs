@@ -1,7 +1,7 @@
 //! What is told beside an answer: that a condition compares with a mask, and not with what is stored; and by an answer that is none,
 //! a constraint's refusal of a value that was guessed.
 
-use crate::policy::{Action, Mask, RelationObligation, Seen, Use, Verb};
+use crate::policy::{Action, Mask, RelationObligation, RowFilter, Seen, Use, Verb};
 use crate::sql::form::context::Context;
 use crate::sql::resolve::Occurrence;
 
@@ -47,6 +47,19 @@ pub(super) fn guesses(occurrences: &[Occurrence], obligations: &[RelationObligat
         let written = columns.iter().filter(|(_, column)| matches!(column.action, Action::Write)).map(|(name, _)| name);
         obligation.leaves_rows_out() || obligation.holds_added() || written.into_iter().any(unseen)
     })
+}
+
+/// Relations of which rows are deleted that the purpose sees no longer than they are kept: what is past that stays, and would seem gone.
+pub(super) fn kept_back(occurrences: &[Occurrence], obligations: &[RelationObligation]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for (occurrence, obligation) in occurrences.iter().zip(obligations) {
+        let RelationObligation::Governed { relation, rows, .. } = obligation else { continue };
+        let kept = rows.iter().any(|filter| matches!(filter, RowFilter::Kept(_)));
+        if occurrence.verb == Verb::Delete && kept && !all.contains(&relation.to_string()) {
+            all.push(relation.to_string());
+        }
+    }
+    all
 }
 
 /// Each such column of a statement.

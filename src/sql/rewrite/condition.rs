@@ -17,9 +17,9 @@ use sqlparser::ast::{
 use self::types::{Target, Ty, Typed, alike, comparable, reckoned, target};
 use self::written::{called, cast_to, form_of, in_south_africa, of_form, today};
 use super::{Fail, fail};
-use crate::catalog::{Catalog, Relation, TypeClass, builtin};
+use crate::catalog::{Catalog, Relation, TypeClass, builtin, quote_literal};
 use crate::document::Fault;
-use crate::policy::{PolicySet, Stated};
+use crate::policy::{PolicySet, ROWS, Stated};
 use crate::sql::ast::fragment;
 use crate::sql::ast::render::render_expr;
 use crate::sql::resolve::{name_of, quoted, quoted_name};
@@ -57,9 +57,24 @@ pub(super) fn condition(
     owner: &str,
     catalog: &Catalog,
 ) -> Result<String, Fail> {
+    condition_for(key, text, relation, owner, catalog, None)
+}
+
+/// The same where `login` stands for whose session it is: a rule's own `rows`.
+///
+/// # Errors
+/// As [`condition`].
+pub(super) fn condition_for(
+    key: &str,
+    text: &str,
+    relation: &Relation,
+    owner: &str,
+    catalog: &Catalog,
+    login: Option<&str>,
+) -> Result<String, Fail> {
     let closed = |why: &str| fail(format!("the purpose is closed: the condition `{key}` of `{}` {why}", relation.name));
     let mut expr = fragment::parse_expression(&format!("({text})")).map_err(|_| closed("is not understood"))?;
-    let mut typer = Typer { relation, owner, catalog };
+    let mut typer = Typer { relation, owner, catalog, login };
     match typer.of(&mut expr) {
         Ok(Ty::Bool | Ty::Null) => Ok(render_expr(&expr)),
         Ok(_) => Err(closed("is not true or false")),
@@ -73,7 +88,8 @@ pub fn unsettled(policies: &PolicySet, catalog: &Catalog) -> Vec<Fault> {
     for Stated { key, text, table, place } in policies.conditions() {
         // A table that is not there is told elsewhere.
         let Some(relation) = catalog.relation(table) else { continue };
-        if let Err(refusal) = condition(key, text, relation, "pgpurpose_row", catalog) {
+        let login = (key == ROWS).then_some("");
+        if let Err(refusal) = condition_for(key, text, relation, "pgpurpose_row", catalog, login) {
             let told = refusal.message.strip_prefix("the purpose is closed: ").unwrap_or(&refusal.message);
             faults.push(Fault::error(place, told));
         }
@@ -85,6 +101,8 @@ struct Typer<'a> {
     relation: &'a Relation,
     owner: &'a str,
     catalog: &'a Catalog,
+    /// What `login` stands for, where it may.
+    login: Option<&'a str>,
 }
 
 impl Typer<'_> {
@@ -222,6 +240,22 @@ impl Typer<'_> {
                 name if among(LOGINS, name) => Ok(Ty::Text),
                 name => Err(format!("asks for `{name}`, which depends on a session's settings")),
             };
+        }
+        if let (None, Some(login)) = (ident.quote_style, self.login) {
+            match name.as_str() {
+                "login" => {
+                    let value = fragment::parse_expression(&quote_literal(login)).map_err(|_| of_form(expr))?;
+                    *expr = cast_to(value, "text")?;
+                    return Ok(Ty::Text);
+                }
+                "actor" => {
+                    return Err(
+                        "asks for `actor`, which no condition knows; a column of that name stands in double quotes"
+                            .to_owned(),
+                    );
+                }
+                _ => {}
+            }
         }
         let Some(column) = self.relation.column(&name) else {
             return Err(format!("names the column `{name}`, which is not there"));

@@ -93,7 +93,11 @@ fn query(relation: &Relation, obligation: &RelationObligation, context: &Context
         match filter {
             RowFilter::NotListed(_) | RowFilter::Approachable(_) => conditions.push(rows::condition(filter, place)?),
             // Of the row itself, and nobody's wish.
-            RowFilter::Kept(_) | RowFilter::Due(_) | RowFilter::Adults(_) => {}
+            RowFilter::Kept(_)
+            | RowFilter::Due(_)
+            | RowFilter::Adults(_)
+            | RowFilter::Own(_)
+            | RowFilter::Allowed(..) => {}
         }
     }
     let text = format!(

@@ -8,8 +8,8 @@ use super::{Fail, fail, filter};
 use crate::catalog::{Catalog, Column, Relation, RelationName, TypeClass, quote_ident, quote_literal};
 use crate::error::Refusal;
 use crate::policy::{
-    Approach, Birth, ContactKind, Customers, Exclusion, Limit, OptOuts, Period, PeriodUnit, RowFilter, SinceColumn,
-    SubjectPath,
+    Approach, Birth, ContactKind, Customers, Exclusion, Limit, OptOuts, Period, PeriodUnit, ROWS, RecordPurposes,
+    RowFilter, SinceColumn, SubjectPath,
 };
 
 /// What a table of subjects' wishes is called within a filter.
@@ -42,6 +42,15 @@ pub(super) fn condition(filter: &RowFilter, place: Place<'_>) -> Result<String, 
         RowFilter::Adults(birth) => place.adults(birth),
         RowFilter::NotListed(exclusion) => place.not_listed(exclusion),
         RowFilter::Approachable(approach) => place.approachable(approach),
+        RowFilter::Own(own) => super::condition::condition_for(
+            ROWS,
+            &own.condition,
+            place.relation,
+            place.row,
+            place.catalog,
+            Some(&own.login),
+        ),
+        RowFilter::Allowed(purposes, names) => place.allowed(purposes, names),
     }
 }
 
@@ -81,7 +90,15 @@ pub(super) fn of_value(
             Some(_) | None => Ok(None),
         },
         RowFilter::NotListed(exclusion) if tells_subject => place.not_listed(exclusion).map(Some),
-        RowFilter::NotListed(_) | RowFilter::Kept(_) | RowFilter::Due(_) | RowFilter::Approachable(_) => Ok(None),
+        RowFilter::Own(own) if own.columns.len() == 1 && own.columns.iter().all(|own| own == column) => {
+            condition(filter, place).map(Some)
+        }
+        RowFilter::NotListed(_)
+        | RowFilter::Kept(_)
+        | RowFilter::Due(_)
+        | RowFilter::Approachable(_)
+        | RowFilter::Own(_)
+        | RowFilter::Allowed(..) => Ok(None),
     }
 }
 
@@ -185,6 +202,44 @@ impl Place<'_> {
         // A condition that is unknown leaves the row out as well.
         let more = format!("{concerned}{active} IS NOT FALSE");
         Ok(format!("NOT {}", self.exists(table, WISH, subject, &more)?))
+    }
+
+    /// Whether the record allows one of the purposes. One that says nothing allows none.
+    fn allowed(&self, purposes: &RecordPurposes, names: &[String]) -> Result<String, Fail> {
+        let names: Vec<String> = names.iter().map(|name| quote_literal(name)).collect();
+        let names = names.join(", ");
+        match purposes {
+            RecordPurposes::Column(name) => {
+                let (column, value) = (column_of(self.relation, name)?, at(self.row, name));
+                match column.class {
+                    TypeClass::Text | TypeClass::Enum => Ok(format!("{value}::pg_catalog.text IN ({names})")),
+                    TypeClass::Array => Ok(format!(
+                        "pg_catalog.arrayoverlap({value}::pg_catalog.text[], ARRAY[{names}]::pg_catalog.text[])"
+                    )),
+                    TypeClass::Jsonb => Ok(format!(
+                        "(pg_catalog.jsonb_typeof({value}) = 'array' AND \
+                         pg_catalog.jsonb_exists_any({value}, ARRAY[{names}]::pg_catalog.text[]))"
+                    )),
+                    _ => Err(fail(format!(
+                        "the purpose is closed: `{}.{name}` says for which purposes a record may be used, and is of type {}",
+                        self.relation.name, column.type_sql
+                    ))),
+                }
+            }
+            RecordPurposes::Table { table, record, key, purpose, place: _ } => {
+                let listed = relation_of(self.catalog, table)?;
+                column_of(listed, record)?;
+                column_of(listed, purpose)?;
+                column_of(self.relation, key)?;
+                Ok(format!(
+                    "EXISTS (SELECT 1 FROM {} AS \"{WISH}\" WHERE {} = {} AND {} IN ({names}))",
+                    table.to_sql(),
+                    at(WISH, record),
+                    at(self.row, key),
+                    at(WISH, purpose)
+                ))
+            }
+        }
     }
 
     fn approachable(&self, approach: &Approach) -> Result<String, Fail> {
