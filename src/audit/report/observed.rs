@@ -194,7 +194,14 @@ impl Collector {
 
 /// The columns of all shapes, together.
 fn needed(applications: &[Application]) -> Vec<Needed> {
-    let mut found: BTreeMap<(&str, &str, &str, &'static str), (Option<&str>, BTreeSet<&str>, u64)> = BTreeMap::new();
+    /// What is known of a column, a role, a purpose, and what the column would be.
+    #[derive(Default)]
+    struct Asked<'a> {
+        category: Option<&'a str>,
+        applications: BTreeSet<&'a str>,
+        statements: u64,
+    }
+    let mut found: BTreeMap<(&str, &str, &str, &'static str), Asked<'_>> = BTreeMap::new();
     for known in applications {
         for shape in &known.shapes {
             let closed = shape.closed.iter().map(|closed| (&closed.column, "closed", Some(closed.category.as_str())));
@@ -202,22 +209,22 @@ fn needed(applications: &[Application]) -> Vec<Needed> {
             let left_out = shape.left_out.iter().map(|column| (column, "left out", None));
             for (column, would_be, category) in closed.chain(masked).chain(left_out) {
                 let entry = found.entry((column, &known.role, &known.purpose, would_be)).or_default();
-                entry.0 = entry.0.or(category);
-                entry.1.insert(&known.application);
-                entry.2 += shape.statements;
+                entry.category = entry.category.or(category);
+                entry.applications.insert(&known.application);
+                entry.statements += shape.statements;
             }
         }
     }
     let mut all: Vec<Needed> = found
         .into_iter()
-        .map(|((column, role, purpose, would_be), (category, applications, statements))| Needed {
+        .map(|((column, role, purpose, would_be), asked)| Needed {
             column: column.to_owned(),
-            category: category.map(str::to_owned),
+            category: asked.category.map(str::to_owned),
             would_be,
             role: role.to_owned(),
             purpose: purpose.to_owned(),
-            applications: applications.into_iter().map(str::to_owned).collect(),
-            statements,
+            applications: asked.applications.into_iter().map(str::to_owned).collect(),
+            statements: asked.statements,
         })
         .collect();
     // What is refused stands before what is changed; within one number they stay in the order of their names.

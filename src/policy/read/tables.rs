@@ -72,8 +72,11 @@ pub(in crate::policy) fn tables(
         let record = table.record_subjects.map(|record| record.value);
         let (columns, mut places) = columns(table.columns, faults);
         places.extend(table.keys.into_iter().map(|(key, place)| (format!(".{key}"), place)));
-        let record_purposes =
-            table.purposes.take().and_then(|written| record_purposes(&name, written, &columns, faults));
+        let record_purposes = table
+            .purposes
+            .take()
+            .filter(|_| !table.open)
+            .and_then(|written| record_purposes(&name, written, &columns, faults));
         if let Some(subject) = table.subject {
             subjects.insert(name.clone(), subject);
         }
