@@ -341,6 +341,7 @@ impl Row {
                 let fresh = |days| !self.opted_out && self.list.is_some_and(|age| age <= days);
                 reached && approach.opt_outs.as_ref().is_none_or(|opt_outs| fresh(opt_outs.days))
             }
+            RowFilter::Own(_) | RowFilter::Allowed(..) => panic!("no policy that is made here has such a filter"),
         }
     }
 }
