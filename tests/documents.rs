@@ -102,6 +102,15 @@ fn the_employers_policy_loads_beside_each_of_the_others() {
     }
 }
 
+/// `--policy 'policies/*.toml'` is what `--help` and the documentation print.
+#[test]
+fn the_sample_policies_in_one_folder_load_together() {
+    let all = ["check", "--offline", "--policy", "policies/*.toml"];
+    let checked = Command::new(env!("CARGO_BIN_EXE_pgpurpose")).args(all).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+    assert!(checked.status.success() && said.contains("passed: "), "{said}");
+}
+
 /// The keys that readers of TOML take.
 fn keys(files: &[&str]) -> BTreeSet<String> {
     const OPENERS: &[&str] = &[

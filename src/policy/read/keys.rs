@@ -202,6 +202,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("roles.*", "unrestricted", Takes::Text, "why its statements are relayed as they are"),
     key("roles.*", "ddl", Takes::Flag, "it may change the database's structure"),
+    key(
+        "roles.*",
+        "training",
+        Takes::Text,
+        "how long a lesson counts for who uses the role, as `12 months` (docs/lessons.md)",
+    ),
     key("rules", "name", Takes::Text, "obligatory: refusals and the log speak of it"),
     key("rules", "roles", Takes::Texts, "whom it is about; obligatory"),
     key("rules", "purposes", Takes::Texts, "for what; obligatory"),

@@ -9,9 +9,7 @@ use super::{categories, collected, keep, patterns, purposes, rules, tables, wish
 use crate::catalog::split_dotted;
 use crate::document::{Fault, Located, Place};
 use crate::document::{alike, quoted};
-use crate::policy::model::{
-    Basis, ExclusionList, Expected, Period, PolicySet, PolicyTest, Role, Verdict, column_name,
-};
+use crate::policy::model::{Basis, ExclusionList, Expected, Period, PolicySet, PolicyTest, Role, Verdict, column_name};
 
 /// The set, and every fault; where one of them is an error, the set is of no use.
 pub(in crate::policy) fn validate(written: Written) -> (PolicySet, Vec<Fault>) {
