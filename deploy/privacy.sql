@@ -176,6 +176,52 @@ BEGIN
 END $$;
 CREATE TRIGGER keep_lesson BEFORE UPDATE OR DELETE ON privacy.lessons FOR EACH ROW EXECUTE FUNCTION privacy.keep_lesson();
 
+-- ------------------------------------------------------------------------------------------------ the privacy centre
+-- What a person does for themselves (`pgpurpose centre`, docs/centre.md). Its login is in `privacy_centre`, which reads and writes no table: it
+-- calls these functions, and those that `pgpurpose centre --sql` makes for your tables. For a schema with requests, run from here to the next line.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'privacy_centre') THEN CREATE ROLE privacy_centre NOLOGIN; END IF;
+END $$;
+GRANT USAGE ON SCHEMA privacy TO privacy_centre;
+-- Enters a request and its first step; gives its number. At most 20 of one person wait at a time.
+CREATE FUNCTION privacy.centre_open(what text, whose text, subject text, shown text, words text, received text, strict text, legal text, known text)
+    RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    whom privacy.requests.subject_id%TYPE := subject;
+    made bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('privacy.centre_open ' || subject, 0));
+    IF (SELECT count(*) FROM privacy.requests AS r WHERE r.subject_id = whom AND r.people = whose AND r.closed_at IS NULL) >= 20 THEN
+        RAISE EXCEPTION 'twenty requests of this person wait' USING ERRCODE = 'program_limit_exceeded';
+    END IF;
+    INSERT INTO privacy.requests (asked, people, subject_id, form, identified, wanted, received_on, strict_by, legal_by, known_until)
+        VALUES (what, whose, whom, 'centre', shown, words, received::date, strict::date, legal::date, known::date)
+        RETURNING request_id INTO made;
+    INSERT INTO privacy.request_steps (request_id, step, by_whom, says) VALUES (made, 'open', 'centre', 'entered by the person');
+    RETURN made;
+END $$;
+CREATE FUNCTION privacy.centre_requests(whose text, subject text)
+    RETURNS TABLE (id bigint, asked text, received text, law_by text, outcome text, closed text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    whom privacy.requests.subject_id%TYPE := subject;
+BEGIN
+    RETURN QUERY SELECT r.request_id, r.asked, r.received_on::text, r.legal_by::text, r.outcome, r.closed_at::date::text
+        FROM privacy.requests AS r WHERE r.subject_id = whom AND r.people = whose ORDER BY r.request_id DESC LIMIT 100;
+END $$;
+-- Without whose it is: for who has the reference, whose signs the centre checks.
+CREATE FUNCTION privacy.centre_status(number bigint)
+    RETURNS TABLE (id bigint, asked text, received text, law_by text, outcome text, closed text)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.request_id, r.asked, r.received_on::text, r.legal_by::text, r.outcome, r.closed_at::date::text
+    FROM privacy.requests AS r WHERE r.request_id = $1
+$$;
+REVOKE ALL ON FUNCTION privacy.centre_open(text, text, text, text, text, text, text, text, text), privacy.centre_requests(text, text),
+    privacy.centre_status(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION privacy.centre_open(text, text, text, text, text, text, text, text, text), privacy.centre_requests(text, text),
+    privacy.centre_status(bigint) TO privacy_centre;
+
 -- ------------------------------------------------------------------------------------------------ what must not change
 -- A consent is evidence. Its row may be withdrawn, once; nothing else about it changes, and it is not deleted but with
 -- the subject (s24).
@@ -193,7 +239,7 @@ END $$;
 CREATE TRIGGER keep_consent BEFORE UPDATE ON privacy.consents FOR EACH ROW EXECUTE FUNCTION privacy.keep_consent();
 
 -- ------------------------------------------------------------------------------------------------ who may do what
--- Two groups; neither can log in. Give them to your own logins:
+-- Two groups beside the centre's; none can log in. Give them to your own logins:
 --     GRANT privacy_reader TO marketing;           -- each login whose purposes rest on consent: filters run in its session
 --     GRANT privacy_keeper TO web_application;     -- the application that records consents and withdrawals
 -- Filters read these columns and no others, so a login that is only a reader sees no evidence beyond what a filter needs.

@@ -17,7 +17,7 @@
 //! A module imports only from rows below it; `tests/layering.rs` holds that:
 //!
 //! ```text
-//! main, cli -> app -> server -> session
+//! main, cli -> app -> centre -> server -> session
 //! upstream  requests
 //! sql       audit     papers    scan
 //! policy
@@ -62,6 +62,7 @@
 mod app;
 pub mod audit;
 pub mod catalog;
+mod centre;
 pub mod cli;
 pub mod cluster;
 pub mod config;

@@ -10,6 +10,7 @@ const ROWS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["app"],
+    &["centre"],
     &["server"],
     &["session"],
     &["upstream", "requests"],

@@ -35,6 +35,27 @@ impl Database {
         any.of_policies(policies, name.or(config.upstream.database.as_deref())).await
     }
 
+    /// The same with another login than the proxy's own.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub(crate) async fn find_as(
+        config: &Config,
+        policies: &PolicySet,
+        name: Option<&str>,
+        login: &str,
+        password: Option<&crate::config::Secret>,
+    ) -> Result<Self, String> {
+        let mut connection = Connection::new();
+        connection.user(login).application_name("pgpurpose centre");
+        if let Some(password) = password {
+            connection.password(password.expose());
+        }
+        let any =
+            Self { name: String::new(), addresses: addresses(config)?.into(), connection, tls: upstream_tls(config)? };
+        any.of_policies(policies, name).await
+    }
+
     async fn of_policies(&self, policies: &PolicySet, name: Option<&str>) -> Result<Self, String> {
         let named = |name: &str| self.called(name);
         if let Some(name) = name {
@@ -106,7 +127,7 @@ impl Database {
     }
 
     /// Makes connections for those that keep one.
-    fn connect(&self) -> Connect {
+    pub(crate) fn connect(&self) -> Connect {
         let database = self.clone();
         Box::new(move || {
             let database = database.clone();

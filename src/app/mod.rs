@@ -4,6 +4,7 @@
 
 mod access_log;
 mod auth;
+pub(crate) mod centre;
 mod database;
 mod fit;
 mod policies;
@@ -13,5 +14,5 @@ mod watch;
 pub(crate) use access_log::options as log_options;
 pub(crate) use auth::{Trouble, trouble};
 pub(crate) use database::Database;
-pub(crate) use policies::{fits, policies, subject_key};
+pub(crate) use policies::{fits, policies, subject_key, told};
 pub(crate) use proxy::serve;

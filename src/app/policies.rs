@@ -4,6 +4,7 @@ use crate::audit::SubjectKey;
 use crate::config::{Config, Mode};
 use crate::document::{Fault, Place};
 use crate::policy::PolicySet;
+use crate::requests::told::Told;
 
 /// The policies that a configuration names, as they are on disk now.
 ///
@@ -44,4 +45,19 @@ pub(crate) fn fits(config: &Config, policies: &PolicySet) -> Result<(), Fault> {
 pub(crate) fn subject_key(config: &Config) -> Result<Option<SubjectKey>, String> {
     let source = config.audit.subject_key.as_ref().or(config.policy.token_key.as_ref());
     source.map(|source| source.read_key().map(|key| SubjectKey::derive(key.expose()))).transpose()
+}
+
+/// Where steps of requests are told: the log of this configuration, which another process may be writing.
+///
+/// # Errors
+/// A key cannot be read.
+pub(crate) fn told(config: &Config, login: &str, database: &str, by: &str) -> Result<Told, String> {
+    Ok(Told {
+        options: super::log_options(&config.audit)?,
+        log: None,
+        key: subject_key(config)?,
+        login: login.to_owned(),
+        database: database.to_owned(),
+        by: by.to_owned(),
+    })
 }

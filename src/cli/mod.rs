@@ -3,6 +3,7 @@
 mod assumed;
 mod audit;
 mod bar;
+mod centre;
 mod changes;
 mod check;
 mod days;
@@ -120,6 +121,11 @@ enum Verb {
         after_help = "Ends with 1 where a login of a role with `training` has no lesson that still counts, or a line's signature does not hold.\nLessons are taken with `pgpurpose demo --lesson support --learner NAME --register pgpurpose.toml`.\n\nExample:\n  pgpurpose training --config pgpurpose.toml"
     )]
     Training(training::TrainingArgs),
+    /// The privacy centre: a site where people see what is held, choose, ask, and see who looked
+    #[command(
+        after_help = "Needs `[centre]` and `[mail]`, and a login of its own in the database that is in the group `privacy_centre` of\n`deploy/privacy.sql` and may do nothing else (docs/centre.md).\n\nExamples:\n  pgpurpose centre --config pgpurpose.toml --sql | psql -d shop\n  pgpurpose centre --config pgpurpose.toml\n  pgpurpose centre --config pgpurpose.toml --links marketing.email < keys.txt\n  pgpurpose centre --config pgpurpose.toml --verify receipt.json"
+    )]
+    Centre(centre::CentreArgs),
     /// Make the entry of a login for `method = "scram"` from a password
     #[command(
         after_help = "The password is read twice from the terminal, without echo, or once from a pipe; only its verifier is printed.\n\nExample:\n  pgpurpose hash-password support_agent >> pgpurpose.toml"
@@ -158,6 +164,7 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
         Verb::OptOuts(arguments) => optouts::run(&arguments, output),
         Verb::Subject(arguments) => subject::run(&arguments, output),
         Verb::Training(arguments) => training::run(&arguments, output),
+        Verb::Centre(arguments) => centre::run(&arguments, output),
         Verb::HashPassword(arguments) => hash_password::run(&arguments, output),
         Verb::Audit(arguments) => audit::run(&arguments, output),
     }

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::Ending;
 use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
-use super::subject::{Step, Told};
 use crate::app::{self, Database};
 use crate::config::Config;
 use crate::document::Fault;
 use crate::policy::PolicySet;
 use crate::requests::lessons::{self, Passed, Signed};
+use crate::requests::told::Step;
 
 #[derive(Debug, Args)]
 pub(super) struct TrainingArgs {
@@ -149,7 +149,7 @@ pub(super) fn enter(config: &Path, passed: &Passed) -> Result<&'static str, Stri
     runtime()?.block_on(async {
         let database = Database::find(&config, &policies, None).await?;
         let client = database.client().await?;
-        let told = Told::new(&config, &database.name, &passed.learner)?;
+        let told = crate::app::told(&config, &config.upstream.catalog_login, &database.name, &passed.learner)?;
         let says = format!("{}: {} steps, {} of {} right", passed.lesson, passed.steps, passed.right, passed.questions);
         let step = Step { step: "lesson", request: None, subject: None, says: &says, lookups: &[] };
         told.tell(&step).await.map_err(|trouble| trouble.to_string())?;

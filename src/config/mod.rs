@@ -3,6 +3,7 @@
 mod address;
 mod audit;
 mod auth;
+mod centre;
 mod changed;
 mod mail;
 mod organisation;
@@ -16,6 +17,7 @@ mod zone;
 
 pub use address::{HostPort, UpstreamAddress};
 pub use audit::{Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
+pub use centre::Centre;
 pub use mail::{Mail, MailTls, MailWay, Smtp};
 pub use organisation::Organisation;
 pub use place::{HttpUrl, SyslogAddress};

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::address::{HostPort, UpstreamAddress};
 use super::audit::Audit;
+use super::centre::Centre;
 use super::mail::Mail;
 use super::organisation::Organisation;
 use super::requests::Requests;
@@ -33,6 +34,8 @@ pub struct Config {
     pub requests: Requests,
     /// `[mail]`; `None`: messages leave no way.
     pub mail: Option<Mail>,
+    /// `[centre]`; `None`: there is none.
+    pub centre: Option<Centre>,
 }
 
 /// Where clients connect.
@@ -274,6 +277,7 @@ impl Config {
             organisation: Organisation::default(),
             requests: Requests::default(),
             mail: None,
+            centre: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{Block, Cell, Chart, Page, Table, Word, Words, chart, markup, number, printable};
 
-const STYLE: &str = include_str!("page.css");
+pub(crate) const STYLE: &str = include_str!("page.css");
 
 pub(crate) fn render(page: &Page) -> String {
     let mut out = String::new();

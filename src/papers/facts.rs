@@ -7,36 +7,36 @@ use jiff::civil::Date;
 use crate::policy::{PolicySet, Purpose, Role, Way};
 
 /// The recipient that is no third party.
-pub(super) const OURSELVES: &str = "internal";
+pub(crate) const OURSELVES: &str = "internal";
 /// The country that needs no ground of s72.
-pub(super) const HERE: &str = "ZA";
+pub(crate) const HERE: &str = "ZA";
 
-pub(super) struct Facts<'a> {
-    pub(super) policies: &'a PolicySet,
-    pub(super) today: Date,
+pub(crate) struct Facts<'a> {
+    pub(crate) policies: &'a PolicySet,
+    pub(crate) today: Date,
     /// Purposes that some role may declare, by name.
-    pub(super) purposes: Vec<Processing<'a>>,
+    pub(crate) purposes: Vec<Processing<'a>>,
     /// Categories of each table with personal information.
-    pub(super) records: BTreeMap<String, BTreeSet<&'a str>>,
+    pub(crate) records: BTreeMap<String, BTreeSet<&'a str>>,
 }
 
 /// What is done for one purpose.
-pub(super) struct Processing<'a> {
-    pub(super) purpose: &'a Purpose,
-    pub(super) roles: Vec<&'a Role>,
+pub(crate) struct Processing<'a> {
+    pub(crate) purpose: &'a Purpose,
+    pub(crate) roles: Vec<&'a Role>,
     /// How each category is used, and the grounds that rules name for it.
-    pub(super) categories: BTreeMap<String, CategoryUse>,
+    pub(crate) categories: BTreeMap<String, CategoryUse>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct CategoryUse {
-    pub(super) ways: BTreeSet<Way>,
-    pub(super) special: bool,
-    pub(super) grounds: BTreeSet<String>,
+pub(crate) struct CategoryUse {
+    pub(crate) ways: BTreeSet<Way>,
+    pub(crate) special: bool,
+    pub(crate) grounds: BTreeSet<String>,
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn of(policies: &'a PolicySet, today: Date) -> Self {
+    pub(crate) fn of(policies: &'a PolicySet, today: Date) -> Self {
         let mut uses: BTreeMap<String, BTreeMap<String, CategoryUse>> = BTreeMap::new();
         for grant in policies.grants() {
             let of_purpose = uses.entry(grant.purpose).or_default();
@@ -63,12 +63,12 @@ impl<'a> Facts<'a> {
     }
 
     /// Roles of third parties.
-    pub(super) fn third_parties(&self) -> impl Iterator<Item = &'a Role> {
+    pub(crate) fn third_parties(&self) -> impl Iterator<Item = &'a Role> {
         self.policies.roles().filter(|role| role.recipient != OURSELVES)
     }
 
     /// Every category with its ways over all purposes.
-    pub(super) fn categories(&self) -> BTreeMap<&str, bool> {
+    pub(crate) fn categories(&self) -> BTreeMap<&str, bool> {
         let mut all: BTreeMap<&str, bool> = BTreeMap::new();
         for category in self.records.values().flatten() {
             all.insert(category, self.policies.is_special(category));
@@ -77,7 +77,7 @@ impl<'a> Facts<'a> {
     }
 
     /// What a role receives: categories over all its purposes.
-    pub(super) fn received(&self, role: &Role) -> BTreeSet<&str> {
+    pub(crate) fn received(&self, role: &Role) -> BTreeSet<&str> {
         let purposes = self.purposes.iter().filter(|processing| role.purposes.contains(&processing.purpose.name));
         purposes.flat_map(|processing| processing.categories.keys().map(String::as_str)).collect()
     }

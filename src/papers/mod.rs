@@ -6,13 +6,13 @@
 //! marked gap ([`Paper`] says which papers there are, [`write()`] gives a page and its gaps).
 
 mod assessment;
-mod facts;
+pub(crate) mod facts;
 mod notice;
 mod operators;
 mod paia;
 mod parts;
 mod register;
-mod texts;
+pub(crate) mod texts;
 
 use jiff::civil::Date;
 

@@ -41,15 +41,20 @@ impl Language {
 
 /// The texts of one language, by `section.key`.
 #[derive(Debug)]
-pub(super) struct Texts {
-    pub(super) language: Language,
+pub(crate) struct Texts {
+    pub(crate) language: Language,
     one: BTreeMap<String, String>,
     many: BTreeMap<String, Vec<String>>,
 }
 
 impl Texts {
-    pub(super) fn of(language: Language) -> Result<Self, String> {
-        let read: Table = language.source().parse().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    pub(crate) fn of(language: Language) -> Result<Self, String> {
+        Self::read(language, language.source())
+    }
+
+    /// From a file of its own.
+    pub(crate) fn read(language: Language, source: &str) -> Result<Self, String> {
+        let read: Table = source.parse().map_err(|error: toml::de::Error| error.message().to_owned())?;
         let mut texts = Self { language, one: BTreeMap::new(), many: BTreeMap::new() };
         for (section, keys) in read {
             let Value::Table(keys) = keys else { return Err(format!("`{section}` is no section")) };
@@ -70,7 +75,7 @@ impl Texts {
 
     /// Every key, for comparison between languages, with the names in braces that its texts have.
     #[cfg(test)]
-    pub(super) fn keys(&self) -> BTreeMap<String, Vec<String>> {
+    pub(crate) fn keys(&self) -> BTreeMap<String, Vec<String>> {
         let holes = |text: &str| {
             text.split('{').skip(1).filter_map(|part| part.split('}').next()).map(str::to_owned).collect::<Vec<_>>()
         };
@@ -85,17 +90,17 @@ impl Texts {
     }
 
     /// One text; its key where there is none, which a test rules out.
-    pub(super) fn text<'a>(&'a self, key: &'a str) -> &'a str {
+    pub(crate) fn text<'a>(&'a self, key: &'a str) -> &'a str {
         self.one.get(key).map_or(key, String::as_str)
     }
 
     /// The same, with what stands in braces filled in.
-    pub(super) fn words(&self, key: &str, holes: &[(&str, Words)]) -> Words {
+    pub(crate) fn words(&self, key: &str, holes: &[(&str, Words)]) -> Words {
         filled(self.text(key), holes)
     }
 
     /// The items of a list, each filled in.
-    pub(super) fn list(&self, key: &str, holes: &[(&str, Words)]) -> Vec<Words> {
+    pub(crate) fn list(&self, key: &str, holes: &[(&str, Words)]) -> Vec<Words> {
         self.many.get(key).map(|items| items.iter().map(|item| filled(item, holes)).collect()).unwrap_or_default()
     }
 }

@@ -64,6 +64,22 @@ pub fn known(map: &PersonMap<'_>, policies: &PolicySet, lexicon: &Lexicon) -> Ve
     known
 }
 
+/// For each column of that kind a query for keys and what stands there, as `key` and `contact`, where its one form is `$1`.
+pub fn searched(map: &PersonMap<'_>, known: &[Known], kind: ContactKind) -> Vec<String> {
+    let columns = known.iter().filter(|known| known.kind == kind);
+    let texts = columns.filter_map(|column| {
+        let (table, held) = (map.shape.tables.get(column.table)?, map.held_at(column.table)?);
+        let value = format!("held.{}", quote_ident(&column.column));
+        Some(format!(
+            "SELECT {} AS key, {value}::pg_catalog.text AS contact FROM {} AS held WHERE {} = $1",
+            key_of(map, held)?,
+            table.name.to_sql(),
+            normal(kind, &value)
+        ))
+    });
+    texts.collect()
+}
+
 /// The keys of people of whom one of these columns holds the value.
 ///
 /// # Errors

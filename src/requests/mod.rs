@@ -7,6 +7,8 @@
 //! | `map` | each table's way to the person |
 //! | `find` | a person's keys, by e-mail address, telephone or identity number |
 //! | `register` | requests, their steps and outcomes |
+//! | `told` | each step as a record of the access log |
+//! | `wishes` | consents and objections, as SQL over the tables that the policies name |
 //! | `export` | the answer to a request for access |
 //! | `letters` | who is told of it |
 //! | `lessons` | who was trained |
@@ -21,6 +23,8 @@ pub mod letters;
 mod map;
 pub mod register;
 mod shape;
+pub mod told;
+pub mod wishes;
 
 pub use map::{Held, NoMap, PersonMap, Way};
 pub use shape::{Column, Reference, Shape, Table};

@@ -9,6 +9,7 @@ mod gate;
 mod login;
 mod parameters;
 mod password;
+mod patient;
 mod peer;
 mod places;
 mod probe;
@@ -18,6 +19,7 @@ mod scram;
 pub mod sinks;
 mod startup;
 mod tls;
+pub mod web;
 
 pub use accept::{Options, Server, ServerError};
 pub use gate::SessionLimits;

@@ -13,6 +13,8 @@ use crate::wire::end_point;
 
 /// PostgreSQL's protocol in ALPN; direct TLS demands it.
 pub(super) const ALPN: &[u8] = b"postgresql";
+/// HTTP's.
+const HTTP: &[u8] = b"http/1.1";
 
 /// Why TLS cannot be offered.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,7 @@ struct Files {
     cert: PathBuf,
     key: PathBuf,
     client_ca: Option<PathBuf>,
+    alpn: &'static [u8],
 }
 
 /// What the files hold now. Connections keep what they began with.
@@ -62,9 +65,20 @@ impl ListenTls {
     /// # Errors
     /// A file that cannot be read or used.
     pub fn new(cert: &Path, key: &Path, client_ca: Option<&Path>, required: bool) -> Result<Self, ListenTlsError> {
-        let files =
-            Files { cert: cert.to_path_buf(), key: key.to_path_buf(), client_ca: client_ca.map(Path::to_path_buf) };
+        let client_ca = client_ca.map(Path::to_path_buf);
         let required = required || client_ca.is_some();
+        Self::of(Files { cert: cert.to_path_buf(), key: key.to_path_buf(), client_ca, alpn: ALPN }, required)
+    }
+
+    /// The same for a site: HTTP, and nobody without TLS.
+    ///
+    /// # Errors
+    /// A file that cannot be read or used.
+    pub fn for_site(cert: &Path, key: &Path) -> Result<Self, ListenTlsError> {
+        Self::of(Files { cert: cert.to_path_buf(), key: key.to_path_buf(), client_ca: None, alpn: HTTP }, true)
+    }
+
+    fn of(files: Files, required: bool) -> Result<Self, ListenTlsError> {
         let loaded = Loaded::read(&files)?;
         Ok(Self { current: Arc::new(ArcSwap::from_pointee(loaded)), files: Arc::new(files), required })
     }
@@ -123,7 +137,7 @@ impl Loaded {
             }
         };
         let mut config = builder.with_single_cert(chain, key)?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![files.alpn.to_vec()];
         Ok(Self { config: Arc::new(config), end_point, digest })
     }
 }

@@ -4,11 +4,10 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use tokio_postgres::{Client, GenericClient};
+use tokio_postgres::Client;
 
 use super::export::sightings;
 use super::letters::{self, Letters};
-use super::told::Step;
 use super::{Common, Desk};
 use crate::catalog::{RelationName, quote_ident, split_dotted};
 use crate::cli::Ending;
@@ -17,6 +16,8 @@ use crate::policy::ExclusionList;
 use crate::requests::deletion::Trouble;
 use crate::requests::letters::{Change, recipients};
 use crate::requests::register::Request;
+use crate::requests::told::Step;
+use crate::requests::wishes::{Consents, Exclusions};
 
 #[derive(Debug, Args)]
 pub(super) struct CorrectArgs {
@@ -276,47 +277,13 @@ async fn wish(
         ExclusionList::Objections => "object",
         ExclusionList::Restrictions => "restrict",
     };
-    let Some(kept) = desk.policies.listed_exclusion(list) else {
-        return Err(Trouble::Refused(format!(
-            "the policies say nowhere that {} are kept: `[{}]`",
-            list.name(),
-            list.name()
-        )));
-    };
-    let (table, subject, purpose_column) =
-        (kept.table.clone(), kept.subject.to_owned(), kept.purpose.map(str::to_owned));
-    let at = desk.shape.position(&table).and_then(|at| desk.shape.tables.get(at));
-    let known = at.ok_or_else(|| Trouble::Refused(format!("table `{table}` does not exist")))?;
-    let subject_type = known.column(&subject).map_or("pg_catalog.text", |column| &column.type_sql).to_owned();
-    let mut columns = vec![quote_ident(&subject)];
-    let mut values = vec![format!("($1::pg_catalog.text)::{subject_type}")];
+    let sql = Exclusions::of(&desk.policies, &desk.shape, list)?.enter();
     let proof = evidence(proof, &request);
-    let mut with: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> = vec![&request.subject];
-    let parts = [
-        (purpose_column.as_deref(), purpose.as_ref()),
-        (Some("ground"), ground.as_ref()),
-        (Some("evidence"), Some(&proof.as_str())),
-    ]
-    .map(|(column, value)| (column.map(str::to_owned), value.map(|value| (*value).to_owned())));
-    for (column, value) in &parts {
-        if let (Some(column), Some(value)) = (column, value)
-            && known.column(column).is_some()
-        {
-            with.push(value);
-            columns.push(quote_ident(column));
-            values.push(format!("${}", with.len()));
-        }
-    }
-    let sql = format!(
-        "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING",
-        table.to_sql(),
-        columns.join(", "),
-        values.join(", ")
-    );
+    let on = purpose.or(ground).unwrap_or_default();
     let step = Step { step: name, request: Some(request.id), subject: Some(&request.subject), says, lookups: &[] };
     desk.told.tell(&step).await?;
     let transaction = client.transaction().await?;
-    let added = transaction.execute(&sql, &with).await?;
+    let added = transaction.execute(&sql, &[&request.subject, &on, &proof]).await?;
     register.step(&transaction, request.id, name, &desk.by, says).await?;
     transaction.commit().await?;
     match added {
@@ -333,59 +300,24 @@ pub(super) async fn consent(
     output: &mut Output,
 ) -> Result<Ending, Trouble> {
     let (register, request) = desk.request(client, arguments.id).await?;
-    let Some(kept) = desk.policies.listed_consent() else {
-        return Err(Trouble::Refused("the policies say nowhere that consents are kept: `[consent]`".to_owned()));
-    };
+    let consents = Consents::of(&desk.policies, &desk.shape)?;
     if desk.policies.purpose(&arguments.purpose).is_none() {
         return Err(Trouble::Refused(format!("the policies know no purpose `{}`", arguments.purpose)));
     }
-    let known = desk.shape.position(kept.table).and_then(|at| desk.shape.tables.get(at));
-    let known = known.ok_or_else(|| Trouble::Refused(format!("table `{}` does not exist", kept.table)))?;
-    let [subject, purpose] = [kept.subject, kept.purpose].map(quote_ident);
-    let type_sql = known.column(kept.subject).map_or("pg_catalog.text", |column| &column.type_sql);
-    let has = |name: &str| known.column(name).is_some();
-    let needs = |name: &str| {
-        Trouble::Refused(format!(
-            "`{}` has no column `{name}`: this is done for tables of `deploy/privacy.sql`'s shape, yours is the application's to write",
-            kept.table
-        ))
-    };
     let proof = evidence(arguments.evidence.as_ref(), &request);
-    let table = kept.table.to_sql();
     let (step, sql) = if arguments.withdraw {
-        if !has("withdrawn_at") {
-            return Err(needs("withdrawn_at"));
-        }
-        let evidence = if has("withdrawn_evidence") { ", withdrawn_evidence = $3::pg_catalog.text" } else { "" };
-        let held = if evidence.is_empty() { " AND $3::pg_catalog.text IS NOT NULL" } else { "" };
-        let sql = format!(
-            "UPDATE {table} SET withdrawn_at = pg_catalog.now(){evidence} WHERE {subject} = ($1::pg_catalog.text)::{type_sql} \
-             AND ({purpose} = $2::pg_catalog.text OR pg_catalog.starts_with({purpose}, $2::pg_catalog.text || '.')) AND withdrawn_at IS NULL{held}"
-        );
-        ("withdraw consent", sql)
+        ("withdraw consent", consents.withdraw()?)
     } else {
-        if !has("evidence") {
-            return Err(needs("evidence"));
-        }
-        let (mut columns, mut values) = (String::new(), String::new());
-        for (name, value) in [("granted", "true"), ("granted_at", "pg_catalog.now()")] {
-            if has(name) {
-                columns.push_str(&format!(", {name}"));
-                values.push_str(&format!(", {value}"));
-            }
-        }
-        let sql = format!(
-            "INSERT INTO {table} ({subject}, {purpose}, evidence{columns}) \
-             VALUES (($1::pg_catalog.text)::{type_sql}, $2, $3{values}) ON CONFLICT DO NOTHING"
-        );
-        ("give consent", sql)
+        ("give consent", consents.give()?)
     };
     let says = format!("to `{}`", arguments.purpose);
     let told = Step { step, request: Some(request.id), subject: Some(&request.subject), says: &says, lookups: &[] };
     desk.told.tell(&told).await?;
     let transaction = client.transaction().await?;
     let changed = transaction.execute(&sql, &[&request.subject, &arguments.purpose, &proof]).await?;
-    if changed == 0 && !arguments.withdraw && !live(&transaction, desk, &request, &arguments.purpose).await? {
+    let live = transaction.query(&consents.live(), &[&request.subject]).await?;
+    let is_live = live.iter().any(|row| row.try_get(0).is_ok_and(|name: &str| name == arguments.purpose));
+    if changed == 0 && !arguments.withdraw && !is_live {
         return Err(Trouble::Refused(
             "the table keeps one row for each person and purpose, and there is one: a new consent would overwrite the proof of the old".to_owned(),
         ));
@@ -398,17 +330,4 @@ pub(super) async fn consent(
         (rows, _) => output.line(format_args!("{step} {says}: {rows} entered, in force with the next statement")),
     }
     Ok(Ending::Fine)
-}
-
-/// Whether a consent to exactly that purpose is live.
-async fn live(client: &impl GenericClient, desk: &Desk, request: &Request, purpose: &str) -> Result<bool, Trouble> {
-    let Some(kept) = desk.policies.listed_consent() else { return Ok(false) };
-    let sql = format!(
-        "SELECT EXISTS (SELECT 1 FROM {} WHERE {}::pg_catalog.text = $1 AND {} = $2 AND ({}))",
-        kept.table.to_sql(),
-        quote_ident(kept.subject),
-        quote_ident(kept.purpose),
-        kept.active
-    );
-    Ok(client.query_one(&sql, &[&request.subject, &purpose]).await?.try_get(0)?)
 }

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tokio_postgres::{Client, IsolationLevel};
 
-use super::told::Step;
 use super::{Common, Desk};
 use crate::audit::{Sightings, Wanted};
 use crate::cli::Ending;
@@ -18,6 +17,7 @@ use crate::page::{count, number};
 use crate::requests::PersonMap;
 use crate::requests::deletion::Trouble;
 use crate::requests::export::{About, Seen, export};
+use crate::requests::told::Step;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {

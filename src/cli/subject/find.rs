@@ -4,7 +4,6 @@ use clap::Args;
 use serde_json::json;
 use tokio_postgres::Client;
 
-use super::told::Step;
 use super::{Common, Desk};
 use crate::audit::LookedUp;
 use crate::cli::Ending;
@@ -12,6 +11,7 @@ use crate::cli::output::{Output, printable};
 use crate::policy::ContactKind;
 use crate::requests::deletion::Trouble;
 use crate::requests::find::{find, known, people};
+use crate::requests::told::Step;
 use crate::scan::Lexicon;
 
 #[derive(Debug, Args)]

@@ -9,7 +9,6 @@ mod export;
 mod find;
 mod letters;
 mod register;
-mod told;
 
 use clap::{Args, Subcommand};
 use tokio_postgres::Client;
@@ -24,8 +23,8 @@ use crate::policy::PolicySet;
 use crate::requests::clock::Holidays;
 use crate::requests::deletion::Trouble;
 use crate::requests::register::{Register, Request};
+use crate::requests::told::Told;
 use crate::requests::{PersonMap, Shape};
-pub(super) use told::{Step, Told};
 
 #[derive(Debug, Args)]
 pub(super) struct SubjectArgs {
@@ -166,7 +165,8 @@ impl Desk {
         let shape = Shape::read(&client).await?;
         let by = common.by.clone().or_else(|| std::env::var("USER").ok()).filter(|by| !by.trim().is_empty());
         let by = by.ok_or_else(|| Trouble::Refused("who does it is not known: say so with --by".to_owned()))?;
-        let told = Told::new(&config, &database.name, &by).map_err(Trouble::Refused)?;
+        let told =
+            crate::app::told(&config, &config.upstream.catalog_login, &database.name, &by).map_err(Trouble::Refused)?;
         let policies = policies.fitted(&catalog);
         let desk = Self { config, policies, catalog, shape, of: common.of.clone(), by, told };
         Ok((desk, client))

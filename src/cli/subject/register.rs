@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use super::export::unfinished;
-use super::told::Step;
 use super::{Common, Desk};
 use crate::cli::Ending;
 use crate::cli::output::{Output, Style, printable};
@@ -17,6 +16,7 @@ use crate::requests::clock::{Deadline, Ground, Standing};
 use crate::requests::deletion::Trouble;
 use crate::requests::find::{exists, people};
 use crate::requests::register::{Asked, Form, NewRequest, Outcome, Request};
+use crate::requests::told::Step;
 
 #[derive(Debug, Args)]
 pub(super) struct OpenArgs {

@@ -105,6 +105,13 @@ pub struct Purpose {
     pub(in crate::policy) place: Place,
 }
 
+impl Purpose {
+    /// Whether it is direct marketing to people who may not have consented (s69): an objection needs no reason.
+    pub fn is_direct_marketing(&self) -> bool {
+        self.direct_marketing.is_some()
+    }
+}
+
 /// Whom a purpose of direct marketing may approach, besides those who consented (s69).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::policy) struct DirectMarketing {

@@ -4,7 +4,6 @@
 //! network; it offers no way to change anything.
 
 mod console;
-mod patient;
 mod ready;
 
 use std::convert::Infallible;
@@ -24,13 +23,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::patient::Patient;
 use super::places::{Place, Places};
 use crate::audit::AuditLog;
 use crate::audit::ship::{ShipStatus, Shipping};
 use crate::config::Zone;
 use crate::telemetry::Metrics;
 
-use patient::Patient;
 use ready::Looks;
 pub use ready::Readiness;
 

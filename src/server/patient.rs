@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Ends with `TimedOut` where nothing could be written for so long.
-pub(super) struct Patient<S> {
+pub(crate) struct Patient<S> {
     inner: S,
     patience: Duration,
     /// Runs out while a write waits.
@@ -18,7 +18,7 @@ pub(super) struct Patient<S> {
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(inner: S, patience: Duration) -> Self {
+    pub(crate) fn new(inner: S, patience: Duration) -> Self {
         Self { inner, patience, limit: Box::pin(sleep(patience)), waits: false }
     }
 

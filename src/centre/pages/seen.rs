@@ -1,0 +1,115 @@
+//! Who looked, from the access log.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::{Frame, facts};
+use crate::audit::{Sightings, Wanted};
+use crate::centre::Centre;
+use crate::page::html::escape;
+use crate::page::number;
+use crate::papers::facts::OURSELVES;
+use crate::requests::deletion::Trouble;
+use crate::requests::told::Step;
+
+/// What the log says of a person; `None` where it cannot be read from here. Recorded first.
+///
+/// # Errors
+/// The record cannot be written, or the log cannot be read.
+pub(in crate::centre) async fn read(centre: &Centre, subject: &str) -> Result<Option<Sightings>, Trouble> {
+    let Some(directory) = centre.parts.log.clone().filter(|folder| folder.is_dir()) else { return Ok(None) };
+    let step = Step { step: "who looked", request: None, subject: Some(subject), says: "", lookups: &[] };
+    centre.parts.told.tell(&step).await?;
+    let key = centre.parts.told.key.as_ref();
+    let subjects = std::iter::once(subject.to_owned()).chain(key.map(|key| key.pseudonym(subject))).collect();
+    let wanted = Wanted { subjects, login: None, relation: None, since: None, until: None };
+    let _place = centre.readers.acquire().await.map_err(|error| Trouble::Refused(error.to_string()))?;
+    let read = tokio::task::spawn_blocking(move || Sightings::collect(&directory, &wanted, false, &mut |_| {}));
+    match read.await {
+        Ok(Ok((found, _))) => Ok(Some(found)),
+        Ok(Err(error)) => Err(Trouble::Refused(format!("the access log cannot be read: {error}"))),
+        Err(error) => Err(Trouble::Refused(error.to_string())),
+    }
+}
+
+/// At most so many are told one by one; pages stay small.
+const MOST: usize = 30;
+
+pub(in crate::centre) fn render(frame: &Frame<'_>, found: Option<&Sightings>) -> String {
+    let t = frame.tongue;
+    let Some(found) = found else {
+        return frame.page(t.plain("seen.title"), &format!("<p class=\"lead\">{}</p>\n", t.html("seen.unavailable")));
+    };
+    let policies = frame.centre.parts.policies.load_full();
+    let zone = policies.zone();
+    let moment = |time: &str| -> String {
+        zone.show_text(time).chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).collect()
+    };
+    let (from, to) = (found.log_from.as_deref().unwrap_or("–"), found.log_to.as_deref().unwrap_or("–"));
+    let day = |time: &str| frame.day(&moment(time).chars().take(10).collect::<String>());
+    let mut out =
+        format!("<p class=\"lead\">{}</p>\n", t.with("seen.intro", &[("from", &day(from)), ("to", &day(to))]));
+    if found.seen.is_empty() {
+        let _ = writeln!(
+            out,
+            "<div class=\"note\"><p><strong>{}</strong></p><p>{}</p></div>",
+            t.html("seen.none"),
+            t.html("seen.none_text")
+        );
+    }
+    let mut newest: Vec<_> = found.seen.iter().collect();
+    newest.sort_by(|(_, a), (_, b)| b.last.cmp(&a.last));
+    out.push_str("<div class=\"cards\">\n");
+    for (whom, seen) in newest.iter().take(MOST) {
+        let who = if whom.recipient == OURSELVES {
+            t.with("seen.ourselves", &[("role", &whom.role.replace(['_', '-'], " "))])
+        } else {
+            escape(&whom.recipient)
+        };
+        let purpose = policies.purpose(&whom.purpose).map_or_else(|| escape(&whom.purpose), |one| frame.purpose(one));
+        let mut kinds: BTreeMap<String, bool> = BTreeMap::new();
+        for column in seen.columns.values().flat_map(BTreeMap::values) {
+            let kind = frame.kind(column.category.as_deref().unwrap_or("reference"));
+            *kinds.entry(kind).or_default() |= column.plain;
+        }
+        let kinds: String = kinds
+            .iter()
+            .map(|(kind, plain)| {
+                let part = if *plain { String::new() } else { format!(" <small>({})</small>", t.html("seen.part")) };
+                format!("<li>{kind}{part}</li>")
+            })
+            .collect();
+        let _ = write!(
+            out,
+            "<section class=\"card\">\n<h2>{who}</h2>\n{}</section>\n",
+            facts(
+                frame,
+                &[
+                    ("seen.why", purpose),
+                    ("seen.what", format!("<ul class=\"chips\">{kinds}</ul>")),
+                    ("seen.times", number(seen.statements as u64)),
+                    ("seen.first", escape(&moment(&seen.first))),
+                    ("seen.last", escape(&moment(&seen.last))),
+                ]
+            )
+        );
+    }
+    out.push_str("</div>\n");
+    let groups: u64 = found.tally.groups.values().map(|times| times.statements as u64).sum();
+    if groups > 0 {
+        let _ = writeln!(out, "<p>{}</p>", t.with("seen.groups", &[("count", &number(groups))]));
+    }
+    for (login, times) in &found.tally.unrestricted {
+        let holes = [("count", number(times.statements as u64)), ("login", login.clone())];
+        let holes: Vec<(&str, &str)> = holes.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let _ = writeln!(out, "<p>{}</p>", t.with("seen.maintained", &holes));
+    }
+    let _ = write!(
+        out,
+        "<p class=\"quiet\">{}</p>\n<p><a href=\"/{}/ask/see\">{}</a></p>\n",
+        t.with("seen.zone", &[("zone", &zone.to_string())]),
+        t.code(),
+        t.html("seen.wrong")
+    );
+    frame.page(t.plain("seen.title"), &out)
+}

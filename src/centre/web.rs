@@ -1,0 +1,511 @@
+//! From a request to an answer: routes, forms, the cookie, headers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+
+use super::Centre;
+use super::acts::{self, Wishes};
+use super::door::{Session, Tried};
+use super::keys::{hex, random};
+use super::knock::Knock;
+use super::pages::{self, Frame};
+use super::words::Tongue;
+use crate::policy::ContactKind;
+use crate::requests::deletion::Trouble;
+use crate::server::web::{WebAnswer, WebRequest};
+
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
+
+/// Nothing is loaded but the stylesheet, nothing runs, nothing is kept, and no other site may frame it or be told of it.
+const HEADERS: [(HeaderName, &str); 8] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("x-robots-tag"), "noindex"),
+];
+
+/// Most characters of a person's own words.
+pub(super) const MOST_WORDS: usize = 1500;
+
+/// One request on its way.
+struct Visit<'a> {
+    centre: &'a Arc<Centre>,
+    request: &'a WebRequest,
+    tongue: Tongue<'a>,
+    /// The cookie's value: as it came, else a new one.
+    cookie: String,
+    /// It is new, and must be set.
+    fresh: bool,
+    session: Option<Session>,
+    form: Vec<(String, String)>,
+    now: Instant,
+}
+
+/// Answers one request.
+pub(super) async fn answer(centre: &Arc<Centre>, request: WebRequest) -> WebAnswer {
+    let mut answer = routed(centre, &request).await;
+    for (name, value) in HEADERS {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if centre.parts.settings.is_secure() {
+        let year = HeaderValue::from_static("max-age=31536000");
+        answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    answer
+}
+
+async fn routed(centre: &Arc<Centre>, request: &WebRequest) -> WebAnswer {
+    let accepted = request.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let wanted = centre.tongues.wanted(accepted.unwrap_or_default());
+    let get = request.method == Method::GET || request.method == Method::HEAD;
+    let mut parts = request.path.strip_prefix('/').unwrap_or_default().splitn(2, '/');
+    let (first, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    match first {
+        "" if get => return to(&format!("/{wanted}/")),
+        "healthz" if get => return page(StatusCode::OK, "text/plain; charset=utf-8", "ok\n".to_owned()),
+        "privacy.json" if get => return page(StatusCode::OK, JSON, pages::machine::render(centre)),
+        style if get && style == pages::style_name() => return stylesheet(),
+        _ => {}
+    }
+    let Some(tongue) = centre.tongues.get(if first == "u" { wanted } else { first }) else {
+        let Some(tongue) = centre.tongues.get(wanted) else { return page(StatusCode::NOT_FOUND, HTML, String::new()) };
+        let visit = Visit::of(centre, request, tongue);
+        return visit.wrong(StatusCode::NOT_FOUND, "error.not_found");
+    };
+    let visit = Visit::of(centre, request, tongue);
+    if first == "u" {
+        return visit.unsubscribe(get).await;
+    }
+    let mut answer = if get {
+        visit.show(rest).await
+    } else if request.method == Method::POST {
+        visit.take(rest).await
+    } else {
+        visit.wrong(StatusCode::METHOD_NOT_ALLOWED, "error.not_found")
+    };
+    if visit.fresh && !answer.headers().contains_key(header::SET_COOKIE) && matches!(rest, "enter" | "code" | "status")
+    {
+        answer.headers_mut().extend(visit.set(&visit.cookie));
+    }
+    answer
+}
+
+impl<'a> Visit<'a> {
+    fn of(centre: &'a Arc<Centre>, request: &'a WebRequest, tongue: Tongue<'a>) -> Self {
+        let now = Instant::now();
+        let name = cookie_name(centre);
+        let came = request.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let came = came.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let held =
+            came.into_iter().find(|(key, value)| *key == name && is_cookie(value)).map(|(_, value)| value.to_owned());
+        let session = held.as_deref().and_then(|cookie| centre.door().session(cookie, now).cloned());
+        let fresh = held.is_none();
+        let cookie = held.unwrap_or_else(|| hex(&random()));
+        let form = fields(&request.body);
+        Self { centre, request, tongue, cookie, fresh, session, form, now }
+    }
+
+    fn frame(&self, here: &'a str) -> Frame<'_> {
+        Frame {
+            centre: self.centre,
+            tongue: self.tongue,
+            here,
+            form: self.centre.parts.keys.form(&self.cookie),
+            person: self.session.as_ref().map(|session| &session.person),
+        }
+    }
+
+    fn field(&self, name: &str) -> &str {
+        self.form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
+    }
+
+    fn ok(&self, body: String) -> WebAnswer {
+        page(StatusCode::OK, HTML, body)
+    }
+
+    fn wrong(&self, status: StatusCode, key: &'static str) -> WebAnswer {
+        page(status, HTML, pages::wrong(&self.frame(""), key))
+    }
+
+    fn trouble(&self, trouble: &Trouble) -> WebAnswer {
+        tracing::warn!(%trouble, "the privacy centre could not do what was asked");
+        self.wrong(StatusCode::SERVICE_UNAVAILABLE, "error.trouble")
+    }
+
+    fn go(&self, path: &str) -> WebAnswer {
+        to(&format!("/{}/{path}", self.tongue.code()))
+    }
+
+    /// The session's cookie: gone with the browser, for this site alone, not for scripts.
+    fn set(&self, value: &str) -> Option<(HeaderName, HeaderValue)> {
+        let secure = if self.centre.parts.settings.is_secure() { "; Secure" } else { "" };
+        let text = format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}", cookie_name(self.centre));
+        Some((header::SET_COOKIE, HeaderValue::from_str(&text).ok()?))
+    }
+
+    async fn show(&self, path: &str) -> WebAnswer {
+        match (path, &self.session) {
+            ("", _) => self.ok(pages::home::render(&self.frame(""))),
+            ("enter", None) => self.ok(pages::enter::render(&self.frame("enter"), None)),
+            ("enter", Some(_)) => self.go("you"),
+            ("code", None) => {
+                if self.centre.door().waits(&self.cookie, self.now) {
+                    self.ok(pages::enter::code(&self.frame("code"), None))
+                } else {
+                    self.go("enter")
+                }
+            }
+            ("code", Some(_)) => self.go("you"),
+            ("status", _) => self.ok(pages::status::render(&self.frame("status"), &pages::status::Shown::Form)),
+            ("you", Some(_)) => self.ok(pages::you(&self.frame("you"))),
+            ("choices", Some(session)) => match Wishes::of(self.centre, &session.person.subject).await {
+                Ok(wishes) => self.ok(pages::choices::render(&self.frame("choices"), &wishes, session, None)),
+                Err(trouble) => self.trouble(&trouble),
+            },
+            ("requests", Some(session)) => self.requests(session).await,
+            ("seen", Some(session)) => pages::seen::read(self.centre, &session.person.subject).await.map_or_else(
+                |trouble| self.trouble(&trouble),
+                |seen| self.ok(pages::seen::render(&self.frame("seen"), seen.as_ref())),
+            ),
+            (path, Some(session)) => self.show_more(path, session),
+            ("you" | "choices" | "requests" | "seen" | "leave", None) => self.go("enter"),
+            (path, None) if path.starts_with("ask/") || path.starts_with("receipt/") => self.go("enter"),
+            (_, None) => self.wrong(StatusCode::NOT_FOUND, "error.not_found"),
+        }
+    }
+
+    fn show_more(&self, path: &str, session: &Session) -> WebAnswer {
+        if let Some(kind) = path.strip_prefix("ask/").and_then(pages::ask::Kind::of) {
+            return self.ok(pages::ask::render(&self.frame("requests"), kind, &pages::ask::Filled::default()));
+        }
+        if let Some(id) = path.strip_prefix("receipt/") {
+            let (id, as_json) = id.strip_suffix(".json").map_or((id, false), |id| (id, true));
+            if let Some(receipt) = session.receipts.iter().find(|receipt| receipt.id == id) {
+                return match as_json {
+                    true => download(receipt.json.clone(), &format!("receipt-{}.json", receipt.id)),
+                    false => self.ok(pages::choices::receipt(&self.frame("choices"), receipt)),
+                };
+            }
+        }
+        self.wrong(StatusCode::NOT_FOUND, "error.not_found")
+    }
+
+    async fn requests(&self, session: &Session) -> WebAnswer {
+        let parts = &self.centre.parts;
+        match parts.store.requests(&parts.people.to_string(), &session.person.subject).await {
+            Ok(entered) => self.ok(pages::requests(&self.frame("requests"), &entered)),
+            Err(trouble) => self.trouble(&trouble),
+        }
+    }
+
+    /// What a form sends. It must come from a page of ours, in the browser that was given it.
+    async fn take(&self, path: &str) -> WebAnswer {
+        if self.fresh || !self.centre.parts.keys.is_form(&self.cookie, self.field("form")) || self.is_foreign() {
+            return self.wrong(StatusCode::FORBIDDEN, "error.expired");
+        }
+        match (path, &self.session) {
+            ("enter", _) => self.ask_for_code(),
+            ("code", _) => self.try_code().await,
+            ("status", _) => self.status().await,
+            ("leave", _) => {
+                self.centre.door().leave(&self.cookie);
+                let mut answer = self.go("");
+                let gone = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", cookie_name(self.centre));
+                if let Ok(gone) = HeaderValue::from_str(&gone) {
+                    answer.headers_mut().insert(header::SET_COOKIE, gone);
+                }
+                answer
+            }
+            ("choices", Some(session)) => self.choose(session).await,
+            (path, Some(session)) => match path.strip_prefix("ask/").and_then(pages::ask::Kind::of) {
+                Some(kind) => self.ask(kind, session).await,
+                None => self.wrong(StatusCode::NOT_FOUND, "error.not_found"),
+            },
+            (_, None) => self.go("enter"),
+        }
+    }
+
+    /// A browser says from which site a form comes.
+    fn is_foreign(&self) -> bool {
+        let text = |name: &str| self.request.headers.get(name).and_then(|value| value.to_str().ok());
+        text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"))
+    }
+
+    /// The same for everybody: what follows from it happens outside of the request.
+    fn ask_for_code(&self) -> WebAnswer {
+        let can = self.centre.parts.store.can;
+        let typed = self.field("contact").trim();
+        let kind = if typed.contains('@') { ContactKind::Email } else { ContactKind::Phone };
+        let (allowed, lengths) = match kind {
+            ContactKind::Email => (can.email, 6..=254),
+            ContactKind::Phone | ContactKind::IdNumber => (can.phone, 7..=15),
+        };
+        let normal = kind.normalised(typed).filter(|normal| lengths.contains(&normal.len()) && typed.len() <= 254);
+        let Some(normal) = normal.filter(|_| allowed) else {
+            return page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                HTML,
+                pages::enter::render(&self.frame("enter"), Some(typed)),
+            );
+        };
+        let contact = self.centre.parts.keys.contact(&normal);
+        let asked = self.centre.door().ask(&self.cookie, contact, self.request.from, self.now);
+        if let Some(asked) = asked {
+            let knock = Knock { asked, kind, normal, language: self.tongue.code() };
+            if self.centre.knocks.try_send(knock).is_err() {
+                tracing::warn!("more codes of the privacy centre wait than are sent: one was dropped");
+            }
+        }
+        self.go("code")
+    }
+
+    async fn try_code(&self) -> WebAnswer {
+        let code: String = self.field("code").chars().filter(|c| !c.is_whitespace()).take(7).collect();
+        let tried = self.centre.door().enter(&self.cookie, &code, self.request.from, self.now);
+        match tried {
+            Tried::In(cookie, person) => {
+                let says = acts::shown(&person);
+                let step = crate::requests::told::Step {
+                    step: "identify",
+                    request: None,
+                    subject: Some(&person.subject),
+                    says,
+                    lookups: &[],
+                };
+                if let Err(trouble) = self.centre.parts.told.tell(&step).await {
+                    self.centre.door().leave(&cookie);
+                    return self.trouble(&trouble);
+                }
+                let mut answer = self.go("you");
+                answer.headers_mut().extend(self.set(&cookie));
+                answer
+            }
+            Tried::Wrong(left) => {
+                page(StatusCode::UNPROCESSABLE_ENTITY, HTML, pages::enter::code(&self.frame("code"), Some(left)))
+            }
+            Tried::Over => page(StatusCode::UNPROCESSABLE_ENTITY, HTML, pages::enter::over(&self.frame("enter"))),
+        }
+    }
+
+    async fn status(&self) -> WebAnswer {
+        if !self.centre.door().takes_form(self.request.from, self.now) {
+            return self.wrong(StatusCode::TOO_MANY_REQUESTS, "error.busy");
+        }
+        let reference = self.field("reference");
+        let found = match self.centre.parts.keys.referred(reference) {
+            None => Ok(None),
+            Some(id) => self.centre.parts.store.status(id).await,
+        };
+        let shown = match found {
+            Ok(Some(entered)) => pages::status::Shown::Found(entered),
+            Ok(None) => pages::status::Shown::Unknown(reference.chars().take(40).collect()),
+            Err(trouble) => return self.trouble(&trouble),
+        };
+        self.ok(pages::status::render(&self.frame("status"), &shown))
+    }
+
+    async fn choose(&self, session: &Session) -> WebAnswer {
+        let (purpose, on) = (self.field("purpose"), self.field("to") == "on");
+        match acts::change(self.centre, &session.person, purpose, on, self.tongue).await {
+            Ok(receipt) => {
+                let receipt = receipt.as_ref();
+                let kept = receipt.and_then(|receipt| {
+                    let mut door = self.centre.door();
+                    let kept = door.session(&self.cookie, self.now)?;
+                    kept.keep(receipt.clone());
+                    Some(kept.clone())
+                });
+                let session = kept.as_ref().unwrap_or(session);
+                match Wishes::of(self.centre, &session.person.subject).await {
+                    Ok(wishes) => {
+                        let told = pages::choices::Told { receipt, purpose };
+                        self.ok(pages::choices::render(&self.frame("choices"), &wishes, session, Some(&told)))
+                    }
+                    Err(trouble) => self.trouble(&trouble),
+                }
+            }
+            Err(trouble) => self.trouble(&trouble),
+        }
+    }
+
+    async fn ask(&self, kind: pages::ask::Kind, session: &Session) -> WebAnswer {
+        let values = |name: &str| -> Vec<String> {
+            self.form.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
+        };
+        let filled = pages::ask::Filled {
+            what: self.field("what").trim().to_owned(),
+            why: self.field("why").trim().to_owned(),
+            purposes: values("purpose"),
+            tried: true,
+        };
+        if kind == pages::ask::Kind::Consent {
+            return self.agree(&filled, session).await;
+        }
+        let Some(wanted) = pages::ask::wanted(self.centre, kind, &filled) else {
+            let body = pages::ask::render(&self.frame("requests"), kind, &filled);
+            return page(StatusCode::UNPROCESSABLE_ENTITY, HTML, body);
+        };
+        let wanted = Some(wanted.as_str()).filter(|wanted| !wanted.is_empty());
+        match acts::ask(self.centre, &session.person, kind.asked(), wanted).await {
+            Ok((reference, deadline)) => {
+                let body =
+                    pages::ask::done(&self.frame("requests"), kind, &filled, &reference, &deadline.legal.to_string());
+                self.ok(body)
+            }
+            Err(Trouble::Database(error)) if error.code().is_some_and(|code| code.code() == "54000") => {
+                self.wrong(StatusCode::TOO_MANY_REQUESTS, "ask.too_many")
+            }
+            Err(trouble) => self.trouble(&trouble),
+        }
+    }
+
+    /// Form 4: each purpose that is ticked is agreed to, and what is above it.
+    async fn agree(&self, filled: &pages::ask::Filled, session: &Session) -> WebAnswer {
+        let policies = self.centre.parts.policies.load_full();
+        let mut names: Vec<String> = Vec::new();
+        for purpose in &filled.purposes {
+            let above = policies.lineage(purpose).into_iter().rev().map(|purpose| purpose.name.clone());
+            for name in above.filter(|name| !names.contains(name)).collect::<Vec<_>>() {
+                names.push(name);
+            }
+        }
+        if names.is_empty() {
+            let body = pages::ask::render(&self.frame("requests"), pages::ask::Kind::Consent, filled);
+            return page(StatusCode::UNPROCESSABLE_ENTITY, HTML, body);
+        }
+        names.sort_by_key(|name| name.matches('.').count());
+        for name in &names {
+            match acts::change(self.centre, &session.person, name, true, self.tongue).await {
+                Ok(None) => {}
+                Ok(Some(receipt)) => {
+                    if let Some(session) = self.centre.door().session(&self.cookie, self.now) {
+                        session.keep(receipt);
+                    }
+                }
+                Err(trouble) => return self.trouble(&trouble),
+            }
+        }
+        self.go("choices")
+    }
+
+    /// A link of a mail. A mail program posts by itself what RFC 8058 says; a person who follows the link is asked once: programs that
+    /// look at links change nothing.
+    async fn unsubscribe(&self, get: bool) -> WebAnswer {
+        let policies = self.centre.parts.policies.load_full();
+        let found = self.centre.parts.keys.unsubscribes(&self.request.path);
+        let Some((purpose, subject)) = found.filter(|(purpose, _)| policies.purpose(purpose).is_some()) else {
+            return self.wrong(StatusCode::NOT_FOUND, "unsubscribe.wrong");
+        };
+        let frame = self.frame("");
+        if get {
+            return self.ok(pages::status::unsubscribe(&frame, &purpose, &self.request.path));
+        }
+        if self.request.method != Method::POST || self.field("List-Unsubscribe") != "One-Click" {
+            return self.wrong(StatusCode::METHOD_NOT_ALLOWED, "unsubscribe.wrong");
+        }
+        match acts::unsubscribe(self.centre, &subject, &purpose, self.tongue.code()).await {
+            Ok(()) => self.ok(pages::status::unsubscribed(&frame, &purpose)),
+            Err(trouble) => self.trouble(&trouble),
+        }
+    }
+}
+
+/// `__Host-` binds it to this host and to TLS.
+fn cookie_name(centre: &Centre) -> &'static str {
+    if centre.parts.settings.is_secure() { "__Host-centre" } else { "centre" }
+}
+
+fn is_cookie(value: &str) -> bool {
+    value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn page(status: StatusCode, kind: &'static str, body: String) -> WebAnswer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
+}
+
+fn to(path: &str) -> WebAnswer {
+    let mut answer = page(StatusCode::SEE_OTHER, HTML, String::new());
+    if let Ok(path) = HeaderValue::from_str(path) {
+        answer.headers_mut().insert(header::LOCATION, path);
+    }
+    answer
+}
+
+fn download(body: String, name: &str) -> WebAnswer {
+    let mut answer = page(StatusCode::OK, JSON, body);
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        answer.headers_mut().insert(header::CONTENT_DISPOSITION, value);
+    }
+    answer
+}
+
+fn stylesheet() -> WebAnswer {
+    let mut answer = page(StatusCode::OK, "text/css; charset=utf-8", crate::page::html::STYLE.to_owned());
+    let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
+    answer.headers_mut().insert(header::CACHE_CONTROL, forever);
+    answer
+}
+
+/// The fields of a form as browsers send it (`application/x-www-form-urlencoded`); what is no text is left out.
+fn fields(body: &[u8]) -> Vec<(String, String)> {
+    let parts = body.split(|byte| *byte == b'&').filter(|part| !part.is_empty()).take(64);
+    parts
+        .filter_map(|part| {
+            let at = part.iter().position(|byte| *byte == b'=').unwrap_or(part.len());
+            let (name, value) = part.split_at(at);
+            Some((decoded(name)?, decoded(value.get(1..).unwrap_or_default())?))
+        })
+        .collect()
+}
+
+fn decoded(text: &[u8]) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'+' => out.push(b' '),
+            b'%' => {
+                let mut digit = || char::from(*bytes.next()?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                out.push(digit()? << 4 | digit()?);
+            }
+            byte => out.push(*byte),
+        }
+    }
+    String::from_utf8(out).ok().map(|text| text.replace("\r\n", "\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_read_as_browsers_write_it() {
+        let read = |text: &str| fields(text.as_bytes());
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(read("a=1&b=x+y%2Bz&c=&d"), [pair("a", "1"), pair("b", "x y+z"), pair("c", ""), pair("d", "")]);
+        assert_eq!(
+            read("a=%C3%AB%0D%0Ab&purpose=x&purpose=y"),
+            [pair("a", "ë\nb"), pair("purpose", "x"), pair("purpose", "y")]
+        );
+        for wrong in ["a=%", "a=%4", "a=%zz", "a=%FF", "%FF=a"] {
+            assert_eq!(read(wrong), [], "{wrong}");
+        }
+    }
+}
