@@ -357,3 +357,57 @@ fn a_lesson_that_is_left_or_whose_questions_are_missed_is_not_passed() {
     assert_eq!(learner.ends(), 1);
     assert!(!learner.heard.contains("In the register"), "{}", learner.heard);
 }
+
+/// Asks the privacy centre; gives status, location, cookie and body.
+fn visit(port: u16, method: &str, path: &str, cookie: &str, body: &str) -> (String, String, String, String) {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: centre\r\nConnection: close\r\nCookie: {cookie}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let header = |name: &str| {
+        head.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap_or_default().to_owned()
+    };
+    let cookie = header("set-cookie").split(';').next().unwrap().to_owned();
+    (head.split(' ').nth(1).unwrap().to_owned(), header("location"), cookie, body.to_owned())
+}
+
+#[test]
+fn a_customer_of_the_demo_ends_offers_in_the_privacy_centre_and_marketing_finds_them_no_more() {
+    let port = free_port();
+    let demo = Demo::start(&["--centre", &format!("127.0.0.1:{port}")]);
+    let screen = fs::read_to_string(demo.output.path().join("screen")).unwrap();
+    let person = screen.split("sign in as ").nth(1).unwrap().split(';').next().unwrap().to_owned();
+    let asks = format!("SELECT email FROM customers WHERE email = '{person}'");
+    assert_eq!(demo.ask("marketing", &asks), person);
+    let begun = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the centre does not listen");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let form = |body: &str| body.split("name=\"form\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let (_, _, cookie, page) = visit(port, "GET", "/en/enter", "", "");
+    let sent = format!("form={}&contact={}", form(&page), person.replace('@', "%40"));
+    assert_eq!(visit(port, "POST", "/en/enter", &cookie, &sent).1, "/en/code");
+    let code = loop {
+        let mails = fs::read_to_string(demo.folder.join("mail.txt")).unwrap_or_default();
+        match mails.split("Your code is ").nth(1) {
+            Some(rest) => break rest.chars().take(6).collect::<String>(),
+            None => thread::sleep(Duration::from_millis(50)),
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "no code was sent");
+    };
+    let (_, to, cookie, _) = visit(port, "POST", "/en/code", &cookie, &format!("form={}&code={code}", form(&page)));
+    assert_eq!(to, "/en/you");
+    let (_, _, _, page) = visit(port, "GET", "/en/choices", &cookie, "");
+    let (status, _, _, page) =
+        visit(port, "POST", "/en/choices", &cookie, &format!("form={}&purpose=marketing&to=off", form(&page)));
+    assert_eq!(status, "200", "{page}");
+    assert_eq!(demo.ask("marketing", &asks), "");
+    let seen = visit(port, "GET", "/en/seen", &cookie, "").3;
+    assert!(seen.contains("Our own staff: marketing") && seen.contains("contact details"), "{seen}");
+}

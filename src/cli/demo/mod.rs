@@ -3,6 +3,7 @@
 //! In: nothing. Out: a proxy that answers, and a screen that says what to type. Whatever ends this process, the
 //! PostgreSQL it started ends with it.
 
+mod centre;
 mod install;
 mod lesson;
 mod register;
@@ -36,6 +37,9 @@ pub struct DemoArgs {
     /// Where the console, the metrics and the health checks listen
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9432")]
     pub admin: SocketAddr,
+    /// Where the privacy centre listens; it is left out where somebody else does
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8432")]
+    pub centre: SocketAddr,
     /// Keep the data, the policy and the access log in this folder
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
@@ -152,6 +156,10 @@ pub fn run(args: &DemoArgs, serve: impl FnOnce(ProxyStart) -> Result<(), String>
     register::load(&cluster)?;
 
     let config = write_files(args, &cluster)?;
+    let shown = match args.lesson {
+        Some(_) => None,
+        None => centre::set_up(args.centre, &cluster, &config)?,
+    };
     step(&mut out, &format!("starting the proxy on {}", args.listen))?;
     if let Some(name) = args.lesson {
         let lesson = lesson::Running::new(name, args, &cluster)?;
@@ -159,9 +167,13 @@ pub fn run(args: &DemoArgs, serve: impl FnOnce(ProxyStart) -> Result<(), String>
         drop(cluster);
         return ended.and_then(|()| lesson.result());
     }
-    let screen = screen::Screen::new(args, &cluster, io::stdout().is_terminal());
+    let screen = screen::Screen::new(args, &cluster, shown.clone(), io::stdout().is_terminal());
+    let root = shown.map(|_| cluster.root().to_owned());
     let when_ready = Box::new(move || {
         let mut out = io::stdout();
+        if let Some(root) = root {
+            centre::start(&root);
+        }
         // The screen is not the proxy: a closed pipe must not end it.
         let _ = done(&mut out, Instant::now()).and_then(|()| screen.print(&mut out));
     });
@@ -204,7 +216,7 @@ fn write_files(args: &DemoArgs, cluster: &Cluster) -> Result<PathBuf, DemoError>
             fs::write(&policy, text)?;
         }
     }
-    for name in ["token.key", "signing.key"] {
+    for name in ["token.key", "signing.key", "centre.key"] {
         let key = root.join(name);
         if !key.exists() {
             let bytes: [u8; 32] = rand::rng().random();

@@ -56,7 +56,7 @@ fn wanted(name: &str) -> bool {
 }
 
 /// The headings of the file, each with what stands below it.
-fn sections() -> Vec<(String, String)> {
+pub(super) fn sections() -> Vec<(String, String)> {
     let mut sections: Vec<(String, String)> = Vec::new();
     for line in PRIVACY_SQL.lines() {
         match (line.strip_prefix("-- ---"), sections.last_mut()) {

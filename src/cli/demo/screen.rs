@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::centre::Shown;
 use super::{DemoArgs, SHOP_DATABASE};
 use crate::cluster::{Cluster, SUPERUSER};
 
@@ -39,11 +40,12 @@ pub(super) struct Screen {
     log: PathBuf,
     pgpurpose: String,
     officer: PathBuf,
+    centre: Option<Shown>,
     bold: (&'static str, &'static str),
 }
 
 impl Screen {
-    pub(super) fn new(args: &DemoArgs, cluster: &Cluster, terminal: bool) -> Self {
+    pub(super) fn new(args: &DemoArgs, cluster: &Cluster, centre: Option<Shown>, terminal: bool) -> Self {
         let on_path = |name: &str| {
             std::env::var_os("PATH")
                 .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))
@@ -58,6 +60,7 @@ impl Screen {
             psql: called("psql", Some(cluster.bin().program("psql"))),
             pgpurpose: called("pgpurpose", std::env::current_exe().ok()),
             officer: super::register::officer_config(cluster.root()),
+            centre,
             socket: cluster.socket_dir(),
             log: cluster.root().join("audit"),
             bold: if terminal { ("\x1b[1m", "\x1b[0m") } else { ("", "") },
@@ -87,6 +90,25 @@ impl Screen {
             self.psql,
             self.socket.display()
         )?;
+        match &self.centre {
+            Some(centre) => {
+                writeln!(
+                    out,
+                    "\nThe same person in a browser: the privacy centre, where customers see, choose, ask, and see who looked:\n"
+                )?;
+                writeln!(
+                    out,
+                    "  {on}{}{off}\n      sign in as {}; the code is in {}",
+                    centre.url,
+                    centre.person,
+                    centre.mail.display()
+                )?;
+            }
+            None => writeln!(
+                out,
+                "\nThe privacy centre is left out: somebody else listens where it would; --centre ADDR says where else"
+            )?,
+        }
         writeln!(out, "\nEvery statement is in the access log before it reaches the database:\n")?;
         writeln!(out, "  {on}tail -f {}/access-*.jsonl{off}", self.log.display())?;
         let subject = |verb: &str| format!("{} subject {verb} --config {}", self.pgpurpose, self.officer.display());

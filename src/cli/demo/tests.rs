@@ -1,7 +1,17 @@
 use super::*;
 
 fn args(listen: SocketAddr, admin: SocketAddr) -> DemoArgs {
-    DemoArgs { listen, admin, dir: None, pg_bin: None, yes: false, lesson: None, learner: None, register: None }
+    DemoArgs {
+        listen,
+        admin,
+        centre: admin,
+        dir: None,
+        pg_bin: None,
+        yes: false,
+        lesson: None,
+        learner: None,
+        register: None,
+    }
 }
 
 fn shop() -> (Cluster, impl Fn(&Cluster, &str) -> String) {
@@ -104,7 +114,7 @@ fn the_screen_names_each_login_with_a_line_that_can_be_typed() {
     let cluster = Cluster::start(&ClusterOptions::default()).unwrap();
     let args = args("0.0.0.0:7000".parse().unwrap(), "127.0.0.1:9432".parse().unwrap());
     let mut text = Vec::new();
-    screen::Screen::new(&args, &cluster, false).print(&mut text).unwrap();
+    screen::Screen::new(&args, &cluster, None, false).print(&mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
     for line in
         ["-h 127.0.0.1 -p 7000 -U support_agent shop\n", "-U marketing shop@marketing.sms\n", "http://127.0.0.1:9432"]
