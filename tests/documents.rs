@@ -90,7 +90,7 @@ fn the_sample_policies_load_and_pass_their_own_tests() {
 #[test]
 fn the_employers_policy_loads_beside_each_of_the_others() {
     let own = |name: &str| fs::read_to_string(format!("policies/{name}.toml")).unwrap().matches("[[tests]]").count();
-    for name in ["shop", "clinic", "lender"] {
+    for name in ["shop", "clinic/clinic", "lender/lender"] {
         let other = format!("policies/{name}.toml");
         let checked = Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
             .args(["check", "--offline", "--policy", &other, "--policy", "policies/employer.toml"])

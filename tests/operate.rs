@@ -304,6 +304,57 @@ fn check_live_compares_the_policies_with_the_database() {
     assert!(said.contains("policy.toml:2: column"), "{said}");
 }
 
+/// A database beside the shop, with a schema that patterns mean and the accounts of a library that maps whole tables.
+const WHOLE: &str = "
+    CREATE SCHEMA crm; CREATE SCHEMA old;
+    CREATE TABLE public.django_migrations (id int);
+    CREATE TABLE crm.people (id bigint PRIMARY KEY, email text, name text, made_at date);
+    CREATE TABLE crm.visits (id bigint, person_id bigint, seen_at date, note text);
+    CREATE TABLE old.visits (id bigint, seen_at date);
+    CREATE VIEW crm.seen AS SELECT email FROM crm.people;";
+
+#[test]
+fn check_live_tells_what_patterns_list_and_what_maps_whole_tables_would_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = shop();
+    cluster.run_statements("postgres", "CREATE DATABASE whole").unwrap();
+    cluster.run_sql("whole", WHOLE).unwrap();
+    let policy = "version = 1\n\
+        [tables.\"crm.*\"]\nsubject = \"person_id\"\ncolumns = { \"*_id\" = \"reference\", \"*_at\" = \"operational\" }\n\
+        [tables.\"crm.people\"]\nsubject = \"id\"\ncolumns = { id = \"reference\", emial = \"contact\" }\n\
+        [tables.\"nothing.*\"]\nopen = true\n\
+        [columns]\n\"*.made_at\" = \"operational\"\n\
+        [purposes.support]\nbasis = \"contract\"\n\
+        [roles.agent]\nlogins = [\"support_agent\"]\npurposes = [\"support\"]\n\
+        [[rules]]\nname = \"r\"\nroles = [\"agent\"]\npurposes = [\"support\"]\nread = [\"reference\", \"operational\"]\n";
+    let config = configured(folder.path(), policy);
+    let named = fs::read_to_string(&config).unwrap().replace("[upstream]\n", "[upstream]\ndatabase = \"whole\"\n");
+    fs::write(&config, named).unwrap();
+    let (status, said, told) = pgpurpose(&["check", "--config", &config, "--live"]);
+    assert_eq!(status, 1, "{said}{told}");
+    for part in [
+        "policy.toml:2: pattern `crm.*` lists 1 table: `crm.visits`",
+        "pattern `nothing.*` lists no table of this database",
+        "policy.toml:11: pattern `*.*.made_at` gives `crm.people.made_at` the category `operational`",
+        "policy.toml:7: column `crm.people.emial` does not exist: did you mean `email`?",
+        "view `crm.seen` reads `crm.people`, which a policy governs",
+        "Django (`public.django_migrations` is there) names every column of a table, and role `agent` for purpose `support` sees only some of",
+        "`crm.visits` (id, note)",
+        "mask those columns as `null`",
+    ] {
+        assert!(said.contains(part), "`{part}` in {said}");
+    }
+    // What a pattern newly opens is told table by table.
+    let wider = folder.path().join("wider.toml");
+    fs::write(&wider, format!("{policy}[tables.\"old.*\"]\nopen = \"read\"\n")).unwrap();
+    let (wider, old) = (wider.display().to_string(), folder.path().join("policy.toml").display().to_string());
+    let (status, said, told) =
+        pgpurpose(&["policy", "diff", &old, &wider, "--config", &config, "--live", "--fail-on-opening"]);
+    assert_eq!(status, 1, "{said}{told}");
+    assert!(said.contains("`old.visits.*` read, and was closed"), "{said}");
+    assert!(!said.contains("`old.*"), "no pattern is left: {said}");
+}
+
 /// What acts by itself: keys that cascade and set, over open tables too, a circle, triggers of each sort, a rule, a view that is written
 /// through, generated and identity columns, children.
 const BY_ITSELF: &str = "

@@ -249,6 +249,37 @@ fn what_the_policies_no_longer_say_is_drift() {
 }
 
 #[test]
+fn views_and_functions_that_newly_reach_what_is_governed_are_drift() {
+    let cluster = cluster();
+    cluster.run_statements("postgres", "CREATE DATABASE reaching").unwrap();
+    let table = "CREATE TABLE people (id bigint PRIMARY KEY, email text);
+        INSERT INTO people SELECT n, 'u' || n || '@example.org' FROM generate_series(1, 50) AS n;";
+    cluster.run_sql("reaching", table).unwrap();
+    let folder = TempDir::new().unwrap();
+    let (own, known) = (path(&folder, "own.toml"), path(&folder, "known.jsonl"));
+    assert_eq!(scan("reaching", &["-o", &own]).0, 0);
+    let (status, out, err) = scan("reaching", &["--drift", "--policy", &own]);
+    assert_eq!((status, out.as_str()), (0, ""), "{err}");
+    let more = "CREATE VIEW addresses AS SELECT email FROM people; CREATE VIEW twice AS SELECT email FROM addresses;
+        CREATE FUNCTION all_of_them() RETURNS SETOF text LANGUAGE sql AS 'SELECT email FROM people';";
+    cluster.run_sql("reaching", more).unwrap();
+    let (status, out, _) = scan("reaching", &["--drift", "--policy", &own, "--json", "-"]);
+    assert_eq!(status, 1);
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let drifts: Vec<(&str, &str)> = lines
+        .iter()
+        .filter(|line| line["drift"].is_string())
+        .map(|line| (line["drift"].as_str().unwrap(), line["what"].as_str().unwrap()))
+        .collect();
+    assert_eq!(drifts, [("function", "public.all_of_them"), ("view", "public.addresses"), ("view", "public.twice")]);
+    // Who looked at them keeps the lines.
+    let kept: Vec<String> = lines.iter().filter(|line| line["drift"].is_string()).map(Value::to_string).collect();
+    fs::write(&known, kept.join("\n")).unwrap();
+    let (status, out, err) = scan("reaching", &["--drift", "--policy", &own, "--baseline", &known]);
+    assert_eq!((status, out.as_str()), (0, ""), "{err}");
+}
+
+#[test]
 fn what_is_unsure_fails_where_that_is_asked_for() {
     assert_eq!(scan("suid", &["--json", "/dev/null", "--no-values", "--strict"]).0, 1);
     let (status, _, err) = scan("nowhere", &["--json", "/dev/null"]);
