@@ -230,6 +230,9 @@ fn rendering_means_what_was_written() {
         ("SELECT f(VARIADIC a)", "SELECT f(VARIADIC a)"),
         ("SET a.b TO 'x', 1", "SET \"a\".\"b\" TO 'x', 1"),
         ("START TRANSACTION READ ONLY, DEFERRABLE", "START TRANSACTION READ ONLY, DEFERRABLE"),
+        ("PREPARE TRANSACTION E'it\\'s'", "PREPARE TRANSACTION 'it''s'"),
+        ("COMMIT PREPARED 'x'", "COMMIT PREPARED 'x'"),
+        ("ROLLBACK PREPARED 'x'", "ROLLBACK PREPARED 'x'"),
         ("FETCH 3 c", "FETCH FORWARD 3 FROM \"c\""),
         ("NOTIFY c, 'it''s'", "NOTIFY \"c\", 'it''s'"),
     ] {
@@ -245,7 +248,6 @@ fn forms_without_an_equal_are_refused_by_name() {
         ("DO $$begin end$$", "DO"),
         ("CALL p()", "CALL"),
         ("SELECT 1 FROM db.s.t", "another database"),
-        ("PREPARE TRANSACTION 'x'", "prepared transactions"),
         ("SELECT 1_000", "number"),
         ("SELECT 0x1F", "number"),
     ] {

@@ -39,7 +39,8 @@ pub fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| {
         let hba = "local all scram scram-sha-256\nhost all scram 127.0.0.1/32 scram-sha-256\n\
                    local all all trust\nhost all all 127.0.0.1/32 trust\n";
-        let options = ClusterOptions { tcp: true, hba: Some(hba.into()), ..ClusterOptions::default() };
+        let settings = vec![("max_prepared_transactions".to_owned(), "8".to_owned())];
+        let options = ClusterOptions { tcp: true, hba: Some(hba.into()), settings, ..ClusterOptions::default() };
         let cluster = Cluster::start(&options).expect("a cluster starts");
         cluster.run_sql("postgres", "CREATE ROLE support LOGIN").unwrap();
         cluster.run_sql("postgres", "CREATE ROLE scram LOGIN SUPERUSER PASSWORD 'geheim'").unwrap();

@@ -13,7 +13,8 @@ use crate::sql::ast::fragment;
 use crate::sql::ast::parse::{Kind, Parsed};
 use crate::sql::ast::types::declared_type;
 use crate::sql::ast::utility::{
-    CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Direction, Discard, Explained, SetValue, Utility,
+    CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Direction, Discard, Explained, Phase, SetValue,
+    Utility,
 };
 use crate::sql::form::Asked;
 use crate::sql::form::context::Context;
@@ -38,6 +39,10 @@ fn utility_effect(utility: &Utility) -> Effect {
         Utility::Begin { .. } => Effect::Begin,
         Utility::Commit { chain } => Effect::Commit { chain: *chain },
         Utility::Rollback { chain } => Effect::Rollback { chain: *chain },
+        Utility::TwoPhase { step: Phase::Prepare, .. } => Effect::Commit { chain: false },
+        // What it made of the structure is there from now on.
+        Utility::TwoPhase { step: Phase::Commit, .. } => Effect::Define,
+        Utility::TwoPhase { step: Phase::Rollback, .. } => Effect::None,
         Utility::Savepoint(name) => Effect::Savepoint(name.clone()),
         Utility::Release(name) => Effect::Release(name.clone()),
         Utility::RollbackTo(name) => Effect::RollbackTo(name.clone()),
@@ -122,6 +127,7 @@ pub(in crate::sql) fn enforce(
         | Utility::RollbackTo(_)
         | Utility::SetTransaction { .. }
         | Utility::SetSnapshot(_)
+        | Utility::TwoPhase { .. }
         | Utility::Discard(_)
         | Utility::Fetch { .. }
         | Utility::Close(_)

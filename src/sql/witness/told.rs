@@ -9,6 +9,9 @@ use crate::sql::text::limits::{self, Limits};
 /// Places that are tried before the first is taken.
 const TRIED: usize = 32;
 
+/// Bytes of a text that its scanner alone is given: it takes longer than in proportion for what is one token.
+const SCANNED: usize = 8 * 1024;
+
 /// What the lexer says of a quote or comment that goes on to the end: whatever stands in it is one token.
 const OPEN_ENDED: &str = "is not closed";
 
@@ -33,7 +36,7 @@ fn said(text: &str) -> Option<(String, Option<usize>)> {
         Err(refusal) if refusal.sqlstate == SqlState::STATEMENT_TOO_COMPLEX => None,
         // No token, so that only its scanner gets the text: what stands behind was not counted.
         Err(refusal) if !refusal.message.ends_with(OPEN_ENDED) => {
-            let words = scanned(text)?;
+            let words = (text.len() <= SCANNED).then(|| scanned(text)).flatten()?;
             let at = stopped_at(text, &words).map(|at| characters(text, at));
             Some((words, at))
         }

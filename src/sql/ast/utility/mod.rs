@@ -46,6 +46,13 @@ pub enum Utility {
     Release(Name),
     /// ROLLBACK TO SAVEPOINT name.
     RollbackTo(Name),
+    /// PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED: what ran in it was decided, and is in the log, when it ran.
+    TwoPhase {
+        /// Which of them.
+        step: Phase,
+        /// The name that the client gives the transaction.
+        id: String,
+    },
     /// SET TRANSACTION modes, or SET SESSION CHARACTERISTICS AS TRANSACTION modes.
     SetTransaction {
         /// SESSION CHARACTERISTICS.
@@ -177,6 +184,7 @@ pub(in crate::sql) fn seen(utility: &Utility, facts: &mut Facts) {
         | Utility::RollbackTo(_)
         | Utility::SetTransaction { .. }
         | Utility::SetSnapshot(_)
+        | Utility::TwoPhase { .. }
         | Utility::Set { .. }
         | Utility::SetConstraints { .. }
         | Utility::Reset(_)
@@ -189,6 +197,17 @@ pub(in crate::sql) fn seen(utility: &Utility, facts: &mut Facts) {
         | Utility::Notify { .. }
         | Utility::Deallocate(_) => {}
     }
+}
+
+/// A step of a transaction in two phases (PostgreSQL's documentation, PREPARE TRANSACTION).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// PREPARE TRANSACTION: the session's transaction ends, and waits on the disk.
+    Prepare,
+    /// COMMIT PREPARED, of any session.
+    Commit,
+    /// ROLLBACK PREPARED, of any session.
+    Rollback,
 }
 
 /// A mode of a transaction.

@@ -3,8 +3,8 @@
 use super::copy::copy;
 use super::cursor::{Cursor, text_of};
 use super::set::{reset, set, show, transaction_modes, value};
-use super::{CursorOptions, Direction, Discard, ExplainOption, Explained, Utility};
-use crate::error::{Refusal, Stage};
+use super::{CursorOptions, Direction, Discard, ExplainOption, Explained, Phase, Utility};
+use crate::error::Refusal;
 use crate::sql::ast::parse::{expression, statement};
 use crate::sql::text::lex::Token;
 
@@ -65,12 +65,14 @@ fn of_kind(tokens: &[Token], kind: &'static str) -> Result<Utility, Refusal> {
             Utility::Begin { start: true, modes: transaction_modes(c)? }
         }
         "commit" | "end" => {
-            if c.is_word("prepared") {
-                return Err(two_phase());
+            if kind == "commit" && c.words(&["prepared"]) {
+                Utility::TwoPhase { step: Phase::Commit, id: c.text()? }
+            } else {
+                c.one_of(&["work", "transaction"]);
+                Utility::Commit { chain: chain(c)? }
             }
-            c.one_of(&["work", "transaction"]);
-            Utility::Commit { chain: chain(c)? }
         }
+        "rollback" if c.words(&["prepared"]) => Utility::TwoPhase { step: Phase::Rollback, id: c.text()? },
         "rollback" | "abort" => rollback(c)?,
         "savepoint" => Utility::Savepoint(c.name()?),
         "release" => {
@@ -141,10 +143,6 @@ fn set_path(tokens: &[Token]) -> Option<Utility> {
     (c.symbol(")") && c.at_end()).then_some(Utility::SetPath { qualified, path, local })
 }
 
-fn two_phase() -> Refusal {
-    Refusal::unsupported(Stage::Parse, "prepared transactions are not carried out")
-}
-
 fn chain(c: &mut Cursor<'_>) -> Result<bool, Refusal> {
     if c.words(&["and", "no", "chain"]) {
         return Ok(false);
@@ -157,9 +155,6 @@ fn chain(c: &mut Cursor<'_>) -> Result<bool, Refusal> {
 }
 
 fn rollback(c: &mut Cursor<'_>) -> Result<Utility, Refusal> {
-    if c.is_word("prepared") {
-        return Err(two_phase());
-    }
     c.one_of(&["work", "transaction"]);
     if c.words(&["to"]) {
         c.words(&["savepoint"]);
@@ -244,7 +239,10 @@ fn direction(c: &mut Cursor<'_>) -> Result<Option<Direction>, Refusal> {
 
 fn prepare(c: &mut Cursor<'_>) -> Result<Utility, Refusal> {
     if c.is_word("transaction") && c.peek(1).is_some_and(|token| !token.is_word("as") && !token.is_symbol("(")) {
-        return Err(two_phase());
+        c.skip();
+        let id = c.text()?;
+        c.end()?;
+        return Ok(Utility::TwoPhase { step: Phase::Prepare, id });
     }
     let name = c.name()?;
     let types = if c.symbol("(") { c.parts()?.into_iter().map(text_of).collect() } else { Vec::new() };

@@ -2,7 +2,7 @@
 
 use super::{
     CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, CursorOptions, Direction, Discard, ExplainOption,
-    Explained, Isolation, SetValue, TransactionMode, Utility,
+    Explained, Isolation, Phase, SetValue, TransactionMode, Utility,
 };
 use crate::catalog::{quote_ident, quote_literal};
 use crate::sql::ast::render::{render, render_expr};
@@ -22,6 +22,14 @@ pub fn render_utility(utility: &Utility) -> String {
         Utility::SetTransaction { session, modes } => {
             let words = if *session { "SET SESSION CHARACTERISTICS AS TRANSACTION" } else { "SET TRANSACTION" };
             spaced(&[words, &transaction_modes(modes)])
+        }
+        Utility::TwoPhase { step, id } => {
+            let words = match step {
+                Phase::Prepare => "PREPARE TRANSACTION",
+                Phase::Commit => "COMMIT PREPARED",
+                Phase::Rollback => "ROLLBACK PREPARED",
+            };
+            spaced(&[words, &quote_literal(id)])
         }
         Utility::SetSnapshot(id) => format!("SET TRANSACTION SNAPSHOT {}", quote_literal(id)),
         Utility::Set { local, name, values } => set(*local, name, values.as_deref()),
