@@ -47,9 +47,18 @@ pub(crate) async fn setup(
 ) -> Result<(String, Vec<String>), String> {
     let settings = settings(config)?;
     let database = Database::find(config, policies, database).await?;
+    let policies = &fitted(&database, policies).await?;
     let shape = Shape::read(&database.client().await?).await.map_err(|error| error.to_string())?;
     let map = map(settings, policies, &shape)?;
     crate::centre::sql(policies, &shape, &map).map_err(|error| error.to_string())
+}
+
+/// The policies with every table and column that a pattern means listed by its name.
+async fn fitted(database: &Database, policies: &PolicySet) -> Result<PolicySet, String> {
+    if !policies.has_patterns() {
+        return Ok(policies.clone());
+    }
+    Ok(policies.fitted(&database.catalog().await?.current()))
 }
 
 fn map<'a>(settings: &Settings, policies: &PolicySet, shape: &'a Shape) -> Result<PersonMap<'a>, String> {
@@ -58,16 +67,11 @@ fn map<'a>(settings: &Settings, policies: &PolicySet, shape: &'a Shape) -> Resul
     PersonMap::new(shape, policies, people.as_ref()).map_err(|none| none.to_string())
 }
 
-/// Puts it together over policies that somebody else may replace, and listens.
+/// Puts it together over policies that whoever calls may replace, and listens; gives the database as its own login sees it.
 ///
 /// # Errors
 /// In words for the operator.
-pub(crate) async fn start(
-    config: &Config,
-    policies: Arc<ArcSwap<PolicySet>>,
-    database: Option<&str>,
-    log: Option<crate::audit::AuditLog>,
-) -> Result<(), String> {
+async fn start(config: &Config, policies: Arc<ArcSwap<PolicySet>>, database: Option<&str>) -> Result<Database, String> {
     let settings = settings(config)?.clone();
     let mail = config.mail.as_ref().ok_or_else(|| {
         "the centre sends codes, and the configuration has no `[mail]`: docs/configuration.md says what it takes"
@@ -79,9 +83,11 @@ pub(crate) async fn start(
         None => None,
     };
     let key = settings.key.read_key()?;
-    let current = policies.load_full();
+    let written = policies.load_full();
     let password = settings.password.as_ref().map(crate::config::SecretSource::read).transpose()?;
-    let login = Database::find_as(config, &current, database, &settings.login, password.as_ref()).await?;
+    let login = Database::find_as(config, &written, database, &settings.login, password.as_ref()).await?;
+    policies.store(Arc::new(fitted(&login, &written).await?));
+    let current = policies.load_full();
     let shape = Shape::read(&login.client().await?).await.map_err(|error| error.to_string())?;
     let map = map(&settings, &current, &shape)?;
     let people = shape.tables.get(map.register).map(|table| table.name.clone());
@@ -90,8 +96,7 @@ pub(crate) async fn start(
     let known = known(&map, &current, &lexicon).into_iter().filter(|known| known.table == map.register);
     let known = known.map(|known| (known.kind, known.column)).collect();
     let store = Store::open(login.connect()).await.map_err(|error| error.to_string())?;
-    let mut told = super::told(config, &settings.login, &login.name, "centre")?;
-    told.log = log;
+    let told = super::told(config, &settings.login, &login.name, "centre")?;
     let requests = &config.requests;
     let parts = Parts {
         organisation: config.organisation.clone(),
@@ -123,7 +128,7 @@ pub(crate) async fn start(
         });
     }
     tokio::spawn(web::serve(listener, centre.site(tls)));
-    Ok(())
+    Ok(login)
 }
 
 /// Runs the centre alone until SIGTERM or SIGINT; policies whose files change are loaded again. `ready` is called with the address.
@@ -143,7 +148,7 @@ pub(crate) fn serve(
         let policies = Arc::new(ArcSwap::from_pointee(policies));
         let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
         let (Ok(mut stop), Ok(mut interrupt)) = signals else { return Err("signals cannot be waited for".to_owned()) };
-        start(config, Arc::clone(&policies), database, None).await?;
+        let login = start(config, Arc::clone(&policies), database).await?;
         ready(&settings(config)?.url);
         let mut files = tokio::time::interval(POLICIES_EVERY);
         loop {
@@ -155,7 +160,10 @@ pub(crate) fn serve(
                         continue;
                     }
                     match super::policies(config) {
-                        Ok(loaded) => policies.store(Arc::new(loaded)),
+                        Ok(loaded) => match fitted(&login, &loaded).await {
+                            Ok(loaded) => policies.store(Arc::new(loaded)),
+                            Err(error) => tracing::error!(%error, "the policies were not loaded; the ones before stay in force"),
+                        },
                         Err(faults) => {
                             for fault in faults {
                                 tracing::error!("{fault}");

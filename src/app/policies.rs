@@ -54,7 +54,6 @@ pub(crate) fn subject_key(config: &Config) -> Result<Option<SubjectKey>, String>
 pub(crate) fn told(config: &Config, login: &str, database: &str, by: &str) -> Result<Told, String> {
     Ok(Told {
         options: super::log_options(&config.audit)?,
-        log: None,
         key: subject_key(config)?,
         login: login.to_owned(),
         database: database.to_owned(),

@@ -3,7 +3,7 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `web` | from a request to an answer: routes, forms, cookies, headers |
+//! | `web` | from a request to an answer: routes, cookies, headers; `form` reads what was sent |
 //! | `door` | codes, tries, sessions; `limits` counts, `keys` derives what is secret |
 //! | `knock` | finds who has an address and sends the code, outside of any request |
 //! | `acts` | what a person does: first the record in the access log, then the deed |
@@ -15,6 +15,7 @@
 
 mod acts;
 mod door;
+mod form;
 mod keys;
 mod knock;
 mod limits;

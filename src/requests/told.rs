@@ -30,8 +30,6 @@ pub struct Step<'a> {
 pub struct Told {
     /// How the log is kept that a step is appended or handed to.
     pub options: LogOptions,
-    /// The log itself, where this process is the one that writes it.
-    pub log: Option<AuditLog>,
     /// By which subjects and values that are looked up are named.
     pub key: Option<SubjectKey>,
     /// The login with which it is done.
@@ -73,10 +71,6 @@ impl Told {
         let failed = |error: &dyn std::fmt::Display| {
             Trouble::Refused(format!("nothing is done, since the access log cannot be written: {error}"))
         };
-        if let Some(log) = &self.log {
-            let record = told.record().map_err(|error| failed(&error))?;
-            return log.append(record).await.map(Some).map_err(|error| failed(&error));
-        }
         let log = match AuditLog::open_with(self.options.clone()) {
             Ok(log) => log,
             // The proxy writes it.

@@ -1,8 +1,16 @@
 //! Who gets in, and what can be found out from outside.
 
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Instant;
 
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+
 use crate::stand::{Answer, Stand};
+use crate::support::certs::{Authority, Files};
 
 const KNOWN: &str = "canary-12@example.co.za";
 const UNKNOWN: &str = "nobody-12@example.co.za";
@@ -194,4 +202,31 @@ fn nothing_is_loaded_kept_or_framed_and_the_cookie_is_the_sessions_alone() {
     );
     let big = visitor.send("POST", "/en/status", "", &"x".repeat(20_000));
     assert_eq!(big.status, 413);
+}
+
+#[test]
+fn over_tls_the_cookie_is_bound_to_the_host_and_browsers_are_told_to_stay_with_it() {
+    let (files, authority) = (Files::new(), Authority::new("Shop"));
+    let (cert, key) = authority.sign("centre");
+    let (cert, key) = (files.write("centre.crt", &cert), files.write("centre.key", &key));
+    let stand = Stand::open(&format!("tls_cert = \"{}\"\ntls_key = \"{}\"", cert.display(), key.display()), "");
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    // As browsers offer it.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let session = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+    let stream = TcpStream::connect(("127.0.0.1", stand.port())).unwrap();
+    let mut stream = StreamOwned::new(session, stream);
+    stream.write_all(b"GET /en/enter HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let answer = Answer::read(stream);
+    assert_eq!(answer.status, 200);
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(
+        cookie.starts_with("__Host-centre=") && cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict; Secure"),
+        "{cookie}"
+    );
+    assert!(answer.header("strict-transport-security").unwrap().starts_with("max-age="));
 }

@@ -65,6 +65,8 @@ class Visitor {
     for (const one of found.violations) {
       problems.push(`${where}: ${one.id}: ${one.help}: ${one.nodes.map((node) => node.html).slice(0, 2).join(" ")}`);
     }
+    const raw = await page.evaluate(() => document.body.innerText.match(/\b(site|error|home|because|kinds|ways|enter|code|you|choices|receipt|requests|asked|ask|seen|status|unsubscribe)\.[a-z_]{2,}/));
+    check(raw === null, `${where}: a text is missing: ${raw}`);
     const size = Buffer.byteLength(await page.content());
     done.largest = Math.max(done.largest, size);
     check(size < 30 * 1024, `${where}: ${size} bytes`);

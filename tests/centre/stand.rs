@@ -102,6 +102,11 @@ impl Stand {
         }
     }
 
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.number()
+    }
+
     /// A command of the program with this configuration; what it prints.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         run(&self.config, arguments)

@@ -160,7 +160,15 @@ impl Frame<'_> {
 
     /// What a purpose is for, in the words of the policy, whose language is English.
     pub(super) fn purpose(&self, purpose: &Purpose) -> String {
-        self.foreign(purpose.description.as_deref().unwrap_or(&purpose.name))
+        match &purpose.description {
+            Some(description) => self.foreign(description),
+            None => {
+                let name = purpose.name.replace(['_', '-', '.'], " ");
+                let mut letters = name.chars();
+                let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+                self.foreign(&(first + letters.as_str()))
+            }
+        }
     }
 
     /// Words of the policy or the organisation on a page of another language.

@@ -15,13 +15,12 @@ const DECISIONS: usize = 25;
 /// So many bytes of each log file are read for them.
 const REACH: u64 = 256 << 10;
 
-const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#1b1f24}\
-h1{font-size:1.3rem}h2{font-size:1.05rem;margin-top:2rem}table{border-collapse:collapse;width:100%}\
-td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d8dee4;vertical-align:top}\
-td.n{text-align:right;font-variant-numeric:tabular-nums}code{font:13px/1.4 ui-monospace,monospace;overflow-wrap:anywhere}\
-.loud{background:#a40e26;color:#fff;font-size:1.4rem;font-weight:700;padding:.6rem 1rem}.ok{color:#116329}.bad,.deny{color:#a40e26;font-weight:600}.mask{color:#7d4e00;font-weight:600}.allow{color:#116329;font-weight:600}\
-@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}td,th{border-color:#30363d}\
-.ok,.allow{color:#56d364}.bad,.deny{color:#ff7b72}.mask{color:#e3b341}}";
+const STYLE: &str = concat!(
+    include_str!("../../page/page.css"),
+    "td.n{text-align:right;font-variant-numeric:tabular-nums}\
+.loud{background:#a40e26;color:#fff;font-size:1.4rem;font-weight:700;padding:.6rem 1rem}.ok{color:#116329}.bad,.deny{color:var(--bad-text);font-weight:600}.mask{color:#7d4e00;font-weight:600}.allow{color:#116329;font-weight:600}\
+@media(prefers-color-scheme:dark){.ok,.allow{color:#56d364}.mask{color:#e3b341}}"
+);
 
 /// The page as HTML. Everything that a client or a policy has chosen is escaped.
 pub(super) async fn render(admin: &Admin, readiness: &Readiness, pages: Arc<Semaphore>) -> String {
