@@ -22,6 +22,8 @@ CREATE TABLE audit.records (
   login       text,
   role        text,
   purpose     text,
+  actor       text,                   -- tables made before it was there: ALTER TABLE audit.records ADD actor text, ADD ticket text
+  ticket      text,
   recipient   text,
   database    text,
   application text,
@@ -40,6 +42,7 @@ CREATE TABLE audit.records (
 ) PARTITION BY RANGE (time);
 
 CREATE INDEX ON audit.records (login, time);
+CREATE INDEX ON audit.records (actor, time) WHERE actor IS NOT NULL;
 CREATE INDEX ON audit.records (time) WHERE verdict = 'deny' OR event IN ('incident', 'login_refused');
 
 -- Up to which record each log is here; written in the same transaction as the records.
@@ -93,7 +96,7 @@ CREATE VIEW audit.columns_by_recipient AS
 
 -- Whose rows went to whom, where a table says `record_subjects`; `subject` as the log names it.
 CREATE VIEW audit.subjects_seen AS
-  SELECT r.time, r.log, r.seq, r."of", r.login, r.role, r.purpose, r.recipient,
+  SELECT r.time, r.log, r.seq, r."of", r.login, r.role, r.purpose, r.actor, r.ticket, r.recipient,
          relation ->> 'name' AS relation, subject
   FROM audit.records AS r,
        LATERAL jsonb_array_elements(r.line::jsonb -> 'relations') AS relation,
@@ -112,7 +115,7 @@ CREATE VIEW audit.incidents AS
 
 -- How each statement ended.
 CREATE VIEW audit.statements AS
-  SELECT a.time, a.log, a.seq, a.login, a.role, a.purpose, a.recipient, a.verdict, a.statement,
+  SELECT a.time, a.log, a.seq, a.login, a.role, a.purpose, a.actor, a.ticket, a.recipient, a.verdict, a.statement,
          o.status, o.rows, o.sqlstate, o.ms
   FROM audit.records AS a
   LEFT JOIN audit.records AS o ON o.log = a.log AND o."of" = a.seq AND o.event = 'outcome'

@@ -34,6 +34,7 @@ fn run(path: &Path) -> (String, Vec<String>) {
     for case in &file.case {
         let context = Context {
             parameters: &case.parameters,
+            actor: case.actor.as_deref(),
             ..Context::new(
                 &catalog,
                 &policies,
@@ -153,6 +154,7 @@ fn a_decision_for_a_form_is_the_one_from_nothing_whatever_its_constants_are() {
             for case in &file.case {
                 let context = Context {
                     parameters: &case.parameters,
+                    actor: case.actor.as_deref(),
                     ..Context::new(
                         &catalog,
                         &policies,

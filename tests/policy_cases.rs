@@ -140,6 +140,7 @@ fn request(case: &Case) -> AccessRequest {
     AccessRequest {
         login: case.login.clone(),
         purpose: case.purpose.clone(),
+        actor: None,
         today: case.today.parse().unwrap(),
         relations: case
             .relations

@@ -1,7 +1,7 @@
 //! The policies and keys that a configuration names.
 
 use crate::audit::SubjectKey;
-use crate::config::{Config, Mode};
+use crate::config::{ActorsAs, Config, Mode};
 use crate::document::{Fault, Place};
 use crate::policy::PolicySet;
 use crate::requests::told::Told;
@@ -59,4 +59,18 @@ pub(crate) fn told(config: &Config, login: &str, database: &str, by: &str) -> Re
         database: database.to_owned(),
         by: by.to_owned(),
     })
+}
+
+/// The key by which it names actors, where it does so by pseudonym.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub(crate) fn actor_key(config: &Config) -> Result<Option<SubjectKey>, String> {
+    match config.audit.actors {
+        ActorsAs::Plain => Ok(None),
+        ActorsAs::Pseudonym => subject_key(config)?.map(Some).ok_or_else(|| {
+            "`[audit] actors = \"pseudonym\"` needs a key, and neither `[audit] subject_key` nor `[policy] token_key` names one"
+                .to_owned()
+        }),
+    }
 }

@@ -10,7 +10,7 @@ use super::access_log;
 use super::auth::{self, Trouble};
 use super::database::{self, Database};
 use super::fit::{self, Misfit, fit};
-use super::policies::{fits, subject_key};
+use super::policies::{actor_key, fits, subject_key};
 use super::watch::Watch;
 use crate::audit::ship::Shipping;
 use crate::audit::{AuditLog, Event};
@@ -115,6 +115,7 @@ impl Proxy {
         };
         let shared = Shared::new(parts).map_err(plain)?;
         let shared = shared.with_mask_notices(config.policy.mask_notices);
+        let shared = shared.with_actor_key(actor_key(&config).map_err(plain)?);
         let shared = Arc::new(shared.with_decision_memory(u64::from(config.policy.decision_memory) * 1024 * 1024));
         let (asked, directory) = (Arc::clone(&shared), config.audit.directory.clone());
         tokio::task::spawn_blocking(move || access_log::count_again(&asked, &directory))

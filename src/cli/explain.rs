@@ -30,6 +30,9 @@ pub(super) struct ExplainArgs {
     /// The purpose [default: the first of the login's role]
     #[arg(long)]
     purpose: Option<String>,
+    /// The application's end user on whose behalf it would run
+    #[arg(long)]
+    actor: Option<String>,
     /// The database whose catalog is used [default: found by the policies' tables]
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
@@ -103,6 +106,7 @@ pub(super) fn run(arguments: &ExplainArgs, output: &mut Output) -> Ending {
         role,
         login: &arguments.login,
         purpose: arguments.purpose.as_deref(),
+        actor: arguments.actor.as_deref(),
         today: policies.zone().today(),
         search_path: match arguments.search_path.as_slice() {
             [] => default_path(&arguments.login),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::catalog::Catalog;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessReport, PolicySet, Role, Verdict};
-use crate::sql::{self, Context};
+use crate::sql::{self, Context, Stated};
 
 /// Who asks, why, and under which snapshots.
 pub(super) struct Question<'a> {
@@ -15,6 +15,8 @@ pub(super) struct Question<'a> {
     pub(super) role: &'a Role,
     pub(super) login: &'a str,
     pub(super) purpose: Option<&'a str>,
+    /// The application's end user, where one is stated.
+    pub(super) actor: Option<&'a str>,
     pub(super) today: Date,
     /// Schemas of names that are written without one, `$user` replaced.
     pub(super) search_path: Vec<String>,
@@ -56,8 +58,8 @@ pub(super) fn judge(text: &str, question: &Question<'_>) -> Judged {
 }
 
 fn judge_one(text: &str, question: &Question<'_>) -> Judged {
-    let purpose = match purpose(text, question) {
-        Ok(purpose) => purpose,
+    let (purpose, actor) = match purpose(text, question) {
+        Ok(said) => said,
         Err(refusal) => return refused(refusal),
     };
     let decided = if question.role.unrestricted.is_some() {
@@ -65,14 +67,17 @@ fn judge_one(text: &str, question: &Question<'_>) -> Judged {
     } else {
         sql::enforce(
             text,
-            &Context::new(
-                question.catalog,
-                question.policies,
-                question.login,
-                &purpose,
-                &question.search_path,
-                question.today,
-            ),
+            &Context {
+                actor: actor.as_deref(),
+                ..Context::new(
+                    question.catalog,
+                    question.policies,
+                    question.login,
+                    &purpose,
+                    &question.search_path,
+                    question.today,
+                )
+            },
         )
     };
     let enforced = match decided {
@@ -85,17 +90,18 @@ fn judge_one(text: &str, question: &Question<'_>) -> Judged {
     }
 }
 
-/// The purpose that would be in force: the statement's own comment, the one asked for, the role's default. An unrestricted
+/// Purpose and actor that would be in force: the statement's own comment, the one asked for, the role's default. An unrestricted
 /// role without purposes needs none.
-fn purpose(text: &str, question: &Question<'_>) -> Result<String, Refusal> {
+fn purpose(text: &str, question: &Question<'_>) -> Result<(String, Option<String>), Refusal> {
     let unrestricted = question.role.unrestricted.is_some();
-    let stated = match sql::stated_purpose(text) {
+    let stated = match sql::stated(text) {
         Ok(stated) => stated,
-        Err(_) if unrestricted => None,
+        Err(_) if unrestricted => Stated::default(),
         Err(refusal) => return Err(refusal),
     };
-    let named = stated.as_deref().or(question.purpose);
-    match named.or_else(|| question.role.purposes.first().map(String::as_str)) {
+    let named = stated.purpose.as_deref().or(question.purpose);
+    let actor = stated.actor.or_else(|| question.actor.map(str::to_owned)).filter(|actor| !actor.is_empty());
+    let purpose = match named.or_else(|| question.role.purposes.first().map(String::as_str)) {
         Some(purpose) => Ok(purpose.to_owned()),
         None if unrestricted => Ok(String::new()),
         None => Err(Refusal::new(
@@ -103,7 +109,8 @@ fn purpose(text: &str, question: &Question<'_>) -> Result<String, Refusal> {
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("role `{}` has no purpose", question.role.name),
         )),
-    }
+    };
+    Ok((purpose?, actor))
 }
 
 pub(super) fn refused(refusal: Refusal) -> Judged {

@@ -20,6 +20,8 @@ pub struct Audit {
     pub sync: AuditSync,
     /// The root of the key by which subjects are named in it; `[policy] token_key` where it is not given.
     pub subject_key: Option<SecretSource>,
+    /// How actors are named.
+    pub actors: ActorsAs,
     /// The private key that signs checkpoints; without it there are none.
     pub signing_key: Option<SecretSource>,
     /// A file outside of the folder that holds the newest checkpoint too; beside the key's file where it is not given.
@@ -118,6 +120,15 @@ pub enum AuditSync {
     Written,
 }
 
+/// How the log names the application's end users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActorsAs {
+    /// As they are stated.
+    Plain,
+    /// By pseudonyms of the key of subjects.
+    Pseudonym,
+}
+
 impl Audit {
     /// In this folder, with everything else as it is by default.
     pub fn new(directory: PathBuf) -> Self {
@@ -125,6 +136,7 @@ impl Audit {
             directory,
             sync: AuditSync::Always,
             subject_key: None,
+            actors: ActorsAs::Plain,
             signing_key: None,
             anchor: None,
             checkpoint_records: 1000,
@@ -149,6 +161,8 @@ pub(super) fn read(document: &mut Document, section: Option<Section<'_>>, base: 
     let words = [("always", AuditSync::Always), ("written", AuditSync::Written)];
     audit.sync = word("sync", section.string("sync", document), &words, AuditSync::Always, document);
     audit.subject_key = secret(&mut section, "subject_key", base, document);
+    let forms = [("plain", ActorsAs::Plain), ("pseudonym", ActorsAs::Pseudonym)];
+    audit.actors = word("actors", section.string("actors", document), &forms, ActorsAs::Plain, document);
     audit.signing_key = secret(&mut section, "signing_key", base, document);
     audit.anchor = path(&mut section, "anchor", base, document);
     for (key, most, value) in [

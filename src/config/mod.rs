@@ -16,7 +16,7 @@ mod verifier;
 mod zone;
 
 pub use address::{HostPort, UpstreamAddress};
-pub use audit::{Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
+pub use audit::{ActorsAs, Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
 pub use centre::Centre;
 pub use mail::{Mail, MailTls, MailWay, Smtp};
 pub use organisation::Organisation;

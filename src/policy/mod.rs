@@ -45,11 +45,11 @@ pub use decide::{
     Permit, Reason, Recording, RelationObligation, RelationReport, Seen, decide, filters_groups,
 };
 pub use model::{
-    AccessRequest, AddressPart, Approach, Automatic, Basis, Birth, Change, ColumnAccess, ConsentFilter, Consequence,
-    Contact, ContactKind, Customers, DEFAULT_LOOKUP_LIMIT, Exclusion, ExclusionList, Expected, Governance, Limit,
-    Lineage, Make, Mask, NamePart, Noise, OptOuts, Own, Period, PeriodUnit, PhonePart, PolicySet, PolicyTest, Purpose,
-    Raw, RecordAs, RecordPurposes, RelationAccess, Role, RowFilter, Shape, SinceColumn, Structure, SubjectPath, Unit,
-    Unknown, Use, Verb, Verdict,
+    AccessRequest, ActorFrom, ActorRows, ActorRule, ActorUse, Actors, AddressPart, Approach, Automatic, Basis, Birth,
+    Change, ColumnAccess, ConsentFilter, Consequence, Contact, ContactKind, Customers, DEFAULT_LOOKUP_LIMIT,
+    Exclusion, ExclusionList, Expected, Governance, Limit, Lineage, Make, Mask, NamePart, Noise, OptOuts, Own,
+    Period, PeriodUnit, PhonePart, PolicySet, PolicyTest, Purpose, Raw, RecordAs, RecordPurposes, RelationAccess,
+    Role, RowCondition, RowFilter, Shape, SinceColumn, Structure, SubjectPath, Unit, Unknown, Use, Verb, Verdict,
 };
 pub use read::keys::{KEYS, Key, Takes};
 pub use review::{

@@ -15,7 +15,7 @@ use crate::catalog::CatalogStore;
 use crate::config::ClientCertificate;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
-use crate::session::{Login, Shared, clean_login};
+use crate::session::{Login, SaidAtStart, Shared, clean_login};
 use crate::sql::{TokenKey, refusal_of};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
@@ -41,10 +41,11 @@ pub(super) async fn login(
     attempt.names(startup);
     match try_login(&mut client, startup, peer, options, shared, pool, &mut attempt.facts).await {
         Ok(parts) => {
-            let Ready { upstream, role, policies, catalog, purpose, search_path, unlike, key, seat } = parts;
+            let Ready { upstream, role, policies, catalog, purpose, said, search_path, unlike, key, seat } = parts;
             peer.gate.succeeded(peer.from.ip(), &attempt.facts.login);
             let facts = std::mem::take(&mut attempt.facts);
-            Ok((Login { client, upstream, facts, role, policies, catalog, purpose, search_path, unlike, key }, seat))
+            let login = Login { client, upstream, facts, role, policies, catalog, purpose, said, search_path, unlike, key };
+            Ok((login, seat))
         }
         Err(mut why) => {
             let unrestricted =
@@ -93,6 +94,7 @@ struct Ready {
     policies: Arc<PolicySet>,
     catalog: Arc<CatalogStore>,
     purpose: String,
+    said: SaidAtStart,
     search_path: String,
     unlike: Option<&'static str>,
     key: crate::session::CancelKey,
@@ -137,6 +139,12 @@ async fn try_login(
             return Err(why);
         }
     };
+    let said = SaidAtStart {
+        actor: wanted.actor.clone(),
+        ticket: wanted.ticket.clone(),
+        application: (!wanted.application.is_empty()).then(|| wanted.application.clone()),
+    };
+    (facts.actor, facts.ticket) = shared.named_at_start(&said, &role);
     let seat = || peer.gate.seat(peer.from.ip(), &wanted.login).ok_or_else(|| NoSession::Refused(too_many()));
     // Where the database checks, a seat is for those that it has let in.
     let early = if matches!(credential, Credential::Relay { .. }) { None } else { Some(seat()?) };
@@ -188,7 +196,7 @@ async fn try_login(
     own::key_data(&mut client.out, key.pid, &key.secret);
     own::ready(&mut client.out, Status::Idle);
     let unlike = wanted.encoding.is_some().then_some("client_encoding");
-    Ok(Ready { seat, upstream, role, policies, catalog, purpose, search_path, unlike, key })
+    Ok(Ready { seat, upstream, role, policies, catalog, purpose, said, search_path, unlike, key })
 }
 
 /// Role and purpose of a session that is to be, and their facts.

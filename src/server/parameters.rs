@@ -66,6 +66,8 @@ const LONGEST_NAME: usize = 63;
 
 /// The proxy's own setting.
 const PURPOSE: &str = "pgpurpose.purpose";
+const ACTOR: &str = "pgpurpose.actor";
+const TICKET: &str = "pgpurpose.ticket";
 
 /// What a client asked for, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -80,6 +82,10 @@ pub(super) struct Wanted {
     pub(super) encoding: Option<String>,
     /// By the connection's option, else by the database's name.
     pub(super) purpose: Option<String>,
+    /// By the connection's option.
+    pub(super) actor: Option<String>,
+    /// Likewise.
+    pub(super) ticket: Option<String>,
 }
 
 /// Checks a StartupMessage.
@@ -167,6 +173,12 @@ pub(super) fn cut(name: &str) -> &str {
 fn setting(wanted: &mut Wanted, name: &str, value: String) -> Result<(), Refusal> {
     if name.eq_ignore_ascii_case(PURPOSE) {
         wanted.purpose = Some(value);
+    } else if name.eq_ignore_ascii_case(ACTOR) {
+        sql::check_said("actor", &value)?;
+        wanted.actor = Some(value);
+    } else if name.eq_ignore_ascii_case(TICKET) {
+        sql::check_said("ticket", &value)?;
+        wanted.ticket = Some(value);
     } else if name.eq_ignore_ascii_case("client_encoding") {
         let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
         // `auto` is libpq's: from the client's locale, which libpq resolves itself.
@@ -255,6 +267,13 @@ mod tests {
         assert_eq!((both.database.as_str(), both.purpose.as_deref()), ("shop", Some("billing")));
         let none = wanted(&[("user", "a")]).unwrap();
         assert_eq!((none.database.as_str(), none.purpose.as_deref()), ("a", None));
+    }
+
+    #[test]
+    fn actor_and_ticket_are_taken_from_the_options() {
+        let both = wanted(&[("user", "a"), ("options", "-c pgpurpose.actor=u42 -c pgpurpose.ticket=OPS\\ 12")]).unwrap();
+        assert_eq!((both.actor.as_deref(), both.ticket.as_deref()), (Some("u42"), Some("OPS 12")));
+        assert!(wanted(&[("user", "a"), ("pgpurpose.actor", &"x".repeat(129))]).is_err());
     }
 
     #[test]

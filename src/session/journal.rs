@@ -79,10 +79,15 @@ impl Journal {
         self.prepared = None;
     }
 
-    /// The purpose and the role of the record at hand.
+    /// Purpose, actor, ticket and role of the record at hand.
     fn enter(&mut self, scope: &Scope) {
         if self.facts.purpose.as_ref() != Some(&scope.purpose) {
             self.facts.purpose = Some(scope.purpose.clone());
+            self.prepared = None;
+        }
+        let who = &scope.who;
+        if self.facts.actor != who.written || self.facts.ticket != who.ticket {
+            (self.facts.actor, self.facts.ticket) = (who.written.clone(), who.ticket.clone());
             self.prepared = None;
         }
         if self.facts.role.as_deref() != Some(&scope.role.name) {

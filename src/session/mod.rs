@@ -14,6 +14,7 @@ mod state;
 mod tests;
 mod told;
 
+pub use flow::settings::SaidAtStart;
 pub use cancel::{CancelKey, Cancels};
 pub use catalogs::{Catalogs, OpenCatalog};
 pub use judge::enforcer::Enforce;

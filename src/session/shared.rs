@@ -9,11 +9,13 @@ use super::cancel::Cancels;
 use super::catalogs::Catalogs;
 use super::judge::budget::Budgets;
 use super::judge::enforcer::{Enforce, Enforcer};
+use super::flow::settings::{SaidAtStart, Settings};
 use super::judge::lookups::Meters;
+use super::judge::who::Who;
 use crate::audit::{AuditLog, SubjectKey};
 use crate::catalog::CatalogStore;
 use crate::error::{Refusal, SqlState, Stage};
-use crate::policy::PolicySet;
+use crate::policy::{PolicySet, Role};
 use crate::telemetry::Metrics;
 
 /// The longest statement that is taken where nothing else is said.
@@ -35,6 +37,8 @@ pub struct Shared {
     pub mask_notices: bool,
     /// The key of the pseudonyms by which the log names subjects.
     pub subject_key: Option<SubjectKey>,
+    /// The key of the pseudonyms by which it names actors, where it does not name them as they are.
+    pub actor_key: Option<SubjectKey>,
     /// Cancel keys of all sessions.
     pub cancels: Arc<Cancels>,
     /// Statements over groups, counted.
@@ -86,6 +90,7 @@ impl Shared {
             enforcer: Enforcer::new(parts.enforce, threads, Arc::clone(&parts.metrics))?,
             metrics: parts.metrics,
             subject_key: parts.subject_key,
+            actor_key: None,
             statement_limit: STATEMENT_LIMIT,
             mask_notices: false,
             cancels: Arc::new(Cancels::default()),
@@ -98,6 +103,20 @@ impl Shared {
     #[must_use]
     pub fn with_mask_notices(mut self, tells: bool) -> Self {
         self.mask_notices = tells;
+        self
+    }
+
+    /// Actor and ticket of a session that begins so, as the log names them.
+    pub fn named_at_start(&self, said: &SaidAtStart, role: &Role) -> (Option<String>, Option<String>) {
+        let settings = Settings::new(String::new(), Vec::new(), said.clone());
+        let who = Who::of(None, &settings, role, self.actor_key.as_ref());
+        (who.written, who.ticket)
+    }
+
+    /// Names actors in the log by pseudonyms of this key.
+    #[must_use]
+    pub fn with_actor_key(mut self, key: Option<SubjectKey>) -> Self {
+        self.actor_key = key;
         self
     }
 

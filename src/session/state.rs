@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::cancel::CancelKey;
 use super::client::Inbound;
 use super::flow::Flow;
-use super::flow::settings::Settings;
+use super::flow::settings::{SaidAtStart, Settings};
 use super::flow::structure::Structure;
 use super::journal::Journal;
 use super::judge::enforcer::Scope;
@@ -45,6 +45,8 @@ pub struct Login {
     pub catalog: Arc<CatalogStore>,
     /// The purpose that it begins with.
     pub purpose: String,
+    /// For whom it begins.
+    pub said: SaidAtStart,
     /// `search_path`, as the database gave it.
     pub search_path: String,
     /// A setting under which the proxy and the database read a text differently: in observe mode only.
@@ -108,7 +110,7 @@ pub struct Session {
 impl Session {
     /// From a finished login.
     pub fn new(shared: Arc<Shared>, login: Login) -> Self {
-        let settings = Settings::new(login.purpose, crate::sql::parse_search_path(&login.search_path));
+        let settings = Settings::new(login.purpose, crate::sql::parse_search_path(&login.search_path), login.said);
         Self {
             catalog: login.catalog,
             client: login.client,

@@ -80,6 +80,7 @@ fn parts(login: &str) -> (Session, DuplexStream, DuplexStream, tempfile::TempDir
         role: policies.shared_role_of(login).unwrap(),
         policies,
         purpose: "support".into(),
+        said: super::SaidAtStart::default(),
         search_path: "public".into(),
         unlike: None,
         key,

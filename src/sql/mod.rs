@@ -31,7 +31,7 @@ pub use ast::{
 };
 pub use form::{Asked, Class, Constants, Context, Form, Known, Slot};
 pub use govern::{
-    ComparedMask, Effect, Enforced, Fills, Lookups, Named, Refused, Way, Words, admitted, enforce, enforce_form,
+    ComparedMask, Effect, Enforced, Fills, Lookups, Named, Refused, Said, Way, Words, admitted, enforce, enforce_form,
     may_use, portal_refusal, refusal_of, relay_unrestricted, too_old_refusal,
 };
 pub use resolve::{Compared, Given, HIDDEN as HIDDEN_COLUMN, Tested, open_parameters};
@@ -41,7 +41,7 @@ pub use rewrite::{
 };
 pub use steps::{Step, Steps};
 pub use text::{
-    Redacted, may_define, may_fetch, parse_search_path, place_in, place_of, redact, split, stated_purpose,
+    Redacted, Stated, check_said, may_define, may_fetch, parse_search_path, place_in, place_of, redact, split, stated,
     temporary_target,
 };
 pub use witness::{Facts, check_rewrite, in_its_words, reads_same};

@@ -36,6 +36,8 @@ pub struct Case {
     pub name: String,
     pub login: String,
     pub purpose: String,
+    /// The application's end user, where one is stated.
+    pub actor: Option<String>,
     pub sql: String,
     /// Oids of types that the client declares for its parameters.
     #[serde(default)]

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod actors;
 mod clients;
 mod failures;
 mod log;

@@ -368,6 +368,7 @@ fn ask(set: &PolicySet, purpose: &str, today: Date, verb: Verb, columns: &[(&str
         &AccessRequest {
             login: "r".into(),
             purpose: purpose.into(),
+            actor: None,
             today,
             relations: vec![RelationAccess {
                 relation: RelationName::new("public", "t"),

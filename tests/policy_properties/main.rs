@@ -167,6 +167,7 @@ fn access(set: &PolicySet, purpose: &str, table: &str, verb: Verb, columns: Vec<
         &AccessRequest {
             login: "r".into(),
             purpose: purpose.into(),
+            actor: None,
             today: jiff::civil::date(2026, 11, 22),
             relations: vec![RelationAccess {
                 relation: RelationName::new("public", table),

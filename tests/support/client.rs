@@ -103,6 +103,13 @@ impl Proxy {
         Said::of(psql.output().expect("psql runs"))
     }
 
+    /// The command itself, in the folder of this proxy's configuration.
+    pub fn command(&self, arguments: &[&str]) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgpurpose"));
+        command.args(arguments).current_dir(self.folder()).stdin(Stdio::null());
+        Said::of(command.output().expect("the command runs"))
+    }
+
     /// The same, still running.
     pub fn spawn_psql(&self, cluster: &Cluster, who: &As<'_>, command: &str) -> Child {
         let mut psql = self.client(cluster, who, "psql");

@@ -188,6 +188,11 @@ impl Proxy {
         self.folder.path().join("audit")
     }
 
+    /// The folder of its configuration.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Its process number.
     pub fn pid(&self) -> u32 {
         self.pid

@@ -22,6 +22,10 @@ pub struct Filter {
     pub role: Option<String>,
     /// `purpose`, exactly, or a child of it.
     pub purpose: Option<String>,
+    /// `actor` as it stands in the record, plain or as a pseudonym: any of these.
+    pub actor: Vec<String>,
+    /// `ticket`, exactly.
+    pub ticket: Option<String>,
     /// `recipient`, exactly.
     pub recipient: Option<String>,
     /// A relation of the statement: `public.customers`, or `customers` in any schema.
@@ -110,6 +114,9 @@ impl Filter {
         is(&self.login, "login")
             && is(&self.role, "role")
             && is(&self.recipient, "recipient")
+            && is(&self.ticket, "ticket")
+            && (self.actor.is_empty()
+                || entry.text("actor").is_some_and(|actor| self.actor.iter().any(|wanted| wanted == actor)))
             && is(&self.verdict, "verdict")
             && is(&self.event, "event")
             && self.purpose.as_deref().is_none_or(|wanted| {
@@ -132,13 +139,14 @@ impl Filter {
             ("role", &self.role),
             ("purpose", &self.purpose),
             ("recipient", &self.recipient),
+            ("ticket", &self.ticket),
             ("relation", &self.relation),
             ("verdict", &self.verdict),
             ("event", &self.event),
         ];
         let fields = fields.into_iter().filter_map(|(name, value)| Some(vec![Key::of(name, value.as_deref()?)]));
         let any = |name, values: &[String]| values.iter().map(|value| Key::of(name, value)).collect::<Vec<_>>();
-        let several = [any("subject", &self.subject), any("lookup", &self.lookup)];
+        let several = [any("subject", &self.subject), any("lookup", &self.lookup), any("actor", &self.actor)];
         fields.chain(several.into_iter().filter(|keys| !keys.is_empty())).collect()
     }
 
@@ -149,6 +157,7 @@ impl Filter {
             (&self.role, Part::Whole),
             (&self.purpose, Part::Start),
             (&self.recipient, Part::Whole),
+            (&self.ticket, Part::Whole),
             (&self.relation, Part::End),
             (&self.verdict, Part::Whole),
             (&self.event, Part::Whole),
@@ -157,7 +166,7 @@ impl Filter {
         // `public.customers.email` stands in the record as a table and a column.
         let column = self.column.as_deref().map(|column| column.rsplit('.').next().unwrap_or(column));
         let column = column.map(|column| vec![(column, Part::End)]);
-        let several = [&self.subject, &self.lookup].into_iter().filter(|values| !values.is_empty());
+        let several = [&self.subject, &self.lookup, &self.actor].into_iter().filter(|values| !values.is_empty());
         let several = several.map(|values| values.iter().map(|value| (value.as_str(), Part::Whole)).collect());
         Sieve::new(fields.chain(column).chain(several))
     }

@@ -24,6 +24,8 @@ pub struct Wanted {
     pub subjects: Vec<String>,
     /// This login alone.
     pub login: Option<String>,
+    /// One end user of the application alone, in each form that it may have in the log; empty: everybody.
+    pub actor: Vec<String>,
     /// This relation alone: `public.customers`, or `customers` in any schema.
     pub relation: Option<String>,
     /// Not before.
@@ -43,6 +45,8 @@ pub struct SeenFor {
     pub last: String,
     /// PostgreSQL logins.
     pub logins: BTreeSet<String>,
+    /// The application's end users, as the log names them.
+    pub actors: BTreeSet<String>,
     /// By relation and column: the category, and whether it was ever seen as it is.
     pub columns: BTreeMap<String, BTreeMap<String, SeenColumn>>,
     #[serde(skip)]
@@ -146,6 +150,7 @@ impl Sightings {
             }
             between(&mut seen.first, &mut seen.last, time);
             seen.logins.insert(entry.text("login").unwrap_or_default().to_owned());
+            seen.actors.extend(entry.text("actor").map(str::to_owned));
             let columns = seen.columns.entry(name.to_owned()).or_default();
             for column in objects(relation.get("columns")) {
                 let part = |field| column.get(field).and_then(Value::as_str);
@@ -174,10 +179,12 @@ struct Collector<'a> {
 
 impl Seeker for Collector<'_> {
     fn keys(&mut self, index: Option<&Index>) -> Vec<Vec<Key>> {
-        let Wanted { subjects, login, since, until, .. } = self.wanted;
+        let Wanted { subjects, login, actor, since, until, .. } = self.wanted;
         self.tallied = false;
-        if let Some(login) = login {
-            return vec![vec![Key::of("login", login)]];
+        if login.is_some() || !actor.is_empty() {
+            let login = login.iter().map(|login| vec![Key::of("login", login)]);
+            let actors: Vec<Key> = actor.iter().map(|actor| Key::of("actor", actor)).collect();
+            return login.chain(Some(actors).filter(|actors| !actors.is_empty())).collect();
         }
         if subjects.is_empty() {
             return Vec::new();
@@ -220,11 +227,16 @@ impl Wanted {
         if !subjects.is_empty() {
             subjects.extend([("aggregate", Part::Whole), ("unrestricted", Part::Whole)]);
         }
-        Sieve::new(login.into_iter().chain(Some(subjects).filter(|subjects| !subjects.is_empty())))
+        let actor: Vec<_> = self.actor.iter().map(|actor| (actor.as_str(), Part::Whole)).collect();
+        Sieve::new(login.into_iter().chain([subjects, actor].into_iter().filter(|values| !values.is_empty())))
     }
 
     fn takes(&self, entry: &Entry, time: &str) -> bool {
         if self.login.as_deref().is_some_and(|login| entry.text("login") != Some(login)) {
+            return false;
+        }
+        let actor = entry.text("actor");
+        if !self.actor.is_empty() && !actor.is_some_and(|actor| self.actor.iter().any(|wanted| wanted == actor)) {
             return false;
         }
         if self.since.is_none() && self.until.is_none() {

@@ -9,6 +9,8 @@ use crate::policy::{Disclosed, RecordAs};
 
 /// What separates this use of the root key from every other.
 const LABEL: &[u8] = b"pgpurpose access log: subjects";
+/// The same for the application's end users.
+const ACTORS: &[u8] = b"pgpurpose access log: actors";
 /// The same for values that were looked up.
 const LOOKUPS: &[u8] = b"pgpurpose access log: lookups";
 /// Bytes of a pseudonym: so many that two subjects never share one.
@@ -20,6 +22,7 @@ const LENGTH: usize = 16;
 pub struct SubjectKey {
     subjects: hmac::Key,
     lookups: hmac::Key,
+    actors: hmac::Key,
 }
 
 impl std::fmt::Debug for SubjectKey {
@@ -33,12 +36,17 @@ impl SubjectKey {
     pub fn derive(root: &[u8; 32]) -> Self {
         let root = hmac::Key::new(hmac::HMAC_SHA256, root);
         let derived = |label| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, label).as_ref());
-        Self { subjects: derived(LABEL), lookups: derived(LOOKUPS) }
+        Self { subjects: derived(LABEL), lookups: derived(LOOKUPS), actors: derived(ACTORS) }
     }
 
     /// The pseudonym of a subject, from its key as PostgreSQL writes it as text: `ps_` and 32 hexadecimal digits.
     pub fn pseudonym(&self, subject: &str) -> String {
         format!("ps_{}", digits(&hmac::sign(&self.subjects, subject.as_bytes())))
+    }
+
+    /// The pseudonym of one of an application's end users: `ac_` and 32 hexadecimal digits.
+    pub fn actor(&self, actor: &str) -> String {
+        format!("ac_{}", digits(&hmac::sign(&self.actors, actor.as_bytes())))
     }
 
     /// The digest of a value that a column (`public.customers`, `id_number`) was compared with, from the text in which it is

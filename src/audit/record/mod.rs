@@ -44,6 +44,12 @@ pub struct SessionFacts {
     /// The purpose in force.
     #[serde(serialize_with = "json::some_name")]
     pub purpose: Option<String>,
+    /// The application's end user, or a pseudonym of theirs.
+    #[serde(serialize_with = "json::some_name")]
+    pub actor: Option<String>,
+    /// The reason that was given: a ticket, a case.
+    #[serde(serialize_with = "json::some_name")]
+    pub ticket: Option<String>,
     /// `internal`, or the third party's name.
     #[serde(serialize_with = "json::some_name")]
     pub recipient: Option<String>,

@@ -15,6 +15,8 @@ pub(super) const UNKNOWN: &str = "not recorded";
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
     pub(super) login: &'a str,
+    /// The application's end user.
+    pub(super) actor: Option<&'a str>,
     pub(super) role: &'a str,
     pub(super) purpose: &'a str,
     pub(super) recipient: &'a str,
@@ -90,6 +92,7 @@ impl<'a> Facts<'a> {
         });
         Self {
             login: text("login"),
+            actor: entry.text("actor"),
             role: named(text("role")),
             purpose: named(text("purpose")),
             recipient: named(text("recipient")),

@@ -1,4 +1,5 @@
-//! What differs from a login's own past: judged record by record, by what came before and nothing else.
+//! What differs from a login's own past: judged record by record, by what came before and nothing else. Where statements say for which
+//! of the application's end users they ran, each of those is judged by their own past as well.
 //!
 //! A login is judged once its first statement is [`HISTORY_DAYS`] old and it was active on [`ACTIVE_DAYS`] days before the one
 //! at hand; before that nobody knows what is usual for it. Of its past, its last [`KEPT_DAYS`] active days count for volumes.
@@ -22,7 +23,7 @@ pub const KEPT_DAYS: usize = 90;
 /// Hours are judged once a login made so many statements before.
 pub const HOURS_STATEMENTS: u64 = 100;
 
-/// So many logins are followed.
+/// So many logins are followed, and as many actors.
 const MOST_LOGINS: usize = 5000;
 /// So many categories of a login.
 const MOST_CATEGORIES: usize = 300;
@@ -114,6 +115,9 @@ pub struct Finding {
     pub day: String,
     /// PostgreSQL login.
     pub login: String,
+    /// The application's end user behind it, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// What.
     #[serde(flatten)]
     pub what: What,
@@ -128,9 +132,13 @@ pub struct Unusual {
     pub more: u64,
     /// Logins whose past was long enough to judge them on some day of the period.
     pub judged: usize,
+    /// Actors likewise.
+    pub actors_judged: usize,
     /// Logins that were seen in the period and could not be judged on any day of it.
     pub too_new: Vec<String>,
-    /// Logins that were too many to be followed; their statements are not judged.
+    /// How many actors were seen in the period and could not be judged on any day of it.
+    pub actors_too_new: usize,
+    /// Logins and actors that were too many to be followed; their statements are not judged.
     pub not_followed: u64,
 }
 
@@ -166,11 +174,28 @@ struct Today {
     within: bool,
 }
 
+/// A login, or one of the end users behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Whose {
+    login: Rc<str>,
+    actor: Option<Rc<str>>,
+}
+
+impl Whose {
+    /// The login, and the actor behind it where there is one.
+    fn all(login: &str, actor: Option<&str>) -> impl Iterator<Item = Self> {
+        let login: Rc<str> = login.into();
+        let actor = actor.map(|actor| Self { login: Rc::clone(&login), actor: Some(actor.into()) });
+        std::iter::once(Self { login, actor: None }).chain(actor)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Collector {
-    logins: HashMap<Rc<str>, History>,
+    known: HashMap<Whose, History>,
+    actors: usize,
     /// Statements without an outcome so far.
-    waiting: BTreeMap<u64, Rc<str>>,
+    waiting: BTreeMap<u64, (Rc<str>, Option<Rc<str>>)>,
     first_day: Option<i64>,
     findings: Vec<Finding>,
     more: u64,
@@ -181,10 +206,26 @@ impl Collector {
     pub(super) fn access(&mut self, facts: &Facts<'_>, moment: Moment, within: bool) {
         let day = moment.day();
         let log_days = day - *self.first_day.get_or_insert(day);
-        let Some(login) = self.follow(facts.login, moment, log_days, within) else { return };
-        let Some(history) = self.logins.get_mut(&login) else { return };
+        let mut waits = None;
+        for whose in Whose::all(facts.login, facts.actor) {
+            if !self.follow(&whose, moment, log_days, within) {
+                continue;
+            }
+            self.judge(&whose, facts, moment, within);
+            waits = Some((whose.login, whose.actor));
+        }
+        if let Some(whose) = waits.filter(|_| !facts.refused()) {
+            if self.waiting.len() >= MOST_WAITING {
+                self.waiting.pop_first();
+            }
+            self.waiting.insert(moment.at.seq, whose);
+        }
+    }
+
+    fn judge(&mut self, whose: &Whose, facts: &Facts<'_>, moment: Moment, within: bool) {
+        let Some(history) = self.known.get_mut(whose) else { return };
         let closed = history.turn(moment, within);
-        let known_days = day - history.first_day;
+        let known_days = moment.day() - history.first_day;
         history.in_period |= within;
         history.judged |= within && history.today.judged;
         let hour = moment.hour();
@@ -215,51 +256,52 @@ impl Collector {
             }
         }
         for (at, what) in closed {
-            self.found(&login, at, what);
+            self.found(whose, at, what);
         }
         for what in new {
-            self.found(&login, moment.at, what);
-        }
-        if !facts.refused() {
-            if self.waiting.len() >= MOST_WAITING {
-                self.waiting.pop_first();
-            }
-            self.waiting.insert(moment.at.seq, login);
+            self.found(whose, moment.at, what);
         }
     }
 
-    /// The login as a key of the map; it is met for the first time here, or known.
-    fn follow(&mut self, login: &str, moment: Moment, log_days: i64, within: bool) -> Option<Rc<str>> {
-        if let Some((known, _)) = self.logins.get_key_value(login) {
-            return Some(Rc::clone(known));
+    /// Whether its history is kept; it is met for the first time here, or known.
+    fn follow(&mut self, whose: &Whose, moment: Moment, log_days: i64, within: bool) -> bool {
+        if self.known.contains_key(whose) {
+            return true;
         }
-        if self.logins.len() >= MOST_LOGINS {
-            self.not_followed.insert(hash(login));
-            return None;
+        let kind = if whose.actor.is_some() { self.actors } else { self.known.len() - self.actors };
+        if kind >= MOST_LOGINS {
+            self.not_followed.insert(hash(whose));
+            return false;
         }
-        let name: Rc<str> = login.into();
-        self.logins.insert(Rc::clone(&name), History::begin(moment));
-        if within && log_days >= HISTORY_DAYS {
-            self.found(&name, moment.at, What::NewLogin { log_days });
+        self.actors += usize::from(whose.actor.is_some());
+        self.known.insert(whose.clone(), History::begin(moment));
+        // People come and go; a login is given.
+        if within && log_days >= HISTORY_DAYS && whose.actor.is_none() {
+            self.found(whose, moment.at, What::NewLogin { log_days });
         }
-        Some(name)
+        true
     }
 
     pub(super) fn disclosure(&mut self, entry: &Entry, moment: Moment, within: bool) {
-        let login = entry.text("login").unwrap_or_default();
-        if let Some(history) = self.logins.get_mut(login) {
-            let subjects: BTreeSet<&str> = entry.subjects().collect();
-            history.today.add(Measure::Subjects, subjects.len() as u64, moment.at, within);
+        let subjects: BTreeSet<&str> = entry.subjects().collect();
+        for whose in Whose::all(entry.text("login").unwrap_or_default(), entry.text("actor")) {
+            if let Some(history) = self.known.get_mut(&whose) {
+                history.today.add(Measure::Subjects, subjects.len() as u64, moment.at, within);
+            }
         }
     }
 
     /// An outcome has no time of its own: its rows count for the day of the login's newest statement.
     pub(super) fn outcome(&mut self, entry: &Entry) {
         let of = entry.number("of").unwrap_or_default();
-        let Some(login) = self.waiting.remove(&of) else { return };
-        if let (Some(rows), Some(history)) = (entry.number("rows"), self.logins.get_mut(&login)) {
-            let (newest, within) = (history.today.newest, history.today.within);
-            history.today.add(Measure::Rows, rows, At { seq: of, ..newest }, within);
+        let Some((login, actor)) = self.waiting.remove(&of) else { return };
+        let Some(rows) = entry.number("rows") else { return };
+        let own = actor.map(|actor| Whose { login: Rc::clone(&login), actor: Some(actor) });
+        for whose in [Some(Whose { login, actor: None }), own].into_iter().flatten() {
+            if let Some(history) = self.known.get_mut(&whose) {
+                let (newest, within) = (history.today.newest, history.today.within);
+                history.today.add(Measure::Rows, rows, At { seq: of, ..newest }, within);
+            }
         }
     }
 
@@ -268,27 +310,31 @@ impl Collector {
         self.waiting.clear();
     }
 
-    fn found(&mut self, login: &Rc<str>, at: At, what: What) {
+    fn found(&mut self, whose: &Whose, at: At, what: What) {
         if self.findings.len() >= MOST_FINDINGS {
             self.more += 1;
             return;
         }
-        let login = super::shortened(login);
-        self.findings.push(Finding { at, day: String::new(), login, what });
+        let (login, actor) = (super::shortened(&whose.login), whose.actor.as_deref().map(super::shortened));
+        self.findings.push(Finding { at, day: String::new(), login, actor, what });
     }
 
     pub(super) fn finish(mut self, clock: &Clock) -> Unusual {
-        let mut logins: Vec<(Rc<str>, History)> = self.logins.drain().collect();
-        logins.sort_by(|a, b| a.0.cmp(&b.0));
-        let (mut judged, mut too_new) = (0, Vec::new());
-        for (login, history) in logins {
+        let mut known: Vec<(Whose, History)> = self.known.drain().collect();
+        known.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut told = Unusual::default();
+        for (whose, history) in known {
             for (at, what) in history.close() {
-                self.found(&login, at, what);
+                self.found(&whose, at, what);
             }
-            if history.judged {
-                judged += 1;
-            } else if history.in_period && too_new.len() < MOST_FINDINGS {
-                too_new.push(super::shortened(&login));
+            match (&whose.actor, history.judged) {
+                (None, true) => told.judged += 1,
+                (Some(_), true) => told.actors_judged += 1,
+                (None, false) if history.in_period && told.too_new.len() < MOST_FINDINGS => {
+                    told.too_new.push(super::shortened(&whose.login));
+                }
+                (Some(_), false) if history.in_period => told.actors_too_new += 1,
+                (_, false) => {}
             }
         }
         let mut findings = self.findings;
@@ -296,15 +342,15 @@ impl Collector {
             finding.day = clock.day_of(finding.at.time);
         }
         findings.sort_by_key(|finding| finding.at.seq);
-        Unusual { findings, more: self.more, judged, too_new, not_followed: self.not_followed.len() as u64 }
+        Unusual { findings, more: self.more, not_followed: self.not_followed.len() as u64, ..told }
     }
 }
 
 /// Not to be remembered by name: there are too many.
-fn hash(login: &str) -> u64 {
+fn hash(whose: &Whose) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
-    login.hash(&mut hasher);
+    whose.hash(&mut hasher);
     // A bound for those that are not followed.
     hasher.finish() % 1_000_000
 }

@@ -105,6 +105,8 @@ fn keys(line: &Indexed<'_>, block_first: u64, mut each: impl FnMut(Key)) {
         ("login", &line.login),
         ("role", &line.role),
         ("recipient", &line.recipient),
+        ("actor", &line.actor),
+        ("ticket", &line.ticket),
         ("verdict", &line.verdict),
     ];
     for (field, value) in fields {

@@ -21,6 +21,8 @@ pub(in crate::audit) struct Indexed<'a> {
     pub(in crate::audit) role: Option<Text<'a>>,
     pub(in crate::audit) recipient: Option<Text<'a>>,
     pub(in crate::audit) purpose: Option<Text<'a>>,
+    pub(in crate::audit) actor: Option<Text<'a>>,
+    pub(in crate::audit) ticket: Option<Text<'a>>,
     pub(in crate::audit) verdict: Option<Text<'a>>,
     pub(in crate::audit) of: Option<u64>,
     pub(in crate::audit) relations: Vec<Text<'a>>,
@@ -60,6 +62,10 @@ struct Line<'a> {
     recipient: Option<Text<'a>>,
     #[serde(borrow)]
     purpose: Option<Text<'a>>,
+    #[serde(borrow)]
+    actor: Option<Text<'a>>,
+    #[serde(borrow)]
+    ticket: Option<Text<'a>>,
     #[serde(borrow)]
     verdict: Option<Text<'a>>,
     #[serde(borrow)]
@@ -109,6 +115,8 @@ impl<'a> Indexed<'a> {
             role: read.role,
             recipient: read.recipient,
             purpose: read.purpose,
+            actor: read.actor,
+            ticket: read.ticket,
             verdict: read.verdict,
             of: read.of,
             relations,
@@ -131,6 +139,8 @@ impl<'a> Indexed<'a> {
             role: text("role"),
             recipient: text("recipient"),
             purpose: text("purpose"),
+            actor: text("actor"),
+            ticket: text("ticket"),
             verdict: text("verdict"),
             of: entry.number("of"),
             relations: entry.relations().map(|(name, _)| own(name)).collect(),
@@ -161,7 +171,7 @@ mod tests {
     #[test]
     fn a_line_as_it_is_written_and_one_that_is_not_say_the_same() {
         let lines = [
-            r#"{"seq":1,"time":"2026-11-22T10:00:00.000001Z","event":"access","login":"a\"d\u00e9","role":null,"purpose":"x.y","unrestricted":"why","relations":[{"name":"public.t","filter":null,"columns":[{"name":"c"}]}]}"#,
+            r#"{"seq":1,"time":"2026-11-22T10:00:00.000001Z","event":"access","login":"a\"d\u00e9","role":null,"purpose":"x.y","actor":"u42","ticket":null,"unrestricted":"why","relations":[{"name":"public.t","filter":null,"columns":[{"name":"c"}]}]}"#,
             r#"{"seq":2,"event":"outcome","of":1,"status":"ok"}"#,
             r#"{"seq":3,"event":"disclosure","of":1,"relations":[{"name":"public.t","columns":[],"subjects":["1","ps_2"]}],"aggregate":[{"name":"public.u"}]}"#,
             r#"{"event":"lookup","of":1,"lookups":[{"digest":"lk_1"},{"digest":null,"reason":"why"}]}"#,

@@ -42,6 +42,8 @@ impl LookedUpArgs {
         if let Ok(Some(key)) = crate::app::subject_key(&config) {
             let pseudonyms: Vec<String> = filter.subject.iter().map(|subject| key.pseudonym(subject)).collect();
             filter.subject.extend(pseudonyms);
+            let actors: Vec<String> = filter.actor.iter().map(|actor| key.actor(actor)).collect();
+            filter.actor.extend(actors);
         }
         if let Some(value) = &self.lookup {
             let value = value_of(value).map_err(|error| output.wrong(format_args!("standard input: {error}")))?;

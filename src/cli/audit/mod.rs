@@ -179,6 +179,12 @@ struct Wanted {
     /// For this purpose or a child of it
     #[arg(long)]
     purpose: Option<String>,
+    /// On behalf of this end user of the application, as it stands in the record; with --config also as it was stated
+    #[arg(long)]
+    actor: Vec<String>,
+    /// With this ticket
+    #[arg(long)]
+    ticket: Option<String>,
     /// On behalf of this recipient
     #[arg(long)]
     recipient: Option<String>,
@@ -223,6 +229,8 @@ impl Wanted {
             login: wanted.login.clone(),
             role: wanted.role.clone(),
             purpose: wanted.purpose.clone(),
+            actor: wanted.actor.clone(),
+            ticket: wanted.ticket.clone(),
             recipient: wanted.recipient.clone(),
             relation: wanted.relation.clone(),
             column: wanted.column.clone(),
@@ -359,7 +367,9 @@ fn show(entry: &Entry, zone: &Zone, json: bool, output: &mut Output) {
 fn describe(entry: &Entry, zone: &Zone, output: &Output) -> String {
     let text = |field| printable(entry.text(field).unwrap_or("-"));
     let seq = entry.seq().unwrap_or_default();
-    let who = format!("{} for {}", text("login"), text("purpose"));
+    let actor = entry.text("actor").map(|actor| format!(" as {}", printable(actor))).unwrap_or_default();
+    let ticket = entry.text("ticket").map(|ticket| format!(" ({})", printable(ticket))).unwrap_or_default();
+    let who = format!("{}{actor} for {}{ticket}", text("login"), text("purpose"));
     let time = zone.show_text(&text("time"));
     match entry.event() {
         "access" => {

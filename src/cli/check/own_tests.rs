@@ -64,6 +64,7 @@ pub(in crate::cli) fn passes(test: &PolicyTest, policies: &PolicySet, known: &Kn
         role,
         login: &test.login,
         purpose: test.purpose.as_deref(),
+        actor: test.actor.as_deref(),
         today: policies.zone().today(),
         search_path: default_path(&test.login),
     };

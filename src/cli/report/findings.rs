@@ -16,13 +16,22 @@ pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
     let mut blocks = vec![Block::Text(
         format!(
             "Each login is held against its own past, once that is {HISTORY_DAYS} days old and holds {ACTIVE_DAYS} active days: \
-             {} could be judged in this period.",
-            count(unusual.judged as u64, "login")
+             {}{} could be judged in this period.",
+            count(unusual.judged as u64, "login"),
+            if unusual.actors_judged > 0 {
+                format!(" and {}", count(unusual.actors_judged as u64, "actor"))
+            } else {
+                String::new()
+            }
         )
         .into(),
     )];
     if !unusual.too_new.is_empty() {
         blocks.push(Block::Text(Words::from("Too new to be judged: ").and(Words::some(&unusual.too_new)).plain(".")));
+    }
+    if unusual.actors_too_new > 0 {
+        let people = count(unusual.actors_too_new as u64, "actor");
+        blocks.push(Block::Text(format!("{people} (end users of an application) too new to be judged by their own past.").into()));
     }
     if unusual.not_followed > 0 {
         blocks.push(Block::Warning(
@@ -38,7 +47,7 @@ pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
         vec![
             clock.time(finding.at.time).into(),
             Cell::Record(finding.at.seq),
-            Words::code(&finding.login).into(),
+            whose(finding).into(),
             what.into(),
             usual.into(),
         ]
@@ -52,6 +61,15 @@ pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
         blocks.push(Block::Text(format!("{} are not listed.", count(unusual.more, "further finding")).into()));
     }
     blocks
+}
+
+/// The login, and the end user behind it where the finding is about one.
+fn whose(finding: &Finding) -> Words {
+    let login = Words::code(&finding.login);
+    match &finding.actor {
+        Some(actor) => login.plain(" as ").name(actor),
+        None => login,
+    }
 }
 
 /// What, and what was usual.

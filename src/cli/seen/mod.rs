@@ -60,8 +60,11 @@ pub(super) struct SubjectArgs {
 #[derive(Debug, Args)]
 pub(super) struct BreachArgs {
     /// The PostgreSQL login that somebody else had, or that was misused
+    #[arg(long, required_unless_present = "actor")]
+    login: Option<String>,
+    /// The end user of an application, where many share its login: as it was stated, or as it stands in the log
     #[arg(long)]
-    login: String,
+    actor: Option<String>,
     #[command(flatten)]
     source: Source,
     /// From when on: `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `2h`, `7d`
@@ -141,6 +144,7 @@ pub(super) fn subject(arguments: &SubjectArgs, output: &mut Output) -> Ending {
     let wanted = Wanted {
         subjects: std::iter::once(arguments.id.clone()).chain(pseudonym).collect(),
         login: None,
+        actor: Vec::new(),
         relation: arguments.source.relation.clone(),
         since,
         until,
@@ -174,7 +178,8 @@ pub(super) fn breach(arguments: &BreachArgs, output: &mut Output) -> Ending {
     };
     let wanted = Wanted {
         subjects: Vec::new(),
-        login: Some(arguments.login.clone()),
+        login: arguments.login.clone(),
+        actor: forms(arguments.actor.as_deref(), known.key.as_ref()),
         relation: arguments.source.relation.clone(),
         since,
         until,
@@ -200,6 +205,7 @@ pub(super) fn breach(arguments: &BreachArgs, output: &mut Output) -> Ending {
         if let Some(object) = object.as_object_mut() {
             object.insert("time_zone".to_owned(), json!(known.zone.to_string()));
             object.insert("login".to_owned(), json!(arguments.login));
+            object.insert("actor".to_owned(), json!(arguments.actor));
             object.insert("from".to_owned(), json!(wanted.since.map(|since| known.zone.show(since))));
             object.insert("to".to_owned(), json!(wanted.until.map(|until| known.zone.show(until))));
             object.insert("statements".to_owned(), json!(found.statements));
@@ -209,7 +215,10 @@ pub(super) fn breach(arguments: &BreachArgs, output: &mut Output) -> Ending {
         }
         return arguments.source.write(&object.to_string(), output);
     }
-    let text = breach_text(&arguments.login, &wanted, &found, &known, named.as_ref(), output);
+    let whose = [("login", &arguments.login), ("actor", &arguments.actor)];
+    let whose: Vec<String> =
+        whose.iter().filter_map(|(what, name)| Some(format!("{what} {}", printable(name.as_deref()?)))).collect();
+    let text = breach_text(&whose.join(", "), &wanted, &found, &known, named.as_ref(), output);
     arguments.source.write(&text, output)
 }
 
@@ -267,8 +276,26 @@ fn told(found: &Sightings, policies: &PolicySet) -> Value {
     })
 }
 
+/// An actor in each form that it may have in the log.
+fn forms(actor: Option<&str>, key: Option<&SubjectKey>) -> Vec<String> {
+    let pseudonym = actor.and_then(|actor| Some(key?.actor(actor)));
+    actor.map(str::to_owned).into_iter().chain(pseudonym).collect()
+}
+
+/// `by u17, u42 and 3 more: `
+fn actors(actors: &BTreeSet<String>) -> String {
+    const TOLD: usize = 10;
+    if actors.is_empty() {
+        return String::new();
+    }
+    let told: Vec<String> = actors.iter().take(TOLD).map(|actor| printable(actor)).collect();
+    let more = actors.len().saturating_sub(TOLD);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("by {}{more}: ", told.join(", "))
+}
+
 fn breach_text(
-    login: &str,
+    whose: &str,
     wanted: &Wanted,
     found: &Sightings,
     known: &Known,
@@ -280,7 +307,7 @@ fn breach_text(
     let Known { policies, zone, .. } = known;
     let from = wanted.since.map_or_else(|| "the beginning".to_owned(), |from| zone.show(from));
     let to = wanted.until.map_or_else(|| "now".to_owned(), |to| format!("before {}", zone.show(to)));
-    lines.push(format!("login {} from {from} to {to}", printable(login)));
+    lines.push(format!("{whose} from {from} to {to}"));
     lines.push(format!("days and times are those of {zone}"));
     lines.push(format!("statements: {}, of which refused: {}", found.statements, found.refused));
     lines.push(heading("whose rows were seen"));
@@ -298,9 +325,10 @@ fn breach_text(
     lines.push(heading("why, and on whose behalf"));
     for (whom, seen) in &found.seen {
         lines.push(format!(
-            "  {} for {}: {} statements, {} to {}",
+            "  {} for {}: {}{} statements, {} to {}",
             printable(&whom.recipient),
             printable(&whom.purpose),
+            actors(&seen.actors),
             seen.statements,
             printable(&seen.first),
             printable(&seen.last)

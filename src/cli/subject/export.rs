@@ -84,6 +84,7 @@ pub(super) fn sightings(desk: &Desk, subject: &str, output: &mut Output) -> Resu
     let key = crate::app::subject_key(&desk.config).map_err(Trouble::Refused)?;
     let pseudonym = key.map(|key| key.pseudonym(subject));
     let wanted = Wanted {
+        actor: Vec::new(),
         subjects: std::iter::once(subject.to_owned()).chain(pseudonym).collect(),
         login: None,
         relation: None,

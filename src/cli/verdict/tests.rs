@@ -69,6 +69,7 @@ impl Proxy {
             role: Arc::new(self.policies.role_of(&case.login).unwrap().clone()),
             policies: Arc::clone(&self.policies),
             purpose: case.purpose.clone(),
+            said: crate::session::SaidAtStart { actor: case.actor.clone(), ..Default::default() },
             search_path: self.search_path.clone(),
             unlike: None,
             key,
@@ -111,6 +112,7 @@ async fn differences(path: &std::path::Path, ran: &mut [usize; 2]) -> Vec<String
             role: policies.role_of(&case.login).unwrap(),
             login: &case.login,
             purpose: Some(&case.purpose),
+            actor: case.actor.as_deref(),
             today: jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date(),
             search_path: search_path.clone(),
         };
@@ -132,6 +134,7 @@ async fn differences(path: &std::path::Path, ran: &mut [usize; 2]) -> Vec<String
                 name: None,
                 login: case.login.clone(),
                 purpose: Some(case.purpose.clone()),
+                actor: case.actor.clone(),
                 sql: case.sql.clone(),
                 expect: Expected::Verdict(explained.verdict()),
                 reason: None,
@@ -189,6 +192,7 @@ fn what_leads_out_of_a_purpose_that_ended_is_open_and_what_reads_is_not() {
             role: policies.role_of("r").unwrap(),
             login: "r",
             purpose: Some("old"),
+            actor: None,
             today: jiff::civil::date(2026, 11, 29),
             search_path: default_path("r"),
         };

@@ -6,8 +6,8 @@ use super::Reason;
 use super::govern::Whom;
 use crate::catalog::RelationName;
 use crate::policy::model::{
-    Approach, Basis, ConsentFilter, Exclusion, ExclusionList, Limit, Own, PolicySet, Purpose, RelationAccess,
-    RowFilter, Table, Use, Verb,
+    ActorRows, Approach, Basis, ConsentFilter, Exclusion, ExclusionList, Limit, Own, PolicySet, Purpose,
+    RelationAccess, RowFilter, SubjectPath, Table, Use, Verb,
 };
 
 /// On whose behalf and for what rows are filtered.
@@ -22,6 +22,19 @@ pub(in crate::policy) struct Filtering<'a> {
     /// The listing that governs.
     pub(in crate::policy) name: &'a RelationName,
     pub(in crate::policy) table: &'a Table,
+    /// Whether it is known for which of the application's users the statement runs.
+    pub(in crate::policy) actor: bool,
+}
+
+impl PolicySet {
+    /// The governed tables whose rows name their subject by a column of their own.
+    fn registers(&self) -> Vec<(RelationName, String)> {
+        let by = |table: &Table| match table.subject.as_ref()? {
+            SubjectPath::Column(column) => Some(column.clone()),
+            SubjectPath::Through { .. } => None,
+        };
+        self.tables.iter().filter_map(|(name, table)| Some((name.clone(), by(table)?))).collect()
+    }
 }
 
 impl Filtering<'_> {
@@ -58,6 +71,7 @@ impl Filtering<'_> {
         }
         filters.extend(self.approaches(reasons));
         filters.extend(self.own().map(RowFilter::Own));
+        filters.extend(self.of_actor(reasons));
         // What is due goes, whatever it may be used for.
         if let Some(purposes) = self.table.purposes.as_ref().filter(|_| !destruction) {
             let names = self.lineage.iter().map(|purpose| purpose.name.clone()).collect();
@@ -124,6 +138,28 @@ impl Filtering<'_> {
                 _ => {}
             }
         }
+    }
+
+    /// The conditions of the rules themselves: of each that opens anything of the table, at every level.
+    pub(in crate::policy) fn of_actor(&self, reasons: &mut Vec<Reason>) -> Vec<RowFilter> {
+        let rules = self.lineage.iter().flat_map(|level| self.policies.rules_for(self.whom.role, &level.name));
+        let mut own: Vec<RowFilter> = Vec::new();
+        for rule in rules.filter(|rule| !rule.own.is_empty() && rule.opens(self.name, self.table)) {
+            for condition in &rule.own {
+                if condition.names_actor() && !self.actor {
+                    reasons.push(super::nobody_said(self.whom, &self.access.relation, &rule.name));
+                }
+                let filter = RowFilter::OfActor(ActorRows {
+                    rule: rule.name.clone(),
+                    condition: condition.clone(),
+                    registers: self.policies.registers(),
+                });
+                if !own.contains(&filter) {
+                    own.push(filter);
+                }
+            }
+        }
+        own
     }
 
     fn closed(&self) -> Reason {

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::RelationName;
 use crate::policy::model::{
-    AccessRequest, Basis, Change, ConsentFilter, PolicySet, Purpose, RelationAccess, Role, Table, Verb,
+    AccessRequest, ActorRule, Basis, Change, ConsentFilter, PolicySet, Purpose, RelationAccess, Role, Table, Verb,
 };
 use column::Sight;
 pub use disclosure::{Disclosed, DisclosedColumn, Disclosure};
@@ -110,7 +110,19 @@ pub(super) struct Session<'a> {
     min_group: Option<u32>,
     /// The purposes of the lineage that rest on consent.
     consent: Vec<String>,
+    actors: ActorRule,
 }
+
+/// The reason against rows that are each actor's own where nobody is known.
+#[allow(clippy::result_large_err)]
+fn nobody_said(whom: Whom<'_>, relation: &RelationName, rule: &str) -> Reason {
+    Reason::about(relation, whom.not_open(&format!("table `{relation}` without an actor")))
+        .detail(format!("rule `{rule}` opens each actor's own rows, and the statement does not say who it is"))
+        .hint(SAY_ACTOR)
+}
+
+/// How an actor is said.
+const SAY_ACTOR: &str = "say it in a comment, `/* actor='u42' */`, or by `SET LOCAL pgpurpose.actor = 'u42'`";
 
 impl<'a> Session<'a> {
     #[allow(clippy::result_large_err)] // a refusal is rare and is told in full
@@ -134,7 +146,20 @@ impl<'a> Session<'a> {
             .filter(|purpose| purpose.basis == Basis::Consent)
             .map(|purpose| purpose.name.clone())
             .collect();
-        Ok(Self { policies, whom, lineage, min_group, consent })
+        Ok(Self { policies, whom, lineage, min_group, consent, actors: role.actor.rule })
+    }
+
+    /// The reason against a statement of a role that must say for whom it runs, and does not.
+    fn unsaid(&self, request: &AccessRequest) -> Option<Reason> {
+        match self.actors {
+            ActorRule::Free => None,
+            ActorRule::Required | ActorRule::Each if request.actor.is_some() => None,
+            rule @ (ActorRule::Required | ActorRule::Each) => Some(
+                Reason::plain(format!("role `{}` must say for which actor a statement runs", self.whom.role))
+                    .detail(format!("the policy states `actor = \"{}\"` for it", rule.name()))
+                    .hint(SAY_ACTOR),
+            ),
+        }
     }
 
     /// What must be done to one occurrence; each reason against it goes to `reasons`. Nothing is returned where there
@@ -166,6 +191,7 @@ impl<'a> Session<'a> {
                 return None;
             }
         };
+        reasons.extend(self.unsaid(request));
         let governed = Listing { session: self, access, name: &listing, table };
         let mut columns = BTreeMap::new();
         for column in &access.columns {
@@ -194,6 +220,7 @@ impl<'a> Session<'a> {
             access,
             name: &listing,
             table,
+            actor: request.actor.is_some(),
         };
         let (rows, added) = (filtering.filters(reasons), filtering.added());
         filtering.own_added(reasons);
@@ -247,6 +274,7 @@ impl<'a> Session<'a> {
                 }
             }
             Governed::By(listing, table) => {
+                reasons.extend(self.unsaid(request));
                 let read = RelationAccess { verb: Verb::Select, ..access.clone() };
                 let filtering = Filtering {
                     policies: self.policies,
@@ -256,6 +284,7 @@ impl<'a> Session<'a> {
                     access: &read,
                     name: &listing,
                     table,
+                    actor: request.actor.is_some(),
                 };
                 let left_out = !filtering.filters(&mut Vec::new()).is_empty();
                 let listing = Listing { session: self, access, name: &listing, table };

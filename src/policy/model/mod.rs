@@ -1,5 +1,6 @@
 //! The parts of a policy, validated. What refers to something else by name refers to something that exists.
 
+mod actor;
 mod automatic;
 mod fit;
 pub(super) mod index;
@@ -21,13 +22,14 @@ use jiff::civil::Date;
 
 use crate::catalog::{RelationName, split_dotted};
 use crate::document::Place;
+pub use actor::{ActorFrom, ActorRule, ActorUse, Actors, RowCondition};
 pub use automatic::{Automatic, Consequence, Raw, Unknown};
 pub use lineage::Lineage;
 pub use mask::{AddressPart, Mask, NamePart, Noise, PhonePart, Unit};
 pub use request::{AccessRequest, ColumnAccess, RelationAccess, Shape, Use, Verb};
 pub use rows::{
-    Approach, Birth, Contact, ContactKind, Customers, Exclusion, ExclusionList, Limit, OptOuts, Own, Period,
-    PeriodUnit, RecordPurposes, RowFilter, SinceColumn,
+    ActorRows, Approach, Birth, Contact, ContactKind, Customers, Exclusion, ExclusionList, Limit, OptOuts, Own,
+    Period, PeriodUnit, RecordPurposes, RowFilter, SinceColumn,
 };
 pub use set::PolicySet;
 pub use structure::{Change, Make, Structure};
@@ -67,6 +69,8 @@ pub struct Role {
     pub country_ground: Option<String>,
     /// Lookups of raw values that a session may make in a minute; a login's sessions together have ten times as many.
     pub lookup_limit: Option<u32>,
+    /// What it says of the application's end user.
+    pub actor: Actors,
     /// Whether the role may change the database's structure.
     pub ddl: bool,
     /// How long a lesson counts for who uses it; `None` where none is demanded.
@@ -176,6 +180,8 @@ pub struct PolicyTest {
     pub login: String,
     /// The purpose; the role's default where it is not given.
     pub purpose: Option<String>,
+    /// The application's end user, where one is stated.
+    pub actor: Option<String>,
     /// The statement.
     pub sql: String,
     /// What must come out.
@@ -351,6 +357,8 @@ pub(in crate::policy) struct Rule {
     pub(in crate::policy) rows: Vec<OwnRows>,
     /// Where it names something.
     pub(in crate::policy) places: BTreeMap<Target, Place>,
+    /// Conditions over the rows of what it opens, by the application's end user.
+    pub(in crate::policy) own: Vec<RowCondition>,
     pub(in crate::policy) place: Place,
 }
 

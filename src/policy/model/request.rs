@@ -12,6 +12,8 @@ pub struct AccessRequest {
     pub login: String,
     /// The purpose in force.
     pub purpose: String,
+    /// The application's end user, where that is known.
+    pub actor: Option<String>,
     /// Today in the policies' zone, for expiries.
     pub today: jiff::civil::Date,
     /// One entry for each *occurrence* of a relation in the statement, in the order they stand; a self join has two.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use jiff::civil::Date;
 
-use super::ConsentFilter;
+use super::{ConsentFilter, RowCondition};
 use crate::catalog::RelationName;
 use crate::document::Place;
 
@@ -27,6 +27,8 @@ pub enum RowFilter {
     Own(Own),
     /// Rows whose record allows one of these purposes.
     Allowed(RecordPurposes, Vec<String>),
+    /// Rows that are the actor's own, or another one's by a rule's `own`.
+    OfActor(ActorRows),
 }
 
 /// A condition of a rule's own.
@@ -60,6 +62,18 @@ pub enum RecordPurposes {
         /// Where the policy says so.
         place: Place,
     },
+}
+
+/// A rule's own condition over the rows that it opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActorRows {
+    /// The rule.
+    pub rule: String,
+    /// The condition.
+    pub condition: RowCondition,
+    /// Where it is looked up by the row's data subject if the table has none of its columns: tables whose rows say whose they are by a
+    /// column of their own, which is named.
+    pub registers: Vec<(RelationName, String)>,
 }
 
 /// How long rows are kept.
@@ -202,13 +216,20 @@ pub enum ContactKind {
     IdNumber,
 }
 
+impl ActorRows {
+    /// The one column by which it tells whose a new row is.
+    pub fn column(&self) -> Option<&str> {
+        self.condition.column()
+    }
+}
+
 impl RowFilter {
     /// Whether a snapshot of the rows must not grow old.
     pub fn rests_on_wishes(&self) -> bool {
         match self {
             Self::Approachable(_) => true,
             Self::NotListed(exclusion) => exclusion.list == ExclusionList::Objections && exclusion.general,
-            Self::Kept(_) | Self::Due(_) | Self::Adults(_) | Self::Own(_) | Self::Allowed(..) => false,
+            Self::Kept(_) | Self::Due(_) | Self::Adults(_) | Self::Own(_) | Self::Allowed(..) | Self::OfActor(_) => false,
         }
     }
 
@@ -223,6 +244,7 @@ impl RowFilter {
             Self::Approachable(_) => "direct marketing".to_owned(),
             Self::Own(own) => format!("rows({})", own.rule),
             Self::Allowed(..) => "purposes of the record".to_owned(),
+            Self::OfActor(own) => format!("{}({})", own.condition.key, own.rule),
         }
     }
 }

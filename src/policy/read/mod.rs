@@ -1,5 +1,6 @@
 //! TOML to a validated policy set: every key with its place first, then what the files say compared with itself.
 
+mod actors;
 mod births;
 mod categories;
 mod collected;

@@ -125,6 +125,7 @@ pub(in crate::policy) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, f
                 format!("rule `{name}` never matches: none of its roles may use any of its purposes"),
             ));
         }
+        let own = super::actors::conditions(rule.own, faults);
         set.rules.push(Rule {
             name,
             roles,
@@ -140,6 +141,7 @@ pub(in crate::policy) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, f
             keep_masked: rule.keep_masked,
             lookup_limit: rule.lookup_limit,
             rows,
+            own,
             places,
             place: rule.place,
         });

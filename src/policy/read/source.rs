@@ -104,6 +104,8 @@ pub(in crate::policy) struct WrittenRole {
     pub(in crate::policy) country: Option<Located<String>>,
     pub(in crate::policy) country_ground: Option<Located<String>>,
     pub(in crate::policy) lookup_limit: Option<u32>,
+    pub(in crate::policy) actor: Option<Located<String>>,
+    pub(in crate::policy) actor_from: Option<Located<String>>,
     pub(in crate::policy) unrestricted: Option<Located<String>>,
     pub(in crate::policy) ddl: bool,
     pub(in crate::policy) training: Option<Located<String>>,
@@ -128,6 +130,7 @@ pub(in crate::policy) struct WrittenRule {
     pub(in crate::policy) lookup_limit: Option<u32>,
     /// The table, where it names one, and the condition.
     pub(in crate::policy) rows: Vec<(Option<Located<String>>, Located<String>)>,
+    pub(in crate::policy) own: Option<Located<String>>,
 }
 
 #[derive(Debug)]
@@ -136,6 +139,7 @@ pub(in crate::policy) struct WrittenTest {
     pub(in crate::policy) name: Option<Located<String>>,
     pub(in crate::policy) login: Option<Located<String>>,
     pub(in crate::policy) purpose: Option<Located<String>>,
+    pub(in crate::policy) actor: Option<String>,
     pub(in crate::policy) sql: Option<Located<String>>,
     pub(in crate::policy) expect: Option<Located<String>>,
     pub(in crate::policy) reason: Option<String>,
@@ -416,6 +420,8 @@ fn role(document: &mut Document, name: Located<String>, mut section: Section<'_>
             section.string("country_ground", document).or(older)
         },
         lookup_limit: section.integer("lookup_limit", 1..=100_000, document).map(|limit| limit.value),
+        actor: section.string("actor", document),
+        actor_from: section.string("actor_from_application", document),
         unrestricted: section.string("unrestricted", document),
         ddl: section.boolean("ddl", document).is_some_and(|ddl| ddl.value),
         training: section.string("training", document),
@@ -469,6 +475,7 @@ fn rule(document: &mut Document, mut section: Section<'_>) -> WrittenRule {
         child_ground: section.string("child_ground", document),
         keep_masked: section.boolean("keep_masked", document).is_some_and(|keep| keep.value),
         lookup_limit: section.integer("lookup_limit", 1..=100_000, document).map(|limit| limit.value),
+        own: section.string("own", document),
     };
     section.finish(document);
     written
@@ -480,6 +487,7 @@ fn test(document: &mut Document, mut section: Section<'_>) -> WrittenTest {
         name: section.string("name", document),
         login: section.string("login", document),
         purpose: section.string("purpose", document),
+        actor: section.string("actor", document).map(|actor| actor.value),
         sql: section.string("sql", document),
         expect: section.string("expect", document),
         reason: section.string("reason", document).map(|reason| reason.value),

@@ -179,6 +179,7 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
                 country.value
             }
         };
+        let actor = super::actors::of_role(role.actor, role.actor_from, &unrestricted, faults);
         set.roles.insert(
             name.value.clone(),
             Arc::new(Role {
@@ -192,6 +193,7 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
                 country,
                 country_ground,
                 lookup_limit: role.lookup_limit,
+                actor,
                 ddl: role.ddl,
                 training: training(role.training, faults),
                 place: name.place,
@@ -320,6 +322,7 @@ fn tests(written: Vec<WrittenTest>, set: &mut PolicySet, faults: &mut Vec<Fault>
             name: test.name.map(|name| name.value),
             login: login.value,
             purpose: test.purpose.map(|purpose| purpose.value),
+            actor: test.actor,
             sql: sql.value,
             expect: expected,
             reason: test.reason,

@@ -8,7 +8,7 @@ use crate::catalog::RelationName;
 use crate::policy::decide::column::{Sight, standing};
 use crate::policy::decide::filters::Filtering;
 use crate::policy::decide::govern::Whom;
-use crate::policy::model::{Basis, Governance, Mask, PolicySet, RelationAccess, Role, Verb, column_name};
+use crate::policy::model::{Basis, Governance, Mask, PolicySet, RelationAccess, Role, RowFilter, Verb, column_name};
 
 /// One thing that differs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -299,6 +299,21 @@ fn deletes(set: &PolicySet, who: (&str, &str), table: &RelationName) -> bool {
         }
 }
 
+/// A filter in full.
+fn meant(filter: &RowFilter) -> String {
+    match filter {
+        // Where it is looked up besides follows from the tables.
+        RowFilter::OfActor(own) => format!("{} {:?}", own.rule, own.condition),
+        filter @ (RowFilter::Own(_)
+        | RowFilter::Allowed(..)
+        | RowFilter::Kept(_)
+        | RowFilter::Due(_)
+        | RowFilter::Adults(_)
+        | RowFilter::NotListed(_)
+        | RowFilter::Approachable(_)) => format!("{filter:?}"),
+    }
+}
+
 /// What leaves rows out, in full and in words, and the size of groups; `None` where nothing is seen.
 #[allow(clippy::type_complexity)]
 fn filters(set: &PolicySet, who: (&str, &str), table: &RelationName) -> Option<(Vec<(String, String)>, Option<u32>)> {
@@ -335,11 +350,13 @@ fn filters(set: &PolicySet, who: (&str, &str), table: &RelationName) -> Option<(
         access: &access,
         name: table,
         table: listing,
+        // Who asks is not known here: conditions over the actor's rows stand as they are.
+        actor: true,
     };
     let mut found: Vec<(String, String)> = filtering
         .filters(&mut Vec::new())
         .iter()
-        .map(|filter| (format!("{filter:?}"), format!("`{}`", filter.describe())))
+        .map(|filter| (meant(filter), format!("`{}`", filter.describe())))
         .collect();
     let consent = lineage.iter().filter(|purpose| purpose.basis == Basis::Consent);
     found.extend(consent.map(|purpose| {

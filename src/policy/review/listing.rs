@@ -2,7 +2,7 @@
 
 use crate::catalog::RelationName;
 use crate::document::Place;
-use crate::policy::model::{ExclusionList, Mask, PolicySet, SubjectPath};
+use crate::policy::model::{ExclusionList, Mask, PolicySet, RowCondition, SubjectPath};
 
 /// A column as the policies list it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +140,8 @@ pub struct Stated<'a> {
     pub table: &'a RelationName,
     /// Where it stands.
     pub place: &'a Place,
+    /// A rule's own, over the rows that it opens: `login` and `actor` may stand in it.
+    pub of_rule: bool,
 }
 
 impl PolicySet {
@@ -150,19 +152,28 @@ impl PolicySet {
             text: &consent.active,
             table: &consent.table,
             place: &consent.place,
+            of_rule: false,
         });
         let lists = self.exclusions.iter().map(|list| Stated {
             key: "active",
             text: &list.active,
             table: &list.table,
             place: &list.place,
+            of_rule: false,
         });
         let customers = self.purposes.values().filter_map(|purpose| {
             let customers = purpose.direct_marketing.as_ref()?.customers.as_ref()?;
             let text = customers.condition.as_deref()?;
-            Some(Stated { key: "customers_where", text, table: &customers.table, place: &purpose.place })
+            Some(Stated { key: "customers_where", text, table: &customers.table, place: &purpose.place, of_rule: false })
         });
-        consent.chain(lists).chain(customers).chain(self.conditions_of_rules())
+        let own = self.rules.iter().flat_map(move |rule| {
+            let opened = self.tables.iter().filter(|(name, table)| !table.open && rule.opens(name, table));
+            opened.flat_map(move |(table, _)| {
+                let place = &rule.place;
+                rule.own.iter().map(move |RowCondition { key, text }| Stated { key, text, table, place, of_rule: true })
+            })
+        });
+        consent.chain(lists).chain(customers).chain(self.conditions_of_rules()).chain(own)
     }
 
     /// The conditions of the rules' own, once for each table that they are about.
@@ -171,7 +182,7 @@ impl PolicySet {
             let tables = self.tables.iter().filter(|(name, table)| !table.open && rule.opens(name, table));
             tables.flat_map(|(name, _)| {
                 let own = rule.rows.iter().filter(|rows| rows.concerns(name));
-                own.map(move |rows| Stated { key: ROWS, text: &rows.condition, table: name, place: &rows.place })
+                own.map(move |rows| Stated { key: ROWS, text: &rows.condition, table: name, place: &rows.place, of_rule: false })
             })
         })
     }

@@ -30,6 +30,8 @@ pub struct Postgres {
     log: String,
     runtime: Option<Runtime>,
     client: Option<Client>,
+    /// The columns of its table that records fill.
+    columns: Vec<&'static str>,
     /// The time of the last record that has one: an `outcome` has none, and its row needs one.
     time: Option<String>,
 }
@@ -42,6 +44,8 @@ const COLUMNS: &[&str] = &[
     "login",
     "role",
     "purpose",
+    "actor",
+    "ticket",
     "recipient",
     "database",
     "application",
@@ -53,12 +57,15 @@ const COLUMNS: &[&str] = &[
     "sqlstate",
     "hash",
 ];
+/// Columns that tables of an older `audit.sql` do not have; the record's line has all of it.
+const NEWER: &[&str] = &["actor", "ticket"];
+const THERE: &str = "SELECT attname::text FROM pg_attribute WHERE attrelid = 'audit.records'::regclass AND NOT attisdropped AND attname = ANY ($1)";
 const NUMBERS: &[&str] = &["of", "rows"];
 
 impl Postgres {
     /// Connected with the first record. `log` names the log among those that report to the same database.
     pub fn new(address: Address, tls: UpstreamTls, config: Config, log: String) -> Self {
-        Self { address, tls, config, log, runtime: None, client: None, time: None }
+        Self { address, tls, config, log, runtime: None, client: None, columns: COLUMNS.to_vec(), time: None }
     }
 
     fn row(&mut self, entry: &Entry, out: &mut Vec<u8>) {
@@ -68,7 +75,7 @@ impl Postgres {
         put(out, Some(&self.log));
         put_raw(out, Some(&entry.seq().unwrap_or_default().to_string()));
         put(out, Some(self.time.as_deref().unwrap_or("1970-01-01T00:00:00Z")));
-        for column in COLUMNS {
+        for column in &self.columns {
             put(out, entry.text(column));
         }
         for column in NUMBERS {
@@ -114,27 +121,39 @@ async fn connect(address: &Address, tls: &UpstreamTls, config: &Config, log: &st
         }
     };
     client.batch_execute(PREPARE).await.map_err(|error| described(&error))?;
+    let there = client.query(THERE, &[&NEWER]).await.map_err(|error| described(&error))?;
+    let there: Vec<String> =
+        there.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| described(&error))?;
+    let columns = COLUMNS.iter().filter(|name| !NEWER.contains(name) || there.iter().any(|known| known == *name));
+    let columns = columns.copied().collect();
     let row = client.query_opt(POSITION, &[&log]).await.map_err(|error| described(&error))?;
     let position = row.map(|row| {
         let seq: i64 = row.try_get(0)?;
         Ok::<_, tokio_postgres::Error>((u64::try_from(seq).unwrap_or_default(), row.try_get(1)?, row.try_get(2)?))
     });
-    Ok(Begun { client, position: position.transpose().map_err(|error| described(&error))? })
+    Ok(Begun { client, columns, position: position.transpose().map_err(|error| described(&error))? })
 }
 
 struct Begun {
     client: Client,
+    columns: Vec<&'static str>,
     position: Option<(u64, String, Option<String>)>,
 }
 
 const PREPARE: &str = "SET synchronous_commit = on; SET statement_timeout = '60s'; SET lock_timeout = '10s'; \
     CREATE TEMPORARY TABLE IF NOT EXISTS incoming (LIKE audit.records) ON COMMIT DELETE ROWS";
 
-async fn load(client: &mut Client, log: &str, rows: Vec<u8>, last: &Last) -> Result<(), tokio_postgres::Error> {
+async fn load(
+    client: &mut Client,
+    columns: &[&str],
+    log: &str,
+    rows: Vec<u8>,
+    last: &Last,
+) -> Result<(), tokio_postgres::Error> {
     let transaction = client.transaction().await?;
     // One proxy at a time for each log.
     transaction.execute("SELECT FROM audit.positions WHERE log = $1 FOR UPDATE", &[&log]).await?;
-    let columns = format!("log, seq, time, {}, {}, ms, line", quoted(COLUMNS).join(", "), quoted(NUMBERS).join(", "));
+    let columns = format!("log, seq, time, {}, {}, ms, line", quoted(columns).join(", "), quoted(NUMBERS).join(", "));
     let sink = transaction.copy_in(&format!("COPY pg_temp.incoming ({columns}) FROM STDIN")).await?;
     let mut sink = std::pin::pin!(sink);
     sink.send(Bytes::from(rows)).await?;
@@ -188,7 +207,7 @@ impl Deliver for Postgres {
         let connecting = connect(&self.address, &self.tls, &self.config, &self.log);
         let begun = runtime.block_on(async { timeout(BEGIN_TIMEOUT, connecting).await });
         let begun = begun.unwrap_or_else(|_| Err(format!("the audit database at {} does not answer", self.address)))?;
-        self.client = Some(begun.client);
+        (self.client, self.columns) = (Some(begun.client), begun.columns);
         let (seq, hash, time) = match begun.position {
             Some((seq, hash, time)) => (seq, Some(hash), time),
             None => (0, None, None),
@@ -211,7 +230,7 @@ impl Deliver for Postgres {
         let (Some(runtime), Some(client)) = (&self.runtime, &mut self.client) else {
             return Err("the audit database is not connected".to_owned());
         };
-        let loading = load(client, &self.log, rows, &last);
+        let loading = load(client, &self.columns, &self.log, rows, &last);
         match runtime.block_on(async { timeout(LOAD_TIMEOUT, loading).await }) {
             Ok(loaded) => loaded.map_err(|error| described(&error)),
             Err(_) => Err(format!("the audit database at {} does not answer", self.address)),

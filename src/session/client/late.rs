@@ -42,7 +42,7 @@ impl Session {
             (None, Some(decision)) => Judged {
                 text: Arc::clone(&opened.prepared.text),
                 decision: decision.clone(),
-                stated: opened.prepared.stated,
+                stated: opened.prepared.stated.clone(),
             },
             (None, None) => return Ok(()),
         };

@@ -340,6 +340,7 @@ impl<T> Flow<T> {
             | Effect::Release(_)
             | Effect::RollbackTo(_)
             | Effect::SetPurpose { .. }
+            | Effect::Say { .. }
             | Effect::SetSearchPath { .. }
             | Effect::ResetAll
             | Effect::Execute(_)

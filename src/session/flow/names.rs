@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::audit::LookedUp;
 use crate::session::judge::enforcer::{Judgement, Scope};
+use crate::sql::Stated;
 use crate::upstream::NoText;
 
 /// A prepared statement, by Parse or by PREPARE.
@@ -21,8 +22,8 @@ pub(in crate::session) struct Prepared {
     /// Count and oids of the parameters' types; `None` for PREPARE.
     pub(in crate::session) types: Option<Vec<u8>>,
     what: What,
-    /// The purpose was stated in the statement's own comment.
-    pub(in crate::session) stated: bool,
+    /// What the statement's own comment states.
+    pub(in crate::session) stated: Option<Arc<Stated>>,
     described: AtomicBool,
     described_in: AtomicU64,
 }
@@ -36,18 +37,23 @@ enum What {
 }
 
 impl Prepared {
-    pub(in crate::session) fn new(text: Arc<str>, types: Option<Vec<u8>>, decision: Judgement, stated: bool) -> Self {
+    pub(in crate::session) fn new(
+        text: Arc<str>,
+        types: Option<Vec<u8>>,
+        decision: Judgement,
+        stated: Option<Arc<Stated>>,
+    ) -> Self {
         Self::of(text, types, What::Decided(decision), stated)
     }
 
-    fn of(text: Arc<str>, types: Option<Vec<u8>>, what: What, stated: bool) -> Self {
+    fn of(text: Arc<str>, types: Option<Vec<u8>>, what: What, stated: Option<Arc<Stated>>) -> Self {
         let (described, described_in) = (AtomicBool::new(false), AtomicU64::new(0));
         Self { text, types, what, stated, described, described_in }
     }
 
     /// A statement of no text.
     pub(in crate::session) fn empty(no_text: NoText, scope: Arc<Scope>) -> Self {
-        Self::of(Arc::from(""), Some(vec![0, 0]), What::Nothing(no_text, scope), false)
+        Self::of(Arc::from(""), Some(vec![0, 0]), What::Nothing(no_text, scope), None)
     }
 
     /// What was decided about it; `None` for a statement of no text.
@@ -72,12 +78,6 @@ impl Prepared {
             What::Decided(decision) => decision.scope(),
             What::Nothing(_, scope) => scope,
         }
-    }
-
-    /// The purpose that its own comment states.
-    pub(in crate::session) fn own_purpose(&self) -> Option<String> {
-        // It was read before, when it was decided.
-        if self.stated { crate::sql::stated_purpose(&self.text).ok().flatten() } else { None }
     }
 
     /// A Describe was forwarded in this segment.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::names::Prepared;
 use crate::policy::{AccessReport, Disclosed};
 use crate::session::judge::enforcer::{Judgement, Scope};
+use crate::sql::Stated;
 
 /// A statement with the one whose rows come back: EXECUTE and FETCH run what was decided under its own name, everything
 /// else runs itself. All that is counted, recorded and told of a run comes out of this one value.
@@ -43,6 +44,11 @@ impl Running {
     /// For whom, why and under which policies the rows are read.
     pub(in crate::session) fn scope(&self) -> &Arc<Scope> {
         self.rows.scope()
+    }
+
+    /// Whether the rows are read for whom that is decided.
+    pub(in crate::session) fn is_for(&self, other: &Judgement) -> bool {
+        self.scope().who == other.scope().who
     }
 
     /// Why the rows are read.
@@ -99,7 +105,8 @@ impl Running {
 pub(in crate::session) struct Judged {
     pub(in crate::session) text: Arc<str>,
     pub(in crate::session) decision: Judgement,
-    pub(in crate::session) stated: bool,
+    /// What the statement's own comment states.
+    pub(in crate::session) stated: Option<Arc<Stated>>,
 }
 
 impl Judged {

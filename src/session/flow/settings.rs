@@ -1,21 +1,84 @@
-//! What statements did to purpose and search path, as transactions make it last or undo it.
+//! What statements did to purpose, actor, ticket and search path, as transactions make it last or undo it.
 
 use std::sync::Arc;
 
-use crate::sql::Effect;
+use crate::sql::{Effect, Said};
+
+/// One setting.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Setting<T> {
+    value: T,
+    /// SET LOCAL: until the transaction ends.
+    local: Option<T>,
+}
+
+impl<T: PartialEq> Setting<T> {
+    fn new(value: T) -> Self {
+        Self { value, local: None }
+    }
+
+    fn now(&self) -> &T {
+        self.local.as_ref().unwrap_or(&self.value)
+    }
+
+    fn set(&mut self, value: T, local: bool) {
+        if local { self.local = Some(value) } else { *self = Self::new(value) }
+    }
+}
 
 /// The values in force at one point.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Values {
-    purpose: String,
-    path: Vec<String>,
-    /// SET LOCAL: until the transaction ends.
-    local_purpose: Option<String>,
-    local_path: Option<Vec<String>>,
+    purpose: Setting<String>,
+    path: Setting<Vec<String>>,
+    actor: Setting<Option<String>>,
+    ticket: Setting<Option<String>>,
+    application: Setting<Option<String>>,
 }
 
-/// Purpose and search path, transaction-aware: SET is undone by ROLLBACK and ROLLBACK TO, SET LOCAL by the end of the
-/// transaction ("SET" in PostgreSQL's documentation).
+impl Values {
+    fn said(&self, what: Said) -> &Setting<Option<String>> {
+        match what {
+            Said::Actor => &self.actor,
+            Said::Ticket => &self.ticket,
+            Said::Application => &self.application,
+        }
+    }
+
+    fn said_mut(&mut self, what: Said) -> &mut Setting<Option<String>> {
+        match what {
+            Said::Actor => &mut self.actor,
+            Said::Ticket => &mut self.ticket,
+            Said::Application => &mut self.application,
+        }
+    }
+
+    fn is_local(&self) -> bool {
+        let said = [&self.actor, &self.ticket, &self.application].iter().any(|one| one.local.is_some());
+        said || self.purpose.local.is_some() || self.path.local.is_some()
+    }
+
+    fn end_local(&mut self) {
+        (self.purpose.local, self.path.local) = (None, None);
+        for one in [&mut self.actor, &mut self.ticket, &mut self.application] {
+            one.local = None;
+        }
+    }
+}
+
+/// What a connection begins with, besides purpose and search path.
+#[derive(Debug, Clone, Default)]
+pub struct SaidAtStart {
+    /// The application's end user.
+    pub actor: Option<String>,
+    /// The reason.
+    pub ticket: Option<String>,
+    /// `application_name`.
+    pub application: Option<String>,
+}
+
+/// Purpose, actor, ticket, application and search path, transaction-aware: SET is undone by ROLLBACK and ROLLBACK TO, SET LOCAL by the
+/// end of the transaction ("SET" in PostgreSQL's documentation).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::session) struct Settings {
     /// What RESET goes back to.
@@ -28,51 +91,56 @@ pub(in crate::session) struct Settings {
 
 impl Settings {
     /// As the session begins.
-    pub(in crate::session) fn new(purpose: String, path: Vec<String>) -> Self {
-        let start = Arc::new(Values { purpose, path, ..Values::default() });
+    pub(in crate::session) fn new(purpose: String, path: Vec<String>, said: SaidAtStart) -> Self {
+        let start = Arc::new(Values {
+            purpose: Setting::new(purpose),
+            path: Setting::new(path),
+            actor: Setting::new(said.actor),
+            ticket: Setting::new(said.ticket),
+            application: Setting::new(said.application),
+        });
         Self { committed: Arc::clone(&start), now: Arc::clone(&start), start, savepoints: Vec::new() }
     }
 
     /// Whether nothing waits for a transaction's end.
     pub(in crate::session) fn is_settled(&self) -> bool {
-        self.now.local_purpose.is_none()
-            && self.now.local_path.is_none()
-            && self.savepoints.is_empty()
-            && self.committed == self.now
+        !self.now.is_local() && self.savepoints.is_empty() && self.committed == self.now
     }
 
     /// The purpose in force.
     pub(in crate::session) fn purpose(&self) -> &str {
-        self.now.local_purpose.as_deref().unwrap_or(&self.now.purpose)
+        self.now.purpose.now()
+    }
+
+    /// What is said of whom the session serves; empty where that is nobody.
+    pub(in crate::session) fn said(&self, what: Said) -> Option<&str> {
+        self.now.said(what).now().as_deref()
+    }
+
+    /// The same, where it was said by SET LOCAL.
+    pub(in crate::session) fn said_in_transaction(&self, what: Said) -> Option<&str> {
+        self.now.said(what).local.as_ref()?.as_deref()
     }
 
     /// The search path in force, `$user` not replaced.
     pub(in crate::session) fn path(&self) -> &[String] {
-        self.now.local_path.as_deref().unwrap_or(&self.now.path)
+        self.now.path.now()
     }
 
     /// Applies what a statement does, once it has run. `rolled_back`: a COMMIT that PostgreSQL answered with ROLLBACK.
     pub(in crate::session) fn apply(&mut self, effect: &Effect, rolled_back: bool) {
         match effect {
             Effect::SetPurpose { purpose, local } => {
-                let value = purpose.clone().unwrap_or_else(|| self.start.purpose.clone());
-                let now = Arc::make_mut(&mut self.now);
-                if *local {
-                    now.local_purpose = Some(value);
-                } else {
-                    now.purpose = value;
-                    now.local_purpose = None;
-                }
+                let value = purpose.clone().unwrap_or_else(|| self.start.purpose.value.clone());
+                Arc::make_mut(&mut self.now).purpose.set(value, *local);
             }
             Effect::SetSearchPath { path, local } => {
-                let value = path.clone().unwrap_or_else(|| self.start.path.clone());
-                let now = Arc::make_mut(&mut self.now);
-                if *local {
-                    now.local_path = Some(value);
-                } else {
-                    now.path = value;
-                    now.local_path = None;
-                }
+                let value = path.clone().unwrap_or_else(|| self.start.path.value.clone());
+                Arc::make_mut(&mut self.now).path.set(value, *local);
+            }
+            Effect::Say { what, value, local } => {
+                let value = value.clone().or_else(|| self.start.said(*what).value.clone());
+                Arc::make_mut(&mut self.now).said_mut(*what).set(value, *local);
             }
             Effect::ResetAll | Effect::DiscardAll => self.now = self.start.clone(),
             Effect::Commit { .. } if rolled_back => self.rollback(),
@@ -114,9 +182,8 @@ impl Settings {
     }
 
     fn commit(&mut self) {
-        if self.now.local_purpose.is_some() || self.now.local_path.is_some() {
-            let now = Arc::make_mut(&mut self.now);
-            (now.local_purpose, now.local_path) = (None, None);
+        if self.now.is_local() {
+            Arc::make_mut(&mut self.now).end_local();
         }
         self.savepoints.clear();
         if self.committed != self.now {
@@ -141,7 +208,8 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings::new("support".into(), vec!["public".into()])
+        let said = SaidAtStart { actor: Some("desk".into()), ..SaidAtStart::default() };
+        Settings::new("support".into(), vec!["public".into()], said)
     }
 
     fn set(purpose: &str, local: bool) -> Effect {
@@ -194,6 +262,27 @@ mod tests {
         s.apply(&Effect::Release("a".into()), false);
         s.apply(&Effect::RollbackTo("a".into()), false);
         assert_eq!(s.purpose(), "support");
+    }
+
+    #[test]
+    fn an_actor_is_of_its_transaction_and_goes_with_the_session() {
+        let mut s = settings();
+        let say = |value: Option<&str>, local| Effect::Say { what: Said::Actor, value: value.map(str::to_owned), local };
+        s.apply(&say(Some("u1"), true), false);
+        assert_eq!(s.said(Said::Actor), Some("u1"));
+        s.apply(&Effect::Commit { chain: false }, false);
+        assert_eq!(s.said(Said::Actor), Some("desk"));
+        s.apply(&say(Some("u2"), false), false);
+        s.idle(true);
+        assert_eq!(s.said(Said::Actor), Some("desk"), "it was rolled back");
+        s.apply(&say(Some("u2"), false), false);
+        s.idle(false);
+        assert_eq!(s.said(Said::Actor), Some("u2"));
+        s.apply(&say(Some(""), false), false);
+        assert_eq!(s.said(Said::Actor), Some(""), "nobody");
+        s.apply(&Effect::DiscardAll, false);
+        assert_eq!(s.said(Said::Actor), Some("desk"));
+        assert_eq!(s.said(Said::Ticket), None);
     }
 
     #[test]

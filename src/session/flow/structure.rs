@@ -107,6 +107,7 @@ impl Structure {
             | Effect::Savepoint(_)
             | Effect::Release(_)
             | Effect::SetPurpose { .. }
+            | Effect::Say { .. }
             | Effect::SetSearchPath { .. }
             | Effect::ResetAll
             | Effect::Prepare(_)

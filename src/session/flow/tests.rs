@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::pending::Run;
 use super::running::Judged;
-use super::settings::Settings;
+use super::settings::{SaidAtStart, Settings};
 use super::{Answer, Door, Ended, Flow, How, Next, Refused, Reply, Strange};
 use crate::audit::Logged;
 use crate::catalog::CatalogBuilder;
@@ -74,8 +74,8 @@ impl Bench {
         let enforcer = Enforcer::new(Box::new(sql::enforce_form), 1, Arc::new(Metrics::default())).unwrap();
         let (catalog, today) = (Arc::new(CatalogBuilder::new().build()), jiff::civil::date(2026, 11, 29));
         let (purpose, path) = ("support".to_owned(), vec!["public".to_owned()]);
-        let scope = enforcer.scope(policies, catalog, role, login.into(), purpose.clone(), path.clone(), today);
-        let flow = Flow::new(Settings::new(purpose, path), unrestricted);
+        let scope = enforcer.scope(policies, catalog, role, login.into(), purpose.clone(), Arc::default(), path.clone(), today);
+        let flow = Flow::new(Settings::new(purpose, path, SaidAtStart::default()), unrestricted);
         Self { flow, scope: Arc::new(scope), waiting: VecDeque::new(), seq: 0, said: Vec::new() }
     }
 
@@ -89,7 +89,7 @@ impl Bench {
             None => sql::enforce(text, &self.scope.context()),
         };
         let decision = Judgement::of_a_test(enforced.map_err(|no| no.refusal)?, text, &self.scope);
-        Ok(Judged { text: text.into(), decision, stated: false })
+        Ok(Judged { text: text.into(), decision, stated: None })
     }
 
     fn log(&mut self) -> u64 {
@@ -247,7 +247,7 @@ impl Bench {
         }
         let logged = self.flow.take_unspent_seq(&prepared, running.rows());
         let seq = logged.unwrap_or_else(|| self.log());
-        let judged = Judged { text: Arc::clone(&prepared.text), decision: running.statement().clone(), stated: false };
+        let judged = Judged { text: Arc::clone(&prepared.text), decision: running.statement().clone(), stated: None };
         let undo = self.flow.expect_effect(&judged);
         self.flow.executing(Run::begun(seq, running, undo).described());
         self.say(">E");

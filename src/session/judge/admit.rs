@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::enforcer::{Judgement, Rejected, Scope, reject};
+use super::who::{Who, over};
 use crate::audit::Logged;
 use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
@@ -13,7 +14,7 @@ use crate::policy::Verdict;
 use crate::session::flow::names::{Portal, Prepared, Undo};
 use crate::session::flow::running::{Judged, Running};
 use crate::session::state::Session;
-use crate::sql::{self, Named, Redacted};
+use crate::sql::{self, Named, Redacted, Stated};
 use crate::upstream::REFUSED_STATEMENT;
 use crate::wire::frontend::parameter_types;
 
@@ -40,8 +41,8 @@ impl Source {
 }
 
 impl Session {
-    /// The scope in force for a statement that states this purpose, or none.
-    pub(in crate::session) fn scope_for(&mut self, stated: Option<&str>) -> Result<Arc<Scope>, Refusal> {
+    /// The scope in force for a statement that states this, or nothing.
+    pub(in crate::session) fn scope_for(&mut self, stated: Option<&Stated>) -> Result<Arc<Scope>, Refusal> {
         let today = self.calendar.today(self.shared.policies.load().zone());
         if stated.is_none()
             && let Some((version, scope)) = &self.scope
@@ -63,7 +64,9 @@ impl Session {
             self.role_from = Arc::clone(&policies);
             self.flow.set_uncounted(self.role.unrestricted.is_some());
         }
-        let purpose = stated.unwrap_or_else(|| self.flow.ahead().purpose()).to_owned();
+        let settings = self.flow.ahead();
+        let purpose = stated.and_then(|stated| stated.purpose.as_deref()).unwrap_or_else(|| settings.purpose()).to_owned();
+        let who = Arc::new(Who::of(stated, settings, &self.role, self.shared.actor_key.as_ref()));
         let path =
             self.flow.ahead().path().iter().map(|name| if name == "$user" { self.login.clone() } else { name.clone() });
         let scope = Arc::new(self.shared.enforcer.scope(
@@ -72,6 +75,7 @@ impl Session {
             Arc::clone(&self.role),
             self.login.clone(),
             purpose,
+            who,
             path.collect(),
             today,
         ));
@@ -87,23 +91,23 @@ impl Session {
         if !unrestricted && let Err(refusal) = crate::session::shared::settle(&self.catalog).await {
             return Err(self.log_rejected(reject(refusal, sql::redact(text))).await);
         }
-        let stated = match sql::stated_purpose(text) {
-            Ok(stated) => stated,
+        let stated = match sql::stated(text) {
+            Ok(stated) if stated.is_nothing() => None,
+            Ok(stated) => Some(Arc::new(stated)),
             Err(_) if unrestricted => None,
             Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
         };
-        let own = stated.is_some();
-        self.judge_for(text, types, stated, (own, false)).await
+        self.judge_for(text, types, stated.clone(), (stated, false)).await
     }
 
-    /// The same for a purpose that is stated, here or elsewhere; `own`: the statement's own comment states one; `later`: its rows
-    /// are read later.
+    /// The same for what is stated, here or elsewhere; `own`: what the statement's own comment states; `later`: its rows are read
+    /// later.
     async fn judge_for(
         &mut self,
         text: &str,
         types: &[Oid],
-        stated: Option<String>,
-        (own, later): (bool, bool),
+        stated: Option<Arc<Stated>>,
+        (own, later): (Option<Arc<Stated>>, bool),
     ) -> Result<Judged, Logged> {
         let mut scope = match self.scope_later(stated.as_deref(), later) {
             Ok(scope) => scope,
@@ -143,22 +147,21 @@ impl Session {
         }
     }
 
-    fn scope_later(&mut self, stated: Option<&str>, later: bool) -> Result<Arc<Scope>, Refusal> {
+    fn scope_later(&mut self, stated: Option<&Stated>, later: bool) -> Result<Arc<Scope>, Refusal> {
         let scope = self.scope_for(stated)?;
         Ok(if later { Arc::new(self.shared.enforcer.later(&scope)) } else { scope })
     }
 
     /// The same statement with keys in its rows, so that they can be read in parts; `None` where it cannot have them.
     pub(in crate::session) async fn judge_keyed(&mut self, prepared: &Prepared) -> Option<Judged> {
-        let own = prepared.own_purpose();
-        let scope = self.scope_later(own.as_deref(), true).ok()?;
+        let scope = self.scope_later(prepared.stated.as_deref(), true).ok()?;
         let types: Vec<Oid> = prepared.types.as_deref().map(parameter_types).into_iter().flatten().collect();
         // What is refused here runs as it is, and is refused when it is read later.
         let decision = self.shared.enforcer.decide(&prepared.text, &types, &scope).await.ok()?;
         if decision.enforced.recheck().is_empty() {
             return None;
         }
-        let judged = Judged { text: Arc::clone(&prepared.text), decision, stated: prepared.stated };
+        let judged = Judged { text: Arc::clone(&prepared.text), decision, stated: prepared.stated.clone() };
         self.check(&judged).ok()?;
         Some(judged)
     }
@@ -257,16 +260,16 @@ impl Session {
 
     async fn found(&mut self, judged: &Judged) -> Result<Source, Logged> {
         // For each run its own comment comes first, then that of what it runs, then the session's purpose.
-        let stated = if judged.stated { Some(judged.decision.scope().purpose.clone()) } else { None };
+        let stated = judged.stated.clone();
         match judged.decision.enforced.effect().named() {
             Named::Statement(name) => {
                 let Some(prepared) = self.flow.names.statement(name).cloned() else {
                     return Err(self.log_refusal(no_statement(name), &judged.text).await);
                 };
-                if self.is_current(&prepared, stated.as_deref()).await? {
+                if self.is_current(&prepared, stated.as_ref()).await? {
                     return Ok(prepared.decision().cloned().map_or(Source::Itself, Source::Of));
                 }
-                let again = Box::pin(self.judge_again(&prepared, stated.as_deref())).await?;
+                let again = Box::pin(self.judge_again(&prepared, stated.as_ref())).await?;
                 if again.decision.enforced.text() != text_of(&prepared) {
                     return Ok(Source::Again(prepared, again));
                 }
@@ -275,7 +278,7 @@ impl Session {
                 Ok(Source::Of(decision))
             }
             Named::Cursor(name) => {
-                match self.renew_cursor(name, stated.as_deref()).await.and_then(|()| self.cursor(name)) {
+                match self.renew_cursor(name, stated.as_ref()).await.and_then(|()| self.cursor(name)) {
                     Ok(decision) => Ok(decision.map_or(Source::Itself, Source::Of)),
                     Err(refusal) => Err(self.log_refusal(refusal, &judged.text).await),
                 }
@@ -286,16 +289,16 @@ impl Session {
 
     /// Whether an open cursor was decided under what is in force now; where a policy or catalog that is new since asks for the same
     /// text, it holds for what is read from here on.
-    async fn renew_cursor(&mut self, name: &str, stated: Option<&str>) -> Result<(), Refusal> {
+    async fn renew_cursor(&mut self, name: &str, stated: Option<&Arc<Stated>>) -> Result<(), Refusal> {
         let portal = self.flow.names.portal(name).cloned().ok_or_else(|| no_cursor(name))?;
         let Err(refusal) = self.check_portal(&portal.prepared, name, stated) else { return Ok(()) };
-        let scope = self.scope_for(stated.or(portal.prepared.own_purpose().as_deref()))?;
+        let scope = self.scope_for(over(stated, portal.prepared.stated.as_ref()).as_deref())?;
         let old = &portal.prepared;
         if scope.purpose != old.scope().purpose || scope.search_path != old.scope().search_path {
             return Err(refusal);
         }
         let Ok(decision) = self.shared.enforcer.decide(&old.text, &[], &scope).await else { return Err(refusal) };
-        let judged = Judged { text: Arc::clone(&old.text), decision, stated: old.stated };
+        let judged = Judged { text: Arc::clone(&old.text), decision, stated: old.stated.clone() };
         if judged.decision.enforced.text() != text_of(old) || self.check(&judged).is_err() {
             return Err(refusal);
         }
@@ -318,7 +321,7 @@ impl Session {
     pub(in crate::session) async fn is_current(
         &mut self,
         prepared: &Prepared,
-        stated: Option<&str>,
+        stated: Option<&Arc<Stated>>,
     ) -> Result<bool, Logged> {
         if prepared.decision().is_none() {
             return Ok(true);
@@ -328,8 +331,7 @@ impl Session {
         {
             return Err(self.log_refusal(refusal, &prepared.text).await);
         }
-        let own = prepared.own_purpose();
-        match self.scope_for(stated.or(own.as_deref())) {
+        match self.scope_for(over(stated, prepared.stated.as_ref()).as_deref()) {
             Ok(scope) => Ok(prepared.scope().same(&scope)),
             Err(refusal) => Err(self.log_refusal(refusal, &prepared.text).await),
         }
@@ -339,11 +341,11 @@ impl Session {
     pub(in crate::session) async fn judge_again(
         &mut self,
         prepared: &Prepared,
-        stated: Option<&str>,
+        stated: Option<&Arc<Stated>>,
     ) -> Result<Judged, Logged> {
         let types: Vec<Oid> = prepared.types.as_deref().map(parameter_types).into_iter().flatten().collect();
-        let stated = stated.map(str::to_owned).or_else(|| prepared.own_purpose());
-        self.judge_for(&prepared.text, &types, stated, (prepared.stated, prepared.scope().later)).await
+        let stated = over(stated, prepared.stated.as_ref());
+        self.judge_for(&prepared.text, &types, stated, (prepared.stated.clone(), prepared.scope().later)).await
     }
 
     /// Whether an open portal or cursor was decided under what is in force now.
@@ -351,15 +353,14 @@ impl Session {
         &mut self,
         prepared: &Prepared,
         name: &str,
-        stated: Option<&str>,
+        stated: Option<&Arc<Stated>>,
     ) -> Result<(), Refusal> {
-        let own = prepared.own_purpose();
-        let scope = self.scope_for(stated.or(own.as_deref()))?;
+        let scope = self.scope_for(over(stated, prepared.stated.as_ref()).as_deref())?;
         if prepared.decision().is_none() || prepared.scope().same(&scope) {
             return Ok(());
         }
         let message =
-            format!("cursor `{name}` was opened for another purpose, search path or policy than are in force now");
+            format!("cursor `{name}` was opened for another purpose, actor, search path or policy than are in force now");
         Err(Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, message).hint("open it again"))
     }
 

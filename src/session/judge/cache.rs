@@ -10,6 +10,8 @@ use quick_cache::sync::Cache as Recent;
 use quick_cache::{Equivalent, Weighter};
 
 use super::enforcer::Decision;
+use super::who::Who;
+use crate::policy::ActorUse;
 use crate::sql::{Form, Slot};
 
 /// The longest form whose decision is kept, in bytes.
@@ -26,6 +28,7 @@ const SCOPES: usize = 512;
 pub(super) struct ScopeKey {
     pub(super) role: String,
     pub(super) purpose: String,
+    pub(super) actor: ActorKey,
     pub(super) search_path: Vec<String>,
     pub(super) today: jiff::civil::Date,
     pub(super) policy: String,
@@ -34,6 +37,27 @@ pub(super) struct ScopeKey {
     /// Whether its rows are read later.
     pub(super) later: bool,
     pub(super) epoch: u64,
+}
+
+/// The actor, as far as decisions depend on it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum ActorKey {
+    /// Whoever it is, or nobody.
+    Any,
+    /// Whether there is one.
+    Known(bool),
+    /// This one.
+    Is(Option<String>),
+}
+
+impl ActorKey {
+    pub(super) fn of(used: ActorUse, who: &Who) -> Self {
+        match used {
+            ActorUse::Nothing => Self::Any,
+            ActorUse::Presence => Self::Known(who.actor.is_some()),
+            ActorUse::Value => Self::Is(who.actor.clone()),
+        }
+    }
 }
 
 /// What is known of a form.
@@ -224,6 +248,7 @@ mod tests {
         ScopeKey {
             role: "r".to_owned(),
             purpose: purpose.to_owned(),
+            actor: ActorKey::Any,
             search_path: Vec::new(),
             today: jiff::civil::date(2026, 11, 29),
             policy: String::new(),

@@ -10,8 +10,9 @@ use std::{fmt, io, thread};
 use jiff::civil::Date;
 use tokio::sync::oneshot;
 
-use super::cache::{Cache, ScopeKey, Table};
+use super::cache::{ActorKey, Cache, ScopeKey, Table};
 use super::fits::Fits;
+use super::who::Who;
 use crate::audit::PreparedAccess;
 use crate::catalog::{Catalog, Oid};
 use crate::error::{Refusal, Stage};
@@ -102,6 +103,8 @@ pub(in crate::session) struct Scope {
     pub(in crate::session) role: Arc<Role>,
     pub(in crate::session) login: String,
     pub(in crate::session) purpose: String,
+    /// For whom of the application's users, and for what reason.
+    pub(in crate::session) who: Arc<Who>,
     /// `$user` replaced.
     pub(in crate::session) search_path: Vec<String>,
     pub(in crate::session) today: Date,
@@ -117,12 +120,18 @@ impl Scope {
         Context {
             observe: self.observe,
             later: self.later,
+            actor: self.who.actor.as_deref(),
+            ticket: self.who.ticket.as_deref(),
             ..Context::new(&self.catalog, &self.policies, &self.login, &self.purpose, &self.search_path, self.today)
         }
     }
 
-    /// Whether a decision made under the other still holds under this one.
+    /// Whether a decision made under the other still holds under this one, and a run of it would be recorded alike.
     pub(in crate::session) fn same(&self, other: &Self) -> bool {
+        self.who == other.who && self.decides_alike(other)
+    }
+
+    fn decides_alike(&self, other: &Self) -> bool {
         self.table.is(&other.table)
             || (self.login == other.login
                 && self.role.name == other.role.name
@@ -194,6 +203,7 @@ impl Enforcer {
         role: Arc<Role>,
         login: String,
         purpose: String,
+        who: Arc<Who>,
         search_path: Vec<String>,
         today: Date,
     ) -> Scope {
@@ -203,6 +213,7 @@ impl Enforcer {
             &login,
             ScopeKey {
                 role: role.name.clone(),
+                actor: ActorKey::of(policies.actor_use(&role.name, &purpose), &who),
                 purpose: purpose.clone(),
                 search_path: search_path.clone(),
                 today,
@@ -212,7 +223,7 @@ impl Enforcer {
                 epoch: catalog.epoch(),
             },
         );
-        Scope { policies, catalog, role, login, purpose, search_path, today, observe, later: false, table }
+        Scope { policies, catalog, role, login, purpose, who, search_path, today, observe, later: false, table }
     }
 
     /// The same scope for statements whose rows are read later than they begin.
@@ -228,6 +239,7 @@ impl Enforcer {
     fn like(&self, scope: &Scope, catalog: Arc<Catalog>, later: bool) -> Scope {
         let key = ScopeKey {
             role: scope.role.name.clone(),
+            actor: ActorKey::of(scope.policies.actor_use(&scope.role.name, &scope.purpose), &scope.who),
             purpose: scope.purpose.clone(),
             search_path: scope.search_path.clone(),
             today: scope.today,
@@ -242,6 +254,7 @@ impl Enforcer {
             role: Arc::clone(&scope.role),
             login: scope.login.clone(),
             purpose: scope.purpose.clone(),
+            who: Arc::clone(&scope.who),
             search_path: scope.search_path.clone(),
             today: scope.today,
             observe: scope.observe,
@@ -282,7 +295,9 @@ impl Enforcer {
         match answer {
             Some(Ok(decision)) => {
                 let decision = Arc::new(decision);
-                scope.table.put(&form, &decision);
+                if !decision.enforced.is_of_whom() {
+                    scope.table.put(&form, &decision);
+                }
                 Ok(judged(decision))
             }
             Some(Err(rejected)) => Err(rejected),

@@ -6,3 +6,4 @@ mod cache;
 pub(super) mod enforcer;
 mod fits;
 pub(super) mod lookups;
+pub(super) mod who;

@@ -16,6 +16,10 @@ pub struct Context<'a> {
     pub login: &'a str,
     /// The purpose in force for this statement.
     pub purpose: &'a str,
+    /// The application's end user on whose behalf it runs, where that is known.
+    pub actor: Option<&'a str>,
+    /// The reason that was given for it.
+    pub ticket: Option<&'a str>,
     /// The session's search path: `"$user"` replaced by the login.
     pub search_path: &'a [String],
     /// Today in UTC.
@@ -44,6 +48,7 @@ impl<'a> Context<'a> {
     ) -> Self {
         let (constants, steps) = (Asked::default(), Steps::default());
         let (observe, later, parameters) = (false, false, &[][..]);
-        Self { catalog, policies, login, purpose, search_path, today, observe, later, parameters, constants, steps }
+        let (actor, ticket) = (None, None);
+        Self { catalog, policies, login, purpose, actor, ticket, search_path, today, observe, later, parameters, constants, steps }
     }
 }

@@ -57,6 +57,8 @@ pub(in crate::sql) struct About {
     pub(super) waits: bool,
     /// Parameters of the client's statement that the text does without.
     pub(super) parameters: u16,
+    /// It names actor or ticket: nobody else's statement is answered by it.
+    pub(super) of_whom: bool,
 }
 
 impl About {
@@ -84,6 +86,7 @@ impl About {
             holds: Holds::default(),
             waits: false,
             parameters: 0,
+            of_whom: false,
         }
     }
 }

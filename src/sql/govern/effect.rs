@@ -31,6 +31,16 @@ pub enum Effect {
         /// SET LOCAL.
         local: bool,
     },
+    /// SET pgpurpose.actor, pgpurpose.ticket or application_name, by which an actor may be told. `None`: back to the session's start
+    /// value.
+    Say {
+        /// Which.
+        what: Said,
+        /// What; empty for none.
+        value: Option<String>,
+        /// SET LOCAL.
+        local: bool,
+    },
     /// SET search_path; names as written, `$user` not replaced. `None`: back to the session's start value.
     SetSearchPath {
         /// The schemas.
@@ -74,6 +84,17 @@ pub enum Effect {
     Define,
 }
 
+/// What a session says of whom it serves, besides the purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// The application's end user.
+    Actor,
+    /// The reason.
+    Ticket,
+    /// `application_name`.
+    Application,
+}
+
 /// How far a FETCH goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -110,6 +131,7 @@ impl Effect {
             Self::Fetch { name, .. } => Named::Cursor(name),
             // Their effects need no other permission than the decision; what they name may be gone, or was looked at.
             Self::SetPurpose { purpose: None, .. }
+            | Self::Say { .. }
             | Self::None
             | Self::Begin
             | Self::Commit { .. }
@@ -176,6 +198,7 @@ impl Effect {
     pub fn leaves_purpose(&self) -> bool {
         match self {
             Self::SetPurpose { .. }
+            | Self::Say { .. }
             | Self::ResetAll
             | Self::DiscardAll
             | Self::Commit { .. }

@@ -297,6 +297,11 @@ impl Enforced {
         self.plan.about.plan_tells
     }
 
+    /// Whether it names for whom the statement runs, so that the decision is for this statement alone.
+    pub fn is_of_whom(&self) -> bool {
+        self.plan.about.of_whom
+    }
+
     /// Whether it shows the plan of what was prepared instead of its rows: EXPLAIN EXECUTE.
     pub fn shows_plan(&self) -> bool {
         self.plan.about.shows_plan

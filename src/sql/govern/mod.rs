@@ -18,7 +18,7 @@ mod words;
 
 pub use about::Lookups;
 pub use admitted::{admitted, may_use, refusal_of};
-pub use effect::{Effect, Named, Way};
+pub use effect::{Effect, Named, Said, Way};
 pub use enforce::{enforce, enforce_form, relay_unrestricted};
 pub use enforced::{Enforced, Refused};
 pub use fills::Fills;

@@ -3,7 +3,7 @@
 
 use sqlparser::ast::{Expr, SelectItem, SetExpr, Statement};
 
-use super::effect::{Effect, Way};
+use super::effect::{Effect, Said, Way};
 use super::enforce::{govern, govern_resolved};
 use super::enforced::{Plan, Refused, Tree, refused};
 use super::shown;
@@ -53,7 +53,11 @@ fn utility_effect(utility: &Utility) -> Effect {
                 local: *local,
             },
             settings::SEARCH_PATH => Effect::SetSearchPath { path: values.as_deref().map(texts), local: *local },
-            _ => Effect::None,
+            name => said(name).map_or(Effect::None, |what| Effect::Say {
+                what,
+                value: values.as_deref().map(|values| texts(values).join(", ")),
+                local: *local,
+            }),
         },
         Utility::SetPath { path, local, .. } => {
             Effect::SetSearchPath { path: Some(parse_search_path(path)), local: *local }
@@ -64,7 +68,8 @@ fn utility_effect(utility: &Utility) -> Effect {
         Utility::Reset(Some(name)) if name.eq_ignore_ascii_case(settings::SEARCH_PATH) => {
             Effect::SetSearchPath { path: None, local: false }
         }
-        Utility::Reset(Some(_)) => Effect::None,
+        Utility::Reset(Some(name)) => said(&name.to_ascii_lowercase())
+            .map_or(Effect::None, |what| Effect::Say { what, value: None, local: false }),
         Utility::Reset(None) => Effect::ResetAll,
         Utility::Discard(Discard::All) => Effect::DiscardAll,
         Utility::Discard(Discard::Plans | Discard::Sequences | Discard::Temp) => Effect::None,
@@ -93,6 +98,16 @@ fn utility_effect(utility: &Utility) -> Effect {
         | Utility::Listen(_)
         | Utility::Unlisten(_)
         | Utility::Notify { .. } => Effect::None,
+    }
+}
+
+/// What a setting of this name says of whom the session serves.
+fn said(name: &str) -> Option<Said> {
+    match name {
+        settings::ACTOR => Some(Said::Actor),
+        settings::TICKET => Some(Said::Ticket),
+        settings::APPLICATION => Some(Said::Application),
+        _ => None,
     }
 }
 

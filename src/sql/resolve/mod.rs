@@ -388,6 +388,7 @@ pub(super) fn request(resolved: &Resolved, context: &Context<'_>) -> AccessReque
     AccessRequest {
         login: context.login.to_owned(),
         purpose: context.purpose.to_owned(),
+        actor: context.actor.map(str::to_owned),
         today: context.today,
         relations: resolved
             .occurrences

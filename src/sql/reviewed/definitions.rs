@@ -150,6 +150,7 @@ fn everything_of(relation: &Relation, context: &Context<'_>) -> AccessRequest {
     AccessRequest {
         login: context.login.to_owned(),
         purpose: context.purpose.to_owned(),
+        actor: context.actor.map(str::to_owned),
         today: context.today,
         relations: vec![RelationAccess {
             relation: relation.name.clone(),

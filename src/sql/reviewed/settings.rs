@@ -6,12 +6,19 @@ use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::PolicySet;
 use crate::sql::ast::utility::SetValue;
 use crate::sql::form::context::Context;
+use crate::sql::text::check_said;
 use crate::wire::is_utf8;
 
 /// Settings of the proxy's own begin so.
 pub(in crate::sql) const OWN: &str = "pgpurpose.";
 /// The session's purpose.
 pub(in crate::sql) const PURPOSE: &str = "pgpurpose.purpose";
+/// The application's end user.
+pub(in crate::sql) const ACTOR: &str = "pgpurpose.actor";
+/// Why the statements run: a ticket, a case.
+pub(in crate::sql) const TICKET: &str = "pgpurpose.ticket";
+/// What the application calls itself, by which a role may tell the actor.
+pub(in crate::sql) const APPLICATION: &str = "application_name";
 /// The schemas of unqualified names.
 pub(in crate::sql) const SEARCH_PATH: &str = "search_path";
 
@@ -61,6 +68,14 @@ pub(in crate::sql) fn may_set(name: &str, values: Option<&[SetValue]>, context: 
             Some(_) if text.is_some() => Ok(()),
             Some(_) => Err(value_refused(&name, "a purpose is one name, `SET pgpurpose.purpose = 'support'`")),
         },
+        ACTOR | TICKET => {
+            let what = if name == ACTOR { "actor" } else { "ticket" };
+            match values {
+                None => Ok(()),
+                Some([SetValue::Text(value) | SetValue::Number(value)]) => check_said(what, value),
+                Some(_) => Err(value_refused(&name, "it is one text, `SET pgpurpose.actor = 'u42'`")),
+            }
+        }
         SEARCH_PATH => Ok(()),
         // Drivers set what already holds; the proxy's sessions have no other.
         "client_encoding" | "names" => match (values, text.as_deref()) {

@@ -2,6 +2,7 @@
 
 use sqlparser::ast::Expr;
 
+use super::condition::said::Whom;
 use super::fresh::{self, NEW_ROW};
 use super::{Fail, Rewriter, fail, rows};
 use crate::catalog::{Column, quote_ident};
@@ -103,7 +104,7 @@ fn conditions(
 ) -> Result<Vec<String>, Fail> {
     let RelationObligation::Governed { added, subject, .. } = obligation else { return Ok(Vec::new()) };
     let place =
-        rows::Place { relation: &occurrence.relation, row: NEW, subject: subject.as_ref(), catalog: context.catalog };
+        rows::Place { relation: &occurrence.relation, row: NEW, subject: subject.as_ref(), catalog: context.catalog, whom: Whom::of(context) };
     let (mut conditions, mut wishes) = (Vec::new(), false);
     for filter in added {
         let born = match filter {

@@ -7,6 +7,7 @@
 //! <https://www.postgresql.org/docs/current/xfunc-volatility.html>, <https://www.postgresql.org/docs/current/datatype-datetime.html>
 
 mod constant;
+pub(super) mod said;
 mod types;
 mod written;
 
@@ -14,6 +15,7 @@ use sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, InTarget, UnaryOperator, Value,
 };
 
+use self::said::Whom;
 use self::types::{Target, Ty, Typed, alike, comparable, reckoned, target};
 use self::written::{called, cast_to, form_of, in_south_africa, of_form, today};
 use super::{Fail, fail};
@@ -60,7 +62,7 @@ pub(super) fn condition(
     condition_for(key, text, relation, owner, catalog, None)
 }
 
-/// The same where `login` stands for whose session it is: a rule's own `rows`.
+/// The same for a rule's own condition, in which `login` and, in `own`, `actor` stand for who asks.
 ///
 /// # Errors
 /// As [`condition`].
@@ -70,11 +72,11 @@ pub(super) fn condition_for(
     relation: &Relation,
     owner: &str,
     catalog: &Catalog,
-    login: Option<&str>,
+    whom: Option<Whom<'_>>,
 ) -> Result<String, Fail> {
     let closed = |why: &str| fail(format!("the purpose is closed: the condition `{key}` of `{}` {why}", relation.name));
     let mut expr = fragment::parse_expression(&format!("({text})")).map_err(|_| closed("is not understood"))?;
-    let mut typer = Typer { relation, owner, catalog, login };
+    let mut typer = Typer { relation, owner, catalog, whom, rows: key == ROWS };
     match typer.of(&mut expr) {
         Ok(Ty::Bool | Ty::Null) => Ok(render_expr(&expr)),
         Ok(_) => Err(closed("is not true or false")),
@@ -85,11 +87,15 @@ pub(super) fn condition_for(
 /// The policies' conditions that depend on a setting, or are not understood: with one of them nothing is loaded.
 pub fn unsettled(policies: &PolicySet, catalog: &Catalog) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for Stated { key, text, table, place } in policies.conditions() {
+    for Stated { key, text, table, place, of_rule } in policies.conditions() {
         // A table that is not there is told elsewhere.
         let Some(relation) = catalog.relation(table) else { continue };
-        let login = (key == ROWS).then_some("");
-        if let Err(refusal) = condition_for(key, text, relation, "pgpurpose_row", catalog, login) {
+        let whom = (of_rule || key == ROWS).then_some(Whom { login: "login", actor: Some("0") });
+        // A rule's own condition may be about the table of the data subject.
+        if of_rule && said::columns(text).is_ok_and(|names| !names.iter().any(|name| relation.column(name).is_some())) {
+            continue;
+        }
+        if let Err(refusal) = condition_for(key, text, relation, "pgpurpose_row", catalog, whom) {
             let told = refusal.message.strip_prefix("the purpose is closed: ").unwrap_or(&refusal.message);
             faults.push(Fault::error(place, told));
         }
@@ -101,8 +107,9 @@ struct Typer<'a> {
     relation: &'a Relation,
     owner: &'a str,
     catalog: &'a Catalog,
-    /// What `login` stands for, where it may.
-    login: Option<&'a str>,
+    whom: Option<Whom<'a>>,
+    /// It is a rule's `rows`, which knows no actor.
+    rows: bool,
 }
 
 impl Typer<'_> {
@@ -163,6 +170,12 @@ impl Typer<'_> {
             }
             Expr::Cast { expr: inner, data_type, format: None, .. } => {
                 let from = self.of(inner)?;
+                if matches!(from, Ty::Actor | Ty::Login) {
+                    let gives = target(data_type).map_or(Ty::Text, Target::gives);
+                    let ty = said::beside(self.whom.as_ref(), from, inner, gives)?;
+                    *expr = (**inner).clone();
+                    return if ty == gives { Ok(ty) } else { Err(of_form(expr)) };
+                }
                 let to = target(data_type).ok_or_else(|| format!("casts to `{data_type}`, which is not taken"))?;
                 let inner = (**inner).clone();
                 self.cast(inner, from, to, expr)
@@ -241,21 +254,14 @@ impl Typer<'_> {
                 name => Err(format!("asks for `{name}`, which depends on a session's settings")),
             };
         }
-        if let (None, Some(login)) = (ident.quote_style, self.login) {
-            match name.as_str() {
-                "login" => {
-                    let value = fragment::parse_expression(&quote_literal(login)).map_err(|_| of_form(expr))?;
-                    *expr = cast_to(value, "text")?;
-                    return Ok(Ty::Text);
-                }
-                "actor" => {
-                    return Err(
-                        "asks for `actor`, which no condition knows; a column of that name stands in double quotes"
-                            .to_owned(),
-                    );
-                }
-                _ => {}
+        if let Some((ty, value)) = self.whom.as_ref().and_then(|whom| said::of(whom, ident)) {
+            if self.rows && matches!(ty, Ty::Actor) {
+                return Err(
+                    "asks for `actor`, which only `own` knows; a column of that name stands in double quotes".to_owned()
+                );
             }
+            *expr = said::constant(value, Ty::Text)?;
+            return Ok(if self.rows { Ty::Text } else { ty });
         }
         let Some(column) = self.relation.column(&name) else {
             return Err(format!("names the column `{name}`, which is not there"));
@@ -323,7 +329,7 @@ impl Typer<'_> {
     fn text(&mut self, expr: &mut Expr) -> Typed {
         match self.of(expr)? {
             ty @ Ty::Written => Ok(ty),
-            Ty::Text | Ty::Constant | Ty::Null => Ok(Ty::Text),
+            Ty::Text | Ty::Constant | Ty::Null | Ty::Actor | Ty::Login => Ok(Ty::Text),
             _ => Err(of_form(expr)),
         }
     }
@@ -348,9 +354,11 @@ impl Typer<'_> {
     }
 
     fn compared<'e>(&mut self, left: &'e mut Expr, others: impl Iterator<Item = &'e mut Expr>) -> Typed {
-        let first = self.of(left)?;
+        let mut first = self.of(left)?;
         for other in others {
-            let ty = self.of(other)?;
+            let mut ty = self.of(other)?;
+            let beside = |ty, expr, other| said::beside(self.whom.as_ref(), ty, expr, other);
+            (first, ty) = (beside(first, left, ty)?, beside(ty, other, first)?);
             match first {
                 Ty::Constant => comparable(ty, first, left)?,
                 _ => comparable(first, ty, other)?,
@@ -472,7 +480,7 @@ impl Typer<'_> {
             let mut written = false;
             for arg in args.iter_mut() {
                 match self.of(arg)? {
-                    Ty::Text | Ty::Constant | Ty::Null | Ty::Number => {}
+                    Ty::Text | Ty::Constant | Ty::Null | Ty::Number | Ty::Actor | Ty::Login => {}
                     Ty::Written if name == "btrim" => written = true,
                     _ => return Err(of_form(arg)),
                 }

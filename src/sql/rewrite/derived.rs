@@ -8,6 +8,7 @@ use std::sync::Arc;
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{CaseWhen, Expr, Query, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value};
 
+use super::condition::said::Whom;
 use super::fresh;
 use super::{Fail, fail, filter, mask, rows};
 use crate::catalog::{Column, Relation, TypeClass, quote_ident};
@@ -175,7 +176,7 @@ fn row_conditions(
         conditions.push(fresh::condition());
     }
     let place =
-        rows::Place { relation: &occurrence.relation, row, subject: subject.as_ref(), catalog: context.catalog };
+        rows::Place { relation: &occurrence.relation, row, subject: subject.as_ref(), catalog: context.catalog, whom: Whom::of(context) };
     for filter in filters {
         conditions.push(rows::condition(filter, place)?);
     }

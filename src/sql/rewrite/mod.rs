@@ -12,6 +12,7 @@ mod groups;
 mod guard;
 mod keep;
 mod mask;
+mod own;
 mod recheck;
 mod returning;
 mod rows;

@@ -4,6 +4,7 @@
 //! Such rows are as they were when the cursor was opened, however late they are read. Each has the key of whoever must have
 //! agreed, as a hidden column; a key that the query here does not give back keeps its row from the client.
 
+use super::condition::said::Whom;
 use super::subjects::Parts;
 use super::{Fail, fail, filter, fresh, rows};
 use crate::catalog::{Column, Oid, Relation, TypeClass, quote_ident};
@@ -88,7 +89,7 @@ fn query(relation: &Relation, obligation: &RelationObligation, context: &Context
         Some(consent) => vec![filter::consent(consent, &path, ROW, context.catalog)?],
         None => vec![fresh::condition()],
     };
-    let place = rows::Place { relation, row: ROW, subject: Some(&path), catalog: context.catalog };
+    let place = rows::Place { relation, row: ROW, subject: Some(&path), catalog: context.catalog, whom: Whom::of(context) };
     for filter in filters {
         match filter {
             RowFilter::NotListed(_) | RowFilter::Approachable(_) => conditions.push(rows::condition(filter, place)?),
@@ -97,7 +98,8 @@ fn query(relation: &Relation, obligation: &RelationObligation, context: &Context
             | RowFilter::Due(_)
             | RowFilter::Adults(_)
             | RowFilter::Own(_)
-            | RowFilter::Allowed(..) => {}
+            | RowFilter::Allowed(..)
+            | RowFilter::OfActor(_) => {}
         }
     }
     let text = format!(

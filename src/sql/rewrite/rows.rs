@@ -4,6 +4,7 @@
 //! Each is a total function of the row, so that it fails on no value. Days are South Africa's, two hours before UTC all year,
 //! so that a session's own time zone moves no limit.
 
+use super::condition::said::Whom;
 use super::{Fail, fail, filter};
 use crate::catalog::{Catalog, Column, Relation, RelationName, TypeClass, quote_ident, quote_literal};
 use crate::error::Refusal;
@@ -29,6 +30,7 @@ pub(super) struct Place<'a> {
     pub(super) row: &'a str,
     pub(super) subject: Option<&'a SubjectPath>,
     pub(super) catalog: &'a Catalog,
+    pub(super) whom: Whom<'a>,
 }
 
 /// One filter as a condition.
@@ -48,9 +50,10 @@ pub(super) fn condition(filter: &RowFilter, place: Place<'_>) -> Result<String, 
             place.relation,
             place.row,
             place.catalog,
-            Some(&own.login),
+            Some(Whom { login: &own.login, actor: None }),
         ),
         RowFilter::Allowed(purposes, names) => place.allowed(purposes, names),
+        RowFilter::OfActor(own) => place.own(own),
     }
 }
 
@@ -93,6 +96,7 @@ pub(super) fn of_value(
         RowFilter::Own(own) if own.columns.len() == 1 && own.columns.iter().all(|own| own == column) => {
             condition(filter, place).map(Some)
         }
+        RowFilter::OfActor(own) => place.own_value(own, column),
         RowFilter::NotListed(_)
         | RowFilter::Kept(_)
         | RowFilter::Due(_)
@@ -159,7 +163,7 @@ impl Place<'_> {
     }
 
     /// `EXISTS (SELECT 1 FROM <way to the subject>, table AS alias WHERE <way> AND alias.key = <subject> AND more)`.
-    fn exists(&self, table: &RelationName, alias: &str, key: &str, more: &str) -> Result<String, Fail> {
+    pub(super) fn exists(&self, table: &RelationName, alias: &str, key: &str, more: &str) -> Result<String, Fail> {
         let chain = filter::chain(self.subject()?, self.row);
         let from: String = chain.from.iter().map(|item| format!("{item}, ")).collect();
         let conditions: String = chain.conditions.iter().map(|condition| format!("{condition} AND ")).collect();
@@ -474,7 +478,7 @@ pub fn still_kept(
     catalog: &Catalog,
     row: &str,
 ) -> Result<String, Refusal> {
-    let place = Place { relation: relation_of(catalog, table)?, row, subject, catalog };
+    let place = Place { relation: relation_of(catalog, table)?, row, subject, catalog, whom: Whom::NOBODY };
     let within: Vec<String> = limits.iter().map(|limit| place.kept(limit)).collect::<Result<_, _>>()?;
     Ok(if within.is_empty() { "false".to_owned() } else { format!("({})", within.join(" OR ")) })
 }
@@ -492,7 +496,7 @@ pub fn due_counts(
 ) -> Result<String, Refusal> {
     const ROW: &str = "pgpurpose_row";
     let relation = relation_of(catalog, table)?;
-    let place = Place { relation, row: ROW, subject, catalog };
+    let place = Place { relation, row: ROW, subject, catalog, whom: Whom::NOBODY };
     let condition = due(limits, place)?;
     let counted = subject.map_or_else(
         || "NULL::pg_catalog.int8".to_owned(),

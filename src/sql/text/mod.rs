@@ -20,4 +20,4 @@ pub use place::place_of;
 pub use redact::{Redacted, redact};
 pub use sent::place_in;
 pub use split::split;
-pub use stated::stated_purpose;
+pub use stated::{Stated, check_said, stated};

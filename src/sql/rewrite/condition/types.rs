@@ -22,6 +22,10 @@ pub(super) enum Ty {
     /// A constant in quotes, whose type its neighbour decides.
     Constant,
     Null,
+    /// The application's end user, a text until it is compared with something else.
+    Actor,
+    /// The session's login likewise.
+    Login,
     /// How a value is written that settings write differently: only whether it is empty may be asked.
     Written,
     /// May be missing or not, and no more.
