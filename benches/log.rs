@@ -86,6 +86,8 @@ impl Maker {
             client: format!("10.0.{}.{}:50112", self.random.random::<u8>(), self.random.random::<u8>()),
             role: Some("support_agent".into()),
             purpose: Some("support".into()),
+            actor: None,
+            ticket: None,
             recipient: Some("internal".into()),
             database: "shop".into(),
             application: "crm".into(),

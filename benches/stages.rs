@@ -104,6 +104,8 @@ fn facts() -> SessionFacts {
         login: "agent".into(),
         role: Some("agent".into()),
         purpose: Some("support".into()),
+        actor: None,
+        ticket: None,
         recipient: Some("internal".into()),
         database: "shop".into(),
         application: "crm".into(),

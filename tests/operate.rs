@@ -1,6 +1,10 @@
 //! What an operator does to a running proxy: signals, a log that goes away, policies that change, questions over HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+#[path = "operate/grants.rs"]
+mod grants;
+#[path = "operate/nights.rs"]
+mod nights;
 mod support;
 
 use std::fs;

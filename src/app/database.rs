@@ -126,6 +126,35 @@ impl Database {
         standby.ok_or(last)
     }
 
+    /// Whether a server answers that accepts writes, or any where none need be.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub(crate) async fn answers(&self, read_only: bool) -> Result<(), String> {
+        let (mut standby, mut last) = (false, "no address of a database is configured".to_owned());
+        for address in self.addresses.iter() {
+            match drive(address, &self.tls, &self.connection).await {
+                Ok(driven) => {
+                    let row = driven.client.query_one("SELECT pg_catalog.pg_is_in_recovery()", &[]).await;
+                    let follows = row.and_then(|row| row.try_get::<_, bool>(0)).map_err(|error| described(&error));
+                    match follows {
+                        Ok(follows) if read_only || !follows => return Ok(()),
+                        Ok(_) => standby = true,
+                        Err(error) => last = format!("the database at {address}: {error}"),
+                    }
+                }
+                Err(DriveError::Io(error)) => {
+                    last = format!("the database at {address}: error connecting to server: {error}");
+                }
+                Err(DriveError::Driver(error)) => last = format!("the database at {address}: {}", described(&error)),
+            }
+        }
+        if standby {
+            return Err("only a standby answers, which accepts no writes (`[upstream] read_only = true` takes it)".to_owned());
+        }
+        Err(last)
+    }
+
     /// Makes connections for those that keep one.
     pub(crate) fn connect(&self) -> Connect {
         let database = self.clone();

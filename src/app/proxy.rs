@@ -1,5 +1,6 @@
 //! The proxy as a whole: built from its configuration, watched over, loaded again and ended.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::access_log;
 use super::auth::{self, Trouble};
 use super::database::{self, Database};
+use super::exceptions::Exceptions;
 use super::fit::{self, Misfit, fit};
+use super::grants::Grants;
+use super::permissions;
 use super::policies::{actor_key, fits, subject_key};
 use super::watch::Watch;
 use crate::audit::ship::Shipping;
@@ -41,11 +45,11 @@ const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
 pub(crate) fn serve(
     config: Config,
     again: ConfigAgain,
-    database: Option<&str>,
+    (database, hand_over): (Option<&str>, bool),
     ready: impl FnOnce(&str),
 ) -> Result<(), Vec<Fault>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(plain)?;
-    runtime.block_on(Proxy::run(config, again, database, ready))
+    runtime.block_on(Proxy::run(config, again, (database, hand_over), ready))
 }
 
 /// A fault that is in no file.
@@ -63,13 +67,16 @@ struct Proxy {
     /// Why the last reload was not taken; `None` where it was.
     not_loaded: Arc<Mutex<Option<String>>>,
     misfit: Misfit,
+    exceptions: Exceptions,
+    /// It is being stopped.
+    draining: Arc<AtomicBool>,
 }
 
 impl Proxy {
     async fn run(
         config: Config,
         again: ConfigAgain,
-        database: Option<&str>,
+        (database, hand_over): (Option<&str>, bool),
         ready: impl FnOnce(&str),
     ) -> Result<(), Vec<Fault>> {
         let mut watch = Watch::new(&config.policy);
@@ -78,7 +85,11 @@ impl Proxy {
         for warning in policies.warnings() {
             tracing::warn!("{warning}");
         }
+        for warning in permissions::warnings(&config) {
+            tracing::warn!("{warning}");
+        }
         let mut options = options(&config)?;
+        options.hand_over = hand_over;
         options.token_key = token_key(&config)?;
         let database = Database::find(&config, &policies, database).await.map_err(plain)?;
         options.method = auth::method(&config, &database).map_err(plain)?;
@@ -122,9 +133,18 @@ impl Proxy {
             .await
             .map_err(plain)?
             .map_err(plain)?;
-        let mut proxy =
-            Self { config, again: Arc::new(again), shared, not_loaded: Arc::default(), misfit: Misfit::default() };
+        let exceptions = Exceptions::new(Grants::of(&config).map_err(plain)?, Arc::clone(&shared));
+        let mut proxy = Self {
+            config,
+            again: Arc::new(again),
+            shared,
+            not_loaded: Arc::default(),
+            misfit: Misfit::default(),
+            exceptions,
+            draining: Arc::default(),
+        };
         proxy.log_policies(None, &[]).await?;
+        proxy.exceptions.look().await;
         proxy.start_admin(&database, sinks.clone()).await?;
         // Before anybody can connect: a signal that comes early is not lost.
         let (mut stop, mut interrupt, mut reload) = (
@@ -158,13 +178,32 @@ impl Proxy {
                     if changed {
                         proxy.reload().await;
                     }
+                    proxy.exceptions.look().await;
                 }
                 _ = certificate.tick() => renew(tls.as_ref()).await,
             }
         };
         tracing::info!(reason, "stopping");
+        proxy.draining.store(true, Ordering::Release);
+        let hurry = server.hurry();
+        let listen = &proxy.config.listen;
+        let [notice, drain] = [listen.drain_notice_seconds, listen.drain_seconds].map(|s| Duration::from_secs(s.into()));
+        let stopping = async {
+            // Whoever asks `/readyz` sends nobody here any more.
+            tokio::time::sleep(notice).await;
+            tokio::task::spawn_blocking(move || server.stop(drain)).await
+        };
+        let mut stopping = std::pin::pin!(stopping);
+        let stopped = loop {
+            tokio::select! {
+                stopped = &mut stopping => break stopped,
+                // Whoever asks twice means at once.
+                _ = stop.recv() => hurry(),
+                _ = interrupt.recv() => hurry(),
+            }
+        };
         fresh.abort();
-        if tokio::task::spawn_blocking(move || server.stop()).await.is_err() {
+        if stopped.is_err() {
             tracing::error!("the listeners did not stop in order");
         }
         if let Err(error) = audit.close(reason).await {
@@ -184,6 +223,7 @@ impl Proxy {
             .map_err(|error| plain(format!("cannot listen on `{address}` for the console: {error}")))?;
         let (shared, database) = (Arc::clone(&self.shared), database.clone());
         let (not_loaded, misfit) = (Arc::clone(&self.not_loaded), Arc::clone(&self.misfit));
+        let (draining, read_only) = (Arc::clone(&self.draining), self.config.upstream.read_only);
         let admin = Admin {
             metrics: Arc::clone(&self.shared.metrics),
             log: self.shared.audit.clone(),
@@ -196,15 +236,13 @@ impl Proxy {
                     not_loaded: not_loaded.lock().unwrap_or_else(PoisonError::into_inner).clone(),
                     misfit: misfit.lock().unwrap_or_else(PoisonError::into_inner).clone(),
                     zone: policies.zone().clone(),
+                    draining: draining.load(Ordering::Acquire),
                     catalog: Some(shared.catalogs.main().current().epoch()),
                 }
             }),
             upstream: Box::new(move || {
                 let database = database.clone();
-                Box::pin(async move {
-                    let client = database.client().await?;
-                    client.simple_query("").await.map(drop).map_err(|error| error.to_string())
-                })
+                Box::pin(async move { database.answers(read_only).await })
             }),
         };
         tokio::spawn(admin::serve(listener, Arc::new(admin)));
@@ -223,7 +261,7 @@ impl Proxy {
                 }
                 self.config = config;
                 self.note_reload(None);
-                self.shared.policies.store(Arc::new(policies));
+                self.shared.policies.store(Arc::new(policies.with_granted(self.exceptions.in_force())));
                 // They fit, or they would not have been taken.
                 *self.misfit.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 self.shared.metrics.policy_reloads.bump();

@@ -38,5 +38,10 @@ pub use write::{
     confirm_clock, hand_in, ship,
 };
 
+/// Whether a process writes the log of this folder now.
+pub fn is_written(directory: &std::path::Path) -> bool {
+    store::files::in_use(directory)
+}
+
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,8 @@ fn facts() -> SessionFacts {
         login: "support_agent".into(),
         role: Some("support_agent".into()),
         purpose: Some("support".into()),
+        actor: Some("u42".into()),
+        ticket: None,
         recipient: Some("internal".into()),
         database: "shop".into(),
         application: "crm".into(),
@@ -138,7 +140,7 @@ async fn records_have_the_fields_of_the_contract_in_their_order() {
     };
     assert_eq!(
         fields(lines[1]),
-        "seq time event session client login role purpose recipient database application statement fingerprint verdict \
+        "seq time event session client login role purpose actor ticket recipient database application statement fingerprint verdict \
          relations reason policy prev hash"
     );
     assert_eq!(fields(lines[2]), "seq event of status rows sqlstate ms prev hash");

@@ -10,6 +10,7 @@ mod days;
 pub mod demo;
 mod document;
 mod explain;
+mod grant;
 mod hash_password;
 mod layout;
 mod optouts;
@@ -70,7 +71,7 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// The proxy
     #[command(
-        after_help = "SIGHUP loads the policies again, all of them or none, and certificate and key, which are also read when their files\nchange; SIGTERM and SIGINT end every session and the proxy.\n\nWithout a file, logins are relayed to a database on this machine (a Unix socket, or a loopback address without TLS);\nto any other, the proxy checks them itself with the database's own verifiers (`method = \"passthrough\"`), and TLS is used\nwhere the database offers it.\n\nExamples:\n  pgpurpose serve --config pgpurpose.toml\n  pgpurpose serve --upstream 127.0.0.1:5432 --policy 'policies/*.toml' --audit /var/log/pgpurpose"
+        after_help = "SIGHUP loads the policies again, all of them or none, and certificate and key, which are also read when their files\nchange; SIGTERM and SIGINT take nobody new, let what runs\nfinish for `[listen] drain_seconds`, and end the proxy; a second one ends it at once.\n\nWithout a file, logins are relayed to a database on this machine (a Unix socket, or a loopback address without TLS);\nto any other, the proxy checks them itself with the database's own verifiers (`method = \"passthrough\"`), and TLS is used\nwhere the database offers it.\n\nExamples:\n  pgpurpose serve --config pgpurpose.toml\n  pgpurpose serve --upstream 127.0.0.1:5432 --policy 'policies/*.toml' --audit /var/log/pgpurpose"
     )]
     Serve(serve::ServeArgs),
     /// Check configuration and policies, and run the policies' own tests
@@ -131,6 +132,11 @@ enum Verb {
         after_help = "The password is read twice from the terminal, without echo, or once from a pipe; only its verifier is printed.\n\nExample:\n  pgpurpose hash-password support_agent >> pgpurpose.toml"
     )]
     HashPassword(hash_password::HashPasswordArgs),
+    /// Exceptions that expire: let a login use a purpose for a time, with a reason; list them for review; end one
+    #[command(
+        after_help = "A signed line in `grants.jsonl` beside the policies, in force from the next statement on and gone by itself; each is in the\naccess log. Where the purpose says `grant = \"two persons\"`, --approved-by names the other one.\n\nExamples:\n  pgpurpose grant --login support_agent --purpose incident --for 2h --reason 'OPS-12: orders are lost'\n  pgpurpose grant list\n  pgpurpose grant end g-5f3a91c2"
+    )]
+    Grant(grant::GrantArgs),
     /// Read the access log, and prove that nothing in it was changed
     Audit(audit::AuditArgs),
 }
@@ -166,6 +172,7 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
         Verb::Training(arguments) => training::run(&arguments, output),
         Verb::Centre(arguments) => centre::run(&arguments, output),
         Verb::HashPassword(arguments) => hash_password::run(&arguments, output),
+        Verb::Grant(arguments) => grant::run(&arguments, output),
         Verb::Audit(arguments) => audit::run(&arguments, output),
     }
 }

@@ -80,6 +80,12 @@ impl Output {
         Ending::Wrong
     }
 
+    /// What was looked at is not in order.
+    pub(super) fn failed(&mut self, error: impl Display) -> Ending {
+        self.remark(format_args!("pgpurpose: {error}"));
+        Ending::Failed
+    }
+
     /// Sets text off, where that can be seen.
     pub(super) fn styled(&self, style: Style, text: impl Display) -> String {
         if !self.colours {

@@ -28,6 +28,10 @@ pub(super) struct ServeArgs {
     /// The database that the policies are about [default: found by their tables]
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
+    /// Listen beside another process on the same port, which is to be stopped then (`SIGTERM`): no connection is refused meanwhile. It
+    /// needs a folder of its own for the access log, and an address of its own for the console
+    #[arg(long)]
+    hand_over: bool,
     /// The proxy's own log as JSON
     #[arg(long)]
     log_json: bool,
@@ -84,7 +88,8 @@ pub(super) fn run(arguments: &ServeArgs, output: &mut Output) -> Ending {
     let listening = config.listen.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let ready = move |database: &str| tracing::info!(listening, database, "ready");
     let again = arguments.clone();
-    match serve(config, Box::new(move || again.config()), arguments.database.as_deref(), ready) {
+    let how = (arguments.database.as_deref(), arguments.hand_over);
+    match serve(config, Box::new(move || again.config()), how, ready) {
         Ok(()) => Ending::Fine,
         Err(faults) => {
             setup::tell(&faults, output);
@@ -102,6 +107,6 @@ pub(super) fn demo(arguments: &super::demo::DemoArgs) -> Result<(), super::demo:
         telemetry::start_at("warn", telemetry::Format::Text)?;
         let again = start.config.clone();
         let again = Box::new(move || Config::load(&again));
-        serve(config, again, Some(super::demo::SHOP_DATABASE), |_| (start.when_ready)()).map_err(written)
+        serve(config, again, (Some(super::demo::SHOP_DATABASE), false), |_| (start.when_ready)()).map_err(written)
     })
 }

@@ -22,6 +22,8 @@ impl Config {
             max_connections,
             max_connections_per_login,
             max_connections_per_address,
+            drain_seconds,
+            drain_notice_seconds,
         } = listen;
         other("[listen] address", *addresses != now.listen.addresses);
         other("[listen] tls_cert, tls_key, tls_client_ca", *tls != now.listen.tls);
@@ -30,6 +32,9 @@ impl Config {
         other("[listen] max_connections_per_login", *max_connections_per_login != now.listen.max_connections_per_login);
         let per_address = *max_connections_per_address != now.listen.max_connections_per_address;
         other("[listen] max_connections_per_address", per_address);
+        let drain = *drain_seconds != now.listen.drain_seconds
+            || *drain_notice_seconds != now.listen.drain_notice_seconds;
+        other("[listen] drain_seconds, drain_notice_seconds", drain);
         other("[upstream]", *upstream != now.upstream);
         let Auth { method, client_certificate, allow_weak, limits } = auth;
         other("[auth] method", *method != now.auth.method);

@@ -187,6 +187,8 @@ fn listen(document: &mut Document, section: Option<Section<'_>>, base: &Path) ->
         max_connections: default::MAX_CONNECTIONS,
         max_connections_per_login: None,
         max_connections_per_address: None,
+        drain_seconds: default::DRAIN_SECONDS,
+        drain_notice_seconds: 0,
     };
     let Some(mut section) = section else { return listen };
     if let Some(addresses) = addresses(&mut section, document) {
@@ -216,6 +218,12 @@ fn listen(document: &mut Document, section: Option<Section<'_>>, base: &Path) ->
     listen.max_connections_per_login = section.integer("max_connections_per_login", 1..=1_000_000, document).map(most);
     listen.max_connections_per_address =
         section.integer("max_connections_per_address", 1..=1_000_000, document).map(most);
+    if let Some(seconds) = section.integer("drain_seconds", 0..=86_400, document) {
+        listen.drain_seconds = seconds.value;
+    }
+    if let Some(seconds) = section.integer("drain_notice_seconds", 0..=3_600, document) {
+        listen.drain_notice_seconds = seconds.value;
+    }
     section.finish(document);
     listen
 }
@@ -251,6 +259,7 @@ fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -
         document.fault(&database.place, "`database` is empty");
     }
     let pooler = section.boolean("pooler", document).is_some_and(|pooler| pooler.value);
+    let read_only = section.boolean("read_only", document).is_some_and(|read_only| read_only.value);
     let login = section.string("catalog_login", document);
     let catalog_password = secret(&mut section, "catalog_password", base, document);
     if let Some(login) = login.as_ref().filter(|login| login.value.is_empty()) {
@@ -265,6 +274,7 @@ fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -
         tls_identity: certificate.zip(key),
         database: database.map(|database| database.value),
         pooler,
+        read_only,
         catalog_login,
         catalog_password,
     })

@@ -53,6 +53,10 @@ pub struct Listen {
     pub max_connections_per_login: Option<u32>,
     /// Sessions at a time from one address.
     pub max_connections_per_address: Option<u32>,
+    /// Seconds that what runs may take to end when the proxy is stopped.
+    pub drain_seconds: u32,
+    /// Seconds for which `/readyz` says no before nobody new is taken.
+    pub drain_notice_seconds: u32,
 }
 
 /// Certificate and key of the proxy.
@@ -81,6 +85,8 @@ pub struct Upstream {
     pub database: Option<String>,
     /// What listens there is a pooler, in session mode.
     pub pooler: bool,
+    /// A server that accepts no writes is as good as another.
+    pub read_only: bool,
     /// The proxy's own login.
     pub catalog_login: String,
     /// Its password, where the database asks for one.
@@ -220,6 +226,7 @@ pub struct Admin {
 /// What a configuration that says nothing gets; contract section 2.
 pub(super) mod default {
     pub(in crate::config) const MAX_CONNECTIONS: u32 = 1000;
+    pub(in crate::config) const DRAIN_SECONDS: u32 = 30;
     pub(in crate::config) const LISTEN: &str = "127.0.0.1";
     pub(in crate::config) const LISTEN_PORT: u16 = 6432;
     pub(in crate::config) const ADMIN_PORT: u16 = 9432;
@@ -252,6 +259,8 @@ impl Config {
                 max_connections: default::MAX_CONNECTIONS,
                 max_connections_per_login: None,
                 max_connections_per_address: None,
+                drain_seconds: default::DRAIN_SECONDS,
+                drain_notice_seconds: 0,
             },
             upstream: Upstream {
                 addresses: vec![upstream],
@@ -261,6 +270,7 @@ impl Config {
                 database: None,
                 catalog_login: default::CATALOG_LOGIN.to_owned(),
                 pooler: false,
+                read_only: false,
                 catalog_password: None,
             },
             auth: Auth::with(method),

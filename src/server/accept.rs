@@ -18,13 +18,15 @@ use super::prove::Method;
 use super::startup::{NoSession, negotiate, say};
 use super::tls::ListenTls;
 use crate::config::{ClientCertificate, Limits};
-use crate::session::{Session, Shared, stopped};
+use crate::session::{Session, Shared, Stop, stopped};
 use crate::sql::TokenKey;
 use crate::upstream::Servers;
 use crate::wire::{Link, Pool};
 
-/// How long sessions get to end when the proxy is stopped.
+/// How long sessions get to say goodbye once they are ended.
 const GRACE: Duration = Duration::from_secs(5);
+/// How often is looked whether the last has ended.
+const LOOK: Duration = Duration::from_millis(20);
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
@@ -55,6 +57,8 @@ pub struct Options {
     pub upstream: Servers,
     /// The root of the pseudonyms' keys: each session upstream begins with the keys of its role's purposes.
     pub token_key: Option<TokenKey>,
+    /// Another process may listen on the same port, which it hands over.
+    pub hand_over: bool,
 }
 
 impl Options {
@@ -73,6 +77,7 @@ impl Options {
             login_timeout: Duration::from_secs(60),
             upstream,
             token_key: None,
+            hand_over: false,
         }
     }
 }
@@ -88,6 +93,12 @@ pub enum ServerError {
         /// Why.
         error: io::Error,
     },
+    /// Somebody listens there.
+    #[error(
+        "another process listens on `{0}`, and half of the connections would be its: stop it first, or start with `--hand-over` where \
+         this one takes over from it"
+    )]
+    InUse(SocketAddr),
     /// A thread or runtime.
     #[error("cannot start a worker: {0}")]
     Worker(io::Error),
@@ -97,14 +108,14 @@ pub enum ServerError {
 #[derive(Debug)]
 pub struct Server {
     addresses: Vec<SocketAddr>,
-    shutdown: watch::Sender<bool>,
+    shutdown: Arc<watch::Sender<Stop>>,
     workers: Vec<JoinHandle<()>>,
 }
 
 struct Worker {
     options: Arc<Options>,
     shared: Arc<Shared>,
-    shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<Stop>,
     gate: Arc<Gate>,
     pool: Pool,
 }
@@ -127,6 +138,9 @@ impl Server {
         for text in &options.listen {
             let failed = |error| ServerError::Listen { address: text.clone(), error };
             for address in text.to_socket_addrs().map_err(failed)? {
+                if !options.hand_over && is_taken(address) {
+                    return Err(ServerError::InUse(address));
+                }
                 // The first gives the port to the others.
                 let mut bound = address;
                 for worker in &mut sockets {
@@ -137,7 +151,8 @@ impl Server {
                 addresses.push(bound);
             }
         }
-        let (shutdown, stopped) = watch::channel(false);
+        let (shutdown, stopped) = watch::channel(Stop::No);
+        let shutdown = Arc::new(shutdown);
         let sessions = SessionLimits {
             all: options.max_connections,
             per_login: options.max_connections_per_login,
@@ -171,16 +186,52 @@ impl Server {
         &self.addresses
     }
 
-    /// Tells every session that the proxy shuts down (57P01), and waits until they have ended. Blocks for at most some
-    /// seconds.
-    pub fn stop(self) {
-        self.shutdown.send_replace(true);
+    /// What ends every session at once, also while [`Server::stop`] waits.
+    pub fn hurry(&self) -> impl Fn() + Send + use<> {
+        let shutdown = Arc::clone(&self.shutdown);
+        move || {
+            shutdown.send_replace(Stop::Now);
+        }
+    }
+
+    /// Takes nobody new, ends the sessions that are at rest (57P01), lets the others finish what runs and the transaction that they are
+    /// in for at most so long, and cancels the rest in the database. Blocks.
+    pub fn stop(self, drain: Duration) {
+        self.shutdown.send_if_modified(|stop| {
+            let first = *stop == Stop::No;
+            if first {
+                *stop = Stop::Draining;
+            }
+            first
+        });
+        let begun = std::time::Instant::now();
+        let serving = |workers: &[JoinHandle<()>]| workers.iter().any(|worker| !worker.is_finished());
+        while serving(&self.workers) && begun.elapsed() < drain && *self.shutdown.borrow() != Stop::Now {
+            std::thread::sleep(LOOK);
+        }
+        if serving(&self.workers) && *self.shutdown.borrow() != Stop::Now {
+            tracing::warn!(seconds = drain.as_secs(), "what still runs is cancelled");
+        }
+        self.shutdown.send_replace(Stop::Now);
         for worker in self.workers {
             if worker.join().is_err() {
                 tracing::error!("a worker panicked");
             }
         }
     }
+}
+
+/// Whether somebody listens there. A port that several share by SO_REUSEPORT is not given to one who does not ask for that.
+fn is_taken(address: SocketAddr) -> bool {
+    let bound = || -> io::Result<()> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&address.into())
+    };
+    address.port() != 0 && bound().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
 fn listen(address: SocketAddr) -> io::Result<StdListener> {
@@ -210,7 +261,7 @@ impl Worker {
 
     async fn accept(self: Arc<Self>, listener: TcpListener) {
         let mut sessions = JoinSet::new();
-        let mut shutdown = self.shutdown.clone();
+        let mut stop = std::pin::pin!(stopped(self.shutdown.clone(), Stop::Draining));
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -228,11 +279,15 @@ impl Worker {
                     }
                 },
                 Some(_) = sessions.join_next() => {}
-                () = stopped(&mut shutdown) => break,
+                () = &mut stop => break,
             }
         }
         drop(listener);
-        let ended = async { while sessions.join_next().await.is_some() {} };
+        let mut ended = std::pin::pin!(async { while sessions.join_next().await.is_some() {} });
+        tokio::select! {
+            () = &mut ended => return,
+            () = stopped(self.shutdown.clone(), Stop::Now) => {}
+        }
         if tokio::time::timeout(GRACE, ended).await.is_err() {
             tracing::warn!("sessions that did not end in time were cut off");
         }
@@ -240,7 +295,7 @@ impl Worker {
 
     async fn connection(self: Arc<Self>, io: Box<dyn crate::wire::Io>, from: SocketAddr) {
         let pending = self.gate.enter(from.ip());
-        let mut shutdown = self.shutdown.clone();
+        let shutdown = self.shutdown.clone();
         let mut attempt = Attempt::new(from);
         // On the heap, so that a session does not keep the room of its login.
         let starting = Box::pin(tokio::time::timeout(self.options.login_timeout, self.begin(io, from, &mut attempt)));
@@ -251,7 +306,7 @@ impl Worker {
                 Err(_) => (None, Some(("57014", "the login was not finished in time"))),
             },
             () = pending.ended() => (None, Some(("53300", "the connection had not logged in, and made room for others"))),
-            () = stopped(&mut shutdown) => (None, None),
+            () = stopped(shutdown.clone(), Stop::Draining) => (None, None),
         };
         drop(pending);
         if let Some((sqlstate, reason)) = cut {

@@ -113,7 +113,7 @@ async fn try_login(
     facts.database.clone_from(&wanted.database);
     facts.application.clone_from(&wanted.application);
 
-    let policies = shared.policies.load_full();
+    let policies = Arc::clone(&shared.policies_now());
     if !policies.observes() {
         parameters::only_utf8(&wanted).map_err(NoSession::Refused)?;
     }

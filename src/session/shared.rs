@@ -106,6 +106,26 @@ impl Shared {
         self
     }
 
+    /// The policies in force now: an exception that is over is gone, whoever looks first.
+    pub fn policies_now(&self) -> arc_swap::Guard<Arc<PolicySet>> {
+        let policies = self.policies.load();
+        match policies.granted_until() {
+            Some(until) if jiff::Timestamp::now() >= until => {
+                self.end_exceptions();
+                self.policies.load()
+            }
+            Some(_) | None => policies,
+        }
+    }
+
+    fn end_exceptions(&self) {
+        let now = jiff::Timestamp::now();
+        self.policies.rcu(|policies| {
+            let kept = policies.granted().iter().filter(|grant| grant.until > now).cloned().collect();
+            Arc::new(PolicySet::clone(policies).with_granted(kept))
+        });
+    }
+
     /// Actor and ticket of a session that begins so, as the log names them.
     pub fn named_at_start(&self, said: &SaidAtStart, role: &Role) -> (Option<String>, Option<String>) {
         let settings = Settings::new(String::new(), Vec::new(), said.clone());

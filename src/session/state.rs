@@ -143,27 +143,35 @@ impl Session {
         self.scope.as_ref().map_or_else(|| self.shared.policies.load().observes(), |(_, scope)| scope.observe)
     }
 
-    /// Serves the session to its end. `shutdown` turns true when the proxy is stopped.
-    pub async fn run(mut self: Box<Self>, mut shutdown: watch::Receiver<bool>) {
+    /// Serves the session to its end. `shutdown` says when the proxy is stopped: then it ends as soon as nothing runs and no transaction
+    /// is open, or at once.
+    pub async fn run(mut self: Box<Self>, shutdown: watch::Receiver<Stop>) {
         let shared = Arc::clone(&self.shared);
         shared.metrics.sessions_opened.bump();
         shared.metrics.sessions.up();
-        let mut stop = std::pin::pin!(stopped(&mut shutdown));
+        let mut stop = std::pin::pin!(stopped(shutdown.clone(), Stop::Draining));
+        let mut draining = false;
         let end = loop {
             if let Err(end) = self.step().await {
                 break end;
             }
+            if draining && self.flow.is_at_rest() && !self.structure.in_batch() {
+                break shut_down();
+            }
             tokio::select! {
                 biased;
                 turned = self.turn() => if let Err(end) = turned { break end },
-                () = &mut stop => break End::Fatal(Refusal::new(
-                    Stage::Session,
-                    SqlState::ADMIN_SHUTDOWN,
-                    "terminating connection because the proxy is shutting down",
-                )),
+                () = &mut stop => {
+                    if draining || *shutdown.borrow() == Stop::Now {
+                        break shut_down();
+                    }
+                    draining = true;
+                    stop.set(stopped(shutdown.clone(), Stop::Now));
+                }
             }
         };
-        Box::pin(self.finish(end)).await;
+        let last = *shutdown.borrow() == Stop::Now;
+        Box::pin(self.finish(end, last)).await;
         shared.metrics.sessions.down();
     }
 
@@ -217,7 +225,8 @@ impl Session {
         .await
     }
 
-    async fn finish(mut self: Box<Self>, end: End) {
+    /// `last`: the proxy ends with it.
+    async fn finish(mut self: Box<Self>, end: End, last: bool) {
         let mut reason = None;
         let abandoned = matches!(end, End::ClientGone | End::Fatal(_));
         match end {
@@ -246,7 +255,12 @@ impl Session {
         if abandoned && running && !self.upstream.is_closed() {
             // Nobody waits for what still runs.
             let target = self.key.target.clone();
-            tokio::spawn(async move { cancel(&target).await });
+            if last {
+                // Nobody is there to do it later.
+                let _ = tokio::time::timeout(std::time::Duration::from_secs(2), cancel(&target)).await;
+            } else {
+                tokio::spawn(async move { cancel(&target).await });
+            }
         }
         let farewell = async {
             let _ = self.client.close().await;
@@ -282,8 +296,24 @@ impl Calendar {
     }
 }
 
-/// Waits until the proxy is stopped.
-pub async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+/// How far the proxy is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// It serves.
+    No,
+    /// Nobody new is served; what runs may end.
+    Draining,
+    /// At once.
+    Now,
+}
+
+/// Waits until the proxy is stopped so far.
+pub async fn stopped(mut shutdown: watch::Receiver<Stop>, so_far: Stop) {
     // A sender that is gone has stopped it too.
-    let _ = shutdown.wait_for(|stop| *stop).await;
+    let _ = shutdown.wait_for(|stop| *stop >= so_far).await;
+}
+
+fn shut_down() -> End {
+    let message = "terminating connection because the proxy is shutting down";
+    End::Fatal(Refusal::new(Stage::Session, SqlState::ADMIN_SHUTDOWN, message))
 }

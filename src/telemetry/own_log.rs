@@ -2,7 +2,10 @@
 
 use std::io;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::{EnvFilter, fmt, registry};
+
+use super::flood::Limit;
 
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,15 +35,20 @@ pub fn start(format: Format) -> Result<(), String> {
 pub fn start_at(level: &str, format: Format) -> Result<(), String> {
     let levels = std::env::var(LEVELS).unwrap_or_else(|_| level.to_owned());
     let filter = EnvFilter::try_new(&levels).map_err(|error| format!("`{LEVELS}`: {error}"))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let lines = fmt::layer().with_writer(io::stderr).with_target(false);
+    let limit = Limit::default();
+    limit.clone().tell();
     // Not `try_init`, which would take what libraries say through the crate `log` too: at `debug` sqlparser says the literals of
     // each statement.
     match format {
         Format::Text => {
-            let subscriber = subscriber.with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
-            tracing::subscriber::set_global_default(subscriber.finish())
+            let lines = lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
+            tracing::subscriber::set_global_default(registry().with(filter).with(lines.with_filter(limit)))
         }
-        Format::Json => tracing::subscriber::set_global_default(subscriber.json().flatten_event(true).finish()),
+        Format::Json => {
+            let lines = lines.json().flatten_event(true);
+            tracing::subscriber::set_global_default(registry().with(filter).with(lines.with_filter(limit)))
+        }
     }
     .map_err(|error| error.to_string())
 }

@@ -85,6 +85,8 @@ proptest! {
             login: text(2),
             role: Some(text(3)),
             purpose: Some(text(4)),
+            actor: Some(text(9)),
+            ticket: Some(text(10)),
             recipient: Some(text(5)),
             database: text(6),
             application: text(7),
@@ -122,7 +124,7 @@ proptest! {
         let names: Vec<&str> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
         prop_assert_eq!(names, ["start", "access", "login_refused", "purpose", "policy", "incident", "disconnect", "stop"]);
         // Read back, each is what it was; of a name that takes too much room, as far as it stands there.
-        let whose = ["session", "client", "login", "role", "purpose", "recipient", "database", "application"];
+        let whose = ["session", "client", "login", "role", "purpose", "actor", "ticket", "recipient", "database", "application"];
         for (field, text) in whose.into_iter().zip(&texts) {
             let held = records[1][field].as_str().unwrap();
             prop_assert!(held == text || is_beginning(held, text), "{} holds {:?} of {:?}", field, held, text);

@@ -78,6 +78,8 @@ fn a_login_that_is_refused_is_in_the_log_with_the_reason() {
                 "login",
                 "role",
                 "purpose",
+                "actor",
+                "ticket",
                 "recipient",
                 "database",
                 "application",

@@ -1,10 +1,13 @@
 //! Several servers of one database: the first that can be reached and accepts writes.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pgpurpose::cluster::{Cluster, ClusterOptions, ServerUser};
 
+use crate::support::proxy::Proxy;
 use crate::setup::{Guarded, Libpq, PASSWORD, ask, conninfo, missing, proxy};
 
 const HBA: &str = "local all postgres trust\nlocal replication postgres trust\nlocal all all scram-sha-256\n";
@@ -63,7 +66,15 @@ fn a_standby_and_a_server_that_is_away_are_passed_over() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let pid = primary.cluster.postmaster_pid().unwrap().to_string();
+    assert_eq!(ready(&proxy).0, 200);
     assert!(Command::new("kill").args(["-QUIT", &pid]).status().unwrap().success());
+    // Nobody is sent to a proxy that can only read.
+    let started = Instant::now();
+    while !ready(&proxy).1.contains("only a standby answers") {
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", ready(&proxy));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(ready(&proxy).0, 503);
     assert_eq!(standby.run_sql("shop", "SELECT pg_promote()").unwrap().trim(), "t");
     let write = "UPDATE orders SET status = 'shipped' WHERE order_id = 1 RETURNING status";
     let started = Instant::now();
@@ -74,4 +85,14 @@ fn a_standby_and_a_server_that_is_away_are_passed_over() {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
+    assert_eq!(ready(&proxy).0, 200);
+}
+
+/// What the proxy says of whether statements are served.
+fn ready(proxy: &Proxy) -> (u16, String) {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.admin_port)).unwrap();
+    write!(stream, "GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
 }

@@ -222,7 +222,8 @@ with psycopg.connect("", autocommit=True, prepare_threshold=0) as c:
         let counts: Vec<Value> =
             records.into_iter().filter(|record| record["relations"][0]["name"] == "public.customers").collect();
         let actors: Vec<String> = said(&counts).into_iter().map(|(actor, _)| actor).collect();
-        assert_eq!(actors, ["Durban", "Durban", "Pretoria", "Pretoria", "Cape Town", "Durban"]);
+        // What is prepared alone has a record too.
+        assert_eq!(actors, ["Durban", "Durban", "Durban", "Pretoria", "Pretoria", "Cape Town", "Durban"]);
     }
 }
 

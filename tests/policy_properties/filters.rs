@@ -328,6 +328,7 @@ impl Row {
             RowFilter::Due(limits) => !limits.is_empty() && limits.iter().all(|limit| !self.within(limit)),
             RowFilter::Adults(_) => self.adult,
             RowFilter::NotListed(exclusion) => !self.listed(exclusion),
+            RowFilter::Own(own) => unreachable!("no rule here has rows of its own: {own:?}"),
             RowFilter::Approachable(approach) => {
                 let by_consent = approach.consent.as_ref().is_some_and(|consent| self.agreed(&consent.purposes));
                 let first = approach.first.is_some()

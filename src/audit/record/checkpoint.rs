@@ -84,6 +84,11 @@ impl PublicKey {
         self.signed(format!("{CERTIFICATE}{text}").as_bytes(), signature)
     }
 
+    /// Whether this is the signature of a grant's text.
+    pub fn signed_grant(&self, text: &str, signature: &str) -> bool {
+        self.signed(format!("pgpurpose grant 1\n{text}").as_bytes(), signature)
+    }
+
     /// Names the key in records: the first 16 digits of its SHA-256.
     pub fn id(&self) -> String {
         Hash::of(self.0.bytes()).to_string().chars().take(16).collect()
@@ -130,6 +135,11 @@ impl Signer {
     /// The signature of a certificate's text, as 128 hexadecimal digits: over `pgpurpose certificate 1`, the end of that line, and the text.
     pub fn sign_certificate(&self, text: &str) -> String {
         self.sign(format!("{CERTIFICATE}{text}").as_bytes())
+    }
+
+    /// The signature of a grant's text, as 128 hexadecimal digits: over `pgpurpose grant 1`, the end of that line, and the text.
+    pub fn sign_grant(&self, text: &str) -> String {
+        self.sign(format!("pgpurpose grant 1\n{text}").as_bytes())
     }
 
     /// A new private key, as 64 hexadecimal digits; `None` where the system has no randomness.

@@ -358,6 +358,25 @@ pub enum Event<'a> {
         #[serde(skip_serializing_if = "<[_]>::is_empty")]
         lookups: &'a [LookedUp],
     },
+    /// An exception began or ended: a login may use a purpose for a time.
+    Grant {
+        /// `begun`, `in_force` at a start of the proxy, `ended` before its time, `expired`, or `refused`.
+        what: &'a str,
+        /// Names it; empty where the file as a whole is refused.
+        grant: &'a str,
+        /// The PostgreSQL login.
+        login: Option<&'a str>,
+        /// The purpose.
+        purpose: Option<&'a str>,
+        /// When it is gone.
+        until: Option<String>,
+        /// Why: of a file that is refused, what does not hold.
+        reason: Option<&'a str>,
+        /// Who granted it, or ended it.
+        by: Option<&'a str>,
+        /// Who approved it besides.
+        approved_by: Option<&'a str>,
+    },
     /// The log was closed in order.
     Stop {
         /// Why.

@@ -12,6 +12,7 @@ use crate::audit::store::files::LogFile;
 use crate::audit::store::pack::{Pace, index_again, pack, write_index};
 
 const LOGINS: [&str; 6] = ["ada", "adam", "a/b", "quo\"ted", "li\u{1f600}sa", "zo\u{eb}"];
+const ACTORS: [&str; 3] = ["u42", "jo@shop.example", "ada"];
 const PURPOSES: [&str; 4] = ["support", "marketing", "marketing.sms", "market"];
 const RELATIONS: [&str; 4] = ["public.customers", "crm.customers", "orders", "or\"ders"];
 const SUBJECTS: [&str; 6] = ["1", "17", "171", "ps_00ff", "ps_00fe", "O'Brien \\ \"x\""];
@@ -42,7 +43,12 @@ impl Maker {
 
     fn who(&mut self) -> Value {
         let recipient = self.one(&["internal", "Acme (Pty) Ltd"]);
-        json!({"time": self.time(), "session": "5f", "login": self.one(&LOGINS), "role": "r", "purpose": self.one(&PURPOSES), "recipient": recipient})
+        let mut who = json!({"time": self.time(), "session": "5f", "login": self.one(&LOGINS), "role": "r", "purpose": self.one(&PURPOSES), "recipient": recipient});
+        // Records of older versions have neither.
+        if !self.chance(3) {
+            (who["actor"], who["ticket"]) = (self.maybe(&ACTORS).into(), self.maybe(&["OPS-1", "OPS/2"]).into());
+        }
+        who
     }
 
     fn relations(&mut self, with: &str) -> Value {
@@ -165,6 +171,8 @@ impl Maker {
             relation: self.maybe(&["customers", "public.customers", "or\"ders", "orders"]),
             column: self.maybe(&["email", "customers.id", "public.customers.email"]),
             recipient: self.maybe(&["internal", "Acme (Pty) Ltd"]),
+            actor: self.maybe(&ACTORS).into_iter().collect(),
+            ticket: self.maybe(&["OPS-1", "OPS/2"]),
             verdict: self.maybe(&["deny", "mask"]),
             event: self.maybe(&["access", "outcome", "disclosure"]),
             subject: (0..self.random.random_range(0..6_usize).saturating_sub(3))
@@ -182,7 +190,8 @@ impl Maker {
             (0..self.random.random_range(0..3)).map(|_| self.one(&SUBJECTS).to_owned()).collect();
         let login = if subjects.is_empty() || self.chance(6) { self.maybe(&LOGINS) } else { None };
         let relation = self.maybe(&["customers", "orders"]);
-        Wanted { subjects, login, relation, since: self.moment(), until: self.moment() }
+        let actor = if subjects.is_empty() && !self.chance(3) { Vec::new() } else { self.maybe(&ACTORS).into_iter().collect() };
+        Wanted { subjects, login, actor, relation, since: self.moment(), until: self.moment() }
     }
 }
 

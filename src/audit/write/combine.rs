@@ -323,7 +323,7 @@ impl Core {
                 self.commit();
             }
             let flush = if self.sync == Sync::Written { self.with_writer(Writer::flushes) } else { None };
-            if let Some(Err(error)) = flush.map(|file| file.sync_data()) {
+            if let Some(Err(error)) = flush.map(|file| self.status.sync(|| file.sync_data())) {
                 // The file will not tell of it again.
                 self.with_writer(|writer| writer.fail(&error));
             }

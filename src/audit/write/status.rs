@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -19,6 +20,8 @@ pub struct LogStatus {
     pub durable: u64,
     /// Jobs that wait for the writer.
     pub waiting: u64,
+    /// How long a sync has not returned for; none where none runs.
+    pub syncing: Duration,
     /// Records refused since the log was opened.
     pub refused: u64,
     /// Files older than they may be that a place beside the log still needs.
@@ -57,6 +60,9 @@ pub(in crate::audit) struct StatusCell {
     durable: AtomicU64,
     waiting: AtomicU64,
     refused: AtomicU64,
+    /// Milliseconds from `begun` to the beginning of the sync that runs, and one more; 0 where none does.
+    sync_since: AtomicU64,
+    begun: OnceLock<Instant>,
     held: Mutex<Held>,
     /// Up to which record each place beside the files has everything.
     shipped: Mutex<BTreeMap<&'static str, u64>>,
@@ -100,6 +106,7 @@ impl StatusCell {
             durable: self.durable.load(Ordering::Acquire),
             waiting: self.waiting.load(Ordering::Acquire),
             trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            syncing: self.syncing(),
             refused: self.refused.load(Ordering::Acquire),
             free_bytes: u64::MAX,
             low: false,
@@ -124,6 +131,25 @@ impl StatusCell {
 
     pub(in crate::audit) fn durable(&self, seq: u64) {
         self.durable.store(seq, Ordering::Release);
+    }
+
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.begun.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+
+    fn syncing(&self) -> Duration {
+        match self.sync_since.load(Ordering::Acquire) {
+            0 => Duration::ZERO,
+            since => Duration::from_millis(self.milliseconds().saturating_sub(since - 1)),
+        }
+    }
+
+    /// Runs a sync; whoever looks meanwhile sees how long it takes.
+    pub(in crate::audit) fn sync<T>(&self, sync: impl FnOnce() -> T) -> T {
+        self.sync_since.store(self.milliseconds() + 1, Ordering::Release);
+        let synced = sync();
+        self.sync_since.store(0, Ordering::Release);
+        synced
     }
 
     pub(in crate::audit) fn submitted(&self) {

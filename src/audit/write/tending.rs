@@ -128,7 +128,7 @@ impl Writer {
     fn settle(&mut self) -> io::Result<()> {
         let (Some(open), Some(link), Some(synced)) = (&mut self.open, self.link, self.synced) else { return Ok(()) };
         if link.seq > synced.link.seq {
-            open.file.sync_data().inspect_err(|_| open.doubtful = true)?;
+            self.status.sync(|| open.file.sync_data()).inspect_err(|_| open.doubtful = true)?;
             self.synced = Some(Mark { link, length: open.length });
             self.status.durable(link.seq);
         }

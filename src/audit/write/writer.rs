@@ -259,7 +259,7 @@ impl Writer {
     fn rotate(&mut self, today: Date) -> io::Result<()> {
         self.write(&[], true, true)?;
         let (Some(open), Some(link)) = (&mut self.open, self.link) else { return Ok(()) };
-        open.file.sync_data().inspect_err(|_| open.doubtful = true)?;
+        self.status.sync(|| open.file.sync_data()).inspect_err(|_| open.doubtful = true)?;
         let named = LogFile::new(&self.options.directory, link.seq + 1, today);
         open.file = files::open_append(&named, true)?;
         open.watch = Watch::over(&named.path);
@@ -318,7 +318,7 @@ impl Writer {
         open.file.write_all(bytes)?;
         if synced {
             // After a failed sync nobody knows what the disk holds of what was written since the last one.
-            open.file.sync_data().inspect_err(|_| open.doubtful = true)?;
+            self.status.sync(|| open.file.sync_data()).inspect_err(|_| open.doubtful = true)?;
         }
         if !open.watch.is_quiet() {
             files::still_there(&open.file, &open.named.path)?;

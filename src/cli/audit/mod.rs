@@ -82,7 +82,7 @@ enum AuditVerb {
     Report(Box<ReportArgs>),
     /// Prove that no record was changed, removed, inserted or reordered, or say where
     #[command(
-        after_help = "Ends with 1 where the chain breaks. Without a key, a rewrite of everything from some record on cannot be seen, and\nwithout a checkpoint that was kept elsewhere, a clean cut of the newest records cannot.\n\nExamples:\n  pgpurpose audit verify --dir audit --public-key signing.pub\n  pgpurpose audit verify --dir audit --public-key signing.pub --checkpoint kept.jsonl"
+        after_help = "Ends with 1 where the chain breaks. Without a key, a rewrite of everything from some record on cannot be seen, and\nwithout a checkpoint that was kept elsewhere, a clean cut of the newest records cannot.\n\nExamples:\n  pgpurpose audit verify --dir audit --public-key signing.pub\n  pgpurpose audit verify --dir audit --public-key signing.pub --checkpoint kept.jsonl\n  pgpurpose audit verify --dir one/audit --dir two/audit --public-key signing.pub"
     )]
     Verify {
         #[command(flatten)]
@@ -124,9 +124,9 @@ enum AuditVerb {
 
 #[derive(Debug, Args)]
 struct Place {
-    /// The folder of the access log, where it is another than the configuration's [default: audit]
+    /// The folder of the access log, where it is another than the configuration's [default: audit]; `verify` takes several
     #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
+    dir: Vec<PathBuf>,
     /// The configuration file: the log's folder and its time zone; for `search` the key of pseudonyms for --subject, and what
     /// --lookup needs, the key and the columns for lookups
     #[arg(long, value_name = "FILE")]
@@ -163,7 +163,7 @@ impl Place {
 
     fn of(&self, config: Option<&Config>) -> Known {
         let configured = || config.map(|config| config.audit.directory.clone());
-        let directory = self.dir.clone().or_else(configured).unwrap_or_else(|| PathBuf::from("audit"));
+        let directory = self.dir.first().cloned().or_else(configured).unwrap_or_else(|| PathBuf::from("audit"));
         Known { directory, zone: self.days.zone(config) }
     }
 }
@@ -265,7 +265,7 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
             Err(ending) => ending,
         },
         AuditVerb::Verify { place, proof, json } => {
-            at(place, output, |known, output| verify::run(&known.directory, proof, &known.zone, *json, output))
+            verify_all(place, proof, *json, output)
         }
         AuditVerb::Index { place, again } => at(place, output, |known, output| index(&known.directory, *again, output)),
         AuditVerb::ConfirmClock { place, word } => match place.configured(output) {
@@ -279,7 +279,37 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
     }
 }
 
+/// Each folder's log by itself: the worst of them is how it ends.
+fn verify_all(place: &Place, proof: &verify::Proof, json: bool, output: &mut Output) -> Ending {
+    let known = match place.known(output) {
+        Ok(known) => known,
+        Err(ending) => return ending,
+    };
+    let others = place.dir.iter().skip(1).map(|directory| Known { directory: directory.clone(), zone: known.zone.clone() });
+    let all: Vec<Known> = others.collect();
+    if !all.is_empty() && proof.is_of_one() {
+        return output.wrong("--last and --signed-from are about one log: give one --dir");
+    }
+    let mut worst = Ending::Fine;
+    for known in std::iter::once(&known).chain(&all) {
+        if !all.is_empty() && !json {
+            output.line(format_args!("{}", printable(&known.directory.display().to_string())));
+        }
+        let ended = verify::run(&known.directory, proof, &known.zone, json, output);
+        let ended = ended.unwrap_or_else(|error| unreadable(known, &error, output));
+        worst = match (worst, ended) {
+            (Ending::Wrong, _) | (_, Ending::Wrong) => Ending::Wrong,
+            (Ending::Failed, _) | (_, Ending::Failed) => Ending::Failed,
+            (Ending::Fine, Ending::Fine) => Ending::Fine,
+        };
+    }
+    worst
+}
+
 fn at(place: &Place, output: &mut Output, verb: impl FnOnce(&Known, &mut Output) -> io::Result<Ending>) -> Ending {
+    if place.dir.len() > 1 {
+        return output.wrong("this verb reads one log: give one --dir");
+    }
     match place.known(output) {
         Ok(known) => verb(&known, output).unwrap_or_else(|error| unreadable(&known, &error, output)),
         Err(ending) => ending,

@@ -37,6 +37,13 @@ pub(super) struct Proof {
     no_index: bool,
 }
 
+impl Proof {
+    /// Whether it says something of one log alone.
+    pub(super) fn is_of_one(&self) -> bool {
+        self.last.is_some() || self.signed_from.is_some()
+    }
+}
+
 pub(super) fn run(directory: &Path, proof: &Proof, zone: &Zone, json: bool, output: &mut Output) -> io::Result<Ending> {
     let expected = match proof.last.as_deref().map(seq_and_hash) {
         None => None,
@@ -69,6 +76,7 @@ pub(super) fn run(directory: &Path, proof: &Proof, zone: &Zone, json: bool, outp
     if json {
         let mut object = as_json(&found, &breaks);
         if let Some(object) = object.as_object_mut() {
+            object.insert("directory".to_owned(), directory.display().to_string().into());
             object.insert("time_zone".to_owned(), zone.to_string().into());
         }
         output.line(object);

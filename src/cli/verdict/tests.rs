@@ -74,7 +74,7 @@ impl Proxy {
             unlike: None,
             key,
         };
-        let (_stop, stopped) = watch::channel(false);
+        let (_stop, stopped) = watch::channel(crate::session::Stop::No);
         let task = tokio::spawn(Box::new(Session::new(Arc::clone(&self.shared), login)).run(stopped));
         let mut query = vec![b'Q'];
         query.extend(u32::try_from(case.sql.len() + 5).unwrap().to_be_bytes());
@@ -202,6 +202,7 @@ fn what_leads_out_of_a_purpose_that_ended_is_open_and_what_reads_is_not() {
             name: String::new(),
             login: "r".into(),
             purpose: "old".into(),
+            actor: None,
             sql: sql.into(),
             parameters: Vec::new(),
             expect: explained.verdict(),

@@ -3,6 +3,7 @@
 mod actor;
 mod automatic;
 mod fit;
+mod granted;
 pub(super) mod index;
 mod lineage;
 pub(super) mod mask;
@@ -23,6 +24,7 @@ use jiff::civil::Date;
 use crate::catalog::{RelationName, split_dotted};
 use crate::document::Place;
 pub use actor::{ActorFrom, ActorRule, ActorUse, Actors, RowCondition};
+pub use granted::{GrantRule, Granted};
 pub use automatic::{Automatic, Consequence, Raw, Unknown};
 pub use lineage::Lineage;
 pub use mask::{AddressPart, Mask, NamePart, Noise, PhonePart, Unit};
@@ -106,6 +108,8 @@ pub struct Purpose {
     /// The ground of s35 on which rows of children are opened.
     pub child_ground: Option<String>,
     pub(in crate::policy) direct_marketing: Option<DirectMarketing>,
+    /// Who must stand behind an exception that lets a login use it.
+    pub grant: GrantRule,
     pub(in crate::policy) place: Place,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::granted::Exceptions;
 use super::index::RuleIndex;
 use super::pattern::ColumnPattern;
 use super::{CURSOR_SECONDS, Contact, LOCK_SECONDS, OptOuts, RecordAs, RecordPurposes, SubjectPath};
@@ -51,6 +52,7 @@ pub struct PolicySet {
     pub(in crate::policy) warnings: Vec<Fault>,
     pub(in crate::policy) zone: Zone,
     pub(in crate::policy) observe: bool,
+    pub(in crate::policy) exceptions: Exceptions,
 }
 
 impl PolicySet {
@@ -93,12 +95,12 @@ impl PolicySet {
 
     /// The role of a PostgreSQL login.
     pub fn role_of(&self, login: &str) -> Option<&Role> {
-        self.roles.get(self.logins.get(login)?).map(AsRef::as_ref)
+        self.exceptions.role(login).or_else(|| self.roles.get(self.logins.get(login)?)).map(AsRef::as_ref)
     }
 
     /// The same, for who keeps it.
     pub fn shared_role_of(&self, login: &str) -> Option<Arc<Role>> {
-        self.roles.get(self.logins.get(login)?).cloned()
+        self.exceptions.role(login).or_else(|| self.roles.get(self.logins.get(login)?)).cloned()
     }
 
     /// Every role.

@@ -7,7 +7,7 @@ use super::told::{spoken, twice};
 use super::wishes;
 use crate::document::quoted;
 use crate::document::{Fault, Located, Place};
-use crate::policy::model::{Basis, PolicySet, Purpose};
+use crate::policy::model::{Basis, GrantRule, PolicySet, Purpose};
 
 /// The purposes by name, and what each says of direct marketing, which refers to tables.
 pub(in crate::policy) fn purposes(
@@ -112,12 +112,22 @@ pub(in crate::policy) fn purposes(
                 destruction: false,
                 child_ground,
                 direct_marketing: None,
+                grant: grant(purpose.grant, faults),
                 place,
             },
         );
     }
     keeping(flags, &mut purposes, faults);
     (purposes, marketing)
+}
+
+fn grant(written: Option<Located<String>>, faults: &mut Vec<Fault>) -> GrantRule {
+    let Some(written) = written else { return GrantRule::default() };
+    GrantRule::parse(&written.value).unwrap_or_else(|| {
+        let message = format!("`grant` is `one person`, `two persons` or `never`, and not `{}`", written.value);
+        faults.push(Fault::error(&written.place, message));
+        GrantRule::Never
+    })
 }
 
 /// A purpose's name and its ancestors'.

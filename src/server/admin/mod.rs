@@ -28,7 +28,7 @@ use super::places::{Place, Places};
 use crate::audit::AuditLog;
 use crate::audit::ship::{ShipStatus, Shipping};
 use crate::config::Zone;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, own_lines};
 
 use ready::Looks;
 pub use ready::Readiness;
@@ -55,6 +55,8 @@ pub struct Running {
     pub not_loaded: Option<String>,
     /// Why the policies no longer fit the catalog as it is now; `None` where they do.
     pub misfit: Option<String>,
+    /// The proxy is being stopped: nobody should be sent to it any more.
+    pub draining: bool,
     /// Whose times are shown.
     pub zone: Zone,
     /// Epoch of the catalog snapshot; `None` while there is none.
@@ -180,6 +182,12 @@ fn metrics(admin: &Admin) -> String {
         "Whether the machine's clock jumped and nobody confirmed it.",
         status.clock_in_doubt,
     );
+    page.gauge("log_sync_seconds", "Age of a sync of the access log that has not returned yet.", status.syncing.as_secs());
+    page.gauge("draining", "Whether the proxy is being stopped.", running.draining);
+    let own = own_lines();
+    let levels = own.by_level();
+    page.by_label("own_log_lines_total", "counter", "Lines of the proxy's own log.", "level", &levels);
+    page.counter("own_log_left_out_total", "Of these, left out because one place said too much.", own.left_out());
     page.gauge("log_held_files", "Files past their age that a sink still needs.", status.held_files);
     if let Some(checkpoint) = status.checkpoint {
         let age = jiff::Timestamp::now().duration_since(checkpoint.time).as_secs().max(0);

@@ -17,8 +17,20 @@ pub struct Readiness {
     pub catalog: Result<(), String>,
     /// The database can be reached.
     pub upstream: Result<(), String>,
+    /// The proxy is being stopped.
+    pub draining: bool,
     /// What is no reason not to be used, and must not be overlooked.
     pub remarks: Vec<String>,
+}
+
+/// How long a sync of the access log may take: a disk that is only slow answers within that.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(5);
+
+fn hanging(syncing: Duration) -> Result<(), String> {
+    if syncing < SYNC_TIMEOUT {
+        return Ok(());
+    }
+    Err(format!("a sync has not returned for {} seconds: the disk hangs", syncing.as_secs()))
 }
 
 /// In letters that nobody overlooks.
@@ -44,7 +56,8 @@ impl Readiness {
         let clock = log.clock_in_doubt.then(|| CLOCK.to_owned());
         Self {
             remarks: observe.into_iter().chain(not_loaded).chain(misfit).chain(clock).collect(),
-            log: log.trouble.map_or(Ok(()), Err),
+            log: log.trouble.map_or_else(|| hanging(log.syncing), Err),
+            draining: running.draining,
             catalog: running.catalog.map(|_| ()).ok_or_else(|| "not loaded yet".to_owned()),
             upstream,
         }
@@ -52,7 +65,7 @@ impl Readiness {
 
     /// All three.
     pub fn is_ready(&self) -> bool {
-        self.parts().iter().all(|(_, part)| part.is_ok())
+        !self.draining && self.parts().iter().all(|(_, part)| part.is_ok())
     }
 
     /// Each with its name.
@@ -84,6 +97,9 @@ impl Looks {
 
 impl fmt::Display for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.draining {
+            writeln!(f, "draining: the proxy is being stopped")?;
+        }
         for remark in &self.remarks {
             writeln!(f, "{remark}")?;
         }

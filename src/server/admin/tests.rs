@@ -32,6 +32,7 @@ async fn running() -> Running1 {
             observe: false,
             not_loaded: None,
             misfit: None,
+            draining: false,
             zone: Zone::default(),
             catalog: Some(7),
         }),

@@ -150,6 +150,11 @@ impl<T> Flow<T> {
         self.exchange
     }
 
+    /// Whether nothing runs, and no transaction is open.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.pending.is_empty() && self.status == Status::Idle && !self.segment_open && self.copying == Copying::No
+    }
+
     /// Whether an answer is owed.
     pub(super) fn waits(&self) -> bool {
         !self.pending.is_empty()

@@ -43,17 +43,18 @@ impl Source {
 impl Session {
     /// The scope in force for a statement that states this, or nothing.
     pub(in crate::session) fn scope_for(&mut self, stated: Option<&Stated>) -> Result<Arc<Scope>, Refusal> {
-        let today = self.calendar.today(self.shared.policies.load().zone());
+        let policies = self.shared.policies_now();
+        let today = self.calendar.today(policies.zone());
         if stated.is_none()
             && let Some((version, scope)) = &self.scope
             && *version == self.flow.version()
-            && Arc::ptr_eq(scope.policies.origin(), &self.shared.policies.load())
+            && Arc::ptr_eq(scope.policies.origin(), &policies)
             && self.structure.is_current(&self.catalog, &scope.catalog)
             && scope.today == today
         {
             return Ok(Arc::clone(scope));
         }
-        let (policies, catalog) = (self.shared.policies.load_full(), self.structure.catalog(&self.catalog));
+        let (policies, catalog) = (Arc::clone(&policies), self.structure.catalog(&self.catalog));
         if let Some(name) = self.unlike.filter(|_| !policies.observes()) {
             let message =
                 format!("`{name}` was changed while nothing was enforced, and texts could be read in two ways");

@@ -138,7 +138,7 @@ impl Scope {
                 && self.purpose == other.purpose
                 && self.search_path == other.search_path
                 && self.today == other.today
-                && self.policies.hash() == other.policies.hash()
+                && self.policies.version() == other.policies.version()
                 && self.observe == other.observe
                 && self.catalog.epoch() == other.catalog.epoch())
     }
@@ -217,7 +217,7 @@ impl Enforcer {
                 purpose: purpose.clone(),
                 search_path: search_path.clone(),
                 today,
-                policy: policies.hash().to_owned(),
+                policy: policies.version().to_owned(),
                 observe,
                 later: false,
                 epoch: catalog.epoch(),
@@ -243,7 +243,7 @@ impl Enforcer {
             purpose: scope.purpose.clone(),
             search_path: scope.search_path.clone(),
             today: scope.today,
-            policy: scope.policies.hash().to_owned(),
+            policy: scope.policies.version().to_owned(),
             observe: scope.observe,
             later,
             epoch: catalog.epoch(),

@@ -16,6 +16,7 @@ pub(in crate::policy) struct WrittenPurpose {
     pub(in crate::policy) direct_marketing: Option<WrittenDirect>,
     pub(in crate::policy) queries_per_day: Option<Located<u32>>,
     pub(in crate::policy) order: Option<Located<String>>,
+    pub(in crate::policy) grant: Option<Located<String>>,
 }
 
 /// `direct_marketing` of a purpose.
@@ -76,6 +77,7 @@ pub(super) fn purpose(document: &mut Document, name: Located<String>, mut sectio
     let direct_marketing = section.section("direct_marketing", document).map(|section| direct(document, section));
     let queries_per_day = section.integer("queries_per_day", 1..=1_000_000, document);
     let order = section.string("order", document);
+    let grant = section.string("grant", document);
     section.finish(document);
     WrittenPurpose {
         name,
@@ -90,6 +92,7 @@ pub(super) fn purpose(document: &mut Document, name: Located<String>, mut sectio
         destruction,
         child_ground,
         direct_marketing,
+        grant,
     }
 }
 
