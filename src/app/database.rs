@@ -150,7 +150,9 @@ impl Database {
             }
         }
         if standby {
-            return Err("only a standby answers, which accepts no writes (`[upstream] read_only = true` takes it)".to_owned());
+            return Err(
+                "only a standby answers, which accepts no writes (`[upstream] read_only = true` takes it)".to_owned()
+            );
         }
         Err(last)
     }

@@ -70,8 +70,13 @@ impl Exceptions {
         self.put(&open);
         for change in &changes {
             if let Err(error) = self.tell(change).await {
-                tracing::error!(error, grant = change.granted.id, "a grant is not in force, for it could not be logged");
-                let without: Vec<Granted> = open.iter().filter(|grant| grant.id != change.granted.id).cloned().collect();
+                tracing::error!(
+                    error,
+                    grant = change.granted.id,
+                    "a grant is not in force, for it could not be logged"
+                );
+                let without: Vec<Granted> =
+                    open.iter().filter(|grant| grant.id != change.granted.id).cloned().collect();
                 self.put(&without);
             }
         }

@@ -232,8 +232,7 @@ impl Grants {
         line.signature = Some(key.sign(&unsigned));
         let written = serde_json::to_string(&line).map_err(|error| error.to_string())?;
         let failed = |error: io::Error| format!("`{}` cannot be written: {error}", self.file.display());
-        let mut file =
-            OpenOptions::new().create(true).append(true).mode(0o600).open(&self.file).map_err(failed)?;
+        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.file).map_err(failed)?;
         // Two who grant at once would each follow the same line.
         file.lock().map_err(failed)?;
         if self.read()?.1 != line.prev {

@@ -3,6 +3,7 @@
 //! The commands read what a person typed and call this; nothing below knows how it is put together.
 
 mod access_log;
+mod alarms;
 mod auth;
 pub(crate) mod centre;
 mod database;

@@ -1,13 +1,14 @@
 //! The proxy as a whole: built from its configuration, watched over, loaded again and ended.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::access_log;
+use super::alarms::{self, Look};
 use super::auth::{self, Trouble};
 use super::database::{self, Database};
 use super::exceptions::Exceptions;
@@ -105,7 +106,10 @@ impl Proxy {
         let metrics = Arc::new(Metrics::default());
         let log = access_log::options(&config.audit).map_err(plain)?;
         let audit = AuditLog::open_with(log).map_err(plain)?.with_metrics(Arc::clone(&metrics));
-        let sinks = access_log::sinks(&config.audit, &audit).map_err(plain)?;
+        let mut sinks = access_log::sinks(&config.audit, &audit).map_err(plain)?;
+        let places = sinks.clone();
+        let alarms = alarms::start(&config, &audit).map_err(plain)?;
+        sinks.extend(alarms.iter().map(|(shipping, _)| shipping.clone()));
         let observe = policies.observes();
         if observe {
             tracing::warn!("{OBSERVED}");
@@ -146,6 +150,10 @@ impl Proxy {
         proxy.log_policies(None, &[]).await?;
         proxy.exceptions.look().await;
         proxy.start_admin(&database, sinks.clone()).await?;
+        if let (Some((_, teller)), Some(wanted)) = (alarms, proxy.config.alerts.clone()) {
+            let (shared, log, database) = (Weak::new(), audit.clone(), database.clone());
+            alarms::watch(Look { teller, config: wanted, shared, log, sinks: places, database }, &proxy.shared);
+        }
         // Before anybody can connect: a signal that comes early is not lost.
         let (mut stop, mut interrupt, mut reload) = (
             signal(SignalKind::terminate()).map_err(plain)?,
@@ -187,7 +195,8 @@ impl Proxy {
         proxy.draining.store(true, Ordering::Release);
         let hurry = server.hurry();
         let listen = &proxy.config.listen;
-        let [notice, drain] = [listen.drain_notice_seconds, listen.drain_seconds].map(|s| Duration::from_secs(s.into()));
+        let [notice, drain] =
+            [listen.drain_notice_seconds, listen.drain_seconds].map(|s| Duration::from_secs(s.into()));
         let stopping = async {
             // Whoever asks `/readyz` sends nobody here any more.
             tokio::time::sleep(notice).await;

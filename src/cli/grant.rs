@@ -101,7 +101,12 @@ fn grant(
     by: &str,
 ) -> Result<(String, Timestamp), String> {
     let needed = |value: &Option<String>, name: &str| {
-        value.as_deref().map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned).ok_or(format!("--{name} is empty"))
+        value
+            .as_deref()
+            .map(str::trim)
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+            .ok_or(format!("--{name} is empty"))
     };
     let login = needed(&arguments.login, "login")?;
     let purpose = needed(&arguments.purpose, "purpose")?;
@@ -113,7 +118,10 @@ fn grant(
             return Err(format!("purpose `{purpose}` needs two persons: name the other one with --approved-by"));
         }
         GrantRule::Two if approved_by.is_some_and(|who| who == by || who == login) => {
-            return Err("who grants, and who is granted, cannot approve it as well: --approved-by names another person".to_owned());
+            return Err(
+                "who grants, and who is granted, cannot approve it as well: --approved-by names another person"
+                    .to_owned(),
+            );
         }
         GrantRule::One | GrantRule::Two | GrantRule::Never => {}
     }
@@ -225,9 +233,15 @@ fn statements(config: &Config, grant: &Grant) -> std::io::Result<u64> {
         ..Filter::default()
     };
     let mut count = 0;
-    search_with(&config.audit.directory, filter, false, |_| {
-        count += 1;
-        true
-    }, &mut |_| {})?;
+    search_with(
+        &config.audit.directory,
+        filter,
+        false,
+        |_| {
+            count += 1;
+            true
+        },
+        &mut |_| {},
+    )?;
     Ok(count)
 }

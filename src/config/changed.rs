@@ -7,7 +7,7 @@ impl Config {
     /// The keys that are another in `now`, and that no reload takes: the policies' files, `mode` and `[audit] time_zone` are taken.
     pub fn needs_restart(&self, now: &Self) -> Vec<&'static str> {
         // Named one by one, so that a new key must be thought of here.
-        let Self { listen, upstream, auth, logins, policy, audit, admin, organisation: _, requests: _, mail, centre } =
+        let Self { listen, upstream, auth, logins, policy, audit, admin, organisation: _, requests: _, alerts, mail, centre } =
             self;
         let mut keys = Vec::new();
         let mut other = |key: &'static str, changed: bool| {
@@ -32,8 +32,8 @@ impl Config {
         other("[listen] max_connections_per_login", *max_connections_per_login != now.listen.max_connections_per_login);
         let per_address = *max_connections_per_address != now.listen.max_connections_per_address;
         other("[listen] max_connections_per_address", per_address);
-        let drain = *drain_seconds != now.listen.drain_seconds
-            || *drain_notice_seconds != now.listen.drain_notice_seconds;
+        let drain =
+            *drain_seconds != now.listen.drain_seconds || *drain_notice_seconds != now.listen.drain_notice_seconds;
         other("[listen] drain_seconds, drain_notice_seconds", drain);
         other("[upstream]", *upstream != now.upstream);
         let Auth { method, client_certificate, allow_weak, limits } = auth;
@@ -63,6 +63,7 @@ impl Config {
         other("[admin] address", *admin != now.admin);
         other("[mail]", *mail != now.mail);
         other("[centre]", *centre != now.centre);
+        other("[alerts]", *alerts != now.alerts);
         keys
     }
 }

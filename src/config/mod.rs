@@ -1,6 +1,7 @@
 //! The server's configuration.
 
 mod address;
+mod alerts;
 mod audit;
 mod auth;
 mod centre;
@@ -16,6 +17,7 @@ mod verifier;
 mod zone;
 
 pub use address::{HostPort, UpstreamAddress};
+pub use alerts::{Alerts, Webhook};
 pub use audit::{ActorsAs, Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
 pub use centre::Centre;
 pub use mail::{Mail, MailTls, MailWay, Smtp};

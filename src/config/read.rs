@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::address::HostPort;
 use super::secret::SecretSource;
 use super::server::{Admin, Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls, default, pattern};
-use super::{audit, auth, centre, mail, organisation, requests};
+use super::{alerts, audit, auth, centre, mail, organisation, requests};
 use crate::document::{Document, Section, alike, quoted};
 use crate::document::{Fault, Located, Place};
 
@@ -87,6 +87,8 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
     let requests = requests::read(document, section);
     let section = top.section("centre", document);
     let centre = centre::read(document, section, base);
+    let section = top.section("alerts", document);
+    let alerts = alerts::read(document, section, base);
     let section = top.section("mail", document);
     let mail = mail::read(document, section, base);
     top.finish(document);
@@ -100,6 +102,7 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
         admin,
         organisation,
         requests,
+        alerts,
         mail,
         centre,
     })

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::address::{HostPort, UpstreamAddress};
+use super::alerts::Alerts;
 use super::audit::Audit;
 use super::centre::Centre;
 use super::mail::Mail;
@@ -32,6 +33,8 @@ pub struct Config {
     pub organisation: Organisation,
     /// `[requests]`
     pub requests: Requests,
+    /// `[alerts]`; `None`: nobody is told.
+    pub alerts: Option<Alerts>,
     /// `[mail]`; `None`: messages leave no way.
     pub mail: Option<Mail>,
     /// `[centre]`; `None`: there is none.
@@ -286,6 +289,7 @@ impl Config {
             admin: Admin { address: Some(here(default::ADMIN_PORT)) },
             organisation: Organisation::default(),
             requests: Requests::default(),
+            alerts: None,
             mail: None,
             centre: None,
         }

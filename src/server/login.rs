@@ -44,7 +44,8 @@ pub(super) async fn login(
             let Ready { upstream, role, policies, catalog, purpose, said, search_path, unlike, key, seat } = parts;
             peer.gate.succeeded(peer.from.ip(), &attempt.facts.login);
             let facts = std::mem::take(&mut attempt.facts);
-            let login = Login { client, upstream, facts, role, policies, catalog, purpose, said, search_path, unlike, key };
+            let login =
+                Login { client, upstream, facts, role, policies, catalog, purpose, said, search_path, unlike, key };
             Ok((login, seat))
         }
         Err(mut why) => {

@@ -5,6 +5,7 @@
 
 mod accept;
 pub mod admin;
+pub mod alerts;
 mod gate;
 mod login;
 mod parameters;

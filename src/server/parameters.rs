@@ -271,7 +271,8 @@ mod tests {
 
     #[test]
     fn actor_and_ticket_are_taken_from_the_options() {
-        let both = wanted(&[("user", "a"), ("options", "-c pgpurpose.actor=u42 -c pgpurpose.ticket=OPS\\ 12")]).unwrap();
+        let both =
+            wanted(&[("user", "a"), ("options", "-c pgpurpose.actor=u42 -c pgpurpose.ticket=OPS\\ 12")]).unwrap();
         assert_eq!((both.actor.as_deref(), both.ticket.as_deref()), (Some("u42"), Some("OPS 12")));
         assert!(wanted(&[("user", "a"), ("pgpurpose.actor", &"x".repeat(129))]).is_err());
     }

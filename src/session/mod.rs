@@ -14,9 +14,9 @@ mod state;
 mod tests;
 mod told;
 
-pub use flow::settings::SaidAtStart;
 pub use cancel::{CancelKey, Cancels};
 pub use catalogs::{Catalogs, OpenCatalog};
+pub use flow::settings::SaidAtStart;
 pub use judge::enforcer::Enforce;
 pub use relay::clean_login;
 pub use shared::{Parts, STATEMENT_LIMIT, Shared};

@@ -7,9 +7,9 @@ use arc_swap::ArcSwap;
 
 use super::cancel::Cancels;
 use super::catalogs::Catalogs;
+use super::flow::settings::{SaidAtStart, Settings};
 use super::judge::budget::Budgets;
 use super::judge::enforcer::{Enforce, Enforcer};
-use super::flow::settings::{SaidAtStart, Settings};
 use super::judge::lookups::Meters;
 use super::judge::who::Who;
 use crate::audit::{AuditLog, SubjectKey};

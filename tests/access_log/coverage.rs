@@ -181,7 +181,18 @@ fn check_fields(records: &[Value], client: &str, login: &str, application: &str)
             "disconnect" => &["session", "reason"],
             other => panic!("{other}"),
         };
-        let whose = ["session", "client", "login", "role", "purpose", "actor", "ticket", "recipient", "database", "application"];
+        let whose = [
+            "session",
+            "client",
+            "login",
+            "role",
+            "purpose",
+            "actor",
+            "ticket",
+            "recipient",
+            "database",
+            "application",
+        ];
         let mut expected = if event == "outcome" { vec!["seq", "event"] } else { vec!["seq", "time", "event"] };
         if event != "outcome" {
             assert_eq!(&record["session"], session);

@@ -150,8 +150,19 @@ fn what_an_execute_looks_up_stands_between_its_access_and_its_outcome() {
         let outcome = place(&|record| record["event"] == "outcome" && record["of"] == lookup["of"]);
         let seq = |record: &Value| record["seq"].as_u64().unwrap();
         assert!(seq(access) < seq(lookup) && seq(lookup) < seq(outcome), "{lookup}");
-        let fields =
-            ["session", "client", "login", "role", "purpose", "actor", "ticket", "recipient", "database", "application", "statement"];
+        let fields = [
+            "session",
+            "client",
+            "login",
+            "role",
+            "purpose",
+            "actor",
+            "ticket",
+            "recipient",
+            "database",
+            "application",
+            "statement",
+        ];
         for field in fields {
             assert_eq!(lookup[field], access[field], "{field}");
         }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use pgpurpose::cluster::{Cluster, ClusterOptions, ServerUser};
 
-use crate::support::proxy::Proxy;
 use crate::setup::{Guarded, Libpq, PASSWORD, ask, conninfo, missing, proxy};
+use crate::support::proxy::Proxy;
 
 const HBA: &str = "local all postgres trust\nlocal replication postgres trust\nlocal all all scram-sha-256\n";
 

@@ -17,7 +17,10 @@ const OWN: &str = "write = [\"operational\"]\nown = \"city = actor\"\n";
 /// The policy with more keys for the agents' role, and with lines in place of `write` in their rule.
 fn policy(role: &str, rule: &str) -> String {
     POLICY
-        .replace("purposes = [\"support\"]\n\n[roles.marketing]", &format!("purposes = [\"support\"]\n{role}\n[roles.marketing]"))
+        .replace(
+            "purposes = [\"support\"]\n\n[roles.marketing]",
+            &format!("purposes = [\"support\"]\n{role}\n[roles.marketing]"),
+        )
         .replace("write = [\"operational\"]\n", rule)
 }
 
@@ -94,7 +97,10 @@ fn the_nearest_way_to_say_an_actor_wins_and_each_record_has_it() {
 fn the_name_of_the_application_tells_the_actor_where_the_role_says_how() {
     let who = login("support_agent").application("crm/Durban/OPS-7");
     let other = "SET application_name = 'crm/Pretoria/'";
-    let answers = psql(&who, &[COUNT, &format!("{other}; {COUNT}"), "SHOW pgpurpose.ticket", "SET application_name = 'psql'", COUNT]);
+    let answers = psql(
+        &who,
+        &[COUNT, &format!("{other}; {COUNT}"), "SHOW pgpurpose.ticket", "SET application_name = 'psql'", COUNT],
+    );
     assert!(answers.err.contains("42501") && answers.err.contains("actor"), "{answers:?}");
     assert_eq!(answers.out.lines().collect::<Vec<_>>(), [of("Durban"), of("Pretoria")]);
 }
@@ -106,7 +112,8 @@ fn without_an_actor_nothing_of_a_governed_table_is_read_and_the_refusal_says_wha
     let refused = answers.err.matches("must say for which actor").count();
     assert!(refused >= 2 && answers.err.contains("42501") && answers.err.contains("SET LOCAL"), "{answers:?}");
     assert_eq!(answers.out.lines().collect::<Vec<_>>(), ["1", &truth("SELECT count(*) FROM products")]);
-    let malformed = psql(&who, &[&format!("{COUNT} /* the actor = Durban */"), &format!("{COUNT} /*actor='a'*//*actor='b'*/")]);
+    let malformed =
+        psql(&who, &[&format!("{COUNT} /* the actor = Durban */"), &format!("{COUNT} /*actor='a'*//*actor='b'*/")]);
     assert_eq!(malformed.err.matches("22023").count(), 2, "{malformed:?}");
     assert!(malformed.out.is_empty(), "{malformed:?}");
 }
@@ -116,7 +123,10 @@ fn one_s_own_rows_hold_everywhere_and_reach_what_belongs_to_them() {
     let mine = "city = 'Durban'";
     let who = login("support_agent").application("actor-own").options("-c pgpurpose.actor=Durban");
     for (asked, truly) in [
-        ("SELECT count(*) FROM customers WHERE id < 500", format!("SELECT count(*) FROM customers WHERE id < 500 AND {mine}")),
+        (
+            "SELECT count(*) FROM customers WHERE id < 500",
+            format!("SELECT count(*) FROM customers WHERE id < 500 AND {mine}"),
+        ),
         (
             "SELECT count(*) FROM orders",
             format!("SELECT count(*) FROM orders WHERE customer_id IN (SELECT id FROM customers WHERE {mine})"),
@@ -129,7 +139,9 @@ fn one_s_own_rows_hold_everywhere_and_reach_what_belongs_to_them() {
         ),
         (
             "SELECT count(*) FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.total > 100",
-            format!("SELECT count(*) FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.total > 100 AND c.{mine}"),
+            format!(
+                "SELECT count(*) FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.total > 100 AND c.{mine}"
+            ),
         ),
         ("SELECT DISTINCT city FROM customers", "SELECT 'Durban'".to_owned()),
     ] {
@@ -194,8 +206,10 @@ fn what_is_prepared_or_open_for_one_actor_takes_the_next_ones_rows_or_none() {
     assert!(answers.err.contains("another purpose, actor,"), "{answers:?}");
     assert_eq!(answers.out.lines().collect::<Vec<_>>(), [durban.as_str(), &pretoria, &cape, &pretoria, "Pretoria"]);
     let records = own().accesses_of("actor-prepared");
-    let runs: Vec<Value> =
-        records.into_iter().filter(|record| record["statement"].as_str().is_some_and(|text| text.contains("EXECUTE"))).collect();
+    let runs: Vec<Value> = records
+        .into_iter()
+        .filter(|record| record["statement"].as_str().is_some_and(|text| text.contains("EXECUTE")))
+        .collect();
     assert_eq!(said(&runs), pairs(&[("Durban", "-"), ("Pretoria", "-"), ("Cape Town", "-"), ("Pretoria", "-")]));
     let script = r#"
 import psycopg
@@ -256,12 +270,23 @@ fn actors_stand_in_the_log_as_pseudonyms_where_it_says_so_and_are_found() {
     let text = serde_json::to_string(&proxy.access_log()).unwrap();
     assert!(!text.contains("thandi") && text.contains("\"actor\":\"ac_"), "{text}");
     let search = |actor: &str| {
-        let said = proxy.command(&["audit", "search", "--config", "pgpurpose.toml", "--event", "access", "--json", "--actor", actor]);
+        let said = proxy.command(&[
+            "audit",
+            "search",
+            "--config",
+            "pgpurpose.toml",
+            "--event",
+            "access",
+            "--json",
+            "--actor",
+            actor,
+        ]);
         assert!(said.ok, "{said:?}");
         said.out.lines().count()
     };
     assert_eq!((search("thandi@shop.example"), search("jo"), search("nobody")), (1, 1, 0));
-    let found = proxy.command(&["audit", "search", "--config", "pgpurpose.toml", "--event", "access", "--actor", "jo"]).out;
+    let found =
+        proxy.command(&["audit", "search", "--config", "pgpurpose.toml", "--event", "access", "--actor", "jo"]).out;
     assert!(found.contains(" as ac_"), "{found}");
     let verified = proxy.command(&["audit", "verify", "--config", "pgpurpose.toml"]);
     assert!(verified.ok, "{verified:?}");

@@ -62,25 +62,37 @@ fn a_grant_is_in_force_at_the_next_statement_of_an_open_session_and_is_ended_at_
     assert!(refused.err.contains("may not use purpose `incident`"), "{refused:?}");
     let at = folder(&proxy).display().to_string();
     let program = env!("CARGO_BIN_EXE_pgpurpose");
-    let shell = |arguments: &str| format!("\\! cd {at} && {program} grant --config pgpurpose.toml --by thabo {arguments} >>told 2>&1");
+    let shell = |arguments: &str| {
+        format!("\\! cd {at} && {program} grant --config pgpurpose.toml --by thabo {arguments} >>told 2>&1")
+    };
     let begin = shell("--login support_agent --purpose incident --for 2h --reason OPS-12");
     let end = shell("end $(cut -d' ' -f1 told | head -1)");
     let count = "/*purpose='incident'*/ SELECT count(*) FROM customers WHERE id < 3";
-    let session = proxy.psql(shop(), &login("support_agent").application("granted"), &[count, &begin, count, NAMED, &end, count]);
+    let session =
+        proxy.psql(shop(), &login("support_agent").application("granted"), &[count, &begin, count, NAMED, &end, count]);
     let told = std::fs::read_to_string(folder(&proxy).join("told")).unwrap();
     assert_eq!(session.err.matches("may not use purpose `incident`").count(), 2, "{session:?} {told}");
     assert_eq!(session.out.lines().count(), 2, "{session:?} {told}");
-    assert!(session.out.starts_with("2\n") && told.contains("in force from the next statement on"), "{session:?} {told}");
+    assert!(
+        session.out.starts_with("2\n") && told.contains("in force from the next statement on"),
+        "{session:?} {told}"
+    );
     // Nobody else has it, and it is in the log, chained, with its reason.
     let other = proxy.psql(shop(), &login("marketing"), &[NAMED]);
     assert!(other.err.contains("42501"), "{other:?}");
     assert_eq!(events(&proxy), ["begun", "ended"]);
     let log = proxy.access_log();
     let begun = log.iter().find(|record| record["event"] == "grant").unwrap();
-    assert_eq!((&begun["login"], &begun["purpose"], &begun["reason"], &begun["by"]), (&"support_agent".into(), &"incident".into(), &"OPS-12".into(), &"thabo".into()));
+    assert_eq!(
+        (&begun["login"], &begun["purpose"], &begun["reason"], &begun["by"]),
+        (&"support_agent".into(), &"incident".into(), &"OPS-12".into(), &"thabo".into())
+    );
     let all = listed(&proxy);
     assert_eq!(all.len(), 1);
-    assert_eq!((&all[0]["state"], &all[0]["statements"], &all[0]["ended_by"]), (&"ended".into(), &2.into(), &"thabo".into()));
+    assert_eq!(
+        (&all[0]["state"], &all[0]["statements"], &all[0]["ended_by"]),
+        (&"ended".into(), &2.into(), &"thabo".into())
+    );
     assert!(proxy.command(&["audit", "verify", "--config", "pgpurpose.toml"]).ok);
 }
 

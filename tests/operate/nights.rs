@@ -74,8 +74,10 @@ fn a_proxy_that_is_stopped_lets_statements_and_transactions_finish_and_says_no_f
     let ended = || proxy.access_log().last().is_some_and(|record| record["event"] == "stop");
     until("the log is closed", ended);
     let log = proxy.access_log();
-    let slept = proxy.accesses_of("drained").into_iter().find(|record| record["statement"].to_string().contains("pg_sleep"));
-    let outcome = log.iter().find(|record| record["event"] == "outcome" && record["of"] == slept.as_ref().unwrap()["seq"]);
+    let slept =
+        proxy.accesses_of("drained").into_iter().find(|record| record["statement"].to_string().contains("pg_sleep"));
+    let outcome =
+        log.iter().find(|record| record["event"] == "outcome" && record["of"] == slept.as_ref().unwrap()["seq"]);
     assert_eq!(outcome.unwrap()["status"], "ok");
     let _ = resting.kill();
     let _ = resting.wait();
@@ -187,14 +189,19 @@ fn a_key_that_others_can_read_and_a_folder_that_they_can_change_are_told_at_the_
     let mut proxy = Proxy::start_with(shop(), Upstream::Socket, SHOP_POLICY, "");
     let at = folder(&proxy);
     let quiet = proxy.output();
-    let set = |name: &str, mode| std::fs::set_permissions(at.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    let set =
+        |name: &str, mode| std::fs::set_permissions(at.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
     set("token.key", 0o644);
     set("policy.toml", 0o666);
     set("audit", 0o777);
     proxy.kill();
     proxy.restart();
     let told = proxy.output()[quiet.len()..].to_owned();
-    for part in ["token.key` can be read by others", "policy.toml` can be changed by others", "audit` can be read and changed by others"] {
+    for part in [
+        "token.key` can be read by others",
+        "policy.toml` can be changed by others",
+        "audit` can be read and changed by others",
+    ] {
         assert!(told.contains(part), "{part}: {told}");
     }
     // What one place says too often is a number.

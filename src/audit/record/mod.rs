@@ -358,6 +358,25 @@ pub enum Event<'a> {
         #[serde(skip_serializing_if = "<[_]>::is_empty")]
         lookups: &'a [LookedUp],
     },
+    /// Somebody was to be told of something.
+    Alert {
+        /// Names it.
+        alert: &'a str,
+        /// `refusals`, `unusual`, `protected`, `canary`, `log`, `expiring`, `overdue`, `folded`.
+        kind: &'a str,
+        /// Of whom or what.
+        about: &'a str,
+        /// What, in one line.
+        what: &'a str,
+        /// Number of the record that shows it.
+        of: Option<u64>,
+        /// The ways that took it.
+        sent: Vec<&'static str>,
+        /// The ways that did not.
+        unsent: Vec<&'static str>,
+        /// Why not.
+        reason: Option<String>,
+    },
     /// An exception began or ended: a login may use a purpose for a time.
     Grant {
         /// `begun`, `in_force` at a start of the proxy, `ended` before its time, `expired`, or `refused`.

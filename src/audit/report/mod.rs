@@ -7,8 +7,10 @@ mod activity;
 mod clock;
 mod events;
 mod facts;
+mod live;
 mod observed;
 mod refusals;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod trained;
@@ -31,11 +33,14 @@ pub use activity::{Activity, Counts, Line, Unrestricted};
 pub use clock::{Bucket, Grain};
 pub use events::{LogEvent, LogEvents, PolicyEvent};
 pub use facts::NO_CATEGORY;
+pub use live::Live;
 pub use observed::{Application, Closed, Filtered, Masked, Needed, Observed, Shape};
 pub use refusals::{Counted, Kind, Refusal, Refusals};
 pub use trained::Trained;
 pub use unused::{Unused, UnusedGrant};
-pub use unusual::{ACTIVE_DAYS, Finding, HISTORY_DAYS, HOURS_STATEMENTS, KEPT_DAYS, Measure, Unusual, What};
+pub use unusual::{
+    ACTIVE_DAYS, Finding, HISTORY_DAYS, HOURS_STATEMENTS, KEPT_DAYS, Measure, STRANGER_DAYS, Unusual, What,
+};
 
 use clock::Clock;
 use facts::Facts;
@@ -134,6 +139,8 @@ pub struct Reporter {
     activity: activity::Collector,
     refusals: refusals::Collector,
     unusual: unusual::Collector,
+    strangers: strangers::Collector,
+    found: Vec<strangers::Stranger>,
     unused: Option<unused::Collector>,
     trained: Option<trained::Collector>,
     events: events::Collector,
@@ -155,6 +162,8 @@ impl Reporter {
             activity: activity::Collector::new(&clock, from, to),
             refusals: refusals::Collector::default(),
             unusual: unusual::Collector::default(),
+            strangers: strangers::Collector::default(),
+            found: Vec::new(),
             unused: policies.map(unused::Collector::new),
             trained: policies.and_then(trained::Collector::new),
             events: events::Collector::default(),
@@ -201,6 +210,7 @@ impl Reporter {
             }
             "disclosure" => {
                 self.unusual.disclosure(entry, self.clock.moment(at), within);
+                self.found.extend(self.strangers.disclosure(entry, self.clock.moment(at), within));
                 if within {
                     self.activity.disclosure(entry, self.clock.moment(at));
                 }
@@ -227,13 +237,20 @@ impl Reporter {
     pub fn finish(self) -> Report {
         let end = self.wanted.until.unwrap_or(self.wanted.now);
         let log_from = self.log.map(|log| log.first.time);
+        let mut unusual = self.unusual.finish(&self.clock);
+        let strangers = self.found.into_iter().map(|found| {
+            let day = self.clock.day_of(found.at.time);
+            found.finding(day)
+        });
+        unusual.findings.extend(strangers);
+        unusual.findings.sort_by_key(|finding| finding.at.seq);
         Report {
             time_zone: self.clock.name(),
             log: self.log,
             records: self.records,
             activity: self.activity.finish(),
             refusals: self.refusals.finish(),
-            unusual: self.unusual.finish(&self.clock),
+            unusual,
             unused: self.unused.map(|unused| unused.finish(self.wanted.unused_days, end, log_from)),
             trained: self.trained.map(|trained| trained.finish(end, &self.wanted.zone)),
             events: self.events.finish(),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod strangers;
 mod unusual;
 
 const FIRST_DAY: &str = "2026-09-01T00:00:00Z";

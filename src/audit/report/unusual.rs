@@ -4,11 +4,15 @@
 //! A login is judged once its first statement is [`HISTORY_DAYS`] old and it was active on [`ACTIVE_DAYS`] days before the one
 //! at hand; before that nobody knows what is usual for it. Of its past, its last [`KEPT_DAYS`] active days count for volumes.
 
+mod live;
+mod whose;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde::Serialize;
 
+pub(super) use self::whose::Whose;
 use super::At;
 use super::clock::{Clock, Moment};
 use super::facts::{Facts, NO_CATEGORY, UNKNOWN};
@@ -22,6 +26,9 @@ pub const ACTIVE_DAYS: usize = 5;
 pub const KEPT_DAYS: usize = 90;
 /// Hours are judged once a login made so many statements before.
 pub const HOURS_STATEMENTS: u64 = 100;
+
+/// Looks at other people's are counted over so many days.
+pub const STRANGER_DAYS: i64 = 7;
 
 /// So many logins are followed, and as many actors.
 const MOST_LOGINS: usize = 5000;
@@ -92,6 +99,18 @@ pub enum What {
         /// How many these were.
         days: usize,
     },
+    /// People whom others of the same login look after, and whom this actor had not seen before: more in [`STRANGER_DAYS`] than the others
+    /// see of each other's.
+    Strangers {
+        /// How many.
+        people: u64,
+        /// What is still usual.
+        limit: u64,
+        /// What the one in the middle of the others saw.
+        median: u64,
+        /// How many others there are.
+        others: usize,
+    },
     /// In hours in which fewer than one in a hundred of its earlier statements were made.
     Hours {
         /// The hours, 0 to 23.
@@ -103,6 +122,16 @@ pub enum What {
         /// Its earlier statements.
         earlier: u64,
     },
+}
+
+impl What {
+    /// Whether it is told with the record that shows it, and not when the day is over.
+    pub(super) fn is_told_at_once(&self) -> bool {
+        match self {
+            Self::NewLogin { .. } | Self::NewCategory { .. } | Self::Strangers { .. } => true,
+            Self::Volume { .. } | Self::Hours { .. } => false,
+        }
+    }
 }
 
 /// Something unusual.
@@ -169,33 +198,22 @@ struct Today {
     /// The first record in unusual hours, and how many there are in each.
     odd: Option<At>,
     odd_hours: BTreeMap<usize, u64>,
+    /// What was told while it happened.
+    told: [bool; 3],
+    odd_told: bool,
     /// The newest record that had to do with the day.
     newest: At,
     within: bool,
-}
-
-/// A login, or one of the end users behind it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Whose {
-    login: Rc<str>,
-    actor: Option<Rc<str>>,
-}
-
-impl Whose {
-    /// The login, and the actor behind it where there is one.
-    fn all(login: &str, actor: Option<&str>) -> impl Iterator<Item = Self> {
-        let login: Rc<str> = login.into();
-        let actor = actor.map(|actor| Self { login: Rc::clone(&login), actor: Some(actor.into()) });
-        std::iter::once(Self { login, actor: None }).chain(actor)
-    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     known: HashMap<Whose, History>,
     actors: usize,
+    /// Whose day the newest record changed.
+    touched: Vec<Whose>,
     /// Statements without an outcome so far.
-    waiting: BTreeMap<u64, (Rc<str>, Option<Rc<str>>)>,
+    waiting: BTreeMap<u64, (Arc<str>, Option<Arc<str>>)>,
     first_day: Option<i64>,
     findings: Vec<Finding>,
     more: u64,
@@ -207,11 +225,13 @@ impl Collector {
         let day = moment.day();
         let log_days = day - *self.first_day.get_or_insert(day);
         let mut waits = None;
+        self.touched.clear();
         for whose in Whose::all(facts.login, facts.actor) {
             if !self.follow(&whose, moment, log_days, within) {
                 continue;
             }
             self.judge(&whose, facts, moment, within);
+            self.touched.push(whose.clone());
             waits = Some((whose.login, whose.actor));
         }
         if let Some(whose) = waits.filter(|_| !facts.refused()) {
@@ -284,9 +304,11 @@ impl Collector {
 
     pub(super) fn disclosure(&mut self, entry: &Entry, moment: Moment, within: bool) {
         let subjects: BTreeSet<&str> = entry.subjects().collect();
+        self.touched.clear();
         for whose in Whose::all(entry.text("login").unwrap_or_default(), entry.text("actor")) {
             if let Some(history) = self.known.get_mut(&whose) {
                 history.today.add(Measure::Subjects, subjects.len() as u64, moment.at, within);
+                self.touched.push(whose);
             }
         }
     }
@@ -296,11 +318,13 @@ impl Collector {
         let of = entry.number("of").unwrap_or_default();
         let Some((login, actor)) = self.waiting.remove(&of) else { return };
         let Some(rows) = entry.number("rows") else { return };
-        let own = actor.map(|actor| Whose { login: Rc::clone(&login), actor: Some(actor) });
+        self.touched.clear();
+        let own = actor.map(|actor| Whose { login: Arc::clone(&login), actor: Some(actor) });
         for whose in [Some(Whose { login, actor: None }), own].into_iter().flatten() {
             if let Some(history) = self.known.get_mut(&whose) {
                 let (newest, within) = (history.today.newest, history.today.within);
                 history.today.add(Measure::Rows, rows, At { seq: of, ..newest }, within);
+                self.touched.push(whose);
             }
         }
     }
@@ -315,8 +339,12 @@ impl Collector {
             self.more += 1;
             return;
         }
-        let (login, actor) = (super::shortened(&whose.login), whose.actor.as_deref().map(super::shortened));
-        self.findings.push(Finding { at, day: String::new(), login, actor, what });
+        self.findings.push(whose.finding(at, what, String::new()));
+    }
+
+    /// What was found since this was asked last, in the order of the log.
+    pub(super) fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
     }
 
     pub(super) fn finish(mut self, clock: &Clock) -> Unusual {
@@ -404,6 +432,18 @@ impl History {
         (limit.max(measure.floor()), middle)
     }
 
+    /// The unusual hours of the day at hand.
+    fn odd_hours(&self) -> Option<What> {
+        self.today.odd?;
+        let earlier = self.hours.iter().sum();
+        Some(What::Hours {
+            hours: self.today.odd_hours.keys().copied().collect(),
+            statements: self.today.odd_hours.values().sum(),
+            usual: (0..24).filter(|hour| !is_odd(&self.hours, *hour, earlier)).collect(),
+            earlier,
+        })
+    }
+
     /// What was unusual in the day at hand.
     fn close(&self) -> Vec<(At, What)> {
         let mut found = Vec::new();
@@ -415,14 +455,7 @@ impl History {
                 found.push((at, what));
             }
         }
-        if let Some(at) = self.today.odd {
-            let earlier = self.hours.iter().sum();
-            let what = What::Hours {
-                hours: self.today.odd_hours.keys().copied().collect(),
-                statements: self.today.odd_hours.values().sum(),
-                usual: (0..24).filter(|hour| !is_odd(&self.hours, *hour, earlier)).collect(),
-                earlier,
-            };
+        if let (Some(at), Some(what)) = (self.today.odd, self.odd_hours()) {
             found.push((at, what));
         }
         found
@@ -440,6 +473,8 @@ impl Today {
             beyond: [None; 3],
             odd: None,
             odd_hours: BTreeMap::new(),
+            told: [false; 3],
+            odd_told: false,
             newest: moment.at,
             within: false,
         }

@@ -190,7 +190,8 @@ impl Maker {
             (0..self.random.random_range(0..3)).map(|_| self.one(&SUBJECTS).to_owned()).collect();
         let login = if subjects.is_empty() || self.chance(6) { self.maybe(&LOGINS) } else { None };
         let relation = self.maybe(&["customers", "orders"]);
-        let actor = if subjects.is_empty() && !self.chance(3) { Vec::new() } else { self.maybe(&ACTORS).into_iter().collect() };
+        let actor =
+            if subjects.is_empty() && !self.chance(3) { Vec::new() } else { self.maybe(&ACTORS).into_iter().collect() };
         Wanted { subjects, login, actor, relation, since: self.moment(), until: self.moment() }
     }
 }

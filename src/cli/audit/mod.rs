@@ -264,9 +264,7 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
             }
             Err(ending) => ending,
         },
-        AuditVerb::Verify { place, proof, json } => {
-            verify_all(place, proof, *json, output)
-        }
+        AuditVerb::Verify { place, proof, json } => verify_all(place, proof, *json, output),
         AuditVerb::Index { place, again } => at(place, output, |known, output| index(&known.directory, *again, output)),
         AuditVerb::ConfirmClock { place, word } => match place.configured(output) {
             Ok((known, config)) => confirm::run(&known.directory, word, config.as_ref(), &known.zone, output),
@@ -285,7 +283,8 @@ fn verify_all(place: &Place, proof: &verify::Proof, json: bool, output: &mut Out
         Ok(known) => known,
         Err(ending) => return ending,
     };
-    let others = place.dir.iter().skip(1).map(|directory| Known { directory: directory.clone(), zone: known.zone.clone() });
+    let others =
+        place.dir.iter().skip(1).map(|directory| Known { directory: directory.clone(), zone: known.zone.clone() });
     let all: Vec<Known> = others.collect();
     if !all.is_empty() && proof.is_of_one() {
         return output.wrong("--last and --signed-from are about one log: give one --dir");

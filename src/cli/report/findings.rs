@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{Clock, short};
 use crate::audit::report::{
-    ACTIVE_DAYS, Application, Filtered, Finding, HISTORY_DAYS, Measure, NO_CATEGORY, Observed, Shape, Unused,
-    UnusedGrant, Unusual, What,
+    ACTIVE_DAYS, Application, Filtered, Finding, HISTORY_DAYS, Measure, NO_CATEGORY, Observed, STRANGER_DAYS, Shape,
+    Unused, UnusedGrant, Unusual, What,
 };
 use crate::page::{Block, Cell, Table, Words, count, heads, number};
 
@@ -31,7 +31,9 @@ pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
     }
     if unusual.actors_too_new > 0 {
         let people = count(unusual.actors_too_new as u64, "actor");
-        blocks.push(Block::Text(format!("{people} (end users of an application) too new to be judged by their own past.").into()));
+        blocks.push(Block::Text(
+            format!("{people} (end users of an application) too new to be judged by their own past.").into(),
+        ));
     }
     if unusual.not_followed > 0 {
         blocks.push(Block::Warning(
@@ -92,6 +94,15 @@ fn told(finding: &Finding) -> (Words, Words) {
             };
             let usual = format!("up to {}; {} in the middle of {days} days", number(*limit), number(*median));
             (format!("{what} on {}", finding.day).into(), usual.into())
+        }
+        What::Strangers { people, limit, median, others } => {
+            let what = format!(
+                "{} whom others look after, new to it within {STRANGER_DAYS} days",
+                count(*people, "data subject")
+            );
+            let usual =
+                format!("up to {}; {} for the one in the middle of {others} others", number(*limit), number(*median));
+            (what.into(), usual.into())
         }
         What::Hours { hours: odd, statements, usual, earlier } => {
             let what = format!("{} in the hours {}", count(*statements, "statement"), hours(odd));

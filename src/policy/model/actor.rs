@@ -57,7 +57,8 @@ const TICKET: &str = "{ticket}";
 impl ActorFrom {
     /// What a name tells; nothing where it is not of the form, or the actor would be empty.
     pub fn read(&self, application: &str) -> (Option<String>, Option<String>) {
-        let inner = application.strip_prefix(self.before.as_str()).and_then(|rest| rest.strip_suffix(self.after.as_str()));
+        let inner =
+            application.strip_prefix(self.before.as_str()).and_then(|rest| rest.strip_suffix(self.after.as_str()));
         let (actor, ticket) = match (inner, &self.between) {
             (None, _) => return (None, None),
             (Some(actor), None) => (actor, None),

@@ -164,7 +164,13 @@ impl PolicySet {
         let customers = self.purposes.values().filter_map(|purpose| {
             let customers = purpose.direct_marketing.as_ref()?.customers.as_ref()?;
             let text = customers.condition.as_deref()?;
-            Some(Stated { key: "customers_where", text, table: &customers.table, place: &purpose.place, of_rule: false })
+            Some(Stated {
+                key: "customers_where",
+                text,
+                table: &customers.table,
+                place: &purpose.place,
+                of_rule: false,
+            })
         });
         let own = self.rules.iter().flat_map(move |rule| {
             let opened = self.tables.iter().filter(|(name, table)| !table.open && rule.opens(name, table));

@@ -182,7 +182,11 @@ fn metrics(admin: &Admin) -> String {
         "Whether the machine's clock jumped and nobody confirmed it.",
         status.clock_in_doubt,
     );
-    page.gauge("log_sync_seconds", "Age of a sync of the access log that has not returned yet.", status.syncing.as_secs());
+    page.gauge(
+        "log_sync_seconds",
+        "Age of a sync of the access log that has not returned yet.",
+        status.syncing.as_secs(),
+    );
     page.gauge("draining", "Whether the proxy is being stopped.", running.draining);
     let own = own_lines();
     let levels = own.by_level();

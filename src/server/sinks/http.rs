@@ -47,29 +47,46 @@ impl Http {
         Ok(Self { url, token, tls })
     }
 
-    async fn post(&self, body: String) -> Result<(), String> {
+    /// Sends one body, with more headers.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or answers with no success.
+    pub(in crate::server) async fn post(
+        &self,
+        body: String,
+        kind: &'static str,
+        more: &[(&'static str, String)],
+    ) -> Result<(), String> {
         let HostPort { host, port } = &self.url.address;
         let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(|error| error.to_string())?;
         match &self.tls {
-            None => self.send(stream, body).await,
+            None => self.send(stream, body, kind, more).await,
             Some(config) => {
                 let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
                 let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-                self.send(stream.map_err(|error| error.to_string())?, body).await
+                self.send(stream.map_err(|error| error.to_string())?, body, kind, more).await
             }
         }
     }
 
-    async fn send<S>(&self, stream: S, body: String) -> Result<(), String>
+    async fn send<S>(
+        &self,
+        stream: S,
+        body: String,
+        kind: &'static str,
+        more: &[(&'static str, String)],
+    ) -> Result<(), String>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         let connection = tokio::spawn(connection);
-        let mut request = Request::post(&self.url.path)
-            .header(header::HOST, &self.url.authority)
-            .header(header::CONTENT_TYPE, "application/x-ndjson");
+        let mut request =
+            Request::post(&self.url.path).header(header::HOST, &self.url.authority).header(header::CONTENT_TYPE, kind);
+        for (name, value) in more {
+            request = request.header(*name, value);
+        }
         if let Some(token) = &self.token {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
                 .map_err(|_| "the token holds what no header may".to_owned())?;
@@ -117,7 +134,8 @@ impl Deliver for Http {
         let body: String = entries.iter().map(|entry| format!("{}\n", entry.line)).collect();
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-        let posted = runtime.block_on(async { tokio::time::timeout(TIMEOUT, self.post(body)).await });
+        let posted = runtime
+            .block_on(async { tokio::time::timeout(TIMEOUT, self.post(body, "application/x-ndjson", &[])).await });
         // A look-up of the name that hangs is not waited for.
         runtime.shutdown_background();
         let host = &self.url.address;

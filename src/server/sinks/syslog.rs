@@ -52,6 +52,7 @@ impl Syslog {
 
     fn message(&self, entry: &Entry, whole: bool) -> String {
         let severity = match (entry.event(), entry.text("verdict")) {
+            ("alert", _) => 1,
             ("incident", _) => 2,
             ("login_refused" | "recovered" | "torn" | "resumed", _) | (_, Some("deny")) => 4,
             ("checkpoint" | "start" | "stop" | "policy" | "destroyed" | "clock_confirmed", _) => 5,

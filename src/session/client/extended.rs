@@ -101,7 +101,9 @@ impl Session {
         };
         // Of EXECUTE the report is that of what it runs, where that is decided for the same purpose and actor: else it is decided again
         // when it runs, and has a record of its own.
-        let same = |running: &Running| running.purpose() == judged.decision.scope().purpose && running.is_for(&judged.decision);
+        let same = |running: &Running| {
+            running.purpose() == judged.decision.scope().purpose && running.is_for(&judged.decision)
+        };
         let running =
             self.flow.runs(&judged.decision).filter(same).unwrap_or_else(|| Running::itself(&judged.decision));
         let token = self.journal.access(&running).await.map_err(unlogged)?;
@@ -280,7 +282,8 @@ impl Session {
             decision = again.decision.clone();
             prepared = Arc::new(again.into_prepared(prepared.types.clone()));
         }
-        let judged = Judged { text: Arc::clone(&prepared.text), decision: decision.clone(), stated: prepared.stated.clone() };
+        let judged =
+            Judged { text: Arc::clone(&prepared.text), decision: decision.clone(), stated: prepared.stated.clone() };
         let source = self.source(&judged).await?;
         let running = source.running(&decision);
         if let Source::Again(old, again) = source {

@@ -267,7 +267,8 @@ mod tests {
     #[test]
     fn an_actor_is_of_its_transaction_and_goes_with_the_session() {
         let mut s = settings();
-        let say = |value: Option<&str>, local| Effect::Say { what: Said::Actor, value: value.map(str::to_owned), local };
+        let say =
+            |value: Option<&str>, local| Effect::Say { what: Said::Actor, value: value.map(str::to_owned), local };
         s.apply(&say(Some("u1"), true), false);
         assert_eq!(s.said(Said::Actor), Some("u1"));
         s.apply(&Effect::Commit { chain: false }, false);

@@ -74,7 +74,8 @@ impl Bench {
         let enforcer = Enforcer::new(Box::new(sql::enforce_form), 1, Arc::new(Metrics::default())).unwrap();
         let (catalog, today) = (Arc::new(CatalogBuilder::new().build()), jiff::civil::date(2026, 11, 29));
         let (purpose, path) = ("support".to_owned(), vec!["public".to_owned()]);
-        let scope = enforcer.scope(policies, catalog, role, login.into(), purpose.clone(), Arc::default(), path.clone(), today);
+        let scope =
+            enforcer.scope(policies, catalog, role, login.into(), purpose.clone(), Arc::default(), path.clone(), today);
         let flow = Flow::new(Settings::new(purpose, path, SaidAtStart::default()), unrestricted);
         Self { flow, scope: Arc::new(scope), waiting: VecDeque::new(), seq: 0, said: Vec::new() }
     }

@@ -66,7 +66,8 @@ impl Session {
             self.flow.set_uncounted(self.role.unrestricted.is_some());
         }
         let settings = self.flow.ahead();
-        let purpose = stated.and_then(|stated| stated.purpose.as_deref()).unwrap_or_else(|| settings.purpose()).to_owned();
+        let purpose =
+            stated.and_then(|stated| stated.purpose.as_deref()).unwrap_or_else(|| settings.purpose()).to_owned();
         let who = Arc::new(Who::of(stated, settings, &self.role, self.shared.actor_key.as_ref()));
         let path =
             self.flow.ahead().path().iter().map(|name| if name == "$user" { self.login.clone() } else { name.clone() });
@@ -360,8 +361,9 @@ impl Session {
         if prepared.decision().is_none() || prepared.scope().same(&scope) {
             return Ok(());
         }
-        let message =
-            format!("cursor `{name}` was opened for another purpose, actor, search path or policy than are in force now");
+        let message = format!(
+            "cursor `{name}` was opened for another purpose, actor, search path or policy than are in force now"
+        );
         Err(Refusal::new(Stage::Session, SqlState::INSUFFICIENT_PRIVILEGE, message).hint("open it again"))
     }
 

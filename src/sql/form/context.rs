@@ -49,6 +49,20 @@ impl<'a> Context<'a> {
         let (constants, steps) = (Asked::default(), Steps::default());
         let (observe, later, parameters) = (false, false, &[][..]);
         let (actor, ticket) = (None, None);
-        Self { catalog, policies, login, purpose, actor, ticket, search_path, today, observe, later, parameters, constants, steps }
+        Self {
+            catalog,
+            policies,
+            login,
+            purpose,
+            actor,
+            ticket,
+            search_path,
+            today,
+            observe,
+            later,
+            parameters,
+            constants,
+            steps,
+        }
     }
 }

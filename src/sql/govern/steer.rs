@@ -68,8 +68,11 @@ fn utility_effect(utility: &Utility) -> Effect {
         Utility::Reset(Some(name)) if name.eq_ignore_ascii_case(settings::SEARCH_PATH) => {
             Effect::SetSearchPath { path: None, local: false }
         }
-        Utility::Reset(Some(name)) => said(&name.to_ascii_lowercase())
-            .map_or(Effect::None, |what| Effect::Say { what, value: None, local: false }),
+        Utility::Reset(Some(name)) => said(&name.to_ascii_lowercase()).map_or(Effect::None, |what| Effect::Say {
+            what,
+            value: None,
+            local: false,
+        }),
         Utility::Reset(None) => Effect::ResetAll,
         Utility::Discard(Discard::All) => Effect::DiscardAll,
         Utility::Discard(Discard::Plans | Discard::Sequences | Discard::Temp) => Effect::None,

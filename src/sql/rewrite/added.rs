@@ -103,8 +103,13 @@ fn conditions(
     context: &Context<'_>,
 ) -> Result<Vec<String>, Fail> {
     let RelationObligation::Governed { added, subject, .. } = obligation else { return Ok(Vec::new()) };
-    let place =
-        rows::Place { relation: &occurrence.relation, row: NEW, subject: subject.as_ref(), catalog: context.catalog, whom: Whom::of(context) };
+    let place = rows::Place {
+        relation: &occurrence.relation,
+        row: NEW,
+        subject: subject.as_ref(),
+        catalog: context.catalog,
+        whom: Whom::of(context),
+    };
     let (mut conditions, mut wishes) = (Vec::new(), false);
     for filter in added {
         let born = match filter {

@@ -175,8 +175,13 @@ fn row_conditions(
     } else if obligation.rests_on_wishes() {
         conditions.push(fresh::condition());
     }
-    let place =
-        rows::Place { relation: &occurrence.relation, row, subject: subject.as_ref(), catalog: context.catalog, whom: Whom::of(context) };
+    let place = rows::Place {
+        relation: &occurrence.relation,
+        row,
+        subject: subject.as_ref(),
+        catalog: context.catalog,
+        whom: Whom::of(context),
+    };
     for filter in filters {
         conditions.push(rows::condition(filter, place)?);
     }

@@ -89,7 +89,8 @@ fn query(relation: &Relation, obligation: &RelationObligation, context: &Context
         Some(consent) => vec![filter::consent(consent, &path, ROW, context.catalog)?],
         None => vec![fresh::condition()],
     };
-    let place = rows::Place { relation, row: ROW, subject: Some(&path), catalog: context.catalog, whom: Whom::of(context) };
+    let place =
+        rows::Place { relation, row: ROW, subject: Some(&path), catalog: context.catalog, whom: Whom::of(context) };
     for filter in filters {
         match filter {
             RowFilter::NotListed(_) | RowFilter::Approachable(_) => conditions.push(rows::condition(filter, place)?),

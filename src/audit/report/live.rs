@@ -1,0 +1,65 @@
+//! The report's own rules, applied to records as they come.
+
+use jiff::tz::TimeZone;
+
+use super::clock::Clock;
+use super::facts::Facts;
+use super::{At, Finding, strangers, unusual};
+use crate::audit::record::Entry;
+
+/// Follows a log from its beginning, and tells what is unusual when a record shows it.
+#[derive(Debug)]
+pub struct Live {
+    clock: Clock,
+    unusual: unusual::Collector,
+    strangers: strangers::Collector,
+}
+
+impl Live {
+    /// With days and hours of this zone.
+    pub fn new(zone: TimeZone) -> Self {
+        Self {
+            clock: Clock::new(zone),
+            unusual: unusual::Collector::default(),
+            strangers: strangers::Collector::default(),
+        }
+    }
+
+    /// The next record; `within`: what it shows is told, and is not only the past by which later ones are judged.
+    pub fn add(&mut self, entry: &Entry, within: bool) -> Vec<Finding> {
+        if entry.event() == "outcome" {
+            self.unusual.outcome(entry);
+            return self.found();
+        }
+        let (Some(time), Some(seq)) = (entry.time(), entry.seq()) else { return Vec::new() };
+        let moment = self.clock.moment(At { time, seq });
+        let mut more = None;
+        match entry.event() {
+            "access" => {
+                let none = std::collections::BTreeMap::new();
+                self.unusual.access(&Facts::of(entry, &none), moment, within);
+            }
+            "disclosure" => {
+                self.unusual.disclosure(entry, moment, within);
+                more = self.strangers.disclosure(entry, moment, within);
+            }
+            "start" => self.unusual.restarted(),
+            _ => return Vec::new(),
+        }
+        let mut found = self.found();
+        found.extend(more.map(|stranger| stranger.finding(self.clock.day_of(time))));
+        found
+    }
+
+    fn found(&mut self) -> Vec<Finding> {
+        let news = self.unusual.news();
+        let news = news
+            .into_iter()
+            .map(|(whose, at, what)| whose.finding(at, what, self.clock.day_of(at.time)))
+            .collect::<Vec<_>>();
+        // Volumes and hours are told when a day is over as well, and were told while it lasted.
+        let at_once = self.unusual.take_findings().into_iter().filter(|finding| finding.what.is_told_at_once());
+        let at_once = at_once.map(|finding| Finding { day: self.clock.day_of(finding.at.time), ..finding });
+        news.into_iter().chain(at_once.collect::<Vec<_>>()).collect()
+    }
+}

@@ -1,0 +1,32 @@
+//! The same findings while they happen: each is told once a day, with the record that shows it, and what was counted so far.
+
+use super::{Collector, Measure, What, Whose};
+use crate::audit::report::At;
+
+impl Collector {
+    /// What the newest record has shown of whoever it is about: volumes beyond their limit, and unusual hours. The rest is among the
+    /// findings at once.
+    pub(in crate::audit::report) fn news(&mut self) -> Vec<(Whose, At, What)> {
+        let mut news = Vec::new();
+        for whose in std::mem::take(&mut self.touched) {
+            let Some(history) = self.known.get_mut(&whose) else { continue };
+            for measure in Measure::ALL {
+                let index = measure as usize;
+                let (limit, median) = history.limit(measure);
+                let today = &mut history.today;
+                let at = today.beyond.get(index).copied().flatten();
+                let told = today.told.get_mut(index);
+                if let (Some(at), Some(told @ false), Some(count)) = (at, told, today.amounts.get(index)) {
+                    *told = true;
+                    let what = What::Volume { measure, count: *count, limit, median, days: history.days.len() };
+                    news.push((whose.clone(), at, what));
+                }
+            }
+            if let (Some(at), false) = (history.today.odd, history.today.odd_told) {
+                history.today.odd_told = true;
+                news.extend(history.odd_hours().map(|what| (whose.clone(), at, what)));
+            }
+        }
+        news
+    }
+}

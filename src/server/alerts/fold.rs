@@ -1,0 +1,98 @@
+//! Keeps storms from becoming storms of messages: one of a kind about the same, and so many of all kinds an hour.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::send::Sender;
+use super::{Alert, Kind};
+
+/// So many are sent in an hour; the others are told as a number.
+const AN_HOUR: usize = 30;
+
+/// One of a kind about the same.
+#[derive(Debug)]
+struct Told {
+    at: Timestamp,
+    more: u64,
+    last: Alert,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    told: HashMap<(Kind, String), Told>,
+    /// When each of the last hour was sent.
+    sent: Vec<Timestamp>,
+    left_out: u64,
+}
+
+/// What is sent, and what is counted.
+pub(super) struct Fold {
+    sender: Sender,
+    within: SignedDuration,
+    state: Mutex<State>,
+}
+
+impl Fold {
+    pub(super) fn new(sender: Sender, minutes: u32) -> Self {
+        Self { sender, within: SignedDuration::from_mins(minutes.into()), state: Mutex::default() }
+    }
+
+    pub(super) fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    /// Sends an alert, or counts it.
+    pub(super) fn take(&self, alert: Alert, now: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (alert.kind, alert.about.clone());
+        if let Some(told) = state.told.get_mut(&key)
+            && now.duration_since(told.at) < self.within
+        {
+            told.more += 1;
+            told.last = alert;
+            return;
+        }
+        state.told.insert(key, Told { at: now, more: 0, last: alert.clone() });
+        self.send(&mut state, alert, now);
+    }
+
+    fn send(&self, state: &mut State, alert: Alert, now: Timestamp) {
+        let hour = SignedDuration::from_hours(1);
+        state.sent.retain(|sent| now.duration_since(*sent) < hour);
+        if state.sent.len() >= AN_HOUR && alert.kind != Kind::Canary {
+            state.left_out += 1;
+            return;
+        }
+        state.sent.push(now);
+        self.sender.send(alert);
+    }
+
+    /// What was counted meanwhile is told once its time is over.
+    pub(super) fn tick(&self, now: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let over: Vec<(Kind, String)> = state
+            .told
+            .iter()
+            .filter(|(_, told)| now.duration_since(told.at) >= self.within)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in over {
+            let Some(told) = state.told.remove(&key) else { continue };
+            if told.more > 0 {
+                let title = format!("{} ({} more since)", told.last.title, told.more);
+                let alert = Alert { title, ..told.last };
+                state.told.insert(key, Told { at: now, more: 0, last: alert.clone() });
+                self.send(&mut state, alert, now);
+            }
+        }
+        let hour = SignedDuration::from_hours(1);
+        state.sent.retain(|sent| now.duration_since(*sent) < hour);
+        if state.left_out > 0 && state.sent.len() < AN_HOUR {
+            let title =
+                format!("{} alerts were not sent one by one: see the report", std::mem::take(&mut state.left_out));
+            self.send(&mut state, Alert::new(Kind::Folded, "all", title), now);
+        }
+    }
+}
