@@ -25,7 +25,7 @@ const ROWS: &[&[&str]] = &[
 const ROOMS: &[(&str, &[&str])] = &[
     ("sql", &["govern", "rewrite", "resolve", "reviewed", "ast", "witness", "form", "text"]),
     ("policy", &["review", "read", "decide", "model"]),
-    ("audit", &["report", "verify", "write", "read", "store", "record"]),
+    ("audit", &["report", "export", "verify", "write", "read", "store", "record"]),
 ];
 
 fn row(module: &str) -> usize {

@@ -1,10 +1,16 @@
 //! What an operator does to a running proxy: signals, a log that goes away, policies that change, questions over HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+#[path = "operate/exports.rs"]
+mod exports;
 #[path = "operate/grants.rs"]
 mod grants;
 #[path = "operate/nights.rs"]
 mod nights;
+#[path = "peers/smtp.rs"]
+mod smtp;
+#[path = "operate/snooper.rs"]
+mod snooper;
 mod support;
 
 use std::fs;

@@ -20,8 +20,6 @@ use crate::session::Shared;
 
 /// How often is looked.
 const OFTEN: Duration = Duration::from_secs(2);
-/// How often for what changes by the day.
-const SELDOM: i64 = 3600;
 /// A sync that has not returned for so long is told.
 const SYNC: Duration = Duration::from_secs(5);
 /// A place beside the log that is away for so long is told.
@@ -52,20 +50,21 @@ pub(super) struct Look {
 impl Look {
     /// Looks until the proxy is gone.
     pub(super) async fn run(self) {
-        let (mut seldom, mut away) = (0, None::<Timestamp>);
+        let (mut day, mut away) = (None::<Date>, None::<Timestamp>);
         while let Some(shared) = self.shared.upgrade() {
             let now = Timestamp::now();
             self.log_trouble();
             away = self.places(now, away);
-            if now.as_second() - seldom >= SELDOM {
-                seldom = now.as_second();
-                let policies = shared.policies.load_full();
-                for (about, title) in ending(&policies, policies.zone().today(), self.config.expiry_days) {
+            let policies = shared.policies.load_full();
+            drop(shared);
+            let today = policies.zone().today();
+            if day != Some(today) {
+                day = Some(today);
+                for (about, title) in ending(&policies, today, self.config.expiry_days) {
                     self.teller.tell(Kind::Expiring, &about, &title);
                 }
-                self.overdue(policies.zone().today()).await;
+                self.overdue(today).await;
             }
-            drop(shared);
             self.teller.tick();
             tokio::time::sleep(OFTEN).await;
         }

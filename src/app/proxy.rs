@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::document::Fault;
 use crate::policy::PolicySet;
 use crate::server::admin::{self, Admin, Running};
+use crate::server::alerts::Teller;
 use crate::server::{ListenTls, Options, Server};
 use crate::session::{Catalogs, OpenCatalog, Parts, Shared};
 use crate::sql::{TokenKey, enforce_form};
@@ -149,7 +150,8 @@ impl Proxy {
         };
         proxy.log_policies(None, &[]).await?;
         proxy.exceptions.look().await;
-        proxy.start_admin(&database, sinks.clone()).await?;
+        let teller = alarms.as_ref().map(|(_, teller)| teller.clone());
+        proxy.start_admin(&database, sinks.clone(), teller).await?;
         if let (Some((_, teller)), Some(wanted)) = (alarms, proxy.config.alerts.clone()) {
             let (shared, log, database) = (Weak::new(), audit.clone(), database.clone());
             alarms::watch(Look { teller, config: wanted, shared, log, sinks: places, database }, &proxy.shared);
@@ -225,7 +227,12 @@ impl Proxy {
         Ok(())
     }
 
-    async fn start_admin(&self, database: &Database, sinks: Vec<Shipping>) -> Result<(), Vec<Fault>> {
+    async fn start_admin(
+        &self,
+        database: &Database,
+        sinks: Vec<Shipping>,
+        alerts: Option<Teller>,
+    ) -> Result<(), Vec<Fault>> {
         let Some(address) = &self.config.admin.address else { return Ok(()) };
         let listener = TcpListener::bind((address.host.as_str(), address.port))
             .await
@@ -237,6 +244,7 @@ impl Proxy {
             metrics: Arc::clone(&self.shared.metrics),
             log: self.shared.audit.clone(),
             sinks,
+            alerts,
             running: Box::new(move || {
                 let policies = shared.policies.load();
                 Running {

@@ -10,12 +10,14 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | `report` | what the log tells, counted |
+//! | `export` | records in the forms of other programs |
 //! | `verify` | the proof that nothing was changed |
 //! | `write` | the handle that sessions hold, the thread that writes, the one that looks after closed files, other places |
 //! | `read` | reading back: all, the end, what is added, what somebody looks for, who was seen |
 //! | `store` | files, their compressed form and their index |
 //! | `record` | what a record holds, to the byte: fields, chain, checkpoints |
 
+pub mod export;
 pub mod read;
 mod record;
 pub mod report;

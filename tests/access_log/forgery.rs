@@ -32,7 +32,7 @@ fn records(folder: &Path) -> Vec<Value> {
     files.sort();
     let text: String = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
     let strange: Vec<char> = text.chars().filter(|c| *c != '\n' && is_hidden(*c)).collect();
-    assert_eq!(strange, [], "in the file as they are");
+    assert_eq!(strange, Vec::<char>::new(), "in the file as they are");
     let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let numbers: Vec<u64> = records.iter().map(|record| record["seq"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=records.len() as u64).collect::<Vec<_>>());

@@ -33,6 +33,11 @@ impl Entry {
         self.fields.get(field)
     }
 
+    /// All of them.
+    pub(in crate::audit) fn fields(&self) -> &Map<String, Value> {
+        &self.fields
+    }
+
     /// Its number.
     pub fn seq(&self) -> Option<u64> {
         self.number("seq")

@@ -2,8 +2,10 @@
 //! lays down a word for the proxy that does.
 
 mod confirm;
+mod export;
 mod keygen;
 mod looked_up;
+mod show;
 pub(super) mod verify;
 
 use std::cell::RefCell;
@@ -23,6 +25,7 @@ use super::setup;
 use crate::audit::read::{Entry, Follower, last};
 use crate::audit::{Effort, Filter, Reindexed, reindex, search_with};
 use crate::config::{Config, When, Zone};
+use show::show;
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
@@ -64,6 +67,21 @@ enum AuditVerb {
         /// The records as they are in the log, one JSON object a line
         #[arg(long)]
         json: bool,
+    },
+    /// Write records as other programs read them: a table, OCSF, ECS, CEF
+    #[command(
+        after_help = "To stdout, record by record, in the order of the log. docs/audit.md says which field becomes which.\n\nExamples:\n  pgpurpose audit export --dir audit --since 30d > log.csv\n  pgpurpose audit export --config pgpurpose.toml --format ocsf --verdict deny --from 2026-11-01 --to 2026-11-30"
+    )]
+    Export {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        looked_up: looked_up::LookedUpArgs,
+        #[command(flatten)]
+        wanted: Box<Wanted>,
+        /// As what
+        #[arg(long, value_enum, default_value_t = export::Format::Csv)]
+        format: export::Format,
     },
     /// What was seen of one person, by whom and why: a page for them, or JSON
     #[command(
@@ -264,6 +282,13 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
             }
             Err(ending) => ending,
         },
+        AuditVerb::Export { place, looked_up, wanted, format } => match looked_up.narrow(place, wanted, output) {
+            Ok((known, filter)) => {
+                let done = export::run(&known, filter, *format, output);
+                done.unwrap_or_else(|error| unreadable(&known, &error, output))
+            }
+            Err(ending) => ending,
+        },
         AuditVerb::Verify { place, proof, json } => verify_all(place, proof, *json, output),
         AuditVerb::Index { place, again } => at(place, output, |known, output| index(&known.directory, *again, output)),
         AuditVerb::ConfirmClock { place, word } => match place.configured(output) {
@@ -381,100 +406,4 @@ fn index(directory: &Path, again: bool, output: &mut Output) -> io::Result<Endin
     let Reindexed { files, built } = built?;
     output.line(format_args!("{built} indexes built; {files} closed files have one"));
     Ok(Ending::Fine)
-}
-
-fn show(entry: &Entry, zone: &Zone, json: bool, output: &mut Output) {
-    if json {
-        output.line(&entry.line);
-    } else {
-        let line = describe(entry, zone, output);
-        output.line(line);
-    }
-}
-
-/// One record for a person.
-fn describe(entry: &Entry, zone: &Zone, output: &Output) -> String {
-    let text = |field| printable(entry.text(field).unwrap_or("-"));
-    let seq = entry.seq().unwrap_or_default();
-    let actor = entry.text("actor").map(|actor| format!(" as {}", printable(actor))).unwrap_or_default();
-    let ticket = entry.text("ticket").map(|ticket| format!(" ({})", printable(ticket))).unwrap_or_default();
-    let who = format!("{}{actor} for {}{ticket}", text("login"), text("purpose"));
-    let time = zone.show_text(&text("time"));
-    match entry.event() {
-        "access" => {
-            let verdict = text("verdict");
-            let style = match verdict.as_str() {
-                "allow" => Style::Good,
-                "mask" => Style::Middling,
-                _ => Style::Bad,
-            };
-            let mode = if entry.text("mode").is_some() { " (observed)" } else { "" };
-            let reason = entry.text("reason").map(|reason| format!("\n    {}", printable(reason))).unwrap_or_default();
-            let verdict = output.styled(style, format_args!("{verdict:5}"));
-            format!("{seq:>8} {time} {verdict}{mode} {who}: {}{reason}", text("statement"))
-        }
-        "outcome" => {
-            let number = |field| entry.number(field).map_or_else(|| "-".to_owned(), |number| number.to_string());
-            let ms = entry.field("ms").map(ToString::to_string).unwrap_or_default();
-            let state = entry.text("sqlstate").map(|state| format!(" {}", printable(state))).unwrap_or_default();
-            format!("{seq:>8}   of {}: {}{state}, {} rows, {ms} ms", number("of"), text("status"), number("rows"))
-        }
-        "groups" => {
-            let left = entry.number("left").map(|left| format!(", {left} left")).unwrap_or_default();
-            let asked = entry.number("asked").unwrap_or_default();
-            let of = entry.number("of").unwrap_or_default();
-            format!("{seq:>8} {time} groups, of {of}: {who}: number {asked} of the day{left}")
-        }
-        "lookup" => {
-            let columns: Vec<String> = entry
-                .field("lookups")
-                .and_then(serde_json::Value::as_array)
-                .into_iter()
-                .flatten()
-                .map(|lookup| {
-                    let part = |field: &str| lookup.get(field).and_then(serde_json::Value::as_str);
-                    let name = format!("{}.{}", part("relation").unwrap_or("-"), part("column").unwrap_or("-"));
-                    let digest = part("digest").or_else(|| part("reason")).unwrap_or("-");
-                    format!("{} {}", printable(&name), printable(digest))
-                })
-                .collect();
-            let of = entry.number("of").unwrap_or_default();
-            format!("{seq:>8} {time} looked up, of {of}: {who}: {}\n    {}", columns.join(", "), text("statement"))
-        }
-        other => {
-            let details: Vec<String> = [
-                "about",
-                "client",
-                "database",
-                "application",
-                "from",
-                "to",
-                "refused",
-                "policy",
-                "what",
-                "error",
-                "kept",
-                "sync",
-                "reason",
-                "mode",
-                "faults",
-                "file",
-                "after",
-                "signed",
-                "closed",
-                "of",
-                "count",
-                "bytes",
-            ]
-            .into_iter()
-            .filter_map(|field| Some((field, entry.field(field)?)))
-            .filter(|(_, value)| !value.is_null())
-            .map(|(field, value)| {
-                format!("{field}={}", printable(&value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
-            })
-            .collect();
-            let who = entry.text("login").map(|login| format!(" {}", printable(login))).unwrap_or_default();
-            format!("{seq:>8} {time} {}{who} {}", output.styled(Style::Heading, printable(other)), details.join(" "))
-        }
-    }
 }

@@ -23,6 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::alerts::Teller;
 use super::patient::Patient;
 use super::places::{Place, Places};
 use crate::audit::AuditLog;
@@ -74,6 +75,8 @@ pub struct Admin {
     pub log: AuditLog,
     /// Places beside its files.
     pub sinks: Vec<Shipping>,
+    /// Counts alerts, where somebody is told of any.
+    pub alerts: Option<Teller>,
     /// Gives what the proxy runs with.
     pub running: Box<dyn Fn() -> Running + Send + Sync>,
     /// Asks the database.
@@ -192,6 +195,10 @@ fn metrics(admin: &Admin) -> String {
     let levels = own.by_level();
     page.by_label("own_log_lines_total", "counter", "Lines of the proxy's own log.", "level", &levels);
     page.counter("own_log_left_out_total", "Of these, left out because one place said too much.", own.left_out());
+    if let Some((sent, unsent)) = admin.alerts.as_ref().map(Teller::counts) {
+        page.counter("alerts_sent_total", "Alerts that every way took.", sent);
+        page.counter("alerts_unsent_total", "Alerts that one way at least did not take.", unsent);
+    }
     page.gauge("log_held_files", "Files past their age that a sink still needs.", status.held_files);
     if let Some(checkpoint) = status.checkpoint {
         let age = jiff::Timestamp::now().duration_since(checkpoint.time).as_secs().max(0);

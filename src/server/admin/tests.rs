@@ -27,6 +27,7 @@ async fn running() -> Running1 {
         metrics: Arc::clone(&metrics),
         log: log.clone(),
         sinks: Vec::new(),
+        alerts: None,
         running: Box::new(|| Running {
             policy: "sha256:<b>".into(),
             observe: false,
@@ -126,6 +127,7 @@ async fn everything() -> (String, TempDir) {
         metrics: Arc::new(Metrics::default()),
         log,
         sinks: vec![sink],
+        alerts: None,
         running: Box::new(Running::default),
         upstream: Box::new(|| Box::pin(async { Ok(()) })),
     };
@@ -313,6 +315,7 @@ async fn many_who_ask_at_once_ask_the_database_once_or_twice() {
         metrics: Arc::new(Metrics::default()),
         log: AuditLog::open(directory.path(), Sync::Written).unwrap(),
         sinks: Vec::new(),
+        alerts: None,
         running: Box::new(Running::default),
         upstream: Box::new(move || {
             counted.fetch_add(1, Ordering::Relaxed);

@@ -81,7 +81,11 @@ impl Fold {
         for key in over {
             let Some(told) = state.told.remove(&key) else { continue };
             if told.more > 0 {
-                let title = format!("{} ({} more since)", told.last.title, told.more);
+                // What no record shows is looked at again and again while it lasts.
+                let title = match told.last.record {
+                    Some(_) => format!("{} ({} more since)", told.last.title, told.more),
+                    None => format!("still: {}", told.last.title.trim_start_matches("still: ")),
+                };
                 let alert = Alert { title, ..told.last };
                 state.told.insert(key, Told { at: now, more: 0, last: alert.clone() });
                 self.send(&mut state, alert, now);

@@ -10,15 +10,18 @@ use super::send::{Ways, signature};
 use super::*;
 use crate::audit::Sync;
 
+const SOON: [Duration; 1] = [Duration::from_millis(10)];
+
 fn alert(about: &str) -> Alert {
-    Alert::new(Kind::Refusals, about, format!("{about}: 31 refusals within a minute"))
+    let alert = Alert::new(Kind::Refusals, about, format!("{about}: 31 refusals within a minute"));
+    Alert { record: Some(7), ..alert }
 }
 
 /// A fold whose command writes what it is given behind each other into a file of the folder, and then ends as it is told.
 fn fold(folder: &TempDir, then: &str) -> (Fold, AuditLog, Arc<AtomicU64>) {
     let log = AuditLog::open(&folder.path().join("log"), Sync::Written).unwrap();
     let script = format!("cat >> {0}/sent; echo >> {0}/sent; {then}", folder.path().display());
-    let ways = Ways::of_a_test(vec!["/bin/sh".into(), "-c".into(), script], &[Duration::from_millis(10)]);
+    let ways = Ways::of_a_test(vec!["/bin/sh".into(), "-c".into(), script], &SOON);
     let pending = Arc::new(AtomicU64::new(0));
     let sender = Sender::start(ways, log.clone(), Arc::clone(&pending)).unwrap();
     (Fold::new(sender, 60), log, pending)
@@ -72,6 +75,21 @@ fn the_same_is_sent_once_and_then_as_a_number() {
         (&told[0]["kind"], &told[0]["sent"], &told[0]["unsent"]),
         (&json!("refusals"), &json!(["command"]), &json!([]))
     );
+}
+
+#[test]
+fn what_lasts_is_told_again_without_a_number() {
+    let folder = TempDir::new().unwrap();
+    let (fold, _log, pending) = fold(&folder, "true");
+    let now = Timestamp::now();
+    for second in 0..=7300 {
+        let now = now + SignedDuration::from_secs(second);
+        fold.take(Alert::new(Kind::Log, "unwritable", "the log cannot be written"), now);
+        fold.tick(now);
+    }
+    let titles: Vec<Value> = sent(&folder, &pending).into_iter().map(|alert| alert["title"].clone()).collect();
+    assert_eq!(titles[0], "the log cannot be written");
+    assert!(titles.len() <= 4, "{titles:?}");
 }
 
 #[test]
