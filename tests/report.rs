@@ -8,6 +8,8 @@ mod clock;
 mod days;
 #[path = "report/laundered.rs"]
 mod laundered;
+#[path = "report/logs.rs"]
+mod logs;
 #[path = "report/mode.rs"]
 mod mode;
 #[path = "report/readers.rs"]

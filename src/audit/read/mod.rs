@@ -1,5 +1,6 @@
 //! Reading the log back: all of it, its end, and what is added.
 
+mod merge;
 mod search;
 mod sieve;
 mod sightings;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use crate::audit::record::Entry;
 use crate::audit::store::files::{self, LogFile};
+pub use merge::merged;
 pub use search::{Filter, Search, search, search_with};
 pub use sightings::{SeenColumn, SeenFor, Sightings, Wanted};
 pub use walk::{Effort, read_all};

@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+/// A log among several is told by what its records' numbers are multiplied beyond: no log holds so many.
+pub(in crate::audit) const LOG: u64 = 1 << 48;
+
 /// One record as it was read. Its hash is not looked at: that is for [`verify`](crate::audit::verify).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
@@ -31,6 +34,19 @@ impl Entry {
     /// Any field.
     pub fn field(&self, field: &str) -> Option<&Value> {
         self.fields.get(field)
+    }
+
+    /// The same among records of several logs: its number, and the one that it is `of`, tell which log. Its line stays.
+    #[must_use]
+    pub fn of_log(mut self, log: u64) -> Self {
+        for field in ["seq", "of"] {
+            if let Some(value) = self.fields.get_mut(field)
+                && let Some(number) = value.as_u64()
+            {
+                *value = (number + log * LOG).into();
+            }
+        }
+        self
     }
 
     /// All of them.

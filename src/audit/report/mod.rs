@@ -23,10 +23,12 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::audit::read::{last, scan};
 use crate::audit::record::Entry;
+use crate::audit::record::entry::LOG;
 use crate::policy::PolicySet;
 
 pub use activity::{Activity, Counts, Line, Unrestricted};
@@ -79,17 +81,35 @@ pub fn span(directory: &Path) -> io::Result<Option<(Timestamp, Timestamp)>> {
 }
 
 /// A record, and when it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At {
     /// When.
-    #[serde(serialize_with = "as_text")]
     pub time: Timestamp,
-    /// Its number.
+    /// Its number; of several logs, with that of its log (see [`of_log`]).
     pub seq: u64,
 }
 
 fn as_text<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(time)
+}
+
+/// `time`, `seq`, and for a further log `log`, from 2.
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (log, seq) = of_log(self.seq);
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("time", &self.time.to_string())?;
+        map.serialize_entry("seq", &seq)?;
+        if log > 0 {
+            map.serialize_entry("log", &(log + 1))?;
+        }
+        map.end()
+    }
+}
+
+/// Which of several logs a number is of, from 0, and the number there.
+pub fn of_log(seq: u64) -> (u64, u64) {
+    (seq / LOG, seq % LOG)
 }
 
 /// How far the log goes.
@@ -243,7 +263,7 @@ impl Reporter {
             found.finding(day)
         });
         unusual.findings.extend(strangers);
-        unusual.findings.sort_by_key(|finding| finding.at.seq);
+        unusual.findings.sort_by_key(|finding| (finding.at.time, finding.at.seq));
         Report {
             time_zone: self.clock.name(),
             log: self.log,

@@ -178,9 +178,7 @@ impl Collector {
             .into_iter()
             .map(|((application, login, role, purpose), seen)| {
                 let mut shapes: Vec<Shape> = seen.shapes.into_values().collect();
-                shapes.sort_by(|a, b| {
-                    (a.verdict, b.statements, b.newest.seq).cmp(&(b.verdict, a.statements, a.newest.seq))
-                });
+                shapes.sort_by(|a, b| (a.verdict, b.statements, b.newest).cmp(&(b.verdict, a.statements, a.newest)));
                 let Seen { statements, changed, refused, .. } = seen;
                 let unchanged = statements - changed - refused;
                 Application { application, login, role, purpose, statements, unchanged, changed, refused, shapes }

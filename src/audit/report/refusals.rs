@@ -115,7 +115,7 @@ impl Collector {
     pub(super) fn finish(self) -> Refusals {
         let counted = |(refusal, (times, newest))| Counted { refusal, times, newest };
         let mut kinds: Vec<Counted> = self.kinds.into_iter().map(counted).collect();
-        kinds.sort_by_key(|kind| std::cmp::Reverse((kind.times, kind.newest.seq)));
+        kinds.sort_by_key(|kind| std::cmp::Reverse((kind.times, kind.newest)));
         Refusals { kinds, others: self.others }
     }
 }

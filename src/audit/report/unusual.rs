@@ -369,7 +369,7 @@ impl Collector {
         for finding in &mut findings {
             finding.day = clock.day_of(finding.at.time);
         }
-        findings.sort_by_key(|finding| finding.at.seq);
+        findings.sort_by_key(|finding| (finding.at.time, finding.at.seq));
         Unusual { findings, more: self.more, not_followed: self.not_followed.len() as u64, ..told }
     }
 }

@@ -1,6 +1,7 @@
 //! The sections on accesses and refusals.
 
 use super::content::Clock;
+use super::record;
 use crate::audit::report::{Activity, Bucket, Counted, Counts, Kind, Line, Refusals};
 use crate::page::{Block, Cell, Chart, Table, Words, count, heads, number};
 
@@ -140,7 +141,7 @@ pub(super) fn refusals(refusals: &Refusals, clock: Clock<'_>) -> Vec<Block> {
             what.into(),
             Words::said(&refusal.reason).into(),
             clock.time(newest.time).into(),
-            Cell::Record(newest.seq),
+            record(newest.seq),
         ]
     });
     let mut blocks = vec![Block::Table(Table {

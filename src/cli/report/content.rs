@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{activity, findings};
+use super::{activity, findings, first, record};
 use crate::audit::report::{LogEvent, Reach, Report, Trained};
 use crate::audit::{Ended, Verification};
 use crate::page::{Block, Cell, Page, Section, Table, Words, count, heads, number};
@@ -21,6 +21,8 @@ pub(super) enum Parts {
 /// What the proof of the log said, and what it cannot say.
 #[derive(Debug)]
 pub(super) struct Chain {
+    /// Whose, where the report is about several.
+    pub(super) directory: Option<String>,
     pub(super) found: Verification,
     pub(super) limits: Vec<String>,
 }
@@ -40,13 +42,13 @@ impl Clock<'_> {
     }
 }
 
-pub(super) fn page(report: &Report, chain: Option<&Chain>, parts: Parts, zone: &TimeZone) -> Page {
+pub(super) fn page(report: &Report, chains: &[Chain], parts: Parts, zone: &TimeZone) -> Page {
     let clock = Clock(zone);
     let section = |id, title, blocks| Section { id, title: Cow::Borrowed(title), blocks };
     match parts {
         Parts::All => {
             let mut sections = vec![
-                section("summary", "In short", summary(report, chain, clock)),
+                section("summary", "In short", summary(report, chains, clock)),
                 section("accesses", "Accesses", activity::accesses(&report.activity)),
                 section("refusals", "Refusals", activity::refusals(&report.refusals, clock)),
                 section("unusual", "Unusual access", findings::unusual(&report.unusual, clock)),
@@ -56,7 +58,7 @@ pub(super) fn page(report: &Report, chain: Option<&Chain>, parts: Parts, zone: &
             if let Some(trained) = &report.trained {
                 sections.push(section("training", "Training", training(trained)));
             }
-            sections.extend([section("log", "The log itself", log(report, chain, clock))]);
+            sections.extend([section("log", "The log itself", log(report, chains, clock))]);
             if !report.observed.applications.is_empty() {
                 sections.push(section("observed", "What enforcement would break", observed(report, clock)));
             }
@@ -84,8 +86,8 @@ fn observed(report: &Report, clock: Clock<'_>) -> Vec<Block> {
     findings::observed(&report.observed, clock)
 }
 
-fn summary(report: &Report, chain: Option<&Chain>, clock: Clock<'_>) -> Vec<Block> {
-    let Some(Reach { first, last }) = report.log else {
+fn summary(report: &Report, chains: &[Chain], clock: Clock<'_>) -> Vec<Block> {
+    let Some(Reach { first: oldest, last: newest }) = report.log else {
         return vec![Block::Text("The log holds no record.".into())];
     };
     let activity = &report.activity;
@@ -93,6 +95,7 @@ fn summary(report: &Report, chain: Option<&Chain>, clock: Clock<'_>) -> Vec<Bloc
     let loud = "NOTHING WAS ENFORCED for statements of this period: the proxy ran in observe mode, and did not mask, filter or refuse them.";
     let loud = observed.then(|| Words::from(loud.to_owned()));
     let mut facts = Vec::from_iter(loud);
+    facts.push(first::headline(&report.unusual));
     facts.extend([
         Words::from(format!(
             "Period: {} to {}, in the time of {}.",
@@ -103,8 +106,8 @@ fn summary(report: &Report, chain: Option<&Chain>, clock: Clock<'_>) -> Vec<Bloc
         Words::from(format!(
             "The log holds {} from {} to {}.",
             count(report.records, "record"),
-            clock.time(first.time),
-            clock.time(last.time)
+            clock.time(oldest.time),
+            clock.time(newest.time)
         )),
     ]);
     let total = activity.all.total;
@@ -134,12 +137,13 @@ fn summary(report: &Report, chain: Option<&Chain>, clock: Clock<'_>) -> Vec<Bloc
         );
     }
     let mut blocks = vec![Block::List(facts)];
-    match chain {
-        Some(chain) if !chain.found.holds() => blocks.push(Block::Warning(
+    match chains {
+        [] => blocks.push(Block::Text("The log was not verified for this report.".into())),
+        chains if chains.iter().any(|chain| !chain.found.holds()) => blocks.push(Block::Warning(
             "the log does not verify: records were changed, removed or moved. Nothing below can be relied on.".into(),
         )),
-        Some(_) => blocks.push(Block::Text("The log verifies: its chain holds.".into())),
-        None => blocks.push(Block::Text("The log was not verified for this report.".into())),
+        [_] => blocks.push(Block::Text("The log verifies: its chain holds.".into())),
+        _ => blocks.push(Block::Text("The logs verify: the chain of each holds.".into())),
     }
     if !report.events.incidents.is_empty() {
         let incidents = count(report.events.incidents.len() as u64, "incident");
@@ -153,7 +157,16 @@ fn policies(report: &Report, clock: Clock<'_>) -> Vec<Block> {
     if events.is_empty() {
         return vec![Block::Text("No policies were loaded in this period.".into())];
     }
-    let rows = events.iter().map(|event| {
+    // Starts with the policies of before would hide the one change.
+    let mut before = None;
+    let told = events.iter().filter(|event| {
+        let news = !event.faults.is_empty() || before != Some(&event.policy);
+        before = Some(&event.policy);
+        news
+    });
+    let told: Vec<_> = told.collect();
+    let same = (events.len() - told.len()) as u64;
+    let rows = told.into_iter().map(|event| {
         let happened = match (&event.before, event.faults.is_empty()) {
             (_, false) => Words::from("not taken, the ones before stay: ").and(Words::said(&event.faults.join("; "))),
             (None, true) => Words::from("in force, as the proxy started"),
@@ -162,17 +175,22 @@ fn policies(report: &Report, clock: Clock<'_>) -> Vec<Block> {
         };
         vec![
             clock.time(event.at.time).into(),
-            Cell::Record(event.at.seq),
+            record(event.at.seq),
             Words::code(short(&event.policy)).into(),
             happened.into(),
             event.mode.clone().into(),
         ]
     });
-    vec![Block::Table(Table {
-        caption: "Loads of policies, oldest first".to_owned(),
+    let mut blocks = vec![Block::Table(Table {
+        caption: "Changes of policies, oldest first".to_owned(),
         heads: heads([("when", false), ("record", true), ("in force then", false), ("what", false), ("mode", false)]),
         rows: rows.collect(),
-    })]
+    })];
+    if same > 0 {
+        let text = format!("{} with the policies of before are not listed.", count(same, "start or load"));
+        blocks.push(Block::Text(text.replace("start or loads", "starts or loads").into()));
+    }
+    blocks
 }
 
 /// Who used roles that demand training, and who of them has it.
@@ -208,15 +226,20 @@ pub(super) fn short(hash: &str) -> String {
     hash.chars().take("sha256:".len() + 16).collect()
 }
 
-fn log(report: &Report, chain: Option<&Chain>, clock: Clock<'_>) -> Vec<Block> {
+fn log(report: &Report, chains: &[Chain], clock: Clock<'_>) -> Vec<Block> {
     let mut blocks = Vec::new();
-    match chain {
-        None => blocks.push(Block::Text(
+    if chains.is_empty() {
+        blocks.push(Block::Text(
             Words::from("Whether the log was changed was not looked at: ")
                 .name("pgpurpose audit verify")
                 .plain(" does that."),
-        )),
-        Some(chain) => {
+        ));
+    }
+    for (number, chain) in chains.iter().enumerate() {
+        if let Some(directory) = &chain.directory {
+            blocks.push(Block::Heading(Words::from(format!("Log {}: ", number + 1)).name(directory)));
+        }
+        {
             let found = &chain.found;
             let last = format!("{}:{}", found.last.seq, found.last.hash);
             let held = if found.holds() { "The chain holds" } else { "The chain is broken" };
@@ -252,7 +275,7 @@ fn events_table(title: &str, events: &[LogEvent], clock: Clock<'_>) -> Block {
     let rows = events.iter().map(|event| {
         vec![
             clock.time(event.at.time).into(),
-            Cell::Record(event.at.seq),
+            record(event.at.seq),
             event.event.clone().into(),
             event.what.clone().into(),
         ]

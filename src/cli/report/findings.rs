@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{Clock, short};
+use super::record;
 use crate::audit::report::{
     ACTIVE_DAYS, Application, Filtered, Finding, HISTORY_DAYS, Measure, NO_CATEGORY, Observed, STRANGER_DAYS, Shape,
     Unused, UnusedGrant, Unusual, What,
@@ -44,11 +45,12 @@ pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
         blocks.push(Block::Text("Nothing was found.".into()));
         return blocks;
     }
+    blocks.extend(super::first::list(unusual));
     let rows = unusual.findings.iter().map(|finding| {
         let (what, usual) = told(finding);
         vec![
             clock.time(finding.at.time).into(),
-            Cell::Record(finding.at.seq),
+            record(finding.at.seq),
             whose(finding).into(),
             what.into(),
             usual.into(),
@@ -281,7 +283,7 @@ pub(super) fn observed(observed: &Observed, clock: Clock<'_>) -> Vec<Block> {
                 Words::code(&shape.statement).into(),
                 why(shape, known).into(),
                 clock.time(shape.newest.time).into(),
-                Cell::Record(shape.newest.seq),
+                record(shape.newest.seq),
             ]
         });
         blocks.push(Block::Table(Table {

@@ -3,6 +3,7 @@
 mod activity;
 mod content;
 mod findings;
+mod first;
 
 use std::path::{Path, PathBuf};
 
@@ -16,10 +17,11 @@ use super::bar::Bar;
 use super::days::{self, Days};
 use super::output::Output;
 use super::setup;
-use crate::audit::report::{Report, Reporter, Wanted, span};
+use crate::audit::read::merged;
+use crate::audit::report::{Report, Reporter, Wanted, of_log, span};
 use crate::audit::{read_all, verify_with};
 use crate::config::{Config, When, Zone};
-use crate::page::{html, markdown};
+use crate::page::{Cell, html, markdown};
 use crate::policy::PolicySet;
 
 use content::{Chain, Parts};
@@ -28,9 +30,9 @@ const UNUSED_DAYS: u32 = 90;
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// The folder of the access log; `audit`, or the configuration's
+    /// The folder of the access log; `audit`, or the configuration's. Given more than once: one report over the logs of several proxies
     #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
+    dir: Vec<PathBuf>,
     /// The configuration file: the log's folder, and the policies that say what is open
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -101,10 +103,13 @@ pub(super) fn run(arguments: &ReportArgs, output: &mut Output) -> Ending {
             None => return Ending::Wrong,
         },
     };
-    let of_config = known.as_ref().map(|(config, _)| config.audit.directory.clone());
-    let directory = arguments.dir.clone().or(of_config).unwrap_or_else(|| PathBuf::from("audit"));
+    let of_config = || known.as_ref().map(|(config, _)| config.audit.directory.clone());
+    let directories = match arguments.dir.as_slice() {
+        [] => vec![of_config().unwrap_or_else(|| PathBuf::from("audit"))],
+        several => several.to_vec(),
+    };
     let zone = arguments.days.zone(known.as_ref().map(|(config, _)| config));
-    match report(arguments, &directory, &zone, known.as_ref().map(|(_, policies)| policies), output) {
+    match report(arguments, &directories, &zone, known.as_ref().map(|(_, policies)| policies), output) {
         Ok(ending) => ending,
         Err(error) => output.wrong(error),
     }
@@ -112,12 +117,13 @@ pub(super) fn run(arguments: &ReportArgs, output: &mut Output) -> Ending {
 
 fn report(
     arguments: &ReportArgs,
-    directory: &Path,
+    directories: &[PathBuf],
     zone: &Zone,
     policies: Option<&PolicySet>,
     output: &mut Output,
 ) -> Result<Ending, String> {
-    let unreadable = |error: std::io::Error| format!("`{}` cannot be read: {error}", directory.display());
+    let unreadable =
+        |directory: &Path, error: std::io::Error| format!("`{}` cannot be read: {error}", directory.display());
     let (since, until) = days::bounds(arguments.since.as_ref(), arguments.until.as_ref(), zone)?;
     let wanted = Wanted {
         since,
@@ -126,42 +132,68 @@ fn report(
         unused_days: arguments.unused.unwrap_or(UNUSED_DAYS),
         now: Timestamp::now(),
     };
-    let mut reporter = Reporter::new(wanted, span(directory).map_err(unreadable)?, policies);
-    let mut bar = Bar::new("reading the log");
-    let read = read_all(directory, |entry| reporter.add(entry), &mut |advance| bar.at(advance, output));
-    bar.end(output);
-    read.map_err(unreadable)?;
+    let mut whole: Option<(Timestamp, Timestamp)> = None;
+    for directory in directories {
+        let one = span(directory).map_err(|error| unreadable(directory, error))?;
+        whole = match (whole, one) {
+            (Some((from, to)), Some((first, last))) => Some((from.min(first), to.max(last))),
+            (whole, one) => whole.or(one),
+        };
+    }
+    let mut reporter = Reporter::new(wanted, whole, policies);
+    match directories {
+        [directory] => {
+            let mut bar = Bar::new("reading the log");
+            let read = read_all(directory, |entry| reporter.add(entry), &mut |advance| bar.at(advance, output));
+            bar.end(output);
+            read.map_err(|error| unreadable(directory, error))?;
+        }
+        several => {
+            merged(several, |log, entry| reporter.add(&entry.of_log(log)))
+                .map_err(|(directory, error)| unreadable(&directory, error))?;
+        }
+    }
     let report = reporter.finish();
     let parts = arguments.parts();
-    let chain = if parts == Parts::All && !arguments.no_verify {
+    let mut chains = Vec::new();
+    if parts == Parts::All && !arguments.no_verify {
         let trust = verify::trust(&arguments.public_key, &[], false)?;
-        let mut bar = Bar::new("verifying the log");
-        let found = verify_with(directory, &trust, |advance| bar.at(advance, output));
-        bar.end(output);
-        let found = found.map_err(unreadable)?;
-        let limits = verify::limits(&found, &trust, false);
-        Some(Chain { found, limits })
-    } else {
-        None
-    };
+        for directory in directories {
+            let mut bar = Bar::new("verifying the log");
+            let found = verify_with(directory, &trust, |advance| bar.at(advance, output));
+            bar.end(output);
+            let found = found.map_err(|error| unreadable(directory, error))?;
+            let limits = verify::limits(&found, &trust, false);
+            let directory = (directories.len() > 1).then(|| directory.display().to_string());
+            chains.push(Chain { directory, found, limits });
+        }
+    }
     let text = match arguments.format() {
-        Format::Json => as_json(&report, chain.as_ref(), parts)?,
-        Format::Html => html::render(&content::page(&report, chain.as_ref(), parts, zone.tz())),
-        Format::Markdown => markdown::render(&content::page(&report, chain.as_ref(), parts, zone.tz())),
+        Format::Json => as_json(&report, &chains, parts)?,
+        Format::Html => html::render(&content::page(&report, &chains, parts, zone.tz())),
+        Format::Markdown => markdown::render(&content::page(&report, &chains, parts, zone.tz())),
     };
     match &arguments.out {
         None => output.line(text.trim_end()),
         Some(file) => std::fs::write(file, format!("{}\n", text.trim_end()))
             .map_err(|error| format!("`{}` cannot be written: {error}", file.display()))?,
     }
-    if chain.is_some_and(|chain| !chain.found.holds()) {
+    if chains.iter().any(|chain| !chain.found.holds()) {
         output.remark("pgpurpose: the log does not verify; `pgpurpose audit verify` says where");
         return Ok(Ending::Failed);
     }
     Ok(Ending::Fine)
 }
 
-fn as_json(report: &Report, chain: Option<&Chain>, parts: Parts) -> Result<String, String> {
+/// A record's number, with that of its log where there are several.
+fn record(seq: u64) -> Cell {
+    match of_log(seq) {
+        (0, seq) => Cell::Record(seq),
+        (log, seq) => format!("{seq} of log {}", log + 1).into(),
+    }
+}
+
+fn as_json(report: &Report, chains: &[Chain], parts: Parts) -> Result<String, String> {
     let mut value = serde_json::to_value(report).map_err(|error| error.to_string())?;
     if let Some(object) = value.as_object_mut() {
         let wanted: Option<&str> = match parts {
@@ -173,15 +205,22 @@ fn as_json(report: &Report, chain: Option<&Chain>, parts: Parts) -> Result<Strin
             wanted.is_none_or(|wanted| name == wanted || matches!(name.as_str(), "time_zone" | "log" | "records"))
         });
         if parts == Parts::All {
-            let chain = chain.map(|chain| {
+            let mut said = chains.iter().map(|chain| {
                 let breaks: Vec<String> = chain.found.breaks.iter().map(ToString::to_string).collect();
                 let mut said = verify::as_json(&chain.found, &breaks);
                 if let Some(said) = said.as_object_mut() {
                     said.insert("limits".to_owned(), json!(chain.limits));
+                    if let Some(directory) = &chain.directory {
+                        said.insert("directory".to_owned(), json!(directory));
+                    }
                 }
                 said
             });
-            object.insert("chain".to_owned(), chain.unwrap_or(Value::Null));
+            let chain = match chains.len() {
+                0 | 1 => said.next().unwrap_or(Value::Null),
+                _ => said.collect(),
+            };
+            object.insert("chain".to_owned(), chain);
         }
     }
     serde_json::to_string_pretty(&value).map_err(|error| error.to_string())

@@ -30,7 +30,7 @@ const LAW: &str = "s22(5)";
 const FORM: &str = "form SCN1";
 
 /// Every field, in the order of the form.
-pub(super) fn fields(login: &str, wanted: &Wanted, found: &Sightings, known: &Known) -> Vec<Field> {
+pub(super) fn fields(whose: &str, wanted: &Wanted, found: &Sightings, known: &Known) -> Vec<Field> {
     let Known { policies, zone, organisation, .. } = known;
     let said = |key: &str| organisation.get(key).map(|texts| texts.join("; "));
     let field = |key, name, known, asked_by| Field { key, name, known, asked_by };
@@ -54,7 +54,7 @@ pub(super) fn fields(login: &str, wanted: &Wanted, found: &Sightings, known: &Kn
         })
         .collect();
     let described = format!(
-        "the login `{login}` was used or misused from {from} to {to}: {} statements, of which {} were refused",
+        "{whose} was used or misused from {from} to {to}: {} statements, of which {} were refused",
         found.statements, found.refused
     );
     vec![

@@ -189,7 +189,12 @@ pub(super) fn breach(arguments: &BreachArgs, output: &mut Output) -> Ending {
         Err(ending) => return ending,
     };
     if arguments.form {
-        let fields = form::fields(&arguments.login, &wanted, &found, &known);
+        let whose = match (&arguments.login, &arguments.actor) {
+            (Some(login), None) => format!("the login `{login}`"),
+            (Some(login), Some(actor)) => format!("the login `{login}`, on behalf of `{actor}`,"),
+            (None, actor) => format!("the access of `{}`", actor.as_deref().unwrap_or_default()),
+        };
+        let fields = form::fields(&whose, &wanted, &found, &known);
         let text = if arguments.source.json { form::as_json(&fields).to_string() } else { form::text(&fields) };
         return arguments.source.write(&text, output);
     }
