@@ -22,7 +22,7 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
 const WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(subcommand_negates_reqs = true)]
 pub(super) struct GrantArgs {
     #[command(subcommand)]
     verb: Option<GrantVerb>,

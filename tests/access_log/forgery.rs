@@ -125,7 +125,8 @@ proptest! {
         prop_assert_eq!(names, ["start", "access", "login_refused", "purpose", "policy", "incident", "disconnect", "stop"]);
         // Read back, each is what it was; of a name that takes too much room, as far as it stands there.
         let whose = ["session", "client", "login", "role", "purpose", "actor", "ticket", "recipient", "database", "application"];
-        for (field, text) in whose.into_iter().zip(&texts) {
+        let texts_of = [0, 1, 2, 3, 4, 9, 10, 5, 6, 7].map(|at: usize| &texts[at]);
+        for (field, text) in whose.into_iter().zip(texts_of) {
             let held = records[1][field].as_str().unwrap();
             prop_assert!(held == text || is_beginning(held, text), "{} holds {:?} of {:?}", field, held, text);
         }

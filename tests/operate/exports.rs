@@ -34,7 +34,7 @@ fn each_form_has_every_record_once_and_is_read_back() {
         &who,
         &[
             "/*actor='0820000001',ticket='%2B27'*/ SELECT city,\n full_name FROM customers WHERE id IN (17, 18)",
-            "SELECT id_number FROM customers WHERE full_name = 'a,\"b\"'",
+            "SELECT health_note FROM customers WHERE full_name = 'a,\"b\"'",
         ],
     );
     assert!(said.err.contains("42501"), "{said:?}");

@@ -152,7 +152,7 @@ fn one_actor_who_looks_at_other_people_s_customers_is_told_at_once_by_every_way_
     let more = format!(
         "[mail]\nfrom = \"pgpurpose@shop.example\"\nsmtp = \"{}\"\ntls = \"disable\"\n\
          [alerts]\nemail = [\"dpo@shop.example\"]\nsyslog = \"udp:{}\"\n\
-         command = [\"/bin/sh\", \"-c\", \"cat >> {sent}; echo >> {sent}\"]\n\
+         command = [\"/bin/sh\", \"-c\", \"printf '%s\\\\n' \\\"$(cat)\\\" >> {sent}\"]\n\
          [alerts.webhook]\nurl = \"http://{hook}/alerts\"\nkey = \"file:{}\"\n",
         mail.address,
         syslog.local_addr().unwrap(),
@@ -242,12 +242,12 @@ fn refusals_in_a_row_and_people_whom_nobody_has_a_reason_to_see_are_told_once_ea
     let sent = own.path().join("sent");
     let more = format!(
         "[alerts]\nrefusals_per_minute = 5\ncanaries = \"{}\"\n\
-         command = [\"/bin/sh\", \"-c\", \"cat >> {sent}; echo >> {sent}\"]\n",
+         command = [\"/bin/sh\", \"-c\", \"printf '%s\\\\n' \\\"$(cat)\\\" >> {sent}\"]\n",
         canaries.display(),
         sent = sent.display()
     );
     let proxy = Proxy::start_with(shop(), Upstream::Socket, &policy(), &more);
-    let refused = vec!["SELECT id_number FROM customers WHERE full_name = 'Sipho'"; 20];
+    let refused = vec!["SELECT health_note FROM customers WHERE full_name = 'Sipho'"; 20];
     let said = proxy.psql(shop(), &login("support_agent"), &refused);
     assert_eq!(said.err.matches("42501").count(), 20, "{said:?}");
     looks(&proxy, 1, [16, 18]);

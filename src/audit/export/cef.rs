@@ -3,7 +3,7 @@
 use super::{Told, cut};
 
 /// No longer value than this, escapes included; of a statement three times as much.
-const MOST: usize = 1000;
+const MOST: usize = 700;
 
 pub(super) fn line(told: &Told<'_>) -> String {
     let refused = told.refused();

@@ -20,7 +20,8 @@ fn alert(about: &str) -> Alert {
 /// A fold whose command writes what it is given behind each other into a file of the folder, and then ends as it is told.
 fn fold(folder: &TempDir, then: &str) -> (Fold, AuditLog, Arc<AtomicU64>) {
     let log = AuditLog::open(&folder.path().join("log"), Sync::Written).unwrap();
-    let script = format!("cat >> {0}/sent; echo >> {0}/sent; {then}", folder.path().display());
+    // One write a line: several alerts are sent at the same time.
+    let script = format!("printf '%s\\n' \"$(cat)\" >> {}/sent; {then}", folder.path().display());
     let ways = Ways::of_a_test(vec!["/bin/sh".into(), "-c".into(), script], &SOON);
     let pending = Arc::new(AtomicU64::new(0));
     let sender = Sender::start(ways, log.clone(), Arc::clone(&pending)).unwrap();
