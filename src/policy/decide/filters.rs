@@ -70,8 +70,8 @@ impl Filtering<'_> {
             filters.extend(self.exclusions());
         }
         filters.extend(self.approaches(reasons));
-        filters.extend(self.own().map(RowFilter::Own));
         filters.extend(self.of_actor(reasons));
+        filters.extend(self.own().map(RowFilter::Own));
         // What is due goes, whatever it may be used for.
         if let Some(purposes) = self.table.purposes.as_ref().filter(|_| !destruction) {
             let names = self.lineage.iter().map(|purpose| purpose.name.clone()).collect();

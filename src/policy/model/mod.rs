@@ -30,8 +30,8 @@ pub use lineage::Lineage;
 pub use mask::{AddressPart, Mask, NamePart, Noise, PhonePart, Unit};
 pub use request::{AccessRequest, ColumnAccess, RelationAccess, Shape, Use, Verb};
 pub use rows::{
-    ActorRows, Approach, Birth, Contact, ContactKind, Customers, Exclusion, ExclusionList, Limit, OptOuts, Own,
-    Period, PeriodUnit, RecordPurposes, RowFilter, SinceColumn,
+    ActorRows, Approach, Birth, Contact, ContactKind, Customers, Exclusion, ExclusionList, Limit, OptOuts, Own, Period,
+    PeriodUnit, RecordPurposes, RowFilter, SinceColumn,
 };
 pub use set::PolicySet;
 pub use structure::{Change, Make, Structure};

@@ -229,7 +229,9 @@ impl RowFilter {
         match self {
             Self::Approachable(_) => true,
             Self::NotListed(exclusion) => exclusion.list == ExclusionList::Objections && exclusion.general,
-            Self::Kept(_) | Self::Due(_) | Self::Adults(_) | Self::Own(_) | Self::Allowed(..) | Self::OfActor(_) => false,
+            Self::Kept(_) | Self::Due(_) | Self::Adults(_) | Self::Own(_) | Self::Allowed(..) | Self::OfActor(_) => {
+                false
+            }
         }
     }
 

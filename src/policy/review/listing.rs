@@ -188,7 +188,13 @@ impl PolicySet {
             let tables = self.tables.iter().filter(|(name, table)| !table.open && rule.opens(name, table));
             tables.flat_map(|(name, _)| {
                 let own = rule.rows.iter().filter(|rows| rows.concerns(name));
-                own.map(move |rows| Stated { key: ROWS, text: &rows.condition, table: name, place: &rows.place, of_rule: false })
+                own.map(move |rows| Stated {
+                    key: ROWS,
+                    text: &rows.condition,
+                    table: name,
+                    place: &rows.place,
+                    of_rule: false,
+                })
             })
         })
     }

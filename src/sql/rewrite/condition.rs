@@ -19,7 +19,7 @@ use self::said::Whom;
 use self::types::{Target, Ty, Typed, alike, comparable, reckoned, target};
 use self::written::{called, cast_to, form_of, in_south_africa, of_form, today};
 use super::{Fail, fail};
-use crate::catalog::{Catalog, Relation, TypeClass, builtin, quote_literal};
+use crate::catalog::{Catalog, Relation, TypeClass, builtin};
 use crate::document::Fault;
 use crate::policy::{PolicySet, ROWS, Stated};
 use crate::sql::ast::fragment;
@@ -256,9 +256,8 @@ impl Typer<'_> {
         }
         if let Some((ty, value)) = self.whom.as_ref().and_then(|whom| said::of(whom, ident)) {
             if self.rows && matches!(ty, Ty::Actor) {
-                return Err(
-                    "asks for `actor`, which only `own` knows; a column of that name stands in double quotes".to_owned()
-                );
+                return Err("asks for `actor`, which only `own` knows; a column of that name stands in double quotes"
+                    .to_owned());
             }
             *expr = said::constant(value, Ty::Text)?;
             return Ok(if self.rows { Ty::Text } else { ty });
