@@ -328,7 +328,6 @@ impl Row {
             RowFilter::Due(limits) => !limits.is_empty() && limits.iter().all(|limit| !self.within(limit)),
             RowFilter::Adults(_) => self.adult,
             RowFilter::NotListed(exclusion) => !self.listed(exclusion),
-            RowFilter::Own(own) => unreachable!("no rule here has rows of its own: {own:?}"),
             RowFilter::Approachable(approach) => {
                 let by_consent = approach.consent.as_ref().is_some_and(|consent| self.agreed(&consent.purposes));
                 let first = approach.first.is_some()
@@ -342,7 +341,9 @@ impl Row {
                 let fresh = |days| !self.opted_out && self.list.is_some_and(|age| age <= days);
                 reached && approach.opt_outs.as_ref().is_none_or(|opt_outs| fresh(opt_outs.days))
             }
-            RowFilter::Own(_) | RowFilter::Allowed(..) => panic!("no policy that is made here has such a filter"),
+            RowFilter::Own(_) | RowFilter::Allowed(..) | RowFilter::OfActor(_) => {
+                panic!("no policy that is made here has such a filter")
+            }
         }
     }
 }

@@ -24,10 +24,10 @@ const ZONES: [&str; 3] = ["Africa/Johannesburg", "America/New_York", "Pacific/Au
 /// 31 October and 1 November 2026, with half a day before and behind in every zone.
 const FROM: &str = "2026-10-30T08:00:00Z";
 const EVERY: SignedDuration = SignedDuration::from_mins(30);
-pub const COUNT: usize = 170;
+pub(super) const COUNT: usize = 170;
 
 /// A log whose statements are each half an hour later than the one before: `(time, its subject)`.
-pub fn generated(folder: &Path) -> Vec<(Timestamp, String)> {
+pub(super) fn generated(folder: &Path) -> Vec<(Timestamp, String)> {
     let mut prev = "0".repeat(64);
     let (mut text, mut time, mut seq, mut made) = (String::new(), FROM.parse::<Timestamp>().unwrap(), 0, Vec::new());
     let mut line = |fields: String| {
