@@ -7,8 +7,20 @@ impl Config {
     /// The keys that are another in `now`, and that no reload takes: the policies' files, `mode` and `[audit] time_zone` are taken.
     pub fn needs_restart(&self, now: &Self) -> Vec<&'static str> {
         // Named one by one, so that a new key must be thought of here.
-        let Self { listen, upstream, auth, logins, policy, audit, admin, organisation: _, requests: _, alerts, mail, centre } =
-            self;
+        let Self {
+            listen,
+            upstream,
+            auth,
+            logins,
+            policy,
+            audit,
+            admin,
+            organisation: _,
+            requests: _,
+            alerts,
+            mail,
+            centre,
+        } = self;
         let mut keys = Vec::new();
         let mut other = |key: &'static str, changed: bool| {
             if changed {

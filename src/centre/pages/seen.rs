@@ -22,7 +22,7 @@ pub(in crate::centre) async fn read(centre: &Centre, subject: &str) -> Result<Op
     centre.parts.told.tell(&step).await?;
     let key = centre.parts.told.key.as_ref();
     let subjects = std::iter::once(subject.to_owned()).chain(key.map(|key| key.pseudonym(subject))).collect();
-    let wanted = Wanted { subjects, login: None, relation: None, since: None, until: None };
+    let wanted = Wanted { subjects, login: None, actor: Vec::new(), relation: None, since: None, until: None };
     let _place = centre.readers.acquire().await.map_err(|error| Trouble::Refused(error.to_string()))?;
     let read = tokio::task::spawn_blocking(move || Sightings::collect(&directory, &wanted, false, &mut |_| {}));
     match read.await {
