@@ -218,7 +218,8 @@ fn rule(
         quoted(role),
         quoted(purpose)
     );
-    let unlisted = lists.iter().flat_map(|(_, needs)| needs.keys()).filter(|name| !listed.contains(*name));
+    let known = |name: &String| listed.contains(name) || policies.names_by_pattern(name);
+    let unlisted = lists.iter().flat_map(|(_, needs)| needs.keys()).filter(|name| !known(name));
     let unlisted: BTreeSet<&String> = unlisted.collect();
     if !unlisted.is_empty() {
         let names: Vec<String> = unlisted.iter().map(|name| comment(name)).collect();
@@ -226,7 +227,7 @@ fn rule(
     }
     for (key, needs) in lists {
         // Columns of open tables need no rule.
-        let needs: Vec<_> = needs.iter().filter(|(name, _)| listed.contains(*name)).collect();
+        let needs: Vec<_> = needs.iter().filter(|(name, _)| known(name)).collect();
         if needs.is_empty() {
             continue;
         }
@@ -285,5 +286,11 @@ mod tests {
         assert_eq!((done.statements, done.read.get("public.t.email").unwrap().times, done.read.len()), (4, 2, 1));
         assert!(done.lookup.contains_key("public.t.id") && done.delete.contains_key("public.t"));
         assert_eq!(done.refused.keys().collect::<Vec<_>>(), ["function `dblink` is not allowed"]);
+        // What a pattern lists is listed; what none does needs more than a rule.
+        let policies = "version = 1\n[tables.\"public.*\"]\nsubject = false\ncolumns = { \"e*\" = \"contact\" }\n";
+        let policies = PolicySet::from_sources(&[("p.toml".into(), policies.into())]).unwrap();
+        let text = rules(&usage, &policies);
+        assert!(text.contains("\"public.t.email\",    # contact, 2 times") && text.contains("\"public.t\","), "{text}");
+        assert!(text.contains("# of open tables, or listed nowhere: public.t.id"), "{text}");
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::index::RuleIndex;
 use super::pattern::{ColumnPattern, Shape, is_pattern, matches, narrowest};
-use super::{Governance, Lineage, PolicySet, SubjectPath, Table};
+use super::{Governance, Lineage, PolicySet, SubjectPath, Table, Target};
 use crate::catalog::{Catalog, Relation, RelationKind, RelationName};
 use crate::document::{Fault, Place, quoted};
 
@@ -155,6 +155,14 @@ impl PolicySet {
     /// Whether the policies list a relation of this name, or a pattern would.
     pub(in crate::policy) fn lists(&self, name: &RelationName) -> bool {
         self.tables.contains_key(name) || self.matches_pattern(name)
+    }
+
+    /// Whether a pattern would list a table, written `schema.table`, or give a column its category, written `schema.table.column`.
+    pub fn names_by_pattern(&self, what: &str) -> bool {
+        if let Ok(Target::Column(table, column)) = what.parse::<Target>() {
+            return self.lists(&table) && self.category_by_pattern(&table, &column).is_some();
+        }
+        what.parse::<RelationName>().is_ok_and(|table| self.matches_pattern(&table))
     }
 
     /// Whether a pattern for tables matches the name.
