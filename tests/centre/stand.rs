@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pgpurpose::cluster::Cluster;
+use tempfile::TempDir;
 
 use crate::support::proxy::{Port, Proxy, Upstream};
 use crate::support::{direct, own_cluster};
@@ -27,6 +28,7 @@ pub(crate) struct Stand {
     pub(crate) mail: PathBuf,
     centre: Child,
     port: Port,
+    _folder: TempDir,
 }
 
 impl Drop for Stand {
@@ -60,15 +62,15 @@ impl Stand {
                 "logins = [\"marketing\"]\npurposes = [\"marketing\"]",
                 "logins = [\"marketing\"]\npurposes = [\"marketing\", \"marketing.sms\"]",
             );
-        let folder = tempfile::Builder::new().prefix("pgpurpose-centre-").tempdir().unwrap().keep();
+        let folder = tempfile::Builder::new().prefix("pgpurpose-centre-").tempdir().unwrap();
         for (name, byte) in [("subjects", "11"), ("signing", "22"), ("centre", "33")] {
-            fs::write(folder.join(name), byte.repeat(32)).unwrap();
+            fs::write(folder.path().join(name), byte.repeat(32)).unwrap();
         }
         let audit =
-            format!("subject_key = \"file:{0}/subjects\"\nsigning_key = \"file:{0}/signing\"", folder.display());
+            format!("subject_key = \"file:{0}/subjects\"\nsigning_key = \"file:{0}/signing\"", folder.path().display());
         let proxy = Proxy::start_logging(&cluster, Upstream::Socket, &format!("{policy}{MORE}"), "", &audit);
         let config = proxy.audit_dir().parent().unwrap().join("pgpurpose.toml");
-        let (port, mail) = (Port::free(), folder.join("mail"));
+        let (port, mail) = (Port::free(), folder.path().join("mail"));
         let kept = mail.display();
         let base = format!("http://127.0.0.1:{}", port.number());
         // One write a message, so that two that leave at once do not mix.
@@ -79,13 +81,13 @@ impl Stand {
              [centre]\naddress = \"127.0.0.1:{}\"\nkey = \"file:{}/centre\"\n{keys}\n",
             fs::read_to_string(&config).unwrap(),
             port.number(),
-            folder.display()
+            folder.path().display()
         );
         fs::write(&config, text).unwrap();
         let made = run(&config, &["centre", "--sql"]);
         cluster.run_statements("shop", &made).unwrap();
         let centre = start(&config);
-        let mut stand = Self { cluster, proxy, config, base, mail, centre, port };
+        let mut stand = Self { cluster, proxy, config, base, mail, centre, port, _folder: folder };
         stand.wait();
         stand
     }
