@@ -386,7 +386,7 @@ fn stopping_tells_every_session() {
     busy.send(&query("SELECT pg_sleep(30)"));
     std::thread::sleep(Duration::from_millis(200));
     let started = Instant::now();
-    proxy.server.take().unwrap().stop();
+    proxy.server.take().unwrap().stop(Duration::ZERO);
     assert_eq!(shown(&idle.until_closed()), "E57P01");
     assert!(shown(&busy.until_closed()).ends_with("E57P01"));
     assert!(started.elapsed() < Duration::from_secs(5));

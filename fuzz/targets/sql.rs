@@ -83,7 +83,7 @@ fn context() -> Context<'static> {
 
 fn one(text: &str) {
     let _ = sql::redact(text);
-    let _ = sql::stated_purpose(text);
+    let _ = sql::stated(text);
     let Ok(statements) = sql::split(text) else { return };
     for statement in statements {
         if let Ok(parsed) = sql::parse(statement, SERVER)

@@ -110,7 +110,7 @@ fn one_address_may_ask_and_try_so_often_whoever_it_asks_for() {
 #[test]
 fn a_session_ends_unused_and_at_its_longest_and_when_it_is_left() {
     let (mut door, now) = (Door::new(), Instant::now());
-    let mut enter = |door: &mut Door, cookie: &str| {
+    let enter = |door: &mut Door, cookie: &str| {
         let code = asked(door, cookie, true, address(1), now).unwrap().code;
         match door.enter(cookie, &code, address(1), now) {
             Tried::In(cookie, _) => cookie,
