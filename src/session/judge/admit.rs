@@ -251,6 +251,15 @@ impl Session {
     /// when this returns.
     pub(in crate::session) async fn source(&mut self, judged: &Judged) -> Result<Source, Logged> {
         let source = self.found(judged).await?;
+        let counts = judged.decision.enforced.counts_met() && !judged.decision.scope().observe;
+        if counts && !source.running(&judged.decision).rows().enforced.unfiltered() {
+            let message =
+                "EXPLAIN ANALYZE is not open for this prepared statement: it leaves rows out, or shows groups only";
+            let refusal = Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, message)
+                .detail("it counts the rows that were met, also those that are not shown")
+                .hint("ask for the plan without ANALYZE");
+            return Err(self.log_refusal_under(&judged.decision, refusal).await);
+        }
         let plan = judged.decision.enforced.shows_plan();
         if plan && source.running(&judged.decision).rows().enforced.plan_tells() {
             let message = "the plan of this prepared statement is not open: it names partitions whose key is not";

@@ -36,6 +36,10 @@ pub(in crate::sql) struct About {
     pub(super) disclosure: Disclosure,
     pub(super) recheck: Recheck,
     pub(super) shows_plan: bool,
+    /// It counts the rows that what was prepared meets.
+    pub(super) counts_met: bool,
+    /// Every row of what it reads is seen, and alone.
+    pub(super) unfiltered: bool,
     /// Its plan would tell what the purpose may not see.
     pub(super) plan_tells: bool,
     pub(super) copy_form: Option<CopyForm>,
@@ -75,6 +79,8 @@ impl About {
             disclosure: Disclosure::default(),
             recheck: Recheck::default(),
             shows_plan: false,
+            counts_met: false,
+            unfiltered: false,
             plan_tells: false,
             copy_form: None,
             notifies: None,

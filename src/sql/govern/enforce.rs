@@ -189,6 +189,7 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
                 about: About {
                     consented,
                     plan_tells,
+                    unfiltered: !filtered,
                     report,
                     guard: rewritten.guard,
                     disclosure: rewritten.disclosure,

@@ -307,6 +307,16 @@ impl Enforced {
         self.plan.about.shows_plan
     }
 
+    /// Whether it tells how many rows what was prepared meets, also of those that it leaves out: EXPLAIN ANALYZE EXECUTE.
+    pub fn counts_met(&self) -> bool {
+        self.plan.about.counts_met
+    }
+
+    /// Whether it was decided that it leaves no rows out, nor shows groups alone; false of what reads nothing itself.
+    pub fn unfiltered(&self) -> bool {
+        self.plan.about.unfiltered
+    }
+
     /// How the rows of a COPY TO STDOUT with hidden columns are written.
     pub fn copy_form(&self) -> Option<CopyForm> {
         self.plan.about.copy_form

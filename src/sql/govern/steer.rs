@@ -13,8 +13,8 @@ use crate::sql::ast::fragment;
 use crate::sql::ast::parse::{Kind, Parsed};
 use crate::sql::ast::types::declared_type;
 use crate::sql::ast::utility::{
-    CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Direction, Discard, Explained, Phase, SetValue,
-    Utility,
+    CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Direction, Discard, ExplainOption, Explained, Phase,
+    SetValue, Utility,
 };
 use crate::sql::form::Asked;
 use crate::sql::form::context::Context;
@@ -224,7 +224,7 @@ fn plain(utility: &Utility, effect: Effect) -> Plan {
 }
 
 fn explain(
-    options: Vec<crate::sql::ast::utility::ExplainOption>,
+    options: Vec<ExplainOption>,
     statement: Explained,
     facts: &Facts,
     effect: Effect,
@@ -247,12 +247,15 @@ fn explain(
             }
             Utility::Execute { name, arguments } => {
                 constants(&arguments, context)?;
-                // What was prepared is not at hand here, so that it counts as filtered.
-                let options = plan_only(options, true)?;
+                // What was prepared is not at hand here: that it may be counted is found where it is.
+                let counts_met = analyzes(&options);
+                let options = if context.policies.hides_nothing() { options } else { without_costs(options) };
                 let given = given(&arguments);
                 let statement = Explained::Utility(Box::new(Utility::Execute { name, arguments }));
                 let explained = plain(&Utility::Explain { options, statement }, effect);
-                Ok(explained.with(|about| (about.shows_plan, about.arguments) = (true, given)))
+                Ok(explained.with(|about| {
+                    (about.shows_plan, about.counts_met, about.arguments) = (true, counts_met, given);
+                }))
             }
             _ => Err(refused(resolve::unsupported("EXPLAIN of this statement"))),
         },
@@ -260,33 +263,37 @@ fn explain(
 }
 
 /// Holds EXPLAIN of filtered rows to the plan's form: how many rows were met, or are estimated, tells of those left out.
-fn plan_only(
-    mut options: Vec<crate::sql::ast::utility::ExplainOption>,
-    filtered: bool,
-) -> Result<Vec<crate::sql::ast::utility::ExplainOption>, Box<Refused>> {
+fn plan_only(options: Vec<ExplainOption>, filtered: bool) -> Result<Vec<ExplainOption>, Box<Refused>> {
     if !filtered {
         return Ok(options);
     }
+    if analyzes(&options) {
+        let message = "EXPLAIN ANALYZE is not open where rows are left out or only groups are seen";
+        return Err(refused(
+            Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, message)
+                .detail("it counts the rows that were met, also those that are not shown")
+                .hint("ask for the plan without ANALYZE"),
+        ));
+    }
+    Ok(without_costs(options))
+}
+
+/// Whether EXPLAIN runs what it explains.
+fn analyzes(options: &[ExplainOption]) -> bool {
     let on = |value: &Option<SetValue>| match value {
         Some(SetValue::Text(text) | SetValue::Number(text)) => {
             !matches!(text.to_ascii_lowercase().as_str(), "off" | "false" | "0" | "no")
         }
         Some(SetValue::Interval { .. }) | None => true,
     };
-    if options.iter().any(|option| option.name == "analyze" && on(&option.value)) {
-        let message = "EXPLAIN ANALYZE is not open where rows are left out or only groups are seen";
-        return Err(refused(
-            Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, message)
-                .detail("it counts the rows that were met, also those that are not shown")
-                .hint("ask for the plan without ANALYZE, and of the statement itself instead of EXECUTE"),
-        ));
-    }
+    options.iter().any(|option| option.name == "analyze" && on(&option.value))
+}
+
+/// Without estimates of how many rows there are.
+fn without_costs(mut options: Vec<ExplainOption>) -> Vec<ExplainOption> {
     options.retain(|option| option.name != "costs");
-    options.push(crate::sql::ast::utility::ExplainOption {
-        name: "costs".to_owned(),
-        value: Some(SetValue::Text("off".to_owned())),
-    });
-    Ok(options)
+    options.push(ExplainOption { name: "costs".to_owned(), value: Some(SetValue::Text("off".to_owned())) });
+    options
 }
 
 /// COPY: out of a table is a query over it, into a table is a write.
