@@ -131,7 +131,7 @@ fn as_postgresql(message: &str, sqlstate: SqlState) -> Cow<'_, str> {
         return Cow::Borrowed(message);
     }
     let qualified = message.strip_prefix("column `").and_then(|rest| rest.strip_suffix("` does not exist"));
-    match qualified.filter(|name| name.contains('.')) {
+    match qualified.filter(|name| name.contains('.') && !name.contains('`')) {
         Some(name) => Cow::Owned(format!("column {name} does not exist")),
         None => Cow::Owned(message.replace('`', "\"")),
     }
@@ -163,6 +163,19 @@ mod tests {
         assert!(!fields.is_fatal());
         assert_eq!(ErrorFields::decode(&out[5..out.len() - 1]), Err(WireError::Short));
         assert_eq!(ErrorFields::decode_part(&out[5..out.len() - 4]).sqlstate(), Some("42501"));
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_as_postgresql_names_it() {
+        for (message, told) in [
+            ("column `z` does not exist", "column \"z\" does not exist"),
+            ("column `t.z` does not exist", "column t.z does not exist"),
+            ("column `z` of relation `t` does not exist", "column \"z\" of relation \"t\" does not exist"),
+            ("column `z` of relation `a.b` does not exist", "column \"z\" of relation \"a.b\" does not exist"),
+            ("column reference `z` is ambiguous", "column reference \"z\" is ambiguous"),
+        ] {
+            assert_eq!(as_postgresql(message, SqlState::UNDEFINED_COLUMN), told);
+        }
     }
 
     proptest::proptest! {

@@ -30,16 +30,40 @@ impl Define<'_, '_> {
         }
         let id = self.existing(relation.as_ref())?;
         self.change(id, Change::Alter);
+        let added = self.added(id, cmds);
         for node in cmds {
             match &node.node {
-                Some(NodeEnum::AlterTableCmd(command)) => self.command(id, command, of_view)?,
+                Some(NodeEnum::AlterTableCmd(command)) => self.command(id, command, of_view, &added)?,
                 Some(_) | None => return Err(Refusal::internal(Stage::Resolve)),
             }
         }
         Ok(())
     }
 
-    fn command(&mut self, id: OccurrenceId, command: &AlterTableCmd, of_view: bool) -> Result<(), Fail> {
+    /// Columns that are not there yet, and that the statement adds before it looks at any.
+    fn added(&self, id: OccurrenceId, commands: &[Node]) -> Vec<String> {
+        let relation = self.resolver.occurrences.get(id).map(|occurrence| &occurrence.relation);
+        let is_new = |name: &str| relation.is_some_and(|relation| relation.column(name).is_none());
+        let name = |node: &Node| match &node.node {
+            // One that is added IF NOT EXISTS may be there by now.
+            Some(NodeEnum::AlterTableCmd(command))
+                if AlterTableType::try_from(command.subtype) == Ok(AlterTableType::AtAddColumn)
+                    && !command.missing_ok =>
+            {
+                column_def(command.def.as_deref()).ok().map(|column| column.colname.clone())
+            }
+            Some(_) | None => None,
+        };
+        commands.iter().filter_map(name).filter(|name| is_new(name)).collect()
+    }
+
+    fn command(
+        &mut self,
+        id: OccurrenceId,
+        command: &AlterTableCmd,
+        of_view: bool,
+        added: &[String],
+    ) -> Result<(), Fail> {
         use AlterTableType as T;
         let AlterTableCmd { subtype, name, num: _, newowner, def, behavior: _, missing_ok: _, recurse: _ } = command;
         let def = def.as_deref();
@@ -49,7 +73,8 @@ impl Define<'_, '_> {
                 let column = column_def(def)?;
                 let mut found = Found::default();
                 self.column_def(column, &mut found)?;
-                self.looks(id, std::slice::from_ref(&column.colname), found.looked)?;
+                let new: Vec<String> = added.iter().chain([&column.colname]).cloned().collect();
+                self.looks(id, &new, found.looked)?;
                 self.change(id, Change::AddColumn { name: column.colname.clone(), computed: found.computed });
                 Ok(())
             }
@@ -61,7 +86,7 @@ impl Define<'_, '_> {
                 self.change(id, Change::AlterColumn(name.clone()));
                 self.constant(def)
             }
-            T::AtSetNotNull => self.looks(id, &[], vec![name.clone()]),
+            T::AtSetNotNull => self.looks(id, added, vec![name.clone()]),
             T::AtAlterColumnType => {
                 let column = column_def(def)?;
                 self.column(id, name)?;
@@ -89,7 +114,7 @@ impl Define<'_, '_> {
                 };
                 let mut found = Found::default();
                 self.constraint(constraint, &mut found)?;
-                self.looks(id, &[], found.looked)
+                self.looks(id, added, found.looked)
             }
             T::AtAddInherit | T::AtDropInherit => {
                 let Some(NodeEnum::RangeVar(range)) = def.and_then(|node| node.node.as_ref()) else {

@@ -173,7 +173,7 @@ impl Define<'_, '_> {
             Some(relation) => Err(Refusal::new(
                 Stage::Resolve,
                 SqlState::UNDEFINED_COLUMN,
-                format!("column `{column}` of relation `{}` does not exist", relation.name),
+                format!("column `{column}` of relation `{}` does not exist", relation.name.name),
             )),
             None => Err(Refusal::internal(Stage::Resolve)),
         }
