@@ -89,6 +89,11 @@ impl Dialect for Postgres {
             // `name := value` is an argument, not an expression.
             Token::Assignment | Token::RArrow => Some(Ok(self.prec_unknown())),
             Token::Word(word) if word.keyword == Keyword::OPERATOR => Some(Ok(OTHER_OPERATOR)),
+            // Behind a default of XMLTABLE: it is no operator, as NOTNULL is.
+            Token::Word(not) if not.keyword == Keyword::NOT => {
+                let null = word(&parser.peek_nth_token_ref(1).token).is_some_and(|next| next.keyword == Keyword::NULL);
+                if null { Some(Ok(self.prec_unknown())) } else { self.base.get_next_precedence(parser) }
+            }
             _ => self.base.get_next_precedence(parser),
         }
     }

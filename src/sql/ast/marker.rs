@@ -43,6 +43,14 @@ pub(in crate::sql) const USING_AS: &str = "\0using_as";
 pub(in crate::sql) const WORDS: &str = "\0=";
 /// Behind a WITH query: SEARCH and CYCLE. The words follow.
 pub(in crate::sql) const RECURSION: &str = "\0recursion ";
+/// First key of a GROUP BY DISTINCT.
+pub(in crate::sql) const GROUP_DISTINCT: &str = "\0distinct";
+/// Before the path of an XMLTABLE with LATERAL before it.
+pub(in crate::sql) const LATERAL: &str = "\0lateral";
+/// Before the value of XMLSERIALIZE: CONTENT.
+pub(in crate::sql) const XML_CONTENT: &str = "\0content";
+/// Before the value of XMLSERIALIZE: DOCUMENT.
+pub(in crate::sql) const XML_DOCUMENT: &str = "\0document";
 /// GROUPING SETS, so that all of it is parsed here.
 pub(in crate::sql) const GROUPING_SETS: &str = "\0grouping_sets";
 /// The only value of an INSERT DEFAULT VALUES in MERGE.
@@ -142,6 +150,23 @@ pub fn is_symmetric(prefix: &Ident) -> bool {
 /// Whether `Expr::Prefixed` with this prefix is a name in XMLELEMENT or XMLPI: then its value is no column.
 pub fn is_xml_name(prefix: &Ident) -> bool {
     prefix.quote_style.is_none() && prefix.value == XML_NAME
+}
+
+/// Whether `Expr::Prefixed` with this prefix is CONTENT or DOCUMENT before the value of XMLSERIALIZE, or LATERAL before the path of
+/// XMLTABLE: its value is an expression.
+pub(in crate::sql) fn is_xml_word(prefix: &Ident) -> bool {
+    prefix.quote_style.is_none() && [XML_CONTENT, XML_DOCUMENT, LATERAL].contains(&prefix.value.as_str())
+}
+
+/// What `Expr::Named` that the client wrote says: the type behind the AS of XMLSERIALIZE, as it is written. `None` for any other
+/// name.
+pub(in crate::sql) fn serialized_as(name: &Ident) -> Option<&str> {
+    name.value.strip_prefix(WORDS)
+}
+
+/// Whether the name of `Expr::Named` is the client's: that of an element or attribute in XMLFOREST and XMLATTRIBUTES, or a type.
+pub(in crate::sql) fn is_label(name: &Ident) -> bool {
+    !name.value.starts_with('\0') || is_words(&name.value)
 }
 
 /// Whether `BinaryOperator::Custom` of this is no operator but words of the grammar between two expressions: SIMILAR and

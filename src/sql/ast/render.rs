@@ -48,6 +48,9 @@ fn unmark(text: String) -> String {
         .replace(&format!("VALUES ({})", marker::DEFAULT_VALUES), "DEFAULT VALUES")
         .replace(&format!("FROM {}", marker::RECURSION), "")
         .replace(marker::WORDS, "")
+        .replace(&format!("GROUP BY {}, ", marker::GROUP_DISTINCT), "GROUP BY DISTINCT ")
+        .replace(marker::XML_CONTENT, "CONTENT")
+        .replace(marker::XML_DOCUMENT, "DOCUMENT")
         .replace(USING_AS, ") AS ")
         .replace(USING_END, "")
 }
@@ -100,8 +103,22 @@ impl VisitorMut for Writer {
     }
 
     fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
-        if let TableFactor::NestedJoin { table_with_joins, .. } = table {
-            table_with_joins.joins.iter_mut().for_each(join);
+        match table {
+            TableFactor::NestedJoin { table_with_joins, .. } => table_with_joins.joins.iter_mut().for_each(join),
+            TableFactor::XmlTable { row_expression, .. } => {
+                let lateral = match row_expression {
+                    Expr::Prefixed { prefix, value } if prefix.value == marker::LATERAL => {
+                        let path = std::mem::replace(value.as_mut(), Expr::Tuple(Vec::new()));
+                        *row_expression = path;
+                        true
+                    }
+                    _ => false,
+                };
+                if lateral {
+                    *table = written(format!("LATERAL {table}"));
+                }
+            }
+            _ => {}
         }
         ControlFlow::Continue(())
     }
@@ -162,6 +179,23 @@ impl VisitorMut for Writer {
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// A FROM item that is copied as it stands.
+fn written(text: String) -> TableFactor {
+    TableFactor::Table {
+        name: raw_name(text),
+        alias: None,
+        args: None,
+        with_hints: Vec::new(),
+        version: None,
+        with_ordinality: false,
+        partitions: Vec::new(),
+        json_path: None,
+        sample: None,
+        index_directives: Vec::new(),
+        inheritance: None,
     }
 }
 

@@ -144,6 +144,11 @@ impl Resolver<'_> {
             }
             Expr::Collate { expr: inner, collation: _ } => self.expr(inner, usage),
             Expr::Function(function) => {
+                if let Some(parts) = self.called_column(function) {
+                    self.column_meant(&parts, usage)?;
+                    *expr = written(&parts);
+                    return Ok(());
+                }
                 self.function(function, usage)?;
                 self.setting_of_value(expr)?;
                 self.definition(expr)
@@ -172,10 +177,16 @@ impl Resolver<'_> {
                 Err(unsupported("* in this place"))
             }
             Expr::QualifiedWildcard(name, _) => self.row_star(name),
-            Expr::Named { expr: inner, name } if super::Mark::is_one(name) => self.lookup(inner),
-            Expr::Named { .. } => Err(unsupported("an expression of another database")),
+            Expr::Named { expr: inner, name } if marker::is_label(name) => {
+                marker::serialized_as(name).map_or(Ok(()), |written| self.type_name(written))?;
+                self.expr(inner, usage)
+            }
+            // Any other name is a mark.
+            Expr::Named { expr: inner, name: _ } => self.lookup(inner),
             Expr::Prefixed { prefix, value: _ } if marker::is_xml_name(prefix) => Ok(()),
-            Expr::Prefixed { prefix, value } if marker::is_variadic(prefix) || marker::is_symmetric(prefix) => {
+            Expr::Prefixed { prefix, value }
+                if marker::is_variadic(prefix) || marker::is_symmetric(prefix) || marker::is_xml_word(prefix) =>
+            {
                 self.expr(value, usage)
             }
             // A cursor's name; where rows are filtered the rewrite refuses it.
@@ -217,8 +228,13 @@ impl Resolver<'_> {
 
     /// A column reference. Gives other parts where it must be written otherwise: a derived table has no schema.
     fn column(&mut self, parts: &[String], usage: Use) -> Result<Option<Vec<String>>, Fail> {
-        let usage = if self.in_aggregate && usage != Use::Filter { Use::Aggregate } else { usage };
         self.seen.add_column(parts.to_vec());
+        self.column_meant(parts, usage)
+    }
+
+    /// The same for one that the client spelled otherwise.
+    fn column_meant(&mut self, parts: &[String], usage: Use) -> Result<Option<Vec<String>>, Fail> {
+        let usage = if self.in_aggregate && usage != Use::Filter { Use::Aggregate } else { usage };
         self.note_level(parts);
         match self.meaning(parts)? {
             Meaning::Column(origins) => self.mark(&origins, usage),

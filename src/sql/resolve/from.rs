@@ -136,7 +136,9 @@ impl Resolver<'_> {
                 Ok(vec![source])
             }
             TableFactor::TableFunction { .. } => Err(unsupported("TABLE(...) in FROM")),
-            TableFactor::XmlTable { .. } => Err(unsupported("XMLTABLE")),
+            TableFactor::XmlTable { namespaces, row_expression, passing, columns, alias } => {
+                Ok(vec![self.xml_table(namespaces, row_expression, passing, columns, alias.as_ref())?])
+            }
             TableFactor::JsonTable { .. } => Err(unsupported("JSON_TABLE")),
             TableFactor::OpenJsonTable { .. }
             | TableFactor::Pivot { .. }

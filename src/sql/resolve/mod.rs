@@ -8,6 +8,7 @@
 mod absence;
 mod added;
 mod automatic;
+mod called_column;
 mod carry;
 mod constant;
 mod copy;
@@ -37,6 +38,7 @@ mod tested;
 mod window;
 mod with;
 mod write;
+mod xml_table;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! WITH: queries that stand before a query under a name of their own.
 
+use std::collections::BTreeSet;
+
 use sqlparser::ast::{Cte, Query, SelectItem, SetExpr, With};
 
 use super::carry::Carrying;
@@ -14,7 +16,7 @@ impl Resolver<'_> {
     /// Resolves what stands in WITH; the names hold until the query around ends.
     pub(super) fn with(&mut self, with: &mut With) -> Result<(), Fail> {
         if with.recursive {
-            refuse_forward_references(&with.cte_tables)?;
+            sort(&mut with.cte_tables)?;
         }
         for cte in &mut with.cte_tables {
             self.cte(cte, with.recursive)?;
@@ -91,13 +93,27 @@ impl Resolver<'_> {
     }
 }
 
-/// With RECURSIVE a WITH query may name a later one, which PostgreSQL then sorts; read in order, the name would mean
-/// something else.
-fn refuse_forward_references(ctes: &[Cte]) -> Result<(), Fail> {
-    for (at, cte) in ctes.iter().enumerate() {
-        let later = ctes.iter().skip(at + 1).any(|later| mentions(&cte.query, &name_of(&later.alias.name)));
-        if later {
-            return Err(unsupported("a WITH query that names a later one"));
+/// With RECURSIVE a WITH query may name a later one: they are put in the order in which PostgreSQL takes them
+/// (`TopologicalSort` in `parse_cte.c`), so that each stands behind those that it names.
+fn sort(ctes: &mut [Cte]) -> Result<(), Fail> {
+    let names: Vec<String> = ctes.iter().map(|cte| name_of(&cte.alias.name)).collect();
+    // What each names beside itself.
+    let mut needs: Vec<(String, BTreeSet<String>)> = ctes
+        .iter()
+        .zip(&names)
+        .map(|(cte, own)| {
+            let named = names.iter().filter(|name| *name != own && mentions(&cte.query, name));
+            (own.clone(), named.cloned().collect())
+        })
+        .collect();
+    for at in 0..ctes.len() {
+        let free = needs.iter().skip(at).position(|(_, needed)| needed.is_empty());
+        let Some(ahead) = free else { return Err(unsupported("mutual recursion of WITH queries")) };
+        ctes.swap(at, at + ahead);
+        needs.swap(at, at + ahead);
+        let Some((done, _)) = needs.get(at).cloned() else { continue };
+        for (_, needed) in needs.iter_mut().skip(at + 1) {
+            needed.remove(&done);
         }
     }
     Ok(())

@@ -314,6 +314,7 @@ impl Resolver<'_> {
 
     pub(super) fn assignments(&mut self, id: OccurrenceId, assignments: &mut [Assignment]) -> Result<(), Fail> {
         for Assignment { target, value } in &mut *assignments {
+            unpack_row(target, value);
             let columns = match target {
                 AssignmentTarget::ColumnName(name) => vec![self.set_column(name)?],
                 AssignmentTarget::Tuple(names) => {
@@ -375,7 +376,7 @@ impl Resolver<'_> {
                 return Err(super::Refusal::new(
                     super::Stage::Resolve,
                     super::SqlState::UNDEFINED_COLUMN,
-                    format!("column `{column}` of relation `{}` does not exist", relation.name),
+                    format!("column `{column}` of relation `{}` does not exist", relation.name.name),
                 )
                 .named(vec![column.clone()]));
             }
@@ -462,4 +463,37 @@ pub(super) fn is_default(expr: &Expr) -> bool {
 
 pub(super) fn null() -> Expr {
     Expr::Value(sqlparser::ast::Value::Null.into())
+}
+
+/// `(a, b) = ROW (x, DEFAULT)` is `(a, b) = (x, DEFAULT)`, and `(a) = ROW (x)` is `a = x`. Where their numbers differ, or a star stands
+/// in the row, it stays as it is.
+fn unpack_row(target: &mut AssignmentTarget, value: &mut Expr) {
+    let AssignmentTarget::Tuple(names) = target else { return };
+    let Expr::Function(call) = value else { return };
+    let bare = call.over.is_none() && call.filter.is_none() && call.within_group.is_empty();
+    let row = matches!(call.name.0.as_slice(), [part] if part.as_ident().is_some_and(|ident| {
+        ident.quote_style.is_none() && name_of(ident) == "row"
+    }));
+    let FunctionArguments::List(list) = &call.args else { return };
+    let items: Option<Vec<Expr>> = list
+        .args
+        .iter()
+        .map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::QualifiedWildcard(..) | Expr::Wildcard(_))) => None,
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(item)) => Some(item.clone()),
+            _ => None,
+        })
+        .collect();
+    let Some(mut items) = items.filter(|items| row && bare && items.len() == names.len()) else { return };
+    match (names.as_slice(), items.pop()) {
+        ([one], Some(item)) => {
+            *value = item;
+            *target = AssignmentTarget::ColumnName(one.clone());
+        }
+        (_, Some(last)) => {
+            items.push(last);
+            *value = Expr::Tuple(items);
+        }
+        (_, None) => {}
+    }
 }

@@ -20,8 +20,8 @@ const AGGREGATES: &str = "any_value array_agg avg bit_and bit_or bit_xor bool_an
 const GROUP_AGGREGATES: &str = "avg count stddev stddev_pop stddev_samp sum var_pop var_samp variance";
 
 /// Written like calls, but known to the grammar itself, so no search path changes what they mean.
-const GRAMMAR: &str = "coalesce greatest grouping least merge_action normalize nullif row xmlconcat xmlelement xmlforest xmlparse \
-    xmlpi xmlroot xmlserialize";
+const GRAMMAR: &str = "coalesce greatest grouping least merge_action normalize nullif row xmlattributes xmlconcat xmlelement \
+    xmlexists xmlforest xmlparse xmlpi xmlroot xmlserialize";
 
 /// Values without parentheses, or with a precision only.
 const VALUE_KEYWORDS: &str = "current_catalog current_date current_role current_schema current_time current_timestamp \

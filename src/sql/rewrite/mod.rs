@@ -21,7 +21,7 @@ mod target;
 mod token_key;
 mod visit;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, SetExpr, Statement, TableAlias, TableFactor, Value, VisitMut};
 
@@ -388,6 +388,7 @@ impl Rewriter<'_> {
             }
             Some(_) | None => true,
         });
+        let of_sets = columns_of_sets(keys, false);
         for id in marks.into_iter().filter(|_| !self.definition) {
             let (occurrence, obligation) = self.get(id)?;
             let RelationObligation::Governed { columns, .. } = obligation else { continue };
@@ -401,7 +402,9 @@ impl Rewriter<'_> {
                         .is_some_and(|uses| uses.iter().any(|u| matches!(u, Use::Output | Use::Order | Use::Filter)));
                 let groupable = !matches!(column.class, TypeClass::Json | TypeClass::Other | TypeClass::Composite)
                     || uses.is_some_and(|uses| uses.contains(&Use::Output));
-                if shown && needed && groupable && !occurrence.relation.primary_key.contains(&column.number) {
+                let key = occurrence.relation.primary_key.contains(&column.number);
+                // Of a set that leaves such a column out it is NULL.
+                if shown && needed && groupable && !key && !of_sets.contains(occurrence.shown_as(&column.name)) {
                     more.push(vec![occurrence.alias.clone(), occurrence.shown_as(&column.name).to_owned()]);
                 }
             }
@@ -425,6 +428,24 @@ impl Rewriter<'_> {
             Ok(inner.clone())
         }
     }
+}
+
+/// Names of the columns that stand in GROUPING SETS, CUBE or ROLLUP; `inside`: these keys do.
+fn columns_of_sets(keys: &[Expr], inside: bool) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for key in keys {
+        match key {
+            Expr::GroupingSets(sets) | Expr::Cube(sets) | Expr::Rollup(sets) => {
+                sets.iter().for_each(|set| names.extend(columns_of_sets(set, true)));
+            }
+            Expr::Tuple(items) => names.extend(columns_of_sets(items, inside)),
+            Expr::Nested(inner) => names.extend(columns_of_sets(std::slice::from_ref(inner), inside)),
+            Expr::Identifier(ident) if inside => names.extend([name_of(ident)]),
+            Expr::CompoundIdentifier(parts) if inside => names.extend(parts.last().map(name_of)),
+            _ => {}
+        }
+    }
+    names
 }
 
 fn and(left: Expr, right: Expr) -> Expr {

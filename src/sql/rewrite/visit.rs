@@ -6,6 +6,7 @@ use sqlparser::ast::{BinaryOperator, Expr, OutputClause, Query, Select, Statemen
 
 use super::Rewriter;
 use crate::error::{Refusal, Stage};
+use crate::sql::ast::marker;
 use crate::sql::resolve::Mark;
 
 impl VisitorMut for Rewriter<'_> {
@@ -60,6 +61,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let replaced = match expr {
+            Expr::Named { name, .. } if marker::is_label(name) => None,
             Expr::Named { expr: inner, name } => {
                 let (inner, mark) = (inner.as_ref().clone(), Mark::read(name));
                 Some(match mark {

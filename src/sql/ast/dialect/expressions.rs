@@ -58,6 +58,11 @@ pub(super) fn prefix(parser: &mut Parser) -> Result<Option<Expr>, ParserError> {
             parser.advance_token();
             sets(parser, true).map(Expr::GroupingSets).map(Some)
         }
+        Token::Word(first) if marker::is_xml_word(&Ident::new(first.value.as_str())) => {
+            let word = first.value.clone();
+            parser.advance_token();
+            prefixed(parser, &word, 0).map(Some)
+        }
         Token::Word(first) if first.value == "\0name" => {
             parser.advance_token();
             let value = Box::new(Expr::Identifier(parser.parse_identifier()?));

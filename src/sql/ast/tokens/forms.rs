@@ -104,9 +104,20 @@ impl Stream<'_> {
             }
             "set" => return self.set(),
             "conflict" if self.is_behind(&["on"]) && self.is_symbol(1, "(") => return self.conflict(),
-            _ => return Ok(false),
+            // What GROUP BY is without it.
+            "all" if self.groups_by() => self.at += 1,
+            "distinct" if self.groups_by() => {
+                self.out.extend([name(marker::GROUP_DISTINCT, None), Out::Comma]);
+                self.at += 1;
+            }
+            word => return self.call(word),
         }
         Ok(true)
+    }
+
+    /// Whether GROUP BY stands before this word.
+    fn groups_by(&self) -> bool {
+        self.is_behind(&["by"]) && self.back(2).is_some_and(|token| token.is_word("group"))
     }
 
     /// Whether the nearest of the two functions that take PASSING is XMLEXISTS; sqlparser reads XMLTABLE itself.
@@ -124,7 +135,7 @@ impl Stream<'_> {
     }
 
     /// Words behind an expression, as an operator on nothing.
-    fn postfix(&mut self, words: &str, length: usize) {
+    pub(super) fn postfix(&mut self, words: &str, length: usize) {
         self.operator(words, length);
         self.out.push(name(marker::WORDS, None));
     }

@@ -7,6 +7,7 @@
 //!
 //! None of this has to be right to be safe: the witness compares what comes out with the client's own text.
 
+mod calls;
 mod forms;
 mod targets;
 mod typed;
