@@ -13,8 +13,8 @@ use crate::sql::ast::fragment;
 use crate::sql::ast::parse::{Kind, Parsed};
 use crate::sql::ast::types::declared_type;
 use crate::sql::ast::utility::{
-    CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Direction, Discard, ExplainOption, Explained, Phase,
-    SetValue, Utility,
+    CopyDirection, CopyOption, CopySource, CopyStatement, CopyValue, Direction, Discard, ExplainOption, Explained,
+    Phase, SetValue, Utility,
 };
 use crate::sql::form::Asked;
 use crate::sql::form::context::Context;
