@@ -7,6 +7,8 @@ pub type Oid = u32;
 #[allow(missing_docs)]
 pub mod builtin {
     use super::Oid;
+    /// `FirstNormalObjectId`: what is made later than the cluster itself begins here.
+    pub const FIRST_OF_USERS: Oid = 16_384;
     pub const BOOL: Oid = 16;
     pub const BYTEA: Oid = 17;
     pub const NAME: Oid = 19;

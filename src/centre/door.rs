@@ -93,6 +93,7 @@ pub(super) struct Door {
     wrong_by_contact: Limiter<[u8; 32]>,
     /// Other forms that strangers send.
     forms_by_address: Limiter<IpAddr>,
+    links: Limiter<String>,
 }
 
 const QUARTER: Duration = Duration::from_secs(15 * 60);
@@ -120,6 +121,7 @@ impl Door {
             wrong_by_address: Limiter::new(50, QUARTER),
             wrong_by_contact: Limiter::new(25, DAY),
             forms_by_address: Limiter::new(60, QUARTER),
+            links: Limiter::new(10, Duration::from_secs(60 * 60)),
         }
     }
 
@@ -128,17 +130,25 @@ impl Door {
         self.forms_by_address.take(from, now)
     }
 
+    /// Whether a link of a mail, which needs no session, may act once more: each time is a record of the log.
+    pub(super) fn takes_link(&mut self, link: &str, now: Instant) -> bool {
+        self.links.take(link.to_owned(), now)
+    }
+
     /// A browser asks for a code for a contact; a code that it waited for before is void. `None` where it is asked too often: then
     /// nothing is sent, and nobody is told.
     pub(super) fn ask(&mut self, cookie: &str, contact: [u8; 32], from: IpAddr, now: Instant) -> Option<Asked> {
+        // Who asks too often from one place drives nobody else's code out.
+        if !self.asks_by_address.take(from, now) {
+            return None;
+        }
         make_room(&mut self.pending, |pending| pending.until <= now, |pending| pending.until);
         let code = format!("{:06}", rand::rng().random_range(0..1_000_000_u32));
         self.next = self.next.wrapping_add(1);
         let number = self.next;
         let waits = Pending { number, code: code.clone(), contact, person: None, tries: 0, until: now + CODE };
         self.pending.insert(holder(cookie), waits);
-        let (by_address, by_contact) = (self.asks_by_address.take(from, now), self.asks_by_contact.take(contact, now));
-        (by_address && by_contact).then(|| Asked { number, code, cookie: cookie.to_owned() })
+        self.asks_by_contact.take(contact, now).then(|| Asked { number, code, cookie: cookie.to_owned() })
     }
 
     /// Somebody is known by the contact: only from here on the code opens.

@@ -41,7 +41,8 @@ impl<K: Eq + Hash> Limiter<K> {
     pub(super) fn is_open(&self, key: &K, now: Instant) -> bool {
         match self.counts.get(key) {
             Some((begun, count)) => now.saturating_duration_since(*begun) >= self.within || *count < self.most,
-            None => true,
+            // What is not counted is not let through, as in [`Limiter::take`].
+            None => self.counts.len() < MOST_KEYS,
         }
     }
 }
@@ -66,7 +67,7 @@ mod tests {
     fn more_keys_than_are_counted_let_nothing_through_until_some_are_over() {
         let (mut limiter, begun) = (Limiter::new(1, Duration::from_secs(60)), Instant::now());
         assert!((0..MOST_KEYS).all(|key| limiter.take(key, begun)));
-        assert!(!limiter.take(MOST_KEYS, begun));
+        assert!(!limiter.take(MOST_KEYS, begun) && !limiter.is_open(&MOST_KEYS, begun));
         assert!(limiter.take(MOST_KEYS, begun + Duration::from_secs(61)));
     }
 }

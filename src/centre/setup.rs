@@ -35,7 +35,8 @@ pub(crate) fn sql(policies: &PolicySet, shape: &Shape, map: &PersonMap<'_>) -> R
         }
         any = true;
         let body = format!(
-            "SELECT found.key, found.contact FROM ({}) AS found WHERE found.key IS NOT NULL LIMIT 3",
+            "SELECT DISTINCT ON (found.key) found.key, found.contact FROM ({}) AS found WHERE found.key IS NOT NULL \
+             ORDER BY found.key, found.contact LIMIT 2",
             texts.join(" UNION ")
         );
         function(&mut out, name, "wanted text", "TABLE (subject text, contact text)", "STABLE", &body);

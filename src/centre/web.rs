@@ -418,6 +418,9 @@ impl<'a> Visit<'a> {
         if self.request.method != Method::POST || self.field("List-Unsubscribe") != "One-Click" {
             return self.wrong(StatusCode::METHOD_NOT_ALLOWED, "unsubscribe.wrong");
         }
+        if !self.centre.door().takes_link(&self.request.path, self.now) {
+            return self.wrong(StatusCode::TOO_MANY_REQUESTS, "error.busy");
+        }
         match acts::unsubscribe(self.centre, &subject, &purpose, self.tongue.code()).await {
             Ok(()) => self.ok(pages::status::unsubscribed(&frame, &purpose)),
             Err(trouble) => self.trouble(&trouble),

@@ -10,13 +10,14 @@ use super::support;
 /// Consents that end on each day and at each hour around now.
 const TABLES: &str = "
     CREATE SCHEMA w;
+    CREATE EXTENSION citext SCHEMA w;
     CREATE TYPE stage AS ENUM ('asked', 'given');
     CREATE TABLE t (id int PRIMARY KEY, a text);
-    CREATE TABLE w.consent (s int, p text DEFAULT 'p', day date, at timestamp, moment timestamptz, period interval, stage stage, note text);
+    CREATE TABLE w.consent (s int, p text DEFAULT 'p', day date, at timestamp, moment timestamptz, period interval, stage stage, note text, word w.citext);
     INSERT INTO t SELECT n, 'x' FROM generate_series(1, 400) AS n;
-    INSERT INTO w.consent (s, day, at, moment, period, stage, note)
+    INSERT INTO w.consent (s, day, at, moment, period, stage, note, word)
         SELECT n, (now() AT TIME ZONE interval '02:00')::date + n - 200, (now() AT TIME ZONE interval '02:00') + (n - 200) * interval '1 hour',
-               now() + (n - 200) * interval '1 hour', n * interval '1 hour', CASE WHEN n % 2 = 0 THEN 'given' ELSE 'asked' END::stage, '2026-01-' || n
+               now() + (n - 200) * interval '1 hour', n * interval '1 hour', CASE WHEN n % 2 = 0 THEN 'given' ELSE 'asked' END::stage, '2026-01-' || n, CASE WHEN n % 2 = 0 THEN 'Given' ELSE 'asked' END
         FROM generate_series(1, 400) AS n;";
 
 const CONDITIONS: &[&str] = &[
@@ -44,6 +45,22 @@ const CONDITIONS: &[&str] = &[
     "age(moment, now()) < '3 days'::interval",
     "btrim(day::text) <> '' AND day > current_date",
     "lower(stage::text) = 'given'",
+    "lower(word::text) NOT IN ('asked', 'x') AND word IS NOT NULL",
+];
+
+/// What is compared by operators that a search path finds, or does not.
+const BY_THE_PATH: &[&str] = &[
+    "word = 'given'",
+    "word <> 'asked'",
+    "word NOT IN ('asked')",
+    "word BETWEEN 'a' AND 'b'",
+    "word LIKE 'g%'",
+    "word ILIKE 'g%'",
+    "nullif(word, 'asked') IS NOT NULL",
+    "greatest(word, 'b') = 'given'",
+    "coalesce(word, 'x') = 'given'",
+    "CASE word WHEN 'asked' THEN false ELSE true END",
+    "lower(word) = 'given'",
 ];
 
 const SETTINGS: &[&str] = &[
@@ -59,6 +76,7 @@ const SETTINGS: &[&str] = &[
     "SET intervalstyle = 'iso_8601'",
     "SET timezone_abbreviations = 'Australia'",
     "SET search_path = 'w'",
+    "SET search_path = pg_catalog",
     "SET extra_float_digits = 0",
     "SET bytea_output = 'escape'",
 ];
@@ -110,6 +128,13 @@ fn a_condition_means_the_same_under_every_setting_of_a_session() {
                 assert_eq!(found, *wanted, "{condition} under {setting}\n{sql}");
             }
             some += usize::from(first.is_some_and(|rows| !rows.is_empty() && rows.len() < 400));
+        }
+        for condition in BY_THE_PATH {
+            let policies = policies(condition);
+            let path = ["public".to_owned()];
+            let context = Context::new(&catalog, &policies, "r", "p", &path, jiff::civil::date(2026, 11, 22));
+            let refused = on_parser_stack(|| enforce("SELECT id FROM t ORDER BY id", &context)).unwrap();
+            assert!(refused.is_err(), "{condition}");
         }
         assert!(some > 20, "{some} conditions left some rows out and not all");
     });

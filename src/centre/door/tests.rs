@@ -104,7 +104,8 @@ fn one_address_may_ask_and_try_so_often_whoever_it_asks_for() {
         sent += u32::from(asked.is_some());
         compared += u32::from(matches!(door.enter(&cookie, "x", address(1), now), Tried::Wrong(_)));
     }
-    assert_eq!((sent, compared), (20, 50));
+    // What is asked too often from one place waits for no code, so that it drives out nobody else's.
+    assert_eq!((sent, compared, door.pending.len()), (20, 20, 20));
 }
 
 #[test]

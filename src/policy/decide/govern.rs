@@ -88,12 +88,15 @@ pub(in crate::policy) fn governed<'a>(
     Governed::Open
 }
 
-/// Whether nobody may write to an open relation: its own listing says so, or else that of an ancestor.
+/// Whether nobody may write to an open relation: its own listing says so, or else that of an ancestor; or what a write of it would reach,
+/// as that of a view does.
 pub(super) fn reads_only(policies: &PolicySet, access: &RelationAccess) -> bool {
-    match policies.tables.get(&access.relation) {
+    let read_only = |name: &RelationName| policies.tables.get(name).is_some_and(|table| table.read_only);
+    let listed = match policies.tables.get(&access.relation) {
         Some(own) => own.read_only,
-        None => access.ancestors.iter().filter_map(|above| policies.tables.get(above)).any(|above| above.read_only),
-    }
+        None => access.ancestors.iter().any(read_only),
+    };
+    listed || access.reaches.iter().any(read_only)
 }
 
 /// On whose behalf and why, for messages.

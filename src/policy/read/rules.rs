@@ -9,6 +9,7 @@ use super::told::{spoken, twice, unknown};
 use crate::catalog::RelationName;
 use crate::document::{Fault, Located, Place};
 use crate::policy::model::index::RuleIndex;
+use crate::policy::model::pattern::is_pattern;
 use crate::policy::model::{Mask, Opens, OwnRows, PolicySet, Rule, Table, Target};
 
 /// Adds the rules to the set, in their order. Faults are noted.
@@ -197,6 +198,12 @@ fn own_rows(
                     faults.push(Fault::error(&name.place, message));
                     continue;
                 }
+                // It would be about no table, and leave nothing out.
+                Ok(pattern) if is_relation_pattern(&pattern) => {
+                    let message = format!("`{pattern}` is a pattern: `rows` names each table that it is about");
+                    faults.push(Fault::error(&name.place, message));
+                    continue;
+                }
                 Ok(relation) if names_table(set, &relation) => Some(relation),
                 Ok(_) | Err(_) => {
                     let names: Vec<String> = set.tables.keys().map(ToString::to_string).collect();
@@ -257,6 +264,10 @@ fn target(text: &Located<String>, set: &PolicySet, faults: &mut Vec<Fault>) -> O
             }
             unknown("category", &name, set.categories.keys())
         }
+        Ok(Target::Column(relation, column)) if is_relation_pattern(&relation) || is_pattern(&column) => format!(
+            "`{}` is a pattern: a rule names categories and columns, and patterns say which columns a category has",
+            text.value
+        ),
         Ok(Target::Column(relation, column)) => match set.tables.get(&relation) {
             // A pattern lists it, if it is there.
             None | Some(Table { open: false, .. })

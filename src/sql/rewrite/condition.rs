@@ -267,6 +267,8 @@ impl Typer<'_> {
         };
         *expr = Expr::CompoundIdentifier(vec![quoted(self.owner), quoted(&name)]);
         Ok(match column.class {
+            // citext, whose operators are found by the session's search path.
+            TypeClass::Text if column.base_oid >= builtin::FIRST_OF_USERS => Ty::Folded,
             TypeClass::Text => Ty::Text,
             TypeClass::Integer | TypeClass::Numeric => Ty::Number,
             TypeClass::Float => Ty::Float,
@@ -416,6 +418,7 @@ impl Typer<'_> {
             (Ty::Constant, Target::Timestamp | Target::Moment) => constant::time(&inner)?,
             (Ty::Constant, Target::Interval) => constant::period(&inner)?,
             (Ty::Null, _)
+            | (Ty::Folded, Target::Text)
             | (Ty::Constant | Ty::Text, Target::Text | Target::Number(_) | Target::Bool | Target::Uuid)
             | (Ty::Constant, Target::Float)
             | (Ty::Number, Target::Text | Target::Number(_) | Target::Float)

@@ -28,6 +28,8 @@ pub(super) enum Ty {
     Login,
     /// How a value is written that settings write differently: only whether it is empty may be asked.
     Written,
+    /// Text that is compared by operators of an extension: it is cast to text first.
+    Folded,
     /// May be missing or not, and no more.
     Opaque,
 }
@@ -122,7 +124,7 @@ pub(super) fn comparable(ty: Ty, other: Ty, constant: &Expr) -> Result<(), Strin
         | (Ty::Null, _)
         | (Ty::Date | Ty::Timestamp, Ty::Date | Ty::Timestamp)
         | (Ty::Number | Ty::Float, Ty::Number | Ty::Float) => Ok(()),
-        (ty, other) if ty == other && !matches!(ty, Ty::Opaque | Ty::Written) => Ok(()),
+        (ty, other) if ty == other && !matches!(ty, Ty::Opaque | Ty::Written | Ty::Folded) => Ok(()),
         _ => Err(format!("compares {} in a way that depends on a session's settings", form_of(constant))),
     }
 }
