@@ -82,7 +82,7 @@ pub(super) fn line(told: &Told<'_>) -> String {
 }
 
 fn header(text: &str) -> String {
-    text.replace('|', "/").replace('\\', "/")
+    text.replace(['|', '\\'], "/")
 }
 
 /// `=` and `\` behind a `\`, a line end as `\n`: at most so many bytes.

@@ -145,7 +145,8 @@ impl Told<'_> {
 
 /// Whole characters of a text, at most so many bytes of it.
 fn cut(text: &str, most: usize) -> &str {
-    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
+    let end = (0..=most.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
+    text.get(..end).unwrap_or(text)
 }
 
 #[cfg(test)]
