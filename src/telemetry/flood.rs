@@ -132,7 +132,7 @@ impl<S: Subscriber> Filter<S> for Limit {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use std::io;
 

@@ -5,7 +5,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::zombie_processes,
-    clippy::string_slice
+    clippy::string_slice,
+    clippy::print_stderr
 )]
 
 #[path = "../support/mod.rs"]

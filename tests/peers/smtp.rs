@@ -97,7 +97,7 @@ fn talk(stream: Box<dyn Stream>, manner: &Manner, taken: &Mutex<Vec<Taken>>, tls
         stream.get_mut().write_all(format!("{text}\r\n").as_bytes()).and_then(|()| stream.get_mut().flush()).ok()
     };
     let offers = manner.tls.is_some();
-    if !(tls && !manner.implicit) {
+    if !tls || manner.implicit {
         say(&mut stream, "220 mail.example ESMTP")?;
     }
     let (mut to, mut login) = (String::new(), None);
