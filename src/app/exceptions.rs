@@ -1,23 +1,35 @@
 //! Puts the exceptions of the file in force, takes them out again, and writes both into the access log.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::grants::{Grant, Grants};
-use crate::audit::Event;
+use crate::audit::{Event, Filter, search};
 use crate::policy::{Granted, PolicySet};
 use crate::session::Shared;
+
+/// The clock may have been set back by so much between a grant and its end.
+const SLACK: SignedDuration = SignedDuration::from_hours(1);
 
 /// What of the file is in force.
 #[derive(Debug)]
 pub(super) struct Exceptions {
     grants: Grants,
     shared: Arc<Shared>,
-    /// The file as it was looked at last; `None` before the first look.
-    seen: Option<Vec<u8>>,
+    /// The file as it was looked at last, or why it could not be; `None` before the first look.
+    seen: Option<Result<Vec<u8>, String>>,
+    /// The file as it held last: it only grows, so whatever comes begins with that.
+    held: Vec<u8>,
+    /// In force, and so in the log.
     known: Vec<Granted>,
-    /// Why none is in force.
+    /// In force no longer, which the log does not hold yet.
+    owed: Vec<Granted>,
+    /// The next look is one though the file is the same.
+    again: bool,
+    /// Why none is in force, once the log has it.
     pub(super) trouble: Option<String>,
 }
 
@@ -30,72 +42,121 @@ struct Change<'a> {
 
 impl Exceptions {
     pub(super) fn new(grants: Grants, shared: Arc<Shared>) -> Self {
-        Self { grants, shared, seen: None, known: Vec::new(), trouble: None }
+        let (held, known, owed) = (Vec::new(), Vec::new(), Vec::new());
+        Self { grants, shared, seen: None, held, known, owed, again: false, trouble: None }
     }
 
-    /// Those that are in force, for policies that are loaded again.
+    /// Those that are in force, for policies that are loaded again; what these do not take they leave out.
     pub(super) fn in_force(&self) -> Vec<Granted> {
         self.known.clone()
+    }
+
+    /// Other policies may take others.
+    pub(super) fn look_again(&mut self) {
+        self.again = true;
     }
 
     /// Looks whether the file has changed, or time has.
     pub(super) async fn look(&mut self) {
         let now = Timestamp::now();
-        let bytes = self.grants.bytes().unwrap_or_else(|error| error.to_string().into_bytes());
+        let read = self.grants.bytes().map_err(|error| self.grants.at(&format!("it cannot be read: {error}")));
         let first = self.seen.is_none();
         let over = self.known.iter().any(|grant| grant.until <= now);
-        if self.seen.as_ref() == Some(&bytes) && !over {
+        if self.seen.as_ref() == Some(&read) && !over && !self.again {
             return;
         }
-        self.seen = Some(bytes);
-        let all = match self.grants.all() {
-            Ok(all) => all,
-            Err(error) => return self.refuse(error).await,
+        self.again = false;
+        let believed = match &read {
+            Ok(bytes) => self.believed(bytes, now).await,
+            Err(error) => Err(error.clone()),
         };
-        self.trouble = None;
-        let open: Vec<Granted> = self.of(&all, now);
-        let is_in = |list: &[Granted], id: &str| list.iter().any(|grant| grant.id == id);
-        let of = |id: &str| all.iter().find(|grant| grant.line.id == id);
-        let begun = open.iter().filter(|grant| !is_in(&self.known, &grant.id));
-        let gone = self.known.iter().filter(|grant| !is_in(&open, &grant.id));
-        let mut changes = Vec::new();
-        for granted in begun {
-            changes.push(Change { what: if first { "in_force" } else { "begun" }, granted, grant: of(&granted.id) });
+        self.seen = Some(read);
+        match believed {
+            Ok(all) => self.change(&all, now, first).await,
+            Err(error) => self.refuse(error).await,
         }
-        for granted in gone {
-            let grant = of(&granted.id);
-            let ended = grant.is_some_and(|grant| grant.ended.is_some());
-            changes.push(Change { what: if ended { "ended" } else { "expired" }, granted, grant });
+    }
+
+    /// The grants of the file, where it says all that it said before, and nothing that the log says is over.
+    async fn believed(&mut self, bytes: &[u8], now: Timestamp) -> Result<Vec<Grant>, String> {
+        let (all, _) = self.grants.of_bytes(bytes)?;
+        if !bytes.starts_with(&self.held) {
+            return Err(self.grants.at("lines that it had are gone or others: no grant is in force"));
         }
-        self.put(&open);
-        for change in &changes {
-            if let Err(error) = self.tell(change).await {
-                tracing::error!(
-                    error,
-                    grant = change.granted.id,
-                    "a grant is not in force, for it could not be logged"
-                );
-                let without: Vec<Granted> =
-                    open.iter().filter(|grant| grant.id != change.granted.id).cloned().collect();
-                self.put(&without);
+        let is_known = |id: &str| self.known.iter().any(|grant| grant.id == id);
+        let new = all.iter().filter(|grant| grant.is_open(now) && !is_known(&grant.line.id));
+        let new: Vec<(String, Timestamp)> = new.map(|grant| (grant.line.id.clone(), grant.from)).collect();
+        let directory = self.shared.audit.directory().to_path_buf();
+        let ended = tokio::task::spawn_blocking(move || ended(&directory, &new)).await;
+        match ended.map_err(io::Error::other).flatten() {
+            Ok(None) => {
+                self.held = bytes.to_vec();
+                Ok(all)
+            }
+            Ok(Some(id)) => Err(self.grants.at(&format!(
+                "the access log says that `{id}` was ended, and the file does not: no grant is in force"
+            ))),
+            Err(error) => {
+                // It may be read the next time.
+                self.again = true;
+                let unread = format!("the access log does not say which are over ({error}): no grant is in force");
+                Err(self.grants.at(&unread))
             }
         }
-        self.known = open;
+    }
+
+    /// Puts in force what is open, each once the log has it, and takes out what is not, whether the log has that or not.
+    async fn change(&mut self, all: &[Grant], now: Timestamp, first: bool) {
+        self.trouble = None;
+        let open = self.of(all, now);
+        let is_in = |list: &[Granted], id: &str| list.iter().any(|grant| grant.id == id);
+        let of = |id: &str| all.iter().find(|grant| grant.line.id == id);
+        let (mut kept, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.known).into_iter().partition(|grant| is_in(&open, &grant.id));
+        self.put(&kept);
+        let owed = std::mem::take(&mut self.owed).into_iter().filter(|grant| !is_in(&open, &grant.id));
+        for granted in owed.chain(gone) {
+            let grant = of(&granted.id);
+            let what = match grant {
+                Some(grant) if grant.ended.is_some() => "ended",
+                Some(grant) if grant.until > now => "withdrawn",
+                Some(_) | None => "expired",
+            };
+            if let Err(error) = self.tell(&Change { what, granted: &granted, grant }).await {
+                tracing::error!(error, grant = granted.id, "the access log does not hold yet that a grant is over");
+                self.owed.push(granted);
+            }
+        }
+        for granted in open {
+            if is_in(&kept, &granted.id) {
+                continue;
+            }
+            let what = if first { "in_force" } else { "begun" };
+            match self.tell(&Change { what, granted: &granted, grant: of(&granted.id) }).await {
+                Ok(()) => kept.push(granted),
+                Err(error) => {
+                    tracing::error!(error, grant = granted.id, "a grant is not in force, for it could not be logged");
+                    self.again = true;
+                }
+            }
+        }
+        self.put(&kept);
+        self.known = kept;
+        self.again |= !self.owed.is_empty();
     }
 
     /// What is open and means anything under the policies in force.
     fn of(&self, all: &[Grant], now: Timestamp) -> Vec<Granted> {
         let policies = self.shared.policies.load();
-        let open = all.iter().filter(|grant| grant.is_open(now));
-        let allowed = open.filter(|grant| match policies.may_grant(&grant.login, &grant.purpose) {
-            Ok(crate::policy::GrantRule::Two) => grant.line.approved_by.is_some(),
-            Ok(_) => true,
+        let open = all.iter().filter(|grant| grant.is_open(now)).map(Grant::granted);
+        let allowed = open.filter(|grant| match policies.takes(grant) {
+            Ok(()) => true,
             Err(why) => {
-                tracing::warn!(grant = grant.line.id, why, "a grant opens nothing");
+                tracing::warn!(grant = grant.id, why, "a grant opens nothing");
                 false
             }
         });
-        allowed.map(Grant::granted).collect()
+        allowed.collect()
     }
 
     fn put(&self, open: &[Granted]) {
@@ -104,7 +165,11 @@ impl Exceptions {
 
     async fn refuse(&mut self, error: String) {
         self.put(&[]);
-        self.known.clear();
+        // Those that were ended meanwhile are told as soon as the file holds again.
+        self.owed.append(&mut self.known);
+        if self.trouble.as_ref() == Some(&error) {
+            return;
+        }
         tracing::error!(error, "no grant is in force");
         let event = Event::Grant {
             what: "refused",
@@ -118,6 +183,8 @@ impl Exceptions {
         };
         if let Err(error) = self.append(&event).await {
             tracing::error!(error, "the access log does not hold this");
+            (self.again, self.trouble) = (true, None);
+            return;
         }
         self.trouble = Some(error);
     }
@@ -137,8 +204,9 @@ impl Exceptions {
             by,
             approved_by: line.and_then(|line| line.approved_by.as_deref()),
         };
+        self.append(&event).await?;
         tracing::info!(what, grant = granted.id, login = granted.login, purpose = granted.purpose, "grant");
-        self.append(&event).await
+        Ok(())
     }
 
     async fn append(&self, event: &Event<'_>) -> Result<(), String> {
@@ -146,3 +214,22 @@ impl Exceptions {
         self.shared.audit.append(record).await.map(drop).map_err(|error| error.to_string())
     }
 }
+
+/// The first of these grants, each with its beginning, that the access log says was ended.
+fn ended(directory: &Path, grants: &[(String, Timestamp)]) -> io::Result<Option<String>> {
+    let Some(since) = grants.iter().map(|(_, from)| *from).min() else { return Ok(None) };
+    let since = since.checked_sub(SLACK).map_err(io::Error::other)?;
+    let filter = Filter { event: Some("grant".to_owned()), since: Some(since), ..Filter::default() };
+    let mut found = None;
+    let effort = search(directory, filter, false, |entry| {
+        let is =
+            |(id, _): &&(String, Timestamp)| entry.text("grant") == Some(id) && entry.text("what") == Some("ended");
+        found = grants.iter().find(is).map(|(id, _)| id.clone());
+        found.is_none()
+    })?;
+    effort.complete()?;
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

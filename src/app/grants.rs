@@ -67,8 +67,15 @@ impl Grant {
 
     pub(crate) fn granted(&self) -> Granted {
         let (login, purpose) = (self.login.clone(), self.purpose.clone());
-        Granted { id: self.line.id.clone(), login, purpose, until: self.until }
+        let approved = self.line.approved_by.as_ref().is_some_and(|who| is_another(who, &self.line.by, &self.login));
+        Granted { id: self.line.id.clone(), login, purpose, until: self.until, approved }
     }
+}
+
+/// Whether who approved is neither who granted nor who is granted.
+pub(crate) fn is_another(who: &str, by: &str, login: &str) -> bool {
+    let who = who.trim();
+    !who.is_empty() && who != by.trim() && who != login.trim()
 }
 
 enum Key {
@@ -154,9 +161,22 @@ impl Grants {
     }
 
     fn read(&self) -> Result<(Vec<Grant>, String), String> {
-        let at = |what: &str| format!("`{}`: {what}", self.file.display());
-        let bytes = self.bytes().map_err(|error| at(&format!("it cannot be read: {error}")))?;
-        let text = String::from_utf8(bytes).map_err(|_| at("it is no text"))?;
+        let bytes = self.bytes().map_err(|error| self.at(&format!("it cannot be read: {error}")))?;
+        self.of_bytes(&bytes)
+    }
+
+    /// What is wrong with the file.
+    pub(crate) fn at(&self, what: &str) -> String {
+        format!("`{}`: {what}", self.file.display())
+    }
+
+    /// Every grant of the file's bytes, and the SHA-256 of the last line.
+    ///
+    /// # Errors
+    /// A line does not hold: none is in force.
+    pub(crate) fn of_bytes(&self, bytes: &[u8]) -> Result<(Vec<Grant>, String), String> {
+        let at = |what: &str| self.at(what);
+        let text = std::str::from_utf8(bytes).map_err(|_| at("it is no text"))?;
         let (mut grants, mut prev) = (Vec::<Grant>::new(), "0".repeat(64));
         for (number, written) in text.lines().enumerate() {
             let wrong = |what: &str| at(&format!("line {}: {what}: no grant is in force", number + 1));
@@ -260,18 +280,25 @@ pub(crate) enum What<'a> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn grants(folder: &Path, key: Option<[u8; 32]>) -> Grants {
+    pub(in crate::app) fn grants(folder: &Path, key: Option<[u8; 32]>) -> Grants {
         let key = key.map(|key| Key::Signing(Box::new(Signer::new(&key).unwrap())));
         Grants { file: folder.join(NAME), key }
     }
 
-    fn grant(login: &str) -> NewLine<'_> {
+    pub(in crate::app) fn grant(login: &str) -> NewLine<'_> {
         let until = Timestamp::now() + jiff::SignedDuration::from_hours(2);
         let what = What::Grant { login, purpose: "incident", until, approved_by: None };
         NewLine { what, reason: Some("OPS-12"), by: "thabo" }
+    }
+
+    #[test]
+    fn who_granted_and_who_is_granted_approve_nothing() {
+        for (who, counts) in [("naledi", true), ("thabo", false), (" thabo", false), ("ann", false), (" ", false)] {
+            assert_eq!(is_another(who, "thabo", "ann"), counts, "{who}");
+        }
     }
 
     #[test]

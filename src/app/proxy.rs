@@ -279,6 +279,7 @@ impl Proxy {
                 self.config = config;
                 self.note_reload(None);
                 self.shared.policies.store(Arc::new(policies.with_granted(self.exceptions.in_force())));
+                self.exceptions.look_again();
                 // They fit, or they would not have been taken.
                 *self.misfit.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 self.shared.metrics.policy_reloads.bump();

@@ -10,7 +10,7 @@ use super::Ending;
 use super::days;
 use super::output::{Output, Style, printable};
 use super::setup;
-use crate::app::grants::{Grant, Grants, NewLine, What};
+use crate::app::grants::{Grant, Grants, NewLine, What, is_another};
 use crate::audit::read::last;
 use crate::audit::{Filter, search_with};
 use crate::config::{Config, Zone};
@@ -117,7 +117,7 @@ fn grant(
         GrantRule::Two if approved_by.is_none() => {
             return Err(format!("purpose `{purpose}` needs two persons: name the other one with --approved-by"));
         }
-        GrantRule::Two if approved_by.is_some_and(|who| who == by || who == login) => {
+        GrantRule::Two if approved_by.is_some_and(|who| !is_another(who, by, &login)) => {
             return Err(
                 "who grants, and who is granted, cannot approve it as well: --approved-by names another person"
                     .to_owned(),

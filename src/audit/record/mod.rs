@@ -379,7 +379,8 @@ pub enum Event<'a> {
     },
     /// An exception began or ended: a login may use a purpose for a time.
     Grant {
-        /// `begun`, `in_force` at a start of the proxy, `ended` before its time, `expired`, or `refused`.
+        /// `begun`, `in_force` at a start of the proxy, `ended` before its time, `expired`, `withdrawn` by other policies, or
+        /// `refused`.
         what: &'a str,
         /// Names it; empty where the file as a whole is refused.
         grant: &'a str,

@@ -18,6 +18,8 @@ pub struct Granted {
     pub purpose: String,
     /// From then on it is gone.
     pub until: Timestamp,
+    /// Another person stands behind it besides the one who granted it.
+    pub approved: bool,
 }
 
 /// Who must stand behind an exception for a purpose.
@@ -56,15 +58,15 @@ impl Exceptions {
 }
 
 impl PolicySet {
-    /// With these exceptions instead of those before. What no policy knows opens nothing: logins without a role, unrestricted ones, and
-    /// purposes that are not there or may never be granted.
+    /// With these exceptions instead of those before. What these policies do not take opens nothing: logins without a role, unrestricted
+    /// ones, purposes that are not there or may never be granted, and what one person granted where they want two.
     #[must_use]
     pub fn with_granted(mut self, granted: Vec<Granted>) -> Self {
         self.exceptions = Exceptions::default();
         let mut roles: BTreeMap<String, Role> = BTreeMap::new();
         let mut kept: Vec<Granted> = Vec::new();
         for grant in granted {
-            let (Ok(_), Some(role)) = (self.may_grant(&grant.login, &grant.purpose), self.role_of(&grant.login)) else {
+            let (Ok(()), Some(role)) = (self.takes(&grant), self.role_of(&grant.login)) else {
                 continue;
             };
             let role = roles.entry(grant.login.clone()).or_insert_with(|| role.clone());
@@ -96,6 +98,20 @@ impl PolicySet {
     /// Tells sets apart that may decide otherwise: the hash, and the exceptions.
     pub fn version(&self) -> &str {
         self.exceptions.version.as_deref().unwrap_or(&self.hash)
+    }
+
+    /// Whether these policies let this exception open anything.
+    ///
+    /// # Errors
+    /// It opens nothing: why, in words.
+    pub fn takes(&self, grant: &Granted) -> Result<(), String> {
+        match self.may_grant(&grant.login, &grant.purpose)? {
+            GrantRule::Two if !grant.approved => {
+                Err(format!("purpose `{}` needs two persons, and one stands behind it", grant.purpose))
+            }
+            GrantRule::One | GrantRule::Two => Ok(()),
+            GrantRule::Never => Err(format!("purpose `{}` is never granted, the policy says", grant.purpose)),
+        }
     }
 
     /// Who must stand behind an exception of this login for this purpose.
@@ -137,6 +153,7 @@ mod tests {
             login: login.into(),
             purpose: purpose.into(),
             until,
+            approved: false,
         };
         let hash = policies.hash().to_owned();
         let all = vec![
@@ -154,5 +171,31 @@ mod tests {
         let without = with.clone().with_granted(Vec::new());
         assert_eq!((without.version(), without.granted_until()), (hash.as_str(), None));
         assert!(with.may_grant("ann", "p").is_err() && with.may_grant("ben", "incident") == Ok(GrantRule::One));
+    }
+
+    #[test]
+    fn what_one_person_granted_is_gone_with_the_policies_that_want_two() {
+        let policy = |rule: &str| {
+            let text = format!(
+                "version = 1\n[purposes.p]\nbasis = \"contract\"\n[purposes.incident]\nbasis = \"contract\"\n{rule}\n\
+                [roles.r]\nlogins = [\"ann\"]\npurposes = [\"p\"]\n"
+            );
+            PolicySet::from_sources(&[("test.toml".into(), text)]).unwrap()
+        };
+        for (rule, approved, stays) in [
+            ("", false, true),
+            ("grant = \"one person\"", false, true),
+            ("grant = \"two persons\"", false, false),
+            ("grant = \"two persons\"", true, true),
+            ("grant = \"never\"", true, false),
+        ] {
+            let until = "2026-11-30T12:00:00Z".parse().unwrap();
+            let (id, login, purpose) = ("g-1".to_owned(), "ann".to_owned(), "incident".to_owned());
+            let before = policy("").with_granted(vec![Granted { id, login, purpose, until, approved }]);
+            assert_eq!(before.granted().len(), 1);
+            let after = policy(rule).with_granted(before.granted().to_vec());
+            let opened = after.role_of("ann").unwrap().purposes.len() == 2;
+            assert_eq!((after.granted().len() == 1, opened), (stays, stays), "{rule} {approved}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Keeps storms from becoming storms of messages: one of a kind about the same, and so many of all kinds an hour.
+//! Keeps storms from becoming storms of messages: one of a kind about the same, and so many of a kind and a login an hour. Who makes a storm
+//! of one kind hides no other behind it, and nobody else's.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::send::Sender;
 use super::{Alert, Kind};
 
-/// So many are sent in an hour; the others are told as a number.
+/// So many of a kind by one login are sent in an hour; the others are told as a number.
 const AN_HOUR: usize = 30;
 
 /// One of a kind about the same.
@@ -22,9 +23,23 @@ struct Told {
 #[derive(Debug, Default)]
 struct State {
     told: HashMap<(Kind, String), Told>,
+    /// By kind and login.
+    storms: HashMap<(Kind, String), Storm>,
+}
+
+#[derive(Debug, Default)]
+struct Storm {
     /// When each of the last hour was sent.
     sent: Vec<Timestamp>,
     left_out: u64,
+}
+
+impl Storm {
+    fn has_room(&mut self, now: Timestamp) -> bool {
+        let hour = SignedDuration::from_hours(1);
+        self.sent.retain(|sent| now.duration_since(*sent) < hour);
+        self.sent.len() < AN_HOUR
+    }
 }
 
 /// What is sent, and what is counted.
@@ -59,13 +74,14 @@ impl Fold {
     }
 
     fn send(&self, state: &mut State, alert: Alert, now: Timestamp) {
-        let hour = SignedDuration::from_hours(1);
-        state.sent.retain(|sent| now.duration_since(*sent) < hour);
-        if state.sent.len() >= AN_HOUR && alert.kind != Kind::Canary {
-            state.left_out += 1;
-            return;
+        if !alert.kind.is_always_sent() {
+            let storm = state.storms.entry((alert.kind, alert.login.clone())).or_default();
+            if !storm.has_room(now) {
+                storm.left_out += 1;
+                return;
+            }
+            storm.sent.push(now);
         }
-        state.sent.push(now);
         self.sender.send(alert);
     }
 
@@ -91,12 +107,18 @@ impl Fold {
                 self.send(&mut state, alert, now);
             }
         }
-        let hour = SignedDuration::from_hours(1);
-        state.sent.retain(|sent| now.duration_since(*sent) < hour);
-        if state.left_out > 0 && state.sent.len() < AN_HOUR {
-            let title =
-                format!("{} alerts were not sent one by one: see the report", std::mem::take(&mut state.left_out));
-            self.send(&mut state, Alert::new(Kind::Folded, "all", title), now);
-        }
+        state.storms.retain(|(kind, login), storm| {
+            let room = storm.has_room(now);
+            if storm.left_out > 0 && room {
+                let (number, kind) = (std::mem::take(&mut storm.left_out), kind.name());
+                let (about, of) = match login.as_str() {
+                    "" => (kind.to_owned(), kind.to_owned()),
+                    login => (format!("{login}: {kind}"), format!("{kind} of {login}")),
+                };
+                let title = format!("{number} alerts ({of}) were not sent one by one: see the report");
+                self.sender.send(Alert::new(Kind::Folded, about, title).by(login));
+            }
+            storm.left_out > 0 || !storm.sent.is_empty()
+        });
     }
 }

@@ -50,6 +50,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it is sent however many were sent of its kind: trouble of the log, and whoever is protected, are not to be hidden
+    /// behind a storm that a client can make.
+    fn is_always_sent(self) -> bool {
+        match self {
+            Self::Protected | Self::Canary | Self::Log | Self::Folded => true,
+            Self::Refusals | Self::Unusual | Self::Expiring | Self::Overdue => false,
+        }
+    }
+
     /// As records and messages have it.
     pub fn name(self) -> &'static str {
         match self {
@@ -82,6 +91,9 @@ pub struct Alert {
     pub record: Option<u64>,
     /// When that was written, in UTC.
     pub time: String,
+    /// The login behind it, whose storms are counted for themselves; empty where none is.
+    #[serde(skip)]
+    login: String,
 }
 
 impl Alert {
@@ -94,7 +106,13 @@ impl Alert {
             text: String::new(),
             record: None,
             time: format!("{:.6}", Timestamp::now()),
+            login: String::new(),
         }
+    }
+
+    fn by(mut self, login: &str) -> Self {
+        login.clone_into(&mut self.login);
+        self
     }
 
     pub(crate) fn text(mut self, text: impl Into<String>) -> Self {

@@ -22,9 +22,21 @@ pub(super) struct Rules {
     zone: TimeZone,
     live: Live,
     refused: HashMap<String, VecDeque<Timestamp>>,
+    /// The same of each login, with who of it was: clients choose their actors, and may name another each time.
+    refused_of: HashMap<String, VecDeque<(Timestamp, String)>>,
     /// Whom each has seen of those who are protected, on the day at hand.
     seen: HashMap<String, HashSet<String>>,
+    /// Whom each login has, and whether that it were many was told.
+    seen_of: HashMap<String, (HashSet<String>, bool)>,
     day: Option<jiff::civil::Date>,
+}
+
+/// What is kept of one of so many.
+fn bounded<'a, T: Default>(all: &'a mut HashMap<String, T>, of: &str) -> &'a mut T {
+    if all.len() >= MOST && !all.contains_key(of) {
+        all.clear();
+    }
+    all.entry(of.to_owned()).or_default()
 }
 
 /// `crm`, or `crm as u42`.
@@ -46,7 +58,9 @@ impl Rules {
             live: Live::new(zone.clone()),
             zone,
             refused: HashMap::new(),
+            refused_of: HashMap::new(),
             seen: HashMap::new(),
+            seen_of: HashMap::new(),
             day: None,
         }
     }
@@ -54,7 +68,8 @@ impl Rules {
     /// The log is read from its beginning again.
     pub(super) fn forget(&mut self) {
         self.live = Live::new(self.zone.clone());
-        (self.refused, self.seen, self.day) = (HashMap::new(), HashMap::new(), None);
+        (self.refused, self.refused_of) = (HashMap::new(), HashMap::new());
+        (self.seen, self.seen_of, self.day) = (HashMap::new(), HashMap::new(), None);
     }
 
     /// What a record shows; of one that is not new it is only learnt from.
@@ -94,28 +109,40 @@ impl Rules {
         if entry.text("verdict") != Some("deny") || entry.text("mode") == Some("observe") {
             return None;
         }
-        let time = entry.time()?;
-        let who = whose(entry.text("login")?, entry.text("actor"));
-        if self.refused.len() >= MOST && !self.refused.contains_key(&who) {
-            self.refused.clear();
+        let (time, login) = (entry.time()?, entry.text("login")?);
+        let who = whose(login, entry.text("actor"));
+        let is_over = |first: &Timestamp| time.duration_since(*first) > SignedDuration::from_mins(1);
+        let all = bounded(&mut self.refused_of, login);
+        all.push_back((time, who.clone()));
+        while all.front().is_some_and(|(first, _)| is_over(first)) {
+            all.pop_front();
         }
-        let times = self.refused.entry(who.clone()).or_default();
+        let times = bounded(&mut self.refused, &who);
         times.push_back(time);
-        let minute = SignedDuration::from_mins(1);
-        while times.front().is_some_and(|first| time.duration_since(*first) > minute) {
+        while times.front().is_some_and(is_over) {
             times.pop_front();
         }
-        if times.len() <= self.refusals_per_minute {
+        let within = |number: usize| format!("{} within a minute", count(number as u64, "refusal"));
+        let (about, title) = if times.len() > self.refusals_per_minute {
+            let title = format!("{who}: {}", within(times.len()));
+            times.clear();
+            // What was told of one is not told of all once more.
+            all.retain(|(_, other)| *other != who);
+            (who, title)
+        } else if all.len() > self.refusals_per_minute {
+            let others: HashSet<&str> = all.iter().map(|(_, other)| other.as_str()).collect();
+            let title = format!("{login}: {}, by {}", within(all.len()), count(others.len() as u64, "actor"));
+            all.clear();
+            (format!("{login}, all actors"), title)
+        } else {
             return None;
-        }
-        let title = format!("{who}: {} within a minute", count(times.len() as u64, "refusal"));
-        times.clear();
+        };
         let text = format!(
             "purpose {}; the newest: {}",
             entry.text("purpose").unwrap_or("-"),
             entry.text("reason").unwrap_or("-")
         );
-        Some(Alert::new(Kind::Refusals, who, title).text(text).of(entry))
+        Some(Alert::new(Kind::Refusals, about, title).text(text).by(login).of(entry))
     }
 
     fn people(&mut self, entry: &Entry) -> Vec<Alert> {
@@ -127,23 +154,36 @@ impl Rules {
         if canaries > 0 {
             let title =
                 format!("{who} saw {} whom nobody has a reason to see, for {purpose}", count(canaries, "person"));
-            alerts.push(Alert::new(Kind::Canary, who.clone(), title).of(entry));
+            alerts.push(Alert::new(Kind::Canary, who.clone(), title).by(login).of(entry));
         }
         let day = entry.time().map(|time| time.to_zoned_datetime(self.zone.clone()).date());
         if day != self.day {
-            (self.seen, self.day) = (HashMap::new(), day);
+            (self.seen, self.seen_of, self.day) = (HashMap::new(), HashMap::new(), day);
+        }
+        let people: Vec<&str> = entry.subjects().filter(|subject| self.protected.contains(*subject)).collect();
+        if people.is_empty() {
+            return alerts;
         }
         let seen = self.seen.entry(who.clone()).or_default();
         let before = seen.len();
-        seen.extend(entry.subjects().filter(|subject| self.protected.contains(*subject)).map(str::to_owned));
+        seen.extend(people.iter().map(|person| (*person).to_owned()));
         let (now, most) = (seen.len(), self.protected_per_day);
-        if before == 0 && now > 0 {
-            let title = format!("{who} saw somebody who is protected, for {purpose}");
-            alerts.push(Alert::new(Kind::Protected, who.clone(), title).of(entry));
+        let mut tell =
+            |about: String, title: String| alerts.push(Alert::new(Kind::Protected, about, title).by(login).of(entry));
+        if before == 0 {
+            tell(who.clone(), format!("{who} saw somebody who is protected, for {purpose}"));
         }
         if before <= most && now > most {
             let title = format!("{who} saw {} who are protected today, for {purpose}", number(now as u64));
-            alerts.push(Alert::new(Kind::Protected, format!("{who}, many"), title).of(entry));
+            tell(format!("{who}, many"), title);
+        }
+        let (all, told) = self.seen_of.entry(login.to_owned()).or_default();
+        all.extend(people.into_iter().map(str::to_owned));
+        // Where one has seen them all, it was told of that one.
+        if all.len() > most && all.len() > now && !*told {
+            *told = true;
+            let title = format!("{login} saw {} who are protected today, by several actors", number(all.len() as u64));
+            tell(format!("{login}, all actors, many"), title);
         }
         alerts
     }
@@ -189,5 +229,5 @@ fn unusual(finding: &Finding) -> Alert {
         }
     };
     let usual = if usual.is_empty() { usual } else { format!("usual: {usual}") };
-    Alert::new(Kind::Unusual, format!("{who}: {kind}"), format!("{who}: {what}")).text(usual)
+    Alert::new(Kind::Unusual, format!("{who}: {kind}"), format!("{who}: {what}")).text(usual).by(&finding.login)
 }

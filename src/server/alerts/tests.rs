@@ -14,7 +14,7 @@ const SOON: [Duration; 1] = [Duration::from_millis(10)];
 
 fn alert(about: &str) -> Alert {
     let alert = Alert::new(Kind::Refusals, about, format!("{about}: 31 refusals within a minute"));
-    Alert { record: Some(7), ..alert }
+    Alert { record: Some(7), ..alert }.by(about.split(" as ").next().unwrap())
 }
 
 /// A fold whose command writes what it is given behind each other into a file of the folder, and then ends as it is told.
@@ -99,13 +99,51 @@ fn a_storm_of_different_ones_is_a_number_too() {
     let (fold, _log, pending) = fold(&folder, "true");
     let now = Timestamp::now();
     for number in 0..100 {
-        fold.take(alert(&format!("login {number}")), now);
+        fold.take(alert(&format!("crm as u{number}")), now);
     }
     assert_eq!(sent(&folder, &pending).len(), 30);
     fold.tick(now + SignedDuration::from_mins(61));
     let all = sent(&folder, &pending);
     assert_eq!(all.len(), 31);
-    assert_eq!(all[30]["title"], "70 alerts were not sent one by one: see the report");
+    assert_eq!(all[30]["title"], "70 alerts (refusals of crm) were not sent one by one: see the report");
+    assert!(all[30].get("login").is_none(), "nothing more leaves than is documented");
+    fold.tick(now + SignedDuration::from_mins(62));
+    assert_eq!(sent(&folder, &pending).len(), 31, "told once");
+}
+
+#[test]
+fn a_storm_hides_neither_another_kind_nor_another_login() {
+    let folder = TempDir::new().unwrap();
+    let (fold, _log, pending) = fold(&folder, "true");
+    let now = Timestamp::now();
+    for number in 0..40 {
+        fold.take(alert(&format!("crm as u{number}")), now);
+        fold.take(Alert::new(Kind::Unusual, format!("crm as u{number}: hours"), "hours").by("crm"), now);
+    }
+    let before = sent(&folder, &pending).len();
+    assert_eq!(before, 60);
+    let others = [
+        Alert::new(Kind::Log, "grants", "the file of grants does not hold: none is in force"),
+        Alert::new(Kind::Protected, "crm as u1", "crm as u1 saw somebody who is protected").by("crm"),
+        Alert::new(Kind::Canary, "crm as u1", "crm as u1 saw 1 person").by("crm"),
+        Alert::new(Kind::Expiring, "purpose p", "purpose p ends"),
+        Alert::new(Kind::Overdue, "requests", "requests are overdue"),
+        alert("other as u1"),
+    ];
+    for (number, other) in others.into_iter().enumerate() {
+        let title = other.title.clone();
+        fold.take(other, now);
+        let all = sent(&folder, &pending);
+        assert!(
+            all.len() == before + number + 1 && all.iter().any(|alert| alert["title"] == title.as_str()),
+            "{title}"
+        );
+    }
+    // However many are seen.
+    for number in 0..40 {
+        fold.take(Alert::new(Kind::Protected, format!("crm as p{number}"), "somebody").by("crm"), now);
+    }
+    assert_eq!(sent(&folder, &pending).len(), before + 6 + 40);
 }
 
 #[test]
@@ -191,4 +229,42 @@ fn refusals_protected_people_and_canaries_are_told_by_who_looked_and_without_any
         told.iter().map(|(kind, record, title)| (*kind, *record, title.as_str())).collect();
     assert_eq!(found, expected);
     assert!(!told.iter().any(|(_, _, title)| title.contains("ps_")), "no data subject is named");
+}
+
+#[test]
+fn who_names_another_actor_each_time_is_told_of_by_the_login() {
+    let mut rules = rules(&["ps_1", "ps_2", "ps_3"], &[]);
+    let deny = |actor: u64| json!({"event": "access", "verdict": "deny", "actor": format!("u{actor}"), "reason": "no", "statement": "SELECT 1"});
+    let look = |actor: u64, person: &str| {
+        let mut look = seen(&[person]);
+        look["actor"] = format!("u{actor}").into();
+        look
+    };
+    let mut told: Vec<(Kind, u64, String)> = Vec::new();
+    let mut add = |entry: Entry| {
+        told.extend(rules.add(&entry, true).into_iter().map(|alert| {
+            assert_eq!(alert.login, "crm");
+            (alert.kind, alert.record.unwrap(), alert.title)
+        }));
+    };
+    // One a time, and then one who makes them all: what was told of one is not told of all besides.
+    for (seq, actor) in
+        [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 5), (7, 5), (8, 5), (9, 6), (10, 6), (11, 7), (12, 8)]
+    {
+        add(entry(seq, seq, &deny(actor)));
+    }
+    for (seq, person) in [(21, "ps_1"), (22, "ps_1"), (23, "ps_2"), (24, "ps_3"), (25, "ps_2")] {
+        add(entry(seq, seq, &look(seq, person)));
+    }
+    let told: Vec<(Kind, u64, &str)> = told.iter().map(|(kind, at, title)| (*kind, *at, title.as_str())).collect();
+    let first = |seq: u64| (Kind::Protected, seq, format!("crm as u{seq} saw somebody who is protected, for support"));
+    let firsts: Vec<(Kind, u64, String)> = (21..=25).map(first).collect();
+    let mut expected = vec![
+        (Kind::Refusals, 4, "crm: 4 refusals within a minute, by 4 actors"),
+        (Kind::Refusals, 8, "crm as u5: 4 refusals within a minute"),
+        (Kind::Refusals, 12, "crm: 4 refusals within a minute, by 3 actors"),
+    ];
+    expected.extend(firsts.iter().map(|(kind, at, title)| (*kind, *at, title.as_str())));
+    expected.insert(7, (Kind::Protected, 24, "crm saw 3 who are protected today, by several actors"));
+    assert_eq!(told, expected);
 }
