@@ -20,7 +20,7 @@ pub use load::{LoadError, changed_query, load_catalog};
 pub use memo::Memo;
 pub use name::split_dotted;
 pub use name::{RelationName, quote_ident, quote_literal};
-pub use snapshot::{Catalog, Column, Function, FunctionKind, Relation, RelationKind, Volatility};
+pub use snapshot::{Catalog, Column, FilledFor, Function, FunctionKind, Relation, RelationKind, Volatility};
 pub use store::{CatalogStore, Connect, connect_plain};
 pub use types::{Oid, Type, TypeClass, builtin};
 pub use verifiers::{Kept, Verifiers};

@@ -54,6 +54,15 @@ pub(super) struct Rules {
     pub(super) untold: BTreeSet<Oid>,
 }
 
+/// For what governed rows went into a temporary relation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FilledFor {
+    /// The purpose.
+    pub purpose: String,
+    /// The actor whose rows they may be, empty where that was nobody; `None` where no rule opens an actor's own rows for the purpose.
+    pub actor: Option<String>,
+}
+
 /// The temporary relations of one session.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Temporary {
@@ -61,8 +70,8 @@ pub(super) struct Temporary {
     pub(super) schema: String,
     /// The relations in it.
     pub(super) relations: HashSet<Oid>,
-    /// By relation, the purposes for which governed rows went into it.
-    pub(super) filled: HashMap<Oid, BTreeSet<String>>,
+    /// By relation, for what governed rows went into it.
+    pub(super) filled: HashMap<Oid, BTreeSet<FilledFor>>,
     /// Names that were to be temporary relations and are not: they mean no other.
     pub(super) refused: BTreeSet<String>,
 }
@@ -276,8 +285,8 @@ impl Catalog {
         oids.filter_map(|oid| self.relations.get(oid))
     }
 
-    /// The purposes for which governed rows went into the relation itself, where it is temporary.
-    pub fn filled_for(&self, oid: Oid) -> Option<&BTreeSet<String>> {
+    /// For what governed rows went into the relation itself, where it is temporary.
+    pub fn filled_for(&self, oid: Oid) -> Option<&BTreeSet<FilledFor>> {
         self.temporary.as_ref()?.filled.get(&oid)
     }
 
@@ -286,11 +295,11 @@ impl Catalog {
         self.temporary.as_ref().is_some_and(|temporary| temporary.refused.contains(name))
     }
 
-    /// The same for a session whose temporary relations were filled for these purposes, and where these names mean none.
+    /// The same for a session whose temporary relations were filled for these, and where these names mean none.
     #[must_use]
     pub fn with_private(
         &self,
-        filled: &HashMap<Oid, BTreeSet<String>>,
+        filled: &HashMap<Oid, BTreeSet<FilledFor>>,
         refused: &BTreeSet<String>,
         epoch: u64,
     ) -> Self {

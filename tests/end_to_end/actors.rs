@@ -164,6 +164,62 @@ fn one_s_own_rows_hold_everywhere_and_reach_what_belongs_to_them() {
 }
 
 #[test]
+fn a_temporary_table_of_one_actor_s_rows_is_closed_to_the_next() {
+    let who = login("support_agent").application("actor-temporary").options("-c pgpurpose.actor=Durban");
+    let answers = psql(
+        &who,
+        &[
+            "CREATE TEMP TABLE mine AS SELECT id, city FROM customers",
+            "CREATE TEMP TABLE more (city text)",
+            "INSERT INTO more SELECT city FROM mine",
+            "SELECT count(DISTINCT city) FROM mine",
+            "PREPARE again AS SELECT count(*) FROM mine",
+            "SET pgpurpose.actor = 'Pretoria'",
+            "SELECT count(*) FROM mine",
+            "SELECT count(*) FROM more",
+            "EXECUTE again",
+            "CREATE TEMP TABLE copied AS SELECT * FROM mine",
+            "DELETE FROM mine WHERE city LIKE 'D%'",
+            "SELECT count(*) FROM mine /*actor=''*/",
+            "CREATE TEMP TABLE fresh AS SELECT DISTINCT city FROM customers",
+            "SELECT city FROM fresh",
+            "SET pgpurpose.actor = 'Durban'",
+            "SELECT count(*) FROM fresh",
+            "SELECT count(DISTINCT city) FROM more",
+        ],
+    );
+    assert_eq!(answers.err.matches("for another actor").count(), 7, "{answers:?}");
+    assert_eq!(answers.out.lines().collect::<Vec<_>>(), ["1", "Pretoria", "1"], "{answers:?}");
+}
+
+#[test]
+fn nobody_s_rows_become_one_s_own_by_a_write() {
+    let proxy = started("", "write = [\"operational\", \"reference\"]\nown = \"city = actor\"\n", "");
+    let who = login("support_agent").application("actor-writes").options("-c pgpurpose.actor=Durban");
+    let one = |sql: &str| truth(&format!("SELECT min(id) FROM customers WHERE city {sql} 'Durban'"));
+    let (mine, foreign) = (one("="), one("<>"));
+    let order =
+        truth("SELECT min(order_id) FROM orders JOIN customers c ON c.id = customer_id WHERE c.city = 'Durban'");
+    let state = || truth("SELECT md5(string_agg(o::text, ',' ORDER BY order_id)) FROM orders o");
+    let before = state();
+    let answers = proxy.psql(
+        support::shop(),
+        &who,
+        &[
+            &format!("UPDATE orders SET customer_id = {foreign} WHERE order_id = {order}"),
+            &format!("INSERT INTO orders (order_id, customer_id) VALUES (987654, {foreign})"),
+            &format!("INSERT INTO orders (order_id, customer_id) SELECT 987654, {foreign}"),
+            "INSERT INTO orders (order_id) VALUES (987654)",
+            &format!("UPDATE orders SET customer_id = DEFAULT WHERE order_id = {order}"),
+        ],
+    );
+    assert_eq!(answers.err.matches("42501").count(), 5, "{answers:?}");
+    assert_eq!(state(), before);
+    let own = format!("UPDATE orders SET customer_id = {mine} WHERE order_id = -1");
+    assert!(!proxy.psql(support::shop(), &who, &[&own]).err.contains("42501"));
+}
+
+#[test]
 fn an_actor_s_name_is_a_value_and_never_sql() {
     let who = login("support_agent").application("actor-quoted");
     let hostile = [
@@ -256,9 +312,10 @@ fn an_actor_that_must_be_said_each_time_is_never_the_last_client_s() {
             COUNT,
             &format!("BEGIN; SET LOCAL pgpurpose.actor = 'Durban'; {COUNT}; COMMIT; {COUNT}"),
             &format!("BEGIN; SET LOCAL pgpurpose.actor = 'Durban'; {COUNT}; COMMIT"),
+            &format!("BEGIN; SET LOCAL pgpurpose.actor TO DEFAULT; {COUNT}; COMMIT"),
         ],
     );
-    assert_eq!(answers.err.matches("must say for which actor").count(), 4, "{answers:?}");
+    assert_eq!(answers.err.matches("must say for which actor").count(), 5, "{answers:?}");
     assert_eq!(answers.out.lines().collect::<Vec<_>>(), [of("Pretoria"), of("Durban")], "{answers:?}");
 }
 

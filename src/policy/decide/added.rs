@@ -18,16 +18,7 @@ impl Filtering<'_> {
         if self.policies.keeps_wishes(self.name) || self.policies.keeps_wishes(&self.access.relation) {
             return Vec::new();
         }
-        let of_actor = self.of_actor(&mut Vec::new()).into_iter().filter(|filter| match filter {
-            RowFilter::OfActor(own) => own.condition.column().is_some(),
-            RowFilter::Own(_)
-            | RowFilter::Allowed(..)
-            | RowFilter::Kept(_)
-            | RowFilter::Due(_)
-            | RowFilter::Adults(_)
-            | RowFilter::NotListed(_)
-            | RowFilter::Approachable(_) => false,
-        });
+        let of_actor = self.of_actor(&mut Vec::new()).into_iter().chain(self.ways_to_own());
         let adults = self.table.birth.iter().filter(|_| !self.children_open()).cloned().map(RowFilter::Adults);
         let own = self.own().filter(|own| own.columns.len() == 1).map(RowFilter::Own);
         adults.chain(self.exclusions().filter(|_| self.table.subject.is_some())).chain(own).chain(of_actor).collect()
@@ -62,7 +53,10 @@ impl PolicySet {
             }
         }
         columns.extend(table.subject_column().filter(|_| by_subject).map(str::to_owned));
-        columns.extend(self.own_columns(purpose));
+        if let Some(names) = self.own_names(purpose) {
+            columns.extend(names);
+            columns.extend(table.subject_column().map(str::to_owned));
+        }
         columns
     }
 

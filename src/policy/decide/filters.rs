@@ -7,7 +7,7 @@ use super::govern::Whom;
 use crate::catalog::RelationName;
 use crate::policy::model::{
     ActorRows, Approach, Basis, ConsentFilter, Exclusion, ExclusionList, Limit, Own, PolicySet, Purpose,
-    RelationAccess, RowFilter, SubjectPath, Table, Use, Verb,
+    RelationAccess, RowCondition, RowFilter, Rule, SubjectPath, Table, Use, Verb,
 };
 
 /// On whose behalf and for what rows are filtered.
@@ -116,6 +116,10 @@ impl Filtering<'_> {
             Verb::Update => false,
             Verb::Select | Verb::Delete | Verb::Define => return,
         };
+        if inserts {
+            // Nothing of the table is read where rows are only added, and nobody has rows of their own to add.
+            self.of_actor(reasons);
+        }
         for own in self.own() {
             let rule = &own.rule;
             let detail = format!("rule `{rule}` opens only rows that meet `{}`", own.condition);
@@ -149,17 +153,48 @@ impl Filtering<'_> {
                 if condition.names_actor() && !self.actor {
                     reasons.push(super::nobody_said(self.whom, &self.access.relation, &rule.name));
                 }
-                let filter = RowFilter::OfActor(ActorRows {
-                    rule: rule.name.clone(),
-                    condition: condition.clone(),
-                    registers: self.policies.registers(),
-                });
+                let filter = RowFilter::OfActor(self.actor_rows(rule, condition, true));
                 if !own.contains(&filter) {
                     own.push(filter);
                 }
             }
         }
         own
+    }
+
+    /// The conditions of rules that open nothing of the table, where rows that they do open may be looked up here or lead through it.
+    pub(in crate::policy) fn ways_to_own(&self) -> Vec<RowFilter> {
+        let rules = self.lineage.iter().flat_map(|level| self.policies.rules_for(self.whom.role, &level.name));
+        let others = rules.filter(|rule| !rule.own.is_empty() && !rule.opens(self.name, self.table));
+        let own = others.flat_map(|rule| rule.own.iter().map(|own| self.actor_rows(rule, own, false)));
+        own.filter(|own| own.leads || !own.referred.is_empty()).map(RowFilter::OfActor).collect()
+    }
+
+    fn actor_rows(&self, rule: &Rule, condition: &RowCondition, opens: bool) -> ActorRows {
+        let tables = self.policies.tables.iter();
+        let others: Vec<&SubjectPath> = tables
+            .filter(|(name, table)| *name != self.name && rule.opens(name, table))
+            .filter_map(|(_, table)| table.subject.as_ref())
+            .collect();
+        let mut referred = BTreeSet::new();
+        for path in &others {
+            let mut step = Some(*path);
+            while let Some(SubjectPath::Through { relation, references, next, .. }) = step {
+                if relation == self.name {
+                    referred.insert(references.clone());
+                }
+                step = Some(next.as_ref());
+            }
+        }
+        ActorRows {
+            rule: rule.name.clone(),
+            condition: condition.clone(),
+            registers: self.policies.registers(),
+            table: self.name.clone(),
+            opens,
+            leads: !others.is_empty(),
+            referred: referred.into_iter().collect(),
+        }
     }
 
     fn closed(&self) -> Reason {

@@ -2,7 +2,7 @@
 
 use super::{Reason, automatic};
 use crate::catalog::RelationName;
-use crate::policy::model::{Governance, PolicySet, RelationAccess, Table};
+use crate::policy::model::{ActorUse, Governance, PolicySet, RelationAccess, Table};
 
 /// What governs a relation.
 #[derive(Debug)]
@@ -41,12 +41,8 @@ pub(in crate::policy) fn governed<'a>(
     whom: &Whom<'_>,
 ) -> Governed<'a> {
     let name = &access.relation;
-    if let Some(other) = access.filled.iter().find(|purpose| *purpose != whom.purpose) {
-        return Governed::Refused(
-            Reason::about(name, whom.not_open(&format!("temporary table `{name}`")))
-                .detail(format!("it holds rows that were read for purpose `{other}`"))
-                .hint("make one for this purpose, or go back to that one"),
-        );
+    if let Some(reason) = filled_for_another(policies, access, whom) {
+        return Governed::Refused(reason);
     }
     if let Some((listing, table)) = listed(policies, access) {
         return Governed::By(listing, table);
@@ -88,6 +84,28 @@ pub(in crate::policy) fn governed<'a>(
     Governed::Open
 }
 
+/// The reason against a temporary relation that holds rows of another purpose, or of another actor.
+fn filled_for_another(policies: &PolicySet, access: &RelationAccess, whom: &Whom<'_>) -> Option<Reason> {
+    let name = &access.relation;
+    let reason = || Reason::about(name, whom.not_open(&format!("temporary table `{name}`")));
+    if let Some(other) = access.filled.iter().find(|filled| filled.purpose != whom.purpose) {
+        return Some(
+            reason()
+                .detail(format!("it holds rows that were read for purpose `{}`", other.purpose))
+                .hint("make one for this purpose, or go back to that one"),
+        );
+    }
+    // Where decisions do not depend on who the actor is any more, one decision would serve them all.
+    let by_actor = policies.actor_use(whom.role, whom.purpose) == ActorUse::Value;
+    let same = |actor: &String| by_actor && *actor == whom.actor.unwrap_or_default();
+    let other = access.filled.iter().filter_map(|filled| filled.actor.as_ref()).find(|actor| !same(actor))?;
+    let detail = match other.as_str() {
+        "" => "it holds rows that were read without an actor",
+        _ => "it holds rows that were read for another actor",
+    };
+    Some(reason().detail(detail).hint("make one for this actor, and drop it when the actor goes"))
+}
+
 /// Whether nobody may write to an open relation: its own listing says so, or else that of an ancestor; or what a write of it would reach,
 /// as that of a view does.
 pub(super) fn reads_only(policies: &PolicySet, access: &RelationAccess) -> bool {
@@ -104,6 +122,8 @@ pub(super) fn reads_only(policies: &PolicySet, access: &RelationAccess) -> bool 
 pub(in crate::policy) struct Whom<'a> {
     pub(in crate::policy) role: &'a str,
     pub(in crate::policy) purpose: &'a str,
+    /// The application's end user, where that is known.
+    pub(in crate::policy) actor: Option<&'a str>,
 }
 
 impl Whom<'_> {

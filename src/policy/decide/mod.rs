@@ -126,7 +126,7 @@ const SAY_ACTOR: &str = "say it in a comment, `/* actor='u42' */`, or by `SET LO
 
 impl<'a> Session<'a> {
     #[allow(clippy::result_large_err)] // a refusal is rare and is told in full
-    fn of(policies: &'a PolicySet, request: &AccessRequest) -> Result<Self, Reason> {
+    fn of(policies: &'a PolicySet, request: &'a AccessRequest) -> Result<Self, Reason> {
         let role: &'a Role = policies.role_of(&request.login).ok_or_else(|| {
             Reason::plain(format!("login `{}` is in no role", request.login))
                 .hint("name it among the `logins` of a role in the policy")
@@ -139,7 +139,7 @@ impl<'a> Session<'a> {
         let lineage = policies.lineage(&request.purpose);
         let purpose =
             lineage.first().ok_or_else(|| Reason::plain(format!("there is no purpose `{}`", request.purpose)))?;
-        let whom = Whom { role: &role.name, purpose: &purpose.name };
+        let whom = Whom { role: &role.name, purpose: &purpose.name, actor: request.actor.as_deref() };
         let min_group = lineage.iter().filter_map(|purpose| purpose.min_group).max();
         let consent = lineage
             .iter()

@@ -99,25 +99,14 @@ pub struct RowCondition {
     pub key: &'static str,
     /// SQL over the table's columns; `login` and `actor` stand for who asks.
     pub text: String,
+    /// The names in it, columns among them.
+    pub names: BTreeSet<String>,
 }
 
 impl RowCondition {
     /// Whether it depends on the actor.
     pub fn names_actor(&self) -> bool {
         names(&self.text, "actor")
-    }
-
-    /// The column of `column = actor`, `actor = column`, and the same with `login`: what a new row must have there is known then.
-    pub(in crate::policy) fn column(&self) -> Option<&str> {
-        let (left, right) = self.text.split_once('=')?;
-        let whom = |side: &str| side.eq_ignore_ascii_case("actor") || side.eq_ignore_ascii_case("login");
-        let column = match (left.trim(), right.trim()) {
-            (column, side) if whom(side) && !whom(column) => column,
-            (side, column) if whom(side) && !whom(column) => column,
-            (_, _) => return None,
-        };
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        column.chars().all(plain).then_some(column).filter(|column| !column.is_empty())
     }
 }
 
@@ -165,12 +154,13 @@ impl PolicySet {
         }
     }
 
-    /// The columns that new rows of a table must have as a rule's own condition says, for a purpose.
-    pub(in crate::policy) fn own_columns(&self, purpose: &str) -> BTreeSet<String> {
+    /// Whether a rule opens each actor's own rows for a purpose, and the names in the conditions.
+    pub(in crate::policy) fn own_names(&self, purpose: &str) -> Option<BTreeSet<String>> {
         let rules = self.rules.iter().filter(|rule| {
             !rule.own.is_empty() && self.lineage(purpose).iter().any(|level| rule.purposes.contains(&level.name))
         });
-        rules.flat_map(|rule| rule.own.iter().filter_map(RowCondition::column).map(str::to_owned)).collect()
+        let names: BTreeSet<String> = rules.flat_map(|rule| &rule.own).flat_map(|own| own.names.clone()).collect();
+        (!names.is_empty()).then_some(names)
     }
 }
 
@@ -198,19 +188,18 @@ mod tests {
 
     #[test]
     fn a_condition_names_the_actor_outside_quotes_only() {
-        let condition = |text: &str| RowCondition { key: "own", text: text.to_owned() };
-        for (text, names, column) in [
-            ("account_manager = actor", true, Some("account_manager")),
-            ("ACTOR=manager_id", true, Some("manager_id")),
-            ("rep = login", false, Some("rep")),
-            ("a = actor OR b = actor", true, None),
-            ("\"actor\" = 'actor'", false, None),
-            ("factor = actors", false, None),
-            ("region = 'x'", false, None),
-            ("lower(a) = actor", true, None),
+        let condition = |text: &str| RowCondition { key: "own", text: text.to_owned(), names: BTreeSet::new() };
+        for (text, names) in [
+            ("account_manager = actor", true),
+            ("ACTOR=manager_id", true),
+            ("rep = login", false),
+            ("a = actor OR b = actor", true),
+            ("\"actor\" = 'actor'", false),
+            ("factor = actors", false),
+            ("region = 'x'", false),
+            ("lower(a) = actor", true),
         ] {
-            let condition = condition(text);
-            assert_eq!((condition.names_actor(), condition.column()), (names, column), "{text}");
+            assert_eq!(condition(text).names_actor(), names, "{text}");
         }
     }
 }

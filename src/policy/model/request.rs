@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Structure;
-use crate::catalog::{RelationName, TypeClass};
+use crate::catalog::{FilledFor, RelationName, TypeClass};
 
 /// What one statement asks for, on behalf of whom, and why. Made by the resolver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +48,8 @@ pub struct RelationAccess {
     pub columns: Vec<ColumnAccess>,
     /// A temporary relation of the session.
     pub temporary: bool,
-    /// The purposes for which governed rows went into it, or into what comes along with it.
-    pub filled: BTreeSet<String>,
+    /// For what governed rows went into it, or into what comes along with it.
+    pub filled: BTreeSet<FilledFor>,
     /// `DELETE`, or `FOR UPDATE`-like whole-row effects, name no column but still touch rows.
     pub whole_row_write: bool,
     /// What the database does by itself beside it.

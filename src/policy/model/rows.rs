@@ -74,6 +74,14 @@ pub struct ActorRows {
     /// Where it is looked up by the row's data subject if the table has none of its columns: tables whose rows say whose they are by a
     /// column of their own, which is named.
     pub registers: Vec<(RelationName, String)>,
+    /// The listing that governs the rows.
+    pub table: RelationName,
+    /// The rule opens something of it; else other rows that the rule opens may be reached by it.
+    pub opens: bool,
+    /// The rule opens rows of other tables, which may be looked up here.
+    pub leads: bool,
+    /// Rows of other tables that the rule opens lead to their data subject through this table's: the columns that they refer to.
+    pub referred: Vec<String>,
 }
 
 /// How long rows are kept.
@@ -214,13 +222,6 @@ pub enum ContactKind {
     Phone,
     /// A South African identity number.
     IdNumber,
-}
-
-impl ActorRows {
-    /// The one column by which it tells whose a new row is.
-    pub fn column(&self) -> Option<&str> {
-        self.condition.column()
-    }
 }
 
 impl RowFilter {

@@ -44,7 +44,8 @@ pub(in crate::policy) fn conditions(own: Option<Located<String>>, faults: &mut V
     let mut conditions = Vec::new();
     if let Some(written) = own {
         let key = "own";
-        let condition = RowCondition { key, text: written.value.trim().to_owned() };
+        let text = written.value.trim().to_owned();
+        let condition = RowCondition { key, names: condition::names(&text), text };
         if let Err(why) = condition::check(&condition.text) {
             faults.push(Fault::error(&written.place, format!("`{key}` is no plain condition: {why}")));
         } else if !condition.names_actor() {

@@ -344,7 +344,7 @@ fn filters(set: &PolicySet, who: (&str, &str), table: &RelationName) -> Option<(
     };
     let filtering = Filtering {
         policies: set,
-        whom: Whom { role: who.0, purpose: who.1 },
+        whom: Whom { role: who.0, purpose: who.1, actor: None },
         login: "",
         lineage: &lineage,
         access: &access,

@@ -176,7 +176,13 @@ impl PolicySet {
             let opened = self.tables.iter().filter(|(name, table)| !table.open && rule.opens(name, table));
             opened.flat_map(move |(table, _)| {
                 let place = &rule.place;
-                rule.own.iter().map(move |RowCondition { key, text }| Stated { key, text, table, place, of_rule: true })
+                rule.own.iter().map(move |RowCondition { key, text, names: _ }| Stated {
+                    key,
+                    text,
+                    table,
+                    place,
+                    of_rule: true,
+                })
             })
         });
         consent.chain(lists).chain(customers).chain(self.conditions_of_rules()).chain(own)

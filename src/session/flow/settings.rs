@@ -10,11 +10,13 @@ struct Setting<T> {
     value: T,
     /// SET LOCAL: until the transaction ends.
     local: Option<T>,
+    /// SET LOCAL .. TO DEFAULT: what is in force until the transaction ends was not said in it.
+    by_default: bool,
 }
 
 impl<T: PartialEq> Setting<T> {
     fn new(value: T) -> Self {
-        Self { value, local: None }
+        Self { value, local: None, by_default: false }
     }
 
     fn now(&self) -> &T {
@@ -22,7 +24,11 @@ impl<T: PartialEq> Setting<T> {
     }
 
     fn set(&mut self, value: T, local: bool) {
-        if local { self.local = Some(value) } else { *self = Self::new(value) }
+        if local { (self.local, self.by_default) = (Some(value), false) } else { *self = Self::new(value) }
+    }
+
+    fn end_local(&mut self) {
+        (self.local, self.by_default) = (None, false);
     }
 }
 
@@ -59,9 +65,10 @@ impl Values {
     }
 
     fn end_local(&mut self) {
-        (self.purpose.local, self.path.local) = (None, None);
+        self.purpose.end_local();
+        self.path.end_local();
         for one in [&mut self.actor, &mut self.ticket, &mut self.application] {
-            one.local = None;
+            one.end_local();
         }
     }
 }
@@ -117,9 +124,9 @@ impl Settings {
         self.now.said(what).now().as_deref()
     }
 
-    /// The same, where it was said by SET LOCAL.
+    /// The same, where it was said by SET LOCAL: DEFAULT says nobody.
     pub(in crate::session) fn said_in_transaction(&self, what: Said) -> Option<&str> {
-        self.now.said(what).local.as_ref()?.as_deref()
+        Some(self.now.said(what)).filter(|said| !said.by_default)?.local.as_ref()?.as_deref()
     }
 
     /// The search path in force, `$user` not replaced.
@@ -139,8 +146,11 @@ impl Settings {
                 Arc::make_mut(&mut self.now).path.set(value, *local);
             }
             Effect::Say { what, value, local } => {
+                let by_default = *local && value.is_none();
                 let value = value.clone().or_else(|| self.start.said(*what).value.clone());
-                Arc::make_mut(&mut self.now).said_mut(*what).set(value, *local);
+                let setting = Arc::make_mut(&mut self.now).said_mut(*what);
+                setting.set(value, *local);
+                setting.by_default = by_default;
             }
             Effect::ResetAll | Effect::DiscardAll => self.now = self.start.clone(),
             Effect::Commit { .. } if rolled_back => self.rollback(),
@@ -284,6 +294,23 @@ mod tests {
         s.apply(&Effect::DiscardAll, false);
         assert_eq!(s.said(Said::Actor), Some("desk"));
         assert_eq!(s.said(Said::Ticket), None);
+    }
+
+    #[test]
+    fn what_goes_back_to_the_start_in_a_transaction_was_not_said_in_it() {
+        let mut s = settings();
+        let say =
+            |value: Option<&str>, local| Effect::Say { what: Said::Actor, value: value.map(str::to_owned), local };
+        s.apply(&say(Some("u1"), true), false);
+        assert_eq!(s.said_in_transaction(Said::Actor), Some("u1"));
+        s.apply(&Effect::Savepoint("a".into()), false);
+        s.apply(&say(None, true), false);
+        assert_eq!((s.said(Said::Actor), s.said_in_transaction(Said::Actor)), (Some("desk"), None));
+        s.apply(&Effect::RollbackTo("a".into()), false);
+        assert_eq!(s.said_in_transaction(Said::Actor), Some("u1"));
+        s.apply(&say(None, true), false);
+        s.apply(&say(Some("u2"), true), false);
+        assert_eq!(s.said_in_transaction(Said::Actor), Some("u2"));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::pending::Expect;
 use super::{Copying, Flow};
-use crate::catalog::{Catalog, CatalogStore, Oid, Unapplied};
+use crate::catalog::{Catalog, CatalogStore, FilledFor, Oid, Unapplied};
+use crate::policy::ActorUse;
 use crate::session::judge::enforcer::Judgement;
 use crate::sql::{Effect, Enforced};
 use crate::wire::backend::Status;
@@ -36,10 +37,10 @@ pub(in crate::session) struct Structure {
     temporary: bool,
     /// Its last temporary relation went in the open transaction, and comes back where that is rolled back.
     parted: bool,
-    /// By temporary relation, the purposes for which governed rows went into it.
-    filled: HashMap<Oid, BTreeSet<String>>,
+    /// By temporary relation, for what governed rows went into it.
+    filled: HashMap<Oid, BTreeSet<FilledFor>>,
     /// The same for relations that are made and not read yet.
-    filling: BTreeSet<String>,
+    filling: BTreeSet<FilledFor>,
     /// Temporary relations that were refused: their names mean no permanent one.
     refused: BTreeSet<String>,
     reading: Option<Reading>,
@@ -122,15 +123,20 @@ impl Structure {
     }
 
     /// A statement was decided for a purpose: the temporary relations that it fills with governed rows are that purpose's from
-    /// here on, whether it runs or not.
+    /// here on, and the actor's where rows are each actor's own, whether it runs or not.
     pub(in crate::session) fn fills(&mut self, decision: &Judgement) {
-        let (fills, purpose) = (decision.enforced.fills(), &decision.scope().purpose);
+        let (fills, scope) = (decision.enforced.fills(), decision.scope());
+        let actor = match scope.policies.actor_use(&scope.role.name, &scope.purpose) {
+            ActorUse::Value => Some(scope.who.actor.clone().unwrap_or_default()),
+            ActorUse::Nothing | ActorUse::Presence => None,
+        };
+        let filled = FilledFor { purpose: scope.purpose.clone(), actor };
         if fills.made {
-            self.filling.insert(purpose.to_owned());
+            self.filling.insert(filled.clone());
         }
         let mut news = false;
         for oid in &fills.relations {
-            news |= self.filled.entry(*oid).or_default().insert(purpose.to_owned());
+            news |= self.filled.entry(*oid).or_default().insert(filled.clone());
         }
         if news && let Some((base, own)) = self.own.take() {
             let own = own.with_private(&self.filled, &self.refused, next_epoch());

@@ -56,6 +56,7 @@ impl Resolver<'_> {
             return;
         }
         for row in rows {
+            self.note_said(id, &columns, &telling, row);
             let dates: Vec<Option<Expr>> = row.iter().map(|value| simple(value).then(|| value.clone())).collect();
             for (column, value) in columns.iter().zip(row.iter_mut()) {
                 if telling.contains(column) && !is_default(value) {
@@ -66,6 +67,17 @@ impl Resolver<'_> {
                     self.hold(id, column, value, beside);
                 }
             }
+        }
+    }
+
+    /// Notes which of the telling columns a new row says, and which are left to their default.
+    fn note_said(&mut self, id: OccurrenceId, columns: &[String], telling: &BTreeSet<String>, row: &[Expr]) {
+        let Some(occurrence) = self.occurrences.get_mut(id) else { return };
+        for (position, column) in columns.iter().enumerate().filter(|(_, column)| telling.contains(*column)) {
+            match row.get(position) {
+                Some(value) if !is_default(value) => occurrence.said.insert(column.clone()),
+                Some(_) | None => occurrence.defaulted.insert(column.clone()),
+            };
         }
     }
 
@@ -117,6 +129,10 @@ impl Resolver<'_> {
             for ((column, _), value) in names.iter().zip(values) {
                 if telling.contains(column) && !is_default(value) {
                     self.hold(id, column, value, beside);
+                } else if telling.contains(column)
+                    && let Some(occurrence) = self.occurrences.get_mut(id)
+                {
+                    occurrence.defaulted.insert(column.clone());
                 }
             }
         }

@@ -300,6 +300,8 @@ impl Resolver<'_> {
             lookups: Vec::new(),
             ranges: Vec::new(),
             unheld: std::collections::BTreeSet::new(),
+            said: std::collections::BTreeSet::new(),
+            defaulted: std::collections::BTreeSet::new(),
             unkept: std::collections::BTreeSet::new(),
             whole: false,
             beyond: false,

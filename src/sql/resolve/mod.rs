@@ -45,7 +45,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Expr, Statement};
 
-use crate::catalog::{Catalog, Oid, Relation, TypeClass};
+use crate::catalog::{Catalog, FilledFor, Oid, Relation, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessRequest, ColumnAccess, Lineage, RelationAccess, Shape, Structure, Use, Verb};
 use crate::sql::form::context::Context;
@@ -117,6 +117,10 @@ pub(super) struct Occurrence {
     pub(super) ranges: Vec<Range>,
     /// Columns that tell of whom a row is, and are set where no value can be looked at.
     pub(super) unheld: BTreeSet<String>,
+    /// Columns that tell of whom a new row is, and are said in it.
+    pub(super) said: BTreeSet<String>,
+    /// Columns that tell of whom a row is, and are given their default in some row.
+    pub(super) defaulted: BTreeSet<String>,
     /// Columns of which some rule masks what is set, and which are set in part.
     pub(super) unkept: BTreeSet<String>,
 }
@@ -407,8 +411,8 @@ pub(super) fn request(resolved: &Resolved, context: &Context<'_>) -> AccessReque
     }
 }
 
-/// The purposes whose rows come along with a relation: its own, its descendants', and what its definition reaches.
-fn filled(catalog: &Catalog, relation: &Relation) -> BTreeSet<String> {
+/// Whose rows come along with a relation, and for what: its own, its descendants', and what its definition reaches.
+fn filled(catalog: &Catalog, relation: &Relation) -> BTreeSet<FilledFor> {
     let along = catalog.descendants(relation.oid).into_iter().chain(relation.reaches.iter().copied());
     let mut oids: Vec<Oid> = std::iter::once(relation.oid).chain(along).collect();
     for reached in &relation.reaches {

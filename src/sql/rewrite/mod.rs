@@ -109,6 +109,7 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     for (occurrence, obligation) in occurrences.iter().zip(permit.relations()) {
         open(&mut guard, occurrence, obligation)?;
         added::unheld(occurrence, obligation, context)?;
+        own::check(occurrence, obligation, context)?;
         keep::unkept(occurrence, obligation)?;
         if !definition {
             fresh::waits(occurrence, obligation, blocks.as_deref(), context.later)?;
