@@ -216,6 +216,8 @@ fn one_actor_who_looks_at_other_people_s_customers_is_told_at_once_by_every_way_
 
     // Once: more of the same is not told again, and a start of the proxy tells nothing that was told.
     looks(&proxy, 7, [111, 116]);
+    // How far the log was looked through is noted within a moment; what was told after that is told again after a crash.
+    thread::sleep(Duration::from_secs(3));
     proxy.kill();
     proxy.restart();
     looks(&proxy, 7, [117]);
