@@ -84,6 +84,14 @@ fn judge_one(text: &str, question: &Question<'_>) -> Judged {
         Ok(enforced) => enforced,
         Err(no) => return Judged::Refused { refusal: no.refusal, report: no.report },
     };
+    // A session looks at what was prepared in it; here nothing was.
+    if enforced.counts_met() {
+        let message = "EXPLAIN ANALYZE is open for a prepared statement that leaves no rows out, which its session alone can tell";
+        return refused(
+            Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, message)
+                .hint("ask about the statement itself"),
+        );
+    }
     match sql::admitted(enforced.effect(), question.policies, question.role, &purpose, question.today) {
         Ok(()) => Judged::Runs { text: enforced.text().to_owned(), report: enforced.report().clone() },
         Err(refusal) => refused(refusal),
