@@ -11,17 +11,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use ring::{digest, hmac};
+use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use crate::audit::checkpoint::Signer;
+use crate::audit::chain::{Hash, hex};
+use crate::audit::checkpoint::{GRANT, Signer};
 use crate::config::Config;
 use crate::policy::Granted;
 
 const NAME: &str = "grants.jsonl";
 /// A longer file is none.
 const LARGEST: u64 = 4 << 20;
-const LABEL: &str = "pgpurpose grant 1\n";
 
 /// One line of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,10 +85,9 @@ enum Key {
 
 impl Key {
     fn sign(&self, text: &str) -> String {
-        let message = format!("{LABEL}{text}");
         match self {
             Self::Signing(signer) => signer.sign_grant(text),
-            Self::Shared(key) => hex(hmac::sign(key, message.as_bytes()).as_ref()),
+            Self::Shared(key) => hex(hmac::sign(key, format!("{GRANT}{text}").as_bytes()).as_ref()),
         }
     }
 
@@ -99,10 +98,6 @@ impl Key {
             Self::Shared(_) => subtle::ConstantTimeEq::ct_eq(self.sign(text).as_bytes(), signature.as_bytes()).into(),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The file, and the key that its lines are signed with.
@@ -177,7 +172,7 @@ impl Grants {
     pub(crate) fn of_bytes(&self, bytes: &[u8]) -> Result<(Vec<Grant>, String), String> {
         let at = |what: &str| self.at(what);
         let text = std::str::from_utf8(bytes).map_err(|_| at("it is no text"))?;
-        let (mut grants, mut prev) = (Vec::<Grant>::new(), "0".repeat(64));
+        let (mut grants, mut prev) = (Vec::<Grant>::new(), Hash::GENESIS.to_string());
         for (number, written) in text.lines().enumerate() {
             let wrong = |what: &str| at(&format!("line {}: {what}: no grant is in force", number + 1));
             let line: Line = serde_json::from_str(written).map_err(|_| wrong("it is no grant"))?;
@@ -190,7 +185,7 @@ impl Grants {
             if line.prev != prev {
                 return Err(wrong("the line before it is another"));
             }
-            prev = hex(digest::digest(&digest::SHA256, written.as_bytes()).as_ref());
+            prev = Hash::of(written.as_bytes()).to_string();
             let moment = |text: &str| text.parse::<Timestamp>().map_err(|_| wrong("it says no time"));
             let time = moment(&line.time)?;
             match (line.event.as_str(), &line.login, &line.purpose, &line.until) {
@@ -206,12 +201,6 @@ impl Grants {
             }
         }
         Ok((grants, prev))
-    }
-
-    /// Those that are in force, as a set of policies takes them.
-    #[cfg(test)]
-    fn in_force(&self, now: Timestamp) -> Result<Vec<Granted>, String> {
-        Ok(self.all()?.iter().filter(|grant| grant.is_open(now)).map(Grant::granted).collect())
     }
 
     /// Adds a line, on disk when this returns.
@@ -286,6 +275,13 @@ pub(super) mod tests {
     pub(in crate::app) fn grants(folder: &Path, key: Option<[u8; 32]>) -> Grants {
         let key = key.map(|key| Key::Signing(Box::new(Signer::new(&key).unwrap())));
         Grants { file: folder.join(NAME), key }
+    }
+
+    impl Grants {
+        /// Those that are in force, as a set of policies takes them.
+        fn in_force(&self, now: Timestamp) -> Result<Vec<Granted>, String> {
+            Ok(self.all()?.iter().filter(|grant| grant.is_open(now)).map(Grant::granted).collect())
+        }
     }
 
     pub(in crate::app) fn grant(login: &str) -> NewLine<'_> {

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 
 use super::limits::Limiter;
 use super::receipt::Receipt;
+use crate::audit::chain::hex;
 
 /// How long a code lives.
 pub(super) const CODE: Duration = Duration::from_secs(15 * 60);
@@ -171,7 +172,7 @@ impl Door {
         let right: bool = pending.code.as_bytes().ct_eq(code.as_bytes()).into();
         if let (true, Some(person)) = (right, pending.person.clone()) {
             self.pending.remove(&key);
-            let cookie = super::keys::hex(&super::keys::random());
+            let cookie = hex(&super::keys::random());
             make_room(&mut self.sessions, |session| session.is_over(now), |session| session.used);
             let session = Session { person: person.clone(), receipts: Vec::new(), begun: now, used: now };
             self.sessions.insert(holder(&cookie), session);

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use subtle::ConstantTimeEq;
 
+use crate::audit::chain::hex;
 use crate::audit::checkpoint::{PublicKey, Signer};
 use crate::config::Key;
 
@@ -99,11 +100,6 @@ impl Keys {
 /// Random bytes of the system's.
 pub(super) fn random() -> Random {
     rand::random()
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// So many hexadecimal digits of a tag.

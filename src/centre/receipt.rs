@@ -5,7 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::keys::{Keys, hex, random};
+use super::keys::{Keys, random};
+use crate::audit::chain::hex;
 use crate::config::Organisation;
 use crate::papers::facts::{Facts, HERE, OURSELVES, Processing};
 use crate::policy::PolicySet;

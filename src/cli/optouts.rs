@@ -15,6 +15,7 @@ use super::Ending;
 use super::output::{Output, printable};
 use super::setup::{self, Source};
 use crate::app::Database;
+use crate::audit::chain::hex;
 use crate::catalog::RelationName;
 use crate::policy::{ContactKind, PolicySet};
 
@@ -174,7 +175,7 @@ impl List {
             }
         }
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let hash: String = whole.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(whole.finish().as_ref());
         self.sources.push(format!("{name} sha256:{hash}"));
         Ok(())
     }
@@ -257,8 +258,7 @@ async fn import(
     for chunk in list.entries.iter().collect::<Vec<_>>().chunks(1000) {
         let mut text = String::new();
         for (kind, hash) in chunk {
-            let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            text.push_str(&format!("{name}\t{}\t\\\\x{hex}\n", kind.name()));
+            text.push_str(&format!("{name}\t{}\t\\\\x{}\n", kind.name(), hex(hash)));
         }
         sink.send(bytes::Bytes::from(text)).await.map_err(failed)?;
     }

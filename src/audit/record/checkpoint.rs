@@ -27,7 +27,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use zeroize::Zeroizing;
 
 use super::Event;
-use super::chain::{Hash, Link};
+use super::chain::{Hash, Link, hex};
 use super::entry::Entry;
 use super::error::AuditError;
 
@@ -48,6 +48,8 @@ impl Default for Rhythm {
 
 /// What stands before the text of a certificate where it is signed.
 const CERTIFICATE: &str = "pgpurpose certificate 1\n";
+/// What stands before the text of a grant.
+pub const GRANT: &str = "pgpurpose grant 1\n";
 
 /// The public half of a signing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +88,7 @@ impl PublicKey {
 
     /// Whether this is the signature of a grant's text.
     pub fn signed_grant(&self, text: &str, signature: &str) -> bool {
-        self.signed(format!("pgpurpose grant 1\n{text}").as_bytes(), signature)
+        self.signed(format!("{GRANT}{text}").as_bytes(), signature)
     }
 
     /// Names the key in records: the first 16 digits of its SHA-256.
@@ -129,7 +131,7 @@ impl Signer {
 
     /// The signature of a message, as 128 hexadecimal digits.
     pub(in crate::audit) fn sign(&self, message: &[u8]) -> String {
-        self.pair.sign(message).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(self.pair.sign(message).as_ref())
     }
 
     /// The signature of a certificate's text, as 128 hexadecimal digits: over `pgpurpose certificate 1`, the end of that line, and the text.
@@ -139,14 +141,14 @@ impl Signer {
 
     /// The signature of a grant's text, as 128 hexadecimal digits: over `pgpurpose grant 1`, the end of that line, and the text.
     pub fn sign_grant(&self, text: &str) -> String {
-        self.sign(format!("pgpurpose grant 1\n{text}").as_bytes())
+        self.sign(format!("{GRANT}{text}").as_bytes())
     }
 
     /// A new private key, as 64 hexadecimal digits; `None` where the system has no randomness.
     pub fn generate() -> Option<Zeroizing<String>> {
         let mut bytes = Zeroizing::new([0_u8; 32]);
         SystemRandom::new().fill(bytes.as_mut()).ok()?;
-        Some(Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        Some(Zeroizing::new(hex(bytes.as_ref())))
     }
 
     /// The record that covers everything up to `link`. `time` must become the record's own time.

@@ -3,6 +3,7 @@
 use ring::hmac;
 use serde::Serialize;
 
+use super::chain::hex;
 use super::error::AuditError;
 use super::{Body, EventRecord, SessionFacts};
 use crate::policy::{Disclosed, RecordAs};
@@ -65,7 +66,7 @@ impl SubjectKey {
 }
 
 fn digits(tag: &hmac::Tag) -> String {
-    tag.as_ref().iter().take(LENGTH).map(|byte| format!("{byte:02x}")).collect()
+    tag.as_ref().get(..LENGTH).map(hex).unwrap_or_default()
 }
 
 /// Subjects of one relation.

@@ -15,6 +15,7 @@ use super::Centre;
 use super::door::Person;
 use super::store::Entered;
 use super::words::{Tongue, name};
+use crate::audit::chain::Hash;
 use crate::page::html::{STYLE, escape};
 use crate::papers::texts::Language;
 use crate::policy::Purpose;
@@ -36,8 +37,7 @@ pub(super) struct Frame<'a> {
 /// The stylesheet's name, another for another content: it may be kept for ever.
 pub(super) fn style_name() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| {
-        let digest = ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes());
-        let digits: String = super::keys::hex(digest.as_ref()).chars().take(12).collect();
+        let digits: String = Hash::of(STYLE.as_bytes()).to_string().chars().take(12).collect();
         format!("style-{digits}.css")
     });
     &NAME

@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use rand::RngExt;
 
+use crate::audit::chain::hex;
 use crate::cluster::{Cluster, ClusterError, ClusterOptions, find_postgres};
 pub use lesson::LessonName;
 
@@ -220,8 +221,12 @@ fn write_files(args: &DemoArgs, cluster: &Cluster) -> Result<PathBuf, DemoError>
         let key = root.join(name);
         if !key.exists() {
             let bytes: [u8; 32] = rand::rng().random();
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key)?.write_all(hex.as_bytes())?;
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&key)?
+                .write_all(hex(&bytes).as_bytes())?;
         }
     }
     let audit = root.join("audit");

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Alert;
+use crate::audit::chain::hex;
 use crate::audit::read::Entry;
 use crate::audit::ship::Deliver;
 use crate::audit::{AuditLog, Event};
@@ -237,8 +238,7 @@ fn letter(alert: &Alert) -> String {
 /// `t=SECONDS,v1=HEX`: HMAC-SHA-256 over `SECONDS.BODY`, so that nobody sends an old one again unnoticed.
 pub(super) fn signature(key: &hmac::Key, seconds: i64, body: &str) -> String {
     let tag = hmac::sign(key, format!("{seconds}.{body}").as_bytes());
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={seconds},v1={hex}")
+    format!("t={seconds},v1={}", hex(tag.as_ref()))
 }
 
 async fn command(parts: &[String], kind: &str, input: &[u8]) -> Result<(), String> {
