@@ -141,9 +141,7 @@ pub(crate) fn serve(
     database: Option<&str>,
     ready: impl FnOnce(&str),
 ) -> Result<(), String> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
+    super::runtime()?.block_on(async {
         let mut watch = Watch::new(&config.policy);
         let policies = Arc::new(ArcSwap::from_pointee(policies));
         let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));

@@ -20,3 +20,11 @@ pub(crate) use auth::{Trouble, trouble};
 pub(crate) use database::Database;
 pub(crate) use policies::{fits, policies, subject_key, told};
 pub(crate) use proxy::serve;
+
+/// What waits for a database or a network: one thread, the caller's own.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())
+}

@@ -50,8 +50,7 @@ pub(crate) fn serve(
     (database, hand_over): (Option<&str>, bool),
     ready: impl FnOnce(&str),
 ) -> Result<(), Vec<Fault>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(plain)?;
-    runtime.block_on(Proxy::run(config, again, (database, hand_over), ready))
+    super::runtime().map_err(plain)?.block_on(Proxy::run(config, again, (database, hand_over), ready))
 }
 
 /// A fault that is in no file.

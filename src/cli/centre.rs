@@ -8,7 +8,7 @@ use clap::Args;
 use super::Ending;
 use super::output::{Output, printable};
 use super::setup::{self, Source};
-use crate::app::centre;
+use crate::app::{self, centre};
 use crate::config::Config;
 use crate::policy::PolicySet;
 use crate::telemetry;
@@ -54,9 +54,7 @@ pub(super) fn run(arguments: &CentreArgs, output: &mut Output) -> Ending {
 }
 
 fn sql(arguments: &CentreArgs, config: &Config, policies: &PolicySet, output: &mut Output) -> Result<Ending, String> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let (text, missing) = runtime.block_on(centre::setup(config, policies, arguments.database.as_deref()))?;
+    let (text, missing) = app::runtime()?.block_on(centre::setup(config, policies, arguments.database.as_deref()))?;
     output.line(text.trim_end());
     for what in missing {
         output.remark(format_args!("left out: {}", printable(&what)));

@@ -14,7 +14,7 @@ use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
 use super::verdict::{Judged, Question, default_path, judge};
 use super::{assumed, verdict};
-use crate::app::Database;
+use crate::app::{Database, runtime};
 use crate::catalog::{Catalog, RelationName};
 use crate::config::Config;
 use crate::policy::{AccessReport, PolicySet, RelationReport, Verdict};
@@ -69,9 +69,7 @@ pub(super) fn known(
     output: &mut Output,
 ) -> Result<Known, String> {
     if !offline {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-        let read = runtime.block_on(async {
+        let read = runtime()?.block_on(async {
             let database = Database::find(config, policies, database).await?;
             let catalog = database.catalog().await?.current();
             Ok::<_, String>((database.name, catalog))

@@ -14,7 +14,7 @@ use tokio_postgres::Client;
 use super::Ending;
 use super::output::{Output, printable};
 use super::setup::{self, Source};
-use crate::app::Database;
+use crate::app::{Database, runtime};
 use crate::audit::chain::hex;
 use crate::catalog::RelationName;
 use crate::policy::{ContactKind, PolicySet};
@@ -103,7 +103,7 @@ pub(super) fn run(arguments: &OptOutsArgs, output: &mut Output) -> Ending {
     if list.entries.is_empty() {
         return output.wrong("the files hold no address and no number: the list that is there stays as it is");
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return output.wrong(error),
     };

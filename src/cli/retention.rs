@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use super::Ending;
 use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
-use crate::app::Database;
+use crate::app::{Database, runtime};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::policy::{Limit, PolicySet, Retained};
@@ -57,9 +57,7 @@ fn gather(
     config: &Config,
     policies: PolicySet,
 ) -> Result<(PolicySet, Vec<Result<Due, String>>), String> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let database = Database::find(config, &policies, arguments.database.as_deref()).await?;
         let catalog = database.catalog().await?.current();
         let client = database.client().await?;

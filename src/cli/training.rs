@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Ending;
 use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
-use crate::app::{self, Database};
+use crate::app::{self, Database, runtime};
 use crate::config::Config;
 use crate::document::Fault;
 use crate::policy::PolicySet;
@@ -132,10 +132,6 @@ pub(super) fn run(arguments: &TrainingArgs, output: &mut Output) -> Ending {
 fn object(passed: &Passed, signed: Signed) -> Value {
     json!({ "learner": passed.learner, "lesson": passed.lesson, "edition": passed.edition, "passed_at": passed.at.to_string(),
             "steps": passed.steps, "right": passed.right, "questions": passed.questions, "signature": signed.says() })
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, String> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())
 }
 
 /// Enters a lesson that was passed: a record of the configuration's log first, then the line in its database. Gives what its signature is.

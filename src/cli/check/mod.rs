@@ -15,7 +15,7 @@ use super::explain::{Known, known};
 use super::output::{Output, Style, printable};
 use super::setup::{self, Source};
 use super::training;
-use crate::app::Database;
+use crate::app::{Database, runtime};
 use crate::config::Config;
 use crate::document::{Fault, Place};
 use crate::policy::PolicySet;
@@ -123,8 +123,7 @@ fn gather(
         }
         return Ok((known, findings));
     }
-    let runtime = runtime()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let database = Database::find(config, policies, arguments.database.as_deref()).await?;
         let catalog = database.catalog().await?.current();
         let policies = &policies.fitted(&catalog);
@@ -144,10 +143,6 @@ fn gather(
         }
         Ok((Known { catalog: catalog.as_ref().clone(), database: Some(database.name) }, findings))
     })
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, String> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())
 }
 
 /// Whether nothing that was found is an error.

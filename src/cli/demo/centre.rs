@@ -64,9 +64,8 @@ pub(super) fn set_up(address: SocketAddr, cluster: &Cluster, proxy: &Path) -> Re
     };
     let loaded = Config::load(&config).map_err(wrong)?;
     let policies = app::policies(&loaded).map_err(wrong)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (functions, _) =
-        runtime.block_on(app::centre::setup(&loaded, &policies, Some(SHOP_DATABASE))).map_err(DemoError::Proxy)?;
+    let setup = app::centre::setup(&loaded, &policies, Some(SHOP_DATABASE));
+    let (functions, _) = app::runtime().and_then(|runtime| runtime.block_on(setup)).map_err(DemoError::Proxy)?;
     cluster.run_statements(SHOP_DATABASE, &functions)?;
     let person = cluster.run_sql(SHOP_DATABASE, PERSON)?.trim().to_owned();
     Ok(Some(Shown { url: format!("http://{address}"), person, mail }))

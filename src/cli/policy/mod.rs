@@ -10,7 +10,7 @@ use super::Ending;
 use super::changes;
 use super::output::Output;
 use super::setup;
-use crate::app::Database;
+use crate::app::{Database, runtime};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::document::{Fault, Place};
@@ -99,9 +99,7 @@ fn diff(arguments: &DiffArgs, output: &mut Output) -> Result<Ending, Vec<Fault>>
 }
 
 fn catalog(config: &Config, policies: &PolicySet, database: Option<&str>) -> Result<Catalog, String> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let database = Database::find(config, policies, database).await?;
         Ok(database.catalog().await?.current().as_ref().clone())
     })

@@ -13,7 +13,7 @@ use super::Ending;
 use super::bar::Bar;
 use super::output::{Output, Style, printable};
 use super::setup;
-use crate::app::Database;
+use crate::app::{Database, runtime};
 use crate::audit::Advance;
 use crate::config::{Config, SecretSource, UpstreamAddress};
 use crate::policy::PolicySet;
@@ -152,9 +152,7 @@ fn scan(arguments: &ScanArgs, config: &Config, policies: &PolicySet, output: &mu
         lexicon.add_folder(folder).map_err(|error| error.to_string())?;
     }
     let mut kept = Kept::load(&arguments.verdicts).map_err(|error| error.to_string())?;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let mut scanned = runtime.block_on(read(arguments, config, policies, &lexicon, output))?;
+    let mut scanned = runtime()?.block_on(read(arguments, config, policies, &lexicon, output))?;
     if arguments.review {
         let who = arguments.by.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "unknown".to_owned());
         review::ask(&scanned.judged, &mut kept, &who, &arguments.verdicts, output)?;

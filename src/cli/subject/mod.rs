@@ -16,7 +16,7 @@ use tokio_postgres::Client;
 use super::Ending;
 use super::output::{Output, printable};
 use super::setup::{self, Source};
-use crate::app::Database;
+use crate::app::{Database, runtime};
 use crate::catalog::{Catalog, RelationName};
 use crate::config::Config;
 use crate::policy::PolicySet;
@@ -125,7 +125,7 @@ pub(super) fn run(arguments: &SubjectArgs, output: &mut Output) -> Ending {
         Verb::Consent(arguments) => &arguments.common,
     };
     let Some((config, policies)) = setup::loaded(common.source.load(), output) else { return Ending::Wrong };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return output.wrong(error),
     };

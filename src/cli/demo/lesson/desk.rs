@@ -12,6 +12,7 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::Setting;
 use super::walk::Ended;
+use crate::app::runtime;
 use crate::audit::read::{Entry, last, scan};
 use crate::cli::demo::SHOP_DATABASE;
 use crate::cli::output::printable;
@@ -61,7 +62,7 @@ async fn connected(config: &tokio_postgres::Config) -> Result<Client, tokio_post
 
 impl Desk {
     pub(super) fn new(setting: &Setting) -> Result<Self, Ended> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ended)?;
+        let runtime = runtime().map_err(ended)?;
         let mut behind = tokio_postgres::Config::new();
         behind.host_path(&setting.socket).port(setting.server_port).user(SUPERUSER).dbname(SHOP_DATABASE);
         let direct = runtime.block_on(connected(&behind)).map_err(ended)?;
