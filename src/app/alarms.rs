@@ -1,6 +1,6 @@
 //! Tells of what no record shows: a log that cannot be written, places that are away, what ends soon, requests that are overdue.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -136,12 +136,6 @@ fn ending(policies: &PolicySet, today: Date, days: u32) -> Vec<(String, String)>
         Some((format!("contract {} {day}", role.name), format!("the contract with {} {}", role.recipient, on(day))))
     });
     purposes.chain(contracts).collect()
-}
-
-/// What keeps the looks going as long as the proxy.
-pub(super) fn watch(look: Look, shared: &Arc<Shared>) {
-    let look = Look { shared: Arc::downgrade(shared), ..look };
-    tokio::spawn(look.run());
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The proxy as a whole: built from its configuration, watched over, loaded again and ended.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -152,8 +152,8 @@ impl Proxy {
         let teller = alarms.as_ref().map(|(_, teller)| teller.clone());
         proxy.start_admin(&database, sinks.clone(), teller).await?;
         if let (Some((_, teller)), Some(wanted)) = (alarms, proxy.config.alerts.clone()) {
-            let (shared, log, database) = (Weak::new(), audit.clone(), database.clone());
-            alarms::watch(Look { teller, config: wanted, shared, log, sinks: places, database }, &proxy.shared);
+            let (shared, log, database) = (Arc::downgrade(&proxy.shared), audit.clone(), database.clone());
+            tokio::spawn(Look { teller, config: wanted, shared, log, sinks: places, database }.run());
         }
         // Before anybody can connect: a signal that comes early is not lost.
         let (mut stop, mut interrupt, mut reload) = (

@@ -1,16 +1,20 @@
 //! Messages to people: e-mail by SMTP or a command, and short texts to telephones by a command. What goes in is never told
 //! elsewhere: no address, number or text stands in an error or a log.
 
-mod command;
+pub(crate) mod command;
 mod smtp;
 
 use std::fmt;
+use std::time::Duration;
 
 use lettre::AsyncTransport;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder};
 
 use crate::config::{Mail, MailWay};
+
+/// How long a command may take.
+const MOST: Duration = Duration::from_secs(60);
 
 /// What one person is told by e-mail, as plain text.
 #[derive(Clone, PartialEq, Eq)]
@@ -118,7 +122,7 @@ impl Mailer {
         let letter = letter(from.clone(), to, message)?;
         match way {
             Way::Smtp(transport) => transport.send(letter).await.map(drop).map_err(|error| smtp::told(&error)),
-            Way::Command(parts) => command::run(parts, None, &letter.formatted()).await,
+            Way::Command(parts) => commanded(parts, None, &letter.formatted()).await,
         }
     }
 
@@ -133,8 +137,13 @@ impl Mailer {
         if !(7..=15).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(MailError::NoAddress("telephone number"));
         }
-        command::run(parts, Some(number), text.as_bytes()).await
+        commanded(parts, Some(("PGPURPOSE_TO", number)), text.as_bytes()).await
     }
+}
+
+async fn commanded(parts: &[String], variable: Option<(&str, &str)>, message: &[u8]) -> Result<(), MailError> {
+    let ended = tokio::time::timeout(MOST, command::run(parts, variable, message)).await;
+    ended.unwrap_or_else(|_| Err("did not end within a minute".to_owned())).map_err(MailError::Command)
 }
 
 /// The message as RFC 5322 has it. A header is folded and encoded by the crate, so that no line end in a subject makes another.

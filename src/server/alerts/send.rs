@@ -1,14 +1,11 @@
 //! The ways out: e-mail, a signed webhook, syslog, a command. Each is tried again for some minutes; what came of it is a record.
 
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use ring::hmac;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -17,8 +14,8 @@ use crate::audit::chain::hex;
 use crate::audit::read::Entry;
 use crate::audit::ship::Deliver;
 use crate::audit::{AuditLog, Event};
-use crate::config::{Alerts, Secret};
-use crate::mail::{Mailer, Message};
+use crate::config::{Alerts, Secret, SyslogAddress};
+use crate::mail::{Mailer, Message, command};
 use crate::server::sinks::{Http, Syslog};
 
 /// How long is waited before each further try.
@@ -44,11 +41,15 @@ pub struct WaysOf<'a> {
 
 /// The ways out.
 pub struct Ways {
-    email: Option<(Mailer, Vec<String>)>,
-    webhook: Option<(Http, hmac::Key)>,
-    syslog: Option<crate::config::SyslogAddress>,
-    command: Option<Vec<String>>,
+    all: Vec<Way>,
     tries: &'static [Duration],
+}
+
+enum Way {
+    Email(Mailer, Vec<String>),
+    Webhook(Http, hmac::Key),
+    Syslog(SyslogAddress),
+    Command(Vec<String>),
 }
 
 impl WaysOf<'_> {
@@ -58,20 +59,20 @@ impl WaysOf<'_> {
     /// One of them cannot be read, or there is no `[mail]` for addresses of e-mail.
     pub fn ways(self) -> Result<Ways, String> {
         let Self { config, mailer } = self;
-        let email = match (config.email.as_slice(), mailer.filter(Mailer::takes_mail)) {
-            ([], _) => None,
-            (addresses, Some(mailer)) => Some((mailer, addresses.to_vec())),
+        let mut all = Vec::new();
+        match (config.email.as_slice(), mailer.filter(Mailer::takes_mail)) {
+            ([], _) => {}
+            (addresses, Some(mailer)) => all.push(Way::Email(mailer, addresses.to_vec())),
             (_, None) => return Err("`[alerts] email` needs `[mail]`, which says how e-mail leaves".to_owned()),
-        };
-        let webhook = match &config.webhook {
-            None => None,
-            Some(hook) => {
-                let key: Secret = hook.key.read()?;
-                let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes());
-                Some((Http::new(hook.url.clone(), None, hook.tls_ca.as_deref())?, key))
-            }
-        };
-        Ok(Ways { email, webhook, syslog: config.syslog.clone(), command: config.command.clone(), tries: &TRIES })
+        }
+        if let Some(hook) = &config.webhook {
+            let key: Secret = hook.key.read()?;
+            let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes());
+            all.push(Way::Webhook(Http::new(hook.url.clone(), None, hook.tls_ca.as_deref())?, key));
+        }
+        all.extend(config.syslog.clone().map(Way::Syslog));
+        all.extend(config.command.clone().map(Way::Command));
+        Ok(Ways { all, tries: &TRIES })
     }
 }
 
@@ -161,49 +162,52 @@ async fn record(log: &AuditLog, alert: &Alert, ways: &[&'static str], failed: &[
 
 impl Ways {
     fn names(&self) -> Vec<&'static str> {
-        let there = [
-            ("email", self.email.is_some()),
-            ("webhook", self.webhook.is_some()),
-            ("syslog", self.syslog.is_some()),
-            ("command", self.command.is_some()),
-        ];
-        there.into_iter().filter_map(|(name, is)| is.then_some(name)).collect()
+        self.all.iter().map(Way::name).collect()
     }
 
     /// Sends by every way, each tried again; gives those that did not take it, with the reason.
     async fn send(&self, alert: &Alert) -> Vec<(&'static str, String)> {
-        let ways = futures_util::future::join_all(self.names().into_iter().map(|way| self.try_again(way, alert))).await;
+        let ways = futures_util::future::join_all(self.all.iter().map(|way| self.try_again(way, alert))).await;
         ways.into_iter().flatten().collect()
     }
 
-    async fn try_again(&self, way: &'static str, alert: &Alert) -> Option<(&'static str, String)> {
+    async fn try_again(&self, way: &Way, alert: &Alert) -> Option<(&'static str, String)> {
         let mut waits = self.tries.iter();
         loop {
-            let sent = tokio::time::timeout(LONGEST, self.by(way, alert)).await;
+            let sent = tokio::time::timeout(LONGEST, way.take(alert)).await;
             let why = match sent.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
                 Ok(()) => return None,
                 Err(why) => why,
             };
             match waits.next() {
                 Some(wait) => tokio::time::sleep(*wait).await,
-                None => return Some((way, why)),
+                None => return Some((way.name(), why)),
             }
         }
     }
+}
 
-    async fn by(&self, way: &str, alert: &Alert) -> Result<(), String> {
+impl Way {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Email(..) => "email",
+            Self::Webhook(..) => "webhook",
+            Self::Syslog(_) => "syslog",
+            Self::Command(_) => "command",
+        }
+    }
+
+    async fn take(&self, alert: &Alert) -> Result<(), String> {
         let json = || serde_json::to_string(alert).map_err(|error| error.to_string());
-        match way {
-            "email" => {
-                let Some((mailer, addresses)) = &self.email else { return Ok(()) };
+        match self {
+            Self::Email(mailer, addresses) => {
                 for address in addresses {
                     let message = Message::new(address, format!("pgpurpose: {}", alert.title), letter(alert));
                     mailer.send(&message).await.map_err(|error| error.to_string())?;
                 }
                 Ok(())
             }
-            "webhook" => {
-                let Some((http, key)) = &self.webhook else { return Ok(()) };
+            Self::Webhook(http, key) => {
                 let body = json()?;
                 let headers = [
                     ("x-pgpurpose-alert", alert.id.clone()),
@@ -211,8 +215,7 @@ impl Ways {
                 ];
                 http.post(body, "application/json", &headers).await
             }
-            "syslog" => {
-                let Some(address) = &self.syslog else { return Ok(()) };
+            Self::Syslog(address) => {
                 let line = format!("{{\"event\":\"alert\",{}", json()?.trim_start_matches('{'));
                 let entry = Entry::parse(line.as_bytes()).ok_or("it cannot be written")?;
                 let mut syslog = Syslog::new(address.clone());
@@ -220,11 +223,10 @@ impl Ways {
                     .await
                     .map_err(|error| error.to_string())?
             }
-            "command" => {
-                let Some(parts) = &self.command else { return Ok(()) };
-                command(parts, alert.kind.name(), json()?.as_bytes()).await
+            Self::Command(parts) => {
+                let kind = Some(("PGPURPOSE_ALERT", alert.kind.name()));
+                command::run(parts, kind, json()?.as_bytes()).await.map_err(|error| format!("it {error}"))
             }
-            other => Err(format!("there is no way `{other}`")),
         }
     }
 }
@@ -241,29 +243,9 @@ pub(super) fn signature(key: &hmac::Key, seconds: i64, body: &str) -> String {
     format!("t={seconds},v1={}", hex(tag.as_ref()))
 }
 
-async fn command(parts: &[String], kind: &str, input: &[u8]) -> Result<(), String> {
-    let (program, arguments) = parts.split_first().ok_or("it is not named")?;
-    let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("PGPURPOSE_ALERT", kind).kill_on_drop(true);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    for name in ["PATH", "HOME", "LANG"] {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
-    }
-    let mut child = command.spawn().map_err(|error| format!("it cannot be started: {error}"))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that needs none of it may have ended already; how it ended counts.
-        let _ = stdin.write_all(input).await;
-        let _ = stdin.shutdown().await;
-    }
-    let status = child.wait().await.map_err(|error| error.to_string())?;
-    if status.success() { Ok(()) } else { Err(format!("it failed: {status}")) }
-}
-
 #[cfg(test)]
 impl Ways {
     pub(super) fn of_a_test(command: Vec<String>, tries: &'static [Duration]) -> Self {
-        Self { email: None, webhook: None, syslog: None, command: Some(command), tries }
+        Self { all: vec![Way::Command(command)], tries }
     }
 }
