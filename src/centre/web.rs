@@ -152,10 +152,11 @@ impl<'a> Visit<'a> {
         to(&format!("/{}/{path}", self.tongue.code()))
     }
 
-    /// The session's cookie: gone with the browser, for this site alone, not for scripts.
+    /// The session's cookie: gone with the browser, for this site alone, not for scripts; an empty one is gone at once.
     fn set(&self, value: &str) -> Option<(HeaderName, HeaderValue)> {
         let secure = if self.centre.parts.settings.is_secure() { "; Secure" } else { "" };
-        let text = format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}", cookie_name(self.centre));
+        let gone = if value.is_empty() { "; Max-Age=0" } else { "" };
+        let text = format!("{}={value}{gone}; Path=/; HttpOnly; SameSite=Strict{secure}", cookie_name(self.centre));
         Some((header::SET_COOKIE, HeaderValue::from_str(&text).ok()?))
     }
 
@@ -226,10 +227,7 @@ impl<'a> Visit<'a> {
             ("leave", _) => {
                 self.centre.door().leave(&self.cookie);
                 let mut answer = self.go("");
-                let gone = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", cookie_name(self.centre));
-                if let Ok(gone) = HeaderValue::from_str(&gone) {
-                    answer.headers_mut().insert(header::SET_COOKIE, gone);
-                }
+                answer.headers_mut().extend(self.set(""));
                 answer
             }
             ("choices", Some(session)) => self.choose(session).await,

@@ -217,11 +217,16 @@ fn over_tls_the_cookie_is_bound_to_the_host_and_browsers_are_told_to_stay_with_i
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     // As browsers offer it.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let session = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
-    let stream = TcpStream::connect(("127.0.0.1", stand.port())).unwrap();
-    let mut stream = StreamOwned::new(session, stream);
-    stream.write_all(b"GET /en/enter HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let answer = Answer::read(stream);
+    let config = Arc::new(config);
+    let ask = |request: &str| {
+        let name = ServerName::try_from("localhost").unwrap();
+        let session = ClientConnection::new(Arc::clone(&config), name).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", stand.port())).unwrap();
+        let mut stream = StreamOwned::new(session, stream);
+        stream.write_all(request.as_bytes()).unwrap();
+        Answer::read(stream)
+    };
+    let answer = ask("GET /en/enter HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert_eq!(answer.status, 200);
     let cookie = answer.header("set-cookie").unwrap();
     assert!(
@@ -229,4 +234,19 @@ fn over_tls_the_cookie_is_bound_to_the_host_and_browsers_are_told_to_stay_with_i
         "{cookie}"
     );
     assert!(answer.header("strict-transport-security").unwrap().starts_with("max-age="));
+    // Browsers take a cookie of that name, an empty one too, only with what binds it.
+    let form = &answer.body.split("name=\"form\" value=\"").nth(1).unwrap()[..32];
+    let left = ask(&format!(
+        "POST /en/leave HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 37\r\n\r\nform={form}",
+        cookie.split(';').next().unwrap()
+    ));
+    assert_eq!(left.status, 303);
+    let gone = left.header("set-cookie").unwrap();
+    assert!(
+        gone.starts_with("__Host-centre=;")
+            && gone.contains("; Max-Age=0")
+            && gone.ends_with("; Path=/; HttpOnly; SameSite=Strict; Secure"),
+        "{gone}"
+    );
 }
