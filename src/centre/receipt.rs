@@ -11,6 +11,9 @@ use crate::config::Organisation;
 use crate::papers::facts::{Facts, HERE, OURSELVES, Processing};
 use crate::policy::PolicySet;
 
+/// Who complains writes here.
+pub(super) const REGULATOR: &str = "POPIAComplaints@inforegulator.org.za";
+
 /// One change, and what proves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Receipt {
@@ -165,6 +168,6 @@ fn purpose_of(processing: &Processing<'_>, made: &Made<'_>, facts: &Facts<'_>) -
         "jurisdictions": [HERE],
         "withdrawal_method": format!("{}/{}/choices", made.url, made.language),
         "privacy_rights": format!("{}/{}/requests", made.url, made.language),
-        "authority_party": "Information Regulator (South Africa), POPIAComplaints@inforegulator.org.za",
+        "authority_party": format!("Information Regulator (South Africa), {REGULATOR}"),
     })
 }

@@ -112,18 +112,9 @@ impl Store {
             ContactKind::Email | ContactKind::Phone | ContactKind::IdNumber => return Ok(None),
         };
         let rows = self.client().await?.query(sql, &[&normal]).await?;
-        let mut found: Option<Person> = None;
-        for row in &rows {
-            let subject: String = row.try_get(0)?;
-            match &found {
-                Some(other) if other.subject != subject => return Ok(None),
-                Some(_) => {}
-                None => {
-                    found = Some(Person { subject, contact: row.try_get(1)?, by_mail: kind == ContactKind::Email });
-                }
-            }
-        }
-        Ok(found)
+        // A row for each person: whose address it is cannot be told of two.
+        let [row] = rows.as_slice() else { return Ok(None) };
+        Ok(Some(Person { subject: row.try_get(0)?, contact: row.try_get(1)?, by_mail: kind == ContactKind::Email }))
     }
 
     async fn names(&self, can: bool, sql: &str, subject: &str) -> Result<Vec<String>, Trouble> {

@@ -49,7 +49,7 @@ pub(super) fn laid_out(sql: &str) -> String {
         }
         let within = open.last().copied().unwrap_or(true);
         if within && let Some(clause) = clause(rest, &out) {
-            break_line(&mut out, open.iter().filter(|long| **long).count());
+            break_line(&mut out, depth(&open));
             out.push_str(clause);
             rest = rest.get(clause.len()..).unwrap_or_default();
             continue;
@@ -60,20 +60,20 @@ pub(super) fn laid_out(sql: &str) -> String {
                 out.push('(');
                 open.push(long);
                 if long {
-                    break_line(&mut out, open.iter().filter(|long| **long).count());
+                    break_line(&mut out, depth(&open));
                     rest = rest.get(1..).unwrap_or_default().trim_start();
                     continue;
                 }
             }
             ')' => {
                 if open.pop() == Some(true) {
-                    break_line(&mut out, open.iter().filter(|long| **long).count());
+                    break_line(&mut out, depth(&open));
                 }
                 out.push(')');
             }
             ',' if within && line_length(&out) > WIDTH / 2 => {
                 out.push(',');
-                break_line(&mut out, open.iter().filter(|long| **long).count() + 1);
+                break_line(&mut out, depth(&open) + 1);
                 rest = rest.get(1..).unwrap_or_default().trim_start();
                 continue;
             }
@@ -82,6 +82,11 @@ pub(super) fn laid_out(sql: &str) -> String {
         rest = rest.get(letter.len_utf8()..).unwrap_or_default();
     }
     out
+}
+
+/// How far a line is indented.
+fn depth(open: &[bool]) -> usize {
+    open.iter().filter(|long| **long).count()
 }
 
 fn line_length(out: &str) -> usize {

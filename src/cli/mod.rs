@@ -153,10 +153,7 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
     match verb {
         Verb::Demo(arguments) => match serve::demo(&arguments) {
             Ok(()) => Ending::Fine,
-            Err(error @ demo::DemoError::Lesson(_)) => {
-                output.wrong(&error);
-                Ending::Failed
-            }
+            Err(error @ demo::DemoError::Lesson(_)) => output.failed(error),
             Err(error) => output.wrong(&error),
         },
         Verb::Serve(arguments) => serve::run(&arguments, output),

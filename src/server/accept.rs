@@ -223,24 +223,22 @@ impl Server {
 
 /// Whether somebody listens there. A port that several share by SO_REUSEPORT is not given to one who does not ask for that.
 fn is_taken(address: SocketAddr) -> bool {
-    let bound = || -> io::Result<()> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.bind(&address.into())
-    };
-    address.port() != 0 && bound().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+    let bound = socket(address).and_then(|socket| socket.bind(&address.into()));
+    address.port() != 0 && bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
-fn listen(address: SocketAddr) -> io::Result<StdListener> {
+fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    Ok(socket)
+}
+
+fn listen(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = socket(address)?;
+    socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

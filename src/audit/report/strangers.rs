@@ -75,9 +75,10 @@ pub(super) struct Collector {
     pairs: usize,
 }
 
-fn person(relation: &str, subject: &str) -> u64 {
+/// One person has rows in several tables: what names them is the same.
+fn person(subject: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (relation, subject).hash(&mut hasher);
+    subject.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -91,9 +92,8 @@ impl Collector {
         }
         let known = self.logins.get_mut(login)?;
         let number = known.number(actor, day);
-        // One person has rows in several tables: what names them is the same.
         for subject in entry.subjects() {
-            known.see(person("", subject), number, day, &mut self.pairs);
+            known.see(person(subject), number, day, &mut self.pairs);
         }
         let found = known.judge(number, day).filter(|_| within)?;
         Some(Stranger { login: super::shortened(login), actor: super::shortened(actor), at: moment.at, what: found })

@@ -13,15 +13,13 @@ use std::sync::LazyLock;
 
 use super::Centre;
 use super::door::Person;
+use super::receipt::REGULATOR;
 use super::store::Entered;
 use super::words::{Tongue, name};
 use crate::audit::chain::Hash;
 use crate::page::html::{STYLE, escape};
 use crate::papers::texts::Language;
 use crate::policy::Purpose;
-
-/// Who complains writes here.
-const REGULATOR: &str = "POPIAComplaints@inforegulator.org.za";
 
 /// What every page has around it.
 pub(super) struct Frame<'a> {

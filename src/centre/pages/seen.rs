@@ -42,11 +42,8 @@ pub(in crate::centre) fn render(frame: &Frame<'_>, found: Option<&Sightings>) ->
     };
     let policies = frame.centre.parts.policies.load_full();
     let zone = policies.zone();
-    let moment = |time: &str| -> String {
-        zone.show_text(time).chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).collect()
-    };
     let (from, to) = (found.log_from.as_deref().unwrap_or("–"), found.log_to.as_deref().unwrap_or("–"));
-    let day = |time: &str| frame.day(&moment(time).chars().take(10).collect::<String>());
+    let day = |time: &str| frame.day(&zone.minute(time).chars().take(10).collect::<String>());
     let mut out =
         format!("<p class=\"lead\">{}</p>\n", t.with("seen.intro", &[("from", &day(from)), ("to", &day(to))]));
     if found.seen.is_empty() {
@@ -88,8 +85,8 @@ pub(in crate::centre) fn render(frame: &Frame<'_>, found: Option<&Sightings>) ->
                     ("seen.why", purpose),
                     ("seen.what", format!("<ul class=\"chips\">{kinds}</ul>")),
                     ("seen.times", number(seen.statements as u64)),
-                    ("seen.first", escape(&moment(&seen.first))),
-                    ("seen.last", escape(&moment(&seen.last))),
+                    ("seen.first", escape(&zone.minute(&seen.first))),
+                    ("seen.last", escape(&zone.minute(&seen.last))),
                 ]
             )
         );

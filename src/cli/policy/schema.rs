@@ -66,7 +66,9 @@ pub(super) fn markdown() -> String {
         if before != Some(key.section) {
             let heading = match key.section {
                 "" => "At the top".to_owned(),
-                name if KEYS.iter().any(|key| key.takes == Takes::List(static_name(name))) => format!("`[[{name}]]`"),
+                name if KEYS.iter().any(|key| matches!(key.takes, Takes::List(listed) if listed == name)) => {
+                    format!("`[[{name}]]`")
+                }
                 name => format!("`[{}]`", name.replace(".*", ".NAME")),
             };
             page.push_str(&format!("\n## {heading}\n\n| key | takes | says |\n| --- | --- | --- |\n"));
@@ -75,11 +77,6 @@ pub(super) fn markdown() -> String {
         page.push_str(&format!("| `{}` | {} | {} |\n", key.name, words(key.takes).replace('|', "\\|"), key.says));
     }
     page
-}
-
-/// The same text as it stands in the list of keys.
-fn static_name(name: &str) -> &'static str {
-    KEYS.iter().map(|key| key.section).find(|section| *section == name).unwrap_or("")
 }
 
 fn words(what: Takes) -> String {

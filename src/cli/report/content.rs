@@ -239,25 +239,23 @@ fn log(report: &Report, chains: &[Chain], clock: Clock<'_>) -> Vec<Block> {
         if let Some(directory) = &chain.directory {
             blocks.push(Block::Heading(Words::from(format!("Log {}: ", number + 1)).name(directory)));
         }
-        {
-            let found = &chain.found;
-            let last = format!("{}:{}", found.last.seq, found.last.hash);
-            let held = if found.holds() { "The chain holds" } else { "The chain is broken" };
-            let files = count(found.files as u64, "file");
-            let text = format!("{held}: {} in {files}, the last is ", count(found.records, "record"));
-            let ended = match found.ended {
-                Ended::InOrder => "It ends with the record that closes it.",
-                Ended::Running => "It is being written.",
-                Ended::Abruptly => "It does not end with the record that closes it.",
-            };
-            let text = Words::from(text).name(last).plain(format!(". {ended}"));
-            blocks.push(if found.holds() { Block::Text(text) } else { Block::Warning(text) });
-            if !found.breaks.is_empty() {
-                let breaks = found.breaks.iter().map(|found| Words::said(&found.to_string()));
-                blocks.push(Block::List(breaks.collect()));
-            }
-            blocks.push(Block::List(chain.limits.iter().map(|limit| Words::said(limit)).collect()));
+        let found = &chain.found;
+        let last = format!("{}:{}", found.last.seq, found.last.hash);
+        let held = if found.holds() { "The chain holds" } else { "The chain is broken" };
+        let files = count(found.files as u64, "file");
+        let text = format!("{held}: {} in {files}, the last is ", count(found.records, "record"));
+        let ended = match found.ended {
+            Ended::InOrder => "It ends with the record that closes it.",
+            Ended::Running => "It is being written.",
+            Ended::Abruptly => "It does not end with the record that closes it.",
+        };
+        let text = Words::from(text).name(last).plain(format!(". {ended}"));
+        blocks.push(if found.holds() { Block::Text(text) } else { Block::Warning(text) });
+        if !found.breaks.is_empty() {
+            let breaks = found.breaks.iter().map(|found| Words::said(&found.to_string()));
+            blocks.push(Block::List(breaks.collect()));
         }
+        blocks.push(Block::List(chain.limits.iter().map(|limit| Words::said(limit)).collect()));
     }
     for (title, events) in [("Incidents", &report.events.incidents), ("Events", &report.events.others)] {
         if !events.is_empty() {

@@ -164,7 +164,7 @@ fn pairs(body: &str) -> Option<Vec<(String, String)>> {
     }
 }
 
-/// Whether `purpose =` stands in the comment as a word.
+/// Whether the key stands in the comment as a word, and `=` behind it.
 fn means(key: Key, body: &str) -> bool {
     let lower = body.to_ascii_lowercase();
     lower.match_indices(key.name()).any(|(at, word)| {
