@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::index::RuleIndex;
-use super::pattern::{ColumnPattern, Shape, is_pattern, matches, narrowest};
+use super::pattern::{ColumnPattern, Shape, is_pattern, is_relation_pattern, matches, matches_relation, narrowest};
 use super::{Governance, Lineage, PolicySet, SubjectPath, Table, Target};
 use crate::catalog::{Catalog, Relation, RelationKind, RelationName};
 use crate::document::{Fault, Place, quoted};
@@ -76,10 +76,9 @@ impl PolicySet {
         }
         let wishes: Vec<RelationName> = self.wishes().map(|(_, table, _)| table.clone()).collect();
         for rule in &mut fitted.rules {
-            let globs: Vec<RelationName> = rule.delete.iter().filter(|name| name_is_pattern(name)).cloned().collect();
-            let fits = |name: &RelationName| {
-                globs.iter().any(|glob| matches(&glob.schema, &name.schema) && matches(&glob.name, &name.name))
-            };
+            let globs: Vec<RelationName> =
+                rule.delete.iter().filter(|name| is_relation_pattern(name)).cloned().collect();
+            let fits = |name: &RelationName| globs.iter().any(|glob| matches_relation(glob, name));
             let more = fitted.tables.iter().filter(|(name, table)| {
                 !table.open && !self.tables.contains_key(name) && !wishes.contains(name) && fits(name)
             });
@@ -141,7 +140,7 @@ impl PolicySet {
             // What a pattern was collected for stands under the pattern itself.
             let collected = table.collected_for.get(&column).cloned().or_else(|| {
                 let mut patterns =
-                    table.collected_for.iter().filter(|(own, _)| own.contains('*') && matches(own, &column));
+                    table.collected_for.iter().filter(|(own, _)| is_pattern(own) && matches(own, &column));
                 patterns.next().map(|(_, purposes)| purposes.clone())
             });
             if let Some(purposes) = collected.or_else(|| table.collected_others.clone()) {
@@ -167,7 +166,7 @@ impl PolicySet {
 
     /// Whether a pattern for tables matches the name.
     pub(in crate::policy) fn matches_pattern(&self, name: &RelationName) -> bool {
-        self.patterns.keys().any(|pattern| matches(&pattern.schema, &name.schema) && matches(&pattern.name, &name.name))
+        self.patterns.keys().any(|pattern| matches_relation(pattern, name))
     }
 
     /// The listing that speaks of a relation of this name: its own, or the narrowest pattern.
@@ -176,9 +175,9 @@ impl PolicySet {
             return Some(name);
         }
         // While policies are validated patterns stand among the tables.
-        let patterns = self.tables.keys().filter(|name| name_is_pattern(name)).chain(self.patterns.keys());
+        let patterns = self.tables.keys().filter(|name| is_relation_pattern(name)).chain(self.patterns.keys());
         let shapes: Vec<(Shape, &RelationName)> = patterns
-            .filter(|pattern| matches(&pattern.schema, &name.schema) && matches(&pattern.name, &name.name))
+            .filter(|pattern| matches_relation(pattern, name))
             .map(|pattern| (Shape::of_relation(pattern), pattern))
             .collect();
         let candidates: Vec<&(Shape, &RelationName)> = shapes.iter().collect();
@@ -191,7 +190,7 @@ impl PolicySet {
         let shapes: Vec<(Shape, &Table)> = self
             .patterns
             .iter()
-            .filter(|(pattern, _)| matches(&pattern.schema, &name.schema) && matches(&pattern.name, &name.name))
+            .filter(|(pattern, _)| matches_relation(pattern, name))
             .map(|(pattern, table)| (Shape::of_relation(pattern), table))
             .collect();
         let candidates: Vec<&(Shape, &Table)> = shapes.iter().collect();
@@ -312,10 +311,6 @@ impl Table {
             place,
         }
     }
-}
-
-fn name_is_pattern(name: &RelationName) -> bool {
-    is_pattern(&name.schema) || is_pattern(&name.name)
 }
 
 fn tables(count: usize) -> String {

@@ -11,6 +11,16 @@ pub(in crate::policy) fn is_pattern(text: &str) -> bool {
     text.contains('*')
 }
 
+/// Whether a relation's name is a pattern.
+pub(in crate::policy) fn is_relation_pattern(name: &RelationName) -> bool {
+    is_pattern(&name.schema) || is_pattern(&name.name)
+}
+
+/// Whether a pattern for relations means this one.
+pub(in crate::policy) fn matches_relation(pattern: &RelationName, name: &RelationName) -> bool {
+    matches(&pattern.schema, &name.schema) && matches(&pattern.name, &name.name)
+}
+
 /// Whether `pattern` matches all of `name`.
 pub(in crate::policy) fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());

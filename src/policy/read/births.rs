@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::patterns::is_relation_pattern;
+use super::patterns::lists_by_pattern;
 use super::told::{spoken, unknown};
 use crate::catalog::RelationName;
 use crate::document::{Fault, Located};
-use crate::policy::model::pattern::is_pattern;
 use crate::policy::model::set::key;
 use crate::policy::model::{Birth, Table, Target};
 
@@ -139,8 +138,7 @@ pub(in crate::policy) fn listed(
             Err(unknown("table", &name.to_string(), names.iter()))
         }
         Some(table) if table.open || table.columns.contains_key(column) => Ok(()),
-        // What a pattern lists is known when the database is.
-        Some(table) if is_relation_pattern(name) || table.columns.keys().any(|own| is_pattern(own)) => Ok(()),
+        Some(table) if lists_by_pattern(name, &table.columns) => Ok(()),
         Some(table) => Err(unknown(&format!("column of `{name}`"), column, table.columns.keys())),
     }
 }

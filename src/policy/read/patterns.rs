@@ -1,8 +1,10 @@
 //! Validates patterns: what they name, and that of two which match one name one is the narrower.
 
+use std::collections::BTreeMap;
+
 use crate::catalog::{RelationName, split_dotted};
 use crate::document::{Fault, Located, Place};
-use crate::policy::model::pattern::{ColumnPattern, Shape, is_pattern, matches};
+use crate::policy::model::pattern::{ColumnPattern, Shape, is_pattern, is_relation_pattern};
 use crate::policy::model::{PolicySet, Table};
 
 /// `"*.created_at" = "operational"`: `schema.table.column`, or `*.column` for every table.
@@ -58,14 +60,9 @@ pub(in crate::policy) fn of_tables(set: &PolicySet) -> Vec<ColumnPattern> {
     set.tables.iter().flat_map(of_one).collect()
 }
 
-/// Whether a table's name is a pattern.
-pub(in crate::policy) fn is_relation_pattern(name: &RelationName) -> bool {
-    is_pattern(&name.schema) || is_pattern(&name.name)
-}
-
-/// Whether a table that is a pattern means this relation.
-pub(in crate::policy) fn matches_relation(pattern: &RelationName, name: &RelationName) -> bool {
-    matches(&pattern.schema, &name.schema) && matches(&pattern.name, &name.name)
+/// Whether which columns a table lists is known only when the database is.
+pub(in crate::policy) fn lists_by_pattern(name: &RelationName, columns: &BTreeMap<String, String>) -> bool {
+    is_relation_pattern(name) || columns.keys().any(|column| is_pattern(column))
 }
 
 /// Takes the patterns out of the tables, when all else is validated.

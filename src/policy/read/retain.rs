@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::patterns::is_relation_pattern;
+use super::patterns::lists_by_pattern;
 use super::told::{twice, unknown};
 use crate::catalog::RelationName;
 use crate::document::{Fault, Located, Place};
-use crate::policy::model::pattern::is_pattern;
 use crate::policy::model::{Limit, Period, Purpose, SinceColumn, SubjectPath, Table, Target, column_name};
 
 /// The key of `retain` for every purpose that has none of its own.
@@ -69,10 +68,9 @@ fn limit(name: &RelationName, text: &str, tables: &BTreeMap<RelationName, Table>
     match &since {
         SinceColumn::Own(column) => {
             let table = tables.get(name).filter(|table| !table.open);
-            // What a pattern lists is known when the database is.
-            let patterns =
-                |table: &Table| is_relation_pattern(name) || table.columns.keys().any(|column| is_pattern(column));
-            if let Some(table) = table.filter(|table| !table.columns.contains_key(column) && !patterns(table)) {
+            let unlisted =
+                |table: &&Table| !table.columns.contains_key(column) && !lists_by_pattern(name, &table.columns);
+            if let Some(table) = table.filter(unlisted) {
                 return Err(unknown(&format!("column of `{name}`"), column, table.columns.keys()));
             }
         }

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::condition;
-use super::patterns::{is_relation_pattern, matches_relation};
 use super::source::WrittenRule;
 use super::told::{spoken, twice, unknown};
 use crate::catalog::RelationName;
 use crate::document::{Fault, Located, Place};
 use crate::policy::model::index::RuleIndex;
-use crate::policy::model::pattern::is_pattern;
+use crate::policy::model::pattern::{is_pattern, is_relation_pattern, matches_relation};
 use crate::policy::model::{Mask, Opens, OwnRows, PolicySet, Rule, Table, Target};
 
 /// Adds the rules to the set, in their order. Faults are noted.

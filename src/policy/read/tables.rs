@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::births::{self, WrittenBirth};
-use super::patterns::is_relation_pattern;
+use super::patterns::lists_by_pattern;
 use super::source::{WrittenRecordPurposes, WrittenSubject, WrittenTable};
 use super::told::{twice, unknown};
 use super::{collected, retain};
 use crate::catalog::RelationName;
 use crate::document::{Fault, Located, Place};
-use crate::policy::model::pattern::is_pattern;
 use crate::policy::model::{Purpose, RecordPurposes, SubjectPath, Table, Target};
 
 /// The tables by name. Faults are noted.
@@ -135,8 +134,7 @@ fn record_purposes(
     faults: &mut Vec<Fault>,
 ) -> Option<RecordPurposes> {
     let listed = |column: &Located<String>, faults: &mut Vec<Fault>| {
-        let patterns = columns.keys().any(|listed| is_pattern(listed)) || is_relation_pattern(name);
-        if !columns.contains_key(&column.value) && !patterns {
+        if !columns.contains_key(&column.value) && !lists_by_pattern(name, columns) {
             faults.push(Fault::error(
                 &column.place,
                 unknown(&format!("column of `{name}`"), &column.value, columns.keys()),

@@ -9,6 +9,7 @@ use super::{categories, collected, keep, patterns, purposes, rules, tables, wish
 use crate::catalog::split_dotted;
 use crate::document::{Fault, Located, Place};
 use crate::document::{alike, quoted};
+use crate::policy::model::pattern::{is_relation_pattern, matches_relation};
 use crate::policy::model::{Basis, ExclusionList, Expected, Period, PolicySet, PolicyTest, Role, Verdict, column_name};
 
 /// The set, and every fault; where one of them is an error, the set is of no use.
@@ -33,9 +34,8 @@ pub(in crate::policy) fn validate(written: Written) -> (PolicySet, Vec<Fault>) {
     for (what, table, place) in set.wishes() {
         let named = set.tables.get(table);
         let by_pattern = || {
-            let mut all =
-                set.tables.iter().filter(|(name, listing)| listing.open && patterns::is_relation_pattern(name));
-            all.any(|(name, _)| patterns::matches_relation(name, table))
+            let mut all = set.tables.iter().filter(|(name, listing)| listing.open && is_relation_pattern(name));
+            all.any(|(name, _)| matches_relation(name, table))
         };
         if named.map_or_else(by_pattern, |table| table.open) {
             faults.push(Fault::error(
