@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::keys::{Keys, random};
 use crate::audit::chain::hex;
 use crate::config::Organisation;
-use crate::papers::facts::{Facts, HERE, OURSELVES, Processing};
-use crate::policy::PolicySet;
+use crate::papers::facts::{Facts, HERE, Processing};
+use crate::policy::{OURSELVES, PolicySet};
 
 /// Who complains writes here.
 pub(super) const REGULATOR: &str = "POPIAComplaints@inforegulator.org.za";

@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
-use crate::policy::{PolicySet, Purpose, Role, Way};
+use crate::policy::{OURSELVES, PolicySet, Purpose, Role, Way};
 
-/// The recipient that is no third party.
-pub(crate) const OURSELVES: &str = "internal";
 /// The country that needs no ground of s72.
 pub(crate) const HERE: &str = "ZA";
 

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::facts::{CategoryUse, Facts, HERE, OURSELVES, Processing};
+use super::facts::{CategoryUse, Facts, HERE, Processing};
 use super::texts::Texts;
 use crate::config::Organisation;
 use crate::page::{Block, Cell, Page, Section, Table, Words};
-use crate::policy::{Role, Way};
+use crate::policy::{OURSELVES, Role, Way};
 
 pub(super) struct Writer<'a> {
     pub(super) texts: &'a Texts,

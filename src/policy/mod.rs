@@ -47,9 +47,10 @@ pub use decide::{
 pub use model::{
     AccessRequest, ActorFrom, ActorRows, ActorRule, ActorUse, Actors, AddressPart, Approach, Automatic, Basis, Birth,
     Change, ColumnAccess, ConsentFilter, Consequence, Contact, ContactKind, Customers, DEFAULT_LOOKUP_LIMIT, Exclusion,
-    ExclusionList, Expected, Governance, GrantRule, Granted, Limit, Lineage, Make, Mask, NamePart, Noise, OptOuts, Own,
-    Period, PeriodUnit, PhonePart, PolicySet, PolicyTest, Purpose, Raw, RecordAs, RecordPurposes, RelationAccess, Role,
-    RowCondition, RowFilter, Shape, SinceColumn, Structure, SubjectPath, Unit, Unknown, Use, Verb, Verdict,
+    ExclusionList, Expected, Governance, GrantRule, Granted, Limit, Lineage, Make, Mask, NamePart, Noise, OURSELVES,
+    OptOuts, Own, Period, PeriodUnit, PhonePart, PolicySet, PolicyTest, Purpose, Raw, RecordAs, RecordPurposes,
+    RelationAccess, Role, RowCondition, RowFilter, Shape, SinceColumn, Structure, SubjectPath, Unit, Unknown, Use,
+    Verb, Verdict,
 };
 pub use read::keys::{KEYS, Key, Takes};
 pub use review::{

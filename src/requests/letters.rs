@@ -11,10 +11,7 @@ use jiff::civil::Date;
 use crate::audit::Sightings;
 use crate::catalog::RelationName;
 use crate::config::{Organisation, Zone};
-use crate::policy::PolicySet;
-
-/// The recipient that is no third party.
-const OURSELVES: &str = "internal";
+use crate::policy::{OURSELVES, PolicySet, Role};
 
 /// What was done, for letters.
 #[derive(Debug, Clone)]
@@ -65,18 +62,19 @@ pub struct Letter {
 pub fn recipients(policies: &PolicySet, change: &Change<'_>, seen: Option<&Sightings>) -> Vec<Recipient> {
     let mut found: BTreeMap<String, Recipient> = BTreeMap::new();
     let third = |name: &str| policies.roles().find(|role| role.name == name && role.recipient != OURSELVES);
+    let of = |name: &str, role: Option<&Role>| Recipient {
+        name: name.to_owned(),
+        country: role.map_or_else(|| "not known".to_owned(), |role| role.country.clone()),
+        contract: role.and_then(|role| role.operator_contract.clone()),
+        tables: BTreeSet::new(),
+        opened: BTreeMap::new(),
+        last_seen: None,
+    };
     for grant in policies.grants() {
         let concerns =
             change.tables.contains(&grant.relation) && change.column.is_none_or(|column| column == grant.column);
         if let (true, Some(role)) = (concerns, third(&grant.role)) {
-            let recipient = found.entry(role.recipient.clone()).or_insert_with(|| Recipient {
-                name: role.recipient.clone(),
-                country: role.country.clone(),
-                contract: role.operator_contract.clone(),
-                tables: BTreeSet::new(),
-                opened: BTreeMap::new(),
-                last_seen: None,
-            });
+            let recipient = found.entry(role.recipient.clone()).or_insert_with(|| of(&role.recipient, Some(role)));
             recipient.tables.insert(grant.relation);
             recipient.opened.entry(grant.purpose).or_default().insert(grant.category);
         }
@@ -93,17 +91,9 @@ pub fn recipients(policies: &PolicySet, change: &Change<'_>, seen: Option<&Sight
         if tables.is_empty() {
             continue;
         }
-        let recipient = found.entry(whom.recipient.clone()).or_insert_with(|| {
-            let role = policies.roles().find(|role| role.recipient == whom.recipient);
-            Recipient {
-                name: whom.recipient.clone(),
-                country: role.map_or_else(|| "not known".to_owned(), |role| role.country.clone()),
-                contract: role.and_then(|role| role.operator_contract.clone()),
-                tables: BTreeSet::new(),
-                opened: BTreeMap::new(),
-                last_seen: None,
-            }
-        });
+        let recipient = found
+            .entry(whom.recipient.clone())
+            .or_insert_with(|| of(&whom.recipient, policies.roles().find(|role| role.recipient == whom.recipient)));
         recipient.tables.extend(tables);
         recipient.last_seen = recipient.last_seen.take().max(Some(seen.last.clone()));
     }

@@ -62,10 +62,7 @@ impl<'a> Consents<'a> {
     /// The table has no place for the end.
     pub fn withdraw(&self) -> Result<String, Trouble> {
         self.has("withdrawn_at")?;
-        let (evidence, held) = match self.table.column("withdrawn_evidence") {
-            Some(_) => (", withdrawn_evidence = $3::pg_catalog.text", ""),
-            None => ("", " AND $3::pg_catalog.text IS NOT NULL"),
-        };
+        let (evidence, held) = noted(self.table, "withdrawn_evidence");
         let [subject, purpose] = [self.kept.subject, self.kept.purpose].map(quote_ident);
         Ok(format!(
             "UPDATE {} SET withdrawn_at = pg_catalog.now(){evidence} WHERE {subject} = {} \
@@ -77,14 +74,7 @@ impl<'a> Consents<'a> {
 
     /// The purposes to which there is a live consent.
     pub fn live(&self) -> String {
-        format!(
-            "SELECT {}::pg_catalog.text FROM {} WHERE {} = {} AND ({})",
-            quote_ident(self.kept.purpose),
-            self.kept.table.to_sql(),
-            quote_ident(self.kept.subject),
-            key(self.table, self.kept.subject),
-            self.kept.active
-        )
+        live(self.table, self.kept.subject, self.kept.purpose, self.kept.active)
     }
 }
 
@@ -135,37 +125,44 @@ impl<'a> Exclusions<'a> {
     pub fn lift(&self) -> Option<String> {
         let purpose = self.kept.purpose?;
         self.table.column("lifted_at")?;
-        let why = match self.table.column("lifted_why") {
-            Some(_) => (", lifted_why = $3::pg_catalog.text", ""),
-            None => ("", " AND $3::pg_catalog.text IS NOT NULL"),
-        };
+        let (why, held) = noted(self.table, "lifted_why");
         Some(format!(
-            "UPDATE {} SET lifted_at = pg_catalog.now(){} WHERE {} = {} AND {} = $2::pg_catalog.text AND lifted_at IS NULL{}",
+            "UPDATE {} SET lifted_at = pg_catalog.now(){why} WHERE {} = {} AND {} = $2::pg_catalog.text AND lifted_at IS NULL{held}",
             self.kept.table.to_sql(),
-            why.0,
             quote_ident(self.kept.subject),
             key(self.table, self.kept.subject),
             quote_ident(purpose),
-            why.1
         ))
     }
 
     /// The purposes that are objected to; `None` where an objection names none.
     pub fn live(&self) -> Option<String> {
-        Some(format!(
-            "SELECT {}::pg_catalog.text FROM {} WHERE {} = {} AND ({})",
-            quote_ident(self.kept.purpose?),
-            self.kept.table.to_sql(),
-            quote_ident(self.kept.subject),
-            key(self.table, self.kept.subject),
-            self.kept.active
-        ))
+        Some(live(self.table, self.kept.subject, self.kept.purpose?, self.kept.active))
     }
 }
 
 fn there<'a>(shape: &'a Shape, name: &RelationName) -> Result<&'a Table, Trouble> {
     let table = shape.position(name).and_then(|at| shape.tables.get(at));
     table.ok_or_else(|| Trouble::Refused(format!("table `{name}` does not exist")))
+}
+
+/// The purposes of which a table keeps a wish of the person's that is in force.
+fn live(table: &Table, subject: &str, purpose: &str, active: &str) -> String {
+    format!(
+        "SELECT {}::pg_catalog.text FROM {} WHERE {} = {} AND ({active})",
+        quote_ident(purpose),
+        table.name.to_sql(),
+        quote_ident(subject),
+        key(table, subject)
+    )
+}
+
+/// A column in which a table keeps why, as what is set of it beside others; without one `$3` is tested, so that it has its type.
+fn noted(table: &Table, column: &str) -> (String, &'static str) {
+    match table.column(column) {
+        Some(_) => (format!(", {column} = $3::pg_catalog.text"), ""),
+        None => (String::new(), " AND $3::pg_catalog.text IS NOT NULL"),
+    }
 }
 
 /// The person's key as the column's type.

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use super::{Frame, doors};
 use crate::page::html::escape;
-use crate::papers::facts::{Facts, HERE, OURSELVES, Processing};
-use crate::policy::{PolicySet, Purpose, Way};
+use crate::papers::facts::{Facts, HERE, Processing};
+use crate::policy::{OURSELVES, PolicySet, Purpose, Way};
 
 pub(in crate::centre) fn render(frame: &Frame<'_>) -> String {
     let t = frame.tongue;

@@ -8,7 +8,7 @@ use crate::audit::{Sightings, Wanted};
 use crate::centre::Centre;
 use crate::page::html::escape;
 use crate::page::number;
-use crate::papers::facts::OURSELVES;
+use crate::policy::OURSELVES;
 use crate::requests::deletion::Trouble;
 use crate::requests::told::Step;
 

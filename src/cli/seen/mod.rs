@@ -16,7 +16,7 @@ use super::output::{Output, Style, printable};
 use super::setup;
 use crate::audit::{Sightings, SubjectKey, Wanted};
 use crate::config::{Config, Organisation, When, Zone};
-use crate::policy::PolicySet;
+use crate::policy::{OURSELVES, PolicySet};
 
 /// Where the log and what explains it are.
 #[derive(Debug, Args)]
@@ -265,7 +265,7 @@ fn told(found: &Sightings, policies: &PolicySet) -> Value {
         .map(|(whom, seen)| {
             let purpose = policies.purpose(&whom.purpose);
             json!({
-                "recipient": whom.recipient, "third_party": whom.recipient != page::OURSELVES,
+                "recipient": whom.recipient, "third_party": whom.recipient != OURSELVES,
                 "purpose": whom.purpose, "description": purpose.and_then(|purpose| purpose.description.clone()),
                 "basis": purpose.map(|purpose| purpose.basis.name()), "role": whom.role, "seen": seen,
             })

@@ -5,10 +5,7 @@ use std::fmt::Write;
 use crate::audit::{SeenFor, Sightings, Whom};
 use crate::cli::output::markup;
 use crate::config::Zone;
-use crate::policy::{Basis, PolicySet};
-
-/// The recipient that is no third party.
-pub(super) const OURSELVES: &str = "internal";
+use crate::policy::{Basis, OURSELVES, PolicySet};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1c1c;background:#fff}\
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}table{border-collapse:collapse;width:100%}\

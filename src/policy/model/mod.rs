@@ -48,6 +48,9 @@ pub(in crate::policy) const CURSOR_SECONDS: u64 = 3600;
 /// How long a statement that changes rows which rest on consent waits for a lock where the policy does not say, in seconds.
 pub(in crate::policy) const LOCK_SECONDS: u32 = 10;
 
+/// The recipient that is no third party.
+pub const OURSELVES: &str = "internal";
+
 /// A role: logins, purposes, recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {

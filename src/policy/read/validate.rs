@@ -10,7 +10,9 @@ use crate::catalog::split_dotted;
 use crate::document::{Fault, Located, Place};
 use crate::document::{alike, quoted};
 use crate::policy::model::pattern::{is_relation_pattern, matches_relation};
-use crate::policy::model::{Basis, ExclusionList, Expected, Period, PolicySet, PolicyTest, Role, Verdict, column_name};
+use crate::policy::model::{
+    Basis, ExclusionList, Expected, OURSELVES, Period, PolicySet, PolicyTest, Role, Verdict, column_name,
+};
 
 /// The set, and every fault; where one of them is an error, the set is of no use.
 pub(in crate::policy) fn validate(written: Written) -> (PolicySet, Vec<Fault>) {
@@ -149,9 +151,9 @@ fn roles(written: Vec<WrittenRole>, set: &mut PolicySet, faults: &mut Vec<Fault>
         if let (Some(place), true) = (unrestricted_place, role.ddl) {
             faults.push(Fault::warning(&place, "an unrestricted role needs no `ddl`"));
         }
-        let recipient = spoken(role.recipient, "`recipient`", faults).unwrap_or_else(|| "internal".to_owned());
+        let recipient = spoken(role.recipient, "`recipient`", faults).unwrap_or_else(|| OURSELVES.to_owned());
         let operator_contract = spoken(role.operator_contract, "`operator_contract`", faults);
-        if recipient != "internal" && operator_contract.is_none() {
+        if recipient != OURSELVES && operator_contract.is_none() {
             faults.push(Fault::error(
                 &name.place,
                 format!(

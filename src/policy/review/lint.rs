@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::Fault;
 use crate::document::quoted;
-use crate::policy::model::{Governance, PolicySet, Rule, Target, column_name};
+use crate::policy::model::{Governance, OURSELVES, PolicySet, Rule, Target, column_name};
 
 impl PolicySet {
     /// Warnings, each with its place: what is opened and denied, categories that no column has, columns that no rule
@@ -94,7 +94,7 @@ impl PolicySet {
             }
         }
         for role in self.roles.values() {
-            if role.recipient != "internal" && role.operator_expires.is_none() {
+            if role.recipient != OURSELVES && role.operator_expires.is_none() {
                 let message = format!(
                     "the contract with `{}` has no end: state `operator_expires`, so that somebody looks at it again (POPIA s21)",
                     role.recipient

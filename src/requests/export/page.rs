@@ -9,7 +9,7 @@ use crate::audit::Sightings;
 use crate::catalog::RelationName;
 use crate::config::{Organisation, Zone};
 use crate::page::{Block, Cell, Page, Section, Table, Words, count, heads, html};
-use crate::policy::{Basis, PolicySet, Way};
+use crate::policy::{Basis, OURSELVES, PolicySet, Way};
 use crate::requests::map::PersonMap;
 
 /// What the answer is about, besides the rows.
@@ -48,9 +48,6 @@ names you; of those rows only what concerns you is shown.\r\n\
 \r\n\
 You may ask that what is inaccurate, irrelevant, excessive, out of date, incomplete, misleading or unlawfully obtained is corrected or deleted,\r\n\
 and that what may no longer be kept is destroyed or deleted (POPIA s24(1), of which s23(3) asks us to tell you). It costs nothing.\r\n";
-
-/// The recipient that is no third party.
-const OURSELVES: &str = "internal";
 
 pub(super) fn index(all: &[Written], map: &PersonMap<'_>, policies: &PolicySet, about: &About<'_>) -> String {
     let name = about.organisation.get("name").and_then(|name| name.first()).cloned();
