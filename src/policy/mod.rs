@@ -54,6 +54,6 @@ pub use model::{
 };
 pub use read::keys::{KEYS, Key, Takes};
 pub use review::{
-    Difference, Grant, Holds, Keeps, ListedColumn, ListedConsent, ListedExclusion, NeededColumn, Partly, ROWS,
+    Difference, Grant, Holds, Keeps, ListedColumn, ListedConsent, ListedExclusion, NeededColumn, OWN, Partly, ROWS,
     Retained, Stated, Way, WishTable,
 };

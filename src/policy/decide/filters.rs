@@ -14,16 +14,12 @@ use crate::policy::model::{
 pub(in crate::policy) struct Filtering<'a> {
     pub(in crate::policy) policies: &'a PolicySet,
     pub(in crate::policy) whom: Whom<'a>,
-    /// Whose session it is.
-    pub(in crate::policy) login: &'a str,
     /// The purpose in force and its ancestors.
     pub(in crate::policy) lineage: &'a [&'a Purpose],
     pub(in crate::policy) access: &'a RelationAccess,
     /// The listing that governs.
     pub(in crate::policy) name: &'a RelationName,
     pub(in crate::policy) table: &'a Table,
-    /// Whether it is known for which of the application's users the statement runs.
-    pub(in crate::policy) actor: bool,
 }
 
 impl PolicySet {
@@ -80,17 +76,20 @@ impl Filtering<'_> {
         filters
     }
 
+    /// The rules for the purpose and those above it.
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.lineage.iter().flat_map(|level| self.policies.rules_for(self.whom.role, &level.name))
+    }
+
     /// The conditions of the rules that open anything of the table, for the purpose and those above it: a row meets each.
     pub(in crate::policy) fn own(&self) -> impl Iterator<Item = Own> {
-        let rules = self.lineage.iter().flat_map(|purpose| self.policies.rules_for(self.whom.role, &purpose.name));
         let mut found: Vec<Own> = Vec::new();
-        for rule in rules.filter(|rule| !rule.rows.is_empty() && rule.opens(self.name, self.table)) {
+        for rule in self.rules().filter(|rule| !rule.rows.is_empty() && rule.opens(self.name, self.table)) {
             for rows in rule.rows.iter().filter(|rows| rows.concerns(self.name)) {
                 if !found.iter().any(|own| own.condition == rows.condition) {
                     found.push(Own {
                         rule: rule.name.clone(),
                         condition: rows.condition.clone(),
-                        login: self.login.to_owned(),
                         columns: self
                             .table
                             .columns
@@ -146,17 +145,15 @@ impl Filtering<'_> {
 
     /// The conditions of the rules themselves: of each that opens anything of the table, at every level.
     pub(in crate::policy) fn of_actor(&self, reasons: &mut Vec<Reason>) -> Vec<RowFilter> {
-        let rules = self.lineage.iter().flat_map(|level| self.policies.rules_for(self.whom.role, &level.name));
         let mut own: Vec<RowFilter> = Vec::new();
-        for rule in rules.filter(|rule| !rule.own.is_empty() && rule.opens(self.name, self.table)) {
-            for condition in &rule.own {
-                if condition.names_actor() && !self.actor {
-                    reasons.push(super::nobody_said(self.whom, &self.access.relation, &rule.name));
-                }
-                let filter = RowFilter::OfActor(self.actor_rows(rule, condition, true));
-                if !own.contains(&filter) {
-                    own.push(filter);
-                }
+        for rule in self.rules().filter(|rule| rule.opens(self.name, self.table)) {
+            let Some(condition) = &rule.own else { continue };
+            if self.whom.actor.is_none() {
+                reasons.push(super::nobody_said(self.whom, &self.access.relation, &rule.name));
+            }
+            let filter = RowFilter::OfActor(self.actor_rows(rule, condition, true));
+            if !own.contains(&filter) {
+                own.push(filter);
             }
         }
         own
@@ -164,9 +161,8 @@ impl Filtering<'_> {
 
     /// The conditions of rules that open nothing of the table, where rows that they do open may be looked up here or lead through it.
     pub(in crate::policy) fn ways_to_own(&self) -> Vec<RowFilter> {
-        let rules = self.lineage.iter().flat_map(|level| self.policies.rules_for(self.whom.role, &level.name));
-        let others = rules.filter(|rule| !rule.own.is_empty() && !rule.opens(self.name, self.table));
-        let own = others.flat_map(|rule| rule.own.iter().map(|own| self.actor_rows(rule, own, false)));
+        let others = self.rules().filter(|rule| !rule.opens(self.name, self.table));
+        let own = others.filter_map(|rule| Some(self.actor_rows(rule, rule.own.as_ref()?, false)));
         own.filter(|own| own.leads || !own.referred.is_empty()).map(RowFilter::OfActor).collect()
     }
 

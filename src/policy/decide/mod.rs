@@ -215,12 +215,10 @@ impl<'a> Session<'a> {
         let filtering = Filtering {
             policies: self.policies,
             whom: self.whom,
-            login: &request.login,
             lineage: &self.lineage,
             access,
             name: &listing,
             table,
-            actor: request.actor.is_some(),
         };
         let (rows, added) = (filtering.filters(reasons), filtering.added());
         filtering.own_added(reasons);
@@ -279,12 +277,10 @@ impl<'a> Session<'a> {
                 let filtering = Filtering {
                     policies: self.policies,
                     whom: self.whom,
-                    login: &request.login,
                     lineage: &self.lineage,
                     access: &read,
                     name: &listing,
                     table,
-                    actor: request.actor.is_some(),
                 };
                 let left_out = !filtering.filters(&mut Vec::new()).is_empty();
                 let listing = Listing { session: self, access, name: &listing, table };

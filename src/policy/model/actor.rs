@@ -95,8 +95,6 @@ impl FromStr for ActorFrom {
 /// A condition of a rule's own over the rows that it opens (`own`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowCondition {
-    /// What it is called in the policy.
-    pub key: &'static str,
     /// SQL over the table's columns; `login` and `actor` stand for who asks.
     pub text: String,
     /// The names in it, columns among them.
@@ -105,7 +103,7 @@ pub struct RowCondition {
 
 impl RowCondition {
     /// Whether it depends on the actor.
-    pub fn names_actor(&self) -> bool {
+    pub(in crate::policy) fn names_actor(&self) -> bool {
         names(&self.text, "actor")
     }
 }
@@ -144,7 +142,8 @@ pub enum ActorUse {
 impl PolicySet {
     /// How decisions for a role and purpose depend on the actor: decisions of actors who do not differ by that are one.
     pub fn actor_use(&self, role: &str, purpose: &str) -> ActorUse {
-        let by_value = |rule: &Rule| rule.own.iter().any(RowCondition::names_actor);
+        // Each names the actor, or the policy is not loaded.
+        let by_value = |rule: &Rule| rule.own.is_some();
         if self.lineage(purpose).iter().any(|level| self.rules_for(role, &level.name).any(by_value)) {
             return ActorUse::Value;
         }
@@ -157,7 +156,7 @@ impl PolicySet {
     /// Whether a rule opens each actor's own rows for a purpose, and the names in the conditions.
     pub(in crate::policy) fn own_names(&self, purpose: &str) -> Option<BTreeSet<String>> {
         let rules = self.rules.iter().filter(|rule| {
-            !rule.own.is_empty() && self.lineage(purpose).iter().any(|level| rule.purposes.contains(&level.name))
+            rule.own.is_some() && self.lineage(purpose).iter().any(|level| rule.purposes.contains(&level.name))
         });
         let names: BTreeSet<String> = rules.flat_map(|rule| &rule.own).flat_map(|own| own.names.clone()).collect();
         (!names.is_empty()).then_some(names)
@@ -188,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_condition_names_the_actor_outside_quotes_only() {
-        let condition = |text: &str| RowCondition { key: "own", text: text.to_owned(), names: BTreeSet::new() };
+        let condition = |text: &str| RowCondition { text: text.to_owned(), names: BTreeSet::new() };
         for (text, names) in [
             ("account_manager = actor", true),
             ("ACTOR=manager_id", true),

@@ -364,8 +364,8 @@ pub(in crate::policy) struct Rule {
     pub(in crate::policy) rows: Vec<OwnRows>,
     /// Where it names something.
     pub(in crate::policy) places: BTreeMap<Target, Place>,
-    /// Conditions over the rows of what it opens, by the application's end user.
-    pub(in crate::policy) own: Vec<RowCondition>,
+    /// Which rows of what it opens are the application's end user's own.
+    pub(in crate::policy) own: Option<RowCondition>,
     pub(in crate::policy) place: Place,
 }
 

@@ -38,8 +38,6 @@ pub struct Own {
     pub rule: String,
     /// SQL over the relation's own columns, in which `login` stands for whose session it is.
     pub condition: String,
-    /// The session's login.
-    pub login: String,
     /// The columns that it names, of those that are listed.
     pub columns: Vec<String>,
 }
@@ -247,7 +245,7 @@ impl RowFilter {
             Self::Approachable(_) => "direct marketing".to_owned(),
             Self::Own(own) => format!("rows({})", own.rule),
             Self::Allowed(..) => "purposes of the record".to_owned(),
-            Self::OfActor(own) => format!("{}({})", own.condition.key, own.rule),
+            Self::OfActor(own) => format!("own({})", own.rule),
         }
     }
 }

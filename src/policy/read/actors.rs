@@ -40,19 +40,15 @@ pub(in crate::policy) fn of_role(
 }
 
 /// The condition of a rule over the rows of what it opens.
-pub(in crate::policy) fn conditions(own: Option<Located<String>>, faults: &mut Vec<Fault>) -> Vec<RowCondition> {
-    let mut conditions = Vec::new();
-    if let Some(written) = own {
-        let key = "own";
-        let text = written.value.trim().to_owned();
-        let condition = RowCondition { key, names: condition::names(&text), text };
-        if let Err(why) = condition::check(&condition.text) {
-            faults.push(Fault::error(&written.place, format!("`{key}` is no plain condition: {why}")));
-        } else if !condition.names_actor() {
-            let message = "`own` says which rows are the actor's own, as in `account_manager = actor`; for other rows there is `rows`";
-            faults.push(Fault::error(&written.place, message));
-        }
-        conditions.push(condition);
+pub(in crate::policy) fn condition(own: Option<Located<String>>, faults: &mut Vec<Fault>) -> Option<RowCondition> {
+    let written = own?;
+    let text = written.value.trim().to_owned();
+    let condition = RowCondition { names: condition::names(&text), text };
+    if let Err(why) = condition::check(&condition.text) {
+        faults.push(Fault::error(&written.place, format!("`own` is no plain condition: {why}")));
+    } else if !condition.names_actor() {
+        let message = "`own` says which rows are the actor's own, as in `account_manager = actor`; for other rows there is `rows`";
+        faults.push(Fault::error(&written.place, message));
     }
-    conditions
+    Some(condition)
 }

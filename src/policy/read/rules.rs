@@ -125,7 +125,7 @@ pub(in crate::policy) fn rules(written: Vec<WrittenRule>, set: &mut PolicySet, f
                 format!("rule `{name}` never matches: none of its roles may use any of its purposes"),
             ));
         }
-        let own = super::actors::conditions(rule.own, faults);
+        let own = super::actors::condition(rule.own, faults);
         set.rules.push(Rule {
             name,
             roles,

@@ -344,14 +344,12 @@ fn filters(set: &PolicySet, who: (&str, &str), table: &RelationName) -> Option<(
     };
     let filtering = Filtering {
         policies: set,
-        whom: Whom { role: who.0, purpose: who.1, actor: None },
-        login: "",
+        // Whoever it is: conditions over the actor's rows stand as they are.
+        whom: Whom { role: who.0, purpose: who.1, actor: Some("") },
         lineage: &lineage,
         access: &access,
         name: table,
         table: listing,
-        // Who asks is not known here: conditions over the actor's rows stand as they are.
-        actor: true,
     };
     let mut found: Vec<(String, String)> = filtering
         .filters(&mut Vec::new())

@@ -128,6 +128,8 @@ impl PolicySet {
 
 /// What a rule calls its own condition; `login` may stand in it.
 pub const ROWS: &str = "rows";
+/// The same by the application's end user; `actor` may stand in it besides.
+pub const OWN: &str = "own";
 
 /// A condition over a table's columns, as the policies state it.
 #[derive(Debug, Clone, Copy)]
@@ -176,8 +178,8 @@ impl PolicySet {
             let opened = self.tables.iter().filter(|(name, table)| !table.open && rule.opens(name, table));
             opened.flat_map(move |(table, _)| {
                 let place = &rule.place;
-                rule.own.iter().map(move |RowCondition { key, text, names: _ }| Stated {
-                    key,
+                rule.own.iter().map(move |RowCondition { text, names: _ }| Stated {
+                    key: OWN,
                     text,
                     table,
                     place,

@@ -15,7 +15,7 @@ mod retained;
 
 pub use diff::Difference;
 pub use grants::{Grant, Way};
-pub use listing::{ListedColumn, ListedConsent, ListedExclusion, ROWS, Stated};
+pub use listing::{ListedColumn, ListedConsent, ListedExclusion, OWN, ROWS, Stated};
 pub use needed::{Holds, NeededColumn, WishTable};
 pub use partly::Partly;
 pub use retained::{Keeps, Retained};

@@ -5,7 +5,7 @@ use super::condition::said;
 use super::rows::Place;
 use super::{Fail, fail};
 use crate::catalog::{Catalog, Oid, Relation, RelationKind, RelationName};
-use crate::policy::{ActorRows, RelationObligation, RowCondition, RowFilter, SubjectPath, Verb};
+use crate::policy::{ActorRows, OWN, RelationObligation, RowCondition, RowFilter, SubjectPath, Verb};
 use crate::sql::form::context::Context;
 use crate::sql::resolve::Occurrence;
 
@@ -15,10 +15,10 @@ const REGISTER: &str = "pgpurpose_own";
 impl Place<'_> {
     /// A rule's own condition, over the row itself or over the one row of its data subject's table that has the columns.
     pub(super) fn own(&self, own: &ActorRows) -> Result<String, Fail> {
-        let ActorRows { rule, condition: RowCondition { key, text, names: _ }, registers, .. } = own;
+        let ActorRows { rule, condition: RowCondition { text, names: _ }, registers, .. } = own;
         let names = said::columns(text)?;
         let has = |relation: &Relation| names.iter().any(|name| relation.column(name).is_some());
-        let over = |relation, row| condition_for(key, text, relation, row, self.catalog, Some(self.whom));
+        let over = |relation, row| condition_for(OWN, text, relation, row, self.catalog, Some(self.whom));
         if names.is_empty() || has(self.relation) {
             return over(self.relation, self.row);
         }
@@ -33,7 +33,7 @@ impl Place<'_> {
                 self.relation.name
             ))),
             (_, _, _) => Err(fail(format!(
-                "the purpose is closed: rule `{rule}` opens rows of `{}`, which do not lead to the columns of its `{key}`",
+                "the purpose is closed: rule `{rule}` opens rows of `{}`, which do not lead to the columns of its `{OWN}`",
                 self.relation.name
             ))),
         }
