@@ -19,7 +19,7 @@ pub(crate) use access_log::options as log_options;
 pub(crate) use auth::{Trouble, trouble};
 pub(crate) use database::Database;
 pub(crate) use policies::{fits, policies, subject_key, told};
-pub(crate) use proxy::serve;
+pub(crate) use proxy::{How, serve};
 
 /// What waits for a database or a network: one thread, the caller's own.
 ///

@@ -27,7 +27,7 @@ use crate::server::alerts::Teller;
 use crate::server::{ListenTls, Options, Server};
 use crate::session::{Catalogs, OpenCatalog, Parts, Shared};
 use crate::sql::{TokenKey, enforce_form};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, OwnLines};
 
 /// How often is looked for changes of the database's structure that did not pass through the proxy, and how often all of it is read.
 const CATALOG_OFTEN: Duration = Duration::from_millis(500);
@@ -47,15 +47,25 @@ const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
 pub(crate) fn serve(
     config: Config,
     again: ConfigAgain,
-    (database, hand_over): (Option<&str>, bool),
+    how: How<'_>,
     ready: impl FnOnce(&str),
 ) -> Result<(), Vec<Fault>> {
-    super::runtime().map_err(plain)?.block_on(Proxy::run(config, again, (database, hand_over), ready))
+    super::runtime().map_err(plain)?.block_on(Proxy::run(config, again, how, ready))
 }
 
 /// A fault that is in no file.
 fn plain(error: impl std::fmt::Display) -> Vec<Fault> {
     vec![Fault::error(&crate::document::Place::default(), error.to_string())]
+}
+
+/// What the configuration does not say.
+pub(crate) struct How<'a> {
+    /// The database that the policies are about; found by their tables where it is not named.
+    pub(crate) database: Option<&'a str>,
+    /// Another process listens on the same port, which it hands over.
+    pub(crate) hand_over: bool,
+    /// The lines of the proxy's own log.
+    pub(crate) own: Arc<OwnLines>,
 }
 
 /// Reads the configuration once more.
@@ -69,6 +79,7 @@ struct Proxy {
     not_loaded: Arc<Mutex<Option<String>>>,
     misfit: Misfit,
     exceptions: Exceptions,
+    own: Arc<OwnLines>,
     /// It is being stopped.
     draining: Arc<AtomicBool>,
 }
@@ -77,7 +88,7 @@ impl Proxy {
     async fn run(
         config: Config,
         again: ConfigAgain,
-        (database, hand_over): (Option<&str>, bool),
+        How { database, hand_over, own }: How<'_>,
         ready: impl FnOnce(&str),
     ) -> Result<(), Vec<Fault>> {
         let mut watch = Watch::new(&config.policy);
@@ -145,6 +156,7 @@ impl Proxy {
             not_loaded: Arc::default(),
             misfit: Misfit::default(),
             exceptions,
+            own,
             draining: Arc::default(),
         };
         proxy.log_policies(None, &[]).await?;
@@ -241,6 +253,7 @@ impl Proxy {
         let (draining, read_only) = (Arc::clone(&self.draining), self.config.upstream.read_only);
         let admin = Admin {
             metrics: Arc::clone(&self.shared.metrics),
+            own: Arc::clone(&self.own),
             log: self.shared.audit.clone(),
             sinks,
             alerts,

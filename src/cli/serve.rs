@@ -10,7 +10,7 @@ use clap::Args;
 use super::Ending;
 use super::output::Output;
 use super::setup::{self, Source};
-use crate::app::serve;
+use crate::app::{How, serve};
 use crate::config::{Config, HostPort};
 use crate::document::Fault;
 use crate::telemetry;
@@ -82,13 +82,14 @@ pub(super) fn run(arguments: &ServeArgs, output: &mut Output) -> Ending {
         }
     };
     let format = if arguments.log_json { telemetry::Format::Json } else { telemetry::Format::Text };
-    if let Err(error) = telemetry::start(format) {
-        return output.wrong(error);
-    }
+    let own = match telemetry::start(format) {
+        Ok(own) => own,
+        Err(error) => return output.wrong(error),
+    };
     let listening = config.listen.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let ready = move |database: &str| tracing::info!(listening, database, "ready");
     let again = arguments.clone();
-    let how = (arguments.database.as_deref(), arguments.hand_over);
+    let how = How { database: arguments.database.as_deref(), hand_over: arguments.hand_over, own };
     match serve(config, Box::new(move || again.config()), how, ready) {
         Ok(()) => Ending::Fine,
         Err(faults) => {
@@ -104,9 +105,10 @@ pub(super) fn demo(arguments: &super::demo::DemoArgs) -> Result<(), super::demo:
         let written = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         let config = Config::load(&start.config).map_err(written)?;
         // The screen is for a person: only what is wrong is told beside it.
-        telemetry::start_at("warn", telemetry::Format::Text)?;
+        let own = telemetry::start_at("warn", telemetry::Format::Text)?;
         let again = start.config.clone();
         let again = Box::new(move || Config::load(&again));
-        serve(config, again, (Some(super::demo::SHOP_DATABASE), false), |_| (start.when_ready)()).map_err(written)
+        let how = How { database: Some(super::demo::SHOP_DATABASE), hand_over: false, own };
+        serve(config, again, how, |_| (start.when_ready)()).map_err(written)
     })
 }

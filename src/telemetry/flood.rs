@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::callsite::Identifier;
@@ -33,12 +33,6 @@ impl OwnLines {
     }
 }
 
-/// The lines of this process.
-pub fn own_lines() -> Arc<OwnLines> {
-    static LINES: OnceLock<Arc<OwnLines>> = OnceLock::new();
-    Arc::clone(LINES.get_or_init(Arc::default))
-}
-
 #[derive(Debug)]
 struct Place {
     since: Instant,
@@ -51,6 +45,7 @@ struct Place {
 /// Lets lines through, up to a limit for each place in the code.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Limit {
+    pub(super) lines: Arc<OwnLines>,
     places: Arc<Mutex<HashMap<Identifier, Place>>>,
 }
 
@@ -116,16 +111,15 @@ impl<S: Subscriber> Filter<S> for Limit {
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         let metadata = event.metadata();
-        let lines = own_lines();
         match *metadata.level() {
-            Level::ERROR => drop(lines.error.fetch_add(1, Ordering::Relaxed)),
-            Level::WARN => drop(lines.warn.fetch_add(1, Ordering::Relaxed)),
+            Level::ERROR => drop(self.lines.error.fetch_add(1, Ordering::Relaxed)),
+            Level::WARN => drop(self.lines.warn.fetch_add(1, Ordering::Relaxed)),
             // What somebody asked for by `PGPURPOSE_LOG` is not held back.
             _ => return true,
         }
         let out = self.take(metadata, Instant::now());
         if !out {
-            lines.left_out.fetch_add(1, Ordering::Relaxed);
+            self.lines.left_out.fetch_add(1, Ordering::Relaxed);
         }
         out
     }
@@ -181,6 +175,6 @@ mod tests {
         assert_eq!(over.iter().map(|left| left.lines).collect::<Vec<_>>(), [1361]);
         assert!(over[0].at.contains("flood.rs:"), "{over:?}");
         assert!(limit.over(Instant::now() + MINUTE).is_empty(), "told once");
-        assert!(own_lines().left_out() >= 1361);
+        assert_eq!((limit.lines.left_out(), limit.lines.by_level()), (1361, [("error", 1382), ("warn", 0)]));
     }
 }

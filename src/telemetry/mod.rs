@@ -7,6 +7,6 @@ mod flood;
 mod metrics;
 mod own_log;
 
-pub use flood::{OwnLines, own_lines};
+pub use flood::OwnLines;
 pub use metrics::{Counter, Gauge, Histogram, Metrics, Page, Stages, ToSample};
 pub use own_log::{Format, start, start_at};

@@ -1,11 +1,12 @@
 //! The proxy's own log: one line an event, to stderr.
 
 use std::io;
+use std::sync::Arc;
 
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::{EnvFilter, fmt, registry};
 
-use super::flood::Limit;
+use super::flood::{Limit, OwnLines};
 
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,7 +25,7 @@ const LEVELS: &str = "PGPURPOSE_LOG";
 ///
 /// # Errors
 /// `PGPURPOSE_LOG` is not understood, or somebody else has begun before.
-pub fn start(format: Format) -> Result<(), String> {
+pub fn start(format: Format) -> Result<Arc<OwnLines>, String> {
     start_at("info", format)
 }
 
@@ -32,11 +33,12 @@ pub fn start(format: Format) -> Result<(), String> {
 ///
 /// # Errors
 /// As [`start`].
-pub fn start_at(level: &str, format: Format) -> Result<(), String> {
+pub fn start_at(level: &str, format: Format) -> Result<Arc<OwnLines>, String> {
     let levels = std::env::var(LEVELS).unwrap_or_else(|_| level.to_owned());
     let filter = EnvFilter::try_new(&levels).map_err(|error| format!("`{LEVELS}`: {error}"))?;
     let lines = fmt::layer().with_writer(io::stderr).with_target(false);
     let limit = Limit::default();
+    let own = Arc::clone(&limit.lines);
     limit.clone().tell();
     // Not `try_init`, which would take what libraries say through the crate `log` too: at `debug` sqlparser says the literals of
     // each statement.
@@ -50,5 +52,6 @@ pub fn start_at(level: &str, format: Format) -> Result<(), String> {
             tracing::subscriber::set_global_default(registry().with(filter).with(lines.with_filter(limit)))
         }
     }
-    .map_err(|error| error.to_string())
+    .map_err(|error| error.to_string())?;
+    Ok(own)
 }

@@ -29,7 +29,7 @@ use super::places::{Place, Places};
 use crate::audit::AuditLog;
 use crate::audit::ship::{ShipStatus, Shipping};
 use crate::config::Zone;
-use crate::telemetry::{Metrics, own_lines};
+use crate::telemetry::{Metrics, OwnLines};
 
 use ready::Looks;
 pub use ready::Readiness;
@@ -71,6 +71,8 @@ pub type UpstreamCheck = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), 
 pub struct Admin {
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// The lines of the proxy's own log.
+    pub own: Arc<OwnLines>,
     /// The access log.
     pub log: AuditLog,
     /// Places beside its files.
@@ -191,10 +193,9 @@ fn metrics(admin: &Admin) -> String {
         status.syncing.as_secs(),
     );
     page.gauge("draining", "Whether the proxy is being stopped.", running.draining);
-    let own = own_lines();
-    let levels = own.by_level();
+    let levels = admin.own.by_level();
     page.by_label("own_log_lines_total", "counter", "Lines of the proxy's own log.", "level", &levels);
-    page.counter("own_log_left_out_total", "Of these, left out because one place said too much.", own.left_out());
+    page.counter("own_log_left_out_total", "Of these, left out because one place said too much.", admin.own.left_out());
     if let Some((sent, unsent)) = admin.alerts.as_ref().map(Teller::counts) {
         page.counter("alerts_sent_total", "Alerts that every way took.", sent);
         page.counter("alerts_unsent_total", "Alerts that one way at least did not take.", unsent);

@@ -25,6 +25,7 @@ async fn running() -> Running1 {
     let up = Arc::clone(&database);
     let admin = Admin {
         metrics: Arc::clone(&metrics),
+        own: Arc::default(),
         log: log.clone(),
         sinks: Vec::new(),
         alerts: None,
@@ -125,6 +126,7 @@ async fn everything() -> (String, TempDir) {
     }
     let admin = Admin {
         metrics: Arc::new(Metrics::default()),
+        own: Arc::default(),
         log,
         sinks: vec![sink],
         alerts: None,
@@ -313,6 +315,7 @@ async fn many_who_ask_at_once_ask_the_database_once_or_twice() {
     let directory = TempDir::new().unwrap();
     let admin = Admin {
         metrics: Arc::new(Metrics::default()),
+        own: Arc::default(),
         log: AuditLog::open(directory.path(), Sync::Written).unwrap(),
         sinks: Vec::new(),
         alerts: None,
