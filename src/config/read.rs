@@ -330,6 +330,10 @@ method = "scram"
 [admin]
 [organisation]
 [requests]
+[centre]
+[alerts]
+[alerts.webhook]
+[mail]
 "#;
 
     #[test]
