@@ -121,6 +121,34 @@ fn what_is_not_said_is_as_by_default() {
 }
 
 #[test]
+fn the_console_is_beside_the_listen_port_unless_its_place_is_said() {
+    let folder = folder();
+    let console = |listen: &str, admin: &str| {
+        let text = format!(
+            "[listen]\naddress = {listen}\n[upstream]\naddress = \"/run/postgresql\"\n[auth]\nmethod = \"relay\"\n\
+             [policy]\nfiles = \"policies/a.toml\"\n{admin}"
+        );
+        Config::from_text("c.toml", &text, folder.path())
+            .map(|config| config.admin.address.map(|address| address.to_string()))
+    };
+    for (listen, address) in [
+        ("\"127.0.0.1:6433\"", Some("127.0.0.1:9433")),
+        // The whole network may reach the proxy, and this machine alone its console.
+        ("[\"0.0.0.0:5432\", \"[::1]:7000\"]", Some("127.0.0.1:8432")),
+        ("\"127.0.0.1:62535\"", Some("127.0.0.1:65535")),
+        ("\"127.0.0.1:62536\"", None),
+        ("\"127.0.0.1:0\"", None),
+    ] {
+        assert_eq!(console(listen, "").unwrap().as_deref(), address, "{listen}");
+        assert_eq!(console(listen, "[admin]").unwrap().as_deref(), address, "{listen}");
+    }
+    let said = |admin: &str| console("\"127.0.0.1:6433\"", &format!("[admin]\naddress = \"{admin}\""));
+    assert_eq!(said("127.0.0.1:9999").unwrap().as_deref(), Some("127.0.0.1:9999"));
+    assert_eq!(said("off").unwrap(), None);
+    assert!(said("on").is_err());
+}
+
+#[test]
 fn every_fault_is_told_with_its_line_and_none_holds_the_secret() {
     let text = "\
 [listen]

@@ -5,6 +5,8 @@
 mod exports;
 #[path = "operate/grants.rs"]
 mod grants;
+#[path = "operate/installs.rs"]
+mod installs;
 #[path = "operate/nights.rs"]
 mod nights;
 #[path = "peers/smtp.rs"]

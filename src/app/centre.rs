@@ -85,7 +85,8 @@ async fn start(config: &Config, policies: Arc<ArcSwap<PolicySet>>, database: Opt
     let key = settings.key.read_key()?;
     let written = policies.load_full();
     let password = settings.password.as_ref().map(crate::config::SecretSource::read).transpose()?;
-    let login = Database::find_as(config, &written, database, &settings.login, password.as_ref()).await?;
+    let login =
+        Database::find_as(config, &written, database, (&settings.login, "pgpurpose centre"), password.as_ref()).await?;
     policies.store(Arc::new(fitted(&login, &written).await?));
     let current = policies.load_full();
     let shape = Shape::read(&login.client().await?).await.map_err(|error| error.to_string())?;

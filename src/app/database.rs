@@ -35,7 +35,7 @@ impl Database {
         any.of_policies(policies, name.or(config.upstream.database.as_deref())).await
     }
 
-    /// The same with another login than the proxy's own.
+    /// The same with another login than the proxy's own, and the name by which the server shows who asks.
     ///
     /// # Errors
     /// In words for the operator.
@@ -43,11 +43,11 @@ impl Database {
         config: &Config,
         policies: &PolicySet,
         name: Option<&str>,
-        login: &str,
+        (login, application): (&str, &str),
         password: Option<&crate::config::Secret>,
     ) -> Result<Self, String> {
         let mut connection = Connection::new();
-        connection.user(login).application_name("pgpurpose centre");
+        connection.user(login).application_name(application);
         if let Some(password) = password {
             connection.password(password.expose());
         }

@@ -6,6 +6,7 @@ mod access_log;
 mod alarms;
 mod auth;
 pub(crate) mod centre;
+mod console;
 mod database;
 mod exceptions;
 mod fit;
@@ -13,6 +14,7 @@ pub(crate) mod grants;
 mod permissions;
 mod policies;
 mod proxy;
+mod supervisor;
 mod watch;
 
 pub(crate) use access_log::options as log_options;

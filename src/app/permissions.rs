@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, SecretSource};
+use crate::config::{Config, Mail, MailWay, SecretSource};
 
 /// Bits of a mode: others and the group may read, or write.
 const READ: u32 = 0o044;
@@ -85,12 +85,34 @@ fn secrets(config: &Config) -> Vec<(&'static str, PathBuf)> {
         ("the token of `[audit.http]`", audit.sinks.http.as_ref().and_then(|sink| sink.token.as_ref())),
         ("the password of `[audit.postgres]`", audit.sinks.postgres.as_ref().and_then(|sink| sink.password.as_ref())),
     ];
+    let others = [
+        ("the key of the privacy centre", config.centre.as_ref().map(|centre| &centre.key)),
+        ("the password of `[centre]`", config.centre.as_ref().and_then(|centre| centre.password.as_ref())),
+        (
+            "the key of `[alerts.webhook]`",
+            config.alerts.as_ref().and_then(|alerts| Some(&alerts.webhook.as_ref()?.key)),
+        ),
+        ("the password of `[mail]`", config.mail.as_ref().and_then(mail_password)),
+    ];
+    let logins = config.logins.iter().map(|login| ("the password of a login", login.upstream_password.as_ref()));
     let keys = [
         ("the key of the certificate", config.listen.tls.as_ref().map(|tls| tls.key.clone())),
+        (
+            "the key of the centre's certificate",
+            config.centre.as_ref().and_then(|centre| Some(centre.tls.as_ref()?.1.clone())),
+        ),
         ("the key towards the database", config.upstream.tls_identity.as_ref().map(|(_, key)| key.clone())),
     ];
-    let sources = sources.into_iter().filter_map(|(what, source)| Some((what, file(source?)?)));
+    let sources =
+        sources.into_iter().chain(others).chain(logins).filter_map(|(what, source)| Some((what, file(source?)?)));
     sources.chain(keys.into_iter().filter_map(|(what, path)| Some((what, path?)))).collect()
+}
+
+fn mail_password(mail: &Mail) -> Option<&SecretSource> {
+    match mail.way.as_ref()? {
+        MailWay::Smtp(smtp) => smtp.login.as_ref().map(|(_, password)| password),
+        MailWay::Command(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +121,29 @@ mod tests {
     use std::fs::{self, Permissions};
 
     use super::*;
+
+    /// One more secret that the configuration can name must be looked at, too.
+    #[test]
+    fn every_secret_of_a_configuration_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("policy.toml"), "version = 1").unwrap();
+        let verifier = crate::server::hash_password("secret").unwrap();
+        let text = format!(
+            "[listen]\ntls_cert = \"a\"\ntls_key = \"1.key\"\n[upstream]\naddress = \"db.example:5432\"\ntls = \"require\"\ntls_cert = \"b\"\n\
+             tls_key = \"2.key\"\ncatalog_password = \"file:3.key\"\n[auth]\nmethod = \"scram\"\n[[logins]]\nname = \"crm\"\n\
+             verifier = \"{verifier}\"\nupstream_password = \"file:4.key\"\n[policy]\nfiles = \"policy.toml\"\ntoken_key = \"file:5.key\"\n\
+             [audit]\nsubject_key = \"file:6.key\"\nsigning_key = \"file:7.key\"\n[audit.http]\nurl = \"https://kept.example\"\n\
+             token = \"file:8.key\"\n[audit.postgres]\naddress = \"db.example:5432\"\ndatabase = \"a\"\nlogin = \"b\"\npassword = \"file:9.key\"\n\
+             [mail]\nfrom = \"a@shop.example\"\nsmtp = \"mail.example:587\"\nlogin = \"a\"\npassword = \"file:10.key\"\n\
+             [centre]\nurl = \"https://privacy.shop.example\"\ntls_cert = \"c\"\ntls_key = \"11.key\"\nkey = \"file:12.key\"\n\
+             password = \"file:13.key\"\n[alerts]\n[alerts.webhook]\nurl = \"https://hook.example\"\nkey = \"file:14.key\"\n"
+        );
+        let config = Config::from_text("c.toml", &text, folder.path()).unwrap();
+        let mut files: Vec<String> = secrets(&config).into_iter().map(|(_, path)| path.display().to_string()).collect();
+        files.sort();
+        let named = text.matches(".key\"").count();
+        assert_eq!((files.len(), named), (14, 14), "{files:?}");
+    }
 
     #[test]
     fn what_others_may_read_or_change_is_told_by_path_and_mode() {

@@ -4,25 +4,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::access_log;
 use super::alarms::{self, Look};
 use super::auth::{self, Trouble};
+use super::console;
 use super::database::{self, Database};
 use super::exceptions::Exceptions;
 use super::fit::{self, Misfit, fit};
 use super::grants::Grants;
 use super::permissions;
 use super::policies::{actor_key, fits, subject_key};
+use super::supervisor::Supervisor;
 use super::watch::Watch;
 use crate::audit::ship::Shipping;
 use crate::audit::{AuditLog, Event};
 use crate::config::Config;
 use crate::document::Fault;
 use crate::policy::PolicySet;
-use crate::server::admin::{self, Admin, Running};
+use crate::server::admin::{Admin, Running};
 use crate::server::alerts::Teller;
 use crate::server::{ListenTls, Options, Server};
 use crate::session::{Catalogs, OpenCatalog, Parts, Shared};
@@ -177,6 +178,8 @@ impl Proxy {
         tokio::spawn(fit::watch(Arc::clone(&proxy.shared), Arc::clone(&catalog), Arc::clone(&proxy.misfit)));
         let fresh = tokio::spawn(async move { catalog.keep_fresh(CATALOG_OFTEN, CATALOG_EVERY).await });
         ready(&database.name);
+        let supervisor = Supervisor::of_environment();
+        supervisor.ready(&proxy.status());
         let mut certificate = tokio::time::interval(CERTIFICATE_EVERY);
         let mut files = tokio::time::interval(POLICIES_EVERY);
         let reason = loop {
@@ -186,7 +189,7 @@ impl Proxy {
                 _ = reload.recv() => {
                     renew(tls.as_ref()).await;
                     watch = Watch::new(&proxy.config.policy);
-                    proxy.reload().await;
+                    proxy.reload(&supervisor).await;
                 }
                 _ = files.tick() => {
                     let policy = proxy.config.policy.clone();
@@ -197,7 +200,7 @@ impl Proxy {
                     let changed;
                     (watch, changed) = looked.await.map_err(plain)?;
                     if changed {
-                        proxy.reload().await;
+                        proxy.reload(&supervisor).await;
                     }
                     proxy.exceptions.look().await;
                 }
@@ -210,6 +213,7 @@ impl Proxy {
         let listen = &proxy.config.listen;
         let [notice, drain] =
             [listen.drain_notice_seconds, listen.drain_seconds].map(|s| Duration::from_secs(s.into()));
+        supervisor.stopping(notice + drain);
         let stopping = async {
             // Whoever asks `/readyz` sends nobody here any more.
             tokio::time::sleep(notice).await;
@@ -244,10 +248,6 @@ impl Proxy {
         sinks: Vec<Shipping>,
         alerts: Option<Teller>,
     ) -> Result<(), Vec<Fault>> {
-        let Some(address) = &self.config.admin.address else { return Ok(()) };
-        let listener = TcpListener::bind((address.host.as_str(), address.port))
-            .await
-            .map_err(|error| plain(format!("cannot listen on `{address}` for the console: {error}")))?;
         let (shared, database) = (Arc::clone(&self.shared), database.clone());
         let (not_loaded, misfit) = (Arc::clone(&self.not_loaded), Arc::clone(&self.misfit));
         let (draining, read_only) = (Arc::clone(&self.draining), self.config.upstream.read_only);
@@ -274,13 +274,13 @@ impl Proxy {
                 Box::pin(async move { database.answers(read_only).await })
             }),
         };
-        tokio::spawn(admin::serve(listener, Arc::new(admin)));
-        Ok(())
+        console::start(&self.config.admin, admin).await.map_err(plain)
     }
 
     /// Loads configuration and policies again: all of them, or the ones before stay. A session's next statement is decided by the new
     /// ones, in the new mode.
-    async fn reload(&mut self) {
+    async fn reload(&mut self, supervisor: &Supervisor) {
+        supervisor.reloading();
         let before = self.shared.policies.load_full();
         let outcome = match self.load_again().await {
             Ok((config, policies)) => {
@@ -312,6 +312,15 @@ impl Proxy {
                 tracing::error!("the access log does not hold this load: {fault}");
             }
         }
+        supervisor.ready(&self.status());
+    }
+
+    /// What it does, for whoever looks at it as a service.
+    fn status(&self) -> String {
+        let policies = self.shared.policies.load();
+        let taken = self.not_loaded.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        let does = if policies.observes() { "observing only, nothing is enforced" } else { "enforcing" };
+        format!("{does}, {}{}", policies.hash(), if taken { "" } else { "; the last reload was not taken" })
     }
 
     fn note_reload(&self, trouble: Option<String>) {

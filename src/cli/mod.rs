@@ -12,6 +12,7 @@ mod document;
 mod explain;
 mod grant;
 mod hash_password;
+mod init;
 mod layout;
 mod optouts;
 mod output;
@@ -74,6 +75,11 @@ enum Verb {
         after_help = "SIGHUP loads the policies again, all of them or none, and certificate and key, which are also read when their files\nchange; SIGTERM and SIGINT take nobody new, let what runs\nfinish for `[listen] drain_seconds`, and end the proxy; a second one ends it at once.\n\nWithout a file, logins are relayed to a database on this machine (a Unix socket, or a loopback address without TLS);\nto any other, the proxy checks them itself with the database's own verifiers (`method = \"passthrough\"`), and TLS is used\nwhere the database offers it.\n\nExamples:\n  pgpurpose serve --config pgpurpose.toml\n  pgpurpose serve --upstream 127.0.0.1:5432 --policy 'policies/*.toml' --audit /var/log/pgpurpose"
     )]
     Serve(serve::ServeArgs),
+    /// Set the proxy up before a server that is there: its own login, keys, configuration, a first policy
+    #[command(
+        after_help = "Asks before each step, and keeps what is there. Passwords and keys are written for their owner alone and never shown; the\npassword of the login that sets up is kept nowhere. Run again after a failure, it goes on where it stopped.\n\nExamples:\n  pgpurpose init\n  sudo -u postgres pgpurpose init --upstream /run/postgresql --login postgres\n  pgpurpose init --yes --upstream db.example:5432 --tls-ca ca.crt --login dba --password file:dba.password --dir /etc/pgpurpose\n  pgpurpose init --dry-run --upstream 127.0.0.1:5432 --login postgres"
+    )]
+    Init(init::InitArgs),
     /// Check configuration and policies, and run the policies' own tests
     #[command(
         after_help = "Ends with 1 where a test fails or the policies do not fit the database, with 2 where a file is wrong. Where the\ndatabase cannot be reached, the tests run against a catalog made of the policies' own tables: every column is text,\nor another type that its masks fit.\n\nExamples:\n  pgpurpose check --config pgpurpose.toml --live\n  pgpurpose check --policy 'policies/*.toml' --offline"
@@ -157,6 +163,7 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
             Err(error) => output.wrong(&error),
         },
         Verb::Serve(arguments) => serve::run(&arguments, output),
+        Verb::Init(arguments) => init::run(&arguments, output),
         Verb::Check(arguments) => check::run(&arguments, output),
         Verb::Explain(arguments) => explain::run(&arguments, output),
         Verb::Policy(arguments) => policy::run(&arguments, output),

@@ -63,6 +63,13 @@ impl Output {
         let _ = writeln!(self.remarks, "{remark}");
     }
 
+    /// A question, whose answer is typed behind it.
+    pub(super) fn ask(&mut self, question: &str) {
+        self.progress("");
+        // There is nowhere left to complain to.
+        let _ = write!(self.remarks, "{question}").and_then(|()| self.remarks.flush());
+    }
+
     /// How far long work has come, on one line of a terminal, which goes with whatever is written next; empty text removes it.
     /// Without a terminal nothing is written. See [`Bar`](super::bar::Bar).
     pub(super) fn progress(&mut self, text: impl AsRef<str>) {

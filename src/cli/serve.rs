@@ -42,7 +42,7 @@ impl ServeArgs {
     fn config(&self) -> Result<Config, Vec<Fault>> {
         let mut config = self.source.load()?;
         if let Some(listen) = &self.listen {
-            config.listen.addresses = vec![listen.clone()];
+            config.listen_at(listen.clone());
         }
         if let Some(directory) = &self.audit {
             config.audit.directory.clone_from(directory);

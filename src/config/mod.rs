@@ -1,6 +1,7 @@
 //! The server's configuration.
 
 mod address;
+mod admin;
 mod alerts;
 mod audit;
 mod auth;
@@ -17,6 +18,7 @@ mod verifier;
 mod zone;
 
 pub use address::{HostPort, UpstreamAddress};
+pub use admin::Admin;
 pub use alerts::{Alerts, Webhook};
 pub use audit::{ActorsAs, Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
 pub use centre::Centre;
@@ -26,8 +28,7 @@ pub use place::{HttpUrl, SyslogAddress};
 pub use requests::Requests;
 pub use secret::{Key, Secret, SecretSource};
 pub use server::{
-    Admin, Auth, AuthMethod, ClientCertificate, Config, Limits, Listen, Login, Mode, Policy, ServerTls, Upstream,
-    UpstreamTls,
+    Auth, AuthMethod, ClientCertificate, Config, Limits, Listen, Login, Mode, Policy, ServerTls, Upstream, UpstreamTls,
 };
 pub use verifier::{DIGEST, Shape, Shapes, Verifier};
 pub use zone::{When, Zone};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::address::HostPort;
 use super::secret::SecretSource;
-use super::server::{Admin, Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls, default, pattern};
-use super::{alerts, audit, auth, centre, mail, organisation, requests};
+use super::server::{Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls, default, pattern};
+use super::{admin, alerts, audit, auth, centre, mail, organisation, requests};
 use crate::document::{Document, Section, alike, quoted};
 use crate::document::{Fault, Located, Place};
 
@@ -71,16 +71,8 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
     let policy = policy.and_then(|section| policy_of(document, section, base));
     let section = top.section("audit", document);
     let audit = audit::read(document, section, base);
-    let admin = match top.section("admin", document) {
-        None => Admin { address: Some(HostPort { host: default::LISTEN.to_owned(), port: default::ADMIN_PORT }) },
-        Some(mut section) => {
-            let address = section.string("address", document).and_then(|text| parsed(&text, document));
-            section.finish(document);
-            let address =
-                address.or_else(|| Some(HostPort { host: default::LISTEN.to_owned(), port: default::ADMIN_PORT }));
-            Admin { address }
-        }
-    };
+    let section = top.section("admin", document);
+    let admin = admin::read(document, section, &listen);
     let section = top.section("organisation", document);
     let organisation = organisation::read(document, section);
     let section = top.section("requests", document);

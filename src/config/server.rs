@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::address::{HostPort, UpstreamAddress};
+use super::admin::Admin;
 use super::alerts::Alerts;
 use super::audit::Audit;
 use super::centre::Centre;
@@ -219,20 +220,13 @@ pub enum Mode {
     Observe,
 }
 
-/// The console and the metrics.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admin {
-    /// Where it listens; `None`: it does not.
-    pub address: Option<HostPort>,
-}
-
 /// What a configuration that says nothing gets; contract section 2.
 pub(super) mod default {
     pub(in crate::config) const MAX_CONNECTIONS: u32 = 1000;
     pub(in crate::config) const DRAIN_SECONDS: u32 = 30;
     pub(in crate::config) const LISTEN: &str = "127.0.0.1";
     pub(in crate::config) const LISTEN_PORT: u16 = 6432;
-    pub(in crate::config) const ADMIN_PORT: u16 = 9432;
+    pub(in crate::config) const ADMIN_ABOVE: u16 = 3000;
     pub(in crate::config) const CATALOG_LOGIN: &str = "pgpurpose";
     pub(in crate::config) const AUDIT: &str = "audit";
     /// Mebibytes.
@@ -253,18 +247,19 @@ impl Config {
         } else {
             (AuthMethod::Passthrough, UpstreamTls::Prefer)
         };
-        let here = |port| HostPort { host: default::LISTEN.to_owned(), port };
+        let listen = Listen {
+            addresses: vec![HostPort { host: default::LISTEN.to_owned(), port: default::LISTEN_PORT }],
+            tls: None,
+            require_tls: false,
+            max_connections: default::MAX_CONNECTIONS,
+            max_connections_per_login: None,
+            max_connections_per_address: None,
+            drain_seconds: default::DRAIN_SECONDS,
+            drain_notice_seconds: 0,
+        };
+        let admin = Admin::beside(&listen);
         Self {
-            listen: Listen {
-                addresses: vec![here(default::LISTEN_PORT)],
-                tls: None,
-                require_tls: false,
-                max_connections: default::MAX_CONNECTIONS,
-                max_connections_per_login: None,
-                max_connections_per_address: None,
-                drain_seconds: default::DRAIN_SECONDS,
-                drain_notice_seconds: 0,
-            },
+            listen,
             upstream: Upstream {
                 addresses: vec![upstream],
                 tls,
@@ -286,7 +281,7 @@ impl Config {
                 mask_notices: true,
             },
             audit: Audit::new(PathBuf::from(default::AUDIT)),
-            admin: Admin { address: Some(here(default::ADMIN_PORT)) },
+            admin,
             organisation: Organisation::default(),
             requests: Requests::default(),
             alerts: None,

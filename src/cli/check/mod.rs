@@ -7,6 +7,8 @@ mod whole;
 
 pub(super) use live::functions;
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::Ending;
@@ -39,6 +41,14 @@ pub(super) struct CheckArgs {
     /// End with 1 where anybody gains anything against the older ones
     #[arg(long, requires = "against")]
     fail_on_opening: bool,
+}
+
+impl CheckArgs {
+    /// `check --config FILE --live`.
+    pub(super) fn live(config: PathBuf) -> Self {
+        let source = Source { config: Some(config), upstream: None, policy: Vec::new() };
+        Self { source, live: true, database: None, offline: false, against: Vec::new(), fail_on_opening: false }
+    }
 }
 
 pub(super) fn run(arguments: &CheckArgs, output: &mut Output) -> Ending {

@@ -201,26 +201,60 @@ async fn read(
     output: &mut Output,
 ) -> Result<Scanned, String> {
     let database = Database::find(config, policies, arguments.database.as_deref()).await?;
-    let client = database.client().await?;
     let limits = Limits {
         rows: usize::try_from(arguments.rows).unwrap_or(500),
         statement_ms: arguments.timeout,
         ..Limits::default()
     };
+    let values = !arguments.no_values;
+    let (judged, login) = judged(&database, &config.upstream.catalog_login, limits, values, lexicon, output).await?;
+    let reaching = match arguments.drift {
+        true => Some(drift::Reaching::read(&database, policies).await?),
+        false => None,
+    };
+    Ok(Scanned { judged, about: About { database: database.name, login, values }, reaching })
+}
+
+/// A first policy for a database, from its structure and, where `values`, from samples; `own` is the login that no application has.
+///
+/// # Errors
+/// The database ended the connection, or cannot be read.
+pub(super) async fn first_policy(
+    database: &Database,
+    own: &str,
+    values: bool,
+    output: &mut Output,
+) -> Result<String, String> {
+    let lexicon = Lexicon::built_in().map_err(|error| error.to_string())?;
+    let (judged, login) = judged(database, own, Limits::default(), values, &lexicon, output).await?;
+    summary(&judged, false, output);
+    Ok(starter_policy(&judged, &About { database: database.name.clone(), login, values }, &lexicon))
+}
+
+/// Every table with what its columns seem to hold, and the login that applications most likely have.
+async fn judged(
+    database: &Database,
+    own: &str,
+    limits: Limits,
+    values: bool,
+    lexicon: &Lexicon,
+    output: &mut Output,
+) -> Result<(Vec<Judged>, Option<String>), String> {
+    let client = database.client().await?;
     let described = |error: tokio_postgres::Error| {
         error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned())
     };
     // The catalog of a large database takes longer than a sample may.
     prepare_session(&client, Limits { statement_ms: 60_000, ..limits }).await.map_err(described)?;
     let tables = read_tables(&client).await.map_err(described)?;
-    let login = application_login(&client, &config.upstream.catalog_login).await;
+    let login = application_login(&client, own).await;
     prepare_session(&client, limits).await.map_err(described)?;
     let mut bar = Bar::new("scanning");
     let of = u64::try_from(tables.len()).unwrap_or(u64::MAX);
     let mut judged = Vec::with_capacity(tables.len());
     for (table, done) in tables.into_iter().zip(0..) {
         bar.at(Advance { done, of }, output);
-        judged.push(one_table(&client, table, limits, !arguments.no_values, lexicon).await);
+        judged.push(one_table(&client, table, limits, values, lexicon).await);
         if client.is_closed() {
             return Err("the database ended the connection".to_owned());
         }
@@ -234,11 +268,7 @@ async fn read(
             ));
         }
     }
-    let reaching = match arguments.drift {
-        true => Some(drift::Reaching::read(&database, policies).await?),
-        false => None,
-    };
-    Ok(Scanned { judged, about: About { database: database.name, login, values: !arguments.no_values }, reaching })
+    Ok((judged, login))
 }
 
 async fn one_table(client: &Client, table: Table, limits: Limits, values: bool, lexicon: &Lexicon) -> Judged {
