@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 
 use super::limits::Limiter;
 use super::receipt::Receipt;
+use super::store::Details;
 use crate::audit::chain::hex;
 
 /// How long a code lives.
@@ -63,6 +64,8 @@ struct Pending {
 pub(super) struct Session {
     /// Who.
     pub(super) person: Person,
+    /// What the forms say of them.
+    pub(super) details: Details,
     /// What was changed in it.
     pub(super) receipts: Vec<Receipt>,
     begun: Instant,
@@ -174,7 +177,13 @@ impl Door {
             self.pending.remove(&key);
             let cookie = hex(&super::keys::random());
             make_room(&mut self.sessions, |session| session.is_over(now), |session| session.used);
-            let session = Session { person: person.clone(), receipts: Vec::new(), begun: now, used: now };
+            let session = Session {
+                person: person.clone(),
+                details: Details::default(),
+                receipts: Vec::new(),
+                begun: now,
+                used: now,
+            };
             self.sessions.insert(holder(&cookie), session);
             return Tried::In(cookie, person);
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::policy::{ContactKind, ExclusionList, PolicySet};
 use crate::requests::deletion::Trouble;
-use crate::requests::find::{known, searched};
+use crate::requests::find::{described, known, searched};
 use crate::requests::wishes::{Consents, Exclusions};
 use crate::requests::{PersonMap, Shape};
 use crate::scan::Lexicon;
@@ -43,6 +43,10 @@ pub(crate) fn sql(policies: &PolicySet, shape: &Shape, map: &PersonMap<'_>) -> R
     }
     if !any {
         return Err(Trouble::Refused(missing.join("; ")));
+    }
+    if let Some(body) = described(map, policies, &lexicon) {
+        let gives = "TABLE (name text, address text, email text, phone text)";
+        function(&mut out, "centre_person", "subject text", gives, "STABLE", &body);
     }
     let three = "subject text, purpose text, proof text";
     match Consents::of(policies, shape)

@@ -32,6 +32,16 @@ pub(crate) struct Can {
     pub(super) consent: bool,
     pub(super) object: bool,
     pub(super) lift: bool,
+    pub(super) person: bool,
+}
+
+/// What a form says of the person who fills it in, as it is on record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Details {
+    pub(super) name: Option<String>,
+    pub(super) address: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) phone: Option<String>,
 }
 
 /// A connection that is made again when it has gone.
@@ -65,6 +75,7 @@ impl Store {
             "privacy.centre_objections(text)",
             "privacy.centre_object(text,text,text)",
             "privacy.centre_lift(text,text,text)",
+            "privacy.centre_person(text)",
         ];
         let client = store.client().await?;
         let rows = client.query(FUNCTIONS, &[&names.as_slice()]).await?;
@@ -83,6 +94,7 @@ impl Store {
             consent: has(5) && has(6) && has(7),
             object: has(8) && has(9),
             lift: has(10),
+            person: has(11),
         };
         if !store.can.email && !store.can.phone {
             return Err(Trouble::Refused(
@@ -115,6 +127,19 @@ impl Store {
         // A row for each person: whose address it is cannot be told of two.
         let [row] = rows.as_slice() else { return Ok(None) };
         Ok(Some(Person { subject: row.try_get(0)?, contact: row.try_get(1)?, by_mail: kind == ContactKind::Email }))
+    }
+
+    /// What their own row says of them; empty where no column is known for it.
+    pub(super) async fn details(&self, subject: &str) -> Result<Details, Trouble> {
+        if !self.can.person {
+            return Ok(Details::default());
+        }
+        let sql = "SELECT name, address, email, phone FROM privacy.centre_person($1)";
+        let Some(row) = self.client().await?.query_opt(sql, &[&subject]).await? else { return Ok(Details::default()) };
+        let text = |at: usize| -> Result<Option<String>, Trouble> {
+            Ok(row.try_get::<_, Option<String>>(at)?.filter(|text| !text.is_empty()))
+        };
+        Ok(Details { name: text(0)?, address: text(1)?, email: text(2)?, phone: text(3)? })
     }
 
     async fn names(&self, can: bool, sql: &str, subject: &str) -> Result<Vec<String>, Trouble> {

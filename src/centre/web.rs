@@ -10,7 +10,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::Centre;
 use super::acts::{self, Wishes};
-use super::door::{Session, Tried};
+use super::door::{Person, Session, Tried};
 use super::form::fields;
 use super::keys::random;
 use super::knock::Knock;
@@ -128,6 +128,7 @@ impl<'a> Visit<'a> {
             here,
             form: self.centre.parts.keys.form(&self.cookie),
             person: self.session.as_ref().map(|session| &session.person),
+            details: self.session.as_ref().map(|session| &session.details),
         }
     }
 
@@ -278,18 +279,19 @@ impl<'a> Visit<'a> {
         let tried = self.centre.door().enter(&self.cookie, &code, self.request.from, self.now);
         match tried {
             Tried::In(cookie, person) => {
-                let says = acts::shown(&person);
+                let says = format!("{}; name, address and contacts are read for the forms", acts::shown(&person));
                 let step = crate::requests::told::Step {
                     step: "identify",
                     request: None,
                     subject: Some(&person.subject),
-                    says,
+                    says: &says,
                     lookups: &[],
                 };
                 if let Err(trouble) = self.centre.parts.told.tell(&step).await {
                     self.centre.door().leave(&cookie);
                     return self.trouble(&trouble);
                 }
+                self.read_details(&cookie, &person).await;
                 let mut answer = self.go("you");
                 answer.headers_mut().extend(self.set(&cookie));
                 answer
@@ -298,6 +300,18 @@ impl<'a> Visit<'a> {
                 page(StatusCode::UNPROCESSABLE_ENTITY, HTML, pages::enter::code(&self.frame("code"), Some(left)))
             }
             Tried::Over => page(StatusCode::UNPROCESSABLE_ENTITY, HTML, pages::enter::over(&self.frame("enter"))),
+        }
+    }
+
+    /// What the forms will say of the person; without it they have blanks.
+    async fn read_details(&self, cookie: &str, person: &Person) {
+        match self.centre.parts.store.details(&person.subject).await {
+            Ok(details) => {
+                if let Some(session) = self.centre.door().session(cookie, self.now) {
+                    session.details = details;
+                }
+            }
+            Err(trouble) => tracing::warn!(%trouble, "the forms of the privacy centre could not be filled in"),
         }
     }
 
@@ -350,6 +364,7 @@ impl<'a> Visit<'a> {
             what: self.field("what").trim().to_owned(),
             why: self.field("why").trim().to_owned(),
             purposes: values("purpose"),
+            wish: self.field("wish").to_owned(),
             tried: true,
         };
         if kind == pages::ask::Kind::Consent {

@@ -9,9 +9,10 @@ use tokio_postgres::GenericClient;
 
 use super::deletion::Trouble;
 use super::map::{Held, PersonMap, Way, list};
+use super::shape::Table;
 use crate::catalog::{RelationName, quote_ident};
 use crate::policy::{ContactKind, PolicySet};
-use crate::scan::{Facts, Kind, Lexicon, judge_table};
+use crate::scan::{Facts, Kind, Lexicon, Verdict, judge_table};
 use crate::sql::contact_form;
 
 /// A column by which people are found.
@@ -42,21 +43,15 @@ pub fn known(map: &PersonMap<'_>, policies: &PolicySet, lexicon: &Lexicon) -> Ve
     let mut known = Vec::new();
     for held in map.held.iter().filter(|held| held.owned.is_some()) {
         let Some(table) = map.table(held) else { continue };
-        let facts: Vec<Facts> = table
-            .columns
-            .iter()
-            .map(|column| Facts { name: column.name.clone(), type_sql: column.type_sql.clone(), ..Facts::default() })
-            .collect();
-        let verdicts = judge_table(&table.name.name, &facts, lexicon);
-        for (column, verdict) in table.columns.iter().zip(verdicts) {
+        for (column, verdict) in table.columns.iter().zip(by_name(table, lexicon)) {
             let by_policy = policies.contact_kind(&table.name, &column.name);
-            let by_name = match verdict.kind {
+            let by_its_name = match verdict.kind {
                 Some(Kind::Email) => Some(ContactKind::Email),
                 Some(Kind::Phone) => Some(ContactKind::Phone),
                 Some(Kind::NationalId) => Some(ContactKind::IdNumber),
                 Some(_) | None => None,
             };
-            if let Some(kind) = by_policy.or(by_name).filter(|_| matches!(column.category, 'S' | 'N' | 'U')) {
+            if let Some(kind) = by_policy.or(by_its_name).filter(|_| matches!(column.category, 'S' | 'N' | 'U')) {
                 known.push(Known { table: held.table, column: column.name.clone(), kind });
             }
         }
@@ -163,6 +158,66 @@ fn normal(kind: ContactKind, column: &str) -> String {
         ContactKind::Email | ContactKind::Phone => form,
         ContactKind::IdNumber => format!("pg_catalog.lpad({form}, GREATEST(13, pg_catalog.length({form})), '0')"),
     }
+}
+
+/// What the names of a table's columns say that they hold.
+fn by_name(table: &Table, lexicon: &Lexicon) -> Vec<Verdict> {
+    let facts: Vec<Facts> = table
+        .columns
+        .iter()
+        .map(|column| Facts { name: column.name.clone(), type_sql: column.type_sql.clone(), ..Facts::default() })
+        .collect();
+    judge_table(&table.name.name, &facts, lexicon)
+}
+
+/// A column of a person's own row that ends an address, though a city alone says nothing of anybody.
+fn is_place(column: &str) -> bool {
+    const PLACES: [&str; 6] = ["city", "town", "province", "stad", "dorp", "provinsie"];
+    let name = column.to_lowercase();
+    PLACES.iter().any(|place| name.strip_suffix(place).is_some_and(|rest| rest.is_empty() || rest.ends_with('_')))
+}
+
+/// One person's own row as the regulations' forms ask for it, as `name`, `address`, `email` and `phone`: the query, whose `$1` is the key.
+/// Columns are known by their names, as those of [`known`] are; what no policy lists, or what is special, is not in it (POPIA s10, s26).
+pub fn described(map: &PersonMap<'_>, policies: &PolicySet, lexicon: &Lexicon) -> Option<String> {
+    let held = map.held_at(map.register)?;
+    let table = map.table(held)?;
+    let owned = map.is_owned(held, "held")?;
+    let is_listed = |column: &str| {
+        policies.category_at(&table.name, column).is_some_and(|(category, _)| !policies.is_special(category))
+    };
+    let kinds: Vec<(&str, Option<Kind>)> = table
+        .columns
+        .iter()
+        .zip(by_name(table, lexicon))
+        .filter(|(column, _)| matches!(column.category, 'S' | 'N' | 'U') && is_listed(&column.name))
+        .map(|(column, verdict)| (column.name.as_str(), verdict.kind.or(verdict.suggested)))
+        .collect();
+    let part = |wanted: &[Kind], places: bool, by_policy: Option<ContactKind>, between: &str| {
+        let columns: Vec<String> = kinds
+            .iter()
+            .filter(|(column, kind)| {
+                let contact = policies.contact_kind(&table.name, column);
+                match by_policy.filter(|_| contact.is_some()) {
+                    Some(by_policy) => contact == Some(by_policy),
+                    None => kind.is_some_and(|kind| wanted.contains(&kind)) || places && is_place(column),
+                }
+            })
+            .map(|(column, _)| format!("NULLIF(pg_catalog.btrim(held.{}::pg_catalog.text), '')", quote_ident(column)))
+            .collect();
+        match columns.as_slice() {
+            [] => "NULL::pg_catalog.text".to_owned(),
+            columns => format!("pg_catalog.concat_ws('{between}', {})", columns.join(", ")),
+        }
+    };
+    Some(format!(
+        "SELECT {}, {}, {}, {} FROM {} AS held WHERE {owned} LIMIT 1",
+        part(&[Kind::PersonName], false, None, " "),
+        part(&[Kind::Address, Kind::Area], true, None, ", "),
+        part(&[Kind::Email], false, Some(ContactKind::Email), ", "),
+        part(&[Kind::Phone], false, Some(ContactKind::Phone), ", "),
+        table.name.to_sql()
+    ))
 }
 
 /// The register's name.

@@ -115,7 +115,7 @@ fn the_login_of_the_centre_may_call_its_functions_and_do_nothing_else() {
     let calls = "SELECT string_agg(p.proname, ' ' ORDER BY p.proname) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
                  WHERE n.nspname IN ('public', 'privacy') AND p.prosecdef AND has_function_privilege('pgpurpose_centre', p.oid, 'EXECUTE')";
     let functions = "centre_consents centre_find_email centre_find_phone centre_give centre_lift centre_object centre_objections \
-                     centre_open centre_requests centre_status centre_withdraw";
+                     centre_open centre_person centre_requests centre_status centre_withdraw";
     assert_eq!(stand.direct(calls), functions);
     let loose = "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'privacy' AND p.prosecdef \
                  AND (p.proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp'] OR has_function_privilege('agent', p.oid, 'EXECUTE'))";

@@ -140,6 +140,35 @@ fn a_request_is_entered_with_its_time_and_told_by_its_reference_alone() {
 }
 
 #[test]
+fn the_forms_are_filled_in_with_what_is_on_record_and_nothing_more() {
+    let stand = Stand::open("", "");
+    let mut visitor = stand.visitor();
+    visitor.enter(PERSON, 0);
+    for (path, form) in [("object", 1), ("correct", 2), ("delete", 2), ("offers", 4)] {
+        let page = visitor.get(&format!("/en/ask/{path}")).body;
+        assert!(page.contains(&format!("Form {form} under the regulations")), "{path}");
+        for known in
+            ["Name canary-12", "082 555 0012", "canary-12@example.co.za", "Cape Town", "Kaap Winkel", "N. Dlamini"]
+        {
+            assert!(page.contains(known), "{path} lacks {known}: {page}");
+        }
+        // The number of an identity document and the day of birth are on record too, and stand on no form.
+        for other in ["8001015009012", "1980-01-01", "canary-11"] {
+            assert!(!page.contains(other), "{path} shows {other}");
+        }
+    }
+    let kept = visitor.post("/en/ask/delete", &[("wish", "kept"), ("what", "my old account"), ("why", "")]).body;
+    assert!(kept.contains("section 24(1)(b)") && kept.contains("Name canary-12") && kept.contains("Made on"), "{kept}");
+    let wrong = visitor.post("/en/ask/delete", &[("wish", "something else"), ("what", "the rest")]).body;
+    assert!(wrong.contains("section 24(1)(a)"), "{wrong}");
+    let rows = stand.direct("SELECT string_agg(wanted, '; ' ORDER BY request_id) FROM privacy.requests");
+    assert_eq!(rows, "section 24(1)(b)\n\nmy old account; section 24(1)(a)\n\nthe rest");
+    // That they are read is in the log before they are.
+    let log = stand.run(&["audit", "search", "--json"]);
+    assert!(log.contains("name, address and contacts are read for the forms"), "{log}");
+}
+
+#[test]
 fn at_most_twenty_requests_of_one_person_wait() {
     let stand = Stand::open("", "");
     let mut visitor = stand.visitor();

@@ -79,11 +79,23 @@ pub(in crate::centre) struct Filled {
     pub(in crate::centre) what: String,
     pub(in crate::centre) why: String,
     pub(in crate::centre) purposes: Vec<String>,
+    /// Of a deletion, which of form 2's two wishes it is.
+    pub(in crate::centre) wish: String,
     /// It was sent.
     pub(in crate::centre) tried: bool,
 }
 
+/// Form 2 asks which of two: what is wrong with the information, or that the record may not be kept (section 24(1)).
+const WISHES: [(&str, &str, &str); 2] =
+    [("wrong", "24(1)(a)", "ask.wish_wrong"), ("kept", "24(1)(b)", "ask.wish_kept")];
+
 impl Filled {
+    /// Which of form 2's two wishes it is; the first where none was chosen.
+    fn wish(&self) -> (&'static str, &'static str, &'static str) {
+        let [first, second] = WISHES;
+        if self.wish == second.0 { second } else { first }
+    }
+
     /// What is wrong with a field, as the key of a text.
     fn problem(&self, field: &str, kind: Kind, known: &[&str]) -> Option<&'static str> {
         if !self.tried {
@@ -130,6 +142,10 @@ pub(in crate::centre) fn wanted(centre: &Centre, kind: Kind, filled: &Filled) ->
     if !chosen.is_empty() {
         parts.push(format!("purposes: {}", chosen.join(", ")));
     }
+    if kind == Kind::Deletion {
+        let (_, section, _) = filled.wish();
+        parts.push(format!("section {section}"));
+    }
     parts.extend([&filled.what, &filled.why].into_iter().filter(|text| !text.is_empty()).cloned());
     Some(parts.join("\n\n"))
 }
@@ -168,6 +184,9 @@ pub(in crate::centre) fn render(frame: &Frame<'_>, kind: Kind, filled: &Filled) 
     if kind.has_purposes() {
         boxes(&mut out, frame, kind, filled, &purposes, problem("purpose"));
     }
+    if kind == Kind::Deletion {
+        wishes(&mut out, frame, filled);
+    }
     if matches!(kind, Kind::Access | Kind::Correction | Kind::Deletion) {
         let asked = kind.asked();
         let (label, hint) = (t.html(&format!("ask.what_{asked}")), t.html(&format!("ask.what_{asked}_hint")));
@@ -180,6 +199,20 @@ pub(in crate::centre) fn render(frame: &Frame<'_>, kind: Kind, filled: &Filled) 
     let send = if kind == Kind::Consent { "ask.marketing_send" } else { "ask.send" };
     let _ = write!(out, "<p><button>{}</button></p>\n</form>\n", t.html(send));
     frame.page(&title(frame, kind), &out)
+}
+
+fn wishes(out: &mut String, frame: &Frame<'_>, filled: &Filled) {
+    let t = frame.tongue;
+    let _ = writeln!(out, "<fieldset id=\"wish\"><legend>{}</legend>", t.html("ask.wish"));
+    for (value, section, key) in WISHES {
+        let checked = if filled.wish().0 == value { " checked" } else { "" };
+        let _ = writeln!(
+            out,
+            "<label class=\"box\"><input type=\"radio\" name=\"wish\" value=\"{value}\"{checked}> <span>{}</span></label>",
+            t.with(key, &[("section", section)])
+        );
+    }
+    out.push_str("</fieldset>\n");
 }
 
 fn boxes(
@@ -244,13 +277,28 @@ fn parties(frame: &Frame<'_>, kind: Kind) -> String {
         let _ = writeln!(out, "<p class=\"badge\">{}</p>", t.with("ask.form", &[("number", &number.to_string())]));
     }
     let _ = writeln!(out, "<h2>{}</h2>", t.html("ask.about_you"));
-    out.push_str(&facts(frame, &[("ask.identified", t.with("ask.identified_text", &[("contact", &contact)]))]));
+    let mut about = Vec::new();
+    if let (Some(details), Some(person)) = (frame.details, frame.person) {
+        let number = Some(&person.subject);
+        for (key, value) in [
+            ("ask.your_name", details.name.as_ref()),
+            ("ask.your_number", number),
+            ("ask.address", details.address.as_ref()),
+            ("ask.your_phone", details.phone.as_ref()),
+            ("ask.your_email", details.email.as_ref()),
+        ] {
+            about.extend(value.map(|value| (key, escape(value))));
+        }
+    }
+    about.push(("ask.identified", t.with("ask.identified_text", &[("contact", &contact)])));
+    out.push_str(&facts(frame, &about));
     let _ = writeln!(out, "<h2>{}</h2>", t.html("ask.about_us"));
     let mut rows = Vec::new();
     for (key, own) in [
         ("ask.responsible", "name"),
         ("ask.officer", "information_officer"),
         ("ask.address", "street_address"),
+        ("ask.your_phone", "telephone"),
         ("ask.reach", "email"),
     ] {
         if let Some(value) = frame.centre.own(own) {
@@ -280,6 +328,10 @@ pub(in crate::centre) fn done(frame: &Frame<'_>, kind: Kind, filled: &Filled, re
     for purpose in purposes(frame.centre, &policies, kind).iter().filter(|one| filled.purposes.contains(&one.name)) {
         let _ = writeln!(out, "<p>{}</p>", frame.purpose(purpose));
     }
+    if kind == Kind::Deletion {
+        let (_, section, key) = filled.wish();
+        let _ = writeln!(out, "<h3>{}</h3>\n<p>{}</p>", t.html("ask.wish"), t.with(key, &[("section", section)]));
+    }
     for (key, text) in [(format!("ask.what_{}", kind.asked()), &filled.what), ("ask.why".to_owned(), &filled.why)] {
         if !text.is_empty() {
             let _ = writeln!(out, "<h3>{}</h3>\n<p class=\"words\">{}</p>", t.html(&key), lines(text, "<br>"));
@@ -287,7 +339,8 @@ pub(in crate::centre) fn done(frame: &Frame<'_>, kind: Kind, filled: &Filled, re
     }
     let _ = write!(
         out,
-        "</section>\n<p>{}</p>\n<p><a class=\"button\" href=\"/{}/requests\">{}</a></p>\n",
+        "<p>{}</p>\n</section>\n<p>{}</p>\n<p><a class=\"button\" href=\"/{}/requests\">{}</a></p>\n",
+        t.with("ask.made", &[("date", &frame.day(&policies.zone().today().to_string()))]),
         t.html("ask.print"),
         t.code(),
         t.html("requests.title")

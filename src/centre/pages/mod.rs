@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use super::Centre;
 use super::door::Person;
 use super::receipt::REGULATOR;
-use super::store::Entered;
+use super::store::{Details, Entered};
 use super::words::{Tongue, name};
 use crate::audit::chain::Hash;
 use crate::page::html::{STYLE, escape};
@@ -30,6 +30,7 @@ pub(super) struct Frame<'a> {
     /// What a form brings along.
     pub(super) form: String,
     pub(super) person: Option<&'a Person>,
+    pub(super) details: Option<&'a Details>,
 }
 
 /// The stylesheet's name, another for another content: it may be kept for ever.
