@@ -28,7 +28,7 @@ fn main() {
             .flatten()
             .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
             .collect();
-        let sample = with_values.then_some(Sample { rows: values.len(), values });
+        let sample = with_values.then_some(Sample { rows: values.len(), values, ..Sample::default() });
         tables.entry(text("table")).or_default().push(Facts {
             name: text("column"),
             type_sql: "text".to_owned(),

@@ -110,7 +110,7 @@ fn judge_paths(facts: &Facts, paths: BTreeMap<String, Vec<String>>, documents: u
             name: leaf(path),
             type_sql: "text".to_owned(),
             comment: None,
-            sample: Some(Sample { rows: values.len(), values: values.clone() }),
+            sample: Some(Sample { rows: values.len(), values: values.clone(), ..Sample::default() }),
         })
         .collect();
     let verdicts = judge_table(&facts.name, &columns, lexicon);
@@ -156,7 +156,7 @@ mod tests {
             name: name.to_owned(),
             type_sql: type_sql.to_owned(),
             comment: None,
-            sample: Some(Sample { rows: values.len(), values }),
+            sample: Some(Sample { rows: values.len(), values, ..Sample::default() }),
         };
         judge(&facts, &Lexicon::built_in().unwrap())
     }

@@ -1,5 +1,6 @@
 //! Names, values and the rest of the table together.
 
+use super::accounts;
 use super::context::People;
 use super::document;
 use super::kind::{Kind, Level};
@@ -26,8 +27,25 @@ pub struct Facts {
 pub struct Sample {
     /// How many rows were looked at.
     pub rows: usize,
-    /// The values that are not null.
+    /// The values that are not null, in the order of the rows.
     pub values: Vec<String>,
+    /// Which rows have none, counted from 0, in order.
+    pub absent: Vec<usize>,
+}
+
+impl Sample {
+    /// The values with the rows in which they stand.
+    pub(super) fn by_row(&self) -> impl Iterator<Item = (usize, &str)> {
+        let mut absent = self.absent.iter().copied().peekable();
+        let mut row = 0;
+        self.values.iter().map(move |value| {
+            while absent.next_if_eq(&row).is_some() {
+                row += 1;
+            }
+            row += 1;
+            (row - 1, value.as_str())
+        })
+    }
 }
 
 impl std::fmt::Debug for Sample {
@@ -93,17 +111,19 @@ pub fn judge_table(table: &str, columns: &[Facts], lexicon: &Lexicon) -> Vec<Ver
         })
         .collect();
     let people = People::of(table, &read, &profiles, lexicon);
+    let accounts = accounts::beside_branches(columns, &profiles, lexicon);
     columns
         .iter()
         .zip(&read)
         .zip(&profiles)
+        .zip(accounts)
         .enumerate()
-        .map(|(at, ((facts, named), profile))| {
+        .map(|(at, (((facts, named), profile), account))| {
             if let Some(verdict) = document::judge_document(facts, lexicon) {
                 return verdict;
             }
             let column = Column { facts, named: named.as_ref(), profile: profile.as_ref(), people: people.without(at) };
-            column.verdict(lexicon)
+            column.verdict(account, lexicon)
         })
         .collect()
 }
@@ -118,7 +138,7 @@ struct Column<'a> {
 }
 
 impl Column<'_> {
-    fn verdict(&self, lexicon: &Lexicon) -> Verdict {
+    fn verdict(&self, account: Option<Proposal>, lexicon: &Lexicon) -> Verdict {
         let by_name = self.by_name(lexicon);
         let class = Class::of(&self.facts.type_sql);
         if let Some((kind, worth, _)) = by_name.as_ref().filter(|(kind, ..)| !class.can_hold(*kind)) {
@@ -141,6 +161,7 @@ impl Column<'_> {
         let proposals = values::proposals(profile, class, self.people > 0);
         let best = proposals
             .into_iter()
+            .chain(account)
             .filter(|proposal| !denied || proposal.certain)
             .max_by(|a, b| a.confidence.total_cmp(&b.confidence));
         match (by_name, best) {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::checks::banks::Banks;
 use super::kind::{Kind, Level};
 use super::words;
 
@@ -26,6 +27,7 @@ pub struct Lexicon {
     /// The words of all phrases, and further ones: what run-together names are split into.
     pub(super) known: HashSet<String>,
     pub(super) context: Context,
+    pub(super) banks: Banks,
     first_names: HashSet<String>,
     surnames: HashSet<String>,
     /// How many words the longest phrase has.
@@ -72,6 +74,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("en.toml", include_str!("names/en.toml")),
 ];
 const CONTEXT: &str = include_str!("names/context.toml");
+const BANKS: &str = include_str!("names/banks.toml");
 const FIRST_NAMES: &str = include_str!("people/first_names.txt");
 const SURNAMES: &str = include_str!("people/surnames.txt");
 
@@ -86,11 +89,12 @@ impl Lexicon {
             lexicon.add_phrases(file, text)?;
         }
         lexicon.add_context("context.toml", CONTEXT)?;
+        lexicon.add_banks("banks.toml", BANKS)?;
         lexicon.add_people(FIRST_NAMES, SURNAMES);
         Ok(lexicon)
     }
 
-    /// Adds a user's folder: `first_names.txt`, `surnames.txt`, `context.toml` and every other `*.toml` as phrases, in the order of their names.
+    /// Adds a user's folder: `first_names.txt`, `surnames.txt`, `context.toml`, `banks.toml` and every other `*.toml` as phrases, in the order of their names.
     /// What it says of a phrase takes the place of what was known.
     ///
     /// # Errors
@@ -115,6 +119,7 @@ impl Lexicon {
                 "first_names.txt" => self.add_people(&text, ""),
                 "surnames.txt" => self.add_people("", &text),
                 "context.toml" => self.add_context(&file, &text)?,
+                "banks.toml" => self.add_banks(&file, &text)?,
                 _ => self.add_phrases(&file, &text)?,
             }
         }
@@ -169,6 +174,10 @@ impl Lexicon {
             known.marks.extend(values.marks);
         }
         Ok(())
+    }
+
+    fn add_banks(&mut self, file: &str, text: &str) -> Result<(), LexiconError> {
+        self.banks.add(text).map_err(|reason| LexiconError { file: file.to_owned(), reason })
     }
 
     fn add_people(&mut self, first_names: &str, surnames: &str) {

@@ -5,6 +5,7 @@
 //! lists of names) and by the share of a column that passes, and lets the columns of one table speak for each other.
 //! What counts as personal information is POPIA section 1's definition; special personal information is section 26's.
 
+mod accounts;
 mod checks;
 mod context;
 mod document;

@@ -101,8 +101,11 @@ pub async fn sampled_facts(client: &Client, table: &Table, limits: Limits) -> Re
         for message in messages {
             let SimpleQueryMessage::Row(row) = message else { continue };
             for (at, sample) in samples.iter_mut().enumerate() {
+                match row.try_get(at).ok().flatten() {
+                    Some(value) => sample.values.push(value.to_owned()),
+                    None => sample.absent.push(sample.rows),
+                }
                 sample.rows += 1;
-                sample.values.extend(row.try_get(at).ok().flatten().map(str::to_owned));
             }
         }
         for (at, sample) in readable.into_iter().zip(samples) {

@@ -267,7 +267,7 @@ pub(super) fn refuted(kind: Kind, profile: &Profile) -> Option<&'static str> {
     }
 }
 
-fn ratio(hits: usize, of: usize) -> f64 {
+pub(super) fn ratio(hits: usize, of: usize) -> f64 {
     let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
     if of == 0 { 0.0 } else { count(hits) / count(of) }
 }

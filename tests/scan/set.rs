@@ -82,7 +82,7 @@ fn nearly_everything_of_the_south_african_set_is_found_and_nearly_nothing_else()
                     name: column.name.clone(),
                     type_sql: column.type_sql.clone(),
                     comment: None,
-                    sample: Some(Sample { rows: values.len(), values }),
+                    sample: Some(Sample { rows: values.len(), values, ..Sample::default() }),
                 }
             })
             .collect();
@@ -109,7 +109,7 @@ fn no_value_stands_in_the_evidence() {
                 name: column.name.clone(),
                 type_sql: column.type_sql.clone(),
                 comment: None,
-                sample: Some(Sample { rows: values.len(), values: values.clone() }),
+                sample: Some(Sample { rows: values.len(), values: values.clone(), ..Sample::default() }),
             };
             let said = format!("{:?} {facts:?}", judge_table(&name, std::slice::from_ref(&facts), &lexicon));
             for value in values.iter().filter(|value| value.chars().count() > 6) {

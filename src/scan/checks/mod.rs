@@ -1,5 +1,6 @@
 //! What one value is, by check and not by shape alone. Each takes the text of a value and says whether it holds.
 
+pub(super) mod banks;
 pub(super) mod dates;
 pub(super) mod identity;
 pub(super) mod numbers;
