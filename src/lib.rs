@@ -17,7 +17,7 @@
 //! A module imports only from rows below it; `tests/layering.rs` holds that:
 //!
 //! ```text
-//! main, cli -> app -> centre -> server -> session
+//! main, cli -> app -> centre, console -> server -> session
 //! upstream  requests
 //! sql       audit     papers    scan
 //! policy
@@ -66,6 +66,7 @@ mod centre;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+mod console;
 pub mod document;
 pub mod error;
 pub mod mail;

@@ -10,7 +10,7 @@ const ROWS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["app"],
-    &["centre"],
+    &["centre", "console"],
     &["server"],
     &["session"],
     &["upstream", "requests"],

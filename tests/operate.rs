@@ -1,6 +1,8 @@
 //! What an operator does to a running proxy: signals, a log that goes away, policies that change, questions over HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+#[path = "operate/console.rs"]
+mod console;
 #[path = "operate/exports.rs"]
 mod exports;
 #[path = "operate/grants.rs"]
@@ -29,6 +31,7 @@ use pgpurpose::cluster::{Cluster, ClusterOptions};
 use pgpurpose::sql::TokenKey;
 use support::client::login;
 use support::proxy::{Proxy, Upstream};
+use support::visitor::{REVIEWER, Visitor, people};
 use support::{shop, template};
 
 const SHOP_POLICY: &str = include_str!("../policies/shop.toml");
@@ -201,15 +204,15 @@ fn an_orderly_end_is_in_the_log() {
 
 #[test]
 fn the_console_and_the_metrics_show_what_was_decided_without_literals() {
-    let proxy = Proxy::start(shop());
+    let proxy = Proxy::start_with(shop(), Upstream::Socket, SHOP_POLICY, &people());
     let agent = login("support_agent").application("console");
     proxy.psql(
         shop(),
         &agent,
         &["SELECT id FROM customers WHERE city = 'Qwertyville'", "SELECT health_note FROM customers"],
     );
-    let (status, page) = get(&proxy, "/");
-    assert_eq!(status, 200);
+    assert_eq!(get(&proxy, "/").0, 303, "nobody looks without a log-in");
+    let page = Visitor::log_in(&proxy, REVIEWER).get("/proxy");
     assert!(page.contains("SELECT health_note FROM customers") && page.contains("support_agent"), "{page}");
     assert!(!page.contains("Qwertyville"));
     let metrics = get(&proxy, "/metrics").1;

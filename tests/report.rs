@@ -135,10 +135,17 @@ fn the_report_tells_what_was_done_in_each_form() {
     let html = fs::read_to_string(&page).unwrap();
     well_formed(&html);
     loads_nothing(&html);
-    assert!(html.contains("<td><code>support</code></td><td class=\"number\">9</td>"), "{html}");
+    assert!(
+        html.contains("<code>support</code></td><td role=\"cell\" class=\"number\" data-label=\"statements\">9</td>"),
+        "{html}"
+    );
     assert!(html.contains("&lt;script&gt;a()&lt;/script&gt; | `x`"), "the hostile name is there, as text");
-    assert_eq!(html.matches("<svg ").count() - html.matches("aria-hidden").count(), 5, "five charts");
-    assert_eq!(html.matches("<svg viewBox=\"0 0 900 240\" role=\"img\" aria-labelledby=").count(), 5);
+    assert_eq!(
+        html.matches("<svg ").count() - html.matches("aria-hidden").count(),
+        10,
+        "five charts, each for wide and for narrow screens"
+    );
+    assert_eq!(html.matches("<svg class=\"on-wide\" viewBox=\"0 0 900 240\" role=\"img\" aria-labelledby=").count(), 5);
 
     one_part_alone(&report);
     a_changed_log_is_told(&proxy, &config);

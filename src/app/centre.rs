@@ -79,7 +79,9 @@ async fn start(config: &Config, policies: Arc<ArcSwap<PolicySet>>, database: Opt
     })?;
     let mailer = Mailer::new(mail)?;
     let tls = match &settings.tls {
-        Some((certificate, key)) => Some(ListenTls::for_site(certificate, key).map_err(|error| error.to_string())?),
+        Some((certificate, key)) => {
+            Some(ListenTls::for_site(certificate, key, None).map_err(|error| error.to_string())?)
+        }
         None => None,
     };
     let key = settings.key.read_key()?;

@@ -7,17 +7,29 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use crate::config;
+use crate::server::ListenTls;
 use crate::server::admin::{self, Admin};
+use crate::server::web::Answer;
 
 /// How often is looked whether an address that was taken is free.
 const AGAIN: Duration = Duration::from_secs(5);
+/// How often certificate and key are read again.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
 
 /// Serves it from now on. Without an address nothing is served.
 ///
 /// # Errors
 /// The address that the configuration names cannot be listened on, in words for the operator.
-pub(super) async fn start(wanted: &config::Admin, admin: Admin) -> Result<(), String> {
+pub(super) async fn start(wanted: &config::Admin, admin: Arc<Admin>, reviewing: Option<Answer>) -> Result<(), String> {
     let Some(address) = wanted.address.clone() else { return Ok(()) };
+    let tls = match &wanted.tls {
+        None => None,
+        Some(tls) => {
+            let made = ListenTls::for_site(&tls.certificate, &tls.key, tls.client_ca.as_deref());
+            Some(made.map_err(|error| error.to_string())?)
+        }
+    };
+    let renewed = tls.clone();
     let bind = async move || {
         TcpListener::bind((address.host.as_str(), address.port)).await.map_err(|error| (address.clone(), error))
     };
@@ -49,7 +61,18 @@ pub(super) async fn start(wanted: &config::Admin, admin: Admin) -> Result<(), St
                 }
             },
         };
-        admin::serve(listener, Arc::new(admin)).await;
+        admin::serve(listener, admin, tls, reviewing).await;
     });
+    if let Some(tls) = renewed {
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(CERTIFICATE_EVERY).await;
+                let tls = tls.clone();
+                if let Ok(Err(error)) = tokio::task::spawn_blocking(move || tls.reload()).await {
+                    tracing::error!(%error, "the console's certificate was not loaded; the one before stays in use");
+                }
+            }
+        });
+    }
     Ok(())
 }

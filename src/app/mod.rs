@@ -14,6 +14,7 @@ pub(crate) mod grants;
 mod permissions;
 mod policies;
 mod proxy;
+mod reviewing;
 mod supervisor;
 mod watch;
 

@@ -16,6 +16,7 @@ use super::fit::{self, Misfit, fit};
 use super::grants::Grants;
 use super::permissions;
 use super::policies::{actor_key, fits, subject_key};
+use super::reviewing;
 use super::supervisor::Supervisor;
 use super::watch::Watch;
 use crate::audit::ship::Shipping;
@@ -248,6 +249,7 @@ impl Proxy {
         sinks: Vec<Shipping>,
         alerts: Option<Teller>,
     ) -> Result<(), Vec<Fault>> {
+        let own = database.clone();
         let (shared, database) = (Arc::clone(&self.shared), database.clone());
         let (not_loaded, misfit) = (Arc::clone(&self.not_loaded), Arc::clone(&self.misfit));
         let (draining, read_only) = (Arc::clone(&self.draining), self.config.upstream.read_only);
@@ -274,7 +276,9 @@ impl Proxy {
                 Box::pin(async move { database.answers(read_only).await })
             }),
         };
-        console::start(&self.config.admin, admin).await.map_err(plain)
+        let admin = Arc::new(admin);
+        let reviewing = reviewing::start(&self.config, &self.shared, &admin, &own).map_err(plain)?;
+        console::start(&self.config.admin, admin, reviewing).await.map_err(plain)
     }
 
     /// Loads configuration and policies again: all of them, or the ones before stay. A session's next statement is decided by the new
@@ -350,10 +354,12 @@ impl Proxy {
     }
 
     async fn log_policies(&self, before: Option<&str>, faults: &[Fault]) -> Result<(), Vec<Fault>> {
-        let files: Vec<String> = match self.config.policy.matching() {
-            Ok(files) => files.iter().map(|file| file.display().to_string()).collect(),
-            Err(_) => Vec::new(),
-        };
+        let matching = self.config.policy.matching().unwrap_or_default();
+        let files: Vec<String> = matching.iter().map(|file| file.display().to_string()).collect();
+        // What came into force can be shown when it is long over; that it cannot is no reason to stop.
+        if let Err(error) = self.shared.policies.load().keep(&reviewing::kept(&self.config), &matching) {
+            tracing::warn!(%error, "the policies in force could not be kept beside the access log");
+        }
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         let now = self.shared.policies.load();
         let event = Event::Policy { policy: now.hash(), before, mode: mode(&now), files: &files, faults: &faults };

@@ -8,13 +8,11 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
-use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq;
 
-use super::limits::Limiter;
 use super::receipt::Receipt;
 use super::store::Details;
-use crate::audit::chain::hex;
+use crate::server::site::{Holder, Limiter, Sessions, holder, make_room};
 
 /// How long a code lives.
 pub(super) const CODE: Duration = Duration::from_secs(15 * 60);
@@ -23,19 +21,8 @@ pub(super) const TRIES: u8 = 5;
 /// How long a session lives without being used, and at most.
 const IDLE: Duration = Duration::from_secs(20 * 60);
 const LONGEST: Duration = Duration::from_secs(2 * 60 * 60);
-/// Codes that wait, and sessions, at a time: with more the oldest go.
-const MOST: usize = 50_000;
 /// What was done in a session is shown again, so many times.
 const MOST_RECEIPTS: usize = 100;
-
-/// A cookie's value is kept as its digest.
-type Holder = [u8; 32];
-
-fn holder(cookie: &str) -> Holder {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, cookie.as_bytes()).as_ref());
-    bytes
-}
 
 /// A person who has shown who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +55,6 @@ pub(super) struct Session {
     pub(super) details: Details,
     /// What was changed in it.
     pub(super) receipts: Vec<Receipt>,
-    begun: Instant,
-    used: Instant,
 }
 
 /// What became of a try.
@@ -88,7 +73,7 @@ pub(super) enum Tried {
 pub(super) struct Door {
     next: u64,
     pending: HashMap<Holder, Pending>,
-    sessions: HashMap<Holder, Session>,
+    sessions: Sessions<Session>,
     /// Codes that one address asks for, and that go to one contact.
     asks_by_address: Limiter<IpAddr>,
     asks_by_contact: Limiter<[u8; 32]>,
@@ -119,7 +104,7 @@ impl Door {
         Self {
             next: 0,
             pending: HashMap::new(),
-            sessions: HashMap::new(),
+            sessions: Sessions::new(IDLE, LONGEST),
             asks_by_address: Limiter::new(20, QUARTER),
             asks_by_contact: Limiter::new(5, Duration::from_secs(60 * 60)),
             wrong_by_address: Limiter::new(50, QUARTER),
@@ -175,16 +160,8 @@ impl Door {
         let right: bool = pending.code.as_bytes().ct_eq(code.as_bytes()).into();
         if let (true, Some(person)) = (right, pending.person.clone()) {
             self.pending.remove(&key);
-            let cookie = hex(&super::keys::random());
-            make_room(&mut self.sessions, |session| session.is_over(now), |session| session.used);
-            let session = Session {
-                person: person.clone(),
-                details: Details::default(),
-                receipts: Vec::new(),
-                begun: now,
-                used: now,
-            };
-            self.sessions.insert(holder(&cookie), session);
+            let session = Session { person: person.clone(), details: Details::default(), receipts: Vec::new() };
+            let cookie = self.sessions.open(session, now);
             return Tried::In(cookie, person);
         }
         pending.tries += 1;
@@ -203,50 +180,23 @@ impl Door {
 
     /// The session of a cookie; it is used.
     pub(super) fn session(&mut self, cookie: &str, now: Instant) -> Option<&mut Session> {
-        let key = holder(cookie);
-        if self.sessions.get(&key)?.is_over(now) {
-            self.sessions.remove(&key);
-            return None;
-        }
-        let session = self.sessions.get_mut(&key)?;
-        session.used = now;
-        Some(session)
+        self.sessions.get(cookie, now)
     }
 
     /// Ends it.
     pub(super) fn leave(&mut self, cookie: &str) {
-        self.sessions.remove(&holder(cookie));
+        self.sessions.leave(cookie);
         self.pending.remove(&holder(cookie));
     }
 }
 
 impl Session {
-    fn is_over(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.used) >= IDLE || now.saturating_duration_since(self.begun) >= LONGEST
-    }
-
     /// Keeps what was done to be shown again.
     pub(super) fn keep(&mut self, receipt: Receipt) {
         if self.receipts.len() >= MOST_RECEIPTS {
             self.receipts.remove(0);
         }
         self.receipts.push(receipt);
-    }
-}
-
-/// What is over goes, and where that is not enough, the oldest.
-fn make_room<T>(kept: &mut HashMap<Holder, T>, is_over: impl Fn(&T) -> bool, age: impl Fn(&T) -> Instant) {
-    if kept.len() < MOST {
-        return;
-    }
-    kept.retain(|_, one| !is_over(one));
-    if kept.len() < MOST {
-        return;
-    }
-    let mut ages: Vec<Instant> = kept.values().map(&age).collect();
-    ages.sort_unstable();
-    if let Some(middle) = ages.get(ages.len() / 10).copied() {
-        kept.retain(|_, one| age(one) > middle);
     }
 }
 

@@ -25,9 +25,6 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-/// 32 random bytes.
-pub(super) type Random = [u8; 32];
-
 impl Keys {
     /// # Errors
     /// The root makes no signing key: the system's cryptography failed.
@@ -95,11 +92,6 @@ impl Keys {
         let id: i64 = reference.split('-').next()?.parse().ok()?;
         bool::from(self.reference(id).as_bytes().ct_eq(reference.as_bytes())).then_some(id)
     }
-}
-
-/// Random bytes of the system's.
-pub(super) fn random() -> Random {
-    rand::random()
 }
 
 /// So many hexadecimal digits of a tag.

@@ -3,8 +3,8 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `web` | from a request to an answer: routes, cookies, headers; `form` reads what was sent |
-//! | `door` | codes, tries, sessions; `limits` counts, `keys` derives what is secret |
+//! | `web` | from a request to an answer: routes and forms; what sites have in common is in `server::site` |
+//! | `door` | codes, tries, sessions; `keys` derives what is secret |
 //! | `knock` | finds who has an address and sends the code, outside of any request |
 //! | `acts` | what a person does: first the record in the access log, then the deed |
 //! | `receipt` | what a person is given of it |
@@ -15,10 +15,8 @@
 
 mod acts;
 mod door;
-mod form;
 mod keys;
 mod knock;
-mod limits;
 mod pages;
 mod receipt;
 mod setup;

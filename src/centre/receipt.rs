@@ -5,11 +5,11 @@
 
 use serde_json::{Value, json};
 
-use super::keys::{Keys, random};
-use crate::audit::chain::hex;
+use super::keys::Keys;
 use crate::config::Organisation;
 use crate::papers::facts::{Facts, HERE, Processing};
 use crate::policy::{OURSELVES, PolicySet};
+use crate::server::site::random;
 
 /// Who complains writes here.
 pub(super) const REGULATOR: &str = "POPIAComplaints@inforegulator.org.za";
@@ -87,7 +87,7 @@ pub(super) struct Made<'a> {
 impl Made<'_> {
     /// For one change, now.
     pub(super) fn receipt(&self, purpose: &str, did: Did) -> Receipt {
-        let id = hex(&random()).chars().take(32).collect::<String>();
+        let id = random().chars().take(32).collect::<String>();
         let now = jiff::Timestamp::now();
         let time = now.to_string();
         let facts = Facts::of(self.policies, self.policies.zone().today());

@@ -3,41 +3,22 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http_body_util::Full;
-use hyper::body::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Method, Response, StatusCode};
+use hyper::{Method, StatusCode};
 
 use super::Centre;
 use super::acts::{self, Wishes};
 use super::door::{Person, Session, Tried};
-use super::form::fields;
-use super::keys::random;
 use super::knock::Knock;
 use super::pages::{self, Frame};
 use super::words::Tongue;
-use crate::audit::chain::hex;
 use crate::policy::ContactKind;
 use crate::requests::deletion::Trouble;
+use crate::server::site::{
+    Cookies, HTML, JSON, download, fields, is_foreign, is_safe_method, page, random, secured, style_name, stylesheet,
+    to,
+};
 use crate::server::web::{WebAnswer, WebRequest};
-
-const HTML: &str = "text/html; charset=utf-8";
-const JSON: &str = "application/json; charset=utf-8";
-
-/// Nothing is loaded but the stylesheet, nothing runs, nothing is kept, and no other site may frame it or be told of it.
-const HEADERS: [(HeaderName, &str); 8] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    ),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (HeaderName::from_static("x-robots-tag"), "noindex"),
-];
 
 /// Most characters of a person's own words.
 pub(super) const MOST_WORDS: usize = 1500;
@@ -58,29 +39,20 @@ struct Visit<'a> {
 
 /// Answers one request.
 pub(super) async fn answer(centre: &Arc<Centre>, request: WebRequest) -> WebAnswer {
-    let mut answer = routed(centre, &request).await;
-    for (name, value) in HEADERS {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    answer.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if centre.parts.settings.is_secure() {
-        let year = HeaderValue::from_static("max-age=31536000");
-        answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
-    }
-    answer
+    secured(routed(centre, &request).await, centre.parts.settings.is_secure())
 }
 
 async fn routed(centre: &Arc<Centre>, request: &WebRequest) -> WebAnswer {
     let accepted = request.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let wanted = centre.tongues.wanted(accepted.unwrap_or_default());
-    let get = request.method == Method::GET || request.method == Method::HEAD;
+    let get = is_safe_method(&request.method);
     let mut parts = request.path.strip_prefix('/').unwrap_or_default().splitn(2, '/');
     let (first, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     match first {
         "" if get => return to(&format!("/{wanted}/")),
         "healthz" if get => return page(StatusCode::OK, "text/plain; charset=utf-8", "ok\n".to_owned()),
         "privacy.json" if get => return page(StatusCode::OK, JSON, pages::machine::render(centre)),
-        style if get && style == pages::style_name() => return stylesheet(),
+        style if get && style == style_name() => return stylesheet(),
         _ => {}
     }
     let Some(tongue) = centre.tongues.get(if first == "u" { wanted } else { first }) else {
@@ -109,14 +81,10 @@ async fn routed(centre: &Arc<Centre>, request: &WebRequest) -> WebAnswer {
 impl<'a> Visit<'a> {
     fn of(centre: &'a Arc<Centre>, request: &'a WebRequest, tongue: Tongue<'a>) -> Self {
         let now = Instant::now();
-        let name = cookie_name(centre);
-        let came = request.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let came = came.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let held =
-            came.into_iter().find(|(key, value)| *key == name && is_cookie(value)).map(|(_, value)| value.to_owned());
+        let held = cookies(centre).held(&request.headers);
         let session = held.as_deref().and_then(|cookie| centre.door().session(cookie, now).cloned());
         let fresh = held.is_none();
-        let cookie = held.unwrap_or_else(|| hex(&random()));
+        let cookie = held.unwrap_or_else(random);
         let form = fields(&request.body);
         Self { centre, request, tongue, cookie, fresh, session, form, now }
     }
@@ -153,12 +121,9 @@ impl<'a> Visit<'a> {
         to(&format!("/{}/{path}", self.tongue.code()))
     }
 
-    /// The session's cookie: gone with the browser, for this site alone, not for scripts; an empty one is gone at once.
+    /// The session's cookie; an empty one is gone at once.
     fn set(&self, value: &str) -> Option<(HeaderName, HeaderValue)> {
-        let secure = if self.centre.parts.settings.is_secure() { "; Secure" } else { "" };
-        let gone = if value.is_empty() { "; Max-Age=0" } else { "" };
-        let text = format!("{}={value}{gone}; Path=/; HttpOnly; SameSite=Strict{secure}", cookie_name(self.centre));
-        Some((header::SET_COOKIE, HeaderValue::from_str(&text).ok()?))
+        cookies(self.centre).set(value)
     }
 
     async fn show(&self, path: &str) -> WebAnswer {
@@ -200,7 +165,7 @@ impl<'a> Visit<'a> {
             let (id, as_json) = id.strip_suffix(".json").map_or((id, false), |id| (id, true));
             if let Some(receipt) = session.receipts.iter().find(|receipt| receipt.id == id) {
                 return match as_json {
-                    true => download(receipt.json.clone(), &format!("receipt-{}.json", receipt.id)),
+                    true => download(JSON, receipt.json.clone(), &format!("receipt-{}.json", receipt.id)),
                     false => self.ok(pages::choices::receipt(&self.frame("choices"), receipt)),
                 };
             }
@@ -218,7 +183,10 @@ impl<'a> Visit<'a> {
 
     /// What a form sends. It must come from a page of ours, in the browser that was given it.
     async fn take(&self, path: &str) -> WebAnswer {
-        if self.fresh || !self.centre.parts.keys.is_form(&self.cookie, self.field("form")) || self.is_foreign() {
+        if self.fresh
+            || !self.centre.parts.keys.is_form(&self.cookie, self.field("form"))
+            || is_foreign(&self.request.headers)
+        {
             return self.wrong(StatusCode::FORBIDDEN, "error.expired");
         }
         match (path, &self.session) {
@@ -238,12 +206,6 @@ impl<'a> Visit<'a> {
             },
             (_, None) => self.go("enter"),
         }
-    }
-
-    /// A browser says from which site a form comes.
-    fn is_foreign(&self) -> bool {
-        let text = |name: &str| self.request.headers.get(name).and_then(|value| value.to_str().ok());
-        text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"))
     }
 
     /// The same for everybody: what follows from it happens outside of the request.
@@ -443,40 +405,6 @@ impl<'a> Visit<'a> {
 }
 
 /// `__Host-` binds it to this host and to TLS.
-fn cookie_name(centre: &Centre) -> &'static str {
-    if centre.parts.settings.is_secure() { "__Host-centre" } else { "centre" }
-}
-
-fn is_cookie(value: &str) -> bool {
-    value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn page(status: StatusCode, kind: &'static str, body: String) -> WebAnswer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    answer
-}
-
-fn to(path: &str) -> WebAnswer {
-    let mut answer = page(StatusCode::SEE_OTHER, HTML, String::new());
-    if let Ok(path) = HeaderValue::from_str(path) {
-        answer.headers_mut().insert(header::LOCATION, path);
-    }
-    answer
-}
-
-fn download(body: String, name: &str) -> WebAnswer {
-    let mut answer = page(StatusCode::OK, JSON, body);
-    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
-        answer.headers_mut().insert(header::CONTENT_DISPOSITION, value);
-    }
-    answer
-}
-
-fn stylesheet() -> WebAnswer {
-    let mut answer = page(StatusCode::OK, "text/css; charset=utf-8", crate::page::html::STYLE.to_owned());
-    let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
-    answer.headers_mut().insert(header::CACHE_CONTROL, forever);
-    answer
+fn cookies(centre: &Centre) -> Cookies {
+    Cookies::new(centre.parts.settings.is_secure(), ["__Host-centre", "centre"])
 }

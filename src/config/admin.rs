@@ -1,8 +1,12 @@
-//! `[admin]`: the console, the metrics and the health checks.
+//! `[admin]`: metrics, health, and the console with the people who may look at it.
+
+use std::path::Path;
 
 use super::address::HostPort;
-use super::read::parsed;
-use super::server::{Config, Listen, default};
+use super::read::{parsed, path, secret};
+use super::secret::SecretSource;
+use super::server::{Config, Listen, ServerTls, default};
+use super::verifier::Verifier;
 use crate::document::{Document, Section};
 
 /// The console and the metrics.
@@ -13,16 +17,65 @@ pub struct Admin {
     /// The configuration says so itself: who cannot listen there does not start. Otherwise the address follows from `[listen]`, and
     /// somebody else there is no reason not to serve.
     pub configured: bool,
+    /// How people reach it where that is by a name, without a slash at the end: `https://audit.shop.example`.
+    pub url: Option<String>,
+    /// Certificate and key; with authorities, people may show a certificate of their own.
+    pub tls: Option<ServerTls>,
+    /// Who may look.
+    pub people: Vec<Person>,
+    /// Opens the console to whoever has it, on this machine alone.
+    pub token: Option<SecretSource>,
+}
+
+/// Somebody who may look at the console.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// As the access log names them.
+    pub name: String,
+    /// What they may do.
+    pub standing: Standing,
+    /// What a password is checked with.
+    pub verifier: Option<Verifier>,
+    /// The common name of a certificate that is as good.
+    pub certificate: Option<String>,
+}
+
+/// What somebody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Looks, and judges what was found.
+    Reviewer,
+    /// And begins and closes campaigns, and signs for auditors.
+    Officer,
+}
+
+impl Standing {
+    /// As records and pages have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reviewer => "reviewer",
+            Self::Officer => "officer",
+        }
+    }
 }
 
 impl Admin {
+    /// Metrics and health there, and nobody who may look at the console.
+    pub fn at(address: Option<HostPort>, configured: bool) -> Self {
+        Self { address, configured, url: None, tls: None, people: Vec::new(), token: None }
+    }
+
     /// Where nothing is said: on this machine's loopback address, 3,000 ports above the first on which clients connect (6432: 9432), so
     /// that a second proxy on one host has a second console; none where there is no such port.
     pub(super) fn beside(listen: &Listen) -> Self {
         let port = listen.addresses.first().filter(|first| first.port != 0);
         let port = port.and_then(|first| first.port.checked_add(default::ADMIN_ABOVE));
-        let address = port.map(|port| HostPort { host: default::LISTEN.to_owned(), port });
-        Self { address, configured: false }
+        Self::at(port.map(|port| HostPort { host: default::LISTEN.to_owned(), port }), false)
+    }
+
+    /// Whether anybody may look at the console.
+    pub fn has_console(&self) -> bool {
+        !self.people.is_empty() || self.token.is_some()
     }
 }
 
@@ -31,19 +84,103 @@ impl Config {
     pub fn listen_at(&mut self, address: HostPort) {
         self.listen.addresses = vec![address];
         if !self.admin.configured {
-            self.admin = Admin::beside(&self.listen);
+            self.admin.address = Admin::beside(&self.listen).address;
         }
     }
 }
 
 /// `address` is `host:port`, or `off`.
-pub(super) fn read(document: &mut Document, section: Option<Section<'_>>, listen: &Listen) -> Admin {
+pub(super) fn read(document: &mut Document, section: Option<Section<'_>>, listen: &Listen, base: &Path) -> Admin {
     let Some(mut section) = section else { return Admin::beside(listen) };
-    let text = section.string("address", document);
-    section.finish(document);
-    match text {
+    let place = section.place.clone();
+    let Admin { address, configured, .. } = match section.string("address", document) {
         None => Admin::beside(listen),
-        Some(text) if text.value == "off" => Admin { address: None, configured: true },
-        Some(text) => Admin { address: parsed(&text, document), configured: true },
+        Some(text) if text.value == "off" => Admin::at(None, true),
+        Some(text) => Admin::at(parsed(&text, document), true),
+    };
+    let url = section.string("url", document);
+    let certificate = path(&mut section, "tls_cert", base, document);
+    let key = path(&mut section, "tls_key", base, document);
+    let client_ca = path(&mut section, "tls_client_ca", base, document);
+    if certificate.is_some() != key.is_some() {
+        document.fault(&place, "`tls_cert` and `tls_key` go together");
     }
+    let tls =
+        certificate.zip(key).map(|(certificate, key)| ServerTls { certificate, key, client_ca: client_ca.clone() });
+    if client_ca.is_some() && tls.is_none() {
+        document.fault(&place, "`tls_client_ca` needs `tls_cert` and `tls_key`");
+    }
+    let token = secret(&mut section, "token", base, document);
+    let mut people = Vec::new();
+    for (name, standing) in [("reviewers", Standing::Reviewer), ("officers", Standing::Officer)] {
+        for person in section.sections(name, document) {
+            people.extend(one(document, person, standing, client_ca.is_some(), &people));
+        }
+    }
+    let url = url.map(|url| {
+        let text = url.value.trim_end_matches('/').to_owned();
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let plain = |host: &str| {
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':'))
+        };
+        if !host.is_some_and(plain) {
+            document.fault(
+                &url.place,
+                "`url` is how people reach the console, without a path: `https://audit.shop.example`",
+            );
+        }
+        text
+    });
+    let elsewhere = address.as_ref().filter(|address| !address.is_loopback());
+    if let (Some(address), None, false) = (elsewhere, &tls, people.is_empty()) {
+        document.fault(
+            &place,
+            format!("people would send passwords to `{address}` in clear: give `tls_cert` and `tls_key`"),
+        );
+    }
+    if let (Some(address), true) = (elsewhere, token.is_some()) {
+        document.fault(&place, format!("`token` is for this machine alone, and `{address}` is another"));
+    }
+    section.finish(document);
+    Admin { address, configured, url, tls, people, token }
+}
+
+fn one(
+    document: &mut Document,
+    mut section: Section<'_>,
+    standing: Standing,
+    certificates: bool,
+    others: &[Person],
+) -> Option<Person> {
+    let place = section.place.clone();
+    let name = section.string("name", document);
+    let verifier = section.string("verifier", document);
+    let certificate = section.string("certificate", document);
+    section.finish(document);
+    let Some(name) = name.filter(|name| !name.value.trim().is_empty()) else {
+        document.fault(&place, "whoever may look has a `name`");
+        return None;
+    };
+    if others.iter().any(|other| other.name == name.value) {
+        document.fault(&name.place, format!("`{}` stands here twice", name.value));
+    }
+    if verifier.is_none() && certificate.is_none() {
+        document.fault(
+            &place,
+            format!("`{}` needs a `verifier`, which `pgpurpose hash-password` prints, or a `certificate`", name.value),
+        );
+    }
+    if let Some(certificate) = certificate.as_ref().filter(|_| !certificates) {
+        document.fault(&certificate.place, "`certificate` needs `tls_client_ca` under `[admin]`");
+    }
+    let verifier = verifier.and_then(|text| match text.value.parse() {
+        Ok(verifier) => Some(verifier),
+        Err(error) => {
+            document.fault(&text.place, format!("`verifier` is {error}"));
+            None
+        }
+    });
+    let certificate = certificate.map(|certificate| certificate.value);
+    Some(Person { name: name.value, standing, verifier, certificate })
 }

@@ -72,7 +72,8 @@ impl Config {
             };
             other("[audit]", named != now.audit);
         }
-        other("[admin] address", *admin != now.admin);
+        other("[admin] address", admin.address != now.admin.address);
+        other("[admin]", admin.address == now.admin.address && *admin != now.admin);
         other("[mail]", *mail != now.mail);
         other("[centre]", *centre != now.centre);
         other("[alerts]", *alerts != now.alerts);

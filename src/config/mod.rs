@@ -18,7 +18,7 @@ mod verifier;
 mod zone;
 
 pub use address::{HostPort, UpstreamAddress};
-pub use admin::Admin;
+pub use admin::{Admin, Person, Standing};
 pub use alerts::{Alerts, Webhook};
 pub use audit::{ActorsAs, Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
 pub use centre::Centre;

@@ -72,7 +72,7 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
     let section = top.section("audit", document);
     let audit = audit::read(document, section, base);
     let section = top.section("admin", document);
-    let admin = admin::read(document, section, &listen);
+    let admin = admin::read(document, section, &listen, base);
     let section = top.section("organisation", document);
     let organisation = organisation::read(document, section);
     let section = top.section("requests", document);
@@ -320,6 +320,8 @@ method = "scram"
 [audit.postgres]
 [audit.syslog]
 [admin]
+[[admin.reviewers]]
+[[admin.officers]]
 [organisation]
 [requests]
 [centre]

@@ -3,19 +3,28 @@
 use std::fmt::Write;
 
 use super::html::escape;
-use super::{Chart, number};
+use super::{Chart, Heat, number};
 
 /// Told apart by those who see few colours, on white and on black (Okabe and Ito); the last is for the others. `page.css` has
 /// them for the legend.
 const COLOURS: [&str; 7] = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999"];
 
-const WIDTH: f64 = 900.0;
-const HEIGHT: f64 = 240.0;
-const LEFT: f64 = 84.0;
+/// One drawing for wide screens and paper, one for narrow ones, where letters would be too small otherwise: the stylesheet shows one.
+struct Size {
+    class: &'static str,
+    width: f64,
+    height: f64,
+    left: f64,
+    /// So many steps are named below the axis.
+    named: usize,
+}
+
+const SIZES: [Size; 2] = [
+    Size { class: "on-wide", width: 900.0, height: 240.0, left: 84.0, named: 8 },
+    Size { class: "on-narrow", width: 340.0, height: 200.0, left: 56.0, named: 3 },
+];
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
-/// So many steps are named below the axis.
-const NAMED: usize = 8;
 /// A label's width, about.
 const LABEL: f64 = 90.0;
 
@@ -49,35 +58,48 @@ fn rounded_up(number: u64) -> u64 {
 
 /// The chart of this number in the page.
 pub(crate) fn draw(out: &mut String, chart: &Chart, id: usize) {
+    for size in &SIZES {
+        draw_in(out, chart, id, size);
+    }
+}
+
+/// Its beginning, with what it says to who cannot see it.
+fn begin(out: &mut String, (class, width, height): (&str, f64, f64), id: usize, title: &str, description: &str) {
+    let id = format!("chart{id}-{class}");
+    let _ = write!(
+        out,
+        "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\">\n\
+         <title id=\"{id}-title\">{}</title>\n<desc id=\"{id}-desc\">{}</desc>\n",
+        escape(title),
+        escape(description)
+    );
+}
+
+fn draw_in(out: &mut String, chart: &Chart, id: usize, size: &Size) {
+    let Size { class, width, height: whole, left: margin, named } = *size;
     let count = chart.steps.len().max(1);
     let total = |at: usize| chart.series.iter().filter_map(|(_, values)| values.get(at)).sum::<u64>();
     let most = rounded_up((0..count).map(total).max().unwrap_or_default().max(1));
-    let (plot_width, plot_height) = (WIDTH - LEFT, HEIGHT - TOP - BOTTOM);
+    let (plot_width, plot_height) = (width - margin, whole - TOP - BOTTOM);
     let base = TOP + plot_height;
-    let _ = write!(
-        out,
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"chart{id}-title chart{id}-desc\">\n\
-         <title id=\"chart{id}-title\">{}</title>\n<desc id=\"chart{id}-desc\">{}</desc>\n",
-        escape(&chart.title),
-        escape(&chart.description)
-    );
+    begin(out, (class, width, whole), id, &chart.title, &chart.description);
     let ticks = if most == 1 { vec![0, 1] } else { vec![0, most / 2, most] };
     for tick in ticks {
         let y = base - plot_height * float(tick) / float(most);
         let _ = writeln!(
             out,
-            "<line class=\"axis\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{WIDTH}\" y2=\"{y:.1}\" />\
+            "<line class=\"axis\" x1=\"{margin}\" y1=\"{y:.1}\" x2=\"{width}\" y2=\"{y:.1}\" />\
              <text x=\"{:.1}\" y=\"{:.1}\" font-size=\"12\" text-anchor=\"end\">{}</text>",
-            LEFT - 6.0,
+            margin - 6.0,
             y + 4.0,
             number(tick)
         );
     }
     let slot = plot_width / float(count as u64);
     let bar = (slot * 0.8).min(48.0);
-    let every = count.div_ceil(NAMED);
+    let every = count.div_ceil(named);
     for (at, step) in chart.steps.iter().enumerate() {
-        let left = LEFT + slot * float(at as u64) + (slot - bar) / 2.0;
+        let left = margin + slot * float(at as u64) + (slot - bar) / 2.0;
         let mut below = 0;
         for (number_of_series, (name, values)) in chart.series.iter().enumerate() {
             let value = values.get(at).copied().unwrap_or_default();
@@ -100,9 +122,9 @@ pub(crate) fn draw(out: &mut String, chart: &Chart, id: usize) {
         if at.is_multiple_of(every) {
             // No label is cut off at the edge, or stands upon the one before it.
             let middle = left + bar / 2.0;
-            let shift = (middle + LABEL / 2.0 - WIDTH).max(0.0);
+            let shift = (middle + LABEL / 2.0 - width).max(0.0);
             if at == 0 || slot * float(every as u64) - shift > LABEL {
-                let (x, y) = (middle - shift, HEIGHT - 8.0);
+                let (x, y) = (middle - shift, whole - 8.0);
                 let _ = writeln!(
                     out,
                     "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"12\" text-anchor=\"middle\">{}</text>",
@@ -112,6 +134,63 @@ pub(crate) fn draw(out: &mut String, chart: &Chart, id: usize) {
         }
     }
     out.push_str("</svg>\n");
+}
+
+/// Shades: on wide screens the columns run along, on narrow ones down.
+pub(crate) fn heat(out: &mut String, heat: &Heat, id: usize) {
+    let most = heat.rows.iter().flat_map(|(_, values)| values).copied().max().unwrap_or_default().max(1);
+    for (class, along) in [("on-wide", true), ("on-narrow", false)] {
+        let (cell, row, left, top) = if along { (33.0, 24.0, 90.0, 20.0) } else { (38.0, 15.0, 56.0, 20.0) };
+        let (columns, rows) = (heat.columns.len(), heat.rows.len());
+        let (across, down) = if along { (columns, rows) } else { (rows, columns) };
+        let width = left + cell * float(across as u64) + 8.0;
+        let height = top + row * float(down as u64) + 2.0;
+        begin(out, (class, width, height), id, &heat.title, &heat.description);
+        for (at, (name, values)) in heat.rows.iter().enumerate() {
+            let (at, short) = (float(at as u64), name.chars().take(3).collect::<String>());
+            let (x, y, anchor, label) = match along {
+                true => (left - 6.0, top + row * (at + 0.7), "end", name.as_str()),
+                false => (left + cell * (at + 0.5), top - 6.0, "middle", short.as_str()),
+            };
+            let _ = writeln!(
+                out,
+                "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"12\" text-anchor=\"{anchor}\">{}</text>",
+                escape(label)
+            );
+            for (step, value) in values.iter().enumerate() {
+                let (step_at, column) = (float(step as u64), heat.columns.get(step).map_or("", String::as_str));
+                let (x, y) = match along {
+                    true => (left + cell * step_at, top + row * at),
+                    false => (left + cell * at, top + row * step_at),
+                };
+                // The square root keeps what is little to be seen beside what is much.
+                let shade = if *value == 0 { 0.06 } else { 0.15 + 0.85 * (float(*value) / float(most)).sqrt() };
+                let _ = writeln!(
+                    out,
+                    "<rect class=\"heat\" fill-opacity=\"{shade:.2}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\">\
+                     <title>{} {}: {}</title></rect>",
+                    cell - 2.0,
+                    row - 2.0,
+                    escape(name),
+                    escape(column),
+                    number(*value)
+                );
+            }
+        }
+        for (step, column) in heat.columns.iter().enumerate().filter(|(step, _)| step.is_multiple_of(3)) {
+            let step = float(step as u64);
+            let (x, y, anchor) = match along {
+                true => (left + cell * (step + 0.5), top - 6.0, "middle"),
+                false => (left - 6.0, top + row * (step + 0.8), "end"),
+            };
+            let _ = writeln!(
+                out,
+                "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"12\" text-anchor=\"{anchor}\">{}</text>",
+                escape(column)
+            );
+        }
+        out.push_str("</svg>\n");
+    }
 }
 
 /// A bar for a cell of a table.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Block, Cell, Chart, Page, Table, Word, Words, number, printable};
+use super::{Block, Cell, Chart, Heat, Page, Table, Word, Words, number, printable};
 
 /// Characters of the longest bar.
 const BAR: u64 = 20;
@@ -20,6 +20,7 @@ pub(crate) fn render(page: &Page) -> String {
                 Block::List(items) => items.iter().for_each(|item| line(&mut out, &format!("- {}", words(item)))),
                 Block::Table(table) => self::table(&mut out, table),
                 Block::Chart(chart) => self::chart(&mut out, chart),
+                Block::Heat(heat) => self::heat(&mut out, heat),
             }
         }
     }
@@ -80,6 +81,17 @@ fn chart(out: &mut String, chart: &Chart) {
         cells.extend(chart.sums.then(|| number(all)));
         cells.push(bar(all, most));
         let _ = writeln!(out, "| {} |", cells.join(" | "));
+    }
+}
+
+/// As a table of its numbers.
+fn heat(out: &mut String, heat: &Heat) {
+    let heads: Vec<String> = heat.columns.iter().map(|column| plain(column)).collect();
+    let rules = vec!["---:"; heat.columns.len()].join(" | ");
+    let _ = write!(out, "{}:\n\n| | {} |\n| --- | {rules} |\n", plain(&heat.title), heads.join(" | "));
+    for (row, values) in &heat.rows {
+        let values: Vec<String> = values.iter().map(|value| number(*value)).collect();
+        let _ = writeln!(out, "| {} | {} |", plain(row), values.join(" | "));
     }
 }
 

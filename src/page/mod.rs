@@ -33,6 +33,7 @@ pub(crate) enum Block {
     Heading(Words),
     Table(Table),
     Chart(Chart),
+    Heat(Heat),
 }
 
 /// Text, parts of which are names or statements.
@@ -181,6 +182,17 @@ pub(crate) struct Chart {
     pub(crate) series: Vec<(String, Vec<u64>)>,
     /// Whether the series together are a number that means something.
     pub(crate) sums: bool,
+}
+
+/// Numbers by two kinds, as shades.
+#[derive(Debug)]
+pub(crate) struct Heat {
+    pub(crate) title: String,
+    /// What it shows, for who cannot see it.
+    pub(crate) description: String,
+    pub(crate) columns: Vec<String>,
+    /// Each with a number for each column.
+    pub(crate) rows: Vec<(String, Vec<u64>)>,
 }
 
 /// With commas: `12,345`.

@@ -112,7 +112,7 @@ fn gaps(page: &Page) -> Vec<String> {
                     }
                 }
             }
-            Block::Chart(_) => {}
+            Block::Chart(_) | Block::Heat(_) => {}
         }
     }
     found

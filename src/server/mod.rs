@@ -18,13 +18,14 @@ mod prove;
 mod relay_auth;
 mod scram;
 pub mod sinks;
+pub(crate) mod site;
 mod startup;
 mod tls;
 pub mod web;
 
 pub use accept::{Options, Server, ServerError};
 pub use gate::SessionLimits;
-pub use password::hash_password;
+pub use password::{hash_password, is_password};
 pub use probe::{Asked, ask};
 pub use prove::{Method, OwnLogin, OwnLogins};
 pub use tls::{ListenTls, ListenTlsError};

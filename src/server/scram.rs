@@ -167,6 +167,16 @@ impl Challenge {
     }
 }
 
+/// Whether a verifier is one of this password. Where there is none it takes as long, and is not.
+pub(super) fn is_password(verifier: Option<&Verifier>, password: &str) -> bool {
+    let usual = Shapes::default().at(0);
+    let (salt, rounds) =
+        verifier.map_or((vec![0; usual.salt], usual.rounds), |verifier| (verifier.salt.clone(), verifier.rounds));
+    let Some(keys) = Keys::of_password(password, &salt, rounds) else { return false };
+    let shown = hash(&*keys.client_key);
+    verifier.is_some_and(|verifier| shown.ct_eq(verifier.stored_key()).into())
+}
+
 /// What the database said in its first message.
 pub(super) struct Salted<'a> {
     nonce: &'a str,

@@ -70,12 +70,13 @@ impl ListenTls {
         Self::of(Files { cert: cert.to_path_buf(), key: key.to_path_buf(), client_ca, alpn: ALPN }, required)
     }
 
-    /// The same for a site: HTTP, and nobody without TLS.
+    /// The same for a site: HTTP, and nobody without TLS. `client_ca`: a client may have a certificate, and one without is let in.
     ///
     /// # Errors
     /// A file that cannot be read or used.
-    pub fn for_site(cert: &Path, key: &Path) -> Result<Self, ListenTlsError> {
-        Self::of(Files { cert: cert.to_path_buf(), key: key.to_path_buf(), client_ca: None, alpn: HTTP }, true)
+    pub fn for_site(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Self, ListenTlsError> {
+        let client_ca = client_ca.map(Path::to_path_buf);
+        Self::of(Files { cert: cert.to_path_buf(), key: key.to_path_buf(), client_ca, alpn: HTTP }, true)
     }
 
     fn of(files: Files, required: bool) -> Result<Self, ListenTlsError> {
@@ -130,9 +131,9 @@ impl Loaded {
                 for certificate in certificates(file)? {
                     roots.add(certificate)?;
                 }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .build()
-                    .map_err(|error| wrong(file, &error))?;
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = if files.alpn == HTTP { verifier.allow_unauthenticated() } else { verifier };
+                let verifier = verifier.build().map_err(|error| wrong(file, &error))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };

@@ -39,6 +39,10 @@ pub struct WebRequest {
     pub method: Method,
     /// The path, as it came.
     pub path: String,
+    /// What stands behind the question mark.
+    pub query: String,
+    /// The common name of the certificate that the client showed, where it was asked for one and it holds.
+    pub certificate: Option<String>,
     /// Headers.
     pub headers: HeaderMap,
     /// The body.
@@ -113,18 +117,32 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, place: Place, 
 }
 
 async fn answered(site: &Site, peer: IpAddr, request: Request<Incoming>) -> WebAnswer {
+    match asked(request, peer, None, site.forwarded).await {
+        Ok(asked) => (site.answer)(asked).await,
+        Err(refused) => refused,
+    }
+}
+
+/// Reads a request to its end.
+pub(super) async fn asked(
+    request: Request<Incoming>,
+    peer: IpAddr,
+    certificate: Option<String>,
+    is_forwarded: bool,
+) -> Result<WebRequest, WebAnswer> {
     let (parts, body) = request.into_parts();
     let read = tokio::time::timeout(PATIENCE, Limited::new(body, MOST_BODY).collect()).await;
-    let Ok(Ok(body)) = read else { return refused(StatusCode::PAYLOAD_TOO_LARGE) };
-    let forwarded = if site.forwarded { forwarded(&parts.headers) } else { None };
-    let asked = WebRequest {
+    let Ok(Ok(body)) = read else { return Err(refused(StatusCode::PAYLOAD_TOO_LARGE)) };
+    let forwarded = if is_forwarded { forwarded(&parts.headers) } else { None };
+    Ok(WebRequest {
         method: parts.method,
         path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        certificate,
         headers: parts.headers,
         body: body.to_bytes(),
         from: super::places::whole(forwarded.unwrap_or(peer)),
-    };
-    (site.answer)(asked).await
+    })
 }
 
 /// The address that the proxy before us saw: it appends it, so that it is the last one, whatever the client wrote.

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -18,22 +19,23 @@ use super::smtp::{Manner, Server};
 use super::support::client::login;
 use super::support::proxy::{Proxy, Upstream};
 use super::support::shop;
+use super::support::visitor::{OFFICER, REVIEWER, Visitor, people};
 use super::{SHOP_POLICY, until};
 
 /// Actors, each with five customers of their own, and so many days on which each sees these.
-const ACTORS: usize = 24;
+const ACTORS: usize = 40;
 const DAYS: i64 = 21;
 
-fn policy() -> String {
+pub(super) fn policy() -> String {
     SHOP_POLICY.replacen("subject = \"id\" ", "record_subjects = \"plain\"\nsubject = \"id\" ", 1)
 }
 
-fn customers_of(actor: usize) -> std::ops::RangeInclusive<usize> {
+pub(super) fn customers_of(actor: usize) -> std::ops::RangeInclusive<usize> {
     actor * 5 + 1..=actor * 5 + 5
 }
 
 /// Three weeks of a log until yesterday; each actor works at an hour of their own.
-fn history(folder: &Path) {
+pub(super) fn history(folder: &Path) {
     let mut prev = "0".repeat(64);
     let (mut text, mut seq) = (String::new(), 0);
     let mut line = |fields: String| {
@@ -48,9 +50,10 @@ fn history(folder: &Path) {
         seq
     };
     let begun = Timestamp::now() - SignedDuration::from_hours(24 * DAYS);
-    for slot in 0..DAYS * 24 {
-        let at = begun + SignedDuration::from_hours(slot);
-        let actor = usize::try_from(slot).unwrap() % ACTORS;
+    let (actors, between) = (i64::try_from(ACTORS).unwrap(), 24 * 3600 / i64::try_from(ACTORS).unwrap());
+    for slot in 0..DAYS * actors {
+        let at = begun + SignedDuration::from_secs(slot * between);
+        let actor = usize::try_from(slot % actors).unwrap();
         let who = format!(
             r#""session":"s","login":"support_agent","role":"support_agent","purpose":"support","actor":"u{actor}","ticket":null,"recipient":"internal","database":"shop","application":"crm""#
         );
@@ -126,7 +129,7 @@ fn verified((head, body): &Posted) -> bool {
 }
 
 /// One connection that looks at these customers, one after the other.
-fn looks(proxy: &Proxy, actor: usize, people: impl IntoIterator<Item = usize>) {
+pub(super) fn looks(proxy: &Proxy, actor: usize, people: impl IntoIterator<Item = usize>) {
     let statements: Vec<String> = people
         .into_iter()
         .map(|id| format!("/*purpose='support',actor='u{actor}'*/ SELECT city FROM customers WHERE id = {id}"))
@@ -138,6 +141,17 @@ fn looks(proxy: &Proxy, actor: usize, people: impl IntoIterator<Item = usize>) {
 
 fn alerts(proxy: &Proxy) -> Vec<Value> {
     proxy.access_log().into_iter().filter(|record| record["event"] == "alert").collect()
+}
+
+/// The proxy finds the log of three weeks in the place of its own.
+pub(super) fn with_history(proxy: &mut Proxy) {
+    proxy.kill();
+    for file in fs::read_dir(proxy.audit_dir()).unwrap() {
+        let file = file.unwrap().path();
+        if file.is_file() { fs::remove_file(file).unwrap() } else { fs::remove_dir_all(file).unwrap() }
+    }
+    history(&proxy.audit_dir());
+    proxy.restart();
 }
 
 #[test]
@@ -159,15 +173,13 @@ fn one_actor_who_looks_at_other_people_s_customers_is_told_at_once_by_every_way_
         own.path().join("hook.key").display(),
         sent = sent.display(),
     );
-    let mut proxy = Proxy::start_with(shop(), Upstream::Socket, &policy(), &more);
+    let more = format!("{more}{}", people());
+    let signing = own.path().join("signing.key");
+    fs::write(&signing, "22".repeat(32)).unwrap();
+    let keys = format!("signing_key = \"file:{}\"\n", signing.display());
+    let mut proxy = Proxy::start_logging(shop(), Upstream::Socket, &policy(), &more, &keys);
     // The three weeks before: the proxy finds their log, and learns what is usual.
-    proxy.kill();
-    for file in fs::read_dir(proxy.audit_dir()).unwrap() {
-        let file = file.unwrap().path();
-        if file.is_file() { fs::remove_file(file).unwrap() } else { fs::remove_dir_all(file).unwrap() }
-    }
-    history(&proxy.audit_dir());
-    proxy.restart();
+    with_history(&mut proxy);
     let strangers = |proxy: &Proxy| -> Vec<Value> {
         let all = alerts(proxy).into_iter();
         all.filter(|alert| alert["what"].as_str().unwrap().contains("whom others look after")).collect()
@@ -214,8 +226,8 @@ fn one_actor_who_looks_at_other_people_s_customers_is_told_at_once_by_every_way_
     }
     assert!(posted.iter().any(|(_, body)| body.contains("as u7")) && commanded.contains("as u7"));
 
-    // Once: more of the same is not told again, and a start of the proxy tells nothing that was told.
-    looks(&proxy, 7, [111, 116]);
+    // Once: more of the same, thirty in all, is not told again, and a start of the proxy tells nothing that was told.
+    looks(&proxy, 7, (0..22).map(|more| 111 + 4 * more));
     // How far the log was looked through is noted within a moment; what was told after that is told again after a crash.
     thread::sleep(Duration::from_secs(3));
     proxy.kill();
@@ -234,6 +246,81 @@ fn one_actor_who_looks_at_other_people_s_customers_is_told_at_once_by_every_way_
     assert_eq!(actors, [&Value::from("u7")], "{findings:?}");
     let searched = proxy.command(&["audit", "search", "--config", "pgpurpose.toml", "--event", "alert", "--json"]);
     assert_eq!(searched.out.matches("whom others look after").count(), 1, "{searched:?}");
+    reviewed(&proxy, &signing);
+}
+
+/// A reviewer finds it first in the inbox, sees whom that actor looked at, and judges; it leaves the inbox, and is in the report and in what
+/// an auditor is given.
+fn reviewed(proxy: &Proxy, signing: &Path) {
+    let mut reviewer = Visitor::log_in(proxy, REVIEWER);
+    let mut inbox = String::new();
+    until("the log is read and the finding waits", || {
+        inbox = reviewer.get("/");
+        inbox.contains("whom others look after")
+    });
+    let first = inbox.split("<section class=\"card matter\"").nth(1).unwrap();
+    assert!(
+        first.contains("<code>support_agent</code> as <code>u7</code>") && first.contains("usual: up to 5"),
+        "{first}"
+    );
+    let day = first.split("<small>").nth(1).unwrap().split('<').next().unwrap();
+    let seen = reviewer.get(&format!("/find?actor=u7&since={day}&until={day}"));
+    assert!(seen.contains("as <code>u7</code>") && seen.contains("<code>support</code>"), "{seen}");
+    let who = reviewer.get("/find?subject=96");
+    let lines = who.split("<tbody").nth(1).unwrap();
+    assert!(lines.contains("as <code>u7</code>") && lines.contains("saw of 1 person"), "{who}");
+    let findings: Vec<&str> =
+        first.split("name=\"finding\" value=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let fields = findings
+        .iter()
+        .fold(String::from("verdict=incident&comment=reported+to+HR"), |fields, id| format!("{fields}&finding={id}"));
+    assert_eq!(reviewer.post("/", "/review", &fields).0, 303);
+    let inbox = reviewer.get("/");
+    assert!(!inbox.split("Judged last").next().unwrap().contains("as <code>u7</code>"), "it has left: {inbox}");
+    assert!(inbox.contains("reported to HR"), "{inbox}");
+    assert_eq!(reviewer.post("/", "/review", &fields).0, 422, "once");
+    let reviews: Vec<Value> = proxy.access_log().into_iter().filter(|record| record["event"] == "review").collect();
+    let [review] = reviews.as_slice() else { panic!("one: {reviews:?}") };
+    assert_eq!(
+        (&review["verdict"], &review["by"], &review["actor"]),
+        (&"incident".into(), &"thandi".into(), &"u7".into())
+    );
+    let said = proxy.command(&["audit", "report", "--config", "pgpurpose.toml", "--no-verify"]);
+    assert!(said.out.contains("reported to HR") && said.out.contains("judged by a person"), "{}", said.out);
+
+    let mut officer = Visitor::log_in(proxy, OFFICER);
+    let (status, zip) = officer.post("/bundle", "/bundle", "");
+    assert_eq!(status, 200);
+    let file = proxy.folder().join("bundle.zip");
+    fs::write(&file, &zip).unwrap();
+    let public = proxy.command(&["audit", "keygen", "--of", &signing.display().to_string()]);
+    let (file, key) = (file.display().to_string(), public.out.trim().to_owned());
+    let checked = proxy.command(&["audit", "bundle", &file, "--public-key", &key]);
+    assert!(checked.ok && checked.out.contains("as it was signed: 4 files"), "{checked:?}");
+    let other = proxy.command(&["audit", "bundle", &file, "--public-key", &"ab".repeat(32)]);
+    assert!(!other.ok, "{other:?}");
+    let unpacked = Command::new("python3")
+        .args(["-c", "import sys,zipfile; z=zipfile.ZipFile(sys.argv[1]); z.extractall(sys.argv[2]); print(z.read('bundle.json').decode())"])
+        .args([&file, &proxy.folder().display().to_string()])
+        .output()
+        .unwrap();
+    let bundle: Value = serde_json::from_slice(&unpacked.stdout).unwrap();
+    assert_eq!(
+        (&bundle["reviews"][0]["comment"], &bundle["reviews"][0]["actor"]),
+        (&"reported to HR".into(), &"u7".into())
+    );
+    // The checkpoints in it are ones that the log is held to.
+    let held = proxy.command(&[
+        "audit",
+        "verify",
+        "--config",
+        "pgpurpose.toml",
+        "--public-key",
+        &key,
+        "--checkpoint",
+        "checkpoints.jsonl",
+    ]);
+    assert!(held.out.contains("checkpoint") || held.err.contains("checkpoint"), "{held:?}");
 }
 
 #[test]

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 
 use jiff::civil::{Date, date};
@@ -17,6 +15,7 @@ use serde_json::Value;
 use super::support::client::login;
 use super::support::proxy::{Proxy, Upstream};
 use super::support::shop;
+use super::support::visitor::{REVIEWER, Visitor, people};
 use super::{pgpurpose, policy};
 
 /// The one, the other side of the world, and one whose clock goes back in the night between the two days.
@@ -173,18 +172,11 @@ fn a_purpose_and_a_contract_end_with_their_day_in_the_same_zone() {
 #[test]
 fn the_console_shows_times_in_the_zone_of_the_log() {
     let keys = "time_zone = \"Pacific/Kiritimati\"\n";
-    let proxy = Proxy::start_logging(shop(), Upstream::Socket, &policy(), "", keys);
+    let proxy = Proxy::start_logging(shop(), Upstream::Socket, &policy(), &people(), keys);
     proxy.psql(shop(), &login("support_agent").application("days"), &["SELECT id FROM customers WHERE id = 1"]).fine();
     let record = proxy.accesses_of("days").into_iter().next().unwrap();
     let zone: Zone = "Pacific/Kiritimati".parse().unwrap();
-    let shown = zone.show_text(record["time"].as_str().unwrap())[..19].replace('T', " ");
-    let mut stream = TcpStream::connect(("127.0.0.1", proxy.admin_port)).unwrap();
-    stream
-        .write_all(
-            format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", proxy.admin_port).as_bytes(),
-        )
-        .unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
-    assert!(page.contains("Time (Pacific/Kiritimati)") && page.contains(&shown), "{shown}: {page}");
+    let shown = zone.show_text(record["time"].as_str().unwrap())[..16].replace('T', " ");
+    let page = Visitor::log_in(&proxy, REVIEWER).get("/proxy");
+    assert!(page.contains("Times of Pacific/Kiritimati") && page.contains(&shown), "{shown}: {page}");
 }

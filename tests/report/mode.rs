@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::support::client::{login, wait};
 use super::support::proxy::{Proxy, Upstream};
 use super::support::shop;
+use super::support::visitor::{REVIEWER, Visitor, people};
 use super::{folder, pgpurpose, policy, until};
 
 const NOTE: &str = "SELECT health_note FROM customers WHERE id = 1";
@@ -81,11 +82,12 @@ fn a_reload_takes_the_mode_and_every_place_says_which_it_is() {
 
 #[test]
 fn a_reload_that_is_not_taken_says_why_on_the_console_and_in_tail() {
-    let proxy = Proxy::start_with(shop(), Upstream::Socket, &policy(), "");
+    let proxy = Proxy::start_with(shop(), Upstream::Socket, &policy(), &people());
+    let mut reviewer = Visitor::log_in(&proxy, REVIEWER);
     let log = proxy.audit_dir().display().to_string();
     configure(&proxy, "[audit]\n", "[audit]\nsync = \"written\"\n");
     let why = "`[audit] sync` was changed, which needs a restart";
-    until("it is refused", || page(&proxy, "/").contains("`[audit] sync` was changed"));
+    until("it is refused", || reviewer.get("/").contains("`[audit] sync` was changed"));
     assert!(page(&proxy, "/readyz").contains(why) && page(&proxy, "/readyz").starts_with("HTTP/1.1 200"));
     assert!(page(&proxy, "/metrics").contains("pgpurpose_policy_not_loaded 1"));
     assert!(pgpurpose(&["audit", "tail", "--dir", &log]).1.contains(why));
@@ -95,12 +97,12 @@ fn a_reload_that_is_not_taken_says_why_on_the_console_and_in_tail() {
     fs::write(folder(&proxy).join("policy.toml"), format!("{}\n[nonsense]\n", policy())).unwrap();
     let line = policy().lines().count() + 2;
     let place = format!("policy.toml:{line}");
-    until("it is refused", || page(&proxy, "/").contains(&place));
+    until("it is refused", || reviewer.get("/").contains(&place));
     assert!(pgpurpose(&["audit", "tail", "--dir", &log]).1.contains(&place));
     fs::write(folder(&proxy).join("policy.toml"), policy()).unwrap();
     configure(&proxy, "[audit]\n", "[audit]\n");
     until("it is taken", || page(&proxy, "/metrics").contains("pgpurpose_policy_not_loaded 0"));
-    assert!(!page(&proxy, "/").contains("was not taken"));
+    assert!(!reviewer.get("/").contains("was not taken"));
 }
 
 #[test]

@@ -13,6 +13,7 @@
 pub mod certs;
 pub mod client;
 pub mod proxy;
+pub mod visitor;
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};

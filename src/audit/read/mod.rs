@@ -1,6 +1,7 @@
 //! Reading the log back: all of it, its end, and what is added.
 
 mod merge;
+mod page;
 mod search;
 mod sieve;
 mod sightings;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 pub use crate::audit::record::Entry;
 use crate::audit::store::files::{self, LogFile};
 pub use merge::merged;
+pub use page::{Page, page};
 pub use search::{Filter, Search, search, search_with};
 pub use sightings::{SeenColumn, SeenFor, Sightings, Wanted};
 pub use walk::{Effort, read_all};

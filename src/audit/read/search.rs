@@ -106,7 +106,12 @@ impl Filter {
         })
     }
 
-    /// Whether a record matches by its own fields, whatever its statement is.
+    /// Whether a record matches by its own fields.
+    pub(super) fn matches(&self, entry: &Entry) -> bool {
+        self.matches_but_statement(entry) && self.states(entry)
+    }
+
+    /// The same, whatever its statement is.
     fn matches_but_statement(&self, entry: &Entry) -> bool {
         let is = |wanted: &Option<String>, field: &str| {
             wanted.as_deref().is_none_or(|wanted| entry.text(field).is_some_and(|value| value == wanted))
@@ -133,7 +138,7 @@ impl Filter {
     }
 
     /// The values of which one each must stand in a block for a record of it to match.
-    fn keys(&self) -> Vec<Vec<Key>> {
+    pub(super) fn keys(&self) -> Vec<Vec<Key>> {
         let fields = [
             ("login", &self.login),
             ("role", &self.role),
@@ -151,7 +156,7 @@ impl Filter {
     }
 
     /// What the line of a record that matches holds.
-    fn sieve(&self) -> Sieve {
+    pub(super) fn sieve(&self) -> Sieve {
         let fields = [
             (&self.login, Part::Whole),
             (&self.role, Part::Whole),

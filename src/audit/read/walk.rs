@@ -174,7 +174,7 @@ impl<S: Seeker> Walk<'_, S> {
     fn blocks(&mut self, file: &LogFile, index: &Index, data: &File, keys: &[Vec<Key>]) -> io::Result<bool> {
         self.effort.blocks += index.blocks.len();
         let begun = self.advance.done;
-        let mut wanted = self.candidates(index, keys);
+        let mut wanted = candidates(index, keys, self.plan.since, self.plan.until);
         let mut asked = HashSet::new();
         self.follow(index, &mut asked, 0, &mut wanted);
         while let Some(at) = wanted.pop_first() {
@@ -191,32 +191,6 @@ impl<S: Seeker> Walk<'_, S> {
             self.follow(index, &mut asked, at + 1, &mut wanted);
         }
         Ok(true)
-    }
-
-    /// The blocks of a file that may hold what is looked for.
-    fn candidates(&self, index: &Index, keys: &[Vec<Key>]) -> BTreeSet<usize> {
-        let Plan { since, until, .. } = *self.plan;
-        if !index.times.overlap(since, until) && (since.is_some() || until.is_some()) {
-            return BTreeSet::new();
-        }
-        let in_time = |block: &Block| (since.is_none() && until.is_none()) || block.times.overlap(since, until);
-        let mut wanted: BTreeSet<usize> =
-            index.blocks.iter().enumerate().filter(|(_, block)| in_time(block)).map(|(at, _)| at).collect();
-        for any in keys {
-            let mut here = BTreeSet::new();
-            for key in any {
-                match index.find(*key) {
-                    Some(mut found) => here.append(&mut found),
-                    // Damaged: this says nothing.
-                    None => here.extend(0..index.blocks.len()),
-                }
-            }
-            wanted.retain(|block| here.contains(block));
-            if wanted.is_empty() {
-                break;
-            }
-        }
-        wanted
     }
 
     /// Adds the blocks from `from` on with the outcomes that are still missing; of each it asks once in a file.
@@ -249,7 +223,38 @@ impl<S: Seeker> Walk<'_, S> {
     }
 }
 
-fn open_index(file: &LogFile) -> io::Result<Option<(Index, File)>> {
+/// The blocks of a file that may hold what is looked for.
+pub(super) fn candidates(
+    index: &Index,
+    keys: &[Vec<Key>],
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> BTreeSet<usize> {
+    if !index.times.overlap(since, until) && (since.is_some() || until.is_some()) {
+        return BTreeSet::new();
+    }
+    let in_time = |block: &Block| (since.is_none() && until.is_none()) || block.times.overlap(since, until);
+    let mut wanted: BTreeSet<usize> =
+        index.blocks.iter().enumerate().filter(|(_, block)| in_time(block)).map(|(at, _)| at).collect();
+    for any in keys {
+        let mut here = BTreeSet::new();
+        for key in any {
+            match index.find(*key) {
+                Some(mut found) => here.append(&mut found),
+                // Damaged: this says nothing.
+                None => here.extend(0..index.blocks.len()),
+            }
+        }
+        wanted.retain(|block| here.contains(block));
+        if wanted.is_empty() {
+            break;
+        }
+    }
+    wanted
+}
+
+/// The index of a file, where it has one that fits, and its data.
+pub(super) fn open_index(file: &LogFile) -> io::Result<Option<(Index, File)>> {
     let data = match File::open(&file.path) {
         Ok(data) => data,
         // Just compressed: it is read whole, in its other form.
@@ -261,7 +266,7 @@ fn open_index(file: &LogFile) -> io::Result<Option<(Index, File)>> {
 }
 
 /// The lines of one block.
-fn read_one(file: &LogFile, data: &File, block: Block, lines: &mut Vec<u8>) -> io::Result<()> {
+pub(super) fn read_one(file: &LogFile, data: &File, block: Block, lines: &mut Vec<u8>) -> io::Result<()> {
     let mut bytes = vec![0; usize::try_from(block.length).unwrap_or(usize::MAX)];
     data.read_exact_at(&mut bytes, block.offset)?;
     if file.packed {

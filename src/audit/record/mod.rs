@@ -397,6 +397,59 @@ pub enum Event<'a> {
         /// Who approved it besides.
         approved_by: Option<&'a str>,
     },
+    /// Somebody looked at a page of the console, came in or was not let in, or took something away.
+    Console {
+        /// Who; empty where a name is not known.
+        by: &'a str,
+        /// `reviewer` or `officer`.
+        standing: &'a str,
+        /// Which page, or what was done.
+        page: &'a str,
+        /// What was looked for, with people by pseudonym.
+        says: &'a str,
+    },
+    /// Findings were looked at, and judged.
+    Review {
+        /// `expected`, `ask` or `incident`.
+        verdict: &'a str,
+        /// Which, as the console names them.
+        findings: &'a [String],
+        /// What was found, in words.
+        what: &'a str,
+        /// The day that they are about.
+        day: &'a str,
+        /// The login that they are about.
+        login: &'a str,
+        /// The end user behind it.
+        actor: Option<&'a str>,
+        /// Who judged.
+        by: &'a str,
+        /// `reviewer` or `officer`.
+        standing: &'a str,
+        /// In their words.
+        comment: &'a str,
+    },
+    /// A step of a campaign in which what everybody has is certified.
+    Campaign {
+        /// `begun`, `certified`, `revoked` or `closed`.
+        what: &'a str,
+        /// Names it.
+        campaign: &'a str,
+        /// The policies that it is about.
+        policy: &'a str,
+        /// Of a line: the role.
+        role: Option<&'a str>,
+        /// Of a line: the purpose.
+        purpose: Option<&'a str>,
+        /// Of a line: what is open, in words; of a campaign: how many lines it has.
+        has: &'a str,
+        /// Who.
+        by: &'a str,
+        /// `reviewer` or `officer`.
+        standing: &'a str,
+        /// In their words.
+        comment: &'a str,
+    },
     /// The log was closed in order.
     Stop {
         /// Why.

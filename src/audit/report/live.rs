@@ -13,6 +13,8 @@ pub struct Live {
     clock: Clock,
     unusual: unusual::Collector,
     strangers: strangers::Collector,
+    /// What a day came to is told when it is over.
+    days: bool,
 }
 
 impl Live {
@@ -22,6 +24,7 @@ impl Live {
             clock: Clock::new(zone),
             unusual: unusual::Collector::default(),
             strangers: strangers::Collector::default(),
+            days: false,
         }
     }
 
@@ -51,6 +54,18 @@ impl Live {
         found
     }
 
+    /// The same, and what was counted of each day when it is over: a finding that was told before comes once more, with its last number.
+    pub(super) fn add_with_days(&mut self, entry: &Entry) -> Vec<Finding> {
+        self.days = true;
+        self.add(entry, true)
+    }
+
+    /// What the day at hand of this login or actor comes to so far, of what was found in it.
+    pub(super) fn so_far(&self, login: &str, actor: Option<&str>) -> Vec<Finding> {
+        let found = self.unusual.so_far(login, actor).into_iter();
+        found.map(|(whose, at, what)| whose.finding(at, what, self.clock.day_of(at.time))).collect()
+    }
+
     fn found(&mut self) -> Vec<Finding> {
         let news = self.unusual.news();
         let news = news
@@ -58,7 +73,8 @@ impl Live {
             .map(|(whose, at, what)| whose.finding(at, what, self.clock.day_of(at.time)))
             .collect::<Vec<_>>();
         // Volumes and hours are told when a day is over as well, and were told while it lasted.
-        let at_once = self.unusual.take_findings().into_iter().filter(|finding| finding.what.is_told_at_once());
+        let days = self.days;
+        let at_once = self.unusual.take_findings().into_iter().filter(|finding| days || finding.what.is_told_at_once());
         let at_once = at_once.map(|finding| Finding { day: self.clock.day_of(finding.at.time), ..finding });
         news.into_iter().chain(at_once.collect::<Vec<_>>()).collect()
     }

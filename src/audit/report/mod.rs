@@ -5,14 +5,17 @@
 
 mod activity;
 mod clock;
+mod desk;
 mod events;
 mod facts;
 mod live;
+mod matters;
 mod observed;
 mod refusals;
 mod strangers;
 #[cfg(test)]
 mod tests;
+mod told;
 mod trained;
 mod unused;
 mod unusual;
@@ -33,9 +36,11 @@ use crate::policy::PolicySet;
 
 pub use activity::{Activity, Counts, Line, Unrestricted};
 pub use clock::{Bucket, Grain};
+pub use desk::{Campaign, CampaignLine, Desk, Exception, Review, Stretch, Use};
 pub use events::{LogEvent, LogEvents, PolicyEvent};
 pub use facts::NO_CATEGORY;
 pub use live::Live;
+pub use matters::{Matter, matters};
 pub use observed::{Application, Closed, Filtered, Masked, Needed, Observed, Shape};
 pub use refusals::{Counted, Kind, Refusal, Refusals};
 pub use trained::Trained;
@@ -49,6 +54,9 @@ use facts::Facts;
 
 /// The longest text of a record that the report repeats, in characters.
 const LONGEST: usize = 500;
+
+/// So many judgements of findings are told.
+const MOST_REVIEWS: usize = 2_000;
 
 /// What a report is wanted of.
 #[derive(Debug, Clone)]
@@ -143,6 +151,12 @@ pub struct Report {
     pub trained: Option<Vec<Trained>>,
     /// Policies, crashes and the like.
     pub events: LogEvents,
+    /// Findings that somebody looked at and judged in the period (POPIA s19(2)(c)).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reviews: Vec<Review>,
+    /// Campaigns in which what everybody has was certified, begun in the period.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub campaigns: Vec<Campaign>,
     /// What enforcement would break.
     pub observed: Observed,
 }
@@ -164,6 +178,8 @@ pub struct Reporter {
     unused: Option<unused::Collector>,
     trained: Option<trained::Collector>,
     events: events::Collector,
+    reviews: Vec<Review>,
+    campaigns: desk::campaigns::Campaigns,
     observed: observed::Collector,
 }
 
@@ -187,6 +203,8 @@ impl Reporter {
             unused: policies.map(unused::Collector::new),
             trained: policies.and_then(trained::Collector::new),
             events: events::Collector::default(),
+            reviews: Vec::new(),
+            campaigns: desk::campaigns::Campaigns::default(),
             observed: observed::Collector::default(),
             clock,
             categories,
@@ -248,6 +266,11 @@ impl Reporter {
                 if within {
                     self.refusals.event(entry, at);
                     self.events.add(entry, at);
+                    match event {
+                        "review" if self.reviews.len() < MOST_REVIEWS => self.reviews.push(Review::of(entry, at)),
+                        "campaign" => self.campaigns.step(entry, at),
+                        _ => {}
+                    }
                 }
             }
         }
@@ -274,6 +297,8 @@ impl Reporter {
             unused: self.unused.map(|unused| unused.finish(self.wanted.unused_days, end, log_from)),
             trained: self.trained.map(|trained| trained.finish(end, &self.wanted.zone)),
             events: self.events.finish(),
+            reviews: self.reviews,
+            campaigns: self.campaigns.all().to_vec(),
             observed: self.observed.finish(),
         }
     }

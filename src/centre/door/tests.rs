@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Codes that wait at a time.
+const MOST: usize = 50_000;
+
 fn address(last: u32) -> IpAddr {
     IpAddr::from(last.to_be_bytes())
 }

@@ -9,17 +9,16 @@ pub(super) mod seen;
 pub(super) mod status;
 
 use std::fmt::Write;
-use std::sync::LazyLock;
 
 use super::Centre;
 use super::door::Person;
 use super::receipt::REGULATOR;
 use super::store::{Details, Entered};
 use super::words::{Tongue, name};
-use crate::audit::chain::Hash;
-use crate::page::html::{STYLE, escape};
+use crate::page::html::escape;
 use crate::papers::texts::Language;
 use crate::policy::Purpose;
+use crate::server::site::style_name;
 
 /// What every page has around it.
 pub(super) struct Frame<'a> {
@@ -31,15 +30,6 @@ pub(super) struct Frame<'a> {
     pub(super) form: String,
     pub(super) person: Option<&'a Person>,
     pub(super) details: Option<&'a Details>,
-}
-
-/// The stylesheet's name, another for another content: it may be kept for ever.
-pub(super) fn style_name() -> &'static str {
-    static NAME: LazyLock<String> = LazyLock::new(|| {
-        let digits: String = Hash::of(STYLE.as_bytes()).to_string().chars().take(12).collect();
-        format!("style-{digits}.css")
-    });
-    &NAME
 }
 
 impl Frame<'_> {

@@ -1,6 +1,7 @@
 //! `pgpurpose audit`: reads the access log. Nothing here writes to it; `index` writes the indexes beside it, and `confirm-clock`
 //! lays down a word for the proxy that does.
 
+mod bundle;
 mod confirm;
 mod export;
 mod keygen;
@@ -138,6 +139,9 @@ enum AuditVerb {
         after_help = "Keep the file where the proxy alone can read it, and the public half where the log's readers are.\n\nExamples:\n  pgpurpose audit keygen --out signing.key > signing.pub\n  pgpurpose audit keygen --of signing.key"
     )]
     Keygen(keygen::KeygenArgs),
+    /// Hold what an auditor was given by the console to its list and to the log's public key
+    #[command(after_help = "Example:\n  pgpurpose audit bundle access-review-2026-11-30.zip --public-key signing.pub")]
+    Bundle(bundle::BundleArgs),
 }
 
 #[derive(Debug, Args)]
@@ -296,6 +300,7 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
             Err(ending) => ending,
         },
         AuditVerb::Keygen(arguments) => keygen::run(arguments, output),
+        AuditVerb::Bundle(arguments) => bundle::run(arguments, output),
         AuditVerb::Subject(arguments) => seen::subject(arguments, output),
         AuditVerb::Breach(arguments) => seen::breach(arguments, output),
         AuditVerb::Report(arguments) => report::run(arguments, output),

@@ -217,7 +217,7 @@ fn write_files(args: &DemoArgs, cluster: &Cluster) -> Result<PathBuf, DemoError>
             fs::write(&policy, text)?;
         }
     }
-    for name in ["token.key", "signing.key", "centre.key"] {
+    for name in ["token.key", "signing.key", "centre.key", CONSOLE_TOKEN] {
         let key = root.join(name);
         if !key.exists() {
             let bytes: [u8; 32] = rand::rng().random();
@@ -240,6 +240,9 @@ fn write_files(args: &DemoArgs, cluster: &Cluster) -> Result<PathBuf, DemoError>
     Ok(config)
 }
 
+/// What opens the console, for as long as the folder is there.
+const CONSOLE_TOKEN: &str = "console.token";
+
 fn config_text(args: &DemoArgs, root: &Path, socket: &Path, port: u16, login: &str) -> String {
     let text = |value: String| toml::Value::String(value).to_string();
     let path = |name: &str| text(root.join(name).display().to_string());
@@ -251,7 +254,7 @@ fn config_text(args: &DemoArgs, root: &Path, socket: &Path, port: u16, login: &s
          [auth]\nmethod = \"relay\"\n\n\
          [policy]\nfiles = [{policies}]\ntoken_key = {token}\n\n\
          [audit]\ndirectory = {audit}\nsigning_key = {signing}\n\n\
-         [admin]\naddress = {admin}\n\n\
+         [admin]\naddress = {admin}\n{console}\n\
          {organisation}",
         listen = text(args.listen.to_string()),
         upstream = text(format!("{}:{port}", socket.display())),
@@ -261,6 +264,11 @@ fn config_text(args: &DemoArgs, root: &Path, socket: &Path, port: u16, login: &s
         audit = path("audit"),
         signing = key("signing.key"),
         admin = text(args.admin.to_string()),
+        // Whoever has the token is let in from this machine alone.
+        console = match args.admin.ip().is_loopback() {
+            true => format!("token = {}\n", key(CONSOLE_TOKEN)),
+            false => String::new(),
+        },
         organisation = register::ORGANISATION,
     )
 }

@@ -35,6 +35,8 @@ const TRY: &[(&str, &str)] = &[
 pub(super) struct Screen {
     listen: SocketAddr,
     admin: SocketAddr,
+    /// What opens the console.
+    console: Option<String>,
     psql: String,
     socket: PathBuf,
     log: PathBuf,
@@ -57,6 +59,9 @@ impl Screen {
         Self {
             listen: args.listen,
             admin: args.admin,
+            console: std::fs::read_to_string(cluster.root().join(super::CONSOLE_TOKEN))
+                .ok()
+                .filter(|_| args.admin.ip().is_loopback()),
             psql: called("psql", Some(cluster.bin().program("psql"))),
             pgpurpose: called("pgpurpose", std::env::current_exe().ok()),
             officer: super::register::officer_config(cluster.root()),
@@ -129,7 +134,14 @@ impl Screen {
             self.pgpurpose
         )?;
         writeln!(out, "developer, dba, reviewer, officer: a request from its opening to its certificate)")?;
-        writeln!(out, "\nConsole: http://{}   Ctrl-C ends everything.\n", self.admin)?;
+        match &self.console {
+            Some(token) => writeln!(
+                out,
+                "\nThe console, where access is reviewed: {on}http://{}/token/{token}{off}   Ctrl-C ends everything.\n",
+                self.admin
+            )?,
+            None => writeln!(out, "\nMetrics: http://{}/metrics   Ctrl-C ends everything.\n", self.admin)?,
+        }
         out.flush()
     }
 }

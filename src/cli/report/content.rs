@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use super::{activity, findings, first, record};
 use crate::audit::report::{LogEvent, Reach, Report, Trained};
 use crate::audit::{Ended, Verification};
+use crate::config::Organisation;
 use crate::page::{Block, Cell, Page, Section, Table, Words, count, heads, number};
 
 /// Which part of the report is wanted.
@@ -42,16 +43,23 @@ impl Clock<'_> {
     }
 }
 
-pub(super) fn page(report: &Report, chains: &[Chain], parts: Parts, zone: &TimeZone) -> Page {
+pub(super) fn page(
+    report: &Report,
+    chains: &[Chain],
+    parts: Parts,
+    zone: &TimeZone,
+    organisation: Option<&Organisation>,
+) -> Page {
     let clock = Clock(zone);
     let section = |id, title, blocks| Section { id, title: Cow::Borrowed(title), blocks };
     match parts {
         Parts::All => {
             let mut sections = vec![
-                section("summary", "In short", summary(report, chains, clock)),
+                section("summary", "In short", summary(report, chains, clock, organisation)),
                 section("accesses", "Accesses", activity::accesses(&report.activity)),
                 section("refusals", "Refusals", activity::refusals(&report.refusals, clock)),
                 section("unusual", "Unusual access", findings::unusual(&report.unusual, clock)),
+                section("reviews", "Reviews", super::reviews::reviews(report, clock)),
                 section("unused", "Open and not used", unused(report, clock)),
                 section("policies", "Policies", policies(report, clock)),
             ];
@@ -86,7 +94,7 @@ fn observed(report: &Report, clock: Clock<'_>) -> Vec<Block> {
     findings::observed(&report.observed, clock)
 }
 
-fn summary(report: &Report, chains: &[Chain], clock: Clock<'_>) -> Vec<Block> {
+fn summary(report: &Report, chains: &[Chain], clock: Clock<'_>, organisation: Option<&Organisation>) -> Vec<Block> {
     let Some(Reach { first: oldest, last: newest }) = report.log else {
         return vec![Block::Text("The log holds no record.".into())];
     };
@@ -96,6 +104,10 @@ fn summary(report: &Report, chains: &[Chain], clock: Clock<'_>) -> Vec<Block> {
     let loud = observed.then(|| Words::from(loud.to_owned()));
     let mut facts = Vec::from_iter(loud);
     facts.push(first::headline(&report.unusual));
+    for (key, name) in [("name", "Responsible party"), ("information_officer", "Information officer")] {
+        let said = organisation.and_then(|organisation| organisation.get(key));
+        facts.extend(said.map(|said| Words::from(format!("{name}: {}.", said.join(", ")))));
+    }
     facts.extend([
         Words::from(format!(
             "Period: {} to {}, in the time of {}.",
@@ -125,6 +137,7 @@ fn summary(report: &Report, chains: &[Chain], clock: Clock<'_>) -> Vec<Block> {
     }
     facts.push(statements.into());
     facts.push(format!("{} of unusual access.", count(report.unusual.findings.len() as u64, "finding")).into());
+    facts.push(super::reviews::in_short(report).into());
     if let Some(unused) = &report.unused {
         let days = count(unused.days.min(unused.covered_days.max(1)).into(), "day");
         facts.push(

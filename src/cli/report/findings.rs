@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::content::{Clock, short};
 use super::record;
 use crate::audit::report::{
-    ACTIVE_DAYS, Application, Filtered, Finding, HISTORY_DAYS, Measure, NO_CATEGORY, Observed, STRANGER_DAYS, Shape,
-    Unused, UnusedGrant, Unusual, What,
+    ACTIVE_DAYS, Application, Filtered, HISTORY_DAYS, NO_CATEGORY, Observed, Shape, Unused, UnusedGrant, Unusual,
 };
 use crate::page::{Block, Cell, Table, Words, count, heads, number};
 
@@ -47,11 +46,11 @@ pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
     }
     blocks.extend(super::first::list(unusual));
     let rows = unusual.findings.iter().map(|finding| {
-        let (what, usual) = told(finding);
+        let (what, usual) = finding.told();
         vec![
             clock.time(finding.at.time).into(),
             record(finding.at.seq),
-            whose(finding).into(),
+            finding.whose().into(),
             what.into(),
             usual.into(),
         ]
@@ -65,66 +64,6 @@ pub(super) fn unusual(unusual: &Unusual, clock: Clock<'_>) -> Vec<Block> {
         blocks.push(Block::Text(format!("{} are not listed.", count(unusual.more, "further finding")).into()));
     }
     blocks
-}
-
-/// The login, and the end user behind it where the finding is about one.
-fn whose(finding: &Finding) -> Words {
-    let login = Words::code(&finding.login);
-    match &finding.actor {
-        Some(actor) => login.plain(" as ").name(actor),
-        None => login,
-    }
-}
-
-/// What, and what was usual.
-fn told(finding: &Finding) -> (Words, Words) {
-    match &finding.what {
-        What::NewLogin { log_days } => {
-            (Words::from("a login that was not seen before"), format!("the log goes back {log_days} days").into())
-        }
-        What::NewCategory { category, purpose, usual, known_days } => {
-            let what =
-                Words::from("first use of the category ").name(category).plain(" (for ").name(purpose).plain(")");
-            let before = if usual.is_empty() { Words::from("no category") } else { Words::names(usual) };
-            (what, before.plain(format!(", in {known_days} days")))
-        }
-        What::Volume { measure, count: amount, limit, median, days } => {
-            let what = match measure {
-                Measure::Statements => count(*amount, "statement"),
-                Measure::Subjects => count(*amount, "data subject"),
-                Measure::Rows => count(*amount, "row"),
-            };
-            let usual = format!("up to {}; {} in the middle of {days} days", number(*limit), number(*median));
-            (format!("{what} on {}", finding.day).into(), usual.into())
-        }
-        What::Strangers { people, limit, median, others } => {
-            let what = format!(
-                "{} whom others look after, new to it within {STRANGER_DAYS} days",
-                count(*people, "data subject")
-            );
-            let usual =
-                format!("up to {}; {} for the one in the middle of {others} others", number(*limit), number(*median));
-            (what.into(), usual.into())
-        }
-        What::Hours { hours: odd, statements, usual, earlier } => {
-            let what = format!("{} in the hours {}", count(*statements, "statement"), hours(odd));
-            let usual = format!("{}, of {} before; under 1 % in others", hours(usual), count(*earlier, "statement"));
-            (what.into(), usual.into())
-        }
-    }
-}
-
-/// `8 to 17`: the hours of a day, those that follow each other together; each ends where the next one begins.
-fn hours(hours: &[usize]) -> String {
-    let mut spans: Vec<(usize, usize)> = Vec::new();
-    for hour in hours {
-        match spans.last_mut() {
-            Some((_, end)) if *end == *hour => *end = hour + 1,
-            Some(_) | None => spans.push((*hour, hour + 1)),
-        }
-    }
-    let spans: Vec<String> = spans.iter().map(|(from, to)| format!("{from:02}:00 to {to:02}:00")).collect();
-    spans.join(", ")
 }
 
 pub(super) fn unused(unused: Option<&Unused>, clock: Clock<'_>) -> Vec<Block> {
@@ -371,15 +310,4 @@ fn why(shape: &Shape, known: &Application) -> Words {
         }
     }
     parts.into_iter().reduce(|all, part| all.plain("; ").and(part)).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::hours;
-
-    #[test]
-    fn hours_that_follow_each_other_are_told_together() {
-        assert_eq!(hours(&[2, 3, 22, 23]), "02:00 to 04:00, 22:00 to 24:00");
-        assert_eq!(hours(&[]), "");
-    }
 }

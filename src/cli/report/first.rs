@@ -1,81 +1,15 @@
 //! Whom to look at first: what one login or actor did on one day is one matter, however many rules found it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::record;
-use crate::audit::report::{Finding, Measure, Unusual, What};
+use crate::audit::report::{Unusual, matters};
 use crate::page::{Block, Cell, Table, Words, count, heads};
 
 /// So many matters are told apart.
 const MOST: usize = 10;
 
-/// What one login or actor did on one day.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Matter<'a> {
-    pub(super) day: &'a str,
-    login: &'a str,
-    actor: Option<&'a str>,
-    what: BTreeSet<&'static str>,
-    weight: u32,
-    record: u64,
-    findings: u64,
-}
-
-/// How much each kind says, and what it is called here.
-fn weight(what: &What) -> (u32, &'static str) {
-    match what {
-        What::Strangers { .. } => (4, "people whom others look after"),
-        What::Volume { measure: Measure::Subjects, .. } => (3, "more data subjects than usual"),
-        What::NewCategory { .. } => (2, "a category for the first time"),
-        What::Volume { measure: Measure::Rows, .. } => (2, "more rows than usual"),
-        What::Volume { measure: Measure::Statements, .. } => (1, "more statements than usual"),
-        What::Hours { .. } => (1, "unusual hours"),
-        What::NewLogin { .. } => (1, "a new login"),
-    }
-}
-
-/// The heaviest first, and of two the newer one.
-pub(super) fn matters(unusual: &Unusual) -> Vec<Matter<'_>> {
-    let mut found: BTreeMap<(&str, Option<&str>, &str), Vec<&Finding>> = BTreeMap::new();
-    for finding in &unusual.findings {
-        found.entry((&finding.login, finding.actor.as_deref(), &finding.day)).or_default().push(finding);
-    }
-    let matters = found.into_iter().map(|((login, actor, day), findings)| {
-        let what: BTreeSet<&str> = findings.iter().map(|finding| weight(&finding.what).1).collect();
-        // Five first uses of a category weigh no more than one.
-        let kinds: BTreeMap<&str, u32> =
-            findings.iter().map(|finding| weight(&finding.what)).map(|(w, n)| (n, w)).collect();
-        Matter {
-            day,
-            login,
-            actor,
-            what,
-            weight: kinds.values().sum(),
-            record: findings.iter().map(|finding| finding.at.seq).min().unwrap_or_default(),
-            findings: findings.len() as u64,
-        }
-    });
-    let mut matters: Vec<Matter<'_>> = matters.collect();
-    matters.sort_by(|a, b| b.weight.cmp(&a.weight).then(b.day.cmp(a.day)).then(a.record.cmp(&b.record)));
-    matters
-}
-
-impl Matter<'_> {
-    fn who(&self) -> Words {
-        match self.actor {
-            Some(actor) => Words::code(self.login).plain(" as ").name(actor),
-            None => Words::code(self.login),
-        }
-    }
-
-    fn told(&self) -> String {
-        self.what.iter().copied().collect::<Vec<_>>().join(", ")
-    }
-}
-
 /// The report's first line.
 pub(super) fn headline(unusual: &Unusual) -> Words {
-    let matters = matters(unusual);
+    let matters = matters(&unusual.findings);
     match matters.as_slice() {
         [] => Words::from("Nothing unusual was found."),
         [first, others @ ..] => {
@@ -85,7 +19,7 @@ pub(super) fn headline(unusual: &Unusual) -> Words {
             };
             Words::from("To be looked at first: ").and(first.who()).plain(format!(
                 " on {}: {}.{more}",
-                first.day,
+                first.day(),
                 first.told()
             ))
         }
@@ -94,17 +28,17 @@ pub(super) fn headline(unusual: &Unusual) -> Words {
 
 /// The list, where it says more than the findings one by one.
 pub(super) fn list(unusual: &Unusual) -> Option<Block> {
-    let matters = matters(unusual);
+    let matters = matters(&unusual.findings);
     if matters.len() == unusual.findings.len() && matters.len() <= 1 {
         return None;
     }
     let rows = matters.iter().take(MOST).map(|matter| {
         vec![
-            matter.day.to_owned().into(),
+            matter.day().to_owned().into(),
             matter.who().into(),
             matter.told().into(),
-            Cell::Number(matter.findings),
-            record(matter.record),
+            Cell::Number(matter.findings.len() as u64),
+            record(matter.record()),
         ]
     });
     Some(Block::Table(Table {
@@ -118,7 +52,7 @@ pub(super) fn list(unusual: &Unusual) -> Option<Block> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::audit::report::At;
+    use crate::audit::report::{At, Finding, Measure, What};
 
     fn finding(seq: u64, actor: Option<&str>, day: &str, what: What) -> Finding {
         let at = At { time: "2026-11-30T10:00:00Z".parse().unwrap(), seq };
@@ -138,8 +72,9 @@ mod tests {
             finding(12, Some("u8"), "2026-11-29", volume(Measure::Rows)),
         ];
         let unusual = Unusual { findings, ..Unusual::default() };
+        let all = matters(&unusual.findings);
         let found: Vec<(Option<&str>, u64, u64)> =
-            matters(&unusual).iter().map(|matter| (matter.actor, matter.record, matter.findings)).collect();
+            all.iter().map(|matter| (matter.actor(), matter.record(), matter.findings.len() as u64)).collect();
         assert_eq!(found, [(Some("u7"), 7, 3), (Some("u8"), 12, 1), (None, 3, 1)]);
         let told: String = headline(&unusual).0.iter().map(|word| word.text().to_owned()).collect();
         assert_eq!(

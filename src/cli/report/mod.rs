@@ -4,6 +4,7 @@ mod activity;
 mod content;
 mod findings;
 mod first;
+mod reviews;
 
 use std::path::{Path, PathBuf};
 
@@ -109,7 +110,7 @@ pub(super) fn run(arguments: &ReportArgs, output: &mut Output) -> Ending {
         several => several.to_vec(),
     };
     let zone = arguments.days.zone(known.as_ref().map(|(config, _)| config));
-    match report(arguments, &directories, &zone, known.as_ref().map(|(_, policies)| policies), output) {
+    match report(arguments, &directories, &zone, known.as_ref(), output) {
         Ok(ending) => ending,
         Err(error) => output.wrong(error),
     }
@@ -119,9 +120,10 @@ fn report(
     arguments: &ReportArgs,
     directories: &[PathBuf],
     zone: &Zone,
-    policies: Option<&PolicySet>,
+    known: Option<&(Config, PolicySet)>,
     output: &mut Output,
 ) -> Result<Ending, String> {
+    let policies = known.map(|(_, policies)| policies);
     let unreadable =
         |directory: &Path, error: std::io::Error| format!("`{}` cannot be read: {error}", directory.display());
     let (since, until) = days::bounds(arguments.since.as_ref(), arguments.until.as_ref(), zone)?;
@@ -168,10 +170,12 @@ fn report(
             chains.push(Chain { directory, found, limits });
         }
     }
+    let organisation = known.map(|(config, _)| &config.organisation);
+    let page = || content::page(&report, &chains, parts, zone.tz(), organisation);
     let text = match arguments.format() {
         Format::Json => as_json(&report, &chains, parts)?,
-        Format::Html => html::render(&content::page(&report, &chains, parts, zone.tz())),
-        Format::Markdown => markdown::render(&content::page(&report, &chains, parts, zone.tz())),
+        Format::Html => html::render(&page()),
+        Format::Markdown => markdown::render(&page()),
     };
     match &arguments.out {
         None => output.line(text.trim_end()),

@@ -5,22 +5,18 @@ use std::fmt::Write;
 use crate::audit::{SeenFor, Sightings, Whom};
 use crate::cli::output::markup;
 use crate::config::Zone;
+use crate::page::html::head;
 use crate::policy::{Basis, OURSELVES, PolicySet};
-
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1c1c;background:#fff}\
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}table{border-collapse:collapse;width:100%}\
-th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid #ddd}th{background:#f4f4f2}\
-.quiet{color:#5c5c5c}ul{margin:0;padding-left:1.1rem}@media print{body{margin:0}}";
 
 /// The page, on its own: no script, nothing loaded from elsewhere.
 pub(super) fn page(subject: &str, found: &Sightings, policies: &PolicySet, zone: &Zone) -> String {
     let mut out = String::new();
     let _ = write!(
         out,
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Who has seen your information</title>\
-         <style>{STYLE}</style></head><body>\n<h1>Who has seen your information</h1>\n\
+        "{}<h1>Who has seen your information</h1>\n\
          <p>This page answers what section 23 of the Protection of Personal Information Act lets you ask: who has had \
          access to the information that is kept about you. It is about the record with the number <b>{}</b>",
+        head("en", "Who has seen your information"),
         escape(subject)
     );
     match (&found.log_from, &found.log_to) {
@@ -45,25 +41,35 @@ pub(super) fn page(subject: &str, found: &Sightings, policies: &PolicySet, zone:
     out
 }
 
+/// A table's headings; on a narrow screen each row is a card, and the roles keep it a table for who hears it.
+fn heads(names: [&str; 4]) -> String {
+    let names: String =
+        names.iter().map(|name| format!("<th scope=\"col\" role=\"columnheader\">{name}</th>")).collect();
+    format!(
+        "<table class=\"stacks\" role=\"table\"><thead role=\"rowgroup\"><tr role=\"row\">{names}</tr></thead><tbody role=\"rowgroup\">\n"
+    )
+}
+
 fn section(out: &mut String, title: &str, rows: &[(&Whom, &SeenFor)], policies: &PolicySet, none: &str) {
     let _ = writeln!(out, "<h2>{title}</h2>");
     if rows.is_empty() {
         let _ = writeln!(out, "<p>{none}</p>");
         return;
     }
-    out.push_str("<table><tr><th>Who</th><th>Why</th><th>What they saw</th><th>When</th></tr>\n");
+    out.push_str(&heads(["Who", "Why", "What they saw", "When"]));
     for (whom, seen) in rows {
         let who = if whom.recipient == OURSELVES { &whom.role } else { &whom.recipient };
         let _ = writeln!(
             out,
-            "<tr><td>{}</td><td>{}</td><td><ul>{}</ul></td><td>{}</td></tr>",
+            "<tr role=\"row\"><td role=\"cell\" data-label=\"Who\">{}</td><td role=\"cell\" data-label=\"Why\"><span>{}</span></td>\
+             <td role=\"cell\" data-label=\"What they saw\"><ul>{}</ul></td><td role=\"cell\" data-label=\"When\">{}</td></tr>",
             escape(who),
             why(&whom.purpose, policies),
             what(seen),
             when(seen.statements, &seen.first, &seen.last)
         );
     }
-    out.push_str("</table>\n");
+    out.push_str("</tbody></table>\n");
 }
 
 fn why(purpose: &str, policies: &PolicySet) -> String {
@@ -119,13 +125,15 @@ fn groups(out: &mut String, found: &Sightings) {
     }
     out.push_str(
         "<p>Here rows were counted, compared or searched without any single person's row being shown, so that it is not \
-         known whether yours was among them.</p>\n<table><tr><th>Who</th><th>Why</th><th>Of what</th><th>When</th></tr>\n",
+         known whether yours was among them.</p>\n",
     );
+    out.push_str(&heads(["Who", "Why", "Of what", "When"]));
     for (group, times) in &found.tally.groups {
         let filter = group.filter.as_deref().map(|filter| format!(", where <code>{}</code>", escape(filter)));
         let _ = writeln!(
             out,
-            "<tr><td>{}</td><td>{}</td><td>{}{}</td><td>{}</td></tr>",
+            "<tr role=\"row\"><td role=\"cell\" data-label=\"Who\">{}</td><td role=\"cell\" data-label=\"Why\">{}</td>\
+             <td role=\"cell\" data-label=\"Of what\"><span>{}{}</span></td><td role=\"cell\" data-label=\"When\">{}</td></tr>",
             escape(if group.whom.recipient == OURSELVES { &group.whom.role } else { &group.whom.recipient }),
             escape(&group.whom.purpose),
             escape(&group.relation),
@@ -133,7 +141,7 @@ fn groups(out: &mut String, found: &Sightings) {
             when(times.statements, &times.first, &times.last)
         );
     }
-    out.push_str("</table>\n");
+    out.push_str("</tbody></table>\n");
 }
 
 fn limits(out: &mut String, found: &Sightings) {

@@ -6,6 +6,7 @@ mod categories;
 mod collected;
 mod condition;
 mod keep;
+mod kept;
 pub(super) mod keys;
 mod load;
 mod masks;

@@ -1,14 +1,10 @@
-//! What the operator asks over HTTP: `/healthz`, `/readyz`, `/metrics`, and a page for a person. GET only.
-//!
-//! It shows logins, statements without literals and counts, so it belongs on a loopback address or an operators'
-//! network; it offers no way to change anything.
+//! What the operator asks over HTTP: `/healthz`, `/readyz` and `/metrics`, by GET alone; everything else is the console's.
 
-mod console;
 mod ready;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,19 +16,24 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::alerts::Teller;
 use super::patient::Patient;
 use super::places::{Place, Places};
+use super::tls::ListenTls;
+use super::web::{Answer, asked};
 use crate::audit::AuditLog;
 use crate::audit::ship::{ShipStatus, Shipping};
 use crate::config::Zone;
 use crate::telemetry::{Metrics, OwnLines};
+use crate::wire::common_name;
 
 use ready::Looks;
 pub use ready::Readiness;
+pub(crate) use ready::{CLOCK, OBSERVED};
 
 /// Connections that are served at a time; with one more, the one that is there longest ends.
 const MOST_CONNECTIONS: usize = 64;
@@ -42,8 +43,6 @@ const MOST_PER_ADDRESS: usize = 32;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client may read nothing of its answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Console pages that are made at a time: each reads the access log.
-const MOST_PAGES: usize = 2;
 
 /// What the proxy runs with at the moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,13 +88,19 @@ pub struct Admin {
 struct Serving {
     admin: Arc<Admin>,
     looks: Looks,
-    pages: Arc<Semaphore>,
+    console: Option<Answer>,
 }
 
-/// Answers on the listener until the task is dropped.
-pub async fn serve(listener: TcpListener, admin: Arc<Admin>) {
-    let pages = Arc::new(Semaphore::new(MOST_PAGES));
-    let serving = Arc::new(Serving { admin, looks: Looks::default(), pages });
+/// Who asks.
+struct Peer {
+    from: IpAddr,
+    /// The common name of the certificate that was shown.
+    certificate: Option<String>,
+}
+
+/// Answers on the listener until the task is dropped. `console`: what answers people, where anybody may look.
+pub async fn serve(listener: TcpListener, admin: Arc<Admin>, tls: Option<ListenTls>, console: Option<Answer>) {
+    let serving = Arc::new(Serving { admin, looks: Looks::default(), console });
     let places = Places::new(MOST_CONNECTIONS, MOST_PER_ADDRESS);
     loop {
         let (stream, from) = match listener.accept().await {
@@ -106,17 +111,27 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>) {
                 continue;
             }
         };
-        let place = places.enter(from.ip());
-        tokio::spawn(connection(stream, place, Arc::clone(&serving)));
+        let (place, serving, tls) = (places.enter(from.ip()), Arc::clone(&serving), tls.clone());
+        tokio::spawn(async move {
+            let Some(tls) = tls else {
+                return connection(stream, place, Peer { from: from.ip(), certificate: None }, serving).await;
+            };
+            let acceptor = TlsAcceptor::from(Arc::clone(&tls.current().config));
+            if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
+                let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                let certificate = shown.and_then(|certificate| common_name(certificate));
+                connection(stream, place, Peer { from: from.ip(), certificate }, serving).await;
+            }
+        });
     }
 }
 
 /// Serves one connection until it ends or has to make room.
-async fn connection(stream: TcpStream, place: Place, serving: Arc<Serving>) {
-    let place = &place;
+async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, place: Place, peer: Peer, serving: Arc<Serving>) {
+    let (place, peer) = (&place, &peer);
     let service = service_fn(move |request| {
         let serving = Arc::clone(&serving);
-        async move { Ok::<_, Infallible>(answer(&serving, place, &request).await) }
+        async move { Ok::<_, Infallible>(answer(&serving, place, peer, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -135,9 +150,10 @@ async fn connection(stream: TcpStream, place: Place, serving: Arc<Serving>) {
 
 type Page = Response<Full<Bytes>>;
 
-async fn answer(serving: &Serving, place: &Place, request: &Request<Incoming>) -> Page {
+async fn answer(serving: &Serving, place: &Place, peer: &Peer, request: Request<Incoming>) -> Page {
     let admin = &serving.admin;
-    if request.method() != Method::GET {
+    let machine = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
+    if machine && request.method() != Method::GET {
         return page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET is answered\n".to_owned());
     }
     match request.uri().path() {
@@ -150,16 +166,19 @@ async fn answer(serving: &Serving, place: &Place, request: &Request<Incoming>) -
             page(status, TEXT, readiness.to_string())
         }
         "/metrics" => page(StatusCode::OK, METRICS, metrics(admin)),
-        "/" if !host_is_plain(request) => {
-            page(StatusCode::FORBIDDEN, TEXT, "ask for this page by address or as localhost\n".to_owned())
-        }
-        "/" => {
-            let readiness = serving.looks.look(admin).await;
-            page(StatusCode::OK, HTML, console::render(admin, &readiness, Arc::clone(&serving.pages)).await)
-        }
-        _ => page(StatusCode::NOT_FOUND, TEXT, "there are /, /healthz, /readyz and /metrics\n".to_owned()),
+        _ => match &serving.console {
+            None => page(StatusCode::NOT_FOUND, TEXT, NO_CONSOLE.to_owned()),
+            Some(console) => match asked(request, peer.from, peer.certificate.clone(), false).await {
+                Ok(asked) => console(asked).await,
+                Err(refused) => refused,
+            },
+        },
     }
 }
+
+/// Where nobody may look.
+const NO_CONSOLE: &str = "there are /healthz, /readyz and /metrics; the console is for the `[[admin.reviewers]]` and \
+    `[[admin.officers]]` of the configuration, which names none\n";
 
 fn metrics(admin: &Admin) -> String {
     let status = admin.log.status();
@@ -224,15 +243,7 @@ fn metrics(admin: &Admin) -> String {
     page.finish()
 }
 
-/// A name that is no address could be one that somebody else's page has pointed here.
-fn host_is_plain(request: &Request<Incoming>) -> bool {
-    let Some(host) = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
-    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
-    name == "localhost" || host.parse::<SocketAddr>().is_ok() || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
-}
-
 const TEXT: &str = "text/plain; charset=utf-8";
-const HTML: &str = "text/html; charset=utf-8";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
@@ -242,9 +253,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (
         header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
-        ),
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
     ),
 ];
 

@@ -34,10 +34,10 @@ fn hanging(syncing: Duration) -> Result<(), String> {
 }
 
 /// In letters that nobody overlooks.
-pub(super) const OBSERVED: &str = "OBSERVE MODE: NOTHING IS ENFORCED";
+pub(crate) const OBSERVED: &str = "OBSERVE MODE: NOTHING IS ENFORCED";
 
 /// What waits for somebody who looks at the machine's clock.
-pub(super) const CLOCK: &str =
+pub(crate) const CLOCK: &str =
     "the machine's clock jumped: the access log destroys nothing by age until `pgpurpose audit confirm-clock`";
 
 impl Readiness {

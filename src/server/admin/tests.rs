@@ -1,5 +1,6 @@
 #![allow(unused_must_use, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
@@ -7,12 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::audit::{Access, SessionFacts, Sync};
-use crate::policy::AccessReport;
+use crate::audit::Sync;
 
 struct Running1 {
     address: SocketAddr,
-    log: AuditLog,
     metrics: Arc<Metrics>,
     database: Arc<AtomicBool>,
     directory: TempDir,
@@ -26,7 +25,7 @@ async fn running() -> Running1 {
     let admin = Admin {
         metrics: Arc::clone(&metrics),
         own: Arc::default(),
-        log: log.clone(),
+        log,
         sinks: Vec::new(),
         alerts: None,
         running: Box::new(|| Running {
@@ -45,8 +44,8 @@ async fn running() -> Running1 {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, Arc::new(admin)));
-    Running1 { address, log, metrics, database, directory }
+    tokio::spawn(serve(listener, Arc::new(admin), None, None));
+    Running1 { address, metrics, database, directory }
 }
 
 impl Running1 {
@@ -211,47 +210,16 @@ async fn dashboard_and_alerts_ask_for_metrics_that_there_are() {
 }
 
 #[tokio::test]
-async fn the_console_shows_decisions_and_escapes_what_clients_chose() {
-    let server = running().await;
-    let session = SessionFacts {
-        login: "<script>alert(1)</script>".into(),
-        purpose: Some("support".into()),
-        ..SessionFacts::default()
-    };
-    let report = AccessReport::deny("no rule opens it");
-    let access = Access {
-        session: &session,
-        statement: "SELECT a < $1",
-        fingerprint: "f",
-        report: &report,
-        policy: "p",
-        observe: false,
-        unrestricted: None,
-        lookups: &[],
-    };
-    server.log.append_refused(access.record().unwrap()).await.unwrap();
-    let (status, text) = server.get("/").await;
-    assert_eq!(status, 200);
-    assert!(text.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !text.contains("<script"), "{text}");
-    assert!(text.contains("SELECT a &lt; $1") && text.contains("no rule opens it"));
-    assert!(text.contains("sha256:&lt;b&gt;"));
-    assert!(text.contains("content-security-policy: default-src 'none'"));
-}
-
-#[tokio::test]
-async fn nothing_but_get_is_answered_and_the_console_only_by_address() {
+async fn nothing_but_get_is_answered_and_there_is_no_console_where_nobody_may_look() {
     let server = running().await;
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
         let request =
             format!("{method} /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         assert_eq!(server.ask(&request).await.0, 405, "{method}");
     }
-    assert_eq!(server.get("/etc/passwd").await.0, 404);
-    for (host, status) in
-        [("localhost:9432", 200), ("127.0.0.1", 200), ("[::1]:9432", 200), ("rebound.example:9432", 403), ("", 403)]
-    {
-        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        assert_eq!(server.ask(&request).await.0, status, "{host}");
+    for path in ["/", "/etc/passwd", "/enter"] {
+        let (status, text) = server.get(path).await;
+        assert!(status == 404 && text.contains("the console is for"), "{path}: {text}");
     }
 }
 

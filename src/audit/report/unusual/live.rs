@@ -29,4 +29,12 @@ impl Collector {
         }
         news
     }
+
+    /// What was unusual so far in the day at hand of one login or actor.
+    pub(in crate::audit::report) fn so_far(&self, login: &str, actor: Option<&str>) -> Vec<(Whose, At, What)> {
+        let whose = Whose { login: login.into(), actor: actor.map(Into::into) };
+        let history = self.known.get(&whose);
+        let found = history.into_iter().flat_map(super::History::close);
+        found.map(|(at, what)| (whose.clone(), at, what)).collect()
+    }
 }

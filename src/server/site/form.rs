@@ -1,7 +1,7 @@
 //! What a form of a page holds.
 
 /// The fields of a form as browsers send it (`application/x-www-form-urlencoded`); what is no text is left out.
-pub(super) fn fields(body: &[u8]) -> Vec<(String, String)> {
+pub(crate) fn fields(body: &[u8]) -> Vec<(String, String)> {
     let parts = body.split(|byte| *byte == b'&').filter(|part| !part.is_empty()).take(64);
     parts
         .filter_map(|part| {

@@ -9,19 +9,19 @@ const MOST_KEYS: usize = 200_000;
 
 /// Counts by key; a count begins with the first time and is over after `within`.
 #[derive(Debug)]
-pub(super) struct Limiter<K> {
+pub(crate) struct Limiter<K> {
     most: u32,
     within: Duration,
     counts: HashMap<K, (Instant, u32)>,
 }
 
 impl<K: Eq + Hash> Limiter<K> {
-    pub(super) fn new(most: u32, within: Duration) -> Self {
+    pub(crate) fn new(most: u32, within: Duration) -> Self {
         Self { most, within, counts: HashMap::new() }
     }
 
     /// Counts one more; whether it may be done.
-    pub(super) fn take(&mut self, key: K, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, key: K, now: Instant) -> bool {
         if self.counts.len() >= MOST_KEYS && !self.counts.contains_key(&key) {
             let within = self.within;
             self.counts.retain(|_, (begun, _)| now.saturating_duration_since(*begun) < within);
@@ -38,7 +38,7 @@ impl<K: Eq + Hash> Limiter<K> {
     }
 
     /// Whether one more would be let through.
-    pub(super) fn is_open(&self, key: &K, now: Instant) -> bool {
+    pub(crate) fn is_open(&self, key: &K, now: Instant) -> bool {
         match self.counts.get(key) {
             Some((begun, count)) => now.saturating_duration_since(*begun) >= self.within || *count < self.most,
             // What is not counted is not let through, as in [`Limiter::take`].

@@ -1,0 +1,101 @@
+//! How the proxy does: its parts, counts, places beside the log, and what was decided last.
+
+use super::{Frame, section};
+use crate::audit::read::Entry;
+use crate::audit::ship::Shipping;
+use crate::page::{Block, Cell, Table, Words, heads};
+use crate::server::admin::Readiness;
+
+/// So many decisions are shown.
+pub(in crate::console) const DECISIONS: usize = 25;
+
+pub(in crate::console) fn render(
+    frame: &Frame<'_>,
+    readiness: &Readiness,
+    decisions: &Result<Vec<Entry>, String>,
+) -> String {
+    let admin = &frame.console.parts.admin;
+    let (running, status, metrics) = ((admin.running)(), admin.log.status(), &admin.metrics);
+    let mut out = String::new();
+    let mut parts: Vec<Vec<Cell>> = Vec::new();
+    let mut part = |name: &str, says: Words| parts.push(vec![name.to_owned().into(), says.into()]);
+    for (name, found) in readiness.parts() {
+        part(name, found.as_ref().err().map_or_else(|| "ok".into(), |error| error.clone().into()));
+    }
+    part("policy", Words::code(&running.policy).plain(if running.observe { " (observe)" } else { " (enforce)" }));
+    part("catalog epoch", running.catalog.map_or_else(|| "none".to_owned(), |epoch| epoch.to_string()).into());
+    part("log", format!("{}, last record {}", admin.log.name(), status.last_seq).into());
+    if let Some(checkpoint) = status.checkpoint {
+        part(
+            "signed checkpoint",
+            format!("{}, covers record {}", frame.time(checkpoint.time), checkpoint.covers).into(),
+        );
+    }
+    for sink in admin.sinks.iter().map(Shipping::status) {
+        let behind = status.durable.saturating_sub(sink.delivered);
+        let says = sink.trouble.clone().unwrap_or_else(|| "ok".to_owned());
+        part(&format!("place {}", sink.name), format!("{says}, {behind} records behind").into());
+    }
+    let table = Table { caption: String::new(), heads: heads([("part", false), ("state", false)]), rows: parts };
+    out.push_str(&section("Parts", &[Block::Table(table)]));
+    let counts = [
+        ("statements as asked", metrics.statements_allowed.get()),
+        ("statements masked", metrics.statements_masked.get()),
+        ("statements refused", metrics.statements_denied.get()),
+        ("sessions opened", metrics.sessions_opened.get()),
+        ("logins refused", metrics.logins_refused.get()),
+        ("incidents", metrics.incidents.get()),
+        ("decisions from the cache", metrics.cache_hits.get()),
+        ("connections to the database that failed", metrics.upstream_errors.get()),
+    ];
+    let rows = counts.into_iter().map(|(name, count)| vec![name.into(), Cell::Number(count)]);
+    let table =
+        Table { caption: String::new(), heads: heads([("what", false), ("how often", true)]), rows: rows.collect() };
+    out.push_str(&section("Since start", &[Block::Table(table)]));
+    let inner = match decisions {
+        Err(error) => Block::Warning(format!("the log cannot be read: {error}").into()),
+        Ok(decisions) if decisions.is_empty() => Block::Text("None yet.".into()),
+        Ok(decisions) => Block::Table(Table {
+            caption: format!("Times of {}", frame.zone),
+            heads: heads([
+                ("when", false),
+                ("login", false),
+                ("purpose", false),
+                ("verdict", false),
+                ("statement", false),
+            ]),
+            rows: decisions.iter().map(|entry| decision(frame, entry)).collect(),
+        }),
+    };
+    out.push_str(&section("Last decisions", &[inner]));
+    frame.page("Proxy", &out)
+}
+
+fn decision(frame: &Frame<'_>, entry: &Entry) -> Vec<Cell> {
+    let text = |field: &str| entry.text(field).unwrap_or("");
+    let verdict = match text("verdict") {
+        "allow" => "allow",
+        "mask" => "mask",
+        _ => "deny",
+    };
+    let mut says = Words::code(shortened(text("statement")));
+    if let Some(reason) = entry.text("reason") {
+        says = says.plain(" ").and(Words::said(reason));
+    }
+    let when = entry.time().map_or_else(String::new, |time| frame.time(time));
+    vec![
+        when.into(),
+        Words::code(text("login")).into(),
+        Words::code(text("purpose")).into(),
+        verdict.into(),
+        says.into(),
+    ]
+}
+
+fn shortened(text: &str) -> String {
+    let mut short: String = text.chars().take(400).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
