@@ -127,3 +127,18 @@ impl Centre {
         self.parts.organisation.get(key).and_then(|said| said.first()).map(String::as_str)
     }
 }
+
+/// Who looked at a person's record, as a page in one of the centre's languages (`en`, `af`, `zu`), for who is sent it.
+///
+/// # Errors
+/// There is no such language, or the texts cannot be read.
+pub(crate) fn seen_page(
+    code: &str,
+    subject: &str,
+    found: &crate::audit::Sightings,
+    policies: &PolicySet,
+) -> Result<crate::page::Page, String> {
+    let tongues = Tongues::read()?;
+    let tongue = tongues.get(code).ok_or_else(|| format!("there are no texts in `{code}`: `en`, `af` and `zu`"))?;
+    Ok(pages::seen::alone(tongue, subject, found, policies))
+}

@@ -79,7 +79,7 @@ impl Content {
         let when = |at: Option<crate::audit::report::At>| at.map_or_else(String::new, |at| frame.time(at.time));
         let mut checkpoints = String::new();
         for checkpoint in desk.checkpoints() {
-            let _ = writeln!(checkpoints, "{}", checkpoint.json());
+            let _ = writeln!(checkpoints, "{}", checkpoint.line);
         }
         Self {
             findings,

@@ -175,7 +175,7 @@ impl Stand {
         let mut found = Vec::new();
         crate::audit::read::scan(&self.folder.path().join("log"), |entry| {
             if entry.event() == event {
-                found.push(serde_json::from_str(&entry.json()).unwrap());
+                found.push(serde_json::from_str(&entry.line).unwrap());
             }
             true
         })

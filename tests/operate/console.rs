@@ -1,8 +1,11 @@
 //! A reviewer's half hour in a headless Chromium, by keyboard alone, with findings that a log of three weeks shows.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::snooper::{customers_of, looks, policy, with_history};
@@ -14,6 +17,105 @@ use super::until;
 
 /// Four who look at thirty people whom others look after: one for each browser to judge.
 const SNOOPERS: [usize; 4] = [7, 11, 15, 19];
+
+/// Accesses, disclosures and outcomes of a year, in closed files of 64 MB.
+fn large(folder: &Path, records: u64) {
+    let (mut prev, mut seq, mut text, mut first) = ("0".repeat(64), 0_u64, String::new(), 1_u64);
+    let begun = Timestamp::now() - SignedDuration::from_hours(24 * 365);
+    let step = SignedDuration::from_micros(i64::try_from(365 * 24 * 3600 * 1_000_000 / records.max(1)).unwrap());
+    let mut at = begun;
+    while seq < records {
+        at += step * 3;
+        let number = seq / 3;
+        let who = format!(
+            r#""session":"s","login":"login_{}","role":"support_agent","purpose":"support","actor":"u{}","ticket":null,"recipient":"internal","database":"shop","application":"crm""#,
+            number % 50,
+            number % 400
+        );
+        let columns = r#""columns":[{"name":"id","category":"reference","use":["filter"],"action":"read","mask":null,"rule":"r"},{"name":"city","category":"operational","use":["output"],"action":"read","mask":null,"rule":"r"}]"#;
+        let of = seq + 1;
+        let person = number % 100_003;
+        for fields in [
+            format!(
+                r#""time":"{at:.6}","event":"access",{who},"statement":"SELECT city FROM customers WHERE id = $1","fingerprint":"f","verdict":"allow","relations":[{{"name":"public.customers","filter":null,{columns}}}],"reason":null"#
+            ),
+            format!(
+                r#""time":"{at:.6}","event":"disclosure","of":{of},{who},"statement":"SELECT","relations":[{{"name":"public.customers","filter":null,"form":"plain","subjects":["{person}"],{columns}}}],"aggregate":[]"#
+            ),
+            format!(r#""event":"outcome","of":{of},"status":"ok","rows":1,"sqlstate":null,"ms":1.0"#),
+        ] {
+            seq += 1;
+            let covered = format!("{{\"seq\":{seq},{fields},\"prev\":\"{prev}\"");
+            let hash = ring::digest::digest(&ring::digest::SHA256, covered.as_bytes());
+            prev = hash.as_ref().iter().fold(String::new(), |mut hex, byte| {
+                write!(hex, "{byte:02x}").unwrap();
+                hex
+            });
+            writeln!(text, "{covered},\"hash\":\"{prev}\"}}").unwrap();
+        }
+        if text.len() > 64 << 20 || seq >= records {
+            let name = format!("access-{first:012}-{}.jsonl", at.strftime("%Y%m%d"));
+            std::fs::write(folder.join(name), &text).unwrap();
+            (first, text) = (seq + 1, String::new());
+        }
+    }
+}
+
+/// What each page takes at the server over a log of so many records: `RECORDS=10000000 benches/console.sh`.
+#[test]
+#[ignore = "a measurement"]
+fn pages_over_a_large_log() {
+    let records: u64 = std::env::var("RECORDS").ok().and_then(|records| records.parse().ok()).unwrap_or(1_000_000);
+    let mut proxy = Proxy::start_with(shop(), Upstream::Socket, &policy(), &people());
+    proxy.kill();
+    for file in std::fs::read_dir(proxy.audit_dir()).unwrap() {
+        let file = file.unwrap().path();
+        if file.is_file() { std::fs::remove_file(file).unwrap() } else { std::fs::remove_dir_all(file).unwrap() }
+    }
+    large(&proxy.audit_dir(), records);
+    let bytes: u64 =
+        std::fs::read_dir(proxy.audit_dir()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    let indexed = proxy.command(&["audit", "index", "--dir", &proxy.audit_dir().display().to_string()]);
+    assert!(indexed.ok, "{indexed:?}");
+    proxy.restart();
+    let mut reviewer = Visitor::log_in(&proxy, REVIEWER);
+    let begun = Instant::now();
+    let inbox = reviewer.get("/");
+    println!("{records} records, {} MB; while the log is read, the inbox took {:?}", bytes >> 20, begun.elapsed());
+    assert!(inbox.contains("of these") || records < 100_000, "{inbox}");
+    while reviewer.get("/pictures").contains("still being read") {
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", proxy.pid())).unwrap();
+    let memory = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default().to_owned();
+    println!("read after {:?}; {memory}", begun.elapsed());
+    let old = records / 2;
+    for path in [
+        "/",
+        "/find?login=login_7",
+        "/find?subject=4711",
+        "/find?subject=nobody",
+        "/find?actor=u399&since=300d&until=290d",
+        &format!("/find?login=login_7&before={old}"),
+        &format!("/find?table=customers&column=city&before={old}"),
+        "/find?table=nothing",
+        "/matrix",
+        "/policies",
+        "/campaigns",
+        "/pictures",
+        "/proxy",
+    ] {
+        let mut times: Vec<Duration> = (0..5)
+            .map(|_| {
+                let begun = Instant::now();
+                reviewer.get(path);
+                begun.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        println!("{path:50} median {:>6.1?}  most {:>6.1?}", times[2], times[4]);
+    }
+}
 
 fn chromium() -> Option<PathBuf> {
     let named = std::env::var_os("PGPURPOSE_TEST_CHROMIUM").map(PathBuf::from);

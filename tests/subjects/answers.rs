@@ -65,8 +65,15 @@ fn a_person_and_a_breach_are_answered_from_the_log() {
     ] {
         assert!(page.contains(part), "`{part}` is not in\n{page}");
     }
-    assert!(!page.contains("<script") && !page.contains("http"), "{page}");
+    assert!(!page.contains("<script") && !page.contains("://"), "{page}");
     assert!(audit(&["subject", "<b>"]).contains("&lt;b&gt;"));
+    // On a telephone, light and dark, and in three languages.
+    assert!(page.contains("name=\"viewport\"") && page.contains("prefers-color-scheme:dark"), "{page}");
+    for (language, title) in [("af", "Wie na jou rekord gekyk het"), ("zu", "Ubani")] {
+        let page = audit(&["subject", "12", "--language", language]);
+        let named = page.contains(&format!("<html lang=\"{language}\">")) && page.contains(title);
+        assert!(named && page.contains("data-label=") && !page.contains("seen."), "{page}");
+    }
     let breach = json(&["breach", "--login", "support", "--from", "2020-01-01", "--ids", "IDS", "--json"]);
     assert_eq!(breach["people"], serde_json::json!({ "public.patients": 2, "public.persons": 1 }));
     assert_eq!(breach["named"], serde_json::json!({ "public.patients": ["12"] }));

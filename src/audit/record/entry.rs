@@ -54,11 +54,6 @@ impl Entry {
         &self.fields
     }
 
-    /// As one line of JSON, its fields in their order.
-    pub fn json(&self) -> String {
-        serde_json::Value::Object(self.fields().clone()).to_string()
-    }
-
     /// Its number.
     pub fn seq(&self) -> Option<u64> {
         self.number("seq")

@@ -8,6 +8,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::audit::read::page;
 use crate::audit::store::files::LogFile;
 use crate::audit::store::pack::{Pace, index_again, pack, write_index};
 
@@ -212,12 +213,32 @@ fn by_walking(directory: &Path, filter: &Filter, all: bool) -> Vec<String> {
     lines
 }
 
+/// Page after page, the newest first.
+fn by_pages(directory: &Path, filter: &Filter, most: usize, patience: Duration) -> Vec<String> {
+    let (mut lines, mut before) = (Vec::new(), None);
+    loop {
+        let found = page(directory, filter, before, most, patience).unwrap();
+        assert!(found.entries.len() <= most && found.damaged.is_empty(), "{found:?}");
+        lines.extend(found.entries.into_iter().map(|entry| entry.line));
+        let Some(next) = found.next else { return lines };
+        assert!(before.is_none_or(|before| next < before), "it goes on: {next}");
+        before = Some(next);
+    }
+}
+
 fn check(maker: &mut Maker, directory: &Path) {
     for _ in 0..6 {
         let filter = maker.filter();
         let expected = by_reading(directory, &filter);
         for all in [false, true] {
             assert_eq!(by_walking(directory, &filter, all), expected, "{filter:?}, all {all}");
+        }
+        let event = |line: &String| Entry::parse(line.as_bytes()).filter(|entry| entry.seq().is_some());
+        let mut newest: Vec<String> =
+            expected.into_iter().filter(|line| event(line).is_some_and(|entry| entry.event() != "outcome")).collect();
+        newest.reverse();
+        for (most, patience) in [(3, Duration::from_secs(60)), (1000, Duration::ZERO), (7, Duration::ZERO)] {
+            assert_eq!(by_pages(directory, &filter, most, patience), newest, "{filter:?}, {most} a page, {patience:?}");
         }
         let wanted = maker.wanted();
         let expected = Sightings::by_reading(directory, &wanted).unwrap();

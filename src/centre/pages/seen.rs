@@ -1,14 +1,16 @@
 //! Who looked, from the access log.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{Frame, facts};
 use crate::audit::{Sightings, Wanted};
 use crate::centre::Centre;
+use crate::centre::words::Tongue;
 use crate::page::html::escape;
-use crate::page::number;
-use crate::policy::OURSELVES;
+use crate::page::{Block, Cell, Page, Section, Table, Words, number};
+use crate::policy::{OURSELVES, PolicySet};
 use crate::requests::deletion::Trouble;
 use crate::requests::told::Step;
 
@@ -109,4 +111,73 @@ pub(in crate::centre) fn render(frame: &Frame<'_>, found: Option<&Sightings>) ->
         t.html("seen.wrong")
     );
     frame.page(t.plain("seen.title"), &out)
+}
+
+/// The same as a page that stands by itself, for who is sent it.
+pub(in crate::centre) fn alone(t: Tongue<'_>, subject: &str, found: &Sightings, policies: &PolicySet) -> Page {
+    let zone = policies.zone();
+    let day = |time: &Option<String>| {
+        time.as_deref().map_or_else(|| "–".to_owned(), |time| zone.minute(time).chars().take(10).collect())
+    };
+    let (from, to) = (day(&found.log_from), day(&found.log_to));
+    let mut blocks = vec![Block::Text(t.filled("seen.intro", &[("from", &from), ("to", &to)]).into())];
+    let rows: Vec<Vec<Cell>> = found
+        .seen
+        .iter()
+        .map(|(whom, seen)| {
+            let who = if whom.recipient == OURSELVES {
+                t.filled("seen.ourselves", &[("role", &whom.role.replace(['_', '-'], " "))])
+            } else {
+                whom.recipient.clone()
+            };
+            let purpose = policies.purpose(&whom.purpose);
+            let why = purpose.and_then(|one| one.description.clone()).unwrap_or_else(|| whom.purpose.clone());
+            let because = purpose
+                .map_or(String::new(), |one| format!(" ({})", t.plain(&format!("because.{}", one.basis.name()))));
+            let mut kinds: BTreeMap<String, bool> = BTreeMap::new();
+            for column in seen.columns.values().flat_map(BTreeMap::values) {
+                let category = column.category.as_deref().unwrap_or("reference");
+                let key = format!("kinds.{}", category.rsplit('.').next().unwrap_or(category));
+                let kind = if t.has(&key) { t.filled(&key, &[]) } else { category.replace('_', " ") };
+                *kinds.entry(kind).or_default() |= column.plain;
+            }
+            let part = |plain: bool| if plain { String::new() } else { format!(" ({})", t.plain("seen.part")) };
+            let kinds: Vec<String> = kinds.iter().map(|(kind, plain)| format!("{kind}{}", part(*plain))).collect();
+            vec![
+                who.into(),
+                format!("{why}{because}").into(),
+                kinds.join(", ").into(),
+                Cell::Number(seen.statements as u64),
+                zone.minute(&seen.first).into(),
+                zone.minute(&seen.last).into(),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        blocks.push(Block::Text(
+            Words::from(t.filled("seen.none", &[])).plain(" ").plain(t.filled("seen.none_text", &[])),
+        ));
+    } else {
+        let head = |key: &str, number: bool| (Cow::Owned(t.filled(key, &[])), number);
+        let heads = vec![
+            head("seen.who", false),
+            head("seen.why", false),
+            head("seen.what", false),
+            head("seen.times", true),
+            head("seen.first", false),
+            head("seen.last", false),
+        ];
+        let caption = t.filled("seen.zone", &[("zone", &zone.to_string())]);
+        blocks.push(Block::Table(Table { caption, heads, rows }));
+    }
+    let groups: u64 = found.tally.groups.values().map(|times| times.statements as u64).sum();
+    if groups > 0 {
+        blocks.push(Block::Text(t.filled("seen.groups", &[("count", &number(groups))]).into()));
+    }
+    for (login, times) in &found.tally.unrestricted {
+        let count = number(times.statements as u64);
+        blocks.push(Block::Text(t.filled("seen.maintained", &[("count", &count), ("login", login)]).into()));
+    }
+    let section = Section { id: "seen", title: Cow::Owned(subject.to_owned()), blocks };
+    Page { language: t.code(), title: t.filled("seen.title", &[]), sections: vec![section] }
 }

@@ -65,6 +65,15 @@ fn describe(entry: &Entry, zone: &Zone, output: &Output) -> String {
         other => {
             let details: Vec<String> = [
                 "about",
+                "by",
+                "standing",
+                "verdict",
+                "campaign",
+                "page",
+                "says",
+                "comment",
+                "day",
+                "has",
                 "client",
                 "database",
                 "application",
@@ -94,7 +103,12 @@ fn describe(entry: &Entry, zone: &Zone, output: &Output) -> String {
                 format!("{field}={}", printable(&value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
             })
             .collect();
-            let who = entry.text("login").map(|login| format!(" {}", printable(login))).unwrap_or_default();
+            // Who was seen is told as what was asked is: by whom, and why.
+            let who = match (entry.text("login"), entry.text("purpose")) {
+                (Some(_), Some(_)) => format!(" {who}"),
+                (Some(login), None) => format!(" {}{actor}", printable(login)),
+                (None, _) => String::new(),
+            };
             format!("{seq:>8} {time} {}{who} {}", output.styled(Style::Heading, printable(other)), details.join(" "))
         }
     }

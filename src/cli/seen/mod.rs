@@ -55,6 +55,9 @@ pub(super) struct SubjectArgs {
     /// Until, in the same forms: the whole of a day, and before a moment
     #[arg(long, alias = "to", value_name = "TIME")]
     until: Option<When>,
+    /// The page's language: `en`, `af` or `zu`; in the last two it has the words of the privacy centre
+    #[arg(long, value_name = "CODE", default_value = "en", conflicts_with = "json")]
+    language: String,
 }
 
 #[derive(Debug, Args)]
@@ -160,8 +163,14 @@ pub(super) fn subject(arguments: &SubjectArgs, output: &mut Output) -> Ending {
             object.insert("subject".to_owned(), json!(arguments.id));
         }
         object.to_string()
-    } else {
+    } else if arguments.language == "en" {
         page::page(&arguments.id, &found, &known.policies, &known.zone)
+    } else {
+        let policies = known.policies.clone().in_zone(known.zone.clone());
+        match crate::centre::seen_page(&arguments.language, &arguments.id, &found, &policies) {
+            Ok(page) => crate::page::html::render(&page),
+            Err(error) => return output.wrong(error),
+        }
     };
     arguments.source.write(&text, output)
 }
