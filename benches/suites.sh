@@ -1,16 +1,32 @@
 #!/usr/bin/env bash
-# Runs suites that packages of PyPI carry (asyncpg, SQLAlchemy's PostgreSQL dialect, Django's own tests), first straight to a throwaway
-# PostgreSQL and then through the proxy under a policy that opens everything, and prints what passes of what passes straight.
-# Outside CI: it takes long, and downloads. Usage: benches/suites.sh [asyncpg|sqlalchemy|django]...
+# Runs suites that packages of PyPI carry in their sources (asyncpg, SQLAlchemy's PostgreSQL dialect, Django's own tests), first straight
+# to a throwaway PostgreSQL and then through the proxy under a policy that opens everything, and prints as a table what passes of what
+# passes straight. The names of what is lost, with what was said, go to suite-NAME.lost in $OUT (the folder at hand).
+# Outside CI: it takes an hour in a debug build, and downloads. Usage: benches/suites.sh [asyncpg|sqlalchemy|django]...
+# Needs: PostgreSQL 15 or newer with its contrib modules, Python 3.10 or newer, a built proxy ($PGPURPOSE, else target/debug/pgpurpose).
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 proxy=${PGPURPOSE:-$root/target/debug/pgpurpose}
-bin=$(pg_config --bindir 2>/dev/null || ls -d /usr/lib/postgresql/*/bin | tail -1)
-work=$(mktemp -d); trap 'kill $(jobs -p) 2>/dev/null || true; "$bin/pg_ctl" -D "$work/data" stop -m fast >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
+out=${OUT:-$PWD}
+bin=${PGBIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)}
+[ -x "$bin/initdb" ] || bin=$(pg_config --bindir)
+work=$(mktemp -d); chmod 755 "$work"
 port=${PORT:-55432}; through=$((port + 1))
+asyncpg_version=0.32.0 sqlalchemy_version=2.1.9 django_version=5.2.19
 
-"$bin/initdb" -D "$work/data" -U postgres -A trust >/dev/null
-"$bin/pg_ctl" -D "$work/data" -w -l "$work/postgres.log" -o "-p $port -k $work -c fsync=off -c max_connections=200" start >/dev/null
+# The server does not run as root.
+served() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
+end() {
+    [ -z "${proxy_pid:-}" ] || kill "$proxy_pid" 2>/dev/null || true
+    served "$bin/pg_ctl" -D "$work/server/data" stop -m immediate >/dev/null 2>&1 || true
+    rm -rf "$work"
+}
+trap end EXIT
+
+mkdir "$work/server"; [ "$(id -u)" != 0 ] || chown postgres "$work/server"
+served "$bin/initdb" -D "$work/server/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 >/dev/null
+served "$bin/pg_ctl" -D "$work/server/data" -w -l "$work/server/log" \
+    -o "-p $port -k $work/server -c fsync=off -c max_connections=200 -c max_prepared_transactions=20" start >/dev/null
 psql() { "$bin/psql" -qX -h 127.0.0.1 -p "$port" -U postgres "$@"; }
 psql -d postgres -c "CREATE ROLE app LOGIN SUPERUSER" -c "CREATE ROLE pgpurpose LOGIN SUPERUSER" -c "CREATE DATABASE app OWNER app"
 
@@ -39,46 +55,89 @@ files = ["$work/policy.toml"]
 [audit]
 directory = "$work/log"
 sync = "written"
+[admin]
+address = "127.0.0.1:$((port + 2))"
 C
-"$proxy" serve --config "$work/pgpurpose.toml" --database app >"$work/proxy.log" 2>&1 &
+"$proxy" serve --config "$work/pgpurpose.toml" >"$work/proxy.log" 2>&1 &
+proxy_pid=$!
 for _ in $(seq 100); do "$bin/pg_isready" -qh 127.0.0.1 -p "$through" -U app -d app && break; sleep 0.2; done
 
-python3 -m venv "$work/venv"; pip="$work/venv/bin/pip -q"; python="$work/venv/bin/python"
-$pip install pytest pytest-timeout psycopg[binary]
-
-# Names of the tests that pass, one a line.
-passed() { grep -E '(PASSED|passed|\.\.\. ok)' "$1" | sed -E 's/ .*//' | sort -u; }
-compare() {
-    local straight=$work/$1.straight through_=$work/$1.through
-    passed "$straight" >"$straight.names"; passed "$through_" >"$through_.names"
-    local all both; all=$(wc -l <"$straight.names"); both=$(comm -12 "$straight.names" "$through_.names" | wc -l)
-    echo "$1: $both of $all that pass straight pass through ($(python3 -c "print(round($both / max($all, 1), 3))"))"
-    comm -23 "$straight.names" "$through_.names" >"${OUT:-$PWD}/suite-$1.lost"
+python3 -m venv "$work/venv"; python=$work/venv/bin/python
+install() { "$work/venv/bin/pip" -q install "$@"; }
+install pytest pytest-timeout distro "psycopg[binary]" "asyncpg==$asyncpg_version" "sqlalchemy==$sqlalchemy_version" "django==$django_version"
+# The source package of a name and version, unpacked in $work/NAME.
+source_of() {
+    "$work/venv/bin/pip" -q download --no-deps --no-binary :all: -d "$work/sdist" "$1==$2"
+    mkdir -p "$work/$1"; tar -C "$work/$1" --strip-components 1 -xzf "$work"/sdist/"$1"-"$2".tar.gz
 }
-source_of() { $pip download --no-deps --no-binary :all: -d "$work" "$1"; mkdir -p "$work/$1"; tar -C "$work/$1" --strip-components 1 -xf "$work"/"${1//-/_}"*.tar.gz 2>/dev/null || tar -C "$work/$1" --strip-components 1 -xf "$work/$1"*.tar.gz; }
+# What passed straight and through, of two results: JUnit's XML, or what Django's runner says.
+cat >"$work/compare.py" <<'Y'
+import re, sys
+import xml.etree.ElementTree as tree
+name, straight, through, lost = sys.argv[1:]
+def results(path):
+    text = open(path, errors="replace").read()
+    found = {}
+    if path.endswith(".xml"):
+        for case in tree.fromstring(text).iter("testcase"):
+            bad = [child for child in case if child.tag in ("failure", "error")]
+            skipped = any(child.tag == "skipped" for child in case)
+            said = (bad[0].get("message") or "") if bad else ""
+            found.setdefault(f"{case.get('classname')}::{case.get('name')}", ("lost" if bad else "skipped" if skipped else "passed", said))
+        return found
+    for case, said in re.findall(r"^\w+ \(([\w.]+)\)(?:.|\n)*?\.\.\. (ok|FAIL|ERROR|skipped|expected failure)", text, re.M):
+        found[case] = ("passed" if said == "ok" else "skipped" if said == "skipped" else "lost", said)
+    return found
+direct, proxied = results(straight), results(through)
+passes = [case for case, (how, _) in direct.items() if how == "passed"]
+kept = [case for case in passes if proxied.get(case, ("lost", ""))[0] == "passed"]
+with open(lost, "w") as file:
+    for case in passes:
+        if case not in set(kept):
+            said = proxied.get(case, ("", "did not run"))[1].replace("\n", " ")
+            file.write(f"{case}\t{said[:300]}\n")
+print(f"| {name} | {len(passes)} | {len(kept)} | {len(kept) / max(len(passes), 1):.3f} |")
+Y
+compare() { "$python" "$work/compare.py" "$1" "$2" "$3" "$out/suite-${1%% *}.lost" >>"$work/table"; }
+
+# Each way has a database of its own, made straight.
+databases() { for way in straight through; do psql -d postgres -c "CREATE DATABASE $1_$way OWNER app"; done; }
+at() { [ "$1" = straight ] && echo "$port" || echo "$through"; }
 
 asyncpg() {
-    $pip install asyncpg distro; source_of asyncpg
-    local to; for to in straight through; do
-        (cd "$work/asyncpg" && rm -rf asyncpg && PGHOST=127.0.0.1 PGPORT=$([ $to = straight ] && echo "$port" || echo "$through") PGUSER=app \
-            PGDATABASE=app timeout 1800 "$python" -m pytest -v --timeout 60 -p no:cacheprovider tests) >"$work/asyncpg.$to" 2>&1 || true
-    done; compare asyncpg
+    source_of asyncpg "$asyncpg_version"; rm -rf "$work/asyncpg/asyncpg"; databases asyncpg
+    local way; for way in straight through; do
+        (cd "$work/asyncpg" && PGHOST=127.0.0.1 PGPORT=$(at $way) PGUSER=app PGDATABASE=asyncpg_$way timeout 2400 "$python" -m pytest -q \
+            --timeout 180 -p no:cacheprovider --junitxml "$work/asyncpg.$way.xml" tests) >"$work/asyncpg.$way" 2>&1 || true
+    done; compare "asyncpg $asyncpg_version" "$work/asyncpg.straight.xml" "$work/asyncpg.through.xml"
 }
 sqlalchemy() {
-    $pip install sqlalchemy pytest-xdist; source_of SQLAlchemy
-    local to; for to in straight through; do
-        (cd "$work/SQLAlchemy" && timeout 3000 "$python" -m pytest -v --timeout 120 -p no:logging test/dialect/postgresql \
-            --dburi "postgresql+psycopg://app@127.0.0.1:$([ $to = straight ] && echo "$port" || echo "$through")/app") >"$work/sqlalchemy.$to" 2>&1 || true
-    done; compare sqlalchemy
+    source_of sqlalchemy "$sqlalchemy_version"; databases sqlalchemy
+    local way; for way in straight through; do
+        # As its README.unittests.rst says.
+        psql -d sqlalchemy_$way -c "CREATE SCHEMA test_schema AUTHORIZATION app" -c "CREATE SCHEMA test_schema_2 AUTHORIZATION app" \
+            -c "CREATE EXTENSION hstore" -c "CREATE EXTENSION citext" \
+            -c "ALTER DATABASE sqlalchemy_$way SET default_text_search_config = 'pg_catalog.english'"
+        (cd "$work/sqlalchemy" && timeout 7200 "$python" -m pytest -q --timeout 180 -p no:logging -p no:cacheprovider --maxfail 100000 \
+            --dburi "postgresql+psycopg://app@127.0.0.1:$(at $way)/sqlalchemy_$way" --junitxml "$work/sqlalchemy.$way.xml" \
+            test/dialect/postgresql test/dialect/test_suite.py) >"$work/sqlalchemy.$way" 2>&1 || true
+    done; compare "sqlalchemy $sqlalchemy_version, PostgreSQL dialect" "$work/sqlalchemy.straight.xml" "$work/sqlalchemy.through.xml"
 }
 django() {
-    $pip install django; source_of Django
-    local to; for to in straight through; do
-        printf 'DATABASES = {n: {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "PORT": %s, "USER": "app", "NAME": "app", "TEST": {"NAME": "test_" + n}} for n in ("default", "other")}\nSECRET_KEY = "x"\nUSE_TZ = False\n' \
-            "$([ $to = straight ] && echo "$port" || echo "$through")" >"$work/Django/tests/suite_settings.py"
-        (cd "$work/Django/tests" && PYTHONPATH=.. timeout 3000 "$python" runtests.py --settings suite_settings --parallel 1 -v 2 --noinput \
-            queries aggregation expressions transactions postgres_tests) >"$work/django.$to" 2>&1 || true
-    done; compare django
+    source_of django "$django_version"
+    local way; for way in straight through; do
+        "$python" - "$(at $way)" "$way" >"$work/django/tests/suite_$way.py" <<'Y'
+import sys
+port, way = sys.argv[1:]
+one = lambda name: {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "PORT": port, "USER": "app", "NAME": "app",
+                    "TEST": {"NAME": f"test_{way}_{name}"}}
+print(f"DATABASES = {({name: one(name) for name in ('default', 'other')})!r}\nSECRET_KEY = 'x'\nUSE_TZ = False")
+Y
+        (cd "$work/django/tests" && PYTHONPATH=.. timeout 7200 "$python" runtests.py --settings suite_$way --parallel 1 -v 2 --noinput \
+            queries aggregation expressions transactions postgres_tests) >"$work/django.$way" 2>&1 || true
+    done; compare "django $django_version, five apps" "$work/django.straight" "$work/django.through"
 }
 
-for suite in "${@:-asyncpg}"; do "$suite"; done
+printf '| suite | pass straight | pass through | ratio |\n| --- | ---: | ---: | ---: |\n' >"$work/table"
+for suite in "${@:-asyncpg sqlalchemy django}"; do for one in $suite; do "$one"; done; done
+"$bin/postgres" --version; cat "$work/table"

@@ -41,11 +41,24 @@ pub(super) async fn login(
     attempt.names(startup);
     match try_login(&mut client, startup, peer, options, shared, pool, &mut attempt.facts).await {
         Ok(parts) => {
-            let Ready { upstream, role, policies, catalog, purpose, said, search_path, unlike, key, seat } = parts;
+            let Ready { upstream, role, policies, catalog, purpose, said, search_path, unlike, encoding, key, seat } =
+                parts;
             peer.gate.succeeded(peer.from.ip(), &attempt.facts.login);
             let facts = std::mem::take(&mut attempt.facts);
-            let login =
-                Login { client, upstream, facts, role, policies, catalog, purpose, said, search_path, unlike, key };
+            let login = Login {
+                client,
+                upstream,
+                facts,
+                role,
+                policies,
+                catalog,
+                purpose,
+                said,
+                search_path,
+                unlike,
+                encoding,
+                key,
+            };
             Ok((login, seat))
         }
         Err(mut why) => {
@@ -98,6 +111,7 @@ struct Ready {
     said: SaidAtStart,
     search_path: String,
     unlike: Option<&'static str>,
+    encoding: Option<String>,
     key: crate::session::CancelKey,
 }
 
@@ -115,7 +129,7 @@ async fn try_login(
     facts.application.clone_from(&wanted.application);
 
     let policies = Arc::clone(&shared.policies_now());
-    if !policies.observes() {
+    if !policies.observes() && !policies.hides_nothing() {
         parameters::only_utf8(&wanted).map_err(NoSession::Refused)?;
     }
     peer.may_try(&wanted.login)?;
@@ -197,7 +211,19 @@ async fn try_login(
     own::key_data(&mut client.out, key.pid, &key.secret);
     own::ready(&mut client.out, Status::Idle);
     let unlike = wanted.encoding.is_some().then_some("client_encoding");
-    Ok(Ready { seat, upstream, role, policies, catalog, purpose, said, search_path, unlike, key })
+    Ok(Ready {
+        seat,
+        upstream,
+        role,
+        policies,
+        catalog,
+        purpose,
+        said,
+        search_path,
+        unlike,
+        encoding: wanted.encoding,
+        key,
+    })
 }
 
 /// Role and purpose of a session that is to be, and their facts.
@@ -275,7 +301,7 @@ async fn reach(
         })?;
         let user = credential.upstream_login().unwrap_or(&wanted.login);
         let own = [("user", user), ("database", wanted.database.as_str())];
-        // Another encoding is there in observe mode only, where nothing is changed.
+        // Another encoding is there in observe mode, where nothing is changed, and where nothing is hidden.
         let encoding = wanted.encoding.as_deref();
         let fixed = FIXED.iter().map(|&(name, value)| match (name, encoding) {
             ("client_encoding", Some(asked)) => (name, asked),

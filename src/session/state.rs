@@ -24,7 +24,7 @@ use crate::config::Zone;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{PolicySet, Role};
 use crate::upstream::{Decided, Upstream, cancel};
-use crate::wire::Link;
+use crate::wire::{Encoding, Link};
 
 /// Bytes that may wait for a peer before the other is no longer read.
 pub(super) const HIGH: usize = 128 * 1024;
@@ -51,6 +51,8 @@ pub struct Login {
     pub search_path: String,
     /// A setting under which the proxy and the database read a text differently: in observe mode only.
     pub unlike: Option<&'static str>,
+    /// The encoding that the client asked for, where it is another than UTF-8: in observe mode, and where nothing is hidden.
+    pub encoding: Option<String>,
     /// The cancel key, which lives as long as the session.
     pub key: CancelKey,
 }
@@ -99,6 +101,8 @@ pub struct Session {
     pub(super) calendar: Calendar,
     /// A setting that was changed while nothing was enforced, so that texts could be read in two ways.
     pub(super) unlike: Option<&'static str>,
+    /// How its texts are read.
+    pub(super) encoding: Encoding,
     /// The order of messages.
     pub(super) flow: Flow<Audited<Decided>>,
     /// The structure as the session alone sees it.
@@ -110,11 +114,17 @@ pub struct Session {
 impl Session {
     /// From a finished login.
     pub fn new(shared: Arc<Shared>, login: Login) -> Self {
+        let encoding = login.encoding.as_deref().map(|name| Encoding::named(name).unwrap_or(Encoding::Other));
+        let mut upstream = login.upstream;
+        if encoding.is_some() {
+            upstream.write_in_ascii();
+        }
         let settings = Settings::new(login.purpose, crate::sql::parse_search_path(&login.search_path), login.said);
         Self {
             catalog: login.catalog,
             client: login.client,
-            upstream: login.upstream,
+            upstream,
+            encoding: encoding.unwrap_or_default(),
             login: login.facts.login.clone(),
             role_from: login.policies,
             journal: Journal::new(shared.audit.clone(), login.facts),

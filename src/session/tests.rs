@@ -83,6 +83,7 @@ fn parts(login: &str) -> (Session, DuplexStream, DuplexStream, tempfile::TempDir
         said: super::SaidAtStart::default(),
         search_path: "public".into(),
         unlike: None,
+        encoding: None,
         key,
     };
     (Session::new(shared, login), client, database, log)

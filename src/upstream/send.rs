@@ -2,6 +2,7 @@
 //!
 //! INVARIANT I1: What runs is what was decided: a statement's text comes from `Audited<Decided>` alone, never from the client's bytes.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +12,7 @@ use bytes::{BufMut, BytesMut};
 use super::{Address, CancelTarget, UpstreamTls};
 use crate::audit::Audited;
 use crate::catalog::{changed_query, quote_ident};
-use crate::sql::Enforced;
+use crate::sql::{Enforced, in_ascii};
 use crate::wire::frontend::{Parse, Target};
 use crate::wire::{HEADER, Header, Link, frame, put_cstr, startup};
 
@@ -130,11 +131,13 @@ pub struct Upstream {
     secured: Option<Secured>,
     /// Bytes of the body of the last Bind or CopyData that are still to come.
     open: usize,
+    /// Texts are written in ASCII alone: the database may read them in another encoding than UTF-8.
+    ascii: bool,
 }
 
 impl Upstream {
     pub(super) fn new(link: Link, address: Address, tls: UpstreamTls, secured: Option<Secured>) -> Self {
-        Self { link, address, tls, secured, open: 0 }
+        Self { link, address, tls, secured, open: 0, ascii: false }
     }
 
     /// Over a stream that is already there.
@@ -182,20 +185,27 @@ impl Upstream {
     /// A simple query of one or more statements, in one message, so that they share PostgreSQL's implicit transaction. Their records
     /// are spent.
     pub fn query(&mut self, batch: impl IntoIterator<Item = Audited<Decided>>) {
+        let ascii = &mut self.ascii;
         frame(&mut self.link.out, b'Q', |body| {
             for (position, statement) in batch.into_iter().enumerate() {
                 if position > 0 {
                     body.put_slice(SEPARATOR.as_bytes());
                 }
-                body.put_slice(statement.get().text().as_bytes());
+                body.put_slice(written(ascii, statement.get().text()).as_bytes());
             }
             body.put_u8(0);
         });
     }
 
+    /// From here on texts are written in ASCII alone, so that they mean the same in whatever encoding the database reads them.
+    pub fn write_in_ascii(&mut self) {
+        self.ascii = true;
+    }
+
     /// Prepares a statement. `types` are the count and oids of the parameters' types.
     pub fn parse(&mut self, name: &str, statement: &Audited<Decided>, types: &[u8]) {
-        Parse { name, sql: statement.get().text(), types }.encode(&mut self.link.out);
+        let sql = written(&mut self.ascii, statement.get().text());
+        Parse { name, sql: &sql, types }.encode(&mut self.link.out);
     }
 
     /// Prepares a statement of no text.
@@ -428,6 +438,18 @@ impl Upstream {
 }
 
 /// One Parse, and for each setting Bind and Execute, before one Sync.
+/// A text as it is written. One that may set another encoding is the last that may be more than ASCII: what is sent behind it may be read
+/// in that encoding.
+fn written<'a>(ascii: &mut bool, text: &'a str) -> Cow<'a, str> {
+    let sent = if *ascii { in_ascii(text).unwrap_or(Cow::Borrowed(NOT_ASCII)) } else { Cow::Borrowed(text) };
+    let sets = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    *ascii |= sets("client_encoding") || sets("set_config") || text.starts_with("SET ") && sets("names");
+    sent
+}
+
+/// What is sent instead of a text that has no form in ASCII: a syntax error.
+const NOT_ASCII: &str = "this text has no form in ASCII";
+
 fn put_settings(out: &mut BytesMut, settings: &[(String, String)]) {
     Parse { name: "", sql: SET_SETTING, types: &[0, 0] }.encode(out);
     for (name, value) in settings {

@@ -1,6 +1,6 @@
 //! Messages of the database, by field where the proxy needs fields.
 
-use super::{Reader, WireError};
+use super::{Encoding, Reader, WireError};
 
 /// ReadyForQuery's transaction status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +167,14 @@ impl Authentication {
 /// # Errors
 /// Anything that does not fill its frame exactly, or is not UTF-8.
 pub fn data_row(body: &[u8]) -> Result<Vec<Option<String>>, WireError> {
+    data_row_in(body, &Encoding::Utf8)
+}
+
+/// The same, of a session that speaks this encoding.
+///
+/// # Errors
+/// As [`data_row`].
+pub fn data_row_in(body: &[u8], encoding: &Encoding) -> Result<Vec<Option<String>>, WireError> {
     let mut reader = Reader::new(body);
     let count = u16::try_from(reader.i16()?).map_err(|_| WireError::Field)?;
     let mut values = Vec::new();
@@ -175,7 +183,7 @@ pub fn data_row(body: &[u8]) -> Result<Vec<Option<String>>, WireError> {
             -1 => None,
             length => {
                 let bytes = reader.bytes(usize::try_from(length).map_err(|_| WireError::Field)?)?;
-                Some(std::str::from_utf8(bytes).map_err(|_| WireError::NotUtf8)?.to_owned())
+                Some(encoding.read(bytes).ok_or(WireError::NotUtf8)?.into_owned())
             }
         });
     }

@@ -19,7 +19,7 @@ pub mod trim;
 mod values;
 
 pub use binding::{common_name, end_point};
-pub use encoding::is_utf8;
+pub use encoding::{Encoding, is_utf8};
 pub use fields::ErrorFields;
 pub use frame::{HEADER, Header, MAX_BODY, Reader, WireError, frame, put_cstr};
 pub use link::{Io, Link, Prefixed};

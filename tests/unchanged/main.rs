@@ -2,6 +2,7 @@
 //! its steps directly and through the proxy, in two databases that are alike.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
+mod closed;
 mod dump;
 #[path = "../raw/mod.rs"]
 mod raw;
@@ -37,7 +38,7 @@ struct Cases {
 #[derive(serde::Deserialize)]
 struct Case {
     /// Statements as simple queries; `extended: ` before one sends it by Parse, Bind, Describe, Execute, Sync, and `pipeline: ` several,
-    /// between `;;`, before one Sync. `other: ` runs it beside, directly in both.
+    /// between `;;`, before one Sync. `latin1: ` sends a simple query with one byte a character. `other: ` runs it beside, directly in both.
     steps: Vec<String>,
 }
 
@@ -90,6 +91,11 @@ fn run(client: &mut Client, beside: &mut Client, step: &str) -> String {
         let (sql, rows) = copy.split_once(" ;; ").unwrap();
         let messages = [raw::query(sql), raw::message(b'd', rows.as_bytes()), raw::message(b'c', b"")].concat();
         client.send(&messages);
+        return said(&client.until_ready());
+    }
+    if let Some(sql) = step.strip_prefix("latin1: ") {
+        let bytes: Vec<u8> = sql.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        client.send(&raw::message(b'Q', &[&bytes[..], &[0]].concat()));
         return said(&client.until_ready());
     }
     if let Some(sql) = step.strip_prefix("parse: ") {

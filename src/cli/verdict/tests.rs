@@ -72,6 +72,7 @@ impl Proxy {
             said: crate::session::SaidAtStart { actor: case.actor.clone(), ..Default::default() },
             search_path: self.search_path.clone(),
             unlike: None,
+            encoding: None,
             key,
         };
         let (_stop, stopped) = watch::channel(crate::session::Stop::No);

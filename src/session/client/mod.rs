@@ -5,12 +5,14 @@ mod late;
 mod simple;
 mod structure;
 
+use std::borrow::Cow;
+
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::flow::{Door, Next};
 use crate::session::state::{End, HIGH, Session};
 use crate::upstream::Control;
 use crate::wire::frontend::{self, BindHead, MAX_NAMES, Parse, Tag, Target};
-use crate::wire::{HEADER, Header, WireError};
+use crate::wire::{Encoding, HEADER, Header, WireError};
 
 /// The longest message that holds no statement and no values.
 const SMALL: usize = 64 * 1024;
@@ -168,6 +170,16 @@ impl Session {
     /// Handles one message that is there as a whole.
     async fn handle(&mut self, tag: Tag, header: Header, body: &[u8]) -> Result<(), End> {
         let malformed = |error: WireError| End::violation(error.to_string());
+        let read = match tag {
+            Tag::Query => self.encoding.read_body(body, 1),
+            Tag::Parse => self.encoding.read_body(body, 2),
+            _ => Some(Cow::Borrowed(body)),
+        };
+        let Some(read) = read else {
+            Box::pin(self.refuse_unreadable(WireError::NotUtf8, tag == Tag::Query)).await;
+            return Ok(());
+        };
+        let body = &*read;
         match tag {
             Tag::Query => match frontend::query(body) {
                 // What decides, logs and refuses waits rarely: what it needs while it does is not part of every idle session.
@@ -302,8 +314,13 @@ impl Session {
             | WireError::Field
             | WireError::Tag => SqlState::PROTOCOL_VIOLATION,
         };
-        let refusal =
-            self.log_refusal_of(Refusal::new(Stage::Wire, sqlstate, error.to_string()), "unreadable statement").await;
+        let message = match (error, &self.encoding) {
+            (WireError::NotUtf8, Encoding::Single(_) | Encoding::Other) => {
+                "a statement with characters beyond ASCII is not read in this client_encoding".to_owned()
+            }
+            (error, _) => error.to_string(),
+        };
+        let refusal = self.log_refusal_of(Refusal::new(Stage::Wire, sqlstate, message), "unreadable statement").await;
         self.refuse(refusal, simple);
     }
 

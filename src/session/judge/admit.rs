@@ -55,7 +55,9 @@ impl Session {
             return Ok(Arc::clone(scope));
         }
         let (policies, catalog) = (Arc::clone(&policies), self.structure.catalog(&self.catalog));
-        if let Some(name) = self.unlike.filter(|_| !policies.observes()) {
+        // Texts are read by the session's own encoding then, and sent so that every encoding reads them alike.
+        let allowed = |name: &str| policies.observes() || name == "client_encoding" && policies.hides_nothing();
+        if let Some(name) = self.unlike.filter(|name| !allowed(name)) {
             let message =
                 format!("`{name}` was changed while nothing was enforced, and texts could be read in two ways");
             return Err(Refusal::unsupported(Stage::Session, message).hint("connect again"));

@@ -20,7 +20,7 @@ use crate::session::flow::{Answer, Description, Reply, Strange};
 use crate::session::state::{End, HIGH, Session};
 use crate::wire::backend::{self, Status};
 use crate::wire::copy_rows::{self, CopyTrim};
-use crate::wire::{ErrorFields, HEADER, Header, is_utf8};
+use crate::wire::{Encoding, ErrorFields, HEADER, Header};
 
 /// The longest message that is held whole; of a longer error only the beginning is read.
 const HELD: usize = 256 * 1024;
@@ -313,7 +313,10 @@ impl Session {
     /// Settings under which the proxy and the database would read a text differently.
     fn check_status(&mut self, name: &str, value: &str) -> Result<(), End> {
         let (name, wrong) = match name {
-            "client_encoding" => ("client_encoding", !is_utf8(value)),
+            "client_encoding" => {
+                self.encoding = Encoding::named(value).unwrap_or(Encoding::Other);
+                ("client_encoding", self.encoding != Encoding::Utf8)
+            }
             "standard_conforming_strings" => {
                 ("standard_conforming_strings", value != "on" && self.role.unrestricted.is_none())
             }
@@ -324,9 +327,11 @@ impl Session {
         if self.unlike == Some(name) && !wrong {
             self.unlike = None;
         }
-        if wrong && self.observes() && self.role.unrestricted.is_none() {
-            // Nothing is changed while nothing is enforced; once it is, such a session is not served.
+        let observed = self.observes() && self.role.unrestricted.is_none();
+        if wrong && (observed || name == "client_encoding" && self.shared.policies_now().hides_nothing()) {
+            // Nothing is changed while nothing is enforced, nor hidden; once it is, such a session is not served.
             self.unlike = Some(name);
+            self.upstream.write_in_ascii();
             return Ok(());
         }
         if wrong {

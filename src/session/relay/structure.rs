@@ -13,7 +13,7 @@ impl Session {
         match tag {
             b'1' | b'2' => Ok(()),
             b'D' => {
-                let values = backend::data_row(body).map_err(|_| unread())?;
+                let values = backend::data_row_in(body, &self.encoding).map_err(|_| unread())?;
                 self.structure.row(values);
                 Ok(())
             }

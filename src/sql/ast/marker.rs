@@ -175,6 +175,11 @@ pub fn is_words(operator: &str) -> bool {
     operator.starts_with(WORDS)
 }
 
+/// The type that JSON_VALUE and its kin give, where these words of [`is_words`] are RETURNING and it.
+pub(in crate::sql) fn returned_as(operator: &str) -> Option<&str> {
+    operator.strip_prefix(WORDS)?.strip_prefix("returning ")
+}
+
 /// Whether the only value of an INSERT in MERGE says that it is INSERT DEFAULT VALUES.
 pub fn is_default_values(ident: &Ident) -> bool {
     ident.value == DEFAULT_VALUES

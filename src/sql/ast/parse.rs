@@ -125,7 +125,7 @@ fn plain_tokens(mut tokens: Vec<Token>) -> Vec<Token> {
 
 fn parse_tokens(text: &str, tokens: &[Token], server_version: u32, steps: Steps<'_>) -> Result<Parsed, Refusal> {
     versions::check(text, tokens, server_version)?;
-    if tokens.iter().any(|token| token.is_symbol(";")) {
+    if tokens.iter().any(|token| token.is_symbol(";")) && !ddl::has_a_body(tokens) {
         return Err(Refusal::syntax(Stage::Parse, "more than one statement"));
     }
     if tokens.is_empty() {

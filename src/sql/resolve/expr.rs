@@ -259,6 +259,11 @@ impl Resolver<'_> {
                 [schema, _] if schema == "pg_catalog" => return Ok(None),
                 _ => return Err(unsupported("an operator of another schema than `pg_catalog`")),
             },
+            BinaryOperator::Custom(words) => {
+                // A value of JSON becomes one of this type.
+                marker::returned_as(words).map_or(Ok(()), |written| self.type_name(written))?;
+                words.clone()
+            }
             other => other.to_string(),
         };
         match self.operator_name(&name) {

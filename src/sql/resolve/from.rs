@@ -262,6 +262,14 @@ impl Resolver<'_> {
         let name = match (found, schema) {
             (Some(relation), _) => relation.name.clone(),
             (None, Some(schema)) => RelationName::new(schema, table),
+            // None of the system's: one may yet be made, or dropped if it is there.
+            (None, None)
+                if table.starts_with("pg_")
+                    && self.context.policies.hides_nothing()
+                    && catalog.relation(&RelationName::new("pg_catalog", "pg_class")).is_some() =>
+            {
+                return Err(super::no_relation(table));
+            }
             // A catalog that was not read from a server holds no system catalogs.
             (None, None) => RelationName::new("pg_catalog", table),
         };

@@ -406,15 +406,16 @@ fn arguments_of(args: &FunctionArguments) -> &[FunctionArg] {
 
 /// Functions that are harmless for some arguments only: settings, by their names as plain strings.
 fn check_arguments(function: &str, args: &[FunctionArg], context: &Context<'_>) -> Result<(), Fail> {
-    let holds =
-        match function {
-            // Of a name that is none, see `setting_of_value`.
-            "current_setting" => plain_string(args.first(), context.constants)
-                .is_none_or(|name| settings::may_read(&name, context.policies)),
-            "set_config" => plain_string(args.first(), context.constants)
-                .is_none_or(|name| settings::is_open(&name, context.policies)),
-            _ => return Ok(()),
-        };
+    let holds = match function {
+        // Of a name that is none, see `setting_of_value`.
+        "current_setting" => {
+            plain_string(args.first(), context.constants).is_none_or(|name| settings::may_read(&name, context.policies))
+        }
+        "set_config" => plain_string(args.first(), context.constants).is_none_or(|name| {
+            settings::is_open(&name, context.policies) || name == "client_encoding" && context.policies.hides_nothing()
+        }),
+        _ => return Ok(()),
+    };
     if holds {
         return Ok(());
     }

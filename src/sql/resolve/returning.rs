@@ -5,9 +5,12 @@ use sqlparser::ast::{Expr, ObjectName, SelectItem, SelectItemQualifiedWildcardKi
 use super::mark::Mark;
 use super::names::{name_of, quoted};
 use super::query::computed;
-use super::scope::{Columns, Meaning, VisibleColumn};
+use super::scope::{Columns, Meaning, Source, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver};
 use crate::policy::Use;
+
+/// The first server whose RETURNING knows `old` and `new`.
+const OLD_AND_NEW: u32 = 180_000;
 
 impl Resolver<'_> {
     /// A RETURNING list over the FROM items in force. `adds`: the statement may add rows to the target.
@@ -18,6 +21,32 @@ impl Resolver<'_> {
         adds: bool,
     ) -> Result<Columns, Fail> {
         let Some(items) = items else { return Ok(Some(Vec::new())) };
+        let before = self.scopes.last().map(|scope| scope.sources.len());
+        self.old_and_new(id);
+        let columns = self.returned(items, id, adds);
+        if let (Some(scope), Some(before)) = (self.scopes.last_mut(), before) {
+            scope.sources.truncate(before);
+        }
+        columns
+    }
+
+    /// From PostgreSQL 18 on RETURNING knows the row before and after by `old` and `new`, where nothing else is called so. Their columns
+    /// are the target's.
+    fn old_and_new(&mut self, id: OccurrenceId) {
+        if self.context.catalog.server_version() < OLD_AND_NEW {
+            return;
+        }
+        let Some(scope) = self.scopes.last_mut() else { return };
+        let Some(target) = scope.sources.iter().find(|source| source.occurrence == Some(id)).cloned() else { return };
+        for name in ["old", "new"] {
+            if scope.sources.iter().all(|source| source.name.as_deref() != Some(name)) {
+                let name = Some(name.to_owned());
+                scope.sources.push(Source { name, schema: None, unqualified: false, ..target.clone() });
+            }
+        }
+    }
+
+    fn returned(&mut self, items: &mut Vec<SelectItem>, id: OccurrenceId, adds: bool) -> Result<Columns, Fail> {
         let mut columns: Columns = Some(Vec::new());
         let mut out = vec![marked(Mark::Return { id, adds })];
         for mut item in std::mem::take(items) {
@@ -71,8 +100,8 @@ impl Resolver<'_> {
         let Ok(Meaning::Column(origins)) = self.meaning(&parts) else { return None };
         let [(of, column)] = origins.as_slice() else { return None };
         let known = self.occurrences.get(id).is_some_and(|target| target.relation.column(column).is_some());
-        // Of `excluded`, a joined relation, a level further out: as everywhere.
-        if *of != id || !known || self.is_excluded(&parts) {
+        // Of `excluded`, a joined relation, a level further out, the row before: as everywhere.
+        if *of != id || !known || self.is_excluded(&parts) || self.is_old_or_new(&parts) {
             return None;
         }
         self.seen.add_column(parts.clone());
@@ -85,6 +114,12 @@ impl Resolver<'_> {
     /// Whether the parts name `excluded`, which RETURNING does not know.
     fn is_excluded(&self, parts: &[String]) -> bool {
         matches!(parts, [table, _] if table == "excluded")
+    }
+
+    /// Whether the parts name the row before or after by those names.
+    fn is_old_or_new(&self, parts: &[String]) -> bool {
+        let [table, _] = parts else { return false };
+        self.source(None, table).is_ok_and(|source| !source.unqualified)
     }
 
     /// `*` over FROM items that can each be named, none of which was merged with another; all others stay stars, and need
@@ -100,7 +135,7 @@ impl Resolver<'_> {
         }
         let mut columns: Columns = Some(Vec::new());
         let (mut items, mut stars) = (Vec::new(), Vec::new());
-        for source in &scope.sources {
+        for source in scope.sources.iter().filter(|source| source.unqualified) {
             let name = source.name.clone()?;
             if source.occurrence == Some(id) {
                 items.push(marked(Mark::ReturnAll(id)));

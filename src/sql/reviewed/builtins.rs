@@ -20,7 +20,8 @@ const AGGREGATES: &str = "any_value array_agg avg bit_and bit_or bit_xor bool_an
 const GROUP_AGGREGATES: &str = "avg count stddev stddev_pop stddev_samp sum var_pop var_samp variance";
 
 /// Written like calls, but known to the grammar itself, so no search path changes what they mean.
-const GRAMMAR: &str = "coalesce greatest grouping least merge_action normalize nullif row xmlattributes xmlconcat xmlelement \
+const GRAMMAR: &str = "coalesce greatest grouping json json_exists json_query json_scalar json_serialize json_value \
+    least merge_action normalize nullif row xmlattributes xmlconcat xmlelement \
     xmlexists xmlforest xmlparse xmlpi xmlroot xmlserialize";
 
 /// Values without parentheses, or with a precision only.

@@ -220,7 +220,8 @@ fn counters(relation: &RelationName) -> Option<&'static (&'static str, &'static 
 /// Whether a statement that uses such names (columns' names, `*`, what relations are called) could see a column that may hold values.
 pub(in crate::sql) fn concerns(name: &RelationName, called: &str, used: &HashSet<String>) -> bool {
     let mut columns = treated(name).peekable();
-    if counters(name).is_some() {
+    let has_own = name.schema == "pg_catalog" && ["pg_prepared_statements", "pg_cursors"].contains(&&*name.name);
+    if has_own || counters(name).is_some() {
         return true;
     }
     columns.peek().is_some()
@@ -289,6 +290,10 @@ pub(in crate::sql) fn row_filter(relation: &Relation, sight: &Sight) -> String {
         ("pg_catalog", "pg_attrdef") if !sight.everything => {
             let open = sight.column(&format!("{row}.adrelid"), &format!("{row}.adnum"));
             format!(" WHERE {open} OR {}", has_small_constants(&format!("{row}.adbin")))
+        }
+        // The proxy's own are none of the session's.
+        ("pg_catalog", "pg_prepared_statements" | "pg_cursors") => {
+            format!(" WHERE NOT pg_catalog.starts_with({row}.name, 'pgpurpose.')")
         }
         _ => String::new(),
     }

@@ -1,5 +1,6 @@
 //! Tokens, limits, and what is done to text alone: nothing here knows a tree.
 
+mod ascii;
 mod defines;
 pub(super) mod keywords;
 pub(super) mod lex;
@@ -14,6 +15,7 @@ mod split;
 mod stated;
 mod unicode;
 
+pub use ascii::in_ascii;
 pub use defines::{may_define, may_fetch, temporary_target};
 pub use path::parse_search_path;
 pub use place::place_of;

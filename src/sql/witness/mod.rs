@@ -105,6 +105,14 @@ pub(in crate::sql) fn facts_of(text: &str) -> Result<Facts, Refusal> {
     Ok(facts(&tree(text)?)?.of_own(text.len()))
 }
 
+/// What a part of a tree refers to.
+///
+/// # Errors
+/// 0A000 for a part that makes a table from a query.
+pub(in crate::sql) fn facts_within(node: &pg_query::Node) -> Result<Facts, Refusal> {
+    facts(&Tree::of(node).ok_or_else(|| Refusal::internal(Stage::Witness))?)
+}
+
 fn two_ways() -> Refusal {
     Refusal::syntax(Stage::Witness, "the statement can be read in two ways")
         .hint("write the expression in a plainer form, with spaces around operators and without comments inside")

@@ -109,6 +109,13 @@ pub(in crate::sql) fn select_into(text: &str, tokens: &[Token]) -> Option<Result
     }))
 }
 
+/// Whether it makes a function whose body is statements, with semicolons between them. PostgreSQL's grammar says whether it is one
+/// statement.
+pub(in crate::sql) fn has_a_body(tokens: &[Token]) -> bool {
+    let begins = |pair: &[Token]| matches!(pair, [begin, atomic] if begin.is_word("begin") && atomic.is_word("atomic"));
+    tokens.first().is_some_and(|token| token.is_word("create")) && tokens.windows(2).any(begins)
+}
+
 fn of(text: &str, tokens: &[Token]) -> Result<Ddl, Refusal> {
     let node = witness::node(text)?;
     if !is_carried_out(&node) {
@@ -162,6 +169,27 @@ fn is_carried_out(node: &NodeEnum) -> bool {
             | NodeEnum::ReindexStmt(_)
             | NodeEnum::RefreshMatViewStmt(_)
             | NodeEnum::ClusterStmt(_)
+            | NodeEnum::AlterCollationStmt(_)
+            | NodeEnum::AlterDefaultPrivilegesStmt(_)
+            | NodeEnum::AlterDomainStmt(_)
+            | NodeEnum::AlterExtensionStmt(_)
+            | NodeEnum::AlterExtensionContentsStmt(_)
+            | NodeEnum::AlterFunctionStmt(_)
+            | NodeEnum::AlterObjectDependsStmt(_)
+            | NodeEnum::AlterOpFamilyStmt(_)
+            | NodeEnum::AlterOperatorStmt(_)
+            | NodeEnum::AlterPolicyStmt(_)
+            | NodeEnum::AlterStatsStmt(_)
+            | NodeEnum::AlterTsconfigurationStmt(_)
+            | NodeEnum::AlterTsdictionaryStmt(_)
+            | NodeEnum::AlterTypeStmt(_)
+            | NodeEnum::CreateCastStmt(_)
+            | NodeEnum::CreateConversionStmt(_)
+            | NodeEnum::CreateOpClassStmt(_)
+            | NodeEnum::CreateOpFamilyStmt(_)
+            | NodeEnum::CreatePolicyStmt(_)
+            | NodeEnum::CreateStatsStmt(_)
+            | NodeEnum::DefineStmt(_)
     )
 }
 

@@ -110,6 +110,11 @@ impl Stream<'_> {
                 self.out.extend([name(marker::GROUP_DISTINCT, None), Out::Comma]);
                 self.at += 1;
             }
+            "returning" if self.is_word(1, "with") && self.is_symbol(2, "(") => {
+                return Err(refuse("RETURNING WITH (OLD AS .., NEW AS ..) is not carried out")
+                    .hint("`old` and `new` are there under these names"));
+            }
+            word if word.starts_with("json_") => return self.json(word),
             word => return self.call(word),
         }
         Ok(true)
@@ -129,7 +134,7 @@ impl Stream<'_> {
     }
 
     /// Words between two expressions, as an operator.
-    fn operator(&mut self, words: &str, length: usize) {
+    pub(super) fn operator(&mut self, words: &str, length: usize) {
         self.out.push(Out::CustomBinaryOperator(format!("{}{words}", marker::WORDS)));
         self.at += length;
     }

@@ -9,6 +9,7 @@
 
 mod calls;
 mod forms;
+mod json;
 mod targets;
 mod typed;
 

@@ -68,6 +68,9 @@ impl Define<'_, '_> {
         let AlterTableCmd { subtype, name, num: _, newowner, def, behavior: _, missing_ok: _, recurse: _ } = command;
         let def = def.as_deref();
         let kind = T::try_from(*subtype).map_err(|_| Refusal::internal(Stage::Resolve))?;
+        if let Some(open) = self.open_command(command) {
+            return open;
+        }
         match kind {
             T::AtAddColumn => {
                 let column = column_def(def)?;
@@ -150,19 +153,6 @@ impl Define<'_, '_> {
             | T::AtDropCluster => Ok(()),
             T::AtClusterOn => self.ordered(id),
             T::AtChangeOwner if self.to_oneself(newowner.as_ref()) => Ok(()),
-            T::AtEnableTrig
-            | T::AtEnableAlwaysTrig
-            | T::AtEnableReplicaTrig
-            | T::AtDisableTrig
-            | T::AtEnableTrigAll
-            | T::AtDisableTrigAll
-            | T::AtEnableTrigUser
-            | T::AtDisableTrigUser
-            | T::AtReplicaIdentity
-                if self.resolver.context.policies.hides_nothing() =>
-            {
-                Ok(())
-            }
             T::AtChangeOwner
             | T::AtEnableTrig
             | T::AtEnableAlwaysTrig

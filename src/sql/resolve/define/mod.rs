@@ -5,6 +5,7 @@
 //! and command is named, and what the tree refers to must be what the walk met.
 
 mod alter;
+mod beside;
 mod expr;
 mod kinds;
 mod names;
@@ -124,6 +125,7 @@ impl Define<'_, '_> {
             }
             NodeEnum::ReindexStmt(reindex) => match &reindex.relation {
                 Some(relation) => self.touched(Some(relation)),
+                None if self.resolver.context.policies.hides_nothing() => Ok(()),
                 None => Err(unsupported("REINDEX of a schema or database")),
             },
             NodeEnum::RefreshMatViewStmt(refresh) => self.touched(refresh.relation.as_ref()),
@@ -133,10 +135,10 @@ impl Define<'_, '_> {
                     self.change(id, Change::Alter);
                     self.ordered(id)
                 }
+                None if self.resolver.context.policies.hides_nothing() => Ok(()),
                 None => Err(unsupported("CLUSTER of every table")),
             },
-            // The parser lets no other kind through.
-            _ => Err(self.ddl.refused_kind()),
+            other => self.beside(other),
         }
     }
 
@@ -200,8 +202,11 @@ impl Define<'_, '_> {
             subname,
             newname,
             behavior: _,
-            missing_ok: _,
+            missing_ok,
         } = rename;
+        if *missing_ok && relation.is_some() && self.is_missing(relation.as_ref())? {
+            return Ok(());
+        }
         match ObjectType::try_from(*rename_type) {
             Ok(
                 ObjectType::ObjectTable
@@ -226,12 +231,26 @@ impl Define<'_, '_> {
                 self.change(id, Change::Alter);
                 Ok(())
             }
+            Ok(ObjectType::ObjectAttribute) if self.resolver.context.policies.hides_nothing() => {
+                self.composite_type(relation.as_ref())
+            }
+            Ok(kind) if self.is_plain(kind) => match relation {
+                Some(relation) => {
+                    let id = self.existing(Some(relation))?;
+                    self.change(id, Change::Alter);
+                    Ok(())
+                }
+                None => Ok(()),
+            },
             _ => Err(self.ddl.refused_kind()),
         }
     }
 
     fn set_schema(&mut self, alter: &AlterObjectSchemaStmt) -> Result<(), Fail> {
-        let AlterObjectSchemaStmt { object_type, relation, object: _, newschema, missing_ok: _ } = alter;
+        let AlterObjectSchemaStmt { object_type, relation, object: _, newschema, missing_ok } = alter;
+        if *missing_ok && relation.is_some() && self.is_missing(relation.as_ref())? {
+            return Ok(());
+        }
         match ObjectType::try_from(*object_type) {
             Ok(
                 ObjectType::ObjectTable
@@ -245,6 +264,7 @@ impl Define<'_, '_> {
                 self.change(id, Change::Move(to));
                 Ok(())
             }
+            Ok(kind) if relation.is_none() && self.is_plain(kind) => names::own_schema(newschema),
             _ => Err(self.ddl.refused_kind()),
         }
     }
@@ -259,11 +279,7 @@ impl Define<'_, '_> {
             Ok(ObjectType::ObjectMatview) => ("MATERIALIZED VIEW", true),
             Ok(ObjectType::ObjectSchema | ObjectType::ObjectType | ObjectType::ObjectDomain) => ("", false),
             Ok(ObjectType::ObjectFunction | ObjectType::ObjectProcedure | ObjectType::ObjectRoutine) => ("", false),
-            Ok(ObjectType::ObjectTrigger | ObjectType::ObjectExtension)
-                if self.resolver.context.policies.hides_nothing() =>
-            {
-                ("", false)
-            }
+            Ok(kind) if self.is_plain(kind) => ("", false),
             _ => return Err(self.ddl.refused_kind()),
         };
         let cascade = *behavior == DropBehavior::DropCascade as i32;
@@ -395,6 +411,7 @@ impl Define<'_, '_> {
             Ok(ObjectType::ObjectIndex) => "INDEX",
             Ok(ObjectType::ObjectSequence) => "SEQUENCE",
             Ok(ObjectType::ObjectSchema) => return Ok(()),
+            Ok(kind) if self.is_plain(kind) => return Ok(()),
             _ => return Err(self.ddl.refused_kind()),
         };
         let mut parts = names::strings(object.as_deref())?;
@@ -411,6 +428,9 @@ impl Define<'_, '_> {
 
     fn grant(&mut self, grant: &GrantStmt) -> Result<(), Fail> {
         if GrantTargetType::try_from(grant.targtype) != Ok(GrantTargetType::AclTargetObject) {
+            if self.resolver.context.policies.hides_nothing() {
+                return Ok(());
+            }
             return Err(unsupported("GRANT on everything in a schema, or by default"));
         }
         match ObjectType::try_from(grant.objtype) {
@@ -418,6 +438,7 @@ impl Define<'_, '_> {
                 grant.objects.iter().try_for_each(|node| self.range(node).map(drop))
             }
             Ok(ObjectType::ObjectSchema | ObjectType::ObjectType | ObjectType::ObjectDomain) => Ok(()),
+            Ok(kind) if self.is_plain(kind) => Ok(()),
             _ => Err(self.ddl.refused_kind()),
         }
     }

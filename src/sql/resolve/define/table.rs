@@ -36,9 +36,10 @@ impl Define<'_, '_> {
             access_method: _,
             if_not_exists: _,
         } = create;
-        if of_typename.is_some() {
+        if of_typename.is_some() && !self.resolver.context.policies.hides_nothing() {
             return Err(unsupported("a table of a type"));
         }
+        self.type_name(of_typename.as_ref())?;
         let (schema, table) = self.spelled(relation.as_ref())?;
         let temporary = relation.as_ref().is_some_and(|range| range.relpersistence == "t") && schema.is_none();
         self.making = Some(self.new_name(if temporary { Some(names::TEMPORARY.to_owned()) } else { schema }, table)?);

@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Runs a small program of each client that is here through the proxy, under a purpose that masks: what it reads is masked, what it writes
+# comes back, a closed column is refused by its SQLSTATE. Prints a table of clients and versions. Outside CI: it installs packages.
+# Usage: benches/clients.sh [NAME]... Needs: PostgreSQL 15 or newer, Python, node; PHP, Perl, Ruby and unixODBC where they are there.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+proxy=${PGPURPOSE:-$root/target/debug/pgpurpose}
+bin=${PGBIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)}
+work=$(mktemp -d); chmod 755 "$work"
+port=${PORT:-55532}; through=$((port + 1)); export CLIENT_PORT=$through
+served() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
+end() {
+    [ -z "${proxy_pid:-}" ] || kill -9 "$proxy_pid" 2>/dev/null || true
+    served "$bin/pg_ctl" -D "$work/server/data" stop -m immediate >/dev/null 2>&1 || true
+    rm -rf "$work"
+}
+trap end EXIT
+mkdir "$work/server"; [ "$(id -u)" != 0 ] || chown postgres "$work/server"
+served "$bin/initdb" -D "$work/server/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 >/dev/null
+served "$bin/pg_ctl" -D "$work/server/data" -w -l "$work/server/log" -o "-p $port -k $work/server -c fsync=off" start >/dev/null
+psql() { "$bin/psql" -qX -h 127.0.0.1 -p "$port" -U postgres "$@"; }
+psql -d postgres -c "CREATE ROLE app LOGIN" -c "CREATE ROLE pgpurpose LOGIN SUPERUSER" -c "CREATE DATABASE app"
+psql -d app -c "CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL, email text, city text, notes text);
+    INSERT INTO people VALUES (1, 'Thandiwe', 't@example.org', 'Durban', 'x'), (2, 'Vela', 'v@example.org', 'Cape Town', 'y');
+    CREATE TABLE jobs (id serial PRIMARY KEY, title text); GRANT ALL ON people, jobs, jobs_id_seq TO app"
+cat >"$work/policy.toml" <<'P'
+version = 1
+unlisted_tables = "deny"
+[tables."public.people"]
+subject = "id"
+columns = { id = "reference", name = "identity", email = "contact", city = "operational", notes = "notes" }
+[tables."public.jobs"]
+open = true
+[purposes.support]
+basis = "contract"
+[purposes.fraud]
+basis = "legal_obligation"
+[roles.app]
+logins = ["app"]
+purposes = ["support", "fraud"]
+[[rules]]
+name = "support"
+roles = ["app"]
+purposes = ["support"]
+read = ["reference", "operational"]
+mask = { identity = "first(1)", contact = "null" }
+[[rules]]
+name = "fraud"
+roles = ["app"]
+purposes = ["fraud"]
+read = ["reference", "operational", "identity", "contact"]
+P
+cat >"$work/pgpurpose.toml" <<C
+[listen]
+address = "127.0.0.1:$through"
+[upstream]
+address = "127.0.0.1:$port"
+tls = "disable"
+catalog_login = "pgpurpose"
+[auth]
+method = "relay"
+allow_weak = true
+[policy]
+files = ["$work/policy.toml"]
+[audit]
+directory = "$work/log"
+sync = "written"
+[admin]
+address = "127.0.0.1:$((port + 2))"
+C
+"$proxy" serve --config "$work/pgpurpose.toml" >"$work/proxy.log" 2>&1 &
+proxy_pid=$!
+for _ in $(seq 100); do "$bin/pg_isready" -qh 127.0.0.1 -p "$through" -U app -d app && break; sleep 0.2; done
+
+wanted() { [ $# = 1 ] || { local one=$1; shift; for name in "$@"; do [ "$name" != "$one" ] || return 0; done; return 1; }; }
+names=("$@")
+# try NAME WAY COMMAND...: runs it, and writes its line.
+try() {
+    local name=$1 way=$2 said; shift 2
+    wanted "$name" "${names[@]}" || return 0
+    if said=$(timeout 120 "$@" 2>"$work/err"); then
+        echo "| $name | $(echo "$said" | tail -1) | $way | yes |" >>"$work/table"
+    else
+        echo "| $name | | $way | no: $(grep -v '^ ' "$work/err" | tail -1 | cut -c1-150) |" >>"$work/table"
+    fi
+}
+python3 -m venv "$work/venv"
+python() {
+    local name=$1 way=$2 packages=$3
+    wanted "$name" "${names[@]}" || return 0
+    # shellcheck disable=SC2086
+    if timeout 300 "$work/venv/bin/pip" -q install $packages >"$work/pip" 2>&1; then
+        try "$name" "$way" "$work/venv/bin/python" "$root/benches/clients/python.py" "$name"
+    else echo "| $name | | $way | not installed here |" >>"$work/table"; fi
+}
+node() {
+    local name=$1 way=$2; shift 2
+    wanted "$name" "${names[@]}" || return 0
+    if timeout 300 npm install --silent --no-save --no-audit --no-fund --prefix "$work/node" "$@" >"$work/npm" 2>&1 </dev/null; then
+        try "$name" "$way" node_program "$name"
+    else echo "| $name | | $way | not installed here |" >>"$work/table"; fi
+}
+cat >"$work/node_program" <<N
+#!/bin/sh
+NODE_PATH=$work/node/node_modules exec node $root/benches/clients/node.js "\$1"
+N
+chmod +x "$work/node_program"; PATH=$work:$PATH
+printf '| client | version | purpose by | works |\n| --- | --- | --- | --- |\n' >"$work/table"
+
+python psycopg options "psycopg[binary]"
+python psycopg2 options psycopg2-binary
+python asyncpg server_settings asyncpg
+python sqlalchemy options "sqlalchemy psycopg[binary]"
+python django options "django psycopg[binary]"
+python adbc options "adbc-driver-postgresql pyarrow"
+python connectorx database@purpose "connectorx pyarrow"
+python duckdb options "duckdb"
+python odbc database@purpose pyodbc
+node pg options pg
+node postgres options postgres
+node knex options knex pg
+node sequelize options sequelize pg
+node drizzle options drizzle-orm pg
+node typeorm options typeorm reflect-metadata pg
+if command -v php >/dev/null; then try pdo_pgsql database@purpose php "$root/benches/clients/client.php"; fi
+if command -v perl >/dev/null; then try DBD::Pg options perl "$root/benches/clients/client.pl"; fi
+if command -v ruby >/dev/null; then try ruby-pg options ruby "$root/benches/clients/client.rb"; fi
+"$bin/postgres" --version; cat "$work/table"

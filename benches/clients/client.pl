@@ -1,0 +1,12 @@
+use strict; use DBI;
+my $db = DBI->connect("dbi:Pg:host=127.0.0.1;port=$ENV{CLIENT_PORT};dbname=app;options='-c pgpurpose.purpose=support'", 'app', '', { RaiseError => 1, PrintError => 0, AutoCommit => 1 });
+my @row = $db->selectrow_array('SELECT id, name, email FROM people WHERE id = ?', undef, 1);
+die "@row" unless $row[1] eq 'T*******' && !defined $row[2];
+$db->begin_work;
+my ($title) = $db->selectrow_array('INSERT INTO jobs (title) VALUES (?) RETURNING title', undef, 'x');
+die $title unless $title eq 'x';
+$db->rollback;
+eval { $db->selectall_arrayref('SELECT notes FROM people') };
+die 'not refused' unless $@ && $db->state eq '42501';
+die 'no table' unless grep { $_ eq 'public.people' || $_ eq 'people' } $db->tables('', 'public', 'people', 'TABLE');
+print "$DBD::Pg::VERSION\n";
