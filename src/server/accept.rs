@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -18,7 +18,7 @@ use super::prove::Method;
 use super::startup::{NoSession, negotiate, say};
 use super::tls::ListenTls;
 use crate::config::{ClientCertificate, Limits};
-use crate::session::{Session, Shared, Stop, stopped};
+use crate::session::{Session, Shared, Stop, leaving, stopped};
 use crate::sql::TokenKey;
 use crate::upstream::Servers;
 use crate::wire::{Link, Pool};
@@ -263,13 +263,7 @@ impl Worker {
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, from)) => {
-                        let _ = stream.set_nodelay(true);
-                        let worker = Arc::clone(&self);
-                        sessions.spawn(async move {
-                            worker.connection(Box::new(stream), from).await;
-                        });
-                    }
+                    Ok((stream, from)) => self.take(stream, from, &mut sessions),
                     Err(error) => {
                         // Out of file descriptors, mostly: those that are open go on.
                         tracing::error!(%error, "a connection cannot be accepted");
@@ -280,7 +274,17 @@ impl Worker {
                 () = &mut stop => break,
             }
         }
-        drop(listener);
+        // Whoever stands in the queue has connected already, and would be reset with it.
+        if let Ok(listener) = listener.into_std() {
+            for _ in 0..BACKLOG {
+                let Ok((stream, from)) = listener.accept() else { break };
+                if stream.set_nonblocking(true).is_ok()
+                    && let Ok(stream) = TcpStream::from_std(stream)
+                {
+                    self.take(stream, from, &mut sessions);
+                }
+            }
+        }
         let mut ended = std::pin::pin!(async { while sessions.join_next().await.is_some() {} });
         tokio::select! {
             () = &mut ended => return,
@@ -291,9 +295,17 @@ impl Worker {
         }
     }
 
+    fn take(self: &Arc<Self>, stream: TcpStream, from: SocketAddr, sessions: &mut JoinSet<()>) {
+        let _ = stream.set_nodelay(true);
+        let worker = Arc::clone(self);
+        sessions.spawn(async move {
+            worker.connection(Box::new(stream), from).await;
+        });
+    }
+
     async fn connection(self: Arc<Self>, io: Box<dyn crate::wire::Io>, from: SocketAddr) {
         let pending = self.gate.enter(from.ip());
-        let shutdown = self.shutdown.clone();
+        let (shutdown, arrived) = (self.shutdown.clone(), std::time::Instant::now());
         let mut attempt = Attempt::new(from);
         // On the heap, so that a session does not keep the room of its login.
         let starting = Box::pin(tokio::time::timeout(self.options.login_timeout, self.begin(io, from, &mut attempt)));
@@ -304,7 +316,7 @@ impl Worker {
                 Err(_) => (None, Some(("57014", "the login was not finished in time"))),
             },
             () = pending.ended() => (None, Some(("53300", "the connection had not logged in, and made room for others"))),
-            () = stopped(shutdown.clone(), Stop::Draining) => (None, None),
+            () = leaving(shutdown.clone(), Stop::Draining, arrived) => (None, None),
         };
         drop(pending);
         if let Some((sqlstate, reason)) = cut {

@@ -20,4 +20,4 @@ pub use flow::settings::SaidAtStart;
 pub use judge::enforcer::Enforce;
 pub use relay::clean_login;
 pub use shared::{Parts, STATEMENT_LIMIT, Shared};
-pub use state::{Login, Session, Stop, stopped};
+pub use state::{Login, Session, Stop, leaving, stopped};

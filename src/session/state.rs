@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use tokio::sync::watch;
@@ -159,7 +160,8 @@ impl Session {
         let shared = Arc::clone(&self.shared);
         shared.metrics.sessions_opened.bump();
         shared.metrics.sessions.up();
-        let mut stop = std::pin::pin!(stopped(shutdown.clone(), Stop::Draining));
+        let arrived = Instant::now();
+        let mut stop = std::pin::pin!(leaving(shutdown.clone(), Stop::Draining, arrived));
         let mut draining = false;
         let end = loop {
             if let Err(end) = self.step().await {
@@ -176,7 +178,7 @@ impl Session {
                         break shut_down();
                     }
                     draining = true;
-                    stop.set(stopped(shutdown.clone(), Stop::Now));
+                    stop.set(leaving(shutdown.clone(), Stop::Now, arrived));
                 }
             }
         };
@@ -321,6 +323,20 @@ pub enum Stop {
 pub async fn stopped(mut shutdown: watch::Receiver<Stop>, so_far: Stop) {
     // A sender that is gone has stopped it too.
     let _ = shutdown.wait_for(|stop| *stop >= so_far).await;
+}
+
+/// How long whoever has just come has to ask something before being sent away for asking nothing.
+const ARRIVAL: Duration = Duration::from_secs(1);
+
+/// The same for somebody who came at this time: the proxy being drained is no reason to go at once for who is just through the door.
+/// So nobody is turned away where another process takes the port over.
+pub async fn leaving(mut shutdown: watch::Receiver<Stop>, so_far: Stop, arrived: Instant) {
+    stopped(shutdown.clone(), so_far).await;
+    let left = ARRIVAL.saturating_sub(arrived.elapsed());
+    if so_far == Stop::Draining && !left.is_zero() {
+        // On the heap: few sessions ever wait here.
+        let _ = Box::pin(tokio::time::timeout(left, shutdown.wait_for(|stop| *stop == Stop::Now))).await;
+    }
 }
 
 fn shut_down() -> End {

@@ -1,9 +1,10 @@
 //! Bad nights: a proxy that is stopped while statements run, two on one port, folders that others may change, several logs.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::support::client::{login, wait};
@@ -182,6 +183,84 @@ fn a_second_proxy_on_a_port_is_refused_unless_the_port_is_handed_over() {
     assert_eq!(holds, [true, false]);
     let (status, ..) = pgpurpose(&["audit", "tail", "--dir", &first, "--dir", &second]);
     assert_eq!(status, 2, "what reads one log says so");
+}
+
+#[test]
+fn a_port_is_handed_over_under_load_and_nobody_is_refused() {
+    let proxy = started("");
+    let port = proxy.port;
+    let other = tempfile::tempdir().unwrap();
+    let admin = Port::free();
+    let written = std::fs::read_to_string(folder(&proxy).join("pgpurpose.toml")).unwrap();
+    let own = written
+        .replace(&folder(&proxy).join("audit").display().to_string(), &other.path().join("audit").display().to_string())
+        .replace(&proxy.admin_port.to_string(), &admin.number().to_string());
+    let config = other.path().join("pgpurpose.toml");
+    std::fs::write(&config, own).unwrap();
+    let (over, connected, asked) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let mut next = std::thread::scope(|scope| {
+        // Those that only knock come as fast as they can; the others ask something.
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("nobody is refused");
+                stream.write_all(&[0, 0, 0, 8, 4, 210, 22, 47]).expect("nor reset");
+                let mut answer = [0];
+                stream.read_exact(&mut answer).expect("nor left without an answer");
+                assert_eq!(&answer, b"N");
+                connected.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let agent = login("support_agent").application("handing");
+                while !over.load(Ordering::Relaxed) {
+                    let mut psql = shop().client("psql");
+                    psql.env("PGHOST", "127.0.0.1").env("PGPORT", port.to_string()).env("PGUSER", agent.login);
+                    psql.env("PGDATABASE", "shop").env("PGAPPNAME", agent.application);
+                    psql.args(["-X", "-q", "-A", "-t", "-c", "SELECT id FROM customers WHERE id = 1"]);
+                    let said = psql.output().unwrap();
+                    assert!(said.stdout == b"1\n", "{}", String::from_utf8_lossy(&said.stderr));
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let more = || {
+            let before = (connected.load(Ordering::Relaxed), asked.load(Ordering::Relaxed));
+            until("clients go on", || {
+                connected.load(Ordering::Relaxed) > before.0 + 100 && asked.load(Ordering::Relaxed) > before.1 + 5
+            });
+        };
+        more();
+        let next = Command::new(env!("CARGO_BIN_EXE_pgpurpose"))
+            .args(["serve", "--config", &config.display().to_string(), "--hand-over"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("the second serves", || TcpStream::connect(("127.0.0.1", admin.number())).is_ok());
+        more();
+        signal(&proxy, "TERM");
+        until("the first is gone", || proxy.access_log().last().is_some_and(|record| record["event"] == "stop"));
+        more();
+        over.store(true, Ordering::Relaxed);
+        next
+    });
+    let _ = Command::new("kill").args(["-TERM", &next.id().to_string()]).status();
+    next.wait().unwrap();
+    let records = |directory: &std::path::Path| {
+        let mut found = 0;
+        pgpurpose::audit::read::scan(directory, |entry| {
+            found += usize::from(entry.event() == "access" && entry.text("application") == Some("handing"));
+            true
+        })
+        .unwrap();
+        found
+    };
+    let logs = [records(&proxy.audit_dir()), records(&other.path().join("audit"))];
+    assert!(logs.iter().all(|count| *count > 5), "both served: {logs:?}");
+    assert_eq!(logs.iter().sum::<usize>(), asked.into_inner(), "each statement is in one of both");
 }
 
 #[test]
