@@ -122,6 +122,80 @@ CREATE VIEW audit.statements AS
   WHERE a.event = 'access';
 CREATE INDEX ON audit.records (log, "of") WHERE event = 'outcome';
 
+-- What proxies with `[fleet] budgets = "shared"` have counted, each its own row. A database that was made before this was here: run
+-- from this line to the one that says so, as its owner.
+CREATE TABLE IF NOT EXISTS audit.spent (
+  day     date    NOT NULL,           -- in the policies' time zone
+  login   text    NOT NULL,
+  purpose text    NOT NULL,
+  log     text    NOT NULL,           -- of which proxy
+  used    integer NOT NULL,           -- statements over groups
+  PRIMARY KEY (day, login, purpose, log)
+);
+
+-- Lookups of the last minute. A crash of the server forgets a minute.
+CREATE UNLOGGED TABLE IF NOT EXISTS audit.looked_up (
+  login text        NOT NULL,
+  at    timestamptz NOT NULL,         -- the second, by this server's clock
+  log   text        NOT NULL,
+  made  bigint      NOT NULL,
+  PRIMARY KEY (login, at, log)
+);
+
+-- Counts one statement for each purpose, if no budget is used up; `own`: how many the proxy itself knows of, which it may have
+-- counted while this database was away. One at a time for a login and a day.
+CREATE OR REPLACE FUNCTION audit.spend(
+  who text, from_log text, on_day date, purposes text[], budgets integer[], own integer[],
+  OUT exhausted text, OUT totals integer[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('audit.spend ' || on_day || ' ' || who, 0));
+  INSERT INTO audit.spent AS s (day, login, purpose, log, used)
+    SELECT on_day, who, a.purpose, from_log, a.used FROM unnest(purposes, own) AS a (purpose, used)
+    ON CONFLICT (day, login, purpose, log) DO UPDATE SET used = greatest(s.used, excluded.used);
+  SELECT a.purpose INTO exhausted FROM unnest(purposes, budgets) WITH ORDINALITY AS a (purpose, budget, place)
+    WHERE a.budget <= (SELECT sum(s.used) FROM audit.spent AS s WHERE s.day = on_day AND s.login = who AND s.purpose = a.purpose)
+    ORDER BY a.place LIMIT 1;
+  IF exhausted IS NULL THEN
+    UPDATE audit.spent AS s SET used = s.used + 1
+      WHERE s.day = on_day AND s.login = who AND s.log = from_log AND s.purpose = ANY (purposes);
+  END IF;
+  SELECT array_agg(t.used ORDER BY t.place) INTO totals FROM (
+    SELECT a.place, (SELECT sum(s.used)::integer FROM audit.spent AS s
+                     WHERE s.day = on_day AND s.login = who AND s.purpose = a.purpose) AS used
+    FROM unnest(purposes) WITH ORDINALITY AS a (purpose, place)) AS t;
+END $$;
+
+-- Takes back what a statement that was not forwarded was counted.
+CREATE OR REPLACE FUNCTION audit.give_back(who text, from_log text, on_day date, purposes text[]) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  UPDATE audit.spent AS s SET used = greatest(s.used - 1, 0)
+    WHERE s.day = on_day AND s.login = who AND s.log = from_log AND s.purpose = ANY (purposes)
+$$;
+
+-- Whether a login has room for so many more lookups in this minute; if so, `added` of them count. One at a time for a login.
+CREATE OR REPLACE FUNCTION audit.look_up(who text, from_log text, needed bigint, added bigint, most bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('audit.look_up ' || who, 0));
+  DELETE FROM audit.looked_up AS l WHERE l.login = who AND l.at < clock_timestamp() - interval '61 seconds';
+  IF (SELECT coalesce(sum(l.made), 0) FROM audit.looked_up AS l WHERE l.login = who) + needed > most THEN
+    RETURN false;
+  END IF;
+  IF added > 0 THEN
+    INSERT INTO audit.looked_up AS l (login, at, log, made) VALUES (who, date_trunc('second', clock_timestamp()), from_log, added)
+      ON CONFLICT (login, at, log) DO UPDATE SET made = l.made + excluded.made;
+  END IF;
+  RETURN true;
+END $$;
+
+REVOKE ALL ON FUNCTION audit.spend(text, text, date, text[], integer[], integer[]),
+  audit.give_back(text, text, date, text[]), audit.look_up(text, text, bigint, bigint, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION audit.spend(text, text, date, text[], integer[], integer[]),
+  audit.give_back(text, text, date, text[]), audit.look_up(text, text, bigint, bigint, bigint) TO audit_writer;
+GRANT SELECT ON audit.spent, audit.looked_up TO audit_reader;
+-- To this line.
+
 REVOKE ALL ON FUNCTION audit.make_partition(date) FROM PUBLIC;
 GRANT USAGE ON SCHEMA audit TO audit_writer, audit_reader;
 GRANT INSERT, SELECT ON audit.records TO audit_writer;

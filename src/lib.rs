@@ -17,7 +17,7 @@
 //! A module imports only from rows below it; `tests/layering.rs` holds that:
 //!
 //! ```text
-//! main, cli -> app -> centre, console -> server -> session
+//! main, cli -> app -> centre, console, fleet -> server -> session
 //! upstream  requests
 //! sql       audit     papers    scan
 //! policy
@@ -69,6 +69,7 @@ pub mod config;
 mod console;
 pub mod document;
 pub mod error;
+pub mod fleet;
 pub mod mail;
 mod page;
 pub mod papers;

@@ -10,7 +10,7 @@ const ROWS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["app"],
-    &["centre", "console"],
+    &["centre", "console", "fleet"],
     &["server"],
     &["session"],
     &["upstream", "requests"],

@@ -8,6 +8,8 @@
     clippy::print_stdout
 )]
 
+#[path = "operate/bundle.rs"]
+mod bundle;
 #[path = "operate/console.rs"]
 mod console;
 #[path = "operate/exports.rs"]

@@ -7,11 +7,12 @@ use crate::audit::chain::Hash;
 use crate::audit::checkpoint::{Rhythm, Signer};
 use crate::audit::ship::{Deliver, Shipping, Wanted};
 use crate::audit::{self, AuditLog, Filter, LogOptions, Sync};
-use crate::config::{Audit, AuditSync, PostgresSink, SecretSource, SinkRecords, UpstreamTls as ConfiguredTls};
+use crate::config::{Audit, AuditSync, Config, PostgresSink, SecretSource, SinkRecords, UpstreamTls as ConfiguredTls};
+use crate::fleet::{AuditPlace, SharedCounts};
 use crate::policy::filters_groups;
 use crate::server::sinks::{Http, Postgres, Stdout, Syslog};
-use crate::session::Shared;
-use crate::upstream::{TlsMode, UpstreamTls};
+use crate::session::{Shared, Together};
+use crate::upstream::{Address, TlsMode, UpstreamTls};
 
 /// How the log is kept.
 ///
@@ -31,6 +32,7 @@ pub(crate) fn options(audit: &Audit) -> Result<LogOptions, String> {
     };
     Ok(LogOptions {
         directory: audit.directory.clone(),
+        proxy: None,
         sync,
         rotate_bytes: u64::from(audit.rotate_mb) << 20,
         rotate_hours: audit.rotate_hours,
@@ -131,7 +133,25 @@ pub(super) fn sinks(audit: &Audit, log: &AuditLog) -> Result<Vec<Shipping>, Stri
     places.into_iter().map(start).collect()
 }
 
+/// Where budgets are counted together with other proxies: in the audit database, where the configuration says so.
+///
+/// # Errors
+/// Its key or certificate cannot be used, or a thread cannot be started.
+pub(super) fn counts(config: &Config, log: &AuditLog) -> Result<Option<Together>, String> {
+    let (Some(proxies), Some(database)) = (config.fleet.shared, &config.audit.sinks.postgres) else { return Ok(None) };
+    let (address, tls, login) = reached(database)?;
+    let counts = SharedCounts::start(AuditPlace::new(address, tls, login), log.name().to_owned());
+    let counts = counts.map_err(|error| format!("a thread cannot be started: {error}"))?;
+    Ok(Some(Together { counts: Arc::new(counts), proxies }))
+}
+
 fn postgres(database: &PostgresSink, log: &str) -> Result<Postgres, String> {
+    let (address, tls, config) = reached(database)?;
+    Ok(Postgres::new(address, tls, config, log.to_owned()))
+}
+
+/// How the audit database is reached.
+fn reached(database: &PostgresSink) -> Result<(Address, UpstreamTls, tokio_postgres::Config), String> {
     let mode = match database.tls {
         ConfiguredTls::Disable => TlsMode::Disable,
         ConfiguredTls::Prefer => TlsMode::Prefer,
@@ -146,5 +166,5 @@ fn postgres(database: &PostgresSink, log: &str) -> Result<Postgres, String> {
     if let Some(source) = &database.password {
         config.password(source.read()?.expose());
     }
-    Ok(Postgres::new(address, tls, config, log.to_owned()))
+    Ok((address, tls, config))
 }

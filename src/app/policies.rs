@@ -1,8 +1,10 @@
 //! The policies and keys that a configuration names.
 
 use crate::audit::SubjectKey;
+use crate::audit::checkpoint::PublicKey;
 use crate::config::{ActorsAs, Config, Mode};
 use crate::document::{Fault, Place};
+use crate::fleet::Bundle;
 use crate::policy::PolicySet;
 use crate::requests::told::Told;
 
@@ -11,9 +13,34 @@ use crate::requests::told::Told;
 /// # Errors
 /// Every fault.
 pub(crate) fn policies(config: &Config) -> Result<PolicySet, Vec<Fault>> {
-    let files = config.policy.matching().map_err(|error| vec![Fault::error(&Place::default(), error)])?;
-    PolicySet::load(&files)
-        .map(|policies| policies.in_zone(config.audit.time_zone.clone()).observed(config.policy.mode == Mode::Observe))
+    loaded(config).map(|(policies, _)| policies)
+}
+
+/// The same, with the bundle that they came in.
+///
+/// # Errors
+/// Every fault; of a bundle, that it is none, or that no key of the configuration signed it.
+pub(super) fn loaded(config: &Config) -> Result<(PolicySet, Option<Bundle>), Vec<Fault>> {
+    let (policies, bundle) = match &config.policy.bundle {
+        None => {
+            let files = config.policy.matching().map_err(|error| vec![Fault::error(&Place::default(), error)])?;
+            (PolicySet::load(&files)?, None)
+        }
+        Some(named) => {
+            let fault = |error: String| vec![Fault::error(&Place::file(&named.file.display().to_string()), error)];
+            let keys =
+                named.keys.iter().map(|key| PublicKey::read(key)).collect::<Result<Vec<_>, _>>().map_err(fault)?;
+            let bundle = Bundle::read(&named.file, &keys).map_err(|error| fault(error.to_string()))?;
+            let sources: Vec<(String, String)> = bundle
+                .files
+                .iter()
+                .map(|file| (format!("{}: {}", named.file.display(), file.name), file.text.clone()))
+                .collect();
+            (PolicySet::from_sources(&sources)?, Some(bundle))
+        }
+    };
+    let policies = policies.in_zone(config.audit.time_zone.clone()).observed(config.policy.mode == Mode::Observe);
+    Ok((policies, bundle))
 }
 
 /// That the configuration has what the policies need.

@@ -23,6 +23,7 @@ use crate::audit::ship::Shipping;
 use crate::audit::{AuditLog, Event};
 use crate::config::Config;
 use crate::document::Fault;
+use crate::fleet::Bundle;
 use crate::policy::PolicySet;
 use crate::server::admin::{Admin, Running};
 use crate::server::alerts::Teller;
@@ -75,6 +76,8 @@ pub(crate) type ConfigAgain = Box<dyn Fn() -> Result<Config, Vec<Fault>> + Send 
 
 struct Proxy {
     config: Config,
+    /// What the policies in force came in, where that was a bundle.
+    bundle: Option<Bundle>,
     again: Arc<ConfigAgain>,
     shared: Arc<Shared>,
     /// Why the last reload was not taken; `None` where it was.
@@ -94,7 +97,7 @@ impl Proxy {
         ready: impl FnOnce(&str),
     ) -> Result<(), Vec<Fault>> {
         let mut watch = Watch::new(&config.policy);
-        let policies = super::policies::policies(&config)?;
+        let (policies, bundle) = super::policies::loaded(&config)?;
         fits(&config, &policies).map_err(|fault| vec![fault])?;
         for warning in policies.warnings() {
             tracing::warn!("{warning}");
@@ -117,7 +120,8 @@ impl Proxy {
         let catalog = Arc::new(database.catalog().await.map_err(plain)?);
         fit(&policies, &catalog.current())?;
         let metrics = Arc::new(Metrics::default());
-        let log = access_log::options(&config.audit).map_err(plain)?;
+        let mut log = access_log::options(&config.audit).map_err(plain)?;
+        log.proxy = Some(proxy_name(&config));
         let audit = AuditLog::open_with(log).map_err(plain)?.with_metrics(Arc::clone(&metrics));
         let mut sinks = access_log::sinks(&config.audit, &audit).map_err(plain)?;
         let places = sinks.clone();
@@ -143,6 +147,7 @@ impl Proxy {
         };
         let shared = Shared::new(parts).map_err(plain)?;
         let shared = shared.with_mask_notices(config.policy.mask_notices);
+        let shared = shared.with_counts(access_log::counts(&config, &audit).map_err(plain)?);
         let shared = shared.with_actor_key(actor_key(&config).map_err(plain)?);
         let shared = Arc::new(shared.with_decision_memory(u64::from(config.policy.decision_memory) * 1024 * 1024));
         let (asked, directory) = (Arc::clone(&shared), config.audit.directory.clone());
@@ -153,6 +158,7 @@ impl Proxy {
         let exceptions = Exceptions::new(Grants::of(&config).map_err(plain)?, Arc::clone(&shared));
         let mut proxy = Self {
             config,
+            bundle,
             again: Arc::new(again),
             shared,
             not_loaded: Arc::default(),
@@ -287,12 +293,12 @@ impl Proxy {
         supervisor.reloading();
         let before = self.shared.policies.load_full();
         let outcome = match self.load_again().await {
-            Ok((config, policies)) => {
+            Ok((config, policies, bundle)) => {
                 tracing::info!(policy = policies.hash(), mode = mode(&policies), "policies loaded");
                 if policies.observes() {
                     tracing::warn!("{OBSERVED}");
                 }
-                self.config = config;
+                (self.config, self.bundle) = (config, bundle);
                 self.note_reload(None);
                 self.shared.policies.store(Arc::new(policies.with_granted(self.exceptions.in_force())));
                 self.exceptions.look_again();
@@ -331,9 +337,9 @@ impl Proxy {
         *self.not_loaded.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
-    async fn load_again(&self) -> Result<(Config, PolicySet), Vec<Fault>> {
+    async fn load_again(&self) -> Result<(Config, PolicySet, Option<Bundle>), Vec<Fault>> {
         let (before, again) = (self.config.clone(), Arc::clone(&self.again));
-        let (config, policies) = tokio::task::spawn_blocking(move || {
+        let (config, policies, bundle) = tokio::task::spawn_blocking(move || {
             let config = again()?;
             let keys = before.needs_restart(&config);
             if !keys.is_empty() {
@@ -343,14 +349,22 @@ impl Proxy {
                     if keys.len() == 1 { "was" } else { "were" }
                 )));
             }
-            let policies = super::policies::policies(&config)?;
+            let (policies, bundle) = super::policies::loaded(&config)?;
             fits(&config, &policies).map_err(|fault| vec![fault])?;
-            Ok((config, policies))
+            Ok((config, policies, bundle))
         })
         .await
         .map_err(plain)??;
+        if let (Some(before), Some(now)) = (&self.bundle, &bundle)
+            && now.made < before.made
+        {
+            return Err(plain(format!(
+                "the bundle was made at {}, before the one in force ({}): to go back to older policies, bundle them again",
+                now.made, before.made
+            )));
+        }
         fit(&policies, &self.shared.catalogs.main().current())?;
-        Ok((config, policies))
+        Ok((config, policies, bundle))
     }
 
     async fn log_policies(&self, before: Option<&str>, faults: &[Fault]) -> Result<(), Vec<Fault>> {
@@ -362,9 +376,20 @@ impl Proxy {
         }
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         let now = self.shared.policies.load();
-        let event = Event::Policy { policy: now.hash(), before, mode: mode(&now), files: &files, faults: &faults };
+        let bundle = self.bundle.as_ref().map(|bundle| bundle.digest.as_str());
+        let event =
+            Event::Policy { policy: now.hash(), before, mode: mode(&now), files: &files, bundle, faults: &faults };
         self.shared.audit.append(event.record().map_err(plain)?).await.map(drop).map_err(plain)
     }
+}
+
+/// What a proxy calls itself among several: as it is told to, or by its machine and where it listens.
+fn proxy_name(config: &Config) -> String {
+    config.fleet.name.clone().unwrap_or_else(|| {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let listen = config.listen.addresses.first().map(ToString::to_string).unwrap_or_default();
+        format!("{} {listen}", host.trim())
+    })
 }
 
 /// Reads certificate and key again; sessions that are open keep theirs.

@@ -25,7 +25,9 @@ mod store;
 mod verify;
 mod write;
 
-pub use read::{Effort, Filter, Search, SeenColumn, SeenFor, Sightings, Wanted, read_all, search, search_with};
+pub use read::{
+    Effort, Filter, Gathering, Search, SeenColumn, SeenFor, Sightings, Wanted, read_all, search, search_with,
+};
 pub use record::{
     Access, AccessRecord, Asked, AuditError, ClockFields, DisclosureRecord, Event, EventRecord, GroupedRecord,
     LookedUp, LookupRecord, Outcome, OutcomeStatus, PreparedAccess, PreparedSession, Seen, SessionFacts, SubjectKey,
@@ -33,7 +35,7 @@ pub use record::{
 };
 pub use store::{Advance, Group, Reindexed, Tally, Times, Whom, reindex};
 pub use verify::{
-    Break, Ended, MOST_BREAKS, Sent, Trust, Verification, Wrong, verify, verify_signed_from, verify_with,
+    Break, Ended, MOST_BREAKS, Proving, Sent, Trust, Verification, Wrong, verify, verify_signed_from, verify_with,
 };
 pub use write::{
     AuditLog, Audited, Doubt, LastCheckpoint, LogOptions, LogStatus, Logged, RequestStep, Sync, clock_doubt,

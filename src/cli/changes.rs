@@ -38,7 +38,11 @@ pub(super) fn load(named: &[String]) -> Result<PolicySet, Vec<Fault>> {
     PolicySet::load(&files(named)?)
 }
 
-fn files(named: &[String]) -> Result<Vec<PathBuf>, Vec<Fault>> {
+/// The files that these names mean.
+///
+/// # Errors
+/// That there is no such file.
+pub(super) fn files(named: &[String]) -> Result<Vec<PathBuf>, Vec<Fault>> {
     let mut files = Vec::new();
     for pattern in named {
         let pattern = if PathBuf::from(pattern).is_dir() { format!("{pattern}/*.toml") } else { pattern.clone() };

@@ -10,6 +10,7 @@ mod days;
 pub mod demo;
 mod document;
 mod explain;
+mod fleet;
 mod grant;
 mod hash_password;
 mod init;
@@ -143,6 +144,11 @@ enum Verb {
         after_help = "A signed line in `grants.jsonl` beside the policies, in force from the next statement on and gone by itself; each is in the\naccess log. Where the purpose says `grant = \"two persons\"`, --approved-by names the other one.\n\nExamples:\n  pgpurpose grant --login support_agent --purpose incident --for 2h --reason 'OPS-12: orders are lost'\n  pgpurpose grant list\n  pgpurpose grant end g-5f3a91c2"
     )]
     Grant(grant::GrantArgs),
+    /// Which proxy runs which policies since when, from the audit database that all send their logs to
+    #[command(
+        after_help = "Ends with 1 where the proxies that run differ in their policies or their mode.\n\nExamples:\n  pgpurpose fleet --audit-db postgresql://auditor@audit-db/audit\n  pgpurpose fleet --audit-db env:AUDIT_DB --json"
+    )]
+    Fleet(fleet::FleetArgs),
     /// Read the access log, and prove that nothing in it was changed
     Audit(audit::AuditArgs),
 }
@@ -177,6 +183,7 @@ fn run(verb: Verb, output: &mut Output) -> Ending {
         Verb::Centre(arguments) => centre::run(&arguments, output),
         Verb::HashPassword(arguments) => hash_password::run(&arguments, output),
         Verb::Grant(arguments) => grant::run(&arguments, output),
+        Verb::Fleet(arguments) => fleet::run(&arguments, output),
         Verb::Audit(arguments) => audit::run(&arguments, output),
     }
 }

@@ -16,6 +16,7 @@ impl Config {
             audit,
             admin,
             organisation: _,
+            fleet,
             requests: _,
             alerts,
             mail,
@@ -74,6 +75,7 @@ impl Config {
         }
         other("[admin] address", admin.address != now.admin.address);
         other("[admin]", admin.address == now.admin.address && *admin != now.admin);
+        other("[fleet]", *fleet != now.fleet);
         other("[mail]", *mail != now.mail);
         other("[centre]", *centre != now.centre);
         other("[alerts]", *alerts != now.alerts);

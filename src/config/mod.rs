@@ -7,6 +7,7 @@ mod audit;
 mod auth;
 mod centre;
 mod changed;
+mod fleet;
 mod mail;
 mod organisation;
 mod place;
@@ -22,13 +23,15 @@ pub use admin::{Admin, Person, Standing};
 pub use alerts::{Alerts, Webhook};
 pub use audit::{ActorsAs, Audit, AuditSync, HttpSink, PostgresSink, SinkRecords, Sinks};
 pub use centre::Centre;
+pub use fleet::Fleet;
 pub use mail::{Mail, MailTls, MailWay, Smtp};
 pub use organisation::Organisation;
 pub use place::{HttpUrl, SyslogAddress};
 pub use requests::Requests;
 pub use secret::{Key, Secret, SecretSource};
 pub use server::{
-    Auth, AuthMethod, ClientCertificate, Config, Limits, Listen, Login, Mode, Policy, ServerTls, Upstream, UpstreamTls,
+    Auth, AuthMethod, ClientCertificate, Config, Limits, Listen, Login, Mode, Policy, PolicyBundle, ServerTls,
+    Upstream, UpstreamTls,
 };
 pub use verifier::{DIGEST, Shape, Shapes, Verifier};
 pub use zone::{When, Zone};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::address::HostPort;
 use super::secret::SecretSource;
-use super::server::{Config, Listen, Mode, Policy, ServerTls, Upstream, UpstreamTls, default, pattern};
-use super::{admin, alerts, audit, auth, centre, mail, organisation, requests};
+use super::server::{Config, Listen, Mode, Policy, PolicyBundle, ServerTls, Upstream, UpstreamTls, default, pattern};
+use super::{admin, alerts, audit, auth, centre, fleet, mail, organisation, requests};
 use crate::document::{Document, Section, alike, quoted};
 use crate::document::{Fault, Located, Place};
 
@@ -75,6 +75,8 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
     let admin = admin::read(document, section, &listen, base);
     let section = top.section("organisation", document);
     let organisation = organisation::read(document, section);
+    let section = top.section("fleet", document);
+    let fleet = fleet::read(document, section, &audit);
     let section = top.section("requests", document);
     let requests = requests::read(document, section);
     let section = top.section("centre", document);
@@ -93,6 +95,7 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
         audit,
         admin,
         organisation,
+        fleet,
         requests,
         alerts,
         mail,
@@ -275,13 +278,38 @@ fn upstream_of(document: &mut Document, mut section: Section<'_>, base: &Path) -
     })
 }
 
+fn bundle_of(document: &mut Document, section: &mut Section<'_>, base: &Path) -> Option<PolicyBundle> {
+    let place = section.place.clone();
+    let file = path(section, "bundle", base, document);
+    let keys = section.take("verify_key").map(|node| node.one_or_more(document)).unwrap_or_default();
+    let is_key = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let keys: Vec<String> = keys
+        .into_iter()
+        .map(|text| if is_key(&text.value) { text.value } else { base.join(text.value).display().to_string() })
+        .collect();
+    match (&file, keys.is_empty()) {
+        (Some(_), true) => {
+            document.fault(&place, "`bundle` needs `verify_key`: the public half of the key that signs bundles");
+            None
+        }
+        (None, false) => {
+            document.fault(&place, "`verify_key` is of a `bundle`, and none is named");
+            None
+        }
+        (file, _) => file.clone().map(|file| PolicyBundle { file, keys }),
+    }
+}
+
 fn policy_of(document: &mut Document, mut section: Section<'_>, base: &Path) -> Option<Policy> {
     let files = section.take("files");
     let place = files.as_ref().map_or(section.place.clone(), |node| node.place.clone());
     let files: Vec<String> =
         files.map(|node| node.one_or_more(document)).unwrap_or_default().into_iter().map(|text| text.value).collect();
-    if files.is_empty() {
-        document.fault(&place, "`files` names no policy file");
+    let bundle = bundle_of(document, &mut section, base);
+    match (&bundle, files.is_empty()) {
+        (None, true) => document.fault(&place, "`files` names no policy file"),
+        (Some(_), false) => document.fault(&place, "policies come from `files` or from a `bundle`, not from both"),
+        (None, false) | (Some(_), true) => {}
     }
     let words = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
     let mode = word("mode", section.string("mode", document), &words, Mode::Enforce, document);
@@ -291,7 +319,7 @@ fn policy_of(document: &mut Document, mut section: Section<'_>, base: &Path) -> 
     section.finish(document);
     let decision_memory = memory.map_or(default::DECISION_MEMORY, |memory| memory.value);
     let files_of = files.iter().map(|file| pattern(base, file)).collect();
-    let policy = Policy { files: files_of, mode, token_key, decision_memory, mask_notices };
+    let policy = Policy { files: files_of, bundle, mode, token_key, decision_memory, mask_notices };
     if !files.is_empty()
         && let Err(message) = policy.matching()
     {
@@ -323,6 +351,7 @@ method = "scram"
 [[admin.reviewers]]
 [[admin.officers]]
 [organisation]
+[fleet]
 [requests]
 [centre]
 [alerts]

@@ -7,6 +7,7 @@ use super::admin::Admin;
 use super::alerts::Alerts;
 use super::audit::Audit;
 use super::centre::Centre;
+use super::fleet::Fleet;
 use super::mail::Mail;
 use super::organisation::Organisation;
 use super::requests::Requests;
@@ -32,6 +33,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[organisation]`
     pub organisation: Organisation,
+    /// `[fleet]`
+    pub fleet: Fleet,
     /// `[requests]`
     pub requests: Requests,
     /// `[alerts]`; `None`: nobody is told.
@@ -201,6 +204,8 @@ pub struct Login {
 pub struct Policy {
     /// Patterns of the files.
     pub files: Vec<String>,
+    /// Instead of them a signed bundle.
+    pub bundle: Option<PolicyBundle>,
     /// Whether decisions are carried out.
     pub mode: Mode,
     /// The root of the pseudonyms' keys.
@@ -209,6 +214,15 @@ pub struct Policy {
     pub decision_memory: u32,
     /// A session is told once of each column that a condition compares by its mask.
     pub mask_notices: bool,
+}
+
+/// Policies in one signed file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyBundle {
+    /// The file.
+    pub file: PathBuf,
+    /// Public keys of which one must have signed it: digits, or files that hold them.
+    pub keys: Vec<String>,
 }
 
 /// Whether decisions are carried out.
@@ -275,6 +289,7 @@ impl Config {
             logins: Vec::new(),
             policy: Policy {
                 files,
+                bundle: None,
                 mode: Mode::Enforce,
                 token_key: None,
                 decision_memory: default::DECISION_MEMORY,
@@ -283,6 +298,7 @@ impl Config {
             audit: Audit::new(PathBuf::from(default::AUDIT)),
             admin,
             organisation: Organisation::default(),
+            fleet: Fleet::default(),
             requests: Requests::default(),
             alerts: None,
             mail: None,
@@ -292,11 +308,14 @@ impl Config {
 }
 
 impl Policy {
-    /// The files that the patterns mean now, each once, sorted within a pattern.
+    /// The files that the patterns mean now, each once, sorted within a pattern; the bundle where there is one.
     ///
     /// # Errors
     /// A pattern that is not one, that matches nothing, or a folder that cannot be read.
     pub fn matching(&self) -> Result<Vec<PathBuf>, String> {
+        if let Some(bundle) = &self.bundle {
+            return Ok(vec![bundle.file.clone()]);
+        }
         let mut files: Vec<PathBuf> = Vec::new();
         for pattern in &self.files {
             let paths =

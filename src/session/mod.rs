@@ -18,6 +18,7 @@ pub use cancel::{CancelKey, Cancels};
 pub use catalogs::{Catalogs, OpenCatalog};
 pub use flow::settings::SaidAtStart;
 pub use judge::enforcer::Enforce;
+pub use judge::together::{Answer, Away, Counts, Spend, Spent, Together};
 pub use relay::clean_login;
 pub use shared::{Parts, STATEMENT_LIMIT, Shared};
 pub use state::{Login, Session, Stop, leaving, stopped};

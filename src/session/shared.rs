@@ -11,6 +11,7 @@ use super::flow::settings::{SaidAtStart, Settings};
 use super::judge::budget::Budgets;
 use super::judge::enforcer::{Enforce, Enforcer};
 use super::judge::lookups::Meters;
+use super::judge::together::Together;
 use super::judge::who::Who;
 use crate::audit::{AuditLog, SubjectKey};
 use crate::catalog::CatalogStore;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub budgets: Budgets,
     /// Lookups of raw values, counted.
     pub lookups: Meters,
+    /// Where both are counted together with other proxies.
+    pub together: Option<Together>,
     pub(super) enforcer: Enforcer,
 }
 
@@ -96,6 +99,7 @@ impl Shared {
             cancels: Arc::new(Cancels::default()),
             budgets: Budgets::default(),
             lookups: Meters::default(),
+            together: None,
         })
     }
 
@@ -131,6 +135,13 @@ impl Shared {
         let settings = Settings::new(String::new(), Vec::new(), said.clone());
         let who = Who::of(None, &settings, role, self.actor_key.as_ref());
         (who.written, who.ticket)
+    }
+
+    /// Counts budgets together with other proxies.
+    #[must_use]
+    pub fn with_counts(mut self, together: Option<Together>) -> Self {
+        self.together = together;
+        self
     }
 
     /// Names actors in the log by pseudonyms of this key.

@@ -107,7 +107,7 @@ proptest! {
         let events = [
             Event::LoginRefused { session: borrowed(), sqlstate: "28000", reason: &texts[8] },
             Event::Purpose { session: borrowed(), from: Some(&texts[0]), to: &texts[1], refused: Some(&texts[2]) },
-            Event::Policy { policy: &texts[0], before: None, mode: "enforce", files: &files, faults: &faults },
+            Event::Policy { policy: &texts[0], before: None, mode: "enforce", files: &files, bundle: None, faults: &faults },
             Event::Incident { session: borrowed(), of: Some(1), what: &texts[8] },
             Event::Disconnect { session: &texts[0], reason: Some(&texts[8]) },
         ];

@@ -1,6 +1,9 @@
 //! Places beside the log's files: after an outage, and after a kill, nothing is missing and nothing is there twice.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
+mod balanced;
+mod budgets;
+mod fleet;
 mod http;
 mod kills;
 mod metrics;

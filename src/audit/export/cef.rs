@@ -39,7 +39,7 @@ pub(super) fn line(told: &Told<'_>) -> String {
     };
     let number = |name: &str| told.entry.number(name).map(|number| number.to_string());
     field("rt", told.time().map(|time| time.as_millisecond().to_string()).as_deref(), MOST);
-    field("externalId", Some(&told.seq().to_string()), MOST);
+    field("externalId", Some(&told.uid(told.seq())), MOST);
     field("act", told.text("verdict"), MOST);
     field("outcome", told.text("status"), MOST);
     field("suser", told.text("login"), MOST);

@@ -47,13 +47,20 @@ pub enum Form {
 #[derive(Debug)]
 pub struct Exporter {
     form: Form,
+    /// The log among several, which a record's number does not tell.
+    log: Option<String>,
     open: BTreeMap<u64, HashMap<&'static str, String>>,
 }
 
 impl Exporter {
     /// Begins.
     pub fn new(form: Form) -> Self {
-        Self { form, open: BTreeMap::new() }
+        Self { form, log: None, open: BTreeMap::new() }
+    }
+
+    /// Of one log among several, whose name is then part of what names a record.
+    pub fn of_log(form: Form, log: &str) -> Self {
+        Self { log: Some(log.to_owned()), ..Self::new(form) }
     }
 
     /// What stands before the first record.
@@ -72,7 +79,7 @@ impl Exporter {
                 self.open.pop_first();
             }
         }
-        let told = Told { entry, taken: taken.unwrap_or_default() };
+        let told = Told { entry, log: self.log.as_deref(), taken: taken.unwrap_or_default() };
         match self.form {
             Form::Csv => csv::line(&told),
             Form::Ocsf => json::ocsf(&told).to_string(),
@@ -85,6 +92,7 @@ impl Exporter {
 /// A record with what it takes over.
 struct Told<'a> {
     entry: &'a Entry,
+    log: Option<&'a str>,
     taken: HashMap<&'static str, String>,
 }
 
@@ -99,6 +107,11 @@ impl Told<'_> {
 
     fn seq(&self) -> u64 {
         self.entry.seq().unwrap_or_default()
+    }
+
+    /// What names a record of this number.
+    fn uid(&self, seq: u64) -> String {
+        self.log.map_or_else(|| seq.to_string(), |log| format!("{log}:{seq}"))
     }
 
     fn time(&self) -> Option<Timestamp> {

@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 
 pub use crate::audit::record::Entry;
 use crate::audit::store::files::{self, LogFile};
-pub use merge::merged;
+pub use merge::{merge, merged};
 pub use page::{Page, page};
 pub use search::{Filter, Search, search, search_with};
-pub use sightings::{SeenColumn, SeenFor, Sightings, Wanted};
+pub use sightings::{Gathering, SeenColumn, SeenFor, Sightings, Wanted};
 pub use walk::{Effort, read_all};
 
 /// Every line of the log that is a JSON object, oldest first, given to `each` until it answers `false`.

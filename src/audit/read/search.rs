@@ -49,7 +49,7 @@ pub struct Filter {
 }
 
 /// Applies a [`Filter`] to records in their order: the outcome of a record that matched matches too.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Search {
     filter: Filter,
     /// Accesses that matched, and whose outcome was not seen yet.
@@ -86,8 +86,9 @@ impl Search {
 }
 
 impl Search {
-    /// Takes the whole text of a long statement, of which its runs hold the beginning.
-    fn learn(&mut self, entry: &Entry) {
+    /// Takes the whole text of a long statement, of which its runs hold the beginning. Who does not read a log from its beginning
+    /// gives it all of them first.
+    pub fn learn(&mut self, entry: &Entry) {
         if self.filter.statement.is_some()
             && entry.event() == "statement"
             && self.filter.states(entry)

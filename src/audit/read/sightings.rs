@@ -170,6 +170,32 @@ impl Sightings {
 /// Bytes of a plain file's end in which a record with a time is looked for first.
 const NEAR_END: u64 = 1 << 20;
 
+/// Gathers [`Sightings`] of records that are read from elsewhere than a log's files.
+pub struct Gathering<'a>(Collector<'a>);
+
+impl std::fmt::Debug for Gathering<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gathering").field("wanted", self.0.wanted).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Gathering<'a> {
+    /// Of nothing yet.
+    pub fn new(wanted: &'a Wanted) -> Self {
+        Self(Collector { wanted, found: Sightings::default(), tallied: false })
+    }
+
+    /// Takes a record; of several logs, one that says which ([`Entry::of_log`]).
+    pub fn take(&mut self, entry: Entry) {
+        self.0.take(entry);
+    }
+
+    /// What was found in logs that go from the one time to the other.
+    pub fn finish(self, log_from: Option<String>, log_to: Option<String>) -> Sightings {
+        Sightings { log_from, log_to, ..self.0.found }
+    }
+}
+
 struct Collector<'a> {
     wanted: &'a Wanted,
     found: Sightings,

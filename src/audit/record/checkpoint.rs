@@ -51,6 +51,9 @@ const CERTIFICATE: &str = "pgpurpose certificate 1\n";
 /// What stands before the text of a grant.
 pub const GRANT: &str = "pgpurpose grant 1\n";
 
+/// What stands before the text of a bundle of policies.
+const BUNDLE: &str = "pgpurpose bundle 1\n";
+
 /// The public half of a signing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey(Hash);
@@ -89,6 +92,11 @@ impl PublicKey {
     /// Whether this is the signature of a grant's text.
     pub fn signed_grant(&self, text: &str, signature: &str) -> bool {
         self.signed(format!("{GRANT}{text}").as_bytes(), signature)
+    }
+
+    /// Whether this is the signature of a bundle's text.
+    pub fn signed_bundle(&self, text: &str, signature: &str) -> bool {
+        self.signed(format!("{BUNDLE}{text}").as_bytes(), signature)
     }
 
     /// Names the key in records: the first 16 digits of its SHA-256.
@@ -142,6 +150,11 @@ impl Signer {
     /// The signature of a grant's text, as 128 hexadecimal digits: over `pgpurpose grant 1`, the end of that line, and the text.
     pub fn sign_grant(&self, text: &str) -> String {
         self.sign(format!("{GRANT}{text}").as_bytes())
+    }
+
+    /// The signature of a bundle's text, as 128 hexadecimal digits: over `pgpurpose bundle 1`, the end of that line, and the text.
+    pub fn sign_bundle(&self, text: &str) -> String {
+        self.sign(format!("{BUNDLE}{text}").as_bytes())
     }
 
     /// A new private key, as 64 hexadecimal digits; `None` where the system has no randomness.

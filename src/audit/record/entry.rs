@@ -49,6 +49,13 @@ impl Entry {
         self
     }
 
+    /// The same with the name of its log as a field, where it does not say it itself. Its line stays.
+    #[must_use]
+    pub fn in_log(mut self, name: &str) -> Self {
+        self.fields.entry("log").or_insert_with(|| name.into());
+        self
+    }
+
     /// All of them.
     pub(in crate::audit) fn fields(&self) -> &Map<String, Value> {
         &self.fields

@@ -231,6 +231,9 @@ pub enum Event<'a> {
         mode: &'a str,
         /// The files.
         files: &'a [String],
+        /// SHA-256 of the bundle that they came in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bundle: Option<&'a str>,
         /// The faults for which a new set was not taken.
         faults: &'a [String],
     },
@@ -252,6 +255,9 @@ pub enum Event<'a> {
         sync: &'a str,
         /// Names this log over files and restarts; random.
         log: &'a str,
+        /// What the proxy calls itself among several; not there where it says nothing.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        proxy: Option<&'a str>,
         /// Names the key that signs checkpoints, where there is one.
         key: Option<&'a str>,
         /// Both clocks of the machine.

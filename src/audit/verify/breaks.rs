@@ -156,6 +156,26 @@ pub enum Wrong {
     /// The log is signed, and the newest checkpoint is not beside it.
     #[error("the newest checkpoint's own file `checkpoint.json` is gone or is none: its end may have been cut off")]
     NoNewest,
+    /// A row of a database says otherwise than the record that it holds.
+    #[error("the column `{column}` of its row says otherwise than its line: who asks the table is told something else")]
+    Row {
+        /// The column.
+        column: &'static str,
+    },
+    /// What a database says of a log's end is not what it holds.
+    #[error("`audit.positions` says that the log is there up to record {seq}, and its last record is another")]
+    Position {
+        /// The number that it says.
+        seq: u64,
+    },
+    /// Another place has another record under the same number.
+    #[error("{place} has another record {seq}: one of the two was rewritten")]
+    Differs {
+        /// Where.
+        place: String,
+        /// The record.
+        seq: u64,
+    },
     /// A checkpoint kept elsewhere is not signed with a key that was given.
     #[error("the checkpoint in {place}: {why}")]
     Sent {

@@ -35,14 +35,22 @@ impl Held {
     pub(super) fn read(directory: &Path, trust: &Trust) -> io::Result<Self> {
         let beside = fs::read(directory.join(beside::CHECKPOINT)).ok();
         let beside = beside.and_then(|line| Checkpoint::of(&Entry::parse(line.trim_ascii_end())?));
-        let given = beside::given(directory)?;
+        Ok(Self::new(trust, beside, beside::given(directory)?))
+    }
+
+    /// Nothing stands beside the log, but for what was kept elsewhere.
+    pub(super) fn elsewhere(trust: &Trust) -> Self {
+        Self::new(trust, None, Vec::new())
+    }
+
+    fn new(trust: &Trust, beside: Option<Checkpoint>, given: Vec<Given>) -> Self {
         let mut wanted = HashMap::new();
         for checkpoint in trust.sent.iter().map(|sent| &sent.checkpoint).chain(&beside) {
             wanted.insert(checkpoint.record.seq, None);
             wanted.insert(checkpoint.covers.seq, None);
         }
         wanted.extend(given.iter().map(|given| (given.seq, None)));
-        Ok(Self { beside, given, wanted, newest: 0 })
+        Self { beside, given, wanted, newest: 0 }
     }
 
     /// A record of the log.
@@ -97,7 +105,7 @@ impl Check<'_> {
     /// The newest checkpoint has a file of its own.
     fn hold_beside(&mut self) {
         let Some(checkpoint) = self.held.beside.take() else {
-            if self.found.vouched > 0 {
+            if self.found.vouched > 0 && self.directory.is_some() {
                 self.wrong("the log", 0, Wrong::NoNewest);
             }
             return;

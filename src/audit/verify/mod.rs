@@ -6,6 +6,7 @@
 
 mod breaks;
 mod held;
+mod proving;
 mod times;
 mod told;
 
@@ -25,6 +26,7 @@ use crate::audit::store::pair::{self, Pairs};
 use crate::audit::store::tail::Tail;
 pub use breaks::{Break, MOST_BREAKS, Wrong};
 use held::Held;
+pub use proving::Proving;
 use times::Times;
 use told::resumed;
 
@@ -64,6 +66,8 @@ pub enum Ended {
     Running,
     /// Neither: a process was killed, or records were cut off.
     Abruptly,
+    /// Not with the record that closes it, and from here nobody can tell whether a process writes it now.
+    Open,
 }
 
 /// What the log is held against besides its own chain.
@@ -126,34 +130,11 @@ pub fn verify_signed_from(
 ) -> io::Result<Verification> {
     let running = files::in_use(directory);
     let (files, stray) = files::list(directory)?;
-    let found = Verification {
-        files: files.len(),
-        records: 0,
-        first: 0,
-        last: Link::START,
-        breaks: Vec::new(),
-        notices: Vec::new(),
-        checkpoints: 0,
-        vouched: 0,
-        open: 0,
-        lost: 0,
-        ended: if running { Ended::Running } else { Ended::Abruptly },
-    };
-    let mut check = Check {
-        directory,
-        trust,
-        signed_from,
-        found,
-        log: None,
-        tail: Tail::default(),
-        started: None,
-        destroyed: Vec::new(),
-        missing_before: None,
-        times: Times::default(),
-        // Read before the log: what is added meanwhile is not missed.
-        held: Held::read(directory, trust)?,
-        pairs: Pairs::default(),
-    };
+    let ended = if running { Ended::Running } else { Ended::Abruptly };
+    // Read before the log: what is added meanwhile is not missed.
+    let held = Held::read(directory, trust)?;
+    let mut check = Check::new(Some(directory), trust, signed_from, held, ended);
+    check.found.files = files.len();
     for name in stray {
         check.wrong(&name, 0, Wrong::Stray);
     }
@@ -175,7 +156,8 @@ pub fn verify_signed_from(
 
 /// What is known so far.
 struct Check<'a> {
-    directory: &'a Path,
+    /// The log's folder; `None` where it is read from another place.
+    directory: Option<&'a Path>,
     trust: &'a Trust,
     /// Records before this one need no checkpoint.
     signed_from: u64,
@@ -215,6 +197,38 @@ struct Destroyed {
     said_by: Link,
     /// A checkpoint follows that record at once.
     vouched: bool,
+}
+
+impl<'a> Check<'a> {
+    fn new(directory: Option<&'a Path>, trust: &'a Trust, signed_from: u64, held: Held, ended: Ended) -> Self {
+        let found = Verification {
+            files: 0,
+            records: 0,
+            first: 0,
+            last: Link::START,
+            breaks: Vec::new(),
+            notices: Vec::new(),
+            checkpoints: 0,
+            vouched: 0,
+            open: 0,
+            lost: 0,
+            ended,
+        };
+        Check {
+            directory,
+            trust,
+            signed_from,
+            found,
+            log: None,
+            tail: Tail::default(),
+            started: None,
+            destroyed: Vec::new(),
+            missing_before: None,
+            times: Times::default(),
+            held,
+            pairs: Pairs::default(),
+        }
+    }
 }
 
 impl Check<'_> {
@@ -434,15 +448,25 @@ impl Check<'_> {
         None
     }
 
+    /// Whether a file that was destroyed held what is missing up to this record. Where the files themselves are not read, the
+    /// place may have let go of less than was destroyed: its months are not the log's files.
+    fn makes_up_for(&self, one: &Destroyed, before: Link, keyed: bool) -> bool {
+        let reaches = match self.directory {
+            Some(_) => one.last == before,
+            None => one.last == before || one.last.seq > before.seq,
+        };
+        reaches && (one.vouched || !keyed)
+    }
+
     fn finish(mut self) -> Verification {
         let keyed = !self.trust.keys.is_empty();
         (self.found.open, self.found.lost) = (self.pairs.open.len() as u64, self.pairs.lost);
         // With a key it is closed where a checkpoint vouches for that.
-        if self.found.ended == Ended::Abruptly && self.tail.is_closed(keyed) {
+        if matches!(self.found.ended, Ended::Abruptly | Ended::Open) && self.tail.is_closed(keyed) {
             self.found.ended = Ended::InOrder;
         }
         if let Some((before, name)) = self.missing_before.take()
-            && !self.destroyed.iter().any(|one| one.last == before && (one.vouched || !keyed))
+            && !self.destroyed.iter().any(|one| self.makes_up_for(one, before, keyed))
         {
             let what = Wrong::Missing { from: 1, to: before.seq };
             self.found.breaks.insert(0, Break { file: name, line: 1, seq: 1, what });

@@ -47,6 +47,7 @@ impl Writer {
             version: env!("CARGO_PKG_VERSION"),
             sync: &sync,
             log: &writer.name,
+            proxy: writer.options.proxy.as_deref(),
             key: key.as_deref(),
             clock: steady.fields(),
         };

@@ -30,6 +30,8 @@ impl fmt::Display for Sync {
 pub struct LogOptions {
     /// The folder; made where it is not there, for its owner only.
     pub directory: PathBuf,
+    /// What the proxy calls itself among several.
+    pub proxy: Option<String>,
     /// When a record counts as logged.
     pub sync: Sync,
     /// Bytes after which another file is begun; another day begins one too.
@@ -60,6 +62,7 @@ impl LogOptions {
     pub fn new(directory: impl Into<PathBuf>, sync: Sync) -> Self {
         Self {
             directory: directory.into(),
+            proxy: None,
             sync,
             rotate_bytes: 64 << 20,
             rotate_hours: 24,

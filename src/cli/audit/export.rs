@@ -25,14 +25,20 @@ pub(super) enum Format {
     Cef,
 }
 
+impl From<Format> for Form {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Csv => Self::Csv,
+            Format::Ocsf => Self::Ocsf,
+            Format::Ecs => Self::Ecs,
+            Format::Cef => Self::Cef,
+        }
+    }
+}
+
 pub(super) fn run(known: &Known, filter: Filter, format: Format, output: &mut Output) -> io::Result<Ending> {
     days::tell(&known.zone, output);
-    let mut exporter = Exporter::new(match format {
-        Format::Csv => Form::Csv,
-        Format::Ocsf => Form::Ocsf,
-        Format::Ecs => Form::Ecs,
-        Format::Cef => Form::Cef,
-    });
+    let mut exporter = Exporter::new(format.into());
     if let Some(header) = exporter.header() {
         output.line(header);
     }

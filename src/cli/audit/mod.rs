@@ -3,6 +3,7 @@
 
 mod bundle;
 mod confirm;
+pub(super) mod database;
 mod export;
 mod keygen;
 mod looked_up;
@@ -53,7 +54,7 @@ enum AuditVerb {
     },
     /// Find records
     #[command(
-        after_help = "Examples:\n  pgpurpose audit search --dir audit --relation customers --column id_number --since 7d\n  pgpurpose audit search --dir audit --verdict deny --login marketing --json\n  pgpurpose audit search --config pgpurpose.toml --lookup 7110185001781 --since 30d"
+        after_help = "Examples:\n  pgpurpose audit search --dir audit --relation customers --column id_number --since 7d\n  pgpurpose audit search --dir audit --verdict deny --login marketing --json\n  pgpurpose audit search --config pgpurpose.toml --lookup 7110185001781 --since 30d\n  pgpurpose audit search --audit-db postgresql://auditor@audit-db/audit --login support_agent"
     )]
     Search {
         #[command(flatten)]
@@ -101,7 +102,7 @@ enum AuditVerb {
     Report(Box<ReportArgs>),
     /// Prove that no record was changed, removed, inserted or reordered, or say where
     #[command(
-        after_help = "Ends with 1 where the chain breaks. Without a key, a rewrite of everything from some record on cannot be seen, and\nwithout a checkpoint that was kept elsewhere, a clean cut of the newest records cannot.\n\nExamples:\n  pgpurpose audit verify --dir audit --public-key signing.pub\n  pgpurpose audit verify --dir audit --public-key signing.pub --checkpoint kept.jsonl\n  pgpurpose audit verify --dir one/audit --dir two/audit --public-key signing.pub"
+        after_help = "Ends with 1 where the chain breaks. Without a key, a rewrite of everything from some record on cannot be seen, and\nwithout a checkpoint that was kept elsewhere, a clean cut of the newest records cannot.\n\nExamples:\n  pgpurpose audit verify --dir audit --public-key signing.pub\n  pgpurpose audit verify --dir audit --public-key signing.pub --checkpoint kept.jsonl\n  pgpurpose audit verify --dir one/audit --dir two/audit --public-key signing.pub\n  pgpurpose audit verify --audit-db postgresql://auditor@audit-db/audit --dir audit --public-key signing.pub"
     )]
     Verify {
         #[command(flatten)]
@@ -153,6 +154,10 @@ struct Place {
     /// --lookup needs, the key and the columns for lookups
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Instead of a folder all logs of all proxies that an audit database holds, for `search`, `export` and `verify`:
+    /// `postgresql://login@host:port/database`, or `env:NAME` or `file:PATH` of such a line; `verify` holds each --dir against it
+    #[arg(long, value_name = "URL")]
+    audit_db: Option<String>,
     #[command(flatten)]
     days: Days,
 }
@@ -280,21 +285,30 @@ pub(super) fn run(arguments: &AuditArgs, output: &mut Output) -> Ending {
             at(place, output, |known, output| tail(known, *lines, *follow, *json, output))
         }
         AuditVerb::Search { place, looked_up, wanted, all, json } => match looked_up.narrow(place, wanted, output) {
-            Ok((known, filter)) => {
-                let done = find(&known, filter, *all, *json, output);
-                done.unwrap_or_else(|error| unreadable(&known, &error, output))
-            }
+            Ok((known, filter)) => match &place.audit_db {
+                Some(place) => database::find(place, &known.zone, &filter, *json, output),
+                None => {
+                    let done = find(&known, filter, *all, *json, output);
+                    done.unwrap_or_else(|error| unreadable(&known, &error, output))
+                }
+            },
             Err(ending) => ending,
         },
         AuditVerb::Export { place, looked_up, wanted, format } => match looked_up.narrow(place, wanted, output) {
-            Ok((known, filter)) => {
-                let done = export::run(&known, filter, *format, output);
-                done.unwrap_or_else(|error| unreadable(&known, &error, output))
-            }
+            Ok((known, filter)) => match &place.audit_db {
+                Some(place) => database::export(place, &known.zone, &filter, *format, output),
+                None => {
+                    let done = export::run(&known, filter, *format, output);
+                    done.unwrap_or_else(|error| unreadable(&known, &error, output))
+                }
+            },
             Err(ending) => ending,
         },
         AuditVerb::Verify { place, proof, json } => verify_all(place, proof, *json, output),
         AuditVerb::Index { place, again } => at(place, output, |known, output| index(&known.directory, *again, output)),
+        AuditVerb::ConfirmClock { place, .. } if place.audit_db.is_some() => {
+            output.wrong("this verb reads a folder: give --dir instead of --audit-db")
+        }
         AuditVerb::ConfirmClock { place, word } => match place.configured(output) {
             Ok((known, config)) => confirm::run(&known.directory, word, config.as_ref(), &known.zone, output),
             Err(ending) => ending,
@@ -313,6 +327,9 @@ fn verify_all(place: &Place, proof: &verify::Proof, json: bool, output: &mut Out
         Ok(known) => known,
         Err(ending) => return ending,
     };
+    if let Some(url) = &place.audit_db {
+        return database::verify(url, &place.dir, proof, &known.zone, json, output);
+    }
     let others =
         place.dir.iter().skip(1).map(|directory| Known { directory: directory.clone(), zone: known.zone.clone() });
     let all: Vec<Known> = others.collect();
@@ -338,6 +355,9 @@ fn verify_all(place: &Place, proof: &verify::Proof, json: bool, output: &mut Out
 fn at(place: &Place, output: &mut Output, verb: impl FnOnce(&Known, &mut Output) -> io::Result<Ending>) -> Ending {
     if place.dir.len() > 1 {
         return output.wrong("this verb reads one log: give one --dir");
+    }
+    if place.audit_db.is_some() {
+        return output.wrong("this verb reads a folder: give --dir instead of --audit-db");
     }
     match place.known(output) {
         Ok(known) => verb(&known, output).unwrap_or_else(|error| unreadable(&known, &error, output)),

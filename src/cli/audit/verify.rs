@@ -38,6 +38,14 @@ pub(super) struct Proof {
 }
 
 impl Proof {
+    /// What is held against a log.
+    ///
+    /// # Errors
+    /// A key or a file cannot be read.
+    pub(super) fn trust(&self) -> Result<Trust, String> {
+        trust(&self.public_key, &self.checkpoint, !self.no_index)
+    }
+
     /// Whether it says something of one log alone.
     pub(super) fn is_of_one(&self) -> bool {
         self.last.is_some() || self.signed_from.is_some()
@@ -50,7 +58,7 @@ pub(super) fn run(directory: &Path, proof: &Proof, zone: &Zone, json: bool, outp
         Some(Some(expected)) => Some(expected),
         Some(None) => return Ok(output.wrong("--last takes a number and a hash: `17:5d41…`")),
     };
-    let trust = match trust(&proof.public_key, &proof.checkpoint, !proof.no_index) {
+    let trust = match proof.trust() {
         Ok(trust) => trust,
         Err(error) => return Ok(output.wrong(error)),
     };
@@ -72,19 +80,55 @@ pub(super) fn run(directory: &Path, proof: &Proof, zone: &Zone, json: bool, outp
     if found.is_empty() && breaks.is_empty() {
         breaks.push(format!("`{}` holds no record: there is nothing to verify", directory.display()));
     }
-    let ending = if breaks.is_empty() { Ending::Fine } else { Ending::Failed };
+    let place = ("directory", directory.display().to_string());
+    if !json {
+        days::tell(zone, output);
+    }
+    Ok(give(place, &found, &breaks, &trust, proof, zone, json, output))
+}
+
+/// The same of a log that a database holds.
+pub(super) fn told(
+    log: &str,
+    found: &Verification,
+    trust: &Trust,
+    proof: &Proof,
+    zone: &Zone,
+    json: bool,
+    output: &mut Output,
+) -> Ending {
+    let mut breaks: Vec<String> = found.breaks.iter().map(ToString::to_string).collect();
+    if proof.closed && found.ended != Ended::InOrder {
+        breaks.push("the log does not end with the record that closes it".to_owned());
+    }
+    if found.is_empty() {
+        breaks.push("the database holds no record of it".to_owned());
+    }
+    give(("log", log.to_owned()), found, &breaks, trust, proof, zone, json, output)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn give(
+    (field, place): (&str, String),
+    found: &Verification,
+    breaks: &[String],
+    trust: &Trust,
+    proof: &Proof,
+    zone: &Zone,
+    json: bool,
+    output: &mut Output,
+) -> Ending {
     if json {
-        let mut object = as_json(&found, &breaks);
+        let mut object = as_json(found, breaks);
         if let Some(object) = object.as_object_mut() {
-            object.insert("directory".to_owned(), directory.display().to_string().into());
+            object.insert(field.to_owned(), place.into());
             object.insert("time_zone".to_owned(), zone.to_string().into());
         }
         output.line(object);
     } else {
-        days::tell(zone, output);
-        tell(&found, &breaks, &trust, proof, zone, output);
+        tell(found, breaks, trust, proof, zone, output);
     }
-    Ok(ending)
+    if breaks.is_empty() { Ending::Fine } else { Ending::Failed }
 }
 
 fn seq_and_hash(text: &str) -> Option<(u64, &str)> {
@@ -140,6 +184,7 @@ fn ended(ended: Ended) -> &'static str {
         Ended::InOrder => "in order",
         Ended::Running => "running",
         Ended::Abruptly => "abruptly",
+        Ended::Open => "open",
     }
 }
 
@@ -159,7 +204,10 @@ fn tell(found: &Verification, breaks: &[String], trust: &Trust, proof: &Proof, z
         output.remark(format_args!("note: {limit}"));
     }
     let last = format!("{}:{}", found.last.seq, found.last.hash);
-    let counts = format!("{} records in {} files, the last is {last}", found.records, found.files);
+    let counts = match found.files {
+        0 => format!("{} records, the last is {last}", found.records),
+        files => format!("{} records in {files} files, the last is {last}", found.records),
+    };
     if found.is_empty() {
         return;
     }
@@ -179,7 +227,7 @@ fn unfinished(found: &Verification) -> Vec<String> {
     }
     if found.open > 0 {
         let why = match found.ended {
-            Ended::Running => "they may still run",
+            Ended::Running | Ended::Open => "they may still run",
             Ended::InOrder | Ended::Abruptly => "the next start of the proxy closes them as lost",
         };
         lines.push(format!("{} accesses have no outcome: {why}", found.open));
@@ -213,6 +261,10 @@ pub(in crate::cli) fn limits(found: &Verification, trust: &Trust, kept: bool) ->
                 .to_owned(),
         ),
         Ended::Running => {}
+        Ended::Open => limits.push(
+            "the log does not end with the record that closes it: its proxy runs, was killed, or has not sent its newest records yet"
+                .to_owned(),
+        ),
         Ended::Abruptly => limits.push(
             "the log does not end with the record that closes it: the proxy was killed, or the newest records were cut off"
                 .to_owned(),

@@ -1,5 +1,6 @@
 //! `pgpurpose policy`: what a change opens and closes, and what may stand in a policy.
 
+mod bundle;
 mod schema;
 
 use std::path::PathBuf;
@@ -29,6 +30,11 @@ enum Verb {
         after_help = "A file, a folder, or a pattern in quotes. Patterns for tables and columns are compared as they are written; with --live both\nare fitted to the database first, so that each table that one newly opens is told.\n\nExamples:\n  pgpurpose policy diff /etc/pgpurpose/policies policies --fail-on-opening\n  pgpurpose policy diff old.toml --config pgpurpose.toml --live"
     )]
     Diff(DiffArgs),
+    /// All policies as one signed file, which a proxy takes whole or not at all (`[policy] bundle`)
+    #[command(
+        after_help = "The policies are checked first. `audit keygen` makes the key; its public half is `verify_key` of the proxies.\n\nExamples:\n  pgpurpose policy bundle 'policies/*.toml' -o policies.bundle --key file:bundle.key\n  pgpurpose policy bundle --config pgpurpose.toml -o policies.bundle --key env:BUNDLE_KEY"
+    )]
+    Bundle(bundle::BundleArgs),
     /// The JSON Schema of policy files, for editors
     #[command(after_help = "Example:\n  pgpurpose policy schema > policy.schema.json")]
     Schema,
@@ -64,6 +70,10 @@ struct DiffArgs {
 pub(super) fn run(arguments: &PolicyArgs, output: &mut Output) -> Ending {
     match &arguments.verb {
         Verb::Diff(arguments) => diff(arguments, output).unwrap_or_else(|faults| {
+            setup::tell(&faults, output);
+            Ending::Wrong
+        }),
+        Verb::Bundle(arguments) => bundle::run(arguments, output).unwrap_or_else(|faults| {
             setup::tell(&faults, output);
             Ending::Wrong
         }),

@@ -260,7 +260,7 @@ fn log(report: &Report, chains: &[Chain], clock: Clock<'_>) -> Vec<Block> {
         let ended = match found.ended {
             Ended::InOrder => "It ends with the record that closes it.",
             Ended::Running => "It is being written.",
-            Ended::Abruptly => "It does not end with the record that closes it.",
+            Ended::Abruptly | Ended::Open => "It does not end with the record that closes it.",
         };
         let text = Words::from(text).name(last).plain(format!(". {ended}"));
         blocks.push(if found.holds() { Block::Text(text) } else { Block::Warning(text) });

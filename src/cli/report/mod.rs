@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Ending;
-use super::audit::verify;
+use super::audit::{database, verify};
 use super::bar::Bar;
 use super::days::{self, Days};
 use super::output::Output;
@@ -34,6 +34,10 @@ pub(super) struct ReportArgs {
     /// The folder of the access log; `audit`, or the configuration's. Given more than once: one report over the logs of several proxies
     #[arg(long, value_name = "DIR")]
     dir: Vec<PathBuf>,
+    /// All logs of all proxies that an audit database holds: `postgresql://login@host:port/database`, or `env:NAME` or `file:PATH` of
+    /// such a line; each --dir is held against it
+    #[arg(long, value_name = "URL")]
+    audit_db: Option<String>,
     /// The configuration file: the log's folder, and the policies that say what is open
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -134,6 +138,9 @@ fn report(
         unused_days: arguments.unused.unwrap_or(UNUSED_DAYS),
         now: Timestamp::now(),
     };
+    if let Some(place) = &arguments.audit_db {
+        return of_database(arguments, place, wanted, zone, known, output);
+    }
     let mut whole: Option<(Timestamp, Timestamp)> = None;
     for directory in directories {
         let one = span(directory).map_err(|error| unreadable(directory, error))?;
@@ -170,10 +177,64 @@ fn report(
             chains.push(Chain { directory, found, limits });
         }
     }
+    give(arguments, &report, &chains, zone, known, output)
+}
+
+/// The same over all logs of an audit database.
+fn of_database(
+    arguments: &ReportArgs,
+    place: &str,
+    wanted: Wanted,
+    zone: &Zone,
+    known: Option<&(Config, PolicySet)>,
+    output: &mut Output,
+) -> Result<Ending, String> {
+    let mut database = match database::open(place, output) {
+        Ok(database) => database,
+        Err(ending) => return Ok(ending),
+    };
+    let mut reporter = Reporter::new(wanted, database.span(), known.map(|(_, policies)| policies));
+    database.merged(|log, entry| reporter.add(&entry.of_log(log))).map_err(|error| error.to_string())?;
+    let report = reporter.finish();
+    let mut chains = Vec::new();
+    let mut wrong = Vec::new();
+    if arguments.parts() == Parts::All && !arguments.no_verify {
+        let trust = verify::trust(&arguments.public_key, &[], false)?;
+        let logs = database.logs().to_vec();
+        for log in &logs {
+            let found = database.prove(log, &trust).map_err(|error| error.to_string())?;
+            let limits = verify::limits(&found, &trust, false);
+            chains.push(Chain { directory: (logs.len() > 1).then(|| log.name.clone()), found, limits });
+        }
+        for directory in &arguments.dir {
+            let held = database.hold_against(directory).map_err(|error| error.to_string())?;
+            if !held.known || held.wrong.is_some() {
+                wrong.push(directory.display().to_string());
+            }
+        }
+    }
+    let ending = give(arguments, &report, &chains, zone, known, output)?;
+    for directory in &wrong {
+        output.remark(format_args!(
+            "pgpurpose: `{directory}` is not the log that the database holds; `pgpurpose audit verify` with both says where"
+        ));
+    }
+    Ok(if wrong.is_empty() { ending } else { Ending::Failed })
+}
+
+fn give(
+    arguments: &ReportArgs,
+    report: &Report,
+    chains: &[Chain],
+    zone: &Zone,
+    known: Option<&(Config, PolicySet)>,
+    output: &mut Output,
+) -> Result<Ending, String> {
+    let parts = arguments.parts();
     let organisation = known.map(|(config, _)| &config.organisation);
-    let page = || content::page(&report, &chains, parts, zone.tz(), organisation);
+    let page = || content::page(report, chains, parts, zone.tz(), organisation);
     let text = match arguments.format() {
-        Format::Json => as_json(&report, &chains, parts)?,
+        Format::Json => as_json(report, chains, parts)?,
         Format::Html => html::render(&page()),
         Format::Markdown => markdown::render(&page()),
     };

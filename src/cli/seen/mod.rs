@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Ending;
+use super::audit::database;
 use super::bar::Bar;
 use super::days::{self, Days};
 use super::output::{Output, Style, printable};
@@ -22,11 +23,15 @@ use crate::policy::{OURSELVES, PolicySet};
 #[derive(Debug, Args)]
 struct Source {
     /// The configuration file: the log's folder, the key of the pseudonyms, and what the purposes are for
-    #[arg(long, value_name = "FILE", required_unless_present = "dir")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["dir", "audit_db"])]
     config: Option<PathBuf>,
     /// The folder of the access log, where it is another than the configuration's
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Instead of a folder all logs of all proxies that an audit database holds: `postgresql://login@host:port/database`, or
+    /// `env:NAME` or `file:PATH` of such a line
+    #[arg(long, value_name = "URL", conflicts_with_all = ["dir", "all"])]
+    audit_db: Option<String>,
     #[command(flatten)]
     days: Days,
     /// Only what was seen of this table: `customers` or `public.customers`
@@ -109,6 +114,10 @@ impl Source {
     }
 
     fn collect(&self, known: &Known, wanted: &Wanted, output: &mut Output) -> Result<Sightings, Ending> {
+        if let Some(place) = &self.audit_db {
+            let found = database::open(place, output)?.sightings(wanted);
+            return found.map(|found| shown_in(found, &known.zone)).map_err(|error| output.wrong(error));
+        }
         let mut bar = Bar::new("reading the log");
         let found = Sightings::collect(&known.directory, wanted, self.all, &mut |advance| bar.at(advance, output));
         bar.end(output);

@@ -304,7 +304,7 @@ impl Session {
             Ok(late) => late,
             Err(refusal) => return Err(self.log_refusal_under(running.rows(), refusal).await),
         };
-        if let Err(refusal) = self.count_lookups(&running) {
+        if let Err(refusal) = Box::pin(self.count_lookups(&running)).await {
             return Err(self.log_refusal_under(running.rows(), refusal).await);
         }
         let counted = self.spend(&[&running]).await?.pop().flatten();

@@ -88,7 +88,7 @@ impl Session {
             if running.rows().enforced.waits() && !effect.reads_later() && !effect.moves() {
                 return Ok(false);
             }
-            if let Err(refusal) = self.count_lookups(&running) {
+            if let Err(refusal) = Box::pin(self.count_lookups(&running)).await {
                 return Err(self.log_refusal_under(running.rows(), refusal).await);
             }
             let undo = self.expect_effect(&judged);

@@ -3,11 +3,13 @@
 //! Single statements cannot be held against each other for what their difference tells; that many of them cost something can.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::civil::Date;
 
 use super::enforcer::{Rejected, Scope};
+use super::together::{Away, Spend, Spent, Together};
 use crate::audit::{Asked, AuditError, Logged};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{AccessReport, PolicySet};
@@ -29,6 +31,8 @@ struct Counts {
 struct Exhausted {
     purpose: String,
     budget: u32,
+    /// The counts of all proxies cannot be asked, and this one's part is used up.
+    away: bool,
 }
 
 impl Budgets {
@@ -48,16 +52,62 @@ impl Budgets {
 
     /// Counts one statement against every budget of the purpose, or none.
     fn spend(&self, policies: &PolicySet, login: &str, purpose: &str, day: Date) -> Result<Asked, Exhausted> {
+        self.spend_part(policies, login, purpose, day, None)
+    }
+
+    /// The same of one proxy's part of each budget, where there are so many proxies that cannot ask each other.
+    fn spend_part(
+        &self,
+        policies: &PolicySet,
+        login: &str,
+        purpose: &str,
+        day: Date,
+        proxies: Option<NonZeroU32>,
+    ) -> Result<Asked, Exhausted> {
         let mut counts = self.on(day);
         for (name, budget) in policies.budgets(purpose) {
-            if counts.used(login, name) >= budget {
-                return Err(Exhausted { purpose: name.to_owned(), budget });
+            let part = proxies.map_or(budget, |proxies| budget / proxies);
+            if counts.used(login, name) >= part {
+                return Err(Exhausted { purpose: name.to_owned(), budget, away: proxies.is_some() });
             }
         }
         counts.count(policies, login, purpose);
         let left =
             policies.budgets(purpose).map(|(name, budget)| budget.saturating_sub(counts.used(login, name))).min();
         Ok(Asked { asked: counts.used(login, purpose), left })
+    }
+
+    /// Counts it together with other proxies; what is counted here too is this one's part while they cannot be asked.
+    async fn spend_together(
+        &self,
+        together: &Together,
+        policies: &PolicySet,
+        login: &str,
+        purpose: &str,
+        day: Date,
+    ) -> Result<Asked, Exhausted> {
+        let purposes: Vec<(String, Option<u32>, u32)> = {
+            let counts = self.on(day);
+            let lineage = policies.lineage(purpose).into_iter();
+            lineage.map(|one| (one.name.clone(), one.queries_per_day, counts.used(login, &one.name))).collect()
+        };
+        let spend = Spend { login: login.to_owned(), day, purposes: purposes.clone() };
+        match together.counts.spend(spend).await {
+            Ok(Spent::Counted(totals)) => {
+                self.on(day).count(policies, login, purpose);
+                let left = |((_, budget, _), total): (&(String, Option<u32>, u32), &u32)| {
+                    budget.map(|budget| budget.saturating_sub(*total))
+                };
+                let left = purposes.iter().zip(&totals).filter_map(left).min();
+                Ok(Asked { asked: totals.first().copied().unwrap_or(1), left })
+            }
+            Ok(Spent::Exhausted(name)) => {
+                let budget = policies.budgets(purpose).find(|(known, _)| *known == name);
+                let budget = budget.map_or(0, |(_, budget)| budget);
+                Err(Exhausted { purpose: name, budget, away: false })
+            }
+            Err(Away) => self.spend_part(policies, login, purpose, day, Some(together.proxies)),
+        }
     }
 
     /// Takes back what a statement that was not forwarded was counted.
@@ -99,7 +149,14 @@ impl Session {
                 continue;
             }
             let (scope, day) = (running.scope(), running.scope().policies.zone().today());
-            let exhausted = match self.shared.budgets.spend(&scope.policies, &scope.login, running.purpose(), day) {
+            let (budgets, purpose) = (&self.shared.budgets, running.purpose());
+            let spent = match &self.shared.together {
+                None => budgets.spend(&scope.policies, &scope.login, purpose, day),
+                Some(together) => {
+                    Box::pin(budgets.spend_together(together, &scope.policies, &scope.login, purpose, day)).await
+                }
+            };
+            let exhausted = match spent {
                 Ok(asked) => {
                     counted.push((scope, running.purpose(), day));
                     all.push(Some(asked));
@@ -123,6 +180,11 @@ impl Session {
             let refusal = Box::pin(self.log_refused(scope, rejected)).await;
             for (scope, purpose, day) in counted {
                 self.shared.budgets.give_back(&scope.policies, &scope.login, purpose, day);
+                if let Some(together) = &self.shared.together {
+                    let purposes = scope.policies.lineage(purpose).into_iter().map(|one| one.name.clone()).collect();
+                    // Where it cannot be told, one statement less is left than might be.
+                    let _ = together.counts.give_back(scope.login.clone(), day, purposes).await;
+                }
             }
             return Err(refusal);
         }
@@ -147,11 +209,17 @@ impl Session {
 
 impl Exhausted {
     fn refusal(&self, scope: &Scope, day: Date) -> Refusal {
-        let Self { purpose, budget } = self;
+        let Self { purpose, budget, away } = self;
+        let whose = if *away { "this proxy's part of its budget" } else { "its budget" };
         let message = format!(
-            "login `{}` of role `{}` has used its budget of {budget} queries a day for purpose `{purpose}`",
+            "login `{}` of role `{}` has used {whose} of {budget} queries a day for purpose `{purpose}`",
             scope.login, scope.role.name
         );
+        if *away {
+            return Refusal::new(Stage::Decide, SqlState::INSUFFICIENT_PRIVILEGE, message)
+                .detail("what the other proxies have counted cannot be asked now")
+                .hint("try again once the audit database is back; the operator's log tells of it");
+        }
         let hint = match day.tomorrow() {
             Ok(tomorrow) => format!("the next budget begins with {tomorrow}, in {}", scope.policies.zone()),
             Err(_) => "the next budget begins with the next day".to_owned(),

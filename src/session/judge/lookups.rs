@@ -3,6 +3,7 @@
 //! keyed digest.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
@@ -11,9 +12,12 @@ use crate::audit::LookedUp;
 use crate::catalog::Oid;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::flow::running::Running;
+use crate::session::shared::Shared;
 use crate::session::state::Session;
 use crate::sql::{Compared, Given, Lookups, Tested};
 use crate::wire::Values;
+
+use super::together::Away;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Lookups within so short a time are one entry of a meter, so that it has no more than [`MINUTE`] of them.
@@ -23,14 +27,31 @@ const LOGINS: usize = 1024;
 /// All sessions of a login have what so many sessions may: clerks who share a login look up side by side.
 const SESSIONS: u32 = 10;
 
+/// What all sessions of a login may make where each may make so many.
+fn together(limit: u32) -> u32 {
+    limit.saturating_mul(SESSIONS)
+}
+
 /// The lookups of all sessions in the last minute, by login.
 #[derive(Debug, Default)]
 pub struct Meters(DashMap<String, Meter>);
 
 impl Meters {
+    /// Whether so many more are within one proxy's part of that limit, and they count if they are and `count` says so.
+    fn part(&self, login: &str, lookups: Lookups, proxies: NonZeroU32, count: bool, now: Instant) -> bool {
+        // No less than one proxy's part of all sessions' is what the sessions' own limit leaves.
+        let limit = together(lookups.limit) / proxies;
+        let mut meter = self.0.entry(login.to_owned()).or_default();
+        let within = meter.has_room(Lookups { limit, ..lookups }, now);
+        if within && count {
+            meter.add(lookups, now);
+        }
+        within
+    }
+
     /// Whether so many more are within the limit of the login's sessions together.
     fn has_room(&self, login: &str, lookups: Lookups, now: Instant) -> bool {
-        let together = Lookups { limit: lookups.limit.saturating_mul(SESSIONS), ..lookups };
+        let together = Lookups { limit: together(lookups.limit), ..lookups };
         self.0.get_mut(login).is_none_or(|mut meter| meter.has_room(together, now))
     }
 
@@ -47,7 +68,7 @@ impl Meters {
                 !meter.made.is_empty()
             });
         }
-        let together = Lookups { limit: lookups.limit.saturating_mul(SESSIONS), ..lookups };
+        let together = Lookups { limit: together(lookups.limit), ..lookups };
         let mut meter = self.0.entry(login.to_owned()).or_default();
         let within = meter.has_room(together, now);
         if within {
@@ -93,7 +114,7 @@ impl Session {
     ///
     /// # Errors
     /// 53400 where the session, or its login, has looked up too much in the last minute.
-    pub(in crate::session) fn count_lookups(&mut self, running: &Running) -> Result<(), Refusal> {
+    pub(in crate::session) async fn count_lookups(&mut self, running: &Running) -> Result<(), Refusal> {
         let lookups = running.rows().enforced.lookups();
         if (lookups.count == 0 && !lookups.guesses) || !running.brings_rows() {
             return Ok(());
@@ -101,23 +122,42 @@ impl Session {
         let now = Instant::now();
         // A guess counts once it is refused; who has no room left may not make another.
         let one = Lookups { count: lookups.count.max(1), ..lookups };
-        let message = if lookups.count == 0
-            && self.meter.has_room(one, now)
-            && self.shared.lookups.has_room(&self.login, one, now)
-        {
-            return Ok(());
-        } else if !self.meter.has_room(one, now) {
+        let message = if !self.meter.has_room(one, now) {
             format!("this session may look up {} values a minute, and has", lookups.limit)
-        } else if lookups.count == 0 || !self.shared.lookups.take(&self.login, lookups, now) {
-            let together = lookups.limit.saturating_mul(SESSIONS);
+        } else if !login_has_room(&self.shared, &self.login, lookups, now).await {
+            let together = together(lookups.limit);
             format!("the sessions of login `{}` may look up {together} values a minute, and have", self.login)
         } else {
-            self.meter.add(lookups, now);
+            if lookups.count > 0 {
+                self.meter.add(lookups, now);
+            }
             return Ok(());
         };
         Err(Refusal::new(Stage::Session, SqlState::CONFIGURATION_LIMIT_EXCEEDED, message)
             .detail("a lookup tests the raw value of a masked column; so does a write that a constraint refuses")
             .hint("wait a minute; the limit is `lookup_limit` of the role, or of the rule, in the policy"))
+    }
+}
+
+/// Whether all sessions of the login, also those through other proxies where these count together, have room for it; it counts if
+/// they have.
+async fn login_has_room(shared: &Shared, login: &str, lookups: Lookups, now: Instant) -> bool {
+    let one = Lookups { count: lookups.count.max(1), ..lookups };
+    let here = &shared.lookups;
+    let Some(with) = &shared.together else {
+        return match lookups.count {
+            0 => here.has_room(login, one, now),
+            _ => here.take(login, lookups, now),
+        };
+    };
+    match with.counts.look_up(login, one.count, lookups.count, together(lookups.limit)).await {
+        Ok(room) => {
+            if room && lookups.count > 0 {
+                here.add(login, lookups, now);
+            }
+            room
+        }
+        Err(Away) => here.part(login, one, with.proxies, lookups.count > 0, now),
     }
 }
 
@@ -130,6 +170,11 @@ impl Session {
             let (one, now) = (Lookups { count: 1, ..lookups }, Instant::now());
             self.meter.add(one, now);
             self.shared.lookups.add(&self.login, one, now);
+            if let Some(with) = self.shared.together.clone() {
+                let login = self.login.clone();
+                // Nobody waits for it: what is asked next is asked behind it.
+                tokio::spawn(async move { with.counts.look_up(&login, 0, 1, u32::MAX).await });
+            }
         }
     }
 }

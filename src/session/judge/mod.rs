@@ -6,4 +6,5 @@ mod cache;
 pub(super) mod enforcer;
 mod fits;
 pub(super) mod lookups;
+pub(super) mod together;
 pub(super) mod who;
