@@ -9,4 +9,4 @@ mod own_log;
 
 pub use flood::OwnLines;
 pub use metrics::{Counter, Gauge, Histogram, Metrics, Page, Stages, ToSample};
-pub use own_log::{Format, start, start_at};
+pub use own_log::{Format, output, start, start_at};

@@ -1,6 +1,8 @@
 //! The proxy's own log: one line an event, to stderr.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -36,7 +38,8 @@ pub fn start(format: Format) -> Result<Arc<OwnLines>, String> {
 pub fn start_at(level: &str, format: Format) -> Result<Arc<OwnLines>, String> {
     let levels = std::env::var(LEVELS).unwrap_or_else(|_| level.to_owned());
     let filter = EnvFilter::try_new(&levels).map_err(|error| format!("`{LEVELS}`: {error}"))?;
-    let lines = fmt::layer().with_writer(io::stderr).with_target(false);
+    let output = output().map_err(|error| format!("stderr: {error}"))?;
+    let lines = fmt::layer().with_writer(output).with_target(false);
     let limit = Limit::default();
     let own = Arc::clone(&limit.lines);
     limit.clone().tell();
@@ -54,4 +57,15 @@ pub fn start_at(level: &str, format: Format) -> Result<Arc<OwnLines>, String> {
     }
     .map_err(|error| error.to_string())?;
     Ok(own)
+}
+
+/// Stderr as it is now, under a number of its own.
+///
+/// PostgreSQL's parser points the process's stderr elsewhere while it reads a statement, each thread for itself: a line that is
+/// written meanwhile goes nowhere, and two threads at once may leave it pointing there for good.
+///
+/// # Errors
+/// Stderr is closed, or no file can be opened.
+pub fn output() -> io::Result<File> {
+    Ok(File::from(io::stderr().as_fd().try_clone_to_owned()?))
 }

@@ -231,3 +231,22 @@ fn names(node: Part<'_>, field: &str) -> Result<Vec<String>, Refusal> {
     };
     parts.map(name).collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs::read_link;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn the_proxys_own_log_stays_where_it_is_while_threads_parse() {
+        let place = read_link("/proc/self/fd/2").unwrap();
+        let log = crate::telemetry::output().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..2_000).for_each(|_| drop(super::tree("SELECT 1").unwrap())));
+            }
+        });
+        assert_eq!(read_link(format!("/proc/self/fd/{}", log.as_raw_fd())).unwrap(), place);
+    }
+}
