@@ -21,9 +21,10 @@ types AS (
 touched AS (
     SELECT oid FROM classes WHERE recent
     UNION
-    SELECT a.attrelid FROM pg_catalog.pg_attribute a, since
+    SELECT a.attrelid FROM pg_catalog.pg_attribute a
     WHERE a.attnum > 0 AND a.attrelid >= 16384
-      AND (pg_catalog.age(a.xmin) <= since.age OR a.atttypid IN (SELECT t.oid FROM types t WHERE t.recent))
+      AND (pg_catalog.age(a.xmin) <= (SELECT since.age FROM since)
+           OR (a.atttypid >= 16384 AND a.atttypid IN (SELECT t.oid FROM types t WHERE t.recent)))
     UNION
     SELECT i.indrelid FROM pg_catalog.pg_index i, since
     WHERE i.indexrelid >= 16384 AND i.indisprimary AND pg_catalog.age(i.xmin) <= since.age),
@@ -52,7 +53,7 @@ SELECT 'relation', pg_catalog.json_build_array(
      FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
     c.relpersistence = 't',
     EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate))::text
-FROM classes c JOIN touched ON touched.oid = c.oid
+FROM classes c WHERE c.oid IN (SELECT oid FROM touched)
 UNION ALL
 SELECT 'keys', pg_catalog.json_agg(i.indrelid)::text FROM pg_catalog.pg_index i
 WHERE i.indisprimary AND i.indexrelid >= 16384
