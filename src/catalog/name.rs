@@ -77,7 +77,17 @@ fn plain_or_quoted(part: &str) -> String {
 
 /// Writes a name as an identifier, always in double quotes: then no keyword list has to be kept.
 pub fn quote_ident(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    let mut quoted = String::with_capacity(name.len() + 2);
+    quoted.push('"');
+    // Hardly a name has a quote in it, and every name that runs comes by here.
+    for (at, part) in name.split('"').enumerate() {
+        if at > 0 {
+            quoted.push_str("\"\"");
+        }
+        quoted.push_str(part);
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// Writes a string constant. One that holds a backslash is written `E'…'`, so that it means the same whatever

@@ -14,6 +14,7 @@ use sqlparser::ast::{
 
 use super::marker::{self, Overriding};
 use crate::catalog::{quote_ident, quote_literal};
+use crate::sql::form::Slot;
 
 /// The text of a statement.
 pub fn render(statement: &Statement) -> String {
@@ -38,7 +39,7 @@ const USING_END: &str = "\0)";
 
 /// Puts right what could not be put right in the AST.
 fn unmark(text: String) -> String {
-    if !text.contains('\0') {
+    if Slot::are_all_signs(&text) {
         return text;
     }
     text.replace(&format!("FOR UPDATE OF {KEY_LOCK} OF "), "FOR NO KEY UPDATE OF ")

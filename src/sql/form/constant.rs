@@ -107,6 +107,19 @@ impl Slot {
         Ok(Some((start, start + end, slot)))
     }
 
+    /// Whether a rendered text has no other NUL than those with which signs of slots begin.
+    pub(in crate::sql) fn are_all_signs(text: &str) -> bool {
+        let mut rest = text.as_bytes();
+        while let Some(at) = memchr::memchr(0, rest) {
+            rest = rest.get(at..).unwrap_or_default();
+            if !rest.starts_with(IN_TREE.as_bytes()) {
+                return false;
+            }
+            rest = rest.get(IN_TREE.len()..).unwrap_or_default();
+        }
+        true
+    }
+
     pub(super) fn place(self) -> usize {
         usize::from(self.0)
     }

@@ -1,5 +1,6 @@
 //! What of a statement may stand in a log: no literal.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use super::lex::{Kind, lex};
@@ -30,19 +31,30 @@ fn redacted(text: &str) -> Option<String> {
     let mut end = 0;
     let mut glue = false;
     for token in &tokens {
-        let (piece, wordy) = match &token.kind {
+        let wordy = match &token.kind {
             Kind::Comment => continue,
-            Kind::Text(_) | Kind::National(_) | Kind::Bits(_) | Kind::Hex(_) | Kind::Number { .. } => {
-                next += 1;
-                (format!("${next}"), true)
-            }
-            Kind::Word(_) | Kind::Quoted(_) | Kind::Param(_) => (text.get(token.start..token.end)?.to_owned(), true),
-            Kind::Symbol(_) => (text.get(token.start..token.end)?.to_owned(), false),
+            Kind::Symbol(_) => false,
+            Kind::Text(_)
+            | Kind::National(_)
+            | Kind::Bits(_)
+            | Kind::Hex(_)
+            | Kind::Number { .. }
+            | Kind::Word(_)
+            | Kind::Quoted(_)
+            | Kind::Param(_) => true,
         };
         if !statement.is_empty() && (end != token.start || (glue && wordy)) {
             statement.push(' ');
         }
-        statement.push_str(&piece);
+        match &token.kind {
+            Kind::Text(_) | Kind::National(_) | Kind::Bits(_) | Kind::Hex(_) | Kind::Number { .. } => {
+                next += 1;
+                write!(statement, "${next}").ok()?;
+            }
+            Kind::Comment | Kind::Word(_) | Kind::Quoted(_) | Kind::Param(_) | Kind::Symbol(_) => {
+                statement.push_str(text.get(token.start..token.end)?);
+            }
+        }
         end = token.end;
         glue = wordy;
     }
