@@ -184,3 +184,46 @@ fn one(
     let certificate = certificate.map(|certificate| certificate.value);
     Some(Person { name: name.value, standing, verifier, certificate })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const REST: &str =
+        "[upstream]\naddress = \"127.0.0.1:5432\"\n[auth]\nmethod = \"relay\"\n[policy]\nfiles = [\"*.toml\"]\n";
+    const VERIFIER: &str = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    fn read(admin: &str) -> Result<Admin, String> {
+        let text = format!("[admin]\n{}\n{REST}", admin.replace("VERIFIER", VERIFIER));
+        let read = Config::from_text("test.toml", &text, Path::new("/etc"));
+        read.map(|config| config.admin).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn whoever_may_look_has_a_name_and_something_to_show_and_shows_it_to_nobody_between() {
+        let person = "[[admin.reviewers]]\nname = \"thandi\"\nverifier = \"VERIFIER\"\n";
+        let admin = read(&format!("{person}[[admin.officers]]\nname = \"nomsa\"\nverifier = \"VERIFIER\"")).unwrap();
+        let told: Vec<(&str, &str)> =
+            admin.people.iter().map(|person| (person.name.as_str(), person.standing.name())).collect();
+        assert_eq!(told, [("thandi", "reviewer"), ("nomsa", "officer")]);
+        assert!(admin.has_console() && !read("").unwrap().has_console());
+        let elsewhere = "address = \"0.0.0.0:9432\"\n";
+        for (wrong, says) in [
+            (format!("{elsewhere}{person}"), "in clear"),
+            (format!("{elsewhere}token = \"file:token\""), "this machine alone"),
+            ("[[admin.reviewers]]\nname = \"thandi\"".to_owned(), "needs a `verifier`"),
+            ("[[admin.reviewers]]\nverifier = \"VERIFIER\"".to_owned(), "has a `name`"),
+            ("[[admin.reviewers]]\nname = \"a\"\nverifier = \"x\"".to_owned(), "`verifier` is"),
+            ("[[admin.officers]]\nname = \"a\"\ncertificate = \"a\"".to_owned(), "`tls_client_ca`"),
+            (format!("{person}{}", person.replace("reviewers", "officers")), "twice"),
+            ("tls_cert = \"a.crt\"".to_owned(), "go together"),
+            ("url = \"https://audit.example/x\"".to_owned(), "without a path"),
+        ] {
+            let told = read(&wrong).unwrap_err();
+            assert!(told.contains(says), "{wrong}: {told}");
+        }
+        let tls = "tls_cert = \"a.crt\"\ntls_key = \"a.key\"\n";
+        assert!(read(&format!("{elsewhere}{tls}{person}")).is_ok());
+    }
+}

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::header;
+use hyper::header::{self, HeaderName};
 use hyper::{Method, StatusCode};
 
 use super::Console;
@@ -94,6 +94,10 @@ fn is_own_host(console: &Console, request: &WebRequest) -> bool {
 fn is_own_origin(console: &Console, request: &WebRequest) -> bool {
     let text = |name| request.headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let Some(origin) = text(header::ORIGIN) else { return !request.headers.contains_key(header::ORIGIN) };
+    // Pages that tell no other site where they were say so to this one too; that it is this one the browser says beside it.
+    if origin == "null" {
+        return text(HeaderName::from_static("sec-fetch-site")) == Some("same-origin");
+    }
     let scheme = if console.parts.settings.tls.is_some() { "https" } else { "http" };
     let here = text(header::HOST).map(|host| format!("{scheme}://{host}"));
     here.is_some_and(|here| origin.eq_ignore_ascii_case(&here))

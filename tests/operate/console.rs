@@ -147,11 +147,8 @@ fn a_reviewers_half_hour_by_keyboard_at_two_widths_light_and_dark_with_nothing_f
     proxy.psql(shop(), &login("support_agent"), &["SELECT health_note FROM customers WHERE id = 1"]);
     // A change of the policies, so that there is something to be told of it.
     let file = proxy.folder().join("policy.toml");
-    let changed = std::fs::read_to_string(&file).unwrap().replacen(
-        "purposes = [\"support\"",
-        "purposes = [\"billing\", \"support\"",
-        1,
-    );
+    let (old, new) = ("\"operational\", \"contact\"]", "\"operational\", \"contact\", \"address\"]");
+    let changed = std::fs::read_to_string(&file).unwrap().replacen(old, new, 1);
     std::fs::write(&file, changed).unwrap();
     let mut reviewer = Visitor::log_in(&proxy, REVIEWER);
     until("all four wait", || {
