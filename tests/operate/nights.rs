@@ -286,3 +286,70 @@ fn a_key_that_others_can_read_and_a_folder_that_they_can_change_are_told_at_the_
     // What one place says too often is a number.
     assert!(get(&proxy, "/metrics").1.contains("pgpurpose_own_log_lines_total{level=\"warn\"} "));
 }
+
+/// A disk of its own that can be made to hang, as a storage that is away does. Undone with the test.
+struct Hanging {
+    folder: tempfile::TempDir,
+    image: tempfile::NamedTempFile,
+}
+
+impl Hanging {
+    /// `None`, with a loud message, where none can be mounted.
+    #[allow(clippy::print_stderr)]
+    fn mount() -> Option<Self> {
+        let (folder, image) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        image.as_file().set_len(32 << 20).unwrap();
+        let disk = Self { folder, image };
+        let done = |program: &str, arguments: &[&std::path::Path]| {
+            Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+        };
+        let (image, folder) = (disk.image.path(), disk.folder.path());
+        let made = done("mkfs.ext4", &["-q".as_ref(), image])
+            && done("mount", &["-o".as_ref(), "loop".as_ref(), image, folder]);
+        if made && done("fsfreeze", &["--freeze".as_ref(), folder]) {
+            disk.thaw();
+            return Some(disk);
+        }
+        eprintln!(
+            "SKIPPED: no disk of its own can be mounted and made to hang here, so a sync that hangs is not tested"
+        );
+        None
+    }
+
+    fn freeze(&self) {
+        assert!(Command::new("fsfreeze").arg("--freeze").arg(self.folder.path()).status().unwrap().success());
+    }
+
+    fn thaw(&self) {
+        let _ = Command::new("fsfreeze").arg("--unfreeze").arg(self.folder.path()).output();
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.thaw();
+        let _ = Command::new("umount").arg("-l").arg(self.folder.path()).output();
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_is_no_readiness_and_a_metric_until_it_answers_again() {
+    let Some(disk) = Hanging::mount() else { return };
+    let proxy = Proxy::start_logging_to(shop(), SHOP_POLICY, disk.folder.path(), "");
+    let agent = login("support_agent");
+    assert!(proxy.psql(shop(), &agent, &["SELECT id FROM customers WHERE id = 1"]).ok);
+    assert_eq!((get(&proxy, "/readyz").0, metric(&proxy, "log_sync_seconds").as_str()), (200, "0"));
+    disk.freeze();
+    let waiting = proxy.spawn_psql(shop(), &agent, "SELECT id FROM customers WHERE id = 2");
+    until("readiness is gone", || get(&proxy, "/readyz").0 == 503);
+    let (_, said) = get(&proxy, "/readyz");
+    assert!(said.contains("the disk hangs"), "{said}");
+    assert!(metric(&proxy, "log_sync_seconds").parse::<u64>().unwrap() >= 5);
+    disk.thaw();
+    let said = wait(waiting, Duration::from_secs(30)).unwrap();
+    assert!(said.ok, "what waited goes on: {said:?}");
+    until("readiness is back", || get(&proxy, "/readyz").0 == 200);
+    assert_eq!(metric(&proxy, "log_sync_seconds"), "0");
+    signal(&proxy, "TERM");
+    until("the log is closed", || proxy.access_log().last().is_some_and(|record| record["event"] == "stop"));
+}

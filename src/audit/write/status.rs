@@ -20,7 +20,7 @@ pub struct LogStatus {
     pub durable: u64,
     /// Jobs that wait for the writer.
     pub waiting: u64,
-    /// How long a sync has not returned for; none where none runs.
+    /// How long a write or a sync has not returned for; none where none runs.
     pub syncing: Duration,
     /// Records refused since the log was opened.
     pub refused: u64,
@@ -144,7 +144,7 @@ impl StatusCell {
         }
     }
 
-    /// Runs a sync; whoever looks meanwhile sees how long it takes.
+    /// Runs a write or a sync; whoever looks meanwhile sees how long it takes.
     pub(in crate::audit) fn sync<T>(&self, sync: impl FnOnce() -> T) -> T {
         self.sync_since.store(self.milliseconds() + 1, Ordering::Release);
         let synced = sync();

@@ -315,7 +315,8 @@ impl Writer {
         // A checkpoint beside the log must not be ahead of it on the disk.
         let synced = self.options.sync == Sync::Always && (waited || newest.is_some());
         let open = self.open.as_mut().ok_or_else(not_open)?;
-        open.file.write_all(bytes)?;
+        // A disk that hangs lets neither return.
+        self.status.sync(|| open.file.write_all(bytes))?;
         if synced {
             // After a failed sync nobody knows what the disk holds of what was written since the last one.
             self.status.sync(|| open.file.sync_data()).inspect_err(|_| open.doubtful = true)?;

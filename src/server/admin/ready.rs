@@ -30,7 +30,7 @@ fn hanging(syncing: Duration) -> Result<(), String> {
     if syncing < SYNC_TIMEOUT {
         return Ok(());
     }
-    Err(format!("a sync has not returned for {} seconds: the disk hangs", syncing.as_secs()))
+    Err(format!("a write or sync has not returned for {} seconds: the disk hangs", syncing.as_secs()))
 }
 
 /// In letters that nobody overlooks.
