@@ -16,6 +16,7 @@ mod policies;
 mod proxy;
 mod reviewing;
 mod supervisor;
+mod telemetry;
 mod watch;
 
 pub(crate) use access_log::options as log_options;

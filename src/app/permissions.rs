@@ -66,8 +66,14 @@ fn folder(path: &Path) -> Option<String> {
 fn mode(path: &Path) -> Option<u32> {
     let found = std::fs::metadata(path).ok()?;
     let mode = found.permissions().mode();
+    let (user, group) = (found.uid(), found.gid());
     // A group of one's own, as many systems make it, is nobody else.
-    Some(if found.gid() == found.uid() && found.uid() != 0 { mode & !0o070 } else { mode })
+    if group == user && user != 0 {
+        return Some(mode & !0o070);
+    }
+    // Root gives a file to the proxy to read and not to change by its group, as PostgreSQL has it of its own key.
+    let own = !rustix::process::geteuid().is_root() && group == rustix::process::getegid().as_raw();
+    Some(if user == 0 && own { mode & !0o040 } else { mode })
 }
 
 /// Every file that holds a secret.
@@ -92,6 +98,7 @@ fn secrets(config: &Config) -> Vec<(&'static str, PathBuf)> {
             "the key of `[alerts.webhook]`",
             config.alerts.as_ref().and_then(|alerts| Some(&alerts.webhook.as_ref()?.key)),
         ),
+        ("the token of `[telemetry]`", config.telemetry.as_ref().and_then(|telemetry| telemetry.token.as_ref())),
         ("the password of `[mail]`", config.mail.as_ref().and_then(mail_password)),
     ];
     let logins = config.logins.iter().map(|login| ("the password of a login", login.upstream_password.as_ref()));
@@ -136,13 +143,14 @@ mod tests {
              token = \"file:8.key\"\n[audit.postgres]\naddress = \"db.example:5432\"\ndatabase = \"a\"\nlogin = \"b\"\npassword = \"file:9.key\"\n\
              [mail]\nfrom = \"a@shop.example\"\nsmtp = \"mail.example:587\"\nlogin = \"a\"\npassword = \"file:10.key\"\n\
              [centre]\nurl = \"https://privacy.shop.example\"\ntls_cert = \"c\"\ntls_key = \"11.key\"\nkey = \"file:12.key\"\n\
-             password = \"file:13.key\"\n[alerts]\n[alerts.webhook]\nurl = \"https://hook.example\"\nkey = \"file:14.key\"\n"
+             password = \"file:13.key\"\n[alerts]\n[alerts.webhook]\nurl = \"https://hook.example\"\nkey = \"file:14.key\"\n\
+             [telemetry]\notlp = \"https://collector.example\"\ntoken = \"file:15.key\"\n"
         );
         let config = Config::from_text("c.toml", &text, folder.path()).unwrap();
         let mut files: Vec<String> = secrets(&config).into_iter().map(|(_, path)| path.display().to_string()).collect();
         files.sort();
         let named = text.matches(".key\"").count();
-        assert_eq!((files.len(), named), (14, 14), "{files:?}");
+        assert_eq!((files.len(), named), (15, 15), "{files:?}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::permissions;
 use super::policies::{actor_key, fits, subject_key};
 use super::reviewing;
 use super::supervisor::Supervisor;
+use super::telemetry;
 use super::watch::Watch;
 use crate::audit::ship::Shipping;
 use crate::audit::{AuditLog, Event};
@@ -27,6 +28,7 @@ use crate::fleet::Bundle;
 use crate::policy::PolicySet;
 use crate::server::admin::{Admin, Running};
 use crate::server::alerts::Teller;
+use crate::server::otlp::Collector;
 use crate::server::{ListenTls, Options, Server};
 use crate::session::{Catalogs, OpenCatalog, Parts, Shared};
 use crate::sql::{TokenKey, enforce_form};
@@ -127,6 +129,8 @@ impl Proxy {
         let places = sinks.clone();
         let alarms = alarms::start(&config, &audit).map_err(plain)?;
         sinks.extend(alarms.iter().map(|(shipping, _)| shipping.clone()));
+        let (collector, traces) = telemetry::start(config.telemetry.as_ref(), &audit).map_err(plain)?;
+        sinks.extend(traces);
         let observe = policies.observes();
         if observe {
             tracing::warn!("{OBSERVED}");
@@ -170,7 +174,7 @@ impl Proxy {
         proxy.log_policies(None, &[]).await?;
         proxy.exceptions.look().await;
         let teller = alarms.as_ref().map(|(_, teller)| teller.clone());
-        proxy.start_admin(&database, sinks.clone(), teller).await?;
+        proxy.start_admin(&database, sinks.clone(), teller, collector).await?;
         if let (Some((_, teller)), Some(wanted)) = (alarms, proxy.config.alerts.clone()) {
             let (shared, log, database) = (Arc::downgrade(&proxy.shared), audit.clone(), database.clone());
             tokio::spawn(Look { teller, config: wanted, shared, log, sinks: places, database }.run());
@@ -254,6 +258,7 @@ impl Proxy {
         database: &Database,
         sinks: Vec<Shipping>,
         alerts: Option<Teller>,
+        collector: Option<Arc<Collector>>,
     ) -> Result<(), Vec<Fault>> {
         let own = database.clone();
         let (shared, database) = (Arc::clone(&self.shared), database.clone());
@@ -265,6 +270,7 @@ impl Proxy {
             log: self.shared.audit.clone(),
             sinks,
             alerts,
+            exported: collector.as_ref().map(|collector| Arc::clone(&collector.exported)),
             running: Box::new(move || {
                 let policies = shared.policies.load();
                 Running {
@@ -283,6 +289,7 @@ impl Proxy {
             }),
         };
         let admin = Arc::new(admin);
+        telemetry::report(self.config.telemetry.as_ref(), collector.as_ref(), &admin);
         let reviewing = reviewing::start(&self.config, &self.shared, &admin, &own).map_err(plain)?;
         console::start(&self.config.admin, admin, reviewing).await.map_err(plain)
     }

@@ -21,6 +21,7 @@ impl Config {
             alerts,
             mail,
             centre,
+            telemetry,
         } = self;
         let mut keys = Vec::new();
         let mut other = |key: &'static str, changed: bool| {
@@ -78,6 +79,7 @@ impl Config {
         other("[fleet]", *fleet != now.fleet);
         other("[mail]", *mail != now.mail);
         other("[centre]", *centre != now.centre);
+        other("[telemetry]", *telemetry != now.telemetry);
         other("[alerts]", *alerts != now.alerts);
         keys
     }

@@ -15,6 +15,7 @@ mod read;
 mod requests;
 mod secret;
 mod server;
+mod telemetry;
 mod verifier;
 mod zone;
 
@@ -33,5 +34,6 @@ pub use server::{
     Auth, AuthMethod, ClientCertificate, Config, Limits, Listen, Login, Mode, Policy, PolicyBundle, ServerTls,
     Upstream, UpstreamTls,
 };
+pub use telemetry::Telemetry;
 pub use verifier::{DIGEST, Shape, Shapes, Verifier};
 pub use zone::{When, Zone};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::address::HostPort;
 use super::secret::SecretSource;
 use super::server::{Config, Listen, Mode, Policy, PolicyBundle, ServerTls, Upstream, UpstreamTls, default, pattern};
-use super::{admin, alerts, audit, auth, centre, fleet, mail, organisation, requests};
+use super::{admin, alerts, audit, auth, centre, fleet, mail, organisation, requests, telemetry};
 use crate::document::{Document, Section, alike, quoted};
 use crate::document::{Fault, Located, Place};
 
@@ -85,6 +85,8 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
     let alerts = alerts::read(document, section, base);
     let section = top.section("mail", document);
     let mail = mail::read(document, section, base);
+    let section = top.section("telemetry", document);
+    let telemetry = telemetry::read(document, section, base);
     top.finish(document);
     Some(Config {
         listen,
@@ -100,6 +102,7 @@ fn read(document: &mut Document, mut top: Section<'_>, base: &Path) -> Option<Co
         alerts,
         mail,
         centre,
+        telemetry,
     })
 }
 
@@ -357,6 +360,7 @@ method = "scram"
 [alerts]
 [alerts.webhook]
 [mail]
+[telemetry]
 "#;
 
     #[test]

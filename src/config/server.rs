@@ -12,6 +12,7 @@ use super::mail::Mail;
 use super::organisation::Organisation;
 use super::requests::Requests;
 use super::secret::SecretSource;
+use super::telemetry::Telemetry;
 use super::verifier::Verifier;
 
 /// What `pgpurpose serve` needs. Paths are absolute, or relative to the working directory where the configuration's was.
@@ -43,6 +44,8 @@ pub struct Config {
     pub mail: Option<Mail>,
     /// `[centre]`; `None`: there is none.
     pub centre: Option<Centre>,
+    /// `[telemetry]`; `None`: nothing goes to a collector.
+    pub telemetry: Option<Telemetry>,
 }
 
 /// Where clients connect.
@@ -303,6 +306,7 @@ impl Config {
             alerts: None,
             mail: None,
             centre: None,
+            telemetry: None,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod alerts;
 mod gate;
 mod login;
+pub mod otlp;
 mod parameters;
 mod password;
 mod patient;

@@ -1,11 +1,11 @@
-//! Counters, and their text form for Prometheus
-//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>, version 0.0.4).
+//! Counters.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use super::page::{Durations, Page};
 
 /// Only grows.
 #[derive(Debug, Default)]
@@ -80,6 +80,19 @@ impl Histogram {
     /// How many.
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// As it is at the moment.
+    pub(super) fn durations(&self) -> Durations {
+        let buckets: Vec<(Duration, u64)> = BUCKETS
+            .iter()
+            .zip(&self.buckets)
+            .map(|(end, bucket)| (Duration::from_micros(*end), bucket.load(Ordering::Relaxed)))
+            .collect();
+        let below = buckets.iter().map(|(_, count)| count).sum();
+        // Read after the buckets: what is counted meanwhile may be missing above, never the other way round.
+        let count = self.count.load(Ordering::Relaxed).max(below);
+        Durations { buckets, count, sum: Duration::from_nanos(self.sum_ns.load(Ordering::Relaxed)) }
     }
 }
 
@@ -168,13 +181,18 @@ impl Metrics {
 
     /// The same, for more to be added.
     pub fn page(&self) -> Page {
-        let mut page = Page(String::with_capacity(8192));
-        page.head("statements_total", "counter", "Statements by verdict.");
-        for (verdict, counter) in
-            [("allow", &self.statements_allowed), ("mask", &self.statements_masked), ("deny", &self.statements_denied)]
-        {
-            page.line(format_args!("pgpurpose_statements_total{{verdict=\"{verdict}\"}} {}", counter.get()));
-        }
+        let mut page = Page::default();
+        page.by_label(
+            "statements_total",
+            "counter",
+            "Statements by verdict.",
+            "verdict",
+            &[
+                ("allow", self.statements_allowed.get()),
+                ("mask", self.statements_masked.get()),
+                ("deny", self.statements_denied.get()),
+            ],
+        );
         for (name, help, counts) in [
             (
                 "group_queries_total",
@@ -202,8 +220,7 @@ impl Metrics {
             ("policy_reloads_total", "Policies that came into force after start.", &self.policy_reloads),
             ("policy_reload_failures_total", "Policies that were not taken.", &self.policy_reload_failures),
         ] {
-            page.head(name, "counter", help);
-            page.line(format_args!("pgpurpose_{name} {}", counter.get()));
+            page.counter(name, help, counter.get());
         }
         page.histogram("log_append_seconds", "Time until a record counts as logged.", &self.log_append);
         page.histogram("decide_seconds", "Time of a decision that was not cached.", &self.decide);
@@ -222,101 +239,6 @@ impl Metrics {
         );
         page.histogram("upstream_seconds", "Time from forwarding a statement to its end.", &self.upstream);
         page
-    }
-}
-
-/// The text that is being written. Names get the prefix `pgpurpose_`.
-#[derive(Debug)]
-pub struct Page(String);
-
-impl Page {
-    /// A value that grows and shrinks.
-    pub fn gauge(&mut self, name: &str, help: &str, value: impl ToSample) {
-        self.head(name, "gauge", help);
-        self.line(format_args!("pgpurpose_{name} {}", value.sample()));
-    }
-
-    /// A value that only grows.
-    pub fn counter(&mut self, name: &str, help: &str, value: u64) {
-        self.head(name, "counter", help);
-        self.line(format_args!("pgpurpose_{name} {value}"));
-    }
-
-    /// One sample for each of a few values of a label, which no client can choose; nothing where there are none.
-    pub fn by_label(&mut self, name: &str, kind: &str, help: &str, label: &str, samples: &[(&str, u64)]) {
-        if samples.is_empty() {
-            return;
-        }
-        self.head(name, kind, help);
-        for (value, sample) in samples {
-            self.line(format_args!("pgpurpose_{name}{{{label}=\"{value}\"}} {sample}"));
-        }
-    }
-
-    /// The whole text.
-    pub fn finish(self) -> String {
-        self.0
-    }
-
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        // Writing to a String does not fail.
-        let _ = writeln!(self.0, "{line}");
-    }
-
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        self.line(format_args!("# HELP pgpurpose_{name} {help}\n# TYPE pgpurpose_{name} {kind}"));
-    }
-
-    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
-        self.head(name, "histogram", help);
-        self.buckets(name, "", histogram);
-    }
-
-    /// One family of histograms, by the values of a label, which no client can choose.
-    fn histograms(&mut self, name: &str, help: &str, label: &str, histograms: &[(&str, &Histogram)]) {
-        self.head(name, "histogram", help);
-        for (value, histogram) in histograms {
-            self.buckets(name, &format!("{label}=\"{value}\""), histogram);
-        }
-    }
-
-    fn buckets(&mut self, name: &str, label: &str, histogram: &Histogram) {
-        let (comma, braced) = if label.is_empty() { ("", String::new()) } else { (",", format!("{{{label}}}")) };
-        let mut below = 0;
-        for (end, bucket) in BUCKETS.iter().zip(&histogram.buckets) {
-            below += bucket.load(Ordering::Relaxed);
-            let seconds = Duration::from_micros(*end).as_secs_f64();
-            self.line(format_args!("pgpurpose_{name}_bucket{{{label}{comma}le=\"{seconds}\"}} {below}"));
-        }
-        // Read after the buckets: what is counted meanwhile may be missing above, never the other way round.
-        let count = histogram.count.load(Ordering::Relaxed).max(below);
-        let sum = Duration::from_nanos(histogram.sum_ns.load(Ordering::Relaxed)).as_secs_f64();
-        self.line(format_args!("pgpurpose_{name}_bucket{{{label}{comma}le=\"+Inf\"}} {count}"));
-        self.line(format_args!("pgpurpose_{name}_sum{braced} {sum}\npgpurpose_{name}_count{braced} {count}"));
-    }
-}
-
-/// What a gauge may show.
-pub trait ToSample {
-    /// As a whole number.
-    fn sample(self) -> i64;
-}
-
-impl ToSample for i64 {
-    fn sample(self) -> i64 {
-        self
-    }
-}
-
-impl ToSample for u64 {
-    fn sample(self) -> i64 {
-        i64::try_from(self).unwrap_or(i64::MAX)
-    }
-}
-
-impl ToSample for bool {
-    fn sample(self) -> i64 {
-        self.into()
     }
 }
 

@@ -5,8 +5,12 @@
 
 mod flood;
 mod metrics;
+pub mod otlp;
 mod own_log;
+mod page;
 
 pub use flood::OwnLines;
-pub use metrics::{Counter, Gauge, Histogram, Metrics, Page, Stages, ToSample};
+pub use metrics::{Counter, Gauge, Histogram, Metrics, Stages};
+pub use otlp::{Attribute, Resource, Span};
 pub use own_log::{Format, output, start, start_at};
+pub use page::{Page, ToSample};

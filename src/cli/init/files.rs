@@ -91,6 +91,8 @@ pub(super) struct Written<'a> {
     pub(super) logins: &'a [(String, String, PathBuf)],
     pub(super) observe: bool,
     pub(super) audit: &'a Path,
+    /// Where the log's newest checkpoint stands besides, where the folder of the keys cannot be written by the service.
+    pub(super) anchor: Option<&'a Path>,
 }
 
 impl Written<'_> {
@@ -125,7 +127,7 @@ impl Written<'_> {
              [auth]\nmethod = \"{method}\"\n\n\
              {logins}\
              [policy]\nfiles = [\"policies/*.toml\"]\nmode = \"{mode}\"{remark}\ntoken_key = \"file:keys/token.key\"\n\n\
-             [audit]\ndirectory = {audit}\nsigning_key = \"file:keys/signing.key\"\n",
+             [audit]\ndirectory = {audit}\n{anchor}signing_key = \"file:keys/signing.key\"\n",
             listen = text(self.listen),
             upstream = text(self.upstream),
             database = text(self.database),
@@ -138,6 +140,7 @@ impl Written<'_> {
                 ""
             },
             audit = path(self.audit),
+            anchor = self.anchor.map(|anchor| format!("anchor = {}\n", path(anchor))).unwrap_or_default(),
         )
     }
 }
@@ -186,6 +189,7 @@ mod tests {
                 logins,
                 observe: true,
                 audit: Path::new("/var/lib/pgpurpose/audit"),
+                anchor: Some(Path::new("/var/lib/pgpurpose/anchor.json")),
             }
             .text();
             let config = Config::from_text("pgpurpose.toml", &text, folder.path()).unwrap();

@@ -1,6 +1,6 @@
 //! The steps, each asked before it is taken.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio_postgres::Client;
 use zeroize::Zeroizing;
@@ -17,6 +17,8 @@ use crate::server::hash_password;
 
 /// Where Debian's PostgreSQL has its socket.
 const SOCKET: &str = "/run/postgresql";
+/// What the service of the package may write.
+const STATE: &str = "/var/lib/pgpurpose";
 const USUAL: &str = "127.0.0.1:5432";
 
 /// What is there in the end.
@@ -84,6 +86,8 @@ impl<'a> Steps<'a> {
                 .asker
                 .allowed("Begin by observing only? Nothing is enforced then, and the log says what would be", output)?;
         let audit = self.audit();
+        // The service writes nothing beside its keys.
+        let anchor = (audit == Path::new(STATE).join("audit")).then(|| Path::new(STATE).join("anchor.json"));
         let listen = self.arguments.listen.to_string();
         let upstream = access.config.upstream.addresses.first().map(ToString::to_string).unwrap_or_default();
         let text = Written {
@@ -98,6 +102,7 @@ impl<'a> Steps<'a> {
             logins: &logins,
             observe,
             audit: &audit,
+            anchor: anchor.as_deref(),
         }
         .text();
         let config = self.configuration(&text, folder.as_ref(), output)?;
@@ -106,7 +111,7 @@ impl<'a> Steps<'a> {
 
     /// Where the database is, and as whom it is asked.
     fn access(&self, output: &mut Output) -> Result<Access, String> {
-        let near = std::path::Path::new(SOCKET).join(".s.PGSQL.5432").exists();
+        let near = Path::new(SOCKET).join(".s.PGSQL.5432").exists();
         let upstream = match &self.arguments.upstream {
             Some(upstream) => upstream.clone(),
             None if self.asker.yes => {
@@ -445,9 +450,7 @@ impl<'a> Steps<'a> {
     fn audit(&self) -> PathBuf {
         match &self.arguments.audit {
             Some(audit) => std::path::absolute(audit).unwrap_or_else(|_| audit.clone()),
-            None if self.arguments.dir == std::path::Path::new("/etc/pgpurpose") => {
-                PathBuf::from("/var/lib/pgpurpose/audit")
-            }
+            None if self.arguments.dir == Path::new("/etc/pgpurpose") => Path::new(STATE).join("audit"),
             None => PathBuf::from("audit"),
         }
     }

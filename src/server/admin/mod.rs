@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::alerts::Teller;
+use super::otlp::Exported;
 use super::patient::Patient;
 use super::places::{Place, Places};
 use super::tls::ListenTls;
@@ -28,7 +29,7 @@ use super::web::{Answer, asked};
 use crate::audit::AuditLog;
 use crate::audit::ship::{ShipStatus, Shipping};
 use crate::config::Zone;
-use crate::telemetry::{Metrics, OwnLines};
+use crate::telemetry::{Metrics, OwnLines, Page as MetricsPage};
 use crate::wire::common_name;
 
 use ready::Looks;
@@ -78,6 +79,8 @@ pub struct Admin {
     pub sinks: Vec<Shipping>,
     /// Counts alerts, where somebody is told of any.
     pub alerts: Option<Teller>,
+    /// What went to a collector, where there is one.
+    pub exported: Option<Arc<Exported>>,
     /// Gives what the proxy runs with.
     pub running: Box<dyn Fn() -> Running + Send + Sync>,
     /// Asks the database.
@@ -165,7 +168,7 @@ async fn answer(serving: &Serving, place: &Place, peer: &Peer, request: Request<
             let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             page(status, TEXT, readiness.to_string())
         }
-        "/metrics" => page(StatusCode::OK, METRICS, metrics(admin)),
+        "/metrics" => page(StatusCode::OK, METRICS, metrics(admin).finish()),
         _ => match &serving.console {
             None => page(StatusCode::NOT_FOUND, TEXT, NO_CONSOLE.to_owned()),
             Some(console) => match asked(request, peer.from, peer.certificate.clone(), false).await {
@@ -180,7 +183,8 @@ async fn answer(serving: &Serving, place: &Place, peer: &Peer, request: Request<
 const NO_CONSOLE: &str = "there are /healthz, /readyz and /metrics; the console is for the `[[admin.reviewers]]` and \
     `[[admin.officers]]` of the configuration, which names none\n";
 
-fn metrics(admin: &Admin) -> String {
+/// Everything that is measured, as it is at the moment.
+pub fn metrics(admin: &Admin) -> MetricsPage {
     let status = admin.log.status();
     let mut page = admin.metrics.page();
     let running = (admin.running)();
@@ -240,7 +244,10 @@ fn metrics(admin: &Admin) -> String {
     let lag = labelled(|sink, durable| durable.saturating_sub(sink.delivered));
     page.by_label("sink_lag_records", "gauge", "Records that a sink does not have yet.", "sink", &lag);
     page.by_label("sink_failures_total", "counter", "Failures of a sink.", "sink", &labelled(|sink, _| sink.failures));
-    page.finish()
+    if let Some(exported) = &admin.exported {
+        exported.show(&mut page);
+    }
+    page
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";

@@ -28,6 +28,7 @@ async fn running() -> Running1 {
         log,
         sinks: Vec::new(),
         alerts: None,
+        exported: None,
         running: Box::new(|| Running {
             policy: "sha256:<b>".into(),
             observe: false,
@@ -129,11 +130,12 @@ async fn everything() -> (String, TempDir) {
         log,
         sinks: vec![sink],
         alerts: None,
+        exported: None,
         running: Box::new(Running::default),
         upstream: Box::new(|| Box::pin(async { Ok(()) })),
     };
     admin.metrics.upstream.observe(Duration::from_millis(3));
-    (metrics(&admin), directory)
+    (metrics(&admin).finish(), directory)
 }
 
 /// The name of a metric, without what a histogram adds.
@@ -287,6 +289,7 @@ async fn many_who_ask_at_once_ask_the_database_once_or_twice() {
         log: AuditLog::open(directory.path(), Sync::Written).unwrap(),
         sinks: Vec::new(),
         alerts: None,
+        exported: None,
         running: Box::new(Running::default),
         upstream: Box::new(move || {
             counted.fetch_add(1, Ordering::Relaxed);
