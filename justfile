@@ -26,3 +26,7 @@ deny:
 # the sample policies and their own tests
 check:
     cargo run -- check --offline --policy policies/shop.toml
+
+# the .deb and the static binary, in target/package
+package *ARGS:
+    ./deploy/package {{ARGS}}

@@ -12,6 +12,8 @@
 mod bundle;
 #[path = "operate/console.rs"]
 mod console;
+#[path = "operate/deployed.rs"]
+mod deployed;
 #[path = "operate/exports.rs"]
 mod exports;
 #[path = "operate/grants.rs"]
@@ -25,6 +27,8 @@ mod smtp;
 #[path = "operate/snooper.rs"]
 mod snooper;
 mod support;
+#[path = "operate/telemetry.rs"]
+mod telemetry;
 
 use std::fs;
 use std::io::{Read, Write};

@@ -97,6 +97,7 @@ impl Stand {
             log: log.clone(),
             sinks: Vec::new(),
             alerts: None,
+            exported: None,
             running: Box::new(|| Running { policy: "sha256:<b>".into(), ..Running::default() }),
             upstream: Box::new(|| Box::pin(async { Ok(()) })),
         };
