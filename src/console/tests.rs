@@ -86,6 +86,7 @@ impl Stand {
                 mode: "enforce",
                 files: &[],
                 faults: &[],
+                bundle: None,
             };
             log.append(event.record().unwrap()).await.unwrap();
             before = Some(set.hash().to_owned());
