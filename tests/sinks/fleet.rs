@@ -176,7 +176,8 @@ fn every_reader_finds_the_same(cluster: &Cluster, one: &Proxy, two: &Proxy) {
             dirs.iter().flat_map(|dir| search(["--dir", dir])).map(|(record, _)| record).collect();
         assert!(found.iter().all(|(_, log)| log.is_some()), "each says which log it is of");
         let mut had: Vec<String> = found.into_iter().map(|(record, _)| record).collect();
-        (had.sort(), wanted.sort());
+        had.sort();
+        wanted.sort();
         assert!(had == wanted, "{filter:?}: {} and {}", had.len(), wanted.len());
         assert_eq!(had.is_empty(), filter[1] == "nobody", "{filter:?}");
     }
@@ -187,7 +188,8 @@ fn every_reader_finds_the_same(cluster: &Cluster, one: &Proxy, two: &Proxy) {
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["metadata"]["uid"].to_string())
         .collect();
     let all = ids.len();
-    (ids.sort(), ids.dedup());
+    ids.sort();
+    ids.dedup();
     assert!(all >= 40 && ids.len() == all, "no two records have one name");
 
     let config = one.folder().join("pgpurpose.toml");
