@@ -173,12 +173,17 @@ impl CatalogStore {
         self.due.fetch_max(ticket, Ordering::SeqCst);
     }
 
+    /// Whether the snapshot is newer than every change that was told of.
+    pub fn is_settled(&self) -> bool {
+        self.answered.load(Ordering::SeqCst) >= self.due.load(Ordering::SeqCst)
+    }
+
     /// Waits until the snapshot is newer than every change that was told of; at once where none was.
     ///
     /// # Errors
     /// [`LoadError`]: the snapshot is older than the database.
     pub async fn settled(&self) -> Result<(), LoadError> {
-        if self.answered.load(Ordering::SeqCst) >= self.due.load(Ordering::SeqCst) {
+        if self.is_settled() {
             return Ok(());
         }
         // On the heap: every statement of every session comes by here, and hardly one has to wait.

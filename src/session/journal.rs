@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use super::flow::running::Running;
 use super::judge::enforcer::{Rejected, Scope};
@@ -44,7 +44,7 @@ impl Journal {
         lookups: &[LookedUp],
     ) -> Result<AccessRecord, AuditError> {
         self.enter(scope);
-        let prepared = access(&self.facts, scope, logged, report).prepare()?;
+        let prepared = Arc::new(access(&self.facts, scope, logged, report).prepare()?);
         prepared.record(self.session()?, lookups)
     }
 
@@ -58,7 +58,7 @@ impl Journal {
         let prepared = match statement.record.get() {
             Some(prepared) => prepared,
             None => {
-                let prepared = access(&self.facts, scope, &statement.logged, report).prepare()?;
+                let prepared = Arc::new(access(&self.facts, scope, &statement.logged, report).prepare()?);
                 statement.record.get_or_init(|| prepared)
             }
         };
@@ -180,9 +180,9 @@ impl Journal {
     }
 
     /// How a run ended.
-    pub(super) fn outcome(&self, seq: u64, started: Instant, rows: Option<u64>, failed: Option<&str>) {
+    pub(super) fn outcome(&self, seq: u64, took: Duration, rows: Option<u64>, failed: Option<&str>) {
         let status = if failed.is_some() { OutcomeStatus::Error } else { OutcomeStatus::Ok };
-        self.end(Outcome { of: seq, status, rows, sqlstate: failed.map(Cow::Borrowed), ms: milliseconds(started) });
+        self.end(Outcome { of: seq, status, rows, sqlstate: failed.map(Cow::Borrowed), ms: milliseconds(took) });
     }
 
     /// What was refused has an outcome too; `sqlstate` is what the client was told.
@@ -192,14 +192,14 @@ impl Journal {
     }
 
     /// A run was logged, and the database passed over it.
-    pub(super) fn skipped(&self, seq: u64, started: Instant) {
-        let (status, ms) = (OutcomeStatus::Skipped, milliseconds(started));
+    pub(super) fn skipped(&self, seq: u64, took: Duration) {
+        let (status, ms) = (OutcomeStatus::Skipped, milliseconds(took));
         self.end(Outcome { of: seq, status, rows: None, sqlstate: None, ms });
     }
 
     /// A run was logged, and its end will never be known. `rows`: that came before.
-    pub(super) fn lost(&self, seq: u64, started: Instant, rows: Option<u64>) {
-        let (status, ms) = (OutcomeStatus::Lost, milliseconds(started));
+    pub(super) fn lost(&self, seq: u64, took: Duration, rows: Option<u64>) {
+        let (status, ms) = (OutcomeStatus::Lost, milliseconds(took));
         self.end(Outcome { of: seq, status, rows, sqlstate: None, ms });
     }
 
@@ -265,7 +265,7 @@ fn access<'a>(
     }
 }
 
-fn milliseconds(since: Instant) -> f64 {
+fn milliseconds(took: Duration) -> f64 {
     // Microseconds are enough, and short to write.
-    (since.elapsed().as_secs_f64() * 1_000_000.0).round() / 1000.0
+    (took.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::civil::Date;
 use tokio::sync::watch;
@@ -286,7 +286,8 @@ impl Session {
 /// Today in the policies' zone, worked out once a day.
 #[derive(Debug, Default)]
 pub(super) struct Calendar {
-    zone: Option<Zone>,
+    /// Its name; empty where no day was worked out yet.
+    zone: Box<str>,
     date: Date,
     /// Seconds since 1970 between which it is that day.
     from: i64,
@@ -295,14 +296,16 @@ pub(super) struct Calendar {
 
 impl Calendar {
     pub(super) fn today(&mut self, zone: &Zone) -> Date {
-        let now = jiff::Timestamp::now();
-        let within = (self.from..self.until).contains(&now.as_second());
-        if !within || self.zone.as_ref() != Some(zone) {
-            let date = zone.day_of(now);
+        // Each statement comes by here: seconds are enough to tell that it is the same day.
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let seconds = since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(i64::MIN);
+        let within = (self.from..self.until).contains(&seconds);
+        if !within || *self.zone != *zone.name() {
+            let date = zone.today();
             // Where its bounds cannot be told it is worked out each time.
             let bound = |time: Result<jiff::Timestamp, String>| time.map_or(0, jiff::Timestamp::as_second);
             let (from, until) = (bound(zone.begin(date)), bound(zone.end(date)));
-            *self = Self { zone: Some(zone.clone()), date, from, until };
+            *self = Self { zone: zone.name().into(), date, from, until };
         }
         self.date
     }

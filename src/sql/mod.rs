@@ -29,7 +29,7 @@ pub use ast::{
     Ddl, Kind, Parsed, column_parts, is_grammar_function, is_substring_call, marker, on_parser_stack, parse, render,
     render_expr, utility,
 };
-pub use form::{Asked, Class, Constants, Context, Form, Known, Slot};
+pub use form::{Asked, Class, Constants, Context, Form, Keyed, Known, Slot};
 pub use govern::{
     ComparedMask, Effect, Enforced, Fills, Lookups, Named, Refused, Said, Way, Words, admitted, enforce, enforce_form,
     may_use, portal_refusal, refusal_of, relay_unrestricted, too_old_refusal,

@@ -136,16 +136,16 @@ const TAIL: usize = HASH_FIELD.len() + 64 + 2;
 pub(in crate::audit) fn seal(after: Link, time: &[u8], body: &Body, out: &mut Vec<u8>) -> Link {
     let seq = after.seq + 1;
     let from = out.len();
-    out.reserve(body.fields.len() + ROOM);
+    out.reserve(body.length() + ROOM);
     out.extend_from_slice(b"{\"seq\":");
     stamp::number(out, seq);
-    if body.timed {
+    if body.is_timed() {
         out.extend_from_slice(b",\"time\":\"");
         out.extend_from_slice(time);
         out.push(b'"');
     }
     out.push(b',');
-    out.extend_from_slice(body.fields.as_bytes());
+    body.write(out);
     out.extend_from_slice(b",\"prev\":\"");
     stamp::hex(out, &after.hash.0);
     out.push(b'"');

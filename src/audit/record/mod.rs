@@ -1,5 +1,6 @@
 //! The records, and the order of their fields.
 
+mod body;
 pub mod chain;
 pub mod checkpoint;
 mod disclosure;
@@ -17,14 +18,13 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::policy::AccessReport;
+pub(in crate::audit) use body::Body;
 pub use disclosure::{DisclosureRecord, Seen, SubjectKey};
 pub use entry::Entry;
 pub use error::AuditError;
 pub use grouped::{Asked, GroupedRecord};
-use json::one_line;
 pub use lookup::{LookedUp, LookupRecord};
 pub use prepared::{PreparedAccess, PreparedSession, WHOLE_STATEMENT};
-use prepared::{Whole, fields_of};
 
 /// What a session's records say about it. `purpose` is the one in force for the record at hand.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -95,7 +95,7 @@ impl Access<'_> {
     /// # Errors
     /// [`AuditError::Encode`].
     pub fn record(&self) -> Result<AccessRecord, AuditError> {
-        self.prepare()?.record(&PreparedSession::new(self.session)?, self.lookups)
+        PreparedAccess::record(&Arc::new(self.prepare()?), &PreparedSession::new(self.session)?, self.lookups)
     }
 }
 
@@ -128,33 +128,6 @@ pub struct Outcome<'a> {
     pub sqlstate: Option<Cow<'a, str>>,
     /// Milliseconds from forwarding to the end; 0 for what was not forwarded.
     pub ms: f64,
-}
-
-impl Outcome<'_> {
-    /// As the derived form has it; there is one for each statement.
-    fn fields(&self) -> Result<String, AuditError> {
-        let mut out = b"\"event\":\"outcome\",\"of\":".to_vec();
-        stamp::number(&mut out, self.of);
-        out.extend_from_slice(match self.status {
-            OutcomeStatus::Ok => b",\"status\":\"ok\",\"rows\":",
-            OutcomeStatus::Error => b",\"status\":\"error\",\"rows\":",
-            OutcomeStatus::Refused => b",\"status\":\"refused\",\"rows\":",
-            OutcomeStatus::Skipped => b",\"status\":\"skipped\",\"rows\":",
-            OutcomeStatus::Lost => b",\"status\":\"lost\",\"rows\":",
-        });
-        match self.rows {
-            Some(rows) => stamp::number(&mut out, rows),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.extend_from_slice(b",\"sqlstate\":");
-        match self.sqlstate.as_deref() {
-            Some(sqlstate) => out.extend_from_slice(one_line(sqlstate).ok_or(AuditError::Encode)?.as_bytes()),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.extend_from_slice(b",\"ms\":");
-        stamp::milliseconds(&mut out, self.ms);
-        String::from_utf8(out).map_err(|_| AuditError::Encode)
-    }
 }
 
 /// Where the clock on the wall stands (the record's time) against the one that only goes forward.
@@ -508,29 +481,9 @@ impl Event<'_> {
     /// [`AuditError::Encode`].
     pub fn record(&self) -> Result<EventRecord, AuditError> {
         let body = match self {
-            Self::Outcome(outcome) => Body { fields: outcome.fields()?, timed: false, whole: None },
+            Self::Outcome(outcome) => Body::of_outcome(outcome)?,
             _ => Body::new(self, true)?,
         };
         Ok(EventRecord { body })
-    }
-}
-
-/// A record's own fields, `"event":…` first, without the braces; number, time and hashes are the writer's.
-#[derive(Debug, Clone)]
-pub(in crate::audit) struct Body {
-    pub(in crate::audit) fields: String,
-    pub(in crate::audit) timed: bool,
-    /// What must stand in the same file before it.
-    pub(in crate::audit) whole: Option<Arc<Whole>>,
-}
-
-impl Body {
-    /// Bytes that must be written before it into the file that begins with this record, as far as is known.
-    pub(in crate::audit) fn untold_bytes(&self, file: u64) -> usize {
-        self.whole.as_ref().filter(|whole| !whole.is_told(file)).map_or(0, |whole| whole.body.fields.len())
-    }
-
-    pub(in crate::audit) fn new<T: Serialize>(value: &T, timed: bool) -> Result<Self, AuditError> {
-        Ok(Self { fields: fields_of(value)?, timed, whole: None })
     }
 }

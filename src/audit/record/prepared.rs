@@ -27,7 +27,7 @@ pub struct PreparedAccess {
     /// From `"reason"` on.
     after: Box<str>,
     may_run: bool,
-    whole: Option<Arc<Whole>>,
+    whole: Option<Whole>,
 }
 
 /// The whole text of a long statement, to be written once a file.
@@ -141,7 +141,7 @@ impl Access<'_> {
             before: fields_of(&before)?.into(),
             after: fields_of(&after)?.into(),
             may_run,
-            whole: self.whole()?.map(Arc::new),
+            whole: self.whole()?,
         })
     }
 
@@ -158,7 +158,7 @@ impl Access<'_> {
             statement: self.statement,
         };
         let fields = inner(whole_line(&fields))?;
-        let body = Body { fields, timed: true, whole: None };
+        let body = Body::of_text(fields, true);
         Ok(Some(Whole { digest, body, told: AtomicU64::new(0) }))
     }
 }
@@ -168,24 +168,40 @@ impl PreparedAccess {
     ///
     /// # Errors
     /// [`AuditError::Encode`].
-    pub fn record(&self, session: &PreparedSession, lookups: &[LookedUp]) -> Result<AccessRecord, AuditError> {
-        let looked_up = if lookups.is_empty() { None } else { Some(one_line(lookups).ok_or(AuditError::Encode)?) };
-        let room = looked_up.as_ref().map_or(0, String::len) + 64;
-        let mut fields = String::with_capacity(session.0.len() + self.before.len() + self.after.len() + room);
-        fields.push_str("\"event\":\"access\",");
-        fields.push_str(&session.0);
-        fields.push(',');
-        fields.push_str(&self.before);
-        if let Some(looked_up) = looked_up {
-            fields.push_str(",\"lookups\":");
-            fields.push_str(&looked_up);
+    pub fn record(
+        self: &Arc<Self>,
+        session: &PreparedSession,
+        lookups: &[LookedUp],
+    ) -> Result<AccessRecord, AuditError> {
+        Ok(AccessRecord { body: Body::of_access(session, self, lookups)?, may_run: self.may_run })
+    }
+
+    /// The whole text, where the statement is long.
+    pub(super) fn whole(&self) -> Option<&Whole> {
+        self.whole.as_ref()
+    }
+
+    /// Bytes of a record's fields without what it looks up, at most.
+    pub(super) fn length(&self, session: &PreparedSession) -> usize {
+        EVENT.len() + LOOKUPS.len() + 3 + session.0.len() + self.before.len() + self.after.len()
+    }
+
+    /// Appends a record's fields.
+    pub(super) fn write(&self, session: &PreparedSession, lookups: Option<&str>, out: &mut Vec<u8>) {
+        for part in [EVENT, &session.0, ",", &self.before] {
+            out.extend_from_slice(part.as_bytes());
         }
-        fields.push(',');
-        fields.push_str(&self.after);
-        let body = Body { fields, timed: true, whole: self.whole.clone() };
-        Ok(AccessRecord { body, may_run: self.may_run })
+        if let Some(lookups) = lookups {
+            out.extend_from_slice(LOOKUPS.as_bytes());
+            out.extend_from_slice(lookups.as_bytes());
+        }
+        out.push(b',');
+        out.extend_from_slice(self.after.as_bytes());
     }
 }
+
+const EVENT: &str = "\"event\":\"access\",";
+const LOOKUPS: &str = ",\"lookups\":";
 
 /// A value's fields as JSON, without the braces.
 pub(in crate::audit) fn fields_of<T: Serialize>(value: &T) -> Result<String, AuditError> {

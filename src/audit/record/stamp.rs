@@ -1,6 +1,8 @@
 //! Numbers and times as text, written straight into the bytes of a record.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 /// Appends a number in decimal digits.
 pub(in crate::audit) fn number(out: &mut Vec<u8>, mut number: u64) {
@@ -79,6 +81,24 @@ impl Clock {
     }
 }
 
+/// The day in UTC, worked out once a day.
+#[derive(Debug, Default)]
+pub(in crate::audit) struct Today(Option<(i64, Date)>);
+
+impl Today {
+    pub(in crate::audit) fn at(&mut self, time: Timestamp) -> Date {
+        let day = time.as_second().div_euclid(24 * 60 * 60);
+        match self.0 {
+            Some((known, date)) if known == day => date,
+            Some(_) | None => {
+                let date = time.to_zoned_datetime(TimeZone::UTC).date();
+                self.0 = Some((day, date));
+                date
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
@@ -112,11 +132,12 @@ mod tests {
 
     #[test]
     fn times_are_those_of_the_formatter_whatever_came_before() {
-        let mut clock = Clock::default();
+        let (mut clock, mut today) = (Clock::default(), Today::default());
         let mut micros: i64 = 1_764_000_000_000_000;
         for step in [0, 1, 999_999, 1, 59_000_000, 86_400_000_000, -3_600_000_000, 7, -2_000_000_000_000_000, 123_456] {
             micros += step;
             let time = Timestamp::from_microsecond(micros).unwrap();
+            assert_eq!(today.at(time), time.to_zoned_datetime(TimeZone::UTC).date());
             assert_eq!(std::str::from_utf8(clock.text(time)).unwrap(), format!("{time:.6}"));
         }
     }

@@ -11,26 +11,27 @@ use tokio::sync::oneshot::{self, Receiver};
 use tokio::task::yield_now;
 
 use super::fold::{Fold, Folded};
-use super::numbers::Numbers;
+use super::job::{Answer, Asker, Bodies, Job};
 use super::options::{LogOptions, Sync};
 use super::room::{Room, Untold};
 use super::status::StatusCell;
-use super::writer::{Job, TEND, Writer};
+use super::writer::{TEND, Writer};
 use crate::audit::record::{AuditError, Body, Event};
 
 /// Bytes after which no further job joins a batch.
 const BATCH_BYTES: usize = 4 << 20;
 /// The same for records.
 const BATCH_RECORDS: usize = 5_000;
+/// So many outcomes ride along with one who is alone.
+const FEW: usize = 64;
+/// Jobs for which memory is kept.
+const KEPT: usize = 256;
 /// How long an outcome waits for a write to go along with.
 const RIDE: Duration = Duration::from_millis(5);
 /// How long the thread looks every [`RIDE`] after something was written; then it sleeps.
 const LIVELY: Duration = Duration::from_millis(100);
 /// So many appends of one session in a row mean that it is alone.
 const ALONE: u8 = 16;
-
-/// What a session is answered: the numbers of its records.
-type Answer = Result<Numbers, AuditError>;
 
 /// What the thread that looks after the log does.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -48,6 +49,8 @@ enum Parked {
 #[derive(Debug, Default)]
 struct Queue {
     jobs: Vec<Job>,
+    /// A list that was used, for its memory.
+    spare: Vec<Job>,
     /// The last job of all.
     stop: Option<Job>,
     /// Nothing is taken any more.
@@ -58,6 +61,8 @@ struct Queue {
     /// Who appended last, and how many appends of others are not long ago.
     last: u64,
     company: u8,
+    /// Of what waits, something was appended by another session than what came before it.
+    crowded: bool,
 }
 
 /// The queue and the file.
@@ -127,7 +132,7 @@ impl Core {
     /// Takes a record of a connection that came to no session, or counts it.
     pub(in crate::audit) fn knock(&self, address: &str, body: Body) {
         if self.fold.stands(address) {
-            self.note(vec![body]);
+            self.note(body);
         }
     }
 
@@ -157,13 +162,13 @@ impl Core {
     }
 
     /// Takes a job that nobody waits for.
-    pub(in crate::audit) fn note(&self, bodies: Vec<Body>) {
+    pub(in crate::audit) fn note(&self, body: Body) {
         let mut queue = self.queue();
         if queue.closed {
             return;
         }
         self.status.submitted();
-        queue.jobs.push(Job { bodies, answer: None });
+        queue.jobs.push(Job::noted(body));
         if queue.parked == Parked::Asleep {
             queue.parked = Parked::No;
             drop(queue);
@@ -172,7 +177,11 @@ impl Core {
     }
 
     /// Takes a job and waits until it counts as logged. `who` tells one session from another.
-    pub(super) async fn append(&self, bodies: Vec<Body>, who: u64) -> Answer {
+    pub(super) async fn append(&self, bodies: Bodies, who: u64) -> Answer {
+        let bodies = match self.append_alone(bodies, who) {
+            Ok(answer) => return answer,
+            Err(bodies) => bodies,
+        };
         let (turn, mut answered) = self.push(bodies, who)?;
         if let Turn::Lead { in_company } = turn {
             // Those who rely on it are written for however this ends.
@@ -189,7 +198,7 @@ impl Core {
     }
 
     /// The same for threads without a runtime.
-    pub(in crate::audit) fn append_blocking(&self, bodies: Vec<Body>, who: u64) -> Answer {
+    pub(in crate::audit) fn append_blocking(&self, bodies: Bodies, who: u64) -> Answer {
         let (turn, answered) = self.push(bodies, who)?;
         if let Turn::Lead { .. } = turn {
             drop(Lead(self));
@@ -220,22 +229,54 @@ impl Core {
         }
         self.status.submitted();
         queue.closed = true;
-        queue.stop = Some(Job { bodies: vec![body], answer });
+        let asker = answer.map_or(Asker::Nobody, Asker::Waits);
+        queue.stop = Some(Job { bodies: Bodies::One(body), asker });
         queue.parked = Parked::No;
         drop(queue);
         self.wake();
         true
     }
 
-    fn push(&self, bodies: Vec<Body>, who: u64) -> Result<(Turn, Receiver<Answer>), AuditError> {
+    /// Where the session is alone, nobody waits and nobody writes: writes its records here and now, with the outcomes that ride along.
+    /// Gives them back where that is not so.
+    fn append_alone(&self, bodies: Bodies, who: u64) -> Result<Answer, Bodies> {
+        match self.sync {
+            Sync::Always => return Err(bodies),
+            Sync::Written => {}
+        }
+        let mut queue = self.queue();
+        let alone = queue.last == who && queue.company <= 1 && !queue.closed && queue.parked != Parked::Asleep;
+        if !alone || queue.jobs.len() > FEW || queue.is_awaited() {
+            return Err(bodies);
+        }
+        let mut writer = match self.writer.try_lock() {
+            Ok(writer) => writer,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(bodies),
+        };
+        queue.company = 0;
+        self.status.submitted();
+        queue.jobs.push(Job { bodies, asker: Asker::Here });
+        let mut jobs = queue.take();
+        drop(queue);
+        let answer = writer.commit(&mut jobs, false);
+        drop(writer);
+        if self.queue().put_back(jobs) {
+            self.commit();
+        }
+        Ok(answer.unwrap_or(Err(AuditError::Closed)))
+    }
+
+    fn push(&self, bodies: Bodies, who: u64) -> Result<(Turn, Receiver<Answer>), AuditError> {
         let (answer, answered) = oneshot::channel();
         let mut queue = self.queue();
         if queue.closed {
             return Err(AuditError::Closed);
         }
         self.status.submitted();
-        queue.jobs.push(Job { bodies, answer: Some(answer) });
+        queue.jobs.push(Job { bodies, asker: Asker::Waits(answer) });
         queue.company = if queue.last == who { queue.company.saturating_sub(1) } else { ALONE };
+        queue.crowded |= queue.last != who && queue.last != 0;
         queue.last = who;
         let (turn, wake) = match self.sync {
             Sync::Always => (Turn::Wait, queue.parked != Parked::No),
@@ -268,11 +309,17 @@ impl Core {
                 Err(TryLockError::WouldBlock) => return,
             };
             loop {
-                let jobs = self.queue().take();
+                let mut queue = self.queue();
+                writer.crowded = std::mem::take(&mut queue.crowded);
+                let mut jobs = queue.take();
+                drop(queue);
                 if jobs.is_empty() {
+                    writer.crowded = false;
                     break;
                 }
-                writer.commit(jobs, false);
+                writer.commit(&mut jobs, false);
+                writer.crowded = false;
+                self.queue().put_back(jobs);
             }
             drop(writer);
             // Who came after the last look and found the writer taken waits for this one.
@@ -286,7 +333,7 @@ impl Core {
     fn note_folded(&self, jobs: &mut Vec<Job>) {
         for body in self.folded(true) {
             self.status.submitted();
-            jobs.push(Job { bodies: vec![body], answer: None });
+            jobs.push(Job::noted(body));
         }
     }
 
@@ -300,7 +347,7 @@ impl Core {
                 drop(queue);
                 self.note_folded(&mut jobs);
                 jobs.push(stop);
-                self.with_writer(|writer| writer.commit(jobs, true));
+                self.with_writer(|writer| writer.commit(&mut jobs, true));
                 return;
             }
             let waits = match self.sync {
@@ -330,7 +377,7 @@ impl Core {
             if tended.elapsed() >= TEND {
                 self.room.look(&self.directory);
                 for body in self.folded(false) {
-                    self.note(vec![body]);
+                    self.note(body);
                 }
                 self.with_writer(Writer::tend);
                 tended = Instant::now();
@@ -342,7 +389,15 @@ impl Core {
 impl Queue {
     /// Whether somebody waits for what is in it.
     fn is_awaited(&self) -> bool {
-        self.jobs.iter().any(|job| job.answer.is_some())
+        self.jobs.iter().any(Job::is_awaited)
+    }
+
+    /// Takes back a list that was written, for its memory; whether somebody waits for what came meanwhile.
+    fn put_back(&mut self, jobs: Vec<Job>) -> bool {
+        if self.spare.capacity() < jobs.capacity() && jobs.capacity() <= KEPT {
+            self.spare = jobs;
+        }
+        self.is_awaited()
     }
 
     /// The jobs of the next batch, up to a bound.
@@ -353,12 +408,13 @@ impl Queue {
             if bytes >= BATCH_BYTES || records >= BATCH_RECORDS {
                 break;
             }
-            bytes += job.bodies.iter().map(|body| body.fields.len()).sum::<usize>();
+            bytes += job.bodies.iter().map(Body::length).sum::<usize>();
             records += job.bodies.len();
             count += 1;
         }
         if count == self.jobs.len() {
-            return std::mem::take(&mut self.jobs);
+            let spare = std::mem::take(&mut self.spare);
+            return std::mem::replace(&mut self.jobs, spare);
         }
         let rest = self.jobs.split_off(count);
         std::mem::replace(&mut self.jobs, rest)

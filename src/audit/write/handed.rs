@@ -233,7 +233,9 @@ mod tests {
         let mut taken = Taken::default();
         let found = taken.waiting(folder.path(), "log", Some(&own));
         assert_eq!(found.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["a"]);
-        assert!(found.iter().all(|(_, body)| body.fields.contains("\"event\":\"request\"")));
+        let mut line = Vec::new();
+        found.iter().for_each(|(_, body)| body.write(&mut line));
+        assert!(String::from_utf8(line).unwrap().contains("\"event\":\"request\""));
         lay(folder.path(), "a", &ours);
         assert!(taken.waiting(folder.path(), "log", Some(&own)).is_empty());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "what does not hold is removed");

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::audited::{Audited, Logged};
 use super::combine::Core;
+use super::job::Bodies;
 use super::numbers::Numbers;
 use super::options::{LogOptions, Sync};
 use super::room::{Allowance, Room};
@@ -15,7 +16,7 @@ use super::status::LogStatus;
 use super::status::StatusCell;
 use super::writer::Writer;
 use crate::audit::record::AuditError;
-use crate::audit::record::{AccessRecord, Body, EventRecord};
+use crate::audit::record::{AccessRecord, EventRecord};
 use crate::error::Refusal;
 use crate::telemetry::Metrics;
 
@@ -103,7 +104,7 @@ impl AuditLog {
         if !record.may_run {
             return Err(AuditError::Denied);
         }
-        let seq = self.append_bodies(vec![record.body]).await?.first();
+        let seq = self.append_bodies(Bodies::One(record.body)).await?.first();
         Ok(Audited::new(what, seq))
     }
 
@@ -119,7 +120,7 @@ impl AuditLog {
             return Ok(Vec::new());
         }
         let (bodies, whats): (Vec<_>, Vec<_>) = batch.into_iter().map(|(record, what)| (record.body, what)).unzip();
-        let numbers = self.append_bodies(bodies).await?;
+        let numbers = self.append_bodies(Bodies::Some(bodies)).await?;
         Ok(numbers.each().zip(whats).map(|(seq, what)| Audited::new(what, seq)).collect())
     }
 
@@ -128,7 +129,7 @@ impl AuditLog {
     /// # Errors
     /// It is not in the log.
     pub async fn append_refused(&self, record: AccessRecord) -> Result<u64, AuditError> {
-        Ok(self.append_bodies(vec![record.body]).await?.first())
+        Ok(self.append_bodies(Bodies::One(record.body)).await?.first())
     }
 
     /// The same for a refusal that the client is to be told: gives that, and the number.
@@ -145,12 +146,12 @@ impl AuditLog {
     /// # Errors
     /// It is not in the log.
     pub async fn append(&self, record: EventRecord) -> Result<u64, AuditError> {
-        Ok(self.append_bodies(vec![record.body]).await?.first())
+        Ok(self.append_bodies(Bodies::One(record.body)).await?.first())
     }
 
     /// Appends an event without waiting: for outcomes and what is told afterwards. A log in trouble shows in [`Self::status`].
     pub fn note(&self, record: EventRecord) {
-        self.live.core.note(vec![record.body]);
+        self.live.core.note(record.body);
     }
 
     /// Appends an event about a connection from this address that came to no session, without waiting. Of many in a minute
@@ -164,7 +165,7 @@ impl AuditLog {
     /// # Errors
     /// It is not in the log.
     pub fn append_blocking(&self, record: EventRecord) -> Result<u64, AuditError> {
-        Ok(self.live.core.append_blocking(vec![record.body], self.who)?.first())
+        Ok(self.live.core.append_blocking(Bodies::One(record.body), self.who)?.first())
     }
 
     /// How the log does.
@@ -197,7 +198,7 @@ impl AuditLog {
         Ok(self.live.core.close(record.body).await?.first())
     }
 
-    async fn append_bodies(&self, bodies: Vec<Body>) -> Result<Numbers, AuditError> {
+    async fn append_bodies(&self, bodies: Bodies) -> Result<Numbers, AuditError> {
         let from = Instant::now();
         self.live.core.room().take(self.allowance.as_deref(), &bodies)?;
         let numbers = self.live.core.append(bodies, self.who).await;

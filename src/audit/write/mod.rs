@@ -7,6 +7,7 @@ mod confirm;
 mod dropbox;
 mod fold;
 mod handed;
+mod job;
 mod keeper;
 mod log;
 mod numbers;

@@ -12,7 +12,7 @@ use super::room::Room;
 use super::status::StatusCell;
 use super::steady::{Before, Steady, newest_word};
 use super::watch::Watch;
-use super::writer::{Mark, Open, Trouble, Writer, today};
+use super::writer::{Mark, Open, Trouble, Writer};
 use crate::audit::record::{AuditError, Body, Event, Outcome, OutcomeStatus};
 use crate::audit::store::files::{self, LogFile, TornEnd};
 use crate::audit::store::pair;
@@ -139,7 +139,7 @@ impl Writer {
         let last = recovered.last.filter(|_| link == recovered.link);
         let (named, new) = match last {
             Some(named) => (named, false),
-            None => (LogFile::new(&self.options.directory, link.seq + 1, today()), true),
+            None => (LogFile::new(&self.options.directory, link.seq + 1, self.today.at(Timestamp::now())), true),
         };
         let file = files::open_append(&named, new).map_err(|error| failed(self, &error))?;
         let length = file.metadata().map_err(|error| failed(self, &error))?.len();
@@ -151,8 +151,18 @@ impl Writer {
         self.whole.clear();
         self.attempted.clear();
         let (watch, begun) = (Watch::over(&named.path), begun.unwrap_or(now));
-        self.open =
-            Some(Open { file, named, watch, length, texts: 0, flushed: 0, begun, doubtful: false, _lock: lock });
+        self.open = Some(Open {
+            file,
+            named,
+            watch,
+            asked: 0,
+            length,
+            texts: 0,
+            flushed: 0,
+            begun,
+            doubtful: false,
+            _lock: lock,
+        });
         self.link = Some(link);
         self.synced = Some(Mark { link, length });
         self.status.named(&self.name);

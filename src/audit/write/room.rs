@@ -155,7 +155,7 @@ impl Room {
     /// [`AuditError::OverBudget`], [`AuditError::NoRoom`]; then they are counted.
     pub(in crate::audit) fn take(&self, allowance: Option<&Allowance>, bodies: &[Body]) -> Result<(), AuditError> {
         let file = self.file.load(Ordering::Acquire);
-        let long = |body: &Body| body.fields.len() + body.untold_bytes(file) > SHORT;
+        let long = |body: &Body| body.length() + body.untold_bytes(file) > SHORT;
         if self.free() < self.reserve() && bodies.iter().any(long) {
             if let Some(allowance) = allowance {
                 allowance.untold.fetch_add(bodies.len() as u64, Ordering::AcqRel);
@@ -163,7 +163,7 @@ impl Room {
             return Err(AuditError::NoRoom);
         }
         let Some(allowance) = allowance else { return Ok(()) };
-        let bytes = |body: &Body| (body.fields.len() + body.untold_bytes(file)) as u64 + BESIDES;
+        let bytes = |body: &Body| (body.length() + body.untold_bytes(file)) as u64 + BESIDES;
         let wanted: u64 = bodies.iter().map(bytes).sum();
         let minute = self.minute();
         if allowance.minute.swap(minute, Ordering::AcqRel) != minute {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn body(bytes: usize) -> Body {
-        Body { fields: "x".repeat(bytes), timed: true, whole: None }
+        Body::of_text("x".repeat(bytes), true)
     }
 
     fn takes(room: &Room, login: &Allowance, bytes: usize) -> usize {

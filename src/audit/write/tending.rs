@@ -101,7 +101,7 @@ impl Writer {
             self.destroy(doomed)?;
         }
         self.settle()?;
-        if self.is_due() { self.write(&[], true, true).map(drop) } else { Ok(()) }
+        if self.is_due() { self.write(super::writer::NONE, true, true).map(drop) } else { Ok(()) }
     }
 
     /// Writes down that a file is destroyed, and lets it happen.

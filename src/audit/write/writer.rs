@@ -14,9 +14,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use tokio::sync::oneshot;
 
+use super::job::{Answer, Asker, Job};
 use super::keeper::Keeper;
 use super::numbers::Numbers;
 use super::options::{LogOptions, Sync};
@@ -26,18 +25,10 @@ use super::steady::Steady;
 use super::tending::Pace;
 use super::watch::Watch;
 use crate::audit::record::chain::{self, Link, seal};
-use crate::audit::record::stamp::Clock;
+use crate::audit::record::stamp::{Clock, Today};
 use crate::audit::record::{AuditError, Body};
 use crate::audit::store::beside;
 use crate::audit::store::files::{self, LogFile};
-
-/// Records that stand or fall together, and who waits for them.
-#[derive(Debug)]
-pub(in crate::audit) struct Job {
-    pub(in crate::audit) bodies: Vec<Body>,
-    /// Gets their numbers; `None` where nobody waits.
-    pub(in crate::audit) answer: Option<oneshot::Sender<Result<Numbers, AuditError>>>,
-}
 
 /// A file takes no more of the disk than one part in so many.
 const SMALL_DISK: u64 = 64;
@@ -45,6 +36,8 @@ const SMALL_DISK: u64 = 64;
 const MOST_OWED: usize = 100_000;
 /// Digests of long statements that are remembered; when there are more, some texts stand in the file twice.
 const MOST_WHOLE: usize = 100_000;
+/// Microseconds within which is not asked twice whether the file is where it was, while several sessions append.
+const ASKED: u64 = 1_000;
 /// Bytes of memory that are kept for the next batch.
 const KEPT_BYTES: usize = 64 << 10;
 /// How often the writer looks after the file by itself.
@@ -80,6 +73,8 @@ pub(super) struct Open {
     pub(super) named: LogFile,
     /// Of the path.
     pub(super) watch: Watch,
+    /// When somebody asked it last, in microseconds since 1970.
+    pub(super) asked: i64,
     pub(super) length: u64,
     /// Of these, whole texts of long statements: they close no file, or one long text would close a file at each run.
     pub(super) texts: u64,
@@ -129,14 +124,18 @@ pub(in crate::audit) struct Writer {
     /// What was handed in by others, and taken.
     pub(super) taken: super::handed::Taken,
     clock: Clock,
+    pub(super) today: Today,
     /// Digests of the long statements whose text stands in the open file.
     pub(super) whole: HashSet<[u8; 32]>,
     /// What a write that failed would have left, as far as it came.
     pub(super) attempted: Vec<Link>,
     /// The copy of the newest checkpoint could not be written, and that was said.
     unanchored: bool,
-    /// Kept for its memory.
+    /// What is written now is of several sessions.
+    pub(super) crowded: bool,
+    /// Kept for their memory.
     bytes: Vec<u8>,
+    numbers: Vec<Numbers>,
 }
 
 impl Writer {
@@ -158,10 +157,13 @@ impl Writer {
             pace: Pace::default(),
             taken: super::handed::Taken::default(),
             clock: Clock::default(),
+            today: Today::default(),
             whole: HashSet::new(),
             attempted: Vec::new(),
             unanchored: false,
+            crowded: false,
             bytes: Vec::new(),
+            numbers: Vec::new(),
         }
     }
 
@@ -172,13 +174,13 @@ impl Writer {
         open.file.try_clone().ok()
     }
 
-    /// Writes the jobs and answers them.
-    pub(in crate::audit) fn commit(&mut self, jobs: Vec<Job>, stop: bool) {
+    /// Writes the jobs and answers them; `jobs` is empty then. Gives the answer for whoever asks here.
+    pub(in crate::audit) fn commit(&mut self, jobs: &mut Vec<Job>, stop: bool) -> Option<Answer> {
         self.status.taken(jobs.len());
-        let waited = stop || jobs.iter().any(|job| job.answer.is_some());
-        let bodies: Vec<&[Body]> = jobs.iter().map(|job| job.bodies.as_slice()).collect();
+        let waited = stop || jobs.iter().any(Job::is_awaited);
+        let mut here = None;
         let written = self.ready().and_then(|()| {
-            self.write(&bodies, waited, stop).map_err(|error| {
+            self.write(jobs, waited, stop).map_err(|error| {
                 self.fail(&error);
                 self.unwritable(&error.to_string())
             })
@@ -189,13 +191,16 @@ impl Writer {
             self.open = None;
         }
         match written {
-            Ok(numbers) => {
-                for (job, numbers) in jobs.into_iter().zip(numbers) {
-                    if let Some(answer) = job.answer {
+            Ok(mut numbers) => {
+                for (job, numbers) in jobs.drain(..).zip(numbers.drain(..)) {
+                    match job.asker {
+                        Asker::Nobody => {}
                         // A session that went away does not wait any more.
-                        let _ = answer.send(Ok(numbers));
+                        Asker::Waits(answer) => drop(answer.send(Ok(numbers))),
+                        Asker::Here => here = Some(Ok(numbers)),
                     }
                 }
+                self.numbers = numbers;
             }
             Err(error) => {
                 let records = jobs.iter().map(|job| job.bodies.len() as u64).sum();
@@ -203,15 +208,17 @@ impl Writer {
                 if let Some(trouble) = &mut self.trouble {
                     trouble.refused += records;
                 }
-                for Job { bodies, answer } in jobs {
-                    match answer {
-                        Some(answer) => drop(answer.send(Err(error.clone()))),
-                        None if self.owed.len() < MOST_OWED => self.owed.extend(bodies),
-                        None => {}
+                for Job { bodies, asker } in jobs.drain(..) {
+                    match asker {
+                        Asker::Waits(answer) => drop(answer.send(Err(error.clone()))),
+                        Asker::Here => here = Some(Err(error.clone())),
+                        Asker::Nobody if self.owed.len() < MOST_OWED => self.owed.extend_from_slice(&bodies),
+                        Asker::Nobody => {}
                     }
                 }
             }
         }
+        here
     }
 
     /// Whether records wait for a checkpoint since longer than they may, by either clock.
@@ -239,9 +246,9 @@ impl Writer {
         if self.open.is_none() {
             self.reopen()?;
         }
-        let today = today();
-        let old =
-            |open: &Open| Timestamp::now().duration_since(open.begun).as_hours() >= self.options.rotate_hours.into();
+        let now = Timestamp::now();
+        let today = self.today.at(now);
+        let old = |open: &Open| now.duration_since(open.begun).as_hours() >= self.options.rotate_hours.into();
         // On a small disk files are closed, and compressed, before one takes much of it.
         let most = self.options.rotate_bytes.min((self.room.total() / SMALL_DISK).max(1 << 20));
         let most = if self.options.keep { most } else { self.options.rotate_bytes };
@@ -257,12 +264,12 @@ impl Writer {
     }
 
     fn rotate(&mut self, today: Date) -> io::Result<()> {
-        self.write(&[], true, true)?;
+        self.write(NONE, true, true)?;
         let (Some(open), Some(link)) = (&mut self.open, self.link) else { return Ok(()) };
         self.status.sync(|| open.file.sync_data()).inspect_err(|_| open.doubtful = true)?;
         let named = LogFile::new(&self.options.directory, link.seq + 1, today);
         open.file = files::open_append(&named, true)?;
-        open.watch = Watch::over(&named.path);
+        (open.watch, open.asked) = (Watch::over(&named.path), 0);
         open.named = named;
         (open.length, open.texts, open.flushed) = (0, 0, 0);
         self.whole.clear();
@@ -277,7 +284,12 @@ impl Writer {
 
     /// Writes the records in one go, and the checkpoints that are due or asked for; gives the numbers of each job's.
     /// Nothing is answered yet.
-    pub(super) fn write(&mut self, jobs: &[&[Body]], waited: bool, checkpoint: bool) -> io::Result<Vec<Numbers>> {
+    pub(super) fn write(
+        &mut self,
+        jobs: &[impl AsRef<[Body]>],
+        waited: bool,
+        checkpoint: bool,
+    ) -> io::Result<Vec<Numbers>> {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
         let written = self.write_in(&mut bytes, jobs, waited, checkpoint);
@@ -293,15 +305,16 @@ impl Writer {
     fn write_in(
         &mut self,
         bytes: &mut Vec<u8>,
-        jobs: &[&[Body]],
+        jobs: &[impl AsRef<[Body]>],
         waited: bool,
         checkpoint: bool,
     ) -> io::Result<Vec<Numbers>> {
         let (link, now) = (self.link.ok_or_else(not_open)?, Timestamp::now());
         let mut batch = Batch { bytes, link, now, covered: self.covered, newest: None, told: Vec::new(), texts: 0 };
-        let mut numbers = Vec::with_capacity(jobs.len());
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.clear();
         for bodies in jobs {
-            numbers.push(self.seal_job(&mut batch, bodies)?);
+            numbers.push(self.seal_job(&mut batch, bodies.as_ref())?);
         }
         let waiting = Self::waiting(batch.link, batch.covered);
         let due = self.due(Some(batch.link), batch.covered, now) || waiting >= self.options.rhythm.records;
@@ -321,8 +334,13 @@ impl Writer {
             // After a failed sync nobody knows what the disk holds of what was written since the last one.
             self.status.sync(|| open.file.sync_data()).inspect_err(|_| open.doubtful = true)?;
         }
-        if !open.watch.is_quiet() {
-            files::still_there(&open.file, &open.named.path)?;
+        // Of what several sessions append at once no order with what happens to the file is told: once a millisecond is enough.
+        let micros = now.as_microsecond();
+        if !self.crowded || micros.abs_diff(open.asked) >= ASKED {
+            open.asked = micros;
+            if !open.watch.is_quiet() {
+                files::still_there(&open.file, &open.named.path)?;
+            }
         }
         open.length += bytes.len() as u64;
         open.texts += texts;
@@ -341,15 +359,15 @@ impl Writer {
             self.whole.clear();
         }
         self.whole.extend(told);
-        let bodies = jobs.iter().flat_map(|bodies| bodies.iter());
-        bodies.filter_map(|body| body.whole.as_deref()).for_each(|whole| whole.tell(file));
+        let bodies = jobs.iter().flat_map(|bodies| bodies.as_ref());
+        bodies.filter_map(Body::whole).for_each(|whole| whole.tell(file));
         self.room.writes(file);
         Ok(numbers)
     }
 
     /// One job's records, with the texts that must stand before them.
     fn seal_job(&mut self, batch: &mut Batch<'_>, bodies: &[Body]) -> io::Result<Numbers> {
-        for whole in bodies.iter().filter_map(|body| body.whole.as_deref()) {
+        for whole in bodies.iter().filter_map(Body::whole) {
             let digest = *whole.digest.bytes();
             if !self.whole.contains(&digest) && !batch.told.contains(&digest) {
                 let before = batch.bytes.len();
@@ -435,10 +453,9 @@ impl Writer {
     }
 }
 
+/// Where only what is due is written.
+pub(super) const NONE: &[&[Body]] = &[];
+
 fn not_open() -> io::Error {
     io::Error::other("the log is not open")
-}
-
-pub(super) fn today() -> Date {
-    Timestamp::now().to_zoned_datetime(TimeZone::UTC).date()
 }

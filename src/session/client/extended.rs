@@ -144,7 +144,7 @@ impl Session {
         };
         let current = self.is_current(&prepared, None).await?;
         let tests = prepared.decision().is_some_and(|decision| decision.enforced.tests_parameters());
-        let hides = || self.flow.running_of(&prepared).is_some_and(|running| running.hidden() > 0);
+        let hides = || self.flow.hidden_of(&prepared) > 0;
         let reads = !current || tests || rests_on_consent(&prepared) || hides();
         Ok((Bindable { prepared, current }, reads))
     }
@@ -176,11 +176,9 @@ impl Session {
                 Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
             };
         }
-        let more = self.flow.running_of(&prepared).as_ref().map_or(0, Running::hidden);
+        let more = self.flow.hidden_of(&prepared);
         let lookups = match self.bound(&prepared, body) {
-            // Nothing is allocated for none.
-            Ok(lookups) if lookups.is_empty() => Arc::default(),
-            Ok(lookups) => Arc::from(lookups),
+            Ok(lookups) => (!lookups.is_empty()).then(|| Arc::from(lookups)),
             Err(refusal) => return Err(self.log_refusal(refusal, &prepared.text).await),
         };
         let kept = body.filter(|body| body.len() <= KEPT_VALUES && (more > 0 || rests_on_consent(&prepared)));
@@ -263,7 +261,7 @@ impl Session {
         let Some(opened) = self.flow.names.portal(portal) else {
             return Err(self.log_refusal_of(no_portal(portal), "execute").await);
         };
-        let (mut prepared, bound) = (Arc::clone(&opened.prepared), Arc::clone(&opened.lookups));
+        let (mut prepared, bound) = (Arc::clone(&opened.prepared), opened.lookups.clone());
         let Some(mut decision) = prepared.decision().cloned() else {
             let Some(proof) = prepared.no_text() else {
                 return Err(self.log_refusal_of(Refusal::internal(Stage::Session), "execute").await);
@@ -317,10 +315,10 @@ impl Session {
             None => self.journal.access(&running).await.map_err(unlogged)?,
         };
         let lookups = match decision.enforced.effect().executes() {
-            Some(_) => Arc::from(self.looked_up(&running, None)),
+            Some(_) => Some(Arc::from(self.looked_up(&running, None))),
             None => bound,
         };
-        if !lookups.is_empty()
+        if let Some(lookups) = lookups.filter(|lookups| !lookups.is_empty())
             && let Err(error) = Box::pin(self.journal.lookup(token.seq(), &running, &lookups)).await
         {
             let logged = unlogged(error);
@@ -334,16 +332,7 @@ impl Session {
             self.journal.not_forwarded(token.seq(), logged.refusal().sqlstate.as_str());
             return Err(logged);
         }
-        self.count(&running);
-        let undo = self.expect_effect(&judged);
-        self.flow.names.begin(portal);
-        let run = Run::begun(token.seq(), running, undo).written(judged.text, (0, 0)).described().late(late);
-        if late {
-            self.execute_late(token, portal, rows, &run);
-        } else {
-            self.upstream.execute(token, portal, rows);
-        }
-        self.flow.executing(run);
+        self.forward_execute(token, (portal, rows), judged, running, late);
         Ok(())
     }
 }

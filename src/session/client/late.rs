@@ -59,7 +59,7 @@ impl Session {
         let Some(prepared) = self.flow.names.statement(&statement).cloned() else {
             return Err(self.log_refusal(Refusal::internal(Stage::Session), &text).await);
         };
-        let more = self.flow.running_of(&prepared).as_ref().map_or(0, Running::hidden);
+        let more = self.flow.hidden_of(&prepared);
         let body = match trim::bind(&values, more) {
             Ok(body) => body,
             Err(error) => return Err(self.log_refusal(super::extended::unreadable(error), &text).await),

@@ -2,6 +2,7 @@
 
 mod extended;
 mod late;
+mod plain;
 mod simple;
 mod structure;
 
@@ -210,7 +211,14 @@ impl Session {
             }
             Tag::Execute => {
                 let (portal, rows) = frontend::execute(body).map_err(malformed)?;
-                Box::pin(self.execute(portal, rows)).await;
+                match self.plain_run(portal) {
+                    Some(prepared) => {
+                        if let Err(refusal) = self.execute_plainly(portal, rows, prepared).await {
+                            self.refuse(refusal, false);
+                        }
+                    }
+                    None => Box::pin(self.execute(portal, rows)).await,
+                }
             }
             Tag::Sync => {
                 frontend::empty(body).map_err(malformed)?;
@@ -258,6 +266,7 @@ impl Session {
         self.flow.copy_ended();
     }
 
+    /// Forwards a Bind as far as its names; its values follow as they come.
     async fn bind_message(&mut self, header: Header) -> Result<bool, End> {
         let part = self.client.input().get(HEADER..).unwrap_or_default();
         let head = BindHead::decode(part, header.body).map_err(|error| End::violation(error.to_string()))?;
@@ -267,7 +276,21 @@ impl Session {
         };
         let (portal, statement, length) = (head.portal.to_owned(), head.statement.to_owned(), head.length);
         let rest = header.body.saturating_sub(length);
-        let (found, reads) = match self.bindable(&statement).await {
+        if self.bind_plainly(&portal, &statement, rest) {
+            self.client.consume(HEADER.saturating_add(length));
+            return Ok(true);
+        }
+        Box::pin(self.bind_otherwise(header, (&portal, &statement, length))).await
+    }
+
+    /// A Bind of which something has to be asked, waited for or read; `length`: bytes of its names.
+    async fn bind_otherwise(
+        &mut self,
+        header: Header,
+        (portal, statement, length): (&str, &str, usize),
+    ) -> Result<bool, End> {
+        let rest = header.body.saturating_sub(length);
+        let (found, reads) = match self.bindable(statement).await {
             Ok(found) => found,
             Err(refusal) => {
                 self.client.consume(HEADER.saturating_add(length));
@@ -284,7 +307,7 @@ impl Session {
             None
         };
         let values = body.as_deref().map(|body| body.get(length..).unwrap_or_default());
-        if let Err(refusal) = self.bind(&portal, &statement, found, rest, values).await {
+        if let Err(refusal) = self.bind(portal, statement, found, rest, values).await {
             if body.is_none() {
                 self.inbound.skip = rest;
             }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::names::{Portal, Prepared, Undo};
 use super::pending::{Expect, Run};
-use super::running::{Judged, Running};
+use super::running::{Judged, Running, hidden_columns};
 use super::said::Written;
 use super::{Copying, Flow, Unspent};
 use crate::audit::{Logged, LookedUp};
@@ -188,7 +188,7 @@ impl<T> Flow<T> {
         &mut self,
         portal: &str,
         prepared: Arc<Prepared>,
-        lookups: Arc<[LookedUp]>,
+        lookups: Option<Arc<[LookedUp]>>,
         values: Option<Arc<[u8]>>,
     ) {
         self.opened(portal, prepared, lookups, values, false);
@@ -203,12 +203,12 @@ impl<T> Flow<T> {
         &mut self,
         name: &str,
         prepared: Arc<Prepared>,
-        lookups: Arc<[LookedUp]>,
+        lookups: Option<Arc<[LookedUp]>>,
         values: Option<Arc<[u8]>>,
         hidden: bool,
     ) {
-        let (of, exchange, opened) = (Arc::clone(&prepared), self.exchange, Instant::now());
-        let portal = Portal { prepared, hold: false, exchange, lookups, opened, values, begun: false };
+        let of = Arc::clone(&prepared);
+        let portal = Portal::new(prepared, self.exchange, lookups, values);
         let undo = Some(self.names.bind(name, portal));
         self.extended(Expect::Bind { hidden, of, undo });
     }
@@ -281,14 +281,23 @@ impl<T> Flow<T> {
         self.runs(prepared.decision()?)
     }
 
+    /// How many hidden columns the rows of a prepared statement have.
+    pub(in crate::session) fn hidden_of(&self, prepared: &Prepared) -> usize {
+        let rows = prepared.decision().and_then(|own| Some((own, self.rows_of(own)?)));
+        rows.map_or(0, |(own, rows)| hidden_columns(own, rows))
+    }
+
     /// What a statement runs: EXECUTE and FETCH that of the name, where there is one.
     pub(in crate::session) fn runs(&self, decision: &Judgement) -> Option<Running> {
-        let rows = match decision.enforced.effect().named() {
-            Named::Statement(name) => self.names.statement(name)?.decision()?,
-            Named::Cursor(name) => self.names.portal(name)?.prepared.decision()?,
-            Named::Nothing | Named::Purpose(_) | Named::New(_) => decision,
-        };
-        Some(Running::of(decision, rows))
+        Some(Running::of(decision, self.rows_of(decision)?))
+    }
+
+    fn rows_of<'a>(&'a self, decision: &'a Judgement) -> Option<&'a Judgement> {
+        match decision.enforced.effect().named() {
+            Named::Statement(name) => self.names.statement(name)?.decision(),
+            Named::Cursor(name) => self.names.portal(name)?.prepared.decision(),
+            Named::Nothing | Named::Purpose(_) | Named::New(_) => Some(decision),
+        }
     }
 
     /// Whether rows of it may come only behind another Describe: no row description was checked, nor will be before them.
@@ -326,9 +335,8 @@ impl<T> Flow<T> {
             Effect::DiscardAll => vec![self.names.forget_statements(), self.names.forget_portals()],
             Effect::Declare { name, hold } => {
                 let prepared = Arc::new(judged.clone().into_prepared(None));
-                let (hold, exchange, lookups) = (*hold, self.exchange, Arc::from([]));
-                let (opened, values, begun) = (Instant::now(), None, false);
-                vec![self.names.bind(name, Portal { prepared, hold, exchange, lookups, opened, values, begun })]
+                let portal = Portal { hold: *hold, ..Portal::new(prepared, self.exchange, None, None) };
+                vec![self.names.bind(name, portal)]
             }
             Effect::CloseCursor(Some(name)) => vec![self.names.forget_portal(name)],
             Effect::CloseCursor(None) => vec![self.names.forget_portals()],

@@ -6,6 +6,7 @@
 mod answers;
 mod asks;
 mod beside;
+mod by_name;
 mod ends;
 pub(super) mod names;
 pub(super) mod pending;

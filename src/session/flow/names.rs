@@ -3,12 +3,12 @@
 //! A name is taken when its message is forwarded, so that the next message of a pipeline finds it; what an error makes
 //! void is undone in reverse order.
 
-use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use super::by_name::ByName;
 use crate::audit::LookedUp;
 use crate::session::judge::enforcer::{Judgement, Scope};
 use crate::sql::Stated;
@@ -104,10 +104,10 @@ pub(in crate::session) struct Portal {
     pub(in crate::session) hold: bool,
     /// The exchange in which it was opened.
     pub(in crate::session) exchange: u64,
-    /// What each run of it looks up.
-    pub(in crate::session) lookups: Arc<[LookedUp]>,
-    /// When it was opened.
-    pub(in crate::session) opened: Instant,
+    /// What each run of it looks up, where it does.
+    pub(in crate::session) lookups: Option<Arc<[LookedUp]>>,
+    /// When it was opened, where its rows rest on consent.
+    pub(in crate::session) opened: Option<Instant>,
     /// What its Bind had behind the names, where its rows rest on consent: it may have to be opened again.
     pub(in crate::session) values: Option<Arc<[u8]>>,
     /// An Execute of it was forwarded.
@@ -115,6 +115,18 @@ pub(in crate::session) struct Portal {
 }
 
 impl Portal {
+    /// That is opened now.
+    pub(super) fn new(
+        prepared: Arc<Prepared>,
+        exchange: u64,
+        lookups: Option<Arc<[LookedUp]>>,
+        values: Option<Arc<[u8]>>,
+    ) -> Self {
+        let late = prepared.decision().is_some_and(|decision| decision.enforced.rests_on_consent());
+        let opened = late.then(Instant::now);
+        Self { prepared, hold: false, exchange, lookups, opened, values, begun: false }
+    }
+
     /// Whether each of its rows has the keys by which consent is asked for again.
     pub(in crate::session) fn is_keyed(&self) -> bool {
         self.prepared.decision().is_some_and(|decision| !decision.enforced.recheck().is_empty())
@@ -126,8 +138,8 @@ impl Portal {
 pub(in crate::session) enum Undo {
     Statement(String, Option<Arc<Prepared>>),
     Portal(String, Option<Portal>),
-    Statements(HashMap<String, Arc<Prepared>>),
-    Portals(HashMap<String, Portal>),
+    Statements(ByName<Arc<Prepared>>),
+    Portals(ByName<Portal>),
 }
 
 /// Names that one session may hold.
@@ -140,8 +152,8 @@ const MAX_TEXT: usize = 3 * 1024 * 1024;
 pub(in crate::session) struct Names {
     /// Bytes of text in both maps, at least.
     text: usize,
-    statements: HashMap<String, Arc<Prepared>>,
-    portals: HashMap<String, Portal>,
+    statements: ByName<Arc<Prepared>>,
+    portals: ByName<Portal>,
 }
 
 impl Names {
@@ -203,9 +215,7 @@ impl Names {
 
     /// The transaction is over: only cursors WITH HOLD stay.
     pub(in crate::session) fn end_transaction(&mut self) {
-        if !self.portals.is_empty() {
-            self.portals.retain(|_, portal| portal.hold);
-        }
+        self.portals.retain(|portal| portal.hold);
     }
 
     pub(in crate::session) fn undo(&mut self, undo: Undo) {

@@ -12,23 +12,24 @@ use crate::sql::Stated;
 #[derive(Debug, Clone)]
 pub(in crate::session) struct Running {
     statement: Judgement,
-    rows: Judgement,
+    /// Where it is another.
+    rows: Option<Judgement>,
 }
 
 impl Running {
     /// A statement that runs itself.
     pub(in crate::session) fn itself(decision: &Judgement) -> Self {
-        Self::of(decision, decision)
+        Self { statement: decision.clone(), rows: None }
     }
 
     /// A statement that runs what was decided under another name.
     pub(in crate::session) fn of(statement: &Judgement, rows: &Judgement) -> Self {
-        Self { statement: statement.clone(), rows: rows.clone() }
+        Self { statement: statement.clone(), rows: (!statement.is(rows)).then(|| rows.clone()) }
     }
 
     /// Whether the rows are the statement's own.
     pub(in crate::session) fn is_itself(&self) -> bool {
-        self.statement.is(&self.rows)
+        self.rows.is_none()
     }
 
     /// The statement itself: its text, its effect.
@@ -38,12 +39,12 @@ impl Running {
 
     /// The statement whose rows come back.
     pub(in crate::session) fn rows(&self) -> &Judgement {
-        &self.rows
+        self.rows.as_ref().unwrap_or(&self.statement)
     }
 
     /// For whom, why and under which policies the rows are read.
     pub(in crate::session) fn scope(&self) -> &Arc<Scope> {
-        self.rows.scope()
+        self.rows().scope()
     }
 
     /// Whether the rows are read for whom that is decided.
@@ -58,13 +59,12 @@ impl Running {
 
     /// What the log says about the rows.
     pub(in crate::session) fn report(&self) -> &AccessReport {
-        self.rows.enforced.report()
+        self.rows().enforced.report()
     }
 
     /// How many hidden columns the rows have.
     pub(in crate::session) fn hidden(&self) -> usize {
-        // EXPLAIN EXECUTE shows the plan of what was prepared, not its rows.
-        if self.statement.enforced.shows_plan() { 0 } else { self.rows.enforced.disclosure().hidden.len() }
+        hidden_columns(&self.statement, self.rows())
     }
 
     /// Whether it brings rows of its own: PREPARE brings none, and FETCH those of a cursor that was counted when it was
@@ -75,7 +75,7 @@ impl Running {
 
     /// What it reads without its subjects being known.
     pub(in crate::session) fn aggregates(&self) -> impl Iterator<Item = &Disclosed> {
-        let disclosure = self.rows.enforced.disclosure();
+        let disclosure = self.rows().enforced.disclosure();
         let effect = self.statement.enforced.effect();
         // EXPLAIN ANALYZE EXECUTE and MOVE count rows; whether one fails that is held is told when the transaction ends.
         let counts = self.statement.enforced.shows_plan() || effect.moves() || effect.holds();
@@ -87,7 +87,7 @@ impl Running {
 
     /// All that it may read of people, for an error tells of a row as well.
     pub(in crate::session) fn everything(&self) -> impl Iterator<Item = &Disclosed> {
-        let disclosure = self.rows.enforced.disclosure();
+        let disclosure = self.rows().enforced.disclosure();
         let effect = self.statement.enforced.effect();
         let now = !effect.reads_later() || effect.holds();
         disclosure.rows.iter().chain(&disclosure.aggregate).filter(move |_| now)
@@ -98,6 +98,12 @@ impl Running {
         let enforced = &self.statement.enforced;
         enforced.guard().is_unrestricted() || enforced.effect().copies(incoming)
     }
+}
+
+/// How many hidden columns the rows have of a statement that runs what was decided under another name, or itself.
+pub(super) fn hidden_columns(statement: &Judgement, rows: &Judgement) -> usize {
+    // EXPLAIN EXECUTE shows the plan of what was prepared, not its rows.
+    if statement.enforced.shows_plan() { 0 } else { rows.enforced.disclosure().hidden.len() }
 }
 
 /// A statement that was decided, and under what.

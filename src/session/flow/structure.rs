@@ -126,6 +126,9 @@ impl Structure {
     /// here on, and the actor's where rows are each actor's own, whether it runs or not.
     pub(in crate::session) fn fills(&mut self, decision: &Judgement) {
         let (fills, scope) = (decision.enforced.fills(), decision.scope());
+        if !fills.made && fills.relations.is_empty() {
+            return;
+        }
         let actor = match scope.policies.actor_use(&scope.role.name, &scope.purpose) {
             ActorUse::Value => Some(scope.who.actor.clone().unwrap_or_default()),
             ActorUse::Nothing | ActorUse::Presence => None,

@@ -184,7 +184,7 @@ impl Bench {
             }
             Tag::Bind => {
                 let prepared = self.flow.names.statement(words[1]).cloned().ok_or_else(|| unknown("26000"))?;
-                self.flow.bound(words[0], prepared, Arc::from([]), None);
+                self.flow.bound(words[0], prepared, None, None);
                 self.say(">B");
             }
             Tag::Describe => {

@@ -3,7 +3,7 @@
 //! INVARIANT I10: A decision is for one statement under one policy: after a change it is made again before the next run.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use super::enforcer::{Judgement, Rejected, Scope, reject};
 use super::who::{Who, over};
@@ -226,7 +226,7 @@ impl Session {
     pub(in crate::session) async fn log_observed(&mut self, scope: &Scope, rejected: &Rejected) {
         self.shared.metrics.statements_denied.bump();
         match self.journal.observed(scope, rejected).await {
-            Ok(seq) => self.journal.outcome(seq, Instant::now(), None, None),
+            Ok(seq) => self.journal.outcome(seq, Duration::ZERO, None, None),
             Err(error) => error.told("what would have been refused could not be written to the access log"),
         }
     }
@@ -396,7 +396,7 @@ impl Session {
             return Err(sql::portal_refusal(name));
         }
         let seconds = portal.prepared.scope().policies.cursor_seconds();
-        if portal.opened.elapsed().as_secs() >= seconds {
+        if portal.opened.is_none_or(|opened| opened.elapsed().as_secs() >= seconds) {
             return Err(sql::too_old_refusal(name, seconds));
         }
         Ok(true)

@@ -136,15 +136,19 @@ impl Counts {
 }
 
 impl Session {
-    /// Counts the runs of a batch that show groups, all of them or none. Gives what each was counted as, in their order; `None` for
-    /// what shows no groups.
+    /// Counts the runs of a batch that show groups, all of them or none. Gives what each was counted as, in their order, `None` for
+    /// what shows no groups; nothing where none does.
     ///
     /// # Errors
     /// 42501: a budget is used up; it is in the log when this returns.
     pub(in crate::session) async fn spend(&mut self, runs: &[&Running]) -> Result<Vec<Option<Asked>>, Logged> {
+        if !runs.iter().any(|running| shows_groups(running)) {
+            // What counts nothing keeps no list of it.
+            return Ok(Vec::new());
+        }
         let (mut counted, mut all) = (Vec::new(), Vec::with_capacity(runs.len()));
         for running in runs {
-            if !(running.brings_rows() && running.report().shows_groups()) {
+            if !shows_groups(running) {
                 all.push(None);
                 continue;
             }
@@ -205,6 +209,10 @@ impl Session {
         self.shared.metrics.group_queries.bump(running.purpose());
         self.journal.grouped(of, running, asked).await.map(drop)
     }
+}
+
+fn shows_groups(running: &Running) -> bool {
+    running.brings_rows() && running.report().shows_groups()
 }
 
 impl Exhausted {

@@ -12,7 +12,7 @@ use quick_cache::{Equivalent, Weighter};
 use super::enforcer::Decision;
 use super::who::Who;
 use crate::policy::ActorUse;
-use crate::sql::{Form, Slot};
+use crate::sql::{Form, Keyed, Slot};
 
 /// The longest form whose decision is kept, in bytes.
 const LONGEST: usize = 64 * 1024;
@@ -142,7 +142,7 @@ impl Table {
     }
 
     /// The decision about this form, for the values of these constants where it depends on any.
-    pub(super) fn get(&self, form: &Form) -> Option<Arc<Decision>> {
+    pub(super) fn get(&self, form: &Keyed) -> Option<Arc<Decision>> {
         let store = self.store.as_ref()?;
         let seek = |form: &str| store.recent.get(&Sought { scope: self.scope, form });
         match seek(form.key())? {

@@ -17,7 +17,7 @@ use crate::audit::PreparedAccess;
 use crate::catalog::{Catalog, Oid};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, PolicySet, Role};
-use crate::sql::{Context, Enforced, Form, Redacted, Refused, Step, Steps, redact};
+use crate::sql::{Context, Enforced, Form, Keyed, Redacted, Refused, Step, Steps, redact};
 use crate::telemetry::{Histogram, Metrics};
 
 /// Both parsers recurse.
@@ -38,12 +38,12 @@ pub(in crate::session) struct Decision {
     pub(in crate::session) enforced: Arc<Enforced>,
     pub(in crate::session) logged: Redacted,
     /// What the records of its runs share, once one was written.
-    pub(in crate::session) record: Arc<OnceLock<PreparedAccess>>,
+    pub(in crate::session) record: Arc<OnceLock<Arc<PreparedAccess>>>,
 }
 
 impl Decision {
     /// The same for another statement of its form; `None` where it does not hold for that.
-    fn again(self: &Arc<Self>, form: &Form) -> Option<Arc<Self>> {
+    fn again(self: &Arc<Self>, form: &Keyed) -> Option<Arc<Self>> {
         if self.enforced.is_closed() {
             return Some(Arc::clone(self));
         }
@@ -62,7 +62,11 @@ impl Decision {
 ///
 /// INVARIANT I12: One scope a run: whoever has a decision has its scope from it, and no way to give it another.
 #[derive(Debug, Clone)]
-pub(in crate::session) struct Judgement {
+pub(in crate::session) struct Judgement(Arc<Under>);
+
+/// One value, so that a session counts who holds it and no counter is shared with the sessions that have the same decision.
+#[derive(Debug)]
+struct Under {
     decision: Arc<Decision>,
     scope: Arc<Scope>,
 }
@@ -70,12 +74,13 @@ pub(in crate::session) struct Judgement {
 impl Judgement {
     /// Under what it was decided.
     pub(in crate::session) fn scope(&self) -> &Arc<Scope> {
-        &self.scope
+        &self.0.scope
     }
 
     /// Whether the two are one decision under one scope.
     pub(in crate::session) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.decision, &other.decision) && Arc::ptr_eq(&self.scope, &other.scope)
+        Arc::ptr_eq(&self.0, &other.0)
+            || (Arc::ptr_eq(&self.0.decision, &other.0.decision) && Arc::ptr_eq(&self.0.scope, &other.0.scope))
     }
 }
 
@@ -83,7 +88,7 @@ impl Deref for Judgement {
     type Target = Decision;
 
     fn deref(&self) -> &Decision {
-        &self.decision
+        &self.0.decision
     }
 }
 
@@ -270,8 +275,13 @@ impl Enforcer {
         types: &[Oid],
         scope: &Arc<Scope>,
     ) -> Result<Judgement, Box<Rejected>> {
-        let judged = |decision| Judgement { decision, scope: Arc::clone(scope) };
+        let judged = |decision| Judgement(Arc::new(Under { decision, scope: Arc::clone(scope) }));
         let open = scope.table.keeps() && !scope.observe && scope.role.unrestricted.is_none();
+        let found = |form: &Keyed| scope.table.get(form).and_then(|decision| decision.again(form));
+        if let Some(decision) = Keyed::quick(text, types, open).as_ref().and_then(found) {
+            self.metrics.cache_hits.bump();
+            return Ok(judged(decision));
+        }
         let form = match Form::read(text, types, open) {
             Ok(form) => form,
             Err(refusal) if scope.role.unrestricted.is_none() => {
@@ -279,7 +289,7 @@ impl Enforcer {
             }
             Err(_) => Form::of_text(text),
         };
-        if let Some(decision) = scope.table.get(&form).and_then(|decision| decision.again(&form)) {
+        if let Some(decision) = found(&form) {
             self.metrics.cache_hits.bump();
             return Ok(judged(decision));
         }
@@ -413,6 +423,6 @@ impl Judgement {
     /// For tests of what only passes one on.
     pub(in crate::session) fn of_a_test(enforced: Enforced, text: &str, scope: &Arc<Scope>) -> Self {
         let decision = Decision { enforced: Arc::new(enforced), logged: redact(text), record: Arc::default() };
-        Self { decision: Arc::new(decision), scope: Arc::clone(scope) }
+        Self(Arc::new(Under { decision: Arc::new(decision), scope: Arc::clone(scope) }))
     }
 }

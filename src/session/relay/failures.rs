@@ -2,6 +2,7 @@
 
 use super::clean::{self, clean};
 use crate::catalog::RelationName;
+use crate::session::flow::running::Running;
 use crate::session::flow::{Answer, Reply};
 use crate::session::state::{End, Session};
 use crate::sql;
@@ -31,7 +32,13 @@ impl Session {
         if !self.governed() {
             return;
         }
-        let Some(running) = self.flow.running().and_then(|run| run.running.clone()) else { return };
+        let tells = self.shared.mask_notices;
+        let telling = |running: &Running| {
+            let enforced = &running.rows().enforced;
+            !enforced.kept_back().is_empty() || tells && !enforced.compared().is_empty()
+        };
+        let running = self.flow.running().and_then(|run| run.running.as_ref());
+        let Some(running) = running.filter(|running| telling(running)).cloned() else { return };
         for table in running.rows().enforced.kept_back() {
             let told = self.outbound.told.get_or_insert_default();
             if told.len() < TOLD && told.insert(format!("rows of {table}")) {

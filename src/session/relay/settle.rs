@@ -11,14 +11,15 @@ impl Session {
         for ended in self.flow.ended() {
             match ended {
                 Ended::Run { seq, started, how } => {
+                    let took = started.elapsed();
                     match &how {
-                        How::Done(rows) => self.journal.outcome(seq, started, *rows, None),
-                        How::Failed(sqlstate, rows) => self.journal.outcome(seq, started, *rows, Some(sqlstate)),
-                        How::Skipped => self.journal.skipped(seq, started),
-                        How::Lost(rows) => self.journal.lost(seq, started, *rows),
+                        How::Done(rows) => self.journal.outcome(seq, took, *rows, None),
+                        How::Failed(sqlstate, rows) => self.journal.outcome(seq, took, *rows, Some(sqlstate)),
+                        How::Skipped => self.journal.skipped(seq, took),
+                        How::Lost(rows) => self.journal.lost(seq, took, *rows),
                     }
                     if matches!(how, How::Done(_) | How::Failed(..)) {
-                        self.shared.metrics.upstream.observe(started.elapsed());
+                        self.shared.metrics.upstream.observe(took);
                     }
                 }
                 Ended::Purpose { before, after } => self.journal.purpose(&before, &after, None),

@@ -1,9 +1,10 @@
 //! A statement as its form: one pass of the lexer.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use super::constant::{Class, Constants, Slot};
+use super::keyed::{Keyed, OPEN, TYPES, push_types};
 use super::template::Place;
 use crate::catalog::Oid;
 use crate::error::Refusal;
@@ -16,16 +17,12 @@ use crate::sql::text::limits::{self, Limits};
 /// in the same places; and, comments and white space aside, the same text.
 #[derive(Debug)]
 pub struct Form {
-    key: String,
-    constants: Arc<Constants>,
+    keyed: Keyed,
     /// Without the values of slots; comments are among them.
     tokens: Vec<Token>,
     places: Vec<Place>,
     small: bool,
 }
-
-/// Statements whose constants are kept apart; the others are their own form.
-const OPEN: [&str; 8] = ["select", "with", "values", "table", "insert", "update", "delete", "merge"];
 
 /// The most bytes of a statement whose constants are kept apart: each prepared one keeps its own, which take more room than
 /// their text does.
@@ -34,27 +31,13 @@ const OPENED: usize = 32 * 1024;
 /// The most bytes of a statement that is decided on the session's own thread.
 const SMALL: usize = 8 * 1024;
 
-/// Words before a parenthesis with numbers that belong to a type: `varchar(10)`, `float(24)`.
-const TYPES: [&str; 18] = [
-    "varchar",
-    "char",
-    "character",
-    "varying",
-    "bpchar",
-    "nchar",
-    "national",
-    "numeric",
-    "decimal",
-    "dec",
-    "float",
-    "bit",
-    "varbit",
-    "time",
-    "timetz",
-    "timestamp",
-    "timestamptz",
-    "interval",
-];
+impl Deref for Form {
+    type Target = Keyed;
+
+    fn deref(&self) -> &Keyed {
+        &self.keyed
+    }
+}
 
 impl Form {
     /// Reads a statement. `types` are those that the client declared for its parameters; `open`: whether free constants are
@@ -75,28 +58,23 @@ impl Form {
             && !tokens.iter().any(|token| matches!(&token.kind, Kind::Word(word) if word == "uescape"));
         let key = String::with_capacity(text.len() + 8);
         let small = text.len() <= SMALL && limits.are_small();
-        let mut form = Self { key, constants: Arc::default(), tokens, places: Vec::new(), small };
+        let keyed = Keyed { key, constants: Arc::default() };
+        let mut form = Self { keyed, tokens, places: Vec::new(), small };
         if open {
             let mut constants = Constants::default();
             form.take_constants(text, &mut constants);
-            form.constants = Arc::new(constants);
+            form.keyed.constants = Arc::new(constants);
         } else {
-            form.key.push_str(text);
+            form.keyed.key.push_str(text);
         }
-        if !types.iter().all(|oid| *oid == 0) {
-            form.key.push_str("\0d");
-            for oid in types {
-                form.key.push_str(&oid.to_string());
-                form.key.push(',');
-            }
-        }
+        push_types(&mut form.keyed.key, types);
         Ok(form)
     }
 
     /// A text that is its own form, whatever it holds.
     pub fn of_text(text: &str) -> Self {
-        let key = text.to_owned();
-        Self { key, constants: Arc::default(), tokens: Vec::new(), places: Vec::new(), small: false }
+        let keyed = Keyed { key: text.to_owned(), constants: Arc::default() };
+        Self { keyed, tokens: Vec::new(), places: Vec::new(), small: false }
     }
 
     /// Whether a constant in quotes, of any form, stands there.
@@ -119,18 +97,18 @@ impl Form {
             let Some(token) = self.tokens.get_mut(at) else { break };
             let written = text.get(token.start..token.end).unwrap_or("");
             if gap && end != 0 {
-                push_gap(&mut self.key);
+                push_gap(&mut self.keyed.key);
             }
             end = token.end;
             let class = match &token.kind {
                 Kind::Comment if stands_free => {
-                    push_gap(&mut self.key);
+                    push_gap(&mut self.keyed.key);
                     continue;
                 }
                 Kind::Comment => {
-                    self.key.push_str("\0c");
-                    self.key.push_str(written);
-                    self.key.push('\0');
+                    self.keyed.key.push_str("\0c");
+                    self.keyed.key.push_str(written);
+                    self.keyed.key.push('\0');
                     continue;
                 }
                 Kind::Text(_) if !beside => Some(Class::Text),
@@ -156,13 +134,13 @@ impl Form {
             match class.and_then(|class| Some((class, take(token, constants, class)?))) {
                 Some((class, slot)) => {
                     self.places.push(Place { start: token.start, slot });
-                    self.key.push('\0');
-                    self.key.push(class.sign());
+                    self.keyed.key.push('\0');
+                    self.keyed.key.push(class.sign());
                 }
-                None => self.key.push_str(written),
+                None => self.keyed.key.push_str(written),
             }
         }
-        self.key.truncate(self.key.trim_end_matches(' ').len());
+        self.keyed.key.truncate(self.keyed.key.trim_end_matches(' ').len());
     }
 
     /// Whether the comment at `at` may be left out of the form: no operator stands beside it, where it would matter to how
@@ -178,30 +156,9 @@ impl Form {
         beside(before, !gap) && beside(next, next.is_some_and(|next| next.start == token.end))
     }
 
-    /// All that a decision depends on but values that are asked for.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// The key with the values of these constants; `None` where one is none of its own.
-    pub fn pinned_key(&self, slots: &[Slot]) -> Option<String> {
-        let mut key = format!("{}\0p", self.key);
-        for slot in slots {
-            let value = self.constants.of_run(*slot)?;
-            // No value holds a NUL.
-            key.push_str(&format!("{}={value}\0", slot.place()));
-        }
-        Some(key)
-    }
-
     /// The places of all constants that are kept apart.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         self.places.iter().map(|place| place.slot)
-    }
-
-    /// The constants.
-    pub fn constants(&self) -> &Arc<Constants> {
-        &self.constants
     }
 
     /// Whether it may be decided on the session's own thread: neither long nor deep.

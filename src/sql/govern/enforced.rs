@@ -18,7 +18,7 @@ use crate::sql::ast::ddl::{Ddl, Edits};
 use crate::sql::ast::render::render;
 use crate::sql::ast::utility::{Utility, render_utility};
 use crate::sql::form::context::Context;
-use crate::sql::form::{Class, Constants, Form, Slot, Template};
+use crate::sql::form::{Class, Constants, Form, Keyed, Slot, Template};
 use crate::sql::resolve::{Given, Tested};
 use crate::sql::rewrite::{Guard, Recheck};
 use crate::sql::steps::Step;
@@ -170,7 +170,7 @@ impl Enforced {
 
     /// The same decision for another statement of its form; `None` for one of another form, and where a constant that was
     /// asked for has another value.
-    pub fn again(&self, form: &Form) -> Option<Self> {
+    pub fn again(&self, form: &Keyed) -> Option<Self> {
         let constants = form.constants();
         let pinned = |(slot, value): &(Slot, String)| constants.of_run(*slot) == Some(value.as_str());
         if *form.key() == *self.plan.form && constants.fit(&self.plan.classes) && self.plan.pins.iter().all(pinned) {

@@ -73,9 +73,12 @@ fn only(text: &str) -> Option<&str> {
     let statement = text.trim();
     let statement = statement.strip_suffix(';').unwrap_or(statement).trim_end();
     let plain = !statement.is_empty()
-        && memchr::memchr2(b';', 0, statement.as_bytes()).is_none()
-        && memchr::memmem::find(statement.as_bytes(), b"--").is_none()
-        && memchr::memmem::find(statement.as_bytes(), b"/*").is_none();
+        && !statement.as_bytes().contains(&0)
+        // A searcher for two bytes takes longer to make than a statement to look through.
+        && memchr::memchr3_iter(b';', b'-', b'/', statement.as_bytes()).all(|at| {
+            let pair = statement.as_bytes().get(at..).unwrap_or_default();
+            !(pair.starts_with(b";") || pair.starts_with(b"--") || pair.starts_with(b"/*"))
+        });
     plain.then_some(statement)
 }
 

@@ -77,7 +77,8 @@ impl Key {
 /// ticket that [`check_said`] refuses, or a comment that means to state a purpose or an actor and is not of the form.
 pub fn stated(text: &str) -> Result<Stated, Refusal> {
     let mut stated = Stated::default();
-    if memchr::memmem::find(text.as_bytes(), b"/*").is_none() {
+    let begins = |at: usize| text.as_bytes().get(at..).is_some_and(|rest| rest.starts_with(b"/*"));
+    if !memchr::memchr_iter(b'/', text.as_bytes()).any(begins) {
         // No comment of the form stands anywhere; whoever decides the statement reads it token by token.
         return Ok(stated);
     }
