@@ -31,11 +31,23 @@ fn corpus() -> Option<PathBuf> {
 
 /// The kind of a statement that PostgreSQL's grammar reads; `None` where it reads none or several.
 fn kind(statement: &str) -> Option<String> {
-    let parsed = pg_query::parse(statement, 0).ok()?;
-    let [one] = parsed.protobuf.stmts.as_slice() else { return None };
-    let node = format!("{:?}", one.stmt.as_ref()?.node.as_ref()?);
-    let name = node.split('(').next()?;
-    Some(name.trim_end_matches("Stmt").to_owned())
+    let parsed = pg_raw_parse::parse(statement).ok()?;
+    let mut statements = parsed.stmts();
+    let (Some(one), None) = (statements.next(), statements.next()) else { return None };
+    let mut name = Name(String::new());
+    let _ = write!(name, "{one:?}");
+    Some(name.0.trim_end_matches("Stmt").to_owned())
+}
+
+/// What is written up to the first parenthesis: the binding cannot write all of every node.
+struct Name(String);
+
+impl std::fmt::Write for Name {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let (name, more) = text.split_once('(').map_or((text, false), |(name, _)| (name, true));
+        self.0.push_str(name);
+        if more { Err(std::fmt::Error) } else { Ok(()) }
+    }
 }
 
 #[test]

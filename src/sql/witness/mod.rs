@@ -4,7 +4,10 @@ mod facts;
 mod told;
 mod tree;
 
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use pg_raw_parse::{Node, Owned, StmtList, nodes};
 
 use crate::error::{Refusal, Stage};
 use crate::sql::form::{self, Asked, Form, Found, Place};
@@ -46,19 +49,18 @@ pub(super) fn gate_form(form: &Form, text: &str, rendered: &str) -> Result<Facts
 /// # Errors
 /// As [`gate`].
 pub(in crate::sql) fn gate_into(text: &str, rendered: &str) -> Result<Facts, Refusal> {
-    let mut statement = statement(text)?;
-    let into = match &mut statement.node {
-        Some(pg_query::NodeEnum::SelectStmt(select)) => select.into_clause.take(),
-        Some(_) | None => None,
+    let reading = read(text)?;
+    let into = match reading.node() {
+        Node::SelectStmt(select) => select.into_clause(),
+        _ => None,
     };
-    let built = |tree: Option<Tree>| tree.ok_or_else(|| Refusal::internal(Stage::Witness));
-    let asked = built(Tree::of(&statement))?;
+    let asked = built(|| Tree::without_into(reading.node()))?;
     let understood = tree(rendered).map_err(|_| two_ways())?;
     if asked != understood {
         return Err(two_ways());
     }
     let mut facts = facts(&asked)?;
-    collect(&built(Tree::of(&into))?, &mut facts)?;
+    collect(&built(|| Tree::of(into.into()))?, &mut facts)?;
     Ok(facts)
 }
 
@@ -94,7 +96,8 @@ pub fn reads_same(one: &str, other: &str) -> bool {
 }
 
 fn placed_tree(text: &str) -> Result<(Tree, Vec<Found>), Refusal> {
-    Tree::with_constants(&statement(text)?).ok_or_else(|| Refusal::internal(Stage::Witness))
+    let reading = read(text)?;
+    built(|| Tree::with_constants(reading.node()))
 }
 
 /// What a text of our own refers to.
@@ -109,8 +112,8 @@ pub(in crate::sql) fn facts_of(text: &str) -> Result<Facts, Refusal> {
 ///
 /// # Errors
 /// 0A000 for a part that makes a table from a query.
-pub(in crate::sql) fn facts_within(node: &pg_query::Node) -> Result<Facts, Refusal> {
-    facts(&Tree::of(node).ok_or_else(|| Refusal::internal(Stage::Witness))?)
+pub(in crate::sql) fn facts_within(node: Node<'_>) -> Result<Facts, Refusal> {
+    facts(&built(|| Tree::of(node))?)
 }
 
 fn two_ways() -> Refusal {
@@ -120,28 +123,39 @@ fn two_ways() -> Refusal {
 
 /// The tree of the one statement in `text`.
 pub(in crate::sql) fn tree(text: &str) -> Result<Tree, Refusal> {
-    let statement = statement(text)?;
-    Tree::of(&statement).ok_or_else(|| Refusal::internal(Stage::Witness))
+    let reading = read(text)?;
+    built(|| Tree::of(reading.node()))
 }
 
-/// The one statement in `text` as PostgreSQL's grammar has it, with the places of names.
+/// One statement as PostgreSQL's grammar has it, with the places of names.
+#[derive(Debug, Clone)]
+pub(in crate::sql) struct Reading(Arc<Owned<StmtList>>);
+
+impl Reading {
+    /// Its node.
+    pub(in crate::sql) fn node(&self) -> Node<'_> {
+        self.0.stmts().next().unwrap_or(Node::None)
+    }
+}
+
+/// The one statement in `text`.
 ///
 /// # Errors
 /// 42601 where it is not exactly one statement of PostgreSQL's.
-pub(in crate::sql) fn node(text: &str) -> Result<pg_query::NodeEnum, Refusal> {
-    statement(text)?.node.ok_or_else(|| Refusal::internal(Stage::Witness))
-}
-
-fn statement(text: &str) -> Result<pg_query::Node, Refusal> {
-    // The binding derives summaries from the tree with code that may panic on forms it does not know.
-    let parsed = catch_unwind(|| pg_query::parse(text, 0)).map_err(|_| Refusal::internal(Stage::Witness))?;
+pub(in crate::sql) fn read(text: &str) -> Result<Reading, Refusal> {
+    let parsed = catch_unwind(|| pg_raw_parse::parse(text)).map_err(|_| Refusal::internal(Stage::Witness))?;
     let parsed =
         parsed.map_err(|_| Refusal::syntax(Stage::Witness, "PostgreSQL's grammar does not read the statement"))?;
-    let mut statements = parsed.protobuf.stmts.into_iter();
-    let (Some(statement), None) = (statements.next(), statements.next()) else {
+    let parsed = parsed.into_inner();
+    if parsed.len() != 1 {
         return Err(Refusal::syntax(Stage::Witness, "the text is not exactly one statement"));
-    };
-    statement.stmt.map(|node| *node).ok_or_else(|| Refusal::internal(Stage::Witness))
+    }
+    Ok(Reading(Arc::new(parsed)))
+}
+
+/// What is built of a tree. The binding panics where a node is not of the kind that it thinks.
+fn built<T>(build: impl FnOnce() -> Option<T>) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(build)).ok().flatten().ok_or_else(|| Refusal::internal(Stage::Witness))
 }
 
 /// What a tree refers to, by the rules of [`Facts`].
@@ -206,7 +220,7 @@ fn relation(table: Part<'_>, facts: &mut Facts) -> Result<(), Refusal> {
 
 fn function(call: Part<'_>, facts: &mut Facts) -> Result<(), Refusal> {
     // What the grammar itself spells, EXTRACT(..), AT TIME ZONE and the like, is marked as such.
-    if call.number_of("funcformat") != pg_query::protobuf::CoercionForm::CoerceSqlSyntax as i64 {
+    if call.number_of("funcformat") != i64::from(nodes::CoercionForm::COERCE_SQL_SYNTAX) {
         facts.add_function(names(call, "funcname")?);
     }
     Ok(())
@@ -226,7 +240,7 @@ fn names(node: Part<'_>, field: &str) -> Result<Vec<String>, Refusal> {
     let parts = node.field(field).into_iter().flat_map(Part::items);
     let name = |part: Part<'_>| match part.kind() {
         Kind::Node("String") => Ok(part.text_of("sval").to_owned()),
-        Kind::Node("AStar") => Ok("*".to_owned()),
+        Kind::Node("A_Star") => Ok("*".to_owned()),
         Kind::Node(_) | Kind::Field(_) | Kind::Other => Err(Refusal::internal(Stage::Witness)),
     };
     parts.map(name).collect()

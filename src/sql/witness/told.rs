@@ -9,8 +9,9 @@ use crate::sql::text::limits::{self, Limits};
 /// Places that are tried before the first is taken.
 const TRIED: usize = 32;
 
-/// Bytes of a text that its scanner alone is given: it takes longer than in proportion for what is one token.
-const SCANNED: usize = 8 * 1024;
+/// Bytes of a text that the grammar is given though not all of its tokens were counted. Its parser keeps its own stack on the heap, and
+/// no tree of it is walked.
+const UNCOUNTED: usize = 8 * 1024;
 
 /// What the lexer says of a quote or comment that goes on to the end: whatever stands in it is one token.
 const OPEN_ENDED: &str = "is not closed";
@@ -34,9 +35,9 @@ fn said(text: &str) -> Option<(String, Option<usize>)> {
     let mut limits = Limits::default();
     match lex_with(text, |token| limits.count(token)) {
         Err(refusal) if refusal.sqlstate == SqlState::STATEMENT_TOO_COMPLEX => None,
-        // No token, so that only its scanner gets the text: what stands behind was not counted.
+        // No token: what stands behind was not counted, so that a long text is not read.
         Err(refusal) if !refusal.message.ends_with(OPEN_ENDED) => {
-            let words = (text.len() <= SCANNED).then(|| scanned(text)).flatten()?;
+            let words = (text.len() <= UNCOUNTED).then(|| words(text)).flatten()?;
             let at = stopped_at(text, &words).map(|at| characters(text, at));
             Some((words, at))
         }
@@ -48,25 +49,17 @@ fn said(text: &str) -> Option<(String, Option<usize>)> {
     }
 }
 
-/// What its scanner says against a text; `None` where it finds tokens in all of it.
-fn scanned(text: &str) -> Option<String> {
-    match catch_unwind(|| pg_query::scan(text)) {
-        Ok(Err(pg_query::Error::Scan(words) | pg_query::Error::Parse(words))) => Some(words),
-        Ok(_) | Err(_) => None,
-    }
-}
-
-/// The byte at which its scanner stopped: the first of what it names, behind which it already says what it says of the whole.
+/// The byte at which it stopped: the first of what it names, behind which it already says what it says of the whole.
 fn stopped_at(text: &str, words: &str) -> Option<usize> {
     let near = words.split_once("at or near \"")?.1.strip_suffix('"').filter(|near| !near.is_empty())?;
-    let says = |end: usize| text.get(..end).and_then(scanned);
+    let says = |end: usize| text.get(..end).and_then(self::words);
     text.match_indices(near).take(TRIED).map(|(at, _)| at).find(|at| says(at + near.len()).as_deref() == Some(words))
 }
 
 /// `None` where the grammar reads the text.
 fn words(text: &str) -> Option<String> {
-    match catch_unwind(|| pg_query::parse(text, 0)) {
-        Ok(Err(pg_query::Error::Parse(words))) => Some(words),
+    match catch_unwind(|| pg_raw_parse::parse(text)) {
+        Ok(Err(pg_raw_parse::Error::Parse(words))) => Some(words.to_string()),
         Ok(_) | Err(_) => None,
     }
 }

@@ -4,6 +4,7 @@
 //! once, and a tree of strings and lists of its own took more time to build and drop than PostgreSQL's parser to parse.
 
 mod build;
+mod nodes;
 
 use std::fmt::Write as _;
 
@@ -53,25 +54,6 @@ pub(in crate::sql) enum Kind {
     Other,
 }
 
-/// Whether the field says where in the text something stands, or only steers how statements are counted.
-fn is_location(field: &str) -> bool {
-    matches!(
-        field,
-        "jumble_args"
-            | "location"
-            | "stmt_location"
-            | "stmt_len"
-            | "list_start"
-            | "list_end"
-            | "rexpr_list_start"
-            | "rexpr_list_end"
-            | "name_location"
-            | "arg_location"
-            | "conninfo_location"
-            | "payload_location"
-    )
-}
-
 impl Tree {
     /// The part at this place.
     pub(in crate::sql) fn part(&self, at: usize) -> Part<'_> {
@@ -117,9 +99,7 @@ impl<'t> Part<'t> {
                 Part { at: self.at.saturating_add(1), ..self }.spell(database, names, out);
             }
             Item::List { .. } => {
-                let all = self
-                    .items()
-                    .all(|item| matches!(item.item(), Item::Node { kind: "String" | "A_Star" | "AStar", .. }));
+                let all = self.items().all(|item| matches!(item.item(), Item::Node { kind: "String" | "A_Star", .. }));
                 let first = self.items().next().is_some_and(|item| item.text_of("sval") == database);
                 let count = self.items().count();
                 let long = if names == 4 { count >= 4 } else { count == 3 };
@@ -228,7 +208,7 @@ mod tests {
     use super::*;
 
     fn tree(sql: &str) -> Tree {
-        Tree::of(&pg_query::parse(sql, 0).unwrap().protobuf.stmts).unwrap()
+        Tree::of(pg_raw_parse::parse(sql).unwrap().stmts().next().unwrap()).unwrap()
     }
 
     #[test]
@@ -263,7 +243,7 @@ mod tests {
                 Kind::Field(_) | Kind::Other => None,
             })
             .collect();
-        for (kind, count) in [("FuncCall", 1), ("ColumnRef", 2), ("RangeVar", 1), ("AConst", 2)] {
+        for (kind, count) in [("FuncCall", 1), ("ColumnRef", 2), ("RangeVar", 1), ("A_Const", 2)] {
             assert_eq!(nodes.iter().filter(|node| **node == kind).count(), count, "{kind} in {nodes:?}");
         }
         let of =

@@ -8,8 +8,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use pg_query::NodeEnum;
-use pg_query::protobuf::{CreateTableAsStmt, ObjectType};
+use pg_raw_parse::Node;
 use sqlparser::ast::Statement;
 
 use super::parse;
@@ -17,7 +16,7 @@ use super::render::render;
 use crate::error::{Refusal, Stage};
 use crate::sql::text::keywords;
 use crate::sql::text::lex::{Kind, Token};
-use crate::sql::witness;
+use crate::sql::witness::{self, Reading};
 
 /// First words of the statements that are read here.
 const FIRST: [&str; 21] = [
@@ -50,7 +49,7 @@ pub struct Ddl {
     /// Its tokens, without those of the query.
     words: Vec<Token>,
     /// PostgreSQL's reading of it, with the places of names in the text.
-    pub(in crate::sql) node: NodeEnum,
+    pub(in crate::sql) reading: Reading,
     /// The query of CREATE TABLE AS and CREATE VIEW, and before which word it stands.
     pub(in crate::sql) query: Option<(usize, Box<Statement>)>,
 }
@@ -89,23 +88,17 @@ pub(in crate::sql) fn select_into(text: &str, tokens: &[Token]) -> Option<Result
     if !starts || !tokens.iter().any(|token| token.is_word("into")) {
         return None;
     }
-    let Ok(NodeEnum::SelectStmt(select)) = witness::node(text) else { return None };
-    let into = select.into_clause.clone()?;
-    let parts = words::select_into(tokens, into.rel.as_ref().map_or(-1, |rel| rel.location));
+    let reading = witness::read(text).ok()?;
+    let Node::SelectStmt(select) = reading.node() else { return None };
+    let into = select.into_clause()?;
+    let parts = words::select_into(tokens, into.rel().map_or(-1, |rel| rel.location));
     let Some((words, query)) = parts else {
         return Some(Err(Refusal::unsupported(Stage::Parse, "this form of SELECT INTO is not carried out")));
-    };
-    let create = CreateTableAsStmt {
-        query: None,
-        into: Some(into),
-        objtype: ObjectType::ObjectTable as i32,
-        is_select_into: true,
-        if_not_exists: false,
     };
     Some(parse::statement(&query).map(|statement| Ddl {
         query: Some((words.len(), Box::new(statement))),
         words,
-        node: NodeEnum::CreateTableAsStmt(Box::new(create)),
+        reading: reading.clone(),
     }))
 }
 
@@ -117,13 +110,14 @@ pub(in crate::sql) fn has_a_body(tokens: &[Token]) -> bool {
 }
 
 fn of(text: &str, tokens: &[Token]) -> Result<Ddl, Refusal> {
-    let node = witness::node(text)?;
-    if !is_carried_out(&node) {
+    let reading = witness::read(text)?;
+    let node = reading.node();
+    if !is_carried_out(node) {
         return Err(refused_kind(tokens));
     }
     let mut words = tokens.to_vec();
     let mut query = None;
-    if matches!(node, NodeEnum::CreateTableAsStmt(_) | NodeEnum::ViewStmt(_)) {
+    if matches!(node, Node::CreateTableAsStmt(_) | Node::ViewStmt(_)) {
         let range = words::query(&words).ok_or_else(|| {
             Refusal::unsupported(Stage::Parse, "this form of a relation from a query is not carried out")
         })?;
@@ -131,65 +125,65 @@ fn of(text: &str, tokens: &[Token]) -> Result<Ddl, Refusal> {
         let inner: Vec<Token> = words.drain(range).collect();
         query = Some((at, Box::new(parse::statement(&inner)?)));
     }
-    Ok(Ddl { words, node, query })
+    Ok(Ddl { words, reading, query })
 }
 
 /// The kinds of statement that a role with `ddl = true` may run. What runs code that nobody reviewed on unmasked values, or
 /// changes who may do what to whom, is not among them.
-fn is_carried_out(node: &NodeEnum) -> bool {
+fn is_carried_out(node: Node<'_>) -> bool {
     matches!(
         node,
-        NodeEnum::CreateStmt(_)
-            | NodeEnum::CreateTableAsStmt(_)
-            | NodeEnum::ViewStmt(_)
-            | NodeEnum::IndexStmt(_)
-            | NodeEnum::CreateSeqStmt(_)
-            | NodeEnum::AlterSeqStmt(_)
-            | NodeEnum::AlterTableStmt(_)
-            | NodeEnum::RenameStmt(_)
-            | NodeEnum::AlterObjectSchemaStmt(_)
-            | NodeEnum::DropStmt(_)
-            | NodeEnum::TruncateStmt(_)
-            | NodeEnum::VacuumStmt(_)
-            | NodeEnum::LockStmt(_)
-            | NodeEnum::CommentStmt(_)
-            | NodeEnum::GrantStmt(_)
-            | NodeEnum::CreateSchemaStmt(_)
-            | NodeEnum::CreateEnumStmt(_)
-            | NodeEnum::AlterEnumStmt(_)
-            | NodeEnum::CreateDomainStmt(_)
-            | NodeEnum::CompositeTypeStmt(_)
-            | NodeEnum::CreateRangeStmt(_)
-            | NodeEnum::CreateFunctionStmt(_)
-            | NodeEnum::CreateTrigStmt(_)
-            | NodeEnum::CreateExtensionStmt(_)
-            | NodeEnum::AlterOwnerStmt(_)
-            | NodeEnum::CreatedbStmt(_)
-            | NodeEnum::DropdbStmt(_)
-            | NodeEnum::ReindexStmt(_)
-            | NodeEnum::RefreshMatViewStmt(_)
-            | NodeEnum::ClusterStmt(_)
-            | NodeEnum::AlterCollationStmt(_)
-            | NodeEnum::AlterDefaultPrivilegesStmt(_)
-            | NodeEnum::AlterDomainStmt(_)
-            | NodeEnum::AlterExtensionStmt(_)
-            | NodeEnum::AlterExtensionContentsStmt(_)
-            | NodeEnum::AlterFunctionStmt(_)
-            | NodeEnum::AlterObjectDependsStmt(_)
-            | NodeEnum::AlterOpFamilyStmt(_)
-            | NodeEnum::AlterOperatorStmt(_)
-            | NodeEnum::AlterPolicyStmt(_)
-            | NodeEnum::AlterStatsStmt(_)
-            | NodeEnum::AlterTsconfigurationStmt(_)
-            | NodeEnum::AlterTsdictionaryStmt(_)
-            | NodeEnum::AlterTypeStmt(_)
-            | NodeEnum::CreateCastStmt(_)
-            | NodeEnum::CreateConversionStmt(_)
-            | NodeEnum::CreateOpClassStmt(_)
-            | NodeEnum::CreateOpFamilyStmt(_)
-            | NodeEnum::CreatePolicyStmt(_)
-            | NodeEnum::CreateStatsStmt(_)
-            | NodeEnum::DefineStmt(_)
+        Node::CreateStmt(_)
+            | Node::CreateTableAsStmt(_)
+            | Node::ViewStmt(_)
+            | Node::IndexStmt(_)
+            | Node::CreateSeqStmt(_)
+            | Node::AlterSeqStmt(_)
+            | Node::AlterTableStmt(_)
+            | Node::RenameStmt(_)
+            | Node::AlterObjectSchemaStmt(_)
+            | Node::DropStmt(_)
+            | Node::TruncateStmt(_)
+            | Node::VacuumStmt(_)
+            | Node::LockStmt(_)
+            | Node::CommentStmt(_)
+            | Node::GrantStmt(_)
+            | Node::CreateSchemaStmt(_)
+            | Node::CreateEnumStmt(_)
+            | Node::AlterEnumStmt(_)
+            | Node::CreateDomainStmt(_)
+            | Node::CompositeTypeStmt(_)
+            | Node::CreateRangeStmt(_)
+            | Node::CreateFunctionStmt(_)
+            | Node::CreateTrigStmt(_)
+            | Node::CreateExtensionStmt(_)
+            | Node::AlterOwnerStmt(_)
+            | Node::CreatedbStmt(_)
+            | Node::DropdbStmt(_)
+            | Node::ReindexStmt(_)
+            | Node::RefreshMatViewStmt(_)
+            | Node::ClusterStmt(_)
+            | Node::AlterCollationStmt(_)
+            | Node::AlterDefaultPrivilegesStmt(_)
+            | Node::AlterDomainStmt(_)
+            | Node::AlterExtensionStmt(_)
+            | Node::AlterExtensionContentsStmt(_)
+            | Node::AlterFunctionStmt(_)
+            | Node::AlterObjectDependsStmt(_)
+            | Node::AlterOpFamilyStmt(_)
+            | Node::AlterOperatorStmt(_)
+            | Node::AlterPolicyStmt(_)
+            | Node::AlterStatsStmt(_)
+            | Node::AlterTSConfigurationStmt(_)
+            | Node::AlterTSDictionaryStmt(_)
+            | Node::AlterTypeStmt(_)
+            | Node::CreateCastStmt(_)
+            | Node::CreateConversionStmt(_)
+            | Node::CreateOpClassStmt(_)
+            | Node::CreateOpFamilyStmt(_)
+            | Node::CreatePolicyStmt(_)
+            | Node::CreateStatsStmt(_)
+            | Node::DefineStmt(_)
     )
 }
 

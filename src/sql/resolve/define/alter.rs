@@ -1,11 +1,11 @@
 //! ALTER TABLE and its kin: every command is named, and what is not is refused.
 
-use pg_query::NodeEnum;
-use pg_query::protobuf::{
-    AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, Node, ObjectType, PartitionCmd, RangeVar,
-};
+use pg_raw_parse::Node;
+use pg_raw_parse::list::NodeList;
+use pg_raw_parse::nodes::{AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ObjectType, RangeVar};
 
 use super::Define;
+use super::names::word;
 use super::table::Found;
 use crate::error::{Refusal, Stage};
 use crate::policy::Change;
@@ -13,46 +13,41 @@ use crate::sql::resolve::{Fail, OccurrenceId, unsupported};
 
 impl Define<'_, '_> {
     pub(super) fn alter(&mut self, alter: &AlterTableStmt) -> Result<(), Fail> {
-        let AlterTableStmt { relation, cmds, objtype, missing_ok } = alter;
-        let of_view = match ObjectType::try_from(*objtype) {
-            Ok(
-                ObjectType::ObjectTable
-                | ObjectType::ObjectMatview
-                | ObjectType::ObjectIndex
-                | ObjectType::ObjectSequence,
-            ) => false,
-            Ok(ObjectType::ObjectView) => true,
-            Ok(ObjectType::ObjectType) => return self.alter_composite(alter),
+        let of_view = match alter.objtype {
+            ObjectType::OBJECT_TABLE
+            | ObjectType::OBJECT_MATVIEW
+            | ObjectType::OBJECT_INDEX
+            | ObjectType::OBJECT_SEQUENCE => false,
+            ObjectType::OBJECT_VIEW => true,
+            ObjectType::OBJECT_TYPE => return self.alter_composite(alter),
             _ => return Err(self.ddl.refused_kind()),
         };
-        if *missing_ok && self.is_missing(relation.as_ref())? {
+        let (relation, cmds) = (alter.relation(), alter.cmds());
+        if alter.missing_ok && self.is_missing(relation)? {
             return Ok(());
         }
-        let id = self.existing(relation.as_ref())?;
+        let id = self.existing(relation)?;
         self.change(id, Change::Alter);
         let added = self.added(id, cmds);
         for node in cmds {
-            match &node.node {
-                Some(NodeEnum::AlterTableCmd(command)) => self.command(id, command, of_view, &added)?,
-                Some(_) | None => return Err(Refusal::internal(Stage::Resolve)),
+            match node {
+                Node::AlterTableCmd(command) => self.command(id, command, of_view, &added)?,
+                _ => return Err(Refusal::internal(Stage::Resolve)),
             }
         }
         Ok(())
     }
 
     /// Columns that are not there yet, and that the statement adds before it looks at any.
-    fn added(&self, id: OccurrenceId, commands: &[Node]) -> Vec<String> {
+    fn added(&self, id: OccurrenceId, commands: &NodeList) -> Vec<String> {
         let relation = self.resolver.occurrences.get(id).map(|occurrence| &occurrence.relation);
         let is_new = |name: &str| relation.is_some_and(|relation| relation.column(name).is_none());
-        let name = |node: &Node| match &node.node {
+        let name = |node: Node<'_>| match node {
             // One that is added IF NOT EXISTS may be there by now.
-            Some(NodeEnum::AlterTableCmd(command))
-                if AlterTableType::try_from(command.subtype) == Ok(AlterTableType::AtAddColumn)
-                    && !command.missing_ok =>
-            {
-                column_def(command.def.as_deref()).ok().map(|column| column.colname.clone())
+            Node::AlterTableCmd(command) if command.subtype == AlterTableType::AT_AddColumn && !command.missing_ok => {
+                column_def(command.def()).ok().map(|column| word(column.colname()))
             }
-            Some(_) | None => None,
+            _ => None,
         };
         commands.iter().filter_map(name).filter(|name| is_new(name)).collect()
     }
@@ -65,131 +60,109 @@ impl Define<'_, '_> {
         added: &[String],
     ) -> Result<(), Fail> {
         use AlterTableType as T;
-        let AlterTableCmd { subtype, name, num: _, newowner, def, behavior: _, missing_ok: _, recurse: _ } = command;
-        let def = def.as_deref();
-        let kind = T::try_from(*subtype).map_err(|_| Refusal::internal(Stage::Resolve))?;
+        let (def, name) = (command.def(), &word(command.name()));
         if let Some(open) = self.open_command(command) {
             return open;
         }
-        match kind {
-            T::AtAddColumn => {
+        match command.subtype {
+            T::AT_AddColumn => {
                 let column = column_def(def)?;
                 let mut found = Found::default();
                 self.column_def(column, &mut found)?;
-                let new: Vec<String> = added.iter().chain([&column.colname]).cloned().collect();
+                let name = word(column.colname());
+                let new: Vec<String> = added.iter().chain([&name]).cloned().collect();
                 self.looks(id, &new, found.looked)?;
-                self.change(id, Change::AddColumn { name: column.colname.clone(), computed: found.computed });
+                self.change(id, Change::AddColumn { name, computed: found.computed });
                 Ok(())
             }
-            T::AtDropColumn | T::AtAddIdentity | T::AtSetIdentity | T::AtDropIdentity => {
+            T::AT_DropColumn | T::AT_AddIdentity | T::AT_SetIdentity | T::AT_DropIdentity => {
                 self.change(id, Change::AlterColumn(name.clone()));
                 Ok(())
             }
-            T::AtColumnDefault => {
+            T::AT_ColumnDefault => {
                 self.change(id, Change::AlterColumn(name.clone()));
                 self.constant(def)
             }
-            T::AtSetNotNull => self.looks(id, added, vec![name.clone()]),
-            T::AtAlterColumnType => {
+            T::AT_SetNotNull => self.looks(id, added, vec![name.clone()]),
+            T::AT_AlterColumnType => {
                 let column = column_def(def)?;
                 self.column(id, name)?;
                 self.own_type(id, name)?;
-                self.type_name(column.type_name.as_ref())?;
+                self.type_name(column.type_name())?;
                 let mut columns = vec![name.clone()];
-                self.scalar(column.raw_default.as_deref(), &mut columns)?;
+                self.scalar(column.raw_default(), &mut columns)?;
                 self.looks(id, &[], columns)?;
-                if column.raw_default.is_some() {
+                if !matches!(column.raw_default(), Node::None) {
                     self.change(id, Change::Rewrite(name.clone()));
                 }
                 self.change(id, Change::AlterColumn(name.clone()));
                 Ok(())
             }
-            T::AtSetExpression => {
+            T::AT_SetExpression => {
                 let mut columns = Vec::new();
                 self.scalar(def, &mut columns)?;
                 self.looks(id, &[], columns)?;
                 self.change(id, Change::Rewrite(name.clone()));
                 Ok(())
             }
-            T::AtAddConstraint => {
-                let Some(NodeEnum::Constraint(constraint)) = def.and_then(|node| node.node.as_ref()) else {
-                    return Err(Refusal::internal(Stage::Resolve));
-                };
+            T::AT_AddConstraint => {
+                let Node::Constraint(constraint) = def else { return Err(Refusal::internal(Stage::Resolve)) };
                 let mut found = Found::default();
                 self.constraint(constraint, &mut found)?;
                 self.looks(id, added, found.looked)
             }
-            T::AtAddInherit | T::AtDropInherit => {
-                let Some(NodeEnum::RangeVar(range)) = def.and_then(|node| node.node.as_ref()) else {
-                    return Err(Refusal::internal(Stage::Resolve));
-                };
+            T::AT_AddInherit | T::AT_DropInherit => {
+                let Node::RangeVar(range) = def else { return Err(Refusal::internal(Stage::Resolve)) };
                 self.family(id, Some(range))
             }
-            T::AtAttachPartition | T::AtDetachPartition | T::AtDetachPartitionFinalize => {
-                let Some(NodeEnum::PartitionCmd(partition)) = def.and_then(|node| node.node.as_ref()) else {
-                    return Err(Refusal::internal(Stage::Resolve));
-                };
-                let PartitionCmd { name, bound, concurrent: _ } = partition;
-                self.bound(bound.as_ref())?;
-                self.family(id, name.as_ref())
+            T::AT_AttachPartition | T::AT_DetachPartition | T::AT_DetachPartitionFinalize => {
+                let Node::PartitionCmd(partition) = def else { return Err(Refusal::internal(Stage::Resolve)) };
+                self.bound(partition.bound())?;
+                self.family(id, partition.name())
             }
-            T::AtSetRelOptions | T::AtResetRelOptions if of_view => {
+            T::AT_SetRelOptions | T::AT_ResetRelOptions if of_view => {
                 Err(unsupported("changing a view's options").hint("make the view anew"))
             }
-            T::AtSetRelOptions | T::AtResetRelOptions => Ok(()),
+            T::AT_SetRelOptions | T::AT_ResetRelOptions => Ok(()),
             // They change neither values nor what a name means, and hold no expression.
-            T::AtDropNotNull
-            | T::AtDropConstraint
-            | T::AtValidateConstraint
-            | T::AtAlterConstraint
-            | T::AtDropExpression
-            | T::AtSetStatistics
-            | T::AtSetOptions
-            | T::AtResetOptions
-            | T::AtSetStorage
-            | T::AtSetCompression
-            | T::AtSetLogged
-            | T::AtSetUnLogged
-            | T::AtDropCluster => Ok(()),
-            T::AtClusterOn => self.ordered(id),
-            T::AtChangeOwner if self.to_oneself(newowner.as_ref()) => Ok(()),
-            T::AtChangeOwner
-            | T::AtEnableTrig
-            | T::AtEnableAlwaysTrig
-            | T::AtEnableReplicaTrig
-            | T::AtDisableTrig
-            | T::AtEnableTrigAll
-            | T::AtDisableTrigAll
-            | T::AtEnableTrigUser
-            | T::AtDisableTrigUser
-            | T::AtEnableRule
-            | T::AtEnableAlwaysRule
-            | T::AtEnableReplicaRule
-            | T::AtDisableRule
-            | T::AtEnableRowSecurity
-            | T::AtDisableRowSecurity
-            | T::AtForceRowSecurity
-            | T::AtNoForceRowSecurity
-            | T::AtReplicaIdentity => Err(unsupported("changing owners, triggers, rules, row security or replication")
-                .hint("use an unrestricted role")),
-            T::Undefined
-            | T::AtAddColumnToView
-            | T::AtCookedColumnDefault
-            | T::AtAddIndex
-            | T::AtReAddIndex
-            | T::AtReAddConstraint
-            | T::AtReAddDomainConstraint
-            | T::AtAddIndexConstraint
-            | T::AtReAddComment
-            | T::AtAlterColumnGenericOptions
-            | T::AtDropOids
-            | T::AtSetAccessMethod
-            | T::AtSetTableSpace
-            | T::AtReplaceRelOptions
-            | T::AtAddOf
-            | T::AtDropOf
-            | T::AtGenericOptions
-            | T::AtReAddStatistics => Err(unsupported("this command of ALTER TABLE")),
+            T::AT_DropNotNull
+            | T::AT_DropConstraint
+            | T::AT_ValidateConstraint
+            | T::AT_AlterConstraint
+            | T::AT_DropExpression
+            | T::AT_SetStatistics
+            | T::AT_SetOptions
+            | T::AT_ResetOptions
+            | T::AT_SetStorage
+            | T::AT_SetCompression
+            | T::AT_SetLogged
+            | T::AT_SetUnLogged
+            | T::AT_DropCluster => Ok(()),
+            T::AT_ClusterOn => self.ordered(id),
+            T::AT_ChangeOwner if self.to_oneself(command.newowner()) => Ok(()),
+            T::AT_ChangeOwner
+            | T::AT_EnableTrig
+            | T::AT_EnableAlwaysTrig
+            | T::AT_EnableReplicaTrig
+            | T::AT_DisableTrig
+            | T::AT_EnableTrigAll
+            | T::AT_DisableTrigAll
+            | T::AT_EnableTrigUser
+            | T::AT_DisableTrigUser
+            | T::AT_EnableRule
+            | T::AT_EnableAlwaysRule
+            | T::AT_EnableReplicaRule
+            | T::AT_DisableRule
+            | T::AT_EnableRowSecurity
+            | T::AT_DisableRowSecurity
+            | T::AT_ForceRowSecurity
+            | T::AT_NoForceRowSecurity
+            | T::AT_ReplicaIdentity => {
+                Err(unsupported("changing owners, triggers, rules, row security or replication")
+                    .hint("use an unrestricted role"))
+            }
+            // Among them all that only parse analysis makes.
+            _ => Err(unsupported("this command of ALTER TABLE")),
         }
     }
 
@@ -208,9 +181,9 @@ impl Define<'_, '_> {
     }
 }
 
-fn column_def(def: Option<&Node>) -> Result<&ColumnDef, Fail> {
-    match def.and_then(|node| node.node.as_ref()) {
-        Some(NodeEnum::ColumnDef(column)) => Ok(column),
-        Some(_) | None => Err(Refusal::internal(Stage::Resolve)),
+fn column_def(def: Node<'_>) -> Result<&ColumnDef, Fail> {
+    match def {
+        Node::ColumnDef(column) => Ok(column),
+        _ => Err(Refusal::internal(Stage::Resolve)),
     }
 }

@@ -4,10 +4,10 @@
 //! policy hides anything: then there is nothing that somebody could come to see by them. What binds code that this does not know
 //! (functions in C, foreign data, event triggers, languages, subscriptions), and who may do what, stays with unrestricted roles.
 
-use pg_query::NodeEnum;
-use pg_query::protobuf::{
+use pg_raw_parse::Node;
+use pg_raw_parse::nodes::{
     AlterDomainStmt, AlterTableCmd, AlterTableType, CreateCastStmt, CreateOpClassItem, CreateOpClassStmt,
-    CreatePolicyStmt, CreateStatsStmt, DefElem, DefineStmt, Node, ObjectType, ObjectWithArgs, TypeName,
+    CreatePolicyStmt, CreateStatsStmt, DefineStmt, ObjectType, ObjectWithArgs, TypeName,
 };
 
 use super::table::Found;
@@ -29,41 +29,41 @@ const CALLED: [&str; 8] =
 
 impl Define<'_, '_> {
     /// A statement about what is no relation.
-    pub(super) fn beside(&mut self, node: &NodeEnum) -> Result<(), Fail> {
+    pub(super) fn beside(&mut self, node: Node<'_>) -> Result<(), Fail> {
         match node {
-            NodeEnum::CreateStatsStmt(create) => return self.statistics(create),
-            NodeEnum::AlterStatsStmt(_) => return Ok(()),
-            NodeEnum::AlterDomainStmt(alter) => return self.alter_domain(alter),
+            Node::CreateStatsStmt(create) => return self.statistics(create),
+            Node::AlterStatsStmt(_) => return Ok(()),
+            Node::AlterDomainStmt(alter) => return self.alter_domain(alter),
             _ => {}
         }
         if !self.resolver.context.policies.hides_nothing() {
             return Err(self.ddl.refused_kind());
         }
         match node {
-            NodeEnum::DefineStmt(define) => self.defined(define),
-            NodeEnum::CreateCastStmt(cast) => self.cast(cast),
-            NodeEnum::CreateOpClassStmt(class) => self.operator_class(class),
-            NodeEnum::AlterOpFamilyStmt(alter) => alter.items.iter().try_for_each(|item| self.class_item(item, false)),
-            NodeEnum::CreatePolicyStmt(policy) => self.row_security(policy),
-            NodeEnum::AlterPolicyStmt(policy) => {
-                let id = self.existing(policy.table.as_ref())?;
+            Node::DefineStmt(define) => self.defined(define),
+            Node::CreateCastStmt(cast) => self.cast(cast),
+            Node::CreateOpClassStmt(class) => self.operator_class(class),
+            Node::AlterOpFamilyStmt(alter) => alter.items().iter().try_for_each(|item| self.class_item(item, false)),
+            Node::CreatePolicyStmt(policy) => self.row_security(policy),
+            Node::AlterPolicyStmt(policy) => {
+                let id = self.existing(policy.table())?;
                 self.change(id, Change::Alter);
-                self.scalar(policy.qual.as_deref(), &mut Vec::new())?;
-                self.scalar(policy.with_check.as_deref(), &mut Vec::new())
+                self.scalar(policy.qual(), &mut Vec::new())?;
+                self.scalar(policy.with_check(), &mut Vec::new())
             }
-            NodeEnum::AlterObjectDependsStmt(alter) if alter.relation.is_none() => Ok(()),
+            Node::AlterObjectDependsStmt(alter) if alter.relation().is_none() => Ok(()),
             // Names, options and constants alone.
-            NodeEnum::CreateOpFamilyStmt(_)
-            | NodeEnum::CreateConversionStmt(_)
-            | NodeEnum::AlterCollationStmt(_)
-            | NodeEnum::AlterDefaultPrivilegesStmt(_)
-            | NodeEnum::AlterExtensionStmt(_)
-            | NodeEnum::AlterExtensionContentsStmt(_)
-            | NodeEnum::AlterFunctionStmt(_)
-            | NodeEnum::AlterOperatorStmt(_)
-            | NodeEnum::AlterTsconfigurationStmt(_)
-            | NodeEnum::AlterTsdictionaryStmt(_)
-            | NodeEnum::AlterTypeStmt(_) => Ok(()),
+            Node::CreateOpFamilyStmt(_)
+            | Node::CreateConversionStmt(_)
+            | Node::AlterCollationStmt(_)
+            | Node::AlterDefaultPrivilegesStmt(_)
+            | Node::AlterExtensionStmt(_)
+            | Node::AlterExtensionContentsStmt(_)
+            | Node::AlterFunctionStmt(_)
+            | Node::AlterOperatorStmt(_)
+            | Node::AlterTSConfigurationStmt(_)
+            | Node::AlterTSDictionaryStmt(_)
+            | Node::AlterTypeStmt(_) => Ok(()),
             // The parser lets no other kind through.
             _ => Err(self.ddl.refused_kind()),
         }
@@ -71,42 +71,32 @@ impl Define<'_, '_> {
 
     /// CREATE STATISTICS: how values of columns go together is gathered from every row.
     fn statistics(&mut self, create: &CreateStatsStmt) -> Result<(), Fail> {
-        let CreateStatsStmt {
-            defnames: _,
-            stat_types: _,
-            exprs,
-            relations,
-            stxcomment: _,
-            transformed: _,
-            if_not_exists: _,
-        } = create;
-        let [relation] = relations.as_slice() else { return Err(unsupported("statistics of several relations")) };
-        let id = self.range(relation)?;
+        let (Some(relation), 1) = (create.relations().get(0), create.relations().len()) else {
+            return Err(unsupported("statistics of several relations"));
+        };
+        let id = self.existing(Some(relation))?;
         self.change(id, Change::Alter);
         let mut looked = Vec::new();
-        for expr in exprs {
-            let Some(NodeEnum::StatsElem(element)) = &expr.node else { return Err(unsupported("these statistics")) };
-            if !element.name.is_empty() {
-                looked.push(element.name.clone());
-            }
-            self.scalar(element.expr.as_deref(), &mut looked)?;
+        for expr in create.exprs() {
+            let Node::StatsElem(element) = expr else { return Err(unsupported("these statistics")) };
+            looked.extend(element.name().map(str::to_owned));
+            self.scalar(element.expr(), &mut looked)?;
         }
         self.looks(id, &[], looked)
     }
 
     /// ALTER DOMAIN: what tests the values that columns hold says of them whether they pass.
     fn alter_domain(&mut self, alter: &AlterDomainStmt) -> Result<(), Fail> {
-        let AlterDomainStmt { subtype, type_name: _, name: _, def, behavior: _, missing_ok: _ } = alter;
         let open = self.resolver.context.policies.hides_nothing();
-        match subtype.as_str() {
+        match u8::try_from(alter.subtype) {
             // SET and DROP DEFAULT; DROP NOT NULL; DROP CONSTRAINT.
-            "T" => self.constant(def.as_deref()),
-            "N" | "X" => Ok(()),
+            Ok(b'T') => self.constant(alter.def()),
+            Ok(b'N' | b'X') => Ok(()),
             // SET NOT NULL and VALIDATE CONSTRAINT; ADD CONSTRAINT.
-            "O" | "V" if open => Ok(()),
-            "C" if open => match def.as_ref().and_then(|def| def.node.as_ref()) {
-                Some(NodeEnum::Constraint(constraint)) => self.constraint(constraint, &mut Found::default()),
-                Some(_) | None => Err(Refusal::internal(Stage::Resolve)),
+            Ok(b'O' | b'V') if open => Ok(()),
+            Ok(b'C') if open => match alter.def() {
+                Node::Constraint(constraint) => self.constraint(constraint, &mut Found::default()),
+                _ => Err(Refusal::internal(Stage::Resolve)),
             },
             _ => Err(unsupported("testing the values of a domain").hint("use an unrestricted role")),
         }
@@ -114,31 +104,25 @@ impl Define<'_, '_> {
 
     /// CREATE AGGREGATE, OPERATOR, COLLATION, TEXT SEARCH .., and TYPE without a body.
     fn defined(&self, define: &DefineStmt) -> Result<(), Fail> {
-        let DefineStmt { kind, oldstyle: _, defnames: _, args: _, definition, if_not_exists: _, replace: _ } = define;
-        let kind = ObjectType::try_from(*kind).map_err(|_| Refusal::internal(Stage::Resolve))?;
-        match kind {
-            ObjectType::ObjectAggregate | ObjectType::ObjectOperator => {}
-            ObjectType::ObjectCollation
-            | ObjectType::ObjectTsconfiguration
-            | ObjectType::ObjectTsdictionary
-            | ObjectType::ObjectTsparser
-            | ObjectType::ObjectTstemplate => return Ok(()),
-            ObjectType::ObjectType if definition.is_empty() => return Ok(()),
+        match define.kind {
+            ObjectType::OBJECT_AGGREGATE | ObjectType::OBJECT_OPERATOR => {}
+            ObjectType::OBJECT_COLLATION
+            | ObjectType::OBJECT_TSCONFIGURATION
+            | ObjectType::OBJECT_TSDICTIONARY
+            | ObjectType::OBJECT_TSPARSER
+            | ObjectType::OBJECT_TSTEMPLATE => return Ok(()),
+            ObjectType::OBJECT_TYPE if define.definition().is_empty() => return Ok(()),
             _ => return Err(self.ddl.refused_kind()),
         }
-        for option in definition {
-            let Some(NodeEnum::DefElem(option)) = &option.node else { return Err(self.ddl.refused_kind()) };
-            let DefElem { defname, arg, .. } = option.as_ref();
-            if !CALLED.contains(&defname.as_str()) {
+        for option in define.definition() {
+            if !CALLED.contains(&option.defname().unwrap_or_default()) {
                 continue;
             }
-            let parts = match arg.as_ref().and_then(|arg| arg.node.as_ref()) {
-                Some(NodeEnum::TypeName(name)) => {
-                    name.names.iter().map(names::string).collect::<Result<Vec<_>, _>>()?
-                }
-                Some(NodeEnum::List(list)) => list.items.iter().map(names::string).collect::<Result<Vec<_>, _>>()?,
-                Some(NodeEnum::String(name)) => vec![name.sval.clone()],
-                Some(_) | None => return Err(self.ddl.refused_kind()),
+            let parts = match option.arg() {
+                Node::TypeName(name) => name.names().iter().map(|part| names::word(part.sval())).collect(),
+                Node::NodeList(list) => list.iter().map(names::string).collect::<Result<Vec<_>, _>>()?,
+                Node::String(name) => vec![names::word(name.sval())],
+                _ => return Err(self.ddl.refused_kind()),
             };
             self.called_by_it(&parts)?;
         }
@@ -146,32 +130,31 @@ impl Define<'_, '_> {
     }
 
     fn cast(&self, cast: &CreateCastStmt) -> Result<(), Fail> {
-        let CreateCastStmt { sourcetype, targettype, func, context: _, inout: _ } = cast;
-        let Some(function) = func else { return Ok(()) };
+        let Some(function) = cast.func() else { return Ok(()) };
         self.object_called(function)?;
-        if self.is_own_type(sourcetype.as_ref())? || self.is_own_type(targettype.as_ref())? {
+        if self.is_own_type(cast.sourcetype())? || self.is_own_type(cast.targettype())? {
             return Ok(());
         }
         self.of_the_system(function)
     }
 
     fn operator_class(&self, class: &CreateOpClassStmt) -> Result<(), Fail> {
-        let own = self.is_own_type(class.datatype.as_ref())?;
-        class.items.iter().try_for_each(|item| self.class_item(item, own))
+        let own = self.is_own_type(class.datatype())?;
+        class.items().iter().try_for_each(|item| self.class_item(item, own))
     }
 
     /// Whether every type of that name is one of the database's own.
     fn is_own_type(&self, name: Option<&TypeName>) -> Result<bool, Fail> {
         let Some(name) = name else { return Ok(false) };
-        let last = name.names.last().map(names::string).transpose()?.unwrap_or_default();
-        let mut called = self.resolver.context.catalog.types_called(&last).peekable();
+        let last = name.names().iter().last().and_then(|part| part.sval()).unwrap_or_default();
+        let mut called = self.resolver.context.catalog.types_called(last).peekable();
         Ok(called.peek().is_some() && called.all(|oid| oid >= FIRST_OWN))
     }
 
     /// What turns values of the system's types into each other, orders or hashes them may run in any statement: no function of the
     /// database's own comes among it, which would close every statement.
     fn of_the_system(&self, object: &ObjectWithArgs) -> Result<(), Fail> {
-        let parts: Vec<String> = object.objname.iter().map(names::string).collect::<Result<_, _>>()?;
+        let parts: Vec<String> = object.objname().iter().map(names::string).collect::<Result<_, _>>()?;
         let (schema, name) = match parts.as_slice() {
             [name] => (None, name),
             [schema, name] => (Some(schema), name),
@@ -188,12 +171,10 @@ impl Define<'_, '_> {
             .hint("use an unrestricted role, and open the function by the policy"))
     }
 
-    fn class_item(&self, item: &Node, own_type: bool) -> Result<(), Fail> {
-        let Some(NodeEnum::CreateOpClassItem(item)) = &item.node else { return Err(self.ddl.refused_kind()) };
-        let CreateOpClassItem { itemtype, name, number: _, order_family: _, class_args: _, storedtype: _ } = item;
+    fn class_item(&self, item: &CreateOpClassItem, own_type: bool) -> Result<(), Fail> {
         // OPCLASS_ITEM_FUNCTION (`nodes/parsenodes.h`); the others name operators and types.
-        match name {
-            Some(name) if *itemtype == 2 => {
+        match item.name() {
+            Some(name) if item.itemtype == 2 => {
                 self.object_called(name)?;
                 if own_type { Ok(()) } else { self.of_the_system(name) }
             }
@@ -202,7 +183,7 @@ impl Define<'_, '_> {
     }
 
     fn object_called(&self, object: &ObjectWithArgs) -> Result<(), Fail> {
-        let parts: Vec<String> = object.objname.iter().map(names::string).collect::<Result<_, _>>()?;
+        let parts: Vec<String> = object.objname().iter().map(names::string).collect::<Result<_, _>>()?;
         self.called_by_it(&parts)
     }
 
@@ -229,71 +210,43 @@ impl Define<'_, '_> {
     }
 
     fn row_security(&mut self, policy: &CreatePolicyStmt) -> Result<(), Fail> {
-        let CreatePolicyStmt { policy_name: _, table, cmd_name: _, permissive: _, roles: _, qual, with_check } = policy;
-        let id = self.existing(table.as_ref())?;
+        let id = self.existing(policy.table())?;
         self.change(id, Change::Alter);
-        self.scalar(qual.as_deref(), &mut Vec::new())?;
-        self.scalar(with_check.as_deref(), &mut Vec::new())
+        self.scalar(policy.qual(), &mut Vec::new())?;
+        self.scalar(policy.with_check(), &mut Vec::new())
     }
 
     /// Whether objects of this kind are renamed, moved, dropped and granted by name alone where nothing is hidden.
-    pub(super) fn is_plain(&self, kind: ObjectType) -> bool {
+    pub(super) fn is_plain(&self, kind: ObjectType::Type) -> bool {
         use ObjectType as O;
-        let plain = match kind {
-            O::ObjectAggregate
-            | O::ObjectCast
-            | O::ObjectCollation
-            | O::ObjectConversion
-            | O::ObjectDomain
-            | O::ObjectDomconstraint
-            | O::ObjectExtension
-            | O::ObjectFunction
-            | O::ObjectOpclass
-            | O::ObjectOperator
-            | O::ObjectOpfamily
-            | O::ObjectPolicy
-            | O::ObjectProcedure
-            | O::ObjectRoutine
-            | O::ObjectRule
-            | O::ObjectSchema
-            | O::ObjectStatisticExt
-            | O::ObjectTabconstraint
-            | O::ObjectTransform
-            | O::ObjectTrigger
-            | O::ObjectTsconfiguration
-            | O::ObjectTsdictionary
-            | O::ObjectTsparser
-            | O::ObjectTstemplate
-            | O::ObjectType => true,
-            O::Undefined
-            | O::ObjectAccessMethod
-            | O::ObjectAmop
-            | O::ObjectAmproc
-            | O::ObjectAttribute
-            | O::ObjectColumn
-            | O::ObjectDatabase
-            | O::ObjectDefault
-            | O::ObjectDefacl
-            | O::ObjectEventTrigger
-            | O::ObjectFdw
-            | O::ObjectForeignServer
-            | O::ObjectForeignTable
-            | O::ObjectIndex
-            | O::ObjectLanguage
-            | O::ObjectLargeobject
-            | O::ObjectMatview
-            | O::ObjectParameterAcl
-            | O::ObjectPublication
-            | O::ObjectPublicationNamespace
-            | O::ObjectPublicationRel
-            | O::ObjectRole
-            | O::ObjectSequence
-            | O::ObjectSubscription
-            | O::ObjectTable
-            | O::ObjectTablespace
-            | O::ObjectUserMapping
-            | O::ObjectView => false,
-        };
+        let plain = matches!(
+            kind,
+            O::OBJECT_AGGREGATE
+                | O::OBJECT_CAST
+                | O::OBJECT_COLLATION
+                | O::OBJECT_CONVERSION
+                | O::OBJECT_DOMAIN
+                | O::OBJECT_DOMCONSTRAINT
+                | O::OBJECT_EXTENSION
+                | O::OBJECT_FUNCTION
+                | O::OBJECT_OPCLASS
+                | O::OBJECT_OPERATOR
+                | O::OBJECT_OPFAMILY
+                | O::OBJECT_POLICY
+                | O::OBJECT_PROCEDURE
+                | O::OBJECT_ROUTINE
+                | O::OBJECT_RULE
+                | O::OBJECT_SCHEMA
+                | O::OBJECT_STATISTIC_EXT
+                | O::OBJECT_TABCONSTRAINT
+                | O::OBJECT_TRANSFORM
+                | O::OBJECT_TRIGGER
+                | O::OBJECT_TSCONFIGURATION
+                | O::OBJECT_TSDICTIONARY
+                | O::OBJECT_TSPARSER
+                | O::OBJECT_TSTEMPLATE
+                | O::OBJECT_TYPE
+        );
         plain && self.resolver.context.policies.hides_nothing()
     }
 
@@ -303,37 +256,35 @@ impl Define<'_, '_> {
         if !self.resolver.context.policies.hides_nothing() {
             return None;
         }
-        match AlterTableType::try_from(command.subtype) {
-            Ok(
-                T::AtEnableTrig
-                | T::AtEnableAlwaysTrig
-                | T::AtEnableReplicaTrig
-                | T::AtDisableTrig
-                | T::AtEnableTrigAll
-                | T::AtDisableTrigAll
-                | T::AtEnableTrigUser
-                | T::AtDisableTrigUser
-                | T::AtEnableRule
-                | T::AtEnableAlwaysRule
-                | T::AtEnableReplicaRule
-                | T::AtDisableRule
-                | T::AtEnableRowSecurity
-                | T::AtDisableRowSecurity
-                | T::AtForceRowSecurity
-                | T::AtNoForceRowSecurity
-                | T::AtReplicaIdentity
-                | T::AtSetRelOptions
-                | T::AtResetRelOptions
-                | T::AtReplaceRelOptions
-                | T::AtSetAccessMethod
-                | T::AtSetTableSpace
-                | T::AtDropOf,
-            ) => Some(Ok(())),
-            Ok(T::AtAddOf) => match command.def.as_ref().and_then(|def| def.node.as_ref()) {
-                Some(NodeEnum::TypeName(name)) => Some(self.type_name(Some(name))),
-                Some(_) | None => None,
+        match command.subtype {
+            T::AT_EnableTrig
+            | T::AT_EnableAlwaysTrig
+            | T::AT_EnableReplicaTrig
+            | T::AT_DisableTrig
+            | T::AT_EnableTrigAll
+            | T::AT_DisableTrigAll
+            | T::AT_EnableTrigUser
+            | T::AT_DisableTrigUser
+            | T::AT_EnableRule
+            | T::AT_EnableAlwaysRule
+            | T::AT_EnableReplicaRule
+            | T::AT_DisableRule
+            | T::AT_EnableRowSecurity
+            | T::AT_DisableRowSecurity
+            | T::AT_ForceRowSecurity
+            | T::AT_NoForceRowSecurity
+            | T::AT_ReplicaIdentity
+            | T::AT_SetRelOptions
+            | T::AT_ResetRelOptions
+            | T::AT_ReplaceRelOptions
+            | T::AT_SetAccessMethod
+            | T::AT_SetTableSpace
+            | T::AT_DropOf => Some(Ok(())),
+            T::AT_AddOf => match command.def() {
+                Node::TypeName(name) => Some(self.type_name(Some(name))),
+                _ => None,
             },
-            Ok(_) | Err(_) => None,
+            _ => None,
         }
     }
 }

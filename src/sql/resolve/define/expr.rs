@@ -1,7 +1,8 @@
 //! Expressions in definitions: constants, columns, operators and reviewed functions, without queries.
 
-use pg_query::NodeEnum;
-use pg_query::protobuf::{AExprKind, CoercionForm, ColumnRef, FuncCall, Node, TypeName};
+use pg_raw_parse::Node;
+use pg_raw_parse::list::NodeList;
+use pg_raw_parse::nodes::{A_Expr_Kind, CoercionForm, ColumnRef, FuncCall, TypeName};
 
 use super::{Define, names};
 use crate::sql::resolve::{Fail, quoted_name, unsupported};
@@ -9,78 +10,77 @@ use crate::sql::reviewed::builtins;
 
 impl Define<'_, '_> {
     /// Walks an expression, and gathers the columns that it names.
-    pub(super) fn scalar(&mut self, node: Option<&Node>, columns: &mut Vec<String>) -> Result<(), Fail> {
-        let Some(node) = node else { return Ok(()) };
-        match &node.node {
-            None => Ok(()),
-            Some(NodeEnum::AConst(_) | NodeEnum::SqlvalueFunction(_)) => Ok(()),
-            Some(NodeEnum::ColumnRef(column)) => self.column_ref(column, columns),
-            Some(NodeEnum::FuncCall(call)) => self.call(call, columns),
-            Some(NodeEnum::TypeCast(cast)) => {
-                self.type_name(cast.type_name.as_ref())?;
-                self.scalar(cast.arg.as_deref(), columns)
+    pub(super) fn scalar(&mut self, node: Node<'_>, columns: &mut Vec<String>) -> Result<(), Fail> {
+        match node {
+            Node::None => Ok(()),
+            Node::A_Const(_) | Node::SQLValueFunction(_) => Ok(()),
+            Node::ColumnRef(column) => self.column_ref(column, columns),
+            Node::FuncCall(call) => self.call(call, columns),
+            Node::TypeCast(cast) => {
+                self.type_name(cast.type_name())?;
+                self.scalar(cast.arg(), columns)
             }
-            Some(NodeEnum::AExpr(expr)) => {
-                self.operator(&expr.name)?;
-                if expr.kind >= AExprKind::AexprBetween as i32 {
+            Node::A_Expr(expr) => {
+                self.operator(expr.name())?;
+                if expr.kind >= A_Expr_Kind::AEXPR_BETWEEN {
                     // BETWEEN in any form: the grammar writes no operator.
                     for operator in ["<", "<=", ">", ">="] {
                         self.resolver.operator_name(operator)?;
                     }
                 }
-                self.scalar(expr.lexpr.as_deref(), columns)?;
-                self.scalar(expr.rexpr.as_deref(), columns)
+                self.scalar(expr.lexpr(), columns)?;
+                self.scalar(expr.rexpr(), columns)
             }
-            Some(NodeEnum::BoolExpr(expr)) => self.scalars(&expr.args, columns),
-            Some(NodeEnum::NullTest(test)) => self.scalar(test.arg.as_deref(), columns),
-            Some(NodeEnum::BooleanTest(test)) => self.scalar(test.arg.as_deref(), columns),
-            Some(NodeEnum::CaseExpr(case)) => {
-                if case.arg.is_some() {
+            Node::BoolExpr(expr) => self.scalars(expr.args(), columns),
+            Node::NullTest(test) => self.scalar(test.arg(), columns),
+            Node::BooleanTest(test) => self.scalar(test.arg(), columns),
+            Node::CaseExpr(case) => {
+                if !matches!(case.arg(), Node::None) {
                     self.resolver.operator_name("=")?;
                 }
-                self.scalar(case.arg.as_deref(), columns)?;
-                self.scalars(&case.args, columns)?;
-                self.scalar(case.defresult.as_deref(), columns)
+                self.scalar(case.arg(), columns)?;
+                self.scalars(case.args(), columns)?;
+                self.scalar(case.defresult(), columns)
             }
-            Some(NodeEnum::CaseWhen(when)) => {
-                self.scalar(when.expr.as_deref(), columns)?;
-                self.scalar(when.result.as_deref(), columns)
+            Node::CaseWhen(when) => {
+                self.scalar(when.expr(), columns)?;
+                self.scalar(when.result(), columns)
             }
-            Some(NodeEnum::CoalesceExpr(expr)) => self.scalars(&expr.args, columns),
-            Some(NodeEnum::MinMaxExpr(expr)) => self.scalars(&expr.args, columns),
-            Some(NodeEnum::AArrayExpr(array)) => self.scalars(&array.elements, columns),
-            Some(NodeEnum::RowExpr(row)) => self.scalars(&row.args, columns),
-            Some(NodeEnum::List(list)) => self.scalars(&list.items, columns),
-            Some(NodeEnum::NamedArgExpr(named)) => self.scalar(named.arg.as_deref(), columns),
+            Node::CoalesceExpr(expr) => self.scalars(expr.args(), columns),
+            Node::MinMaxExpr(expr) => self.scalars(expr.args(), columns),
+            Node::A_ArrayExpr(array) => self.scalars(array.elements(), columns),
+            Node::RowExpr(row) => self.scalars(row.args(), columns),
+            Node::NodeList(list) => self.scalars(list, columns),
+            Node::NamedArgExpr(named) => self.scalar(named.arg(), columns),
             // A field, an element or a slice of a value.
-            Some(NodeEnum::AIndirection(part)) => {
-                self.scalar(part.arg.as_deref(), columns)?;
-                self.scalars(&part.indirection, columns)
+            Node::A_Indirection(part) => {
+                self.scalar(part.arg(), columns)?;
+                self.scalars(part.indirection(), columns)
             }
-            Some(NodeEnum::AIndices(at)) => {
-                self.scalar(at.lidx.as_deref(), columns)?;
-                self.scalar(at.uidx.as_deref(), columns)
+            Node::A_Indices(at) => {
+                self.scalar(at.lidx(), columns)?;
+                self.scalar(at.uidx(), columns)
             }
-            Some(NodeEnum::String(_)) => Ok(()),
-            Some(NodeEnum::CollateClause(collate)) => self.scalar(collate.arg.as_deref(), columns),
-            Some(_) => Err(unsupported("this kind of expression in a definition")),
+            Node::String(_) => Ok(()),
+            Node::CollateClause(collate) => self.scalar(collate.arg(), columns),
+            _ => Err(unsupported("this kind of expression in a definition")),
         }
     }
 
     /// Each in turn.
-    pub(super) fn scalars(&mut self, nodes: &[Node], columns: &mut Vec<String>) -> Result<(), Fail> {
-        nodes.iter().try_for_each(|node| self.scalar(Some(node), columns))
+    pub(super) fn scalars(&mut self, nodes: &NodeList, columns: &mut Vec<String>) -> Result<(), Fail> {
+        nodes.iter().try_for_each(|node| self.scalar(node, columns))
     }
 
     /// An expression that names no column.
-    pub(super) fn constant(&mut self, node: Option<&Node>) -> Result<(), Fail> {
+    pub(super) fn constant(&mut self, node: Node<'_>) -> Result<(), Fail> {
         let mut columns = Vec::new();
         self.scalar(node, &mut columns)?;
         if columns.is_empty() { Ok(()) } else { Err(unsupported("a column in a default")) }
     }
 
     fn column_ref(&mut self, column: &ColumnRef, columns: &mut Vec<String>) -> Result<(), Fail> {
-        let parts: Vec<String> = column.fields.iter().map(names::string).collect::<Result<_, _>>()?;
+        let parts: Vec<String> = column.fields().iter().map(names::string).collect::<Result<_, _>>()?;
         self.resolver.saw_column(parts.clone());
         match parts.as_slice() {
             [.., name] if parts.len() <= 2 => {
@@ -92,26 +92,13 @@ impl Define<'_, '_> {
     }
 
     fn call(&mut self, call: &FuncCall, columns: &mut Vec<String>) -> Result<(), Fail> {
-        let FuncCall {
-            funcname,
-            args,
-            agg_order,
-            agg_filter,
-            over,
-            agg_within_group,
-            agg_star,
-            agg_distinct,
-            func_variadic: _,
-            funcformat,
-            location,
-        } = call;
-        let aggregate = !agg_order.is_empty() || *agg_within_group || *agg_star || *agg_distinct;
-        if aggregate || agg_filter.is_some() || over.is_some() {
+        let aggregate = !call.agg_order().is_empty() || call.agg_within_group || call.agg_star || call.agg_distinct;
+        if aggregate || !matches!(call.agg_filter(), Node::None) || call.over().is_some() {
             return Err(unsupported("an aggregate or window function in a definition"));
         }
-        self.scalars(args, columns)?;
-        let parts: Vec<String> = funcname.iter().map(names::string).collect::<Result<_, _>>()?;
-        if *funcformat == CoercionForm::CoerceSqlSyntax as i32 {
+        self.scalars(call.args(), columns)?;
+        let parts: Vec<String> = call.funcname().iter().map(names::string).collect::<Result<_, _>>()?;
+        if call.funcformat == CoercionForm::COERCE_SQL_SYNTAX {
             // EXTRACT, AT TIME ZONE and the like: the grammar writes the name.
             return match parts.as_slice() {
                 [schema, name] if schema == "pg_catalog" && builtins::is_reviewed(name) => Ok(()),
@@ -121,12 +108,12 @@ impl Define<'_, '_> {
         }
         let mut name = quoted_name(parts.iter().map(String::as_str));
         let full = self.resolver.function_name(&mut name, &[])?;
-        let written = self.ddl.name_at(&mut self.edits, *location, &parts, names::full(&full));
+        let written = self.ddl.name_at(&mut self.edits, call.location, &parts, names::full(&full));
         if written || full == parts { Ok(()) } else { Err(unsupported("a function in this place")) }
     }
 
     /// Operators call functions: those must be the system's or be open.
-    pub(super) fn operator(&mut self, name: &[Node]) -> Result<(), Fail> {
+    pub(super) fn operator(&mut self, name: &NodeList) -> Result<(), Fail> {
         let parts: Vec<String> = name.iter().map(names::string).collect::<Result<_, _>>()?;
         match parts.as_slice() {
             [operator] => self.resolver.operator_name(operator),
@@ -141,8 +128,9 @@ impl Define<'_, '_> {
         if name.pct_type && !self.resolver.context.policies.hides_nothing() {
             return Err(unsupported("%TYPE"));
         }
-        let parts: Vec<String> = name.names.iter().map(names::string).collect::<Result<_, _>>()?;
-        self.scalars(&name.typmods, &mut Vec::new())?;
+        let parts = name.names().iter().map(|part| names::word(part.sval()));
+        let parts: Vec<String> = parts.collect();
+        self.scalars(name.typmods(), &mut Vec::new())?;
         parts.iter().try_for_each(|part| self.resolver.type_name(part))
     }
 }

@@ -3,10 +3,11 @@
 //! A function that is made runs nothing yet, and is closed to calls until a policy names it. It must not come to stand where something
 //! that runs already looks for another: where a policy hides anything, its name must be one that no function has.
 
-use pg_query::NodeEnum;
-use pg_query::protobuf::{
+use pg_raw_parse::Node;
+use pg_raw_parse::list::CastNodeList;
+use pg_raw_parse::nodes::{
     AlterOwnerStmt, AlterTableStmt, CompositeTypeStmt, CreateExtensionStmt, CreateFunctionStmt, CreateRangeStmt,
-    CreateTrigStmt, DefElem, Node, RangeVar, RoleSpec, RoleSpecType,
+    CreateTrigStmt, DefElem, RangeVar, RoleSpec, RoleSpecType,
 };
 
 use super::{Define, names};
@@ -24,26 +25,16 @@ const LANGUAGES: [&str; 2] = ["sql", "plpgsql"];
 impl Define<'_, '_> {
     /// `CREATE TYPE name AS (..)`.
     pub(super) fn composite(&mut self, composite: &CompositeTypeStmt) -> Result<(), Fail> {
-        let CompositeTypeStmt { typevar, coldeflist } = composite;
-        self.made(typevar.as_ref(), false)?;
-        for column in coldeflist {
-            match &column.node {
-                Some(NodeEnum::ColumnDef(column)) => self.type_name(column.type_name.as_ref())?,
-                Some(_) | None => return Err(unsupported("this form of a type")),
-            }
-        }
-        Ok(())
+        self.made(composite.typevar(), false)?;
+        composite.coldeflist().iter().try_for_each(|column| self.type_name(column.type_name()))
     }
 
     /// `CREATE TYPE name AS RANGE (..)`: over a type, by the functions and the order that PostgreSQL has for it.
     pub(super) fn range_type(&mut self, range: &CreateRangeStmt) -> Result<(), Fail> {
-        for param in &range.params {
-            let Some(NodeEnum::DefElem(option)) = &param.node else { return Err(unsupported("this form of a type")) };
-            let DefElem { defname, arg, .. } = option.as_ref();
-            let Some(NodeEnum::TypeName(written)) = arg.as_ref().and_then(|arg| arg.node.as_ref()) else {
-                return Err(unsupported("this form of a type"));
-            };
-            let names: Vec<String> = written.names.iter().map(names::string).collect::<Result<_, _>>()?;
+        for option in range.params() {
+            let Node::TypeName(written) = option.arg() else { return Err(unsupported("this form of a type")) };
+            let defname = names::word(option.defname());
+            let names: Vec<String> = written.names().iter().map(|name| names::word(name.sval())).collect();
             match (defname.as_str(), names.as_slice()) {
                 ("subtype", _) => self.type_name(Some(written))?,
                 ("multirange_type_name", [_] | [_, _]) => {}
@@ -71,12 +62,12 @@ impl Define<'_, '_> {
         if !self.resolver.context.policies.hides_nothing() {
             return Err(self.ddl.refused_kind());
         }
-        self.composite_type(alter.relation.as_ref())?;
-        for node in &alter.cmds {
-            let Some(NodeEnum::AlterTableCmd(command)) = &node.node else { return Err(self.ddl.refused_kind()) };
-            if let Some(NodeEnum::ColumnDef(column)) = command.def.as_ref().and_then(|def| def.node.as_ref()) {
-                self.type_name(column.type_name.as_ref())?;
-                if column.raw_default.is_some() {
+        self.composite_type(alter.relation())?;
+        for node in alter.cmds() {
+            let Node::AlterTableCmd(command) = node else { return Err(self.ddl.refused_kind()) };
+            if let Node::ColumnDef(column) = command.def() {
+                self.type_name(column.type_name())?;
+                if !matches!(column.raw_default(), Node::None) {
                     return Err(self.ddl.refused_kind());
                 }
             }
@@ -94,20 +85,18 @@ impl Define<'_, '_> {
 
     /// CREATE FUNCTION and CREATE PROCEDURE.
     pub(super) fn function(&mut self, function: &CreateFunctionStmt) -> Result<(), Fail> {
-        let CreateFunctionStmt { is_procedure: _, replace: _, funcname, parameters, return_type, options, sql_body } =
-            function;
-        if let Some(body) = sql_body {
+        if !matches!(function.sql_body(), Node::None) {
             if !self.resolver.context.policies.hides_nothing() {
                 return Err(
                     unsupported("a function whose body is no string").hint("write its body as a string: `AS $$ .. $$`")
                 );
             }
             // It runs when the function is called, which a policy must open first, as it must for one whose body is a string.
-            let within = witness::facts_within(body)?;
+            let within = witness::facts_within(function.sql_body())?;
             self.resolver.seen.extend(&within);
             self.resolver.meant.extend(&within);
         }
-        let parts: Vec<String> = funcname.iter().map(names::string).collect::<Result<_, _>>()?;
+        let parts: Vec<String> = function.funcname().iter().map(names::string).collect::<Result<_, _>>()?;
         let (schema, name) = match parts.as_slice() {
             [name] => (None, name.clone()),
             [schema, name] => (Some(schema.clone()), name.clone()),
@@ -123,31 +112,21 @@ impl Define<'_, '_> {
                 .detail("what calls that one could come to call this, on values that nobody masked")
                 .hint("take a name that no function has, or use an unrestricted role"));
         }
-        self.options_of_function(options)?;
-        self.type_name(return_type.as_ref())?;
-        for parameter in parameters {
-            match &parameter.node {
-                Some(NodeEnum::FunctionParameter(parameter)) => {
-                    self.type_name(parameter.arg_type.as_ref())?;
-                    self.constant(parameter.defexpr.as_deref())?;
-                }
-                Some(_) | None => return Err(unsupported("this form of a function")),
-            }
+        self.options_of_function(function.options())?;
+        self.type_name(function.return_type())?;
+        for parameter in function.parameters() {
+            self.type_name(parameter.arg_type())?;
+            self.constant(parameter.defexpr())?;
         }
         self.written_in_full(&["function", "procedure"], &parts, &full.to_sql())
     }
 
-    fn options_of_function(&self, options: &[Node]) -> Result<(), Fail> {
+    fn options_of_function(&self, options: &CastNodeList<DefElem>) -> Result<(), Fail> {
         let hides = !self.resolver.context.policies.hides_nothing();
         for option in options {
-            let Some(NodeEnum::DefElem(option)) = &option.node else {
-                return Err(unsupported("this form of a function"));
-            };
-            let text = match option.arg.as_ref().and_then(|arg| arg.node.as_ref()) {
-                Some(NodeEnum::String(text)) => Some(text.sval.to_ascii_lowercase()),
-                Some(_) | None => None,
-            };
-            let open = match option.defname.as_str() {
+            let text = option.arg().as_str().map(str::to_ascii_lowercase);
+            let name = names::word(option.defname());
+            let open = match name.as_str() {
                 "language" => text.is_some_and(|language| LANGUAGES.contains(&language.as_str())),
                 "as" | "volatility" | "strict" | "parallel" | "cost" | "rows" => true,
                 // It would run as its owner, or under other settings.
@@ -155,9 +134,7 @@ impl Define<'_, '_> {
                 _ => false,
             };
             if !open {
-                return Err(
-                    unsupported(&format!("`{}` of a function", option.defname)).hint("use an unrestricted role")
-                );
+                return Err(unsupported(&format!("`{name}` of a function")).hint("use an unrestricted role"));
             }
         }
         Ok(())
@@ -177,23 +154,23 @@ impl Define<'_, '_> {
         if !self.resolver.context.policies.hides_nothing() {
             return Err(self.ddl.refused_kind());
         }
-        self.scalar(trigger.when_clause.as_deref(), &mut Vec::new())?;
-        if trigger.constrrel.is_some() {
-            self.touched(trigger.constrrel.as_ref())?;
+        self.scalar(trigger.when_clause(), &mut Vec::new())?;
+        if trigger.constrrel().is_some() {
+            self.touched(trigger.constrrel())?;
         }
-        let id = self.existing(trigger.relation.as_ref())?;
+        let id = self.existing(trigger.relation())?;
         self.change(id, Change::Alter);
         Ok(())
     }
 
     /// CREATE EXTENSION, which runs a script of its own: only one that is there already, with IF NOT EXISTS.
     pub(super) fn extension(&mut self, create: &CreateExtensionStmt) -> Result<(), Fail> {
-        let CreateExtensionStmt { extname, if_not_exists, options: _ } = create;
+        let (extname, if_not_exists) = (&names::word(create.extname()), create.if_not_exists);
         let context = self.resolver.context;
-        if context.policies.hides_nothing() || (*if_not_exists && context.catalog.has_extension(extname)) {
+        if context.policies.hides_nothing() || (if_not_exists && context.catalog.has_extension(extname)) {
             self.edits.whole(format!(
                 "CREATE EXTENSION {}{}",
-                if *if_not_exists { "IF NOT EXISTS " } else { "" },
+                if if_not_exists { "IF NOT EXISTS " } else { "" },
                 quote_ident(extname)
             ));
             return Ok(());
@@ -203,21 +180,20 @@ impl Define<'_, '_> {
 
     /// Whether an object is handed to who has it: the login itself.
     pub(super) fn to_oneself(&self, owner: Option<&RoleSpec>) -> bool {
-        let Some(RoleSpec { roletype, rolename, location: _ }) = owner else { return false };
-        match RoleSpecType::try_from(*roletype) {
-            Ok(
-                RoleSpecType::RolespecCurrentRole
-                | RoleSpecType::RolespecCurrentUser
-                | RoleSpecType::RolespecSessionUser,
-            ) => true,
-            Ok(RoleSpecType::RolespecCstring) => *rolename == self.resolver.context.login,
-            Ok(RoleSpecType::RolespecPublic | RoleSpecType::Undefined) | Err(_) => false,
+        let Some(owner) = owner else { return false };
+        match owner.roletype {
+            RoleSpecType::ROLESPEC_CURRENT_ROLE
+            | RoleSpecType::ROLESPEC_CURRENT_USER
+            | RoleSpecType::ROLESPEC_SESSION_USER => true,
+            RoleSpecType::ROLESPEC_CSTRING => owner.rolename() == Some(self.resolver.context.login),
+            // PUBLIC is nobody.
+            _ => false,
         }
     }
 
     /// `ALTER .. OWNER TO` oneself, of what is no relation.
     pub(super) fn owner(&self, alter: &AlterOwnerStmt) -> Result<(), Fail> {
-        if alter.relation.is_none() && self.to_oneself(alter.newowner.as_ref()) {
+        if alter.relation().is_none() && self.to_oneself(alter.newowner()) {
             return Ok(());
         }
         Err(unsupported("changing owners").hint("use an unrestricted role"))

@@ -11,10 +11,10 @@ mod kinds;
 mod names;
 mod table;
 
-use pg_query::NodeEnum;
-use pg_query::protobuf::{
-    AlterObjectSchemaStmt, CommentStmt, CreateTableAsStmt, DropBehavior, DropStmt, GrantStmt, GrantTargetType,
-    IndexStmt, IntoClause, Node, ObjectType, RangeVar, RenameStmt, TruncateStmt, VacuumStmt, ViewStmt,
+use pg_raw_parse::Node;
+use pg_raw_parse::nodes::{
+    AlterObjectSchemaStmt, CommentStmt, DropBehavior, DropStmt, GrantStmt, GrantTargetType, IndexStmt, IntoClause,
+    ObjectType, RangeVar, RenameStmt, TruncateStmt, VacuumStmt, ViewStmt,
 };
 use sqlparser::ast::{Ident, Statement};
 
@@ -27,7 +27,7 @@ use crate::sql::form::context::Context;
 use crate::sql::witness::Facts;
 
 /// The lock that a SELECT takes (`storage/lockdefs.h`): pg_dump asks for it by name.
-const ACCESS_SHARE: i32 = pg_query::LockMode::AccessShareLock as i32;
+const ACCESS_SHARE: i32 = 1;
 
 /// Resolves a statement that changes the structure; gives the names that are written instead of the client's.
 ///
@@ -44,13 +44,13 @@ pub(in crate::sql) fn define(ddl: Ddl, witness: &Facts, context: &Context<'_>) -
         making: None,
     };
     let mut statement = query.unwrap_or(Statement::UNLISTEN { channel: Ident::new("*") });
-    define.statement(&ddl.node, &mut statement)?;
+    define.statement(ddl.reading.node(), &mut statement)?;
     let Define { resolver, edits, mut structure, .. } = define;
     witness.agrees(&resolver.seen)?;
     structure.consents = beneath_consents(context);
     structure.temporary = is_temporary(&structure, &resolver, context);
-    structure.reads = matches!(&ddl.node, NodeEnum::LockStmt(lock) if lock.mode == ACCESS_SHARE);
-    let definition = matches!(ddl.node, NodeEnum::ViewStmt(_));
+    structure.reads = matches!(ddl.reading.node(), Node::LockStmt(lock) if lock.mode == ACCESS_SHARE);
+    let definition = matches!(ddl.reading.node(), Node::ViewStmt(_));
     let shape = Shape { grouped: !resolver.may_fail && resolver.is_grouped(&statement) };
     let mut resolved = resolver.resolved(statement, shape);
     resolved.structure = Some(structure);
@@ -92,44 +92,44 @@ struct Define<'r, 'a> {
 }
 
 impl Define<'_, '_> {
-    fn statement(&mut self, node: &NodeEnum, query: &mut Statement) -> Result<(), Fail> {
+    fn statement(&mut self, node: Node<'_>, query: &mut Statement) -> Result<(), Fail> {
         match node {
-            NodeEnum::CreateStmt(create) => self.create_table(create),
-            NodeEnum::CreateTableAsStmt(create) => self.create_table_as(create, query),
-            NodeEnum::ViewStmt(view) => self.view(view, query),
-            NodeEnum::IndexStmt(index) => self.index(index),
-            NodeEnum::CreateSeqStmt(create) => self.made(create.sequence.as_ref(), false),
-            NodeEnum::AlterSeqStmt(alter) => self.touched(alter.sequence.as_ref()),
-            NodeEnum::AlterTableStmt(alter) => self.alter(alter),
-            NodeEnum::RenameStmt(rename) => self.rename(rename),
-            NodeEnum::AlterObjectSchemaStmt(alter) => self.set_schema(alter),
-            NodeEnum::DropStmt(drop) => self.drop(drop),
-            NodeEnum::TruncateStmt(truncate) => self.truncate(truncate),
-            NodeEnum::VacuumStmt(vacuum) => self.vacuum(vacuum),
-            NodeEnum::LockStmt(lock) => lock.relations.iter().try_for_each(|node| self.range(node).map(drop)),
-            NodeEnum::CommentStmt(comment) => self.comment(comment),
-            NodeEnum::GrantStmt(grant) => self.grant(grant),
-            NodeEnum::CreateSchemaStmt(create) if create.schema_elts.is_empty() => Ok(()),
-            NodeEnum::CreateSchemaStmt(_) => Err(unsupported("CREATE SCHEMA with statements inside")),
-            NodeEnum::CreateEnumStmt(_) | NodeEnum::AlterEnumStmt(_) => Ok(()),
-            NodeEnum::CreateDomainStmt(domain) => self.domain(domain),
-            NodeEnum::CompositeTypeStmt(composite) => self.composite(composite),
-            NodeEnum::CreateRangeStmt(range) => self.range_type(range),
-            NodeEnum::CreateFunctionStmt(function) => self.function(function),
-            NodeEnum::CreateTrigStmt(trigger) => self.trigger(trigger),
-            NodeEnum::CreateExtensionStmt(create) => self.extension(create),
-            NodeEnum::AlterOwnerStmt(alter) => self.owner(alter),
+            Node::CreateStmt(create) => self.create_table(create),
+            Node::CreateTableAsStmt(create) => self.create_table_as(create.into(), query),
+            // SELECT INTO, which makes a table too.
+            Node::SelectStmt(select) => self.create_table_as(select.into_clause(), query),
+            Node::ViewStmt(view) => self.view(view, query),
+            Node::IndexStmt(index) => self.index(index),
+            Node::CreateSeqStmt(create) => self.made(create.sequence(), false),
+            Node::AlterSeqStmt(alter) => self.touched(alter.sequence()),
+            Node::AlterTableStmt(alter) => self.alter(alter),
+            Node::RenameStmt(rename) => self.rename(rename),
+            Node::AlterObjectSchemaStmt(alter) => self.set_schema(alter),
+            Node::DropStmt(drop) => self.drop(drop),
+            Node::TruncateStmt(truncate) => self.truncate(truncate),
+            Node::VacuumStmt(vacuum) => self.vacuum(vacuum),
+            Node::LockStmt(lock) => lock.relations().iter().try_for_each(|node| self.range(node).map(drop)),
+            Node::CommentStmt(comment) => self.comment(comment),
+            Node::GrantStmt(grant) => self.grant(grant),
+            Node::CreateSchemaStmt(create) if create.schema_elts().is_empty() => Ok(()),
+            Node::CreateSchemaStmt(_) => Err(unsupported("CREATE SCHEMA with statements inside")),
+            Node::CreateEnumStmt(_) | Node::AlterEnumStmt(_) => Ok(()),
+            Node::CreateDomainStmt(domain) => self.domain(domain),
+            Node::CompositeTypeStmt(composite) => self.composite(composite),
+            Node::CreateRangeStmt(range) => self.range_type(range),
+            Node::CreateFunctionStmt(function) => self.function(function),
+            Node::CreateTrigStmt(trigger) => self.trigger(trigger),
+            Node::CreateExtensionStmt(create) => self.extension(create),
+            Node::AlterOwnerStmt(alter) => self.owner(alter),
             // Another database, or one's own whole: where this one hides nothing.
-            NodeEnum::CreatedbStmt(_) | NodeEnum::DropdbStmt(_) if self.resolver.context.policies.hides_nothing() => {
-                Ok(())
-            }
-            NodeEnum::ReindexStmt(reindex) => match &reindex.relation {
+            Node::CreatedbStmt(_) | Node::DropdbStmt(_) if self.resolver.context.policies.hides_nothing() => Ok(()),
+            Node::ReindexStmt(reindex) => match reindex.relation() {
                 Some(relation) => self.touched(Some(relation)),
                 None if self.resolver.context.policies.hides_nothing() => Ok(()),
                 None => Err(unsupported("REINDEX of a schema or database")),
             },
-            NodeEnum::RefreshMatViewStmt(refresh) => self.touched(refresh.relation.as_ref()),
-            NodeEnum::ClusterStmt(cluster) => match &cluster.relation {
+            Node::RefreshMatViewStmt(refresh) => self.touched(refresh.relation()),
+            Node::ClusterStmt(cluster) => match cluster.relation() {
                 Some(relation) => {
                     let id = self.existing(Some(relation))?;
                     self.change(id, Change::Alter);
@@ -150,91 +150,64 @@ impl Define<'_, '_> {
         self.looks(id, &[], columns)
     }
 
-    fn create_table_as(&mut self, create: &CreateTableAsStmt, query: &mut Statement) -> Result<(), Fail> {
-        let CreateTableAsStmt { query: _, into, objtype: _, is_select_into: _, if_not_exists: _ } = create;
+    fn create_table_as(&mut self, into: Option<&IntoClause>, query: &mut Statement) -> Result<(), Fail> {
         let Some(into) = into else { return Err(unsupported("this form of a table from a query")) };
-        let IntoClause {
-            rel,
-            col_names: _,
-            access_method: _,
-            options: _,
-            on_commit: _,
-            table_space_name: _,
-            view_query: _,
-            skip_data: _,
-        } = into.as_ref();
-        self.made(rel.as_ref(), true)?;
+        self.made(into.rel(), true)?;
         self.resolver.statement(query).map(drop)
     }
 
     fn view(&mut self, view: &ViewStmt, query: &mut Statement) -> Result<(), Fail> {
-        let ViewStmt { view, aliases: _, query: _, replace: _, options: _, with_check_option: _ } = view;
         self.resolver.statement(query)?;
         let catalog = self.resolver.context.catalog;
-        let mut named = view.clone();
         // A view of what is temporary is temporary itself.
-        if let Some(view) = &mut named
-            && self.resolver.occurrences.iter().any(|occurrence| catalog.is_temporary(occurrence.relation.oid))
-        {
-            "t".clone_into(&mut view.relpersistence);
-        }
-        self.made(named.as_ref(), true)
+        let temporary =
+            self.resolver.occurrences.iter().any(|occurrence| catalog.is_temporary(occurrence.relation.oid));
+        self.made_where(view.view(), true, temporary)
     }
 
     fn index(&mut self, index: &IndexStmt) -> Result<(), Fail> {
-        let id = self.existing(index.relation.as_ref())?;
+        let id = self.existing(index.relation())?;
         let mut looked = Vec::new();
-        for node in &index.index_params {
+        for element in index.index_params() {
             // Rows that are found by the index come in the order of its columns.
-            self.index_element(node, true, &mut looked)?;
+            self.index_element(element, true, &mut looked)?;
         }
-        self.scalar(index.where_clause.as_deref(), &mut looked)?;
+        self.scalar(index.where_clause(), &mut looked)?;
         self.change(id, Change::Alter);
         self.looks(id, &[], looked)
     }
 
     fn rename(&mut self, rename: &RenameStmt) -> Result<(), Fail> {
-        let RenameStmt {
-            rename_type,
-            relation_type: _,
-            relation,
-            object: _,
-            subname,
-            newname,
-            behavior: _,
-            missing_ok,
-        } = rename;
-        if *missing_ok && relation.is_some() && self.is_missing(relation.as_ref())? {
+        let (subname, newname) = (names::word(rename.subname()), names::word(rename.newname()));
+        if rename.missing_ok && rename.relation().is_some() && self.is_missing(rename.relation())? {
             return Ok(());
         }
-        match ObjectType::try_from(*rename_type) {
-            Ok(
-                ObjectType::ObjectTable
-                | ObjectType::ObjectView
-                | ObjectType::ObjectMatview
-                | ObjectType::ObjectIndex
-                | ObjectType::ObjectSequence,
-            ) => {
-                let id = self.existing(relation.as_ref())?;
+        match rename.rename_type {
+            ObjectType::OBJECT_TABLE
+            | ObjectType::OBJECT_VIEW
+            | ObjectType::OBJECT_MATVIEW
+            | ObjectType::OBJECT_INDEX
+            | ObjectType::OBJECT_SEQUENCE => {
+                let id = self.existing(rename.relation())?;
                 let to = RelationName::new(self.name_of(id)?.schema, newname);
                 self.change(id, Change::Move(to));
                 Ok(())
             }
-            Ok(ObjectType::ObjectColumn) => {
-                let id = self.existing(relation.as_ref())?;
-                self.column(id, subname)?;
-                self.change(id, Change::RenameColumn { from: subname.clone(), to: newname.clone() });
+            ObjectType::OBJECT_COLUMN => {
+                let id = self.existing(rename.relation())?;
+                self.column(id, &subname)?;
+                self.change(id, Change::RenameColumn { from: subname, to: newname });
                 Ok(())
             }
-            Ok(ObjectType::ObjectTabconstraint) => {
-                let id = self.existing(relation.as_ref())?;
+            ObjectType::OBJECT_TABCONSTRAINT => {
+                let id = self.existing(rename.relation())?;
                 self.change(id, Change::Alter);
                 Ok(())
             }
-            Ok(ObjectType::ObjectAttribute) if self.resolver.context.policies.hides_nothing() => {
-                self.composite_type(relation.as_ref())
+            ObjectType::OBJECT_ATTRIBUTE if self.resolver.context.policies.hides_nothing() => {
+                self.composite_type(rename.relation())
             }
-            Ok(kind) if self.is_plain(kind) => match relation {
+            kind if self.is_plain(kind) => match rename.relation() {
                 Some(relation) => {
                     let id = self.existing(Some(relation))?;
                     self.change(id, Change::Alter);
@@ -247,55 +220,54 @@ impl Define<'_, '_> {
     }
 
     fn set_schema(&mut self, alter: &AlterObjectSchemaStmt) -> Result<(), Fail> {
-        let AlterObjectSchemaStmt { object_type, relation, object: _, newschema, missing_ok } = alter;
-        if *missing_ok && relation.is_some() && self.is_missing(relation.as_ref())? {
+        if alter.missing_ok && alter.relation().is_some() && self.is_missing(alter.relation())? {
             return Ok(());
         }
-        match ObjectType::try_from(*object_type) {
-            Ok(
-                ObjectType::ObjectTable
-                | ObjectType::ObjectView
-                | ObjectType::ObjectMatview
-                | ObjectType::ObjectSequence,
-            ) => {
-                let id = self.existing(relation.as_ref())?;
-                names::own_schema(newschema)?;
-                let to = RelationName::new(newschema, self.name_of(id)?.name);
+        match alter.object_type {
+            ObjectType::OBJECT_TABLE
+            | ObjectType::OBJECT_VIEW
+            | ObjectType::OBJECT_MATVIEW
+            | ObjectType::OBJECT_SEQUENCE => {
+                let id = self.existing(alter.relation())?;
+                let schema = names::word(alter.newschema());
+                names::own_schema(&schema)?;
+                let to = RelationName::new(schema, self.name_of(id)?.name);
                 self.change(id, Change::Move(to));
                 Ok(())
             }
-            Ok(kind) if relation.is_none() && self.is_plain(kind) => names::own_schema(newschema),
+            kind if alter.relation().is_none() && self.is_plain(kind) => {
+                names::own_schema(alter.newschema().unwrap_or_default())
+            }
             _ => Err(self.ddl.refused_kind()),
         }
     }
 
     fn drop(&mut self, drop: &DropStmt) -> Result<(), Fail> {
-        let DropStmt { objects, remove_type, behavior, missing_ok, concurrent } = drop;
-        let (kind, relations) = match ObjectType::try_from(*remove_type) {
-            Ok(ObjectType::ObjectTable) => ("TABLE", true),
-            Ok(ObjectType::ObjectIndex) => ("INDEX", true),
-            Ok(ObjectType::ObjectSequence) => ("SEQUENCE", true),
-            Ok(ObjectType::ObjectView) => ("VIEW", true),
-            Ok(ObjectType::ObjectMatview) => ("MATERIALIZED VIEW", true),
-            Ok(ObjectType::ObjectSchema | ObjectType::ObjectType | ObjectType::ObjectDomain) => ("", false),
-            Ok(ObjectType::ObjectFunction | ObjectType::ObjectProcedure | ObjectType::ObjectRoutine) => ("", false),
-            Ok(kind) if self.is_plain(kind) => ("", false),
+        let (kind, relations) = match drop.remove_type {
+            ObjectType::OBJECT_TABLE => ("TABLE", true),
+            ObjectType::OBJECT_INDEX => ("INDEX", true),
+            ObjectType::OBJECT_SEQUENCE => ("SEQUENCE", true),
+            ObjectType::OBJECT_VIEW => ("VIEW", true),
+            ObjectType::OBJECT_MATVIEW => ("MATERIALIZED VIEW", true),
+            ObjectType::OBJECT_SCHEMA | ObjectType::OBJECT_TYPE | ObjectType::OBJECT_DOMAIN => ("", false),
+            ObjectType::OBJECT_FUNCTION | ObjectType::OBJECT_PROCEDURE | ObjectType::OBJECT_ROUTINE => ("", false),
+            kind if self.is_plain(kind) => ("", false),
             _ => return Err(self.ddl.refused_kind()),
         };
-        let cascade = *behavior == DropBehavior::DropCascade as i32;
+        let cascade = drop.behavior == DropBehavior::DROP_CASCADE;
         if !relations {
             // What else it would take away is not known here.
             return if cascade { self.without_cascade(drop) } else { Ok(()) };
         }
         let mut written = Vec::new();
-        for object in objects {
-            written.push(self.dropped(object, *missing_ok)?.to_sql());
+        for object in drop.objects() {
+            written.push(self.dropped(object, drop.missing_ok)?.to_sql());
         }
         let word = |set: bool, word: &'static str| if set { word } else { "" };
         let text = format!(
             "DROP {kind}{}{} {}{}",
-            word(*concurrent, " CONCURRENTLY"),
-            word(*missing_ok, " IF EXISTS"),
+            word(drop.concurrent, " CONCURRENTLY"),
+            word(drop.missing_ok, " IF EXISTS"),
             written.join(", "),
             word(cascade, " CASCADE")
         );
@@ -310,30 +282,29 @@ impl Define<'_, '_> {
         if context.policies.hides_nothing() {
             return Ok(());
         }
-        let absent = |node: &Node| match &node.node {
-            Some(NodeEnum::String(schema)) => !context.catalog.has_schema(&schema.sval),
-            Some(NodeEnum::TypeName(name)) => {
-                let last = name.names.last().and_then(|name| names::string(name).ok());
-                last.is_some_and(|name| context.catalog.types_called(&name).next().is_none())
+        let absent = |node: Node<'_>| match node {
+            Node::String(schema) => !context.catalog.has_schema(&names::word(schema.sval())),
+            Node::TypeName(name) => {
+                let last = name.names().iter().last().and_then(|name| name.sval());
+                last.is_some_and(|name| context.catalog.types_called(name).next().is_none())
             }
-            Some(_) | None => false,
+            _ => false,
         };
-        if drop.missing_ok && drop.objects.iter().all(absent) && self.ddl.leave_out_last(&mut self.edits, "cascade") {
+        if drop.missing_ok && drop.objects().iter().all(absent) && self.ddl.leave_out_last(&mut self.edits, "cascade") {
             return Ok(());
         }
         Err(unsupported("DROP of a schema, a type or a function with CASCADE").hint("drop what depends on it first"))
     }
 
     fn truncate(&mut self, truncate: &TruncateStmt) -> Result<(), Fail> {
-        let TruncateStmt { relations, restart_seqs: _, behavior } = truncate;
         let mut ids = Vec::new();
-        for relation in relations {
+        for relation in truncate.relations() {
             let id = self.range(relation)?;
             self.runs_nothing_on_truncate(id)?;
             self.change(id, Change::Empty);
             ids.push(id);
         }
-        if *behavior == DropBehavior::DropCascade as i32 {
+        if truncate.behavior == DropBehavior::DROP_CASCADE {
             self.empties_too(&ids)?;
         }
         Ok(())
@@ -392,53 +363,46 @@ impl Define<'_, '_> {
     }
 
     fn vacuum(&mut self, vacuum: &VacuumStmt) -> Result<(), Fail> {
-        for node in &vacuum.rels {
-            match &node.node {
-                Some(NodeEnum::VacuumRelation(relation)) => self.touched(relation.relation.as_ref())?,
-                Some(_) | None => return Err(unsupported("this form of VACUUM or ANALYZE")),
-            }
-        }
-        Ok(())
+        vacuum.rels().iter().try_for_each(|relation| self.touched(relation.relation()))
     }
 
     fn comment(&mut self, comment: &CommentStmt) -> Result<(), Fail> {
-        let CommentStmt { objtype, object, comment } = comment;
-        let kind = match ObjectType::try_from(*objtype) {
-            Ok(ObjectType::ObjectTable) => "TABLE",
-            Ok(ObjectType::ObjectColumn) => "COLUMN",
-            Ok(ObjectType::ObjectView) => "VIEW",
-            Ok(ObjectType::ObjectMatview) => "MATERIALIZED VIEW",
-            Ok(ObjectType::ObjectIndex) => "INDEX",
-            Ok(ObjectType::ObjectSequence) => "SEQUENCE",
-            Ok(ObjectType::ObjectSchema) => return Ok(()),
-            Ok(kind) if self.is_plain(kind) => return Ok(()),
+        let kind = match comment.objtype {
+            ObjectType::OBJECT_TABLE => "TABLE",
+            ObjectType::OBJECT_COLUMN => "COLUMN",
+            ObjectType::OBJECT_VIEW => "VIEW",
+            ObjectType::OBJECT_MATVIEW => "MATERIALIZED VIEW",
+            ObjectType::OBJECT_INDEX => "INDEX",
+            ObjectType::OBJECT_SEQUENCE => "SEQUENCE",
+            ObjectType::OBJECT_SCHEMA => return Ok(()),
+            kind if self.is_plain(kind) => return Ok(()),
             _ => return Err(self.ddl.refused_kind()),
         };
-        let mut parts = names::strings(object.as_deref())?;
+        let mut parts = names::strings(comment.object())?;
         let column = if kind == "COLUMN" { parts.pop() } else { None };
         let (id, relation) = self.by_parts(&parts)?;
         if let Some(column) = &column {
             self.column(id, column)?;
         }
         let column = column.map(|column| format!(".{}", quote_ident(&column))).unwrap_or_default();
-        let text = if comment.is_empty() { "NULL".to_owned() } else { quote_literal(comment) };
+        let text = comment.comment().map_or_else(|| "NULL".to_owned(), quote_literal);
         self.edits.whole(format!("COMMENT ON {kind} {}{column} IS {text}", relation.to_sql()));
         Ok(())
     }
 
     fn grant(&mut self, grant: &GrantStmt) -> Result<(), Fail> {
-        if GrantTargetType::try_from(grant.targtype) != Ok(GrantTargetType::AclTargetObject) {
+        if grant.targtype != GrantTargetType::ACL_TARGET_OBJECT {
             if self.resolver.context.policies.hides_nothing() {
                 return Ok(());
             }
             return Err(unsupported("GRANT on everything in a schema, or by default"));
         }
-        match ObjectType::try_from(grant.objtype) {
-            Ok(ObjectType::ObjectTable | ObjectType::ObjectSequence) => {
-                grant.objects.iter().try_for_each(|node| self.range(node).map(drop))
+        match grant.objtype {
+            ObjectType::OBJECT_TABLE | ObjectType::OBJECT_SEQUENCE => {
+                grant.objects().iter().try_for_each(|range| self.touched(Some(range)))
             }
-            Ok(ObjectType::ObjectSchema | ObjectType::ObjectType | ObjectType::ObjectDomain) => Ok(()),
-            Ok(kind) if self.is_plain(kind) => Ok(()),
+            ObjectType::OBJECT_SCHEMA | ObjectType::OBJECT_TYPE | ObjectType::OBJECT_DOMAIN => Ok(()),
+            kind if self.is_plain(kind) => Ok(()),
             _ => Err(self.ddl.refused_kind()),
         }
     }
@@ -448,10 +412,10 @@ impl Define<'_, '_> {
         self.existing(range).map(|_| ())
     }
 
-    fn range(&mut self, node: &Node) -> Result<OccurrenceId, Fail> {
-        match &node.node {
-            Some(NodeEnum::RangeVar(range)) => self.existing(Some(range)),
-            Some(_) | None => Err(Refusal::internal(Stage::Resolve)),
+    fn range(&mut self, node: Node<'_>) -> Result<OccurrenceId, Fail> {
+        match node {
+            Node::RangeVar(range) => self.existing(Some(range)),
+            _ => Err(Refusal::internal(Stage::Resolve)),
         }
     }
 

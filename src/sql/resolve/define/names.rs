@@ -1,7 +1,9 @@
 //! Names in statements that change the structure: written in full, by the search path as PostgreSQL has it.
 
-use pg_query::NodeEnum;
-use pg_query::protobuf::{Node, RangeVar};
+use std::ffi::c_char;
+
+use pg_raw_parse::Node;
+use pg_raw_parse::nodes::RangeVar;
 
 use super::Define;
 use crate::catalog::{RelationName, quote_ident};
@@ -37,8 +39,18 @@ impl Define<'_, '_> {
 
     /// A relation that is made.
     pub(super) fn made(&mut self, range: Option<&RangeVar>, from_query: bool) -> Result<(), Fail> {
+        self.made_where(range, from_query, false)
+    }
+
+    /// A relation that is made; `temporary` whatever it says itself.
+    pub(super) fn made_where(
+        &mut self,
+        range: Option<&RangeVar>,
+        from_query: bool,
+        temporary: bool,
+    ) -> Result<(), Fail> {
         let (schema, table) = self.written(range)?;
-        let temporary = range.is_some_and(|range| range.relpersistence == "t") && schema.is_none();
+        let temporary = (temporary || range.is_some_and(is_temporary)) && schema.is_none();
         let name = self.new_name(if temporary { Some(TEMPORARY.to_owned()) } else { schema }, table)?;
         self.write(range, &name)?;
         self.make(name, from_query);
@@ -53,8 +65,8 @@ impl Define<'_, '_> {
     }
 
     /// A relation that is dropped, if it is there.
-    pub(super) fn dropped(&mut self, object: &Node, missing_ok: bool) -> Result<RelationName, Fail> {
-        let parts = strings(Some(object))?;
+    pub(super) fn dropped(&mut self, object: Node<'_>, missing_ok: bool) -> Result<RelationName, Fail> {
+        let parts = strings(object)?;
         match self.by_parts(&parts) {
             Ok((id, name)) => {
                 self.change(id, Change::Drop);
@@ -116,18 +128,16 @@ impl Define<'_, '_> {
     /// Schema and name as they are written.
     pub(super) fn spelled(&self, range: Option<&RangeVar>) -> Result<(Option<String>, String), Fail> {
         let Some(range) = range else { return Err(Refusal::internal(Stage::Resolve)) };
-        let RangeVar { catalogname, schemaname, relname, inh: _, relpersistence: _, alias, location: _ } = range;
-        if !catalogname.is_empty() || alias.is_some() {
+        if range.catalogname().is_some() || range.alias().is_some() {
             return Err(unsupported("a table name with a database or an alias"));
         }
-        let schema = (!schemaname.is_empty()).then(|| schemaname.clone());
-        Ok((schema, relname.clone()))
+        Ok((range.schemaname().map(str::to_owned), word(range.relname())))
     }
 
     fn write(&mut self, range: Option<&RangeVar>, name: &RelationName) -> Result<(), Fail> {
         let Some(range) = range else { return Err(Refusal::internal(Stage::Resolve)) };
-        let mut parts = vec![range.schemaname.clone(), range.relname.clone()];
-        parts.retain(|part| !part.is_empty());
+        let parts: Vec<String> =
+            [range.schemaname(), range.relname()].into_iter().flatten().map(str::to_owned).collect();
         if !self.ddl.name_at(&mut self.edits, range.location, &parts, name.to_sql()) {
             return Err(unsupported("a name in this place"));
         }
@@ -207,20 +217,30 @@ fn split(parts: &[String]) -> Result<(Option<&str>, &str), Fail> {
     }
 }
 
+/// Whether a relation is named as a temporary one: `RELPERSISTENCE_TEMP` of `catalog/pg_class.h`.
+pub(super) fn is_temporary(range: &RangeVar) -> bool {
+    range.relpersistence == b't' as c_char
+}
+
+/// A word of the tree; nothing where there is none.
+pub(super) fn word(word: Option<&str>) -> String {
+    word.unwrap_or_default().to_owned()
+}
+
 /// The strings of a list, as dotted names stand in the tree.
-pub(super) fn strings(node: Option<&Node>) -> Result<Vec<String>, Fail> {
-    match node.and_then(|node| node.node.as_ref()) {
-        Some(NodeEnum::List(list)) => list.items.iter().map(string).collect(),
-        Some(NodeEnum::String(string)) => Ok(vec![string.sval.clone()]),
-        Some(_) | None => Err(unsupported("a name in this place")),
+pub(super) fn strings(node: Node<'_>) -> Result<Vec<String>, Fail> {
+    match node {
+        Node::NodeList(list) => list.iter().map(string).collect(),
+        Node::String(string) => Ok(vec![word(string.sval())]),
+        _ => Err(unsupported("a name in this place")),
     }
 }
 
 /// One string of the tree.
-pub(super) fn string(node: &Node) -> Result<String, Fail> {
-    match &node.node {
-        Some(NodeEnum::String(string)) => Ok(string.sval.clone()),
-        Some(_) | None => Err(unsupported("a name in this place")),
+pub(super) fn string(node: Node<'_>) -> Result<String, Fail> {
+    match node {
+        Node::String(string) => Ok(word(string.sval())),
+        _ => Err(unsupported("a name in this place")),
     }
 }
 

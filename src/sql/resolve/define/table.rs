@@ -1,8 +1,9 @@
 //! CREATE TABLE: its columns, constraints, parents and partitions.
 
-use pg_query::NodeEnum;
-use pg_query::protobuf::{
-    ColumnDef, ConstrType, Constraint, CreateDomainStmt, CreateStmt, IndexElem, Node, PartitionBoundSpec, PartitionSpec,
+use pg_raw_parse::Node;
+use pg_raw_parse::list::NodeList;
+use pg_raw_parse::nodes::{
+    ColumnDef, ConstrType, Constraint, CreateDomainStmt, CreateStmt, IndexElem, PartitionBoundSpec, PartitionSpec,
 };
 
 use super::{Define, names};
@@ -21,58 +22,46 @@ pub(super) struct Found {
 
 impl Define<'_, '_> {
     pub(super) fn create_table(&mut self, create: &CreateStmt) -> Result<(), Fail> {
-        let CreateStmt {
-            relation,
-            table_elts,
-            inh_relations,
-            partbound,
-            partspec,
-            of_typename,
-            constraints,
-            nnconstraints,
-            options: _,
-            oncommit: _,
-            tablespacename: _,
-            access_method: _,
-            if_not_exists: _,
-        } = create;
-        if of_typename.is_some() && !self.resolver.context.policies.hides_nothing() {
+        if create.of_typename().is_some() && !self.resolver.context.policies.hides_nothing() {
             return Err(unsupported("a table of a type"));
         }
-        self.type_name(of_typename.as_ref())?;
-        let (schema, table) = self.spelled(relation.as_ref())?;
-        let temporary = relation.as_ref().is_some_and(|range| range.relpersistence == "t") && schema.is_none();
+        self.type_name(create.of_typename())?;
+        let relation = create.relation();
+        let (schema, table) = self.spelled(relation)?;
+        let temporary = relation.is_some_and(names::is_temporary) && schema.is_none();
         self.making = Some(self.new_name(if temporary { Some(names::TEMPORARY.to_owned()) } else { schema }, table)?);
         // The table is empty, so that nothing is looked at but what it refers to.
         let mut found = Found::default();
-        for element in table_elts.iter().chain(constraints).chain(nnconstraints) {
-            match &element.node {
-                Some(NodeEnum::ColumnDef(column)) => self.column_def(column, &mut found)?,
-                Some(NodeEnum::Constraint(constraint)) => self.constraint(constraint, &mut found)?,
-                Some(NodeEnum::TableLikeClause(like)) => self.touched(like.relation.as_ref())?,
-                Some(_) | None => return Err(unsupported("this part of a table")),
+        for element in create.table_elts().iter().chain(create.nnconstraints()) {
+            match element {
+                Node::ColumnDef(column) => self.column_def(column, &mut found)?,
+                Node::Constraint(constraint) => self.constraint(constraint, &mut found)?,
+                Node::TableLikeClause(like) => self.touched(like.relation())?,
+                _ => return Err(unsupported("this part of a table")),
             }
         }
-        self.made(relation.as_ref(), found.computed)?;
-        for parent in inh_relations {
+        create.constraints().iter().try_for_each(|constraint| self.constraint(constraint, &mut found))?;
+        self.made(relation, found.computed)?;
+        for parent in create.inh_relations() {
             let id = self.range(parent)?;
             self.change(id, Change::Alter);
         }
-        self.bound(partbound.as_ref())?;
-        self.partitioned(partspec.as_ref())
+        self.bound(create.partbound())?;
+        self.partitioned(create.partspec())
     }
 
     pub(super) fn column_def(&mut self, column: &ColumnDef, found: &mut Found) -> Result<(), Fail> {
-        if column.identity_sequence.is_some() || !column.fdwoptions.is_empty() || column.cooked_default.is_some() {
+        let cooked = !matches!(column.cooked_default(), Node::None);
+        if column.identity_sequence().is_some() || !column.fdwoptions().is_empty() || cooked {
             return Err(unsupported("this form of a column"));
         }
-        self.type_name(column.type_name.as_ref())?;
-        self.constant(column.raw_default.as_deref())?;
-        for constraint in &column.constraints {
-            match &constraint.node {
-                Some(NodeEnum::Constraint(constraint)) => self.constraint(constraint, found)?,
-                Some(NodeEnum::CollateClause(_)) => {}
-                Some(_) | None => return Err(unsupported("this form of a column")),
+        self.type_name(column.type_name())?;
+        self.constant(column.raw_default())?;
+        for constraint in column.constraints() {
+            match constraint {
+                Node::Constraint(constraint) => self.constraint(constraint, found)?,
+                Node::CollateClause(_) => {}
+                _ => return Err(unsupported("this form of a column")),
             }
         }
         Ok(())
@@ -80,54 +69,47 @@ impl Define<'_, '_> {
 
     /// A constraint; what it looks at in its own table is gathered, what it looks at elsewhere is noted.
     pub(super) fn constraint(&mut self, constraint: &Constraint, found: &mut Found) -> Result<(), Fail> {
-        let strings = |nodes: &[Node]| nodes.iter().map(names::string).collect::<Result<Vec<_>, _>>();
-        match ConstrType::try_from(constraint.contype) {
-            Ok(ConstrType::ConstrNull | ConstrType::ConstrIdentity) => Ok(()),
-            Ok(
-                ConstrType::ConstrAttrDeferrable
-                | ConstrType::ConstrAttrNotDeferrable
-                | ConstrType::ConstrAttrDeferred
-                | ConstrType::ConstrAttrImmediate
-                | ConstrType::ConstrAttrEnforced
-                | ConstrType::ConstrAttrNotEnforced,
-            ) => Ok(()),
-            Ok(ConstrType::ConstrDefault) => self.constant(constraint.raw_expr.as_deref()),
-            Ok(ConstrType::ConstrGenerated) => {
+        let strings = |nodes: &NodeList| nodes.iter().map(names::string).collect::<Result<Vec<_>, _>>();
+        match constraint.contype {
+            ConstrType::CONSTR_NULL | ConstrType::CONSTR_IDENTITY => Ok(()),
+            ConstrType::CONSTR_ATTR_DEFERRABLE
+            | ConstrType::CONSTR_ATTR_NOT_DEFERRABLE
+            | ConstrType::CONSTR_ATTR_DEFERRED
+            | ConstrType::CONSTR_ATTR_IMMEDIATE
+            | ConstrType::CONSTR_ATTR_ENFORCED
+            | ConstrType::CONSTR_ATTR_NOT_ENFORCED => Ok(()),
+            ConstrType::CONSTR_DEFAULT => self.constant(constraint.raw_expr()),
+            ConstrType::CONSTR_GENERATED => {
                 let mut columns = Vec::new();
-                self.scalar(constraint.raw_expr.as_deref(), &mut columns)?;
+                self.scalar(constraint.raw_expr(), &mut columns)?;
                 found.computed |= !columns.is_empty();
                 found.looked.extend(columns);
                 Ok(())
             }
-            Ok(ConstrType::ConstrCheck) => self.scalar(constraint.raw_expr.as_deref(), &mut found.looked),
-            Ok(ConstrType::ConstrNotnull | ConstrType::ConstrPrimary | ConstrType::ConstrUnique) => {
-                found.looked.extend(strings(&constraint.keys)?);
+            ConstrType::CONSTR_CHECK => self.scalar(constraint.raw_expr(), &mut found.looked),
+            ConstrType::CONSTR_NOTNULL | ConstrType::CONSTR_PRIMARY | ConstrType::CONSTR_UNIQUE => {
+                found.looked.extend(strings(constraint.keys())?);
                 Ok(())
             }
-            Ok(ConstrType::ConstrExclusion) => {
-                for exclusion in &constraint.exclusions {
-                    let Some(NodeEnum::List(pair)) = &exclusion.node else {
-                        return Err(Refusal::internal(Stage::Resolve));
-                    };
-                    let [element, operator] = pair.items.as_slice() else {
+            ConstrType::CONSTR_EXCLUSION => {
+                for exclusion in constraint.exclusions() {
+                    let pair = exclusion.as_node_list().map(|pair| (pair.len(), pair.get(0), pair.get(1)));
+                    let Some((2, Some(Node::IndexElem(element)), Some(Node::NodeList(operator)))) = pair else {
                         return Err(Refusal::internal(Stage::Resolve));
                     };
                     self.index_element(element, true, &mut found.looked)?;
-                    match &operator.node {
-                        Some(NodeEnum::List(name)) => self.operator(&name.items)?,
-                        Some(_) | None => return Err(Refusal::internal(Stage::Resolve)),
-                    }
+                    self.operator(operator)?;
                 }
-                self.scalar(constraint.where_clause.as_deref(), &mut found.looked)
+                self.scalar(constraint.where_clause(), &mut found.looked)
             }
-            Ok(ConstrType::ConstrForeign) => {
-                found.looked.extend(strings(&constraint.fk_attrs)?);
-                if self.refers_to_itself(constraint.pktable.as_ref())? {
+            ConstrType::CONSTR_FOREIGN => {
+                found.looked.extend(strings(constraint.fk_attrs())?);
+                if self.refers_to_itself(constraint.pktable())? {
                     return Ok(());
                 }
-                let id = self.existing(constraint.pktable.as_ref())?;
+                let id = self.existing(constraint.pktable())?;
                 self.change(id, Change::Alter);
-                let mut columns = strings(&constraint.pk_attrs)?;
+                let mut columns = strings(constraint.pk_attrs())?;
                 if columns.is_empty() {
                     columns = self.primary_key(id);
                 }
@@ -140,49 +122,34 @@ impl Define<'_, '_> {
                 }
                 self.looks(id, &[], columns)
             }
-            Ok(ConstrType::Undefined) | Err(_) => Err(unsupported("this kind of constraint")),
+            _ => Err(unsupported("this kind of constraint")),
         }
     }
 
     /// A column or expression of an index. A plain column's values are looked at only where the index can refuse some.
-    pub(super) fn index_element(&mut self, node: &Node, refuses: bool, looked: &mut Vec<String>) -> Result<(), Fail> {
-        let Some(NodeEnum::IndexElem(element)) = &node.node else { return Err(Refusal::internal(Stage::Resolve)) };
-        let IndexElem {
-            name,
-            expr,
-            indexcolname: _,
-            collation: _,
-            opclass: _,
-            opclassopts: _,
-            ordering: _,
-            nulls_ordering: _,
-        } = element.as_ref();
-        if refuses && !name.is_empty() {
-            looked.push(name.clone());
-        }
-        self.scalar(expr.as_deref(), looked)
+    pub(super) fn index_element(
+        &mut self,
+        element: &IndexElem,
+        refuses: bool,
+        looked: &mut Vec<String>,
+    ) -> Result<(), Fail> {
+        looked.extend(element.name().filter(|_| refuses).map(str::to_owned));
+        self.scalar(element.expr(), looked)
     }
 
     pub(super) fn domain(&mut self, domain: &CreateDomainStmt) -> Result<(), Fail> {
-        let CreateDomainStmt { domainname: _, type_name, coll_clause: _, constraints } = domain;
-        self.type_name(type_name.as_ref())?;
+        self.type_name(domain.type_name())?;
         let mut found = Found::default();
-        for constraint in constraints {
-            match &constraint.node {
-                Some(NodeEnum::Constraint(constraint)) => self.constraint(constraint, &mut found)?,
-                Some(_) | None => return Err(unsupported("this form of a domain")),
-            }
-        }
-        Ok(())
+        domain.constraints().iter().try_for_each(|constraint| self.constraint(constraint, &mut found))
     }
 
     /// The values of a partition: constants, MINVALUE, MAXVALUE.
     pub(super) fn bound(&mut self, bound: Option<&PartitionBoundSpec>) -> Result<(), Fail> {
         let Some(bound) = bound else { return Ok(()) };
         let mut columns = Vec::new();
-        self.scalars(&bound.listdatums, &mut columns)?;
-        self.scalars(&bound.lowerdatums, &mut columns)?;
-        self.scalars(&bound.upperdatums, &mut columns)?;
+        self.scalars(bound.listdatums(), &mut columns)?;
+        self.scalars(bound.lowerdatums(), &mut columns)?;
+        self.scalars(bound.upperdatums(), &mut columns)?;
         if columns.iter().all(|name| name == "minvalue" || name == "maxvalue") {
             return Ok(());
         }
@@ -191,13 +158,7 @@ impl Define<'_, '_> {
 
     fn partitioned(&mut self, spec: Option<&PartitionSpec>) -> Result<(), Fail> {
         let Some(spec) = spec else { return Ok(()) };
-        for part in &spec.part_params {
-            match &part.node {
-                Some(NodeEnum::PartitionElem(element)) => self.scalar(element.expr.as_deref(), &mut Vec::new())?,
-                Some(_) | None => return Err(Refusal::internal(Stage::Resolve)),
-            }
-        }
-        Ok(())
+        spec.part_params().iter().try_for_each(|element| self.scalar(element.expr(), &mut Vec::new()))
     }
 
     fn primary_key(&self, id: OccurrenceId) -> Vec<String> {
