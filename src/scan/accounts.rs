@@ -71,6 +71,8 @@ fn proposal(facts: &Facts, profile: &Profile, branches: &HashMap<usize, &str>, l
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::super::judge::{Sample, Verdict, judge_table};
     use super::*;
 
@@ -91,13 +93,13 @@ mod tests {
             column("instelling", accounts.iter().map(|(branch, _)| *branch).collect()),
             column(other, accounts.iter().map(|(_, account)| *account).collect()),
         ];
-        judge_table("betaal", &columns, lexicon).pop().unwrap_or_else(|| panic!("a verdict a column"))
+        judge_table("betaal", &columns, lexicon).pop().unwrap()
     }
 
     fn lexicon(banks: &str) -> Lexicon {
-        let mut lexicon = Lexicon::built_in().unwrap_or_else(|error| panic!("{error}"));
+        let mut lexicon = Lexicon::built_in().unwrap();
         if !banks.is_empty() {
-            lexicon.banks.add(banks).unwrap_or_else(|error| panic!("{error}"));
+            lexicon.banks.add(banks).unwrap();
         }
         lexicon
     }

@@ -154,11 +154,11 @@ impl Line<'_> {
             }
         }
         if campaign.closed.is_none() {
-            let _ = write!(
+            let _ = writeln!(
                 out,
                 "<form method=\"post\" action=\"/campaign/{}\">{}<input type=\"hidden\" name=\"role\" value=\"{}\"><input type=\"hidden\" name=\"purpose\" value=\"{}\">\
                  <div class=\"field\"><label for=\"why{at}\">Why <span class=\"visually-hidden\">of {} for {}</span></label><input id=\"why{at}\" name=\"comment\"></div>\
-                 <div class=\"buttons\"><button name=\"what\" value=\"certified\">Certify</button><button class=\"other\" name=\"what\" value=\"revoked\">Revoke</button></div></form>\n",
+                 <div class=\"buttons\"><button name=\"what\" value=\"certified\">Certify</button><button class=\"other\" name=\"what\" value=\"revoked\">Revoke</button></div></form>",
                 escape(&campaign.campaign),
                 frame.hidden(),
                 escape(self.role),

@@ -146,7 +146,7 @@ impl Define<'_, '_> {
     /// Whether every type of that name is one of the database's own.
     fn is_own_type(&self, name: Option<&TypeName>) -> Result<bool, Fail> {
         let Some(name) = name else { return Ok(false) };
-        let last = name.names().iter().last().and_then(|part| part.sval()).unwrap_or_default();
+        let last = name.names().iter().next_back().and_then(|part| part.sval()).unwrap_or_default();
         let mut called = self.resolver.context.catalog.types_called(last).peekable();
         Ok(called.peek().is_some() && called.all(|oid| oid >= FIRST_OWN))
     }

@@ -285,7 +285,7 @@ impl Define<'_, '_> {
         let absent = |node: Node<'_>| match node {
             Node::String(schema) => !context.catalog.has_schema(&names::word(schema.sval())),
             Node::TypeName(name) => {
-                let last = name.names().iter().last().and_then(|name| name.sval());
+                let last = name.names().iter().next_back().and_then(|name| name.sval());
                 last.is_some_and(|name| context.catalog.types_called(name).next().is_none())
             }
             _ => false,
