@@ -428,7 +428,7 @@ fn what_runs_and_what_is_told_of_what_does_not_are_written_in_one_file_each() {
         ("sql", "Enforced {", "sql/govern/enforced.rs"),
         ("session", "ErrorFields::refusal(", "session/told.rs"),
         ("", "pgwire::", "wire/own.rs"),
-        ("session", "Judgement { decision", "session/judge/enforcer.rs"),
+        ("session", "Judgement(Arc::new(", "session/judge/enforcer.rs"),
     ] {
         let mut there = false;
         for (path, text) in product() {
