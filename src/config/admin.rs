@@ -190,13 +190,12 @@ fn one(
 mod tests {
     use super::*;
 
-    const REST: &str =
-        "[upstream]\naddress = \"127.0.0.1:5432\"\n[auth]\nmethod = \"relay\"\n[policy]\nfiles = [\"*.toml\"]\n";
+    const REST: &str = "[upstream]\naddress = \"127.0.0.1:5432\"\n[auth]\nmethod = \"relay\"\n[policy]\nfiles = [\"policies/shop.toml\"]\n";
     const VERIFIER: &str = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
     fn read(admin: &str) -> Result<Admin, String> {
         let text = format!("[admin]\n{}\n{REST}", admin.replace("VERIFIER", VERIFIER));
-        let read = Config::from_text("test.toml", &text, Path::new("/etc"));
+        let read = Config::from_text("test.toml", &text, Path::new(env!("CARGO_MANIFEST_DIR")));
         read.map(|config| config.admin).map_err(|faults| faults.iter().map(ToString::to_string).collect())
     }
 

@@ -117,6 +117,8 @@ impl Reader<'_> {
                 return Ok(false);
             }
             let oldest = whole.split(|byte| *byte == b'\n').next().and_then(Entry::parse).and_then(|entry| entry.seq());
+            // What is newer than the page is passed over, however long it takes: else the next page would begin where this one did.
+            let oldest = oldest.filter(|oldest| *oldest < self.before);
             if let (Some(oldest), true) = (oldest, begin > 0 && Instant::now() >= until) {
                 self.stop(oldest);
                 return Ok(false);

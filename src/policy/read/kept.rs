@@ -12,7 +12,7 @@ use crate::policy::model::PolicySet;
 fn file(folder: &Path, hash: &str) -> Option<PathBuf> {
     let digits = hash.strip_prefix("sha256:")?;
     let plain = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    plain.then(|| folder.join(format!("{digits}.json")))
+    plain.then(|| folder.join(format!("policy-{digits}.json")))
 }
 
 impl PolicySet {

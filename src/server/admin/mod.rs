@@ -1,5 +1,6 @@
 //! What the operator asks over HTTP: `/healthz`, `/readyz` and `/metrics`, by GET alone; everything else is the console's.
 
+mod outside;
 mod ready;
 
 use std::convert::Infallible;
@@ -170,6 +171,11 @@ async fn answer(serving: &Serving, place: &Place, peer: &Peer, request: Request<
         }
         "/metrics" => page(StatusCode::OK, METRICS, metrics(admin).finish()),
         _ => match &serving.console {
+            None if request.uri().path() == "/" && request.method() == Method::GET => {
+                let _held = place.hold();
+                let readiness = serving.looks.look(admin).await;
+                page(StatusCode::OK, HTML, outside::page(admin, &readiness))
+            }
             None => page(StatusCode::NOT_FOUND, TEXT, NO_CONSOLE.to_owned()),
             Some(console) => match asked(request, peer.from, peer.certificate.clone(), false).await {
                 Ok(asked) => console(asked).await,
@@ -250,6 +256,7 @@ pub fn metrics(admin: &Admin) -> MetricsPage {
     page
 }
 
+const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 

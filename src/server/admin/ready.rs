@@ -68,6 +68,11 @@ impl Readiness {
         !self.draining && self.parts().iter().all(|(_, part)| part.is_ok())
     }
 
+    /// What must be seen besides: observe mode first.
+    pub(super) fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
     /// Each with its name.
     pub fn parts(&self) -> [(&'static str, &Result<(), String>); 3] {
         [("access log", &self.log), ("catalog", &self.catalog), ("database", &self.upstream)]
