@@ -378,7 +378,7 @@ impl Proxy {
         let matching = self.config.policy.matching().unwrap_or_default();
         let files: Vec<String> = matching.iter().map(|file| file.display().to_string()).collect();
         // What came into force can be shown when it is long over; that it cannot is no reason to stop.
-        if let Err(error) = self.shared.policies.load().keep(&reviewing::kept(&self.config), &matching) {
+        if let Err(error) = self.shared.policies.load().keep(&self.config.audit.directory) {
             tracing::warn!(%error, "the policies in force could not be kept beside the access log");
         }
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();

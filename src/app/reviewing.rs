@@ -35,15 +35,10 @@ pub(super) fn start(
         policies: Box::new(move || policies.policies.load_full()),
         subject_key: subject_key(config)?,
         signer: super::log_options(&config.audit)?.signer,
-        kept: kept(config),
+        kept: config.audit.directory.clone(),
         due: due(database),
     };
     Console::start(parts).map(|console| Some(console.answer()))
-}
-
-/// Where policies are kept as they were: beside the log, and in no folder of their own, for whoever reads or removes that folder.
-pub(super) fn kept(config: &Config) -> std::path::PathBuf {
-    config.audit.directory.clone()
 }
 
 /// Requests that are open, where the proxy's login may read their register.

@@ -79,7 +79,7 @@ impl Stand {
             let file = folder.path().join(format!("{name}.toml"));
             std::fs::write(&file, &text).unwrap();
             let set = PolicySet::load(std::slice::from_ref(&file)).unwrap();
-            set.keep(&kept, &[file]).unwrap();
+            set.keep(&kept).unwrap();
             let event = Event::Policy {
                 policy: set.hash(),
                 before: before.as_deref(),

@@ -21,6 +21,8 @@ use crate::document::{Fault, Place};
 #[derive(Debug, Clone, Default)]
 pub struct PolicySet {
     pub(in crate::policy) hash: String,
+    /// The texts that were read, by their files' names.
+    pub(in crate::policy) sources: Arc<[(String, String)]>,
     pub(in crate::policy) unlisted_allowed: bool,
     pub(in crate::policy) tables: BTreeMap<RelationName, Table>,
     /// Tables that are patterns: what each lists depends on the database.

@@ -16,16 +16,14 @@ fn file(folder: &Path, hash: &str) -> Option<PathBuf> {
 }
 
 impl PolicySet {
-    /// Keeps the texts of these files under the hash of the policies that were read from them. What is kept already stays.
+    /// Keeps the texts from which these policies were read, under their hash. What is kept already stays.
     ///
     /// # Errors
-    /// The folder or a file cannot be read or written.
-    pub fn keep(&self, folder: &Path, files: &[PathBuf]) -> io::Result<()> {
+    /// The folder or the file cannot be written.
+    pub fn keep(&self, folder: &Path) -> io::Result<()> {
         let Some(path) = file(folder, self.hash()).filter(|path| !path.exists()) else { return Ok(()) };
-        let sources = files.iter().map(|file| {
-            fs::read_to_string(file).map(|text| json!({ "file": file.display().to_string(), "text": text }))
-        });
-        let sources: Vec<Value> = sources.collect::<io::Result<_>>()?;
+        let sources: Vec<Value> =
+            self.sources.iter().map(|(file, text)| json!({ "file": file, "text": text })).collect();
         fs::create_dir_all(folder)?;
         // Written whole, or not there.
         let unfinished = path.with_extension("tmp");
@@ -70,11 +68,11 @@ mod tests {
         let own = tempfile::tempdir().unwrap();
         let (policy, folder) = (own.path().join("p.toml"), own.path().join("policies"));
         fs::write(&policy, "version = 1\n[purposes.a]\nbasis = \"contract\"\n").unwrap();
-        let files = [policy.clone()];
-        let set = PolicySet::load(&files).unwrap();
+        let set = PolicySet::load(std::slice::from_ref(&policy)).unwrap();
         assert!(PolicySet::kept(&folder, set.hash()).unwrap_err().contains("were not kept"));
-        set.keep(&folder, &files).unwrap();
+        // Written again between the reading and the keeping: kept is what was read.
         fs::write(&policy, "version = 1\n[purposes.b]\nbasis = \"contract\"\n").unwrap();
+        set.keep(&folder).unwrap();
         assert!(PolicySet::kept(&folder, set.hash()).unwrap().purpose("a").is_some());
         let kept = file(&folder, set.hash()).unwrap();
         let text = fs::read_to_string(&kept).unwrap();
@@ -83,5 +81,10 @@ mod tests {
             assert!(PolicySet::kept(&folder, set.hash()).unwrap_err().contains("does not hold"));
         }
         assert!(PolicySet::kept(&folder, "sha256:../../etc/passwd").is_err());
+        // Those that came in a bundle lie in no file.
+        let bundled = [("shop.toml".to_owned(), "version = 1\n[purposes.d]\nbasis = \"contract\"\n".to_owned())];
+        let set = PolicySet::from_sources(&bundled).unwrap();
+        set.keep(&folder).unwrap();
+        assert!(PolicySet::kept(&folder, set.hash()).unwrap().purpose("d").is_some());
     }
 }

@@ -57,6 +57,7 @@ impl PolicySet {
         }
         set.warnings = warnings;
         set.hash = hash(sources, &variables);
+        set.sources = sources.into();
         Ok(set)
     }
 }
