@@ -7,7 +7,7 @@ use tokio_postgres::{Client, Config as Connection};
 use crate::catalog::{CatalogStore, Connect, LoadError, RelationName, Verifiers};
 use crate::config::Config;
 use crate::policy::PolicySet;
-use crate::upstream::{Address, DriveError, Servers, TlsMode, UpstreamTls, drive};
+use crate::upstream::{Address, DriveError, Servers, TlsMode, UpstreamTls, described, drive};
 
 /// One database of a server that was reached.
 #[derive(Debug, Clone)]
@@ -237,13 +237,4 @@ fn connection(config: &Config) -> Result<Connection, String> {
         connection.password(source.read()?.expose());
     }
     Ok(connection)
-}
-
-/// The driver's own words for an error of the database are `db error`.
-fn described(error: &tokio_postgres::Error) -> String {
-    if let Some(db) = error.as_db_error() {
-        return format!("{} ({})", db.message(), db.code().code());
-    }
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{error}{cause}")
 }

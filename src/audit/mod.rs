@@ -17,6 +17,7 @@
 //! | `store` | files, their compressed form and their index |
 //! | `record` | what a record holds, to the byte: fields, chain, checkpoints |
 
+pub mod columns;
 pub mod export;
 pub mod read;
 mod record;

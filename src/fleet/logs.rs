@@ -4,7 +4,6 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::error::Error as _;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,8 +15,9 @@ use tokio_postgres::{Client, Row};
 
 use super::address::AuditPlace;
 use crate::audit::chain::{Hash, Link};
+use crate::audit::columns::NEWER;
 use crate::audit::read::{Entry, merge};
-use crate::upstream::{Address, DriveError, drive};
+use crate::upstream::{Address, DriveError, described, drive};
 
 /// Rows that are fetched at once.
 const PORTION: usize = 500;
@@ -32,14 +32,6 @@ pub struct DbError(String);
 impl From<tokio_postgres::Error> for DbError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self(format!(": {}", described(&error)))
-    }
-}
-
-pub(super) fn described(error: &tokio_postgres::Error) -> String {
-    match (error.as_db_error(), error.source()) {
-        (Some(db), _) => format!("{} ({})", db.message(), db.code().code()),
-        (None, Some(cause)) => format!("{error}: {cause}"),
-        (None, None) => error.to_string(),
     }
 }
 
@@ -103,7 +95,8 @@ const LOGS: &str = "WITH RECURSIVE logs (log) AS ( \
       (SELECT time::text FROM audit.records AS r WHERE r.log = names.log ORDER BY seq DESC LIMIT 1) \
     FROM (SELECT log FROM logs WHERE log IS NOT NULL UNION SELECT log FROM audit.positions) AS names \
     LEFT JOIN audit.positions AS p USING (log) ORDER BY log COLLATE \"C\"";
-const NEWER: &str = "SELECT count(*) = 2 FROM pg_attribute WHERE attrelid = 'audit.records'::regclass AND attname IN ('actor', 'ticket')";
+const HAS_NEWER: &str = "SELECT count(*) = pg_catalog.cardinality($1::text[]) FROM pg_attribute \
+    WHERE attrelid = 'audit.records'::regclass AND NOT attisdropped AND attname = ANY ($1)";
 const BEGIN: &str = "SET search_path = pg_catalog; SET timezone = 'UTC'; SET datestyle = 'ISO'; SET statement_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 impl AuditDb {
@@ -123,7 +116,7 @@ impl AuditDb {
         if !there.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false) {
             return Err(DbError::new("it has no table `audit.records`: `deploy/audit.sql` makes the tables"));
         }
-        let newer = connection.query(NEWER, &[])?;
+        let newer = connection.query(HAS_NEWER, &[&NEWER.as_slice()])?;
         let newer = newer.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false);
         let logs = connection.query(LOGS, &[])?.iter().map(log_name).collect::<Result<_, _>>()?;
         Ok(Self { connection: Rc::new(connection), logs, cursors: 0, newer })

@@ -7,31 +7,9 @@ use tokio_postgres::Row;
 
 use super::logs::{AuditDb, DbError, LogName, Parameter};
 use crate::audit::chain::Link;
+use crate::audit::columns::{NEWER, NUMBERS, TEXTS};
 use crate::audit::read::{Entry, scan};
 use crate::audit::{Proving, Trust, Verification, Wrong};
-
-/// Columns that say what a field of the line says.
-const COLUMNS: &[&str] = &[
-    "event",
-    "session",
-    "client",
-    "login",
-    "role",
-    "purpose",
-    "recipient",
-    "database",
-    "application",
-    "verdict",
-    "statement",
-    "fingerprint",
-    "reason",
-    "status",
-    "sqlstate",
-    "hash",
-    "actor",
-    "ticket",
-];
-const NUMBERS: &[&str] = &["seq", "of", "rows"];
 
 impl AuditDb {
     /// Whether one log holds, as the database has it. `trust` may hold checkpoints of other logs too.
@@ -42,7 +20,7 @@ impl AuditDb {
         let sent = trust.sent.iter().filter(|sent| sent.checkpoint.log == log.name).cloned().collect();
         let trust = Trust { sent, ..trust.clone() };
         let texts: Vec<&'static str> =
-            COLUMNS.iter().copied().filter(|column| self.newer || !matches!(*column, "actor" | "ticket")).collect();
+            TEXTS.iter().copied().filter(|column| self.newer || !NEWER.contains(column)).collect();
         let quoted: Vec<String> = texts.iter().map(|column| format!("\"{column}\"")).collect();
         let sql = format!(
             "SELECT line, ARRAY[{}]::text[], ARRAY[seq, \"of\", rows], ms, to_char(time, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') \
@@ -147,7 +125,7 @@ fn differs(
         }
     }
     let numbers: Vec<Option<i64>> = row.try_get(2)?;
-    for (column, said) in NUMBERS.iter().zip(numbers) {
+    for (column, said) in ["seq"].iter().chain(&NUMBERS).zip(numbers) {
         if entry.number(column).and_then(|number| i64::try_from(number).ok()) != said {
             return Ok(Some(column));
         }

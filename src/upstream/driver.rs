@@ -31,6 +31,16 @@ pub struct Driven {
     pub standby: bool,
 }
 
+/// What went wrong, in words: the database's own with its SQLSTATE, where the driver would say `db error`; else with its cause, where
+/// what went wrong in TLS stands.
+pub fn described(error: &tokio_postgres::Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        return format!("{} ({})", db.message(), db.code().code());
+    }
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{error}{cause}")
+}
+
 /// Connects for the proxy's own purposes, with login and password of `config`. The password leaves only as a SCRAM proof,
 /// whatever the database asks for.
 ///

@@ -14,6 +14,6 @@ mod watched;
 
 pub use address::{Address, ParseAddressError};
 pub use connect::{CancelTarget, ConnectError, Servers, cancel};
-pub use driver::{DriveError, Driven, drive};
+pub use driver::{DriveError, Driven, described, drive};
 pub use send::{Begun, Control, Decided, NoText, OWN_STATEMENT, REFUSED_STATEMENT, SEPARATOR, Upstream};
 pub use tls::{TlsError, TlsMode, UpstreamTls};

@@ -3,7 +3,6 @@
 //! Records and the position up to which they are there are written in one transaction, so that after an outage of either
 //! side nothing is missing and nothing is there twice.
 
-use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,9 +11,10 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tokio_postgres::{Client, Config};
 
+use crate::audit::columns::{NEWER, NUMBERS, TEXTS};
 use crate::audit::read::Entry;
 use crate::audit::ship::{Deliver, Position};
-use crate::upstream::{Address, DriveError, UpstreamTls, drive};
+use crate::upstream::{Address, DriveError, UpstreamTls, described, drive};
 
 /// How long connecting with its log-in may take.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,35 +37,12 @@ pub struct Postgres {
 }
 
 const POSITION: &str = "SELECT seq, hash, to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM audit.positions WHERE log = $1";
-const COLUMNS: &[&str] = &[
-    "event",
-    "session",
-    "client",
-    "login",
-    "role",
-    "purpose",
-    "actor",
-    "ticket",
-    "recipient",
-    "database",
-    "application",
-    "verdict",
-    "statement",
-    "fingerprint",
-    "reason",
-    "status",
-    "sqlstate",
-    "hash",
-];
-/// Columns that tables of an older `audit.sql` do not have; the record's line has all of it.
-const NEWER: &[&str] = &["actor", "ticket"];
 const THERE: &str = "SELECT attname::text FROM pg_attribute WHERE attrelid = 'audit.records'::regclass AND NOT attisdropped AND attname = ANY ($1)";
-const NUMBERS: &[&str] = &["of", "rows"];
 
 impl Postgres {
     /// Connected with the first record. `log` names the log among those that report to the same database.
     pub fn new(address: Address, tls: UpstreamTls, config: Config, log: String) -> Self {
-        Self { address, tls, config, log, runtime: None, client: None, columns: COLUMNS.to_vec(), time: None }
+        Self { address, tls, config, log, runtime: None, client: None, columns: TEXTS.to_vec(), time: None }
     }
 
     fn row(&mut self, entry: &Entry, out: &mut Vec<u8>) {
@@ -117,21 +94,21 @@ async fn connect(address: &Address, tls: &UpstreamTls, config: &Config, log: &st
         Ok(driven) => driven.client,
         Err(DriveError::Io(error)) => return Err(format!("the audit database at {address}: {error}")),
         Err(DriveError::Driver(error)) => {
-            return Err(format!("the audit database at {address}: {}", described(&error)));
+            return Err(format!("the audit database at {address}: {}", told(&error)));
         }
     };
-    client.batch_execute(PREPARE).await.map_err(|error| described(&error))?;
-    let there = client.query(THERE, &[&NEWER]).await.map_err(|error| described(&error))?;
+    client.batch_execute(PREPARE).await.map_err(|error| told(&error))?;
+    let there = client.query(THERE, &[&NEWER.as_slice()]).await.map_err(|error| told(&error))?;
     let there: Vec<String> =
-        there.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| described(&error))?;
-    let columns = COLUMNS.iter().filter(|name| !NEWER.contains(name) || there.iter().any(|known| known == *name));
+        there.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| told(&error))?;
+    let columns = TEXTS.iter().filter(|name| !NEWER.contains(name) || there.iter().any(|known| known == *name));
     let columns = columns.copied().collect();
-    let row = client.query_opt(POSITION, &[&log]).await.map_err(|error| described(&error))?;
+    let row = client.query_opt(POSITION, &[&log]).await.map_err(|error| told(&error))?;
     let position = row.map(|row| {
         let seq: i64 = row.try_get(0)?;
         Ok::<_, tokio_postgres::Error>((u64::try_from(seq).unwrap_or_default(), row.try_get(1)?, row.try_get(2)?))
     });
-    Ok(Begun { client, columns, position: position.transpose().map_err(|error| described(&error))? })
+    Ok(Begun { client, columns, position: position.transpose().map_err(|error| told(&error))? })
 }
 
 struct Begun {
@@ -153,7 +130,7 @@ async fn load(
     let transaction = client.transaction().await?;
     // One proxy at a time for each log.
     transaction.execute("SELECT FROM audit.positions WHERE log = $1 FOR UPDATE", &[&log]).await?;
-    let columns = format!("log, seq, time, {}, {}, ms, line", quoted(columns).join(", "), quoted(NUMBERS).join(", "));
+    let columns = format!("log, seq, time, {}, {}, ms, line", quoted(columns).join(", "), quoted(&NUMBERS).join(", "));
     let sink = transaction.copy_in(&format!("COPY pg_temp.incoming ({columns}) FROM STDIN")).await?;
     let mut sink = std::pin::pin!(sink);
     sink.send(Bytes::from(rows)).await?;
@@ -185,15 +162,8 @@ fn quoted(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| format!("\"{name}\"")).collect()
 }
 
-fn described(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(db) => format!("the audit database: {} ({})", db.message(), db.code().code()),
-        // What went wrong in TLS stands in the cause.
-        None => match error.source() {
-            Some(cause) => format!("the audit database: {error}: {cause}"),
-            None => format!("the audit database: {error}"),
-        },
-    }
+fn told(error: &tokio_postgres::Error) -> String {
+    format!("the audit database: {}", described(error))
 }
 
 impl Deliver for Postgres {
@@ -232,7 +202,7 @@ impl Deliver for Postgres {
         };
         let loading = load(client, &self.columns, &self.log, rows, &last);
         match runtime.block_on(async { timeout(LOAD_TIMEOUT, loading).await }) {
-            Ok(loaded) => loaded.map_err(|error| described(&error)),
+            Ok(loaded) => loaded.map_err(|error| told(&error)),
             Err(_) => Err(format!("the audit database at {} does not answer", self.address)),
         }
     }
