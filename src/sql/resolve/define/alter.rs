@@ -5,6 +5,7 @@ use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes::{AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ObjectType, RangeVar};
 
 use super::Define;
+use super::beside::which_code_runs;
 use super::names::word;
 use super::table::Found;
 use crate::error::{Refusal, Stage};
@@ -140,24 +141,7 @@ impl Define<'_, '_> {
             | T::AT_DropCluster => Ok(()),
             T::AT_ClusterOn => self.ordered(id),
             T::AT_ChangeOwner if self.to_oneself(command.newowner()) => Ok(()),
-            T::AT_ChangeOwner
-            | T::AT_EnableTrig
-            | T::AT_EnableAlwaysTrig
-            | T::AT_EnableReplicaTrig
-            | T::AT_DisableTrig
-            | T::AT_EnableTrigAll
-            | T::AT_DisableTrigAll
-            | T::AT_EnableTrigUser
-            | T::AT_DisableTrigUser
-            | T::AT_EnableRule
-            | T::AT_EnableAlwaysRule
-            | T::AT_EnableReplicaRule
-            | T::AT_DisableRule
-            | T::AT_EnableRowSecurity
-            | T::AT_DisableRowSecurity
-            | T::AT_ForceRowSecurity
-            | T::AT_NoForceRowSecurity
-            | T::AT_ReplicaIdentity => {
+            subtype if subtype == T::AT_ChangeOwner || which_code_runs(subtype) => {
                 Err(unsupported("changing owners, triggers, rules, row security or replication")
                     .hint("use an unrestricted role"))
             }

@@ -257,7 +257,28 @@ impl Define<'_, '_> {
             return None;
         }
         match command.subtype {
-            T::AT_EnableTrig
+            subtype if which_code_runs(subtype) => Some(Ok(())),
+            T::AT_SetRelOptions
+            | T::AT_ResetRelOptions
+            | T::AT_ReplaceRelOptions
+            | T::AT_SetAccessMethod
+            | T::AT_SetTableSpace
+            | T::AT_DropOf => Some(Ok(())),
+            T::AT_AddOf => match command.def() {
+                Node::TypeName(name) => Some(self.type_name(Some(name))),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Whether a command of ALTER TABLE says which triggers and rules run, who sees rows, or what replication sends.
+pub(super) fn which_code_runs(subtype: AlterTableType::Type) -> bool {
+    use AlterTableType as T;
+    matches!(
+        subtype,
+        T::AT_EnableTrig
             | T::AT_EnableAlwaysTrig
             | T::AT_EnableReplicaTrig
             | T::AT_DisableTrig
@@ -274,17 +295,5 @@ impl Define<'_, '_> {
             | T::AT_ForceRowSecurity
             | T::AT_NoForceRowSecurity
             | T::AT_ReplicaIdentity
-            | T::AT_SetRelOptions
-            | T::AT_ResetRelOptions
-            | T::AT_ReplaceRelOptions
-            | T::AT_SetAccessMethod
-            | T::AT_SetTableSpace
-            | T::AT_DropOf => Some(Ok(())),
-            T::AT_AddOf => match command.def() {
-                Node::TypeName(name) => Some(self.type_name(Some(name))),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
+    )
 }
