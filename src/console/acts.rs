@@ -27,6 +27,13 @@ async fn append(console: &Console, event: Event<'_>) -> Result<u64, String> {
     console.parts.admin.log.append(record).await.map_err(failed)
 }
 
+/// The same, and waits until the pages know of it.
+async fn append_and_show(console: &Console, event: Event<'_>) -> Result<(), String> {
+    let seq = append(console, event).await?;
+    console.following.has(seq).await;
+    Ok(())
+}
+
 /// A page is looked at, somebody comes in or is not let in, or something is taken away.
 pub(super) async fn view(console: &Console, who: Option<&Who>, page: &str, says: &str) -> Result<(), String> {
     let (by, standing) = who.map_or(("", ""), |who| (who.name.as_str(), who.standing.name()));
@@ -71,9 +78,7 @@ pub(super) async fn review(
         standing: who.standing.name(),
         comment: &comment,
     };
-    let seq = append(console, event).await?;
-    console.following.has(seq).await;
-    Ok(())
+    append_and_show(console, event).await
 }
 
 /// One step of a campaign.
@@ -99,9 +104,7 @@ async fn step(console: &Console, who: &Who, step: Step<'_>) -> Result<(), String
         standing: who.standing.name(),
         comment: &comment,
     };
-    let seq = append(console, event).await?;
-    console.following.has(seq).await;
-    Ok(())
+    append_and_show(console, event).await
 }
 
 /// An officer begins a campaign over the policies in force; gives its name.

@@ -17,6 +17,7 @@ use super::door::Who;
 use super::pages::matrix::{lines, logins, told};
 use super::pages::policies::Changed;
 use super::pages::{Frame, pictures};
+use super::tables;
 use super::web::changes;
 use crate::audit::chain::Hash;
 use crate::audit::checkpoint::PublicKey;
@@ -316,12 +317,16 @@ fn as_page(frame: &Frame<'_>, content: &Content, policies: &PolicySet) -> Page {
         title: "Review of access to personal information".to_owned(),
         sections: vec![
             section("summary", "In short", vec![Block::List(facts)]),
-            section("reviews", "What was judged", vec![reviews(frame, &content.reviews)]),
+            section(
+                "reviews",
+                "What was judged",
+                vec![or_none(tables::reviews(content.reviews.iter().rev(), |time| frame.time(time), Cell::Record))],
+            ),
             section("open", "Found and not judged", vec![open(frame, &content.findings)]),
             section("campaigns", "Campaigns", campaigns(frame, &content.campaigns)),
             section("policies", "Policies as they changed", changed(frame, &content.changes)),
             section("has", "Who has what", vec![who_has(frame, policies)]),
-            section("exceptions", "Exceptions in force", vec![exceptions(frame, &content.exceptions)]),
+            section("exceptions", "Exceptions in force", vec![or_none(tables::exceptions(frame, &content.exceptions))]),
             section("pictures", "Pictures", pictures::parts(frame)),
         ],
     }
@@ -329,39 +334,6 @@ fn as_page(frame: &Frame<'_>, content: &Content, policies: &PolicySet) -> Page {
 
 fn or_none(table: Table) -> Block {
     if table.rows.is_empty() { Block::Text("None.".into()) } else { Block::Table(table) }
-}
-
-/// `crm as u42`.
-fn whose(login: &str, actor: Option<&str>) -> Words {
-    let login = Words::code(login);
-    actor.map_or_else(|| login.clone(), |actor| login.clone().plain(" as ").name(actor))
-}
-
-fn reviews(frame: &Frame<'_>, reviews: &[Review]) -> Block {
-    let rows = reviews.iter().rev().map(|review| {
-        vec![
-            frame.time(review.at.time).into(),
-            whose(&review.login, review.actor.as_deref()).into(),
-            format!("{}: {}", review.day, review.what).into(),
-            review.verdict.clone().into(),
-            review.comment.clone().into(),
-            review.by.clone().into(),
-            Cell::Record(review.at.seq),
-        ]
-    });
-    or_none(Table {
-        caption: String::new(),
-        heads: heads([
-            ("when", false),
-            ("about", false),
-            ("what was found", false),
-            ("judged", false),
-            ("why", false),
-            ("by", false),
-            ("record", true),
-        ]),
-        rows: rows.collect(),
-    })
 }
 
 fn open(frame: &Frame<'_>, findings: &[Finding]) -> Block {
@@ -475,31 +447,6 @@ fn who_has(frame: &Frame<'_>, policies: &PolicySet) -> Block {
             ("has", false),
             ("statements", true),
             ("used last", false),
-        ]),
-        rows: rows.collect(),
-    })
-}
-
-fn exceptions(frame: &Frame<'_>, exceptions: &[Exception]) -> Block {
-    let rows = exceptions.iter().map(|exception| {
-        vec![
-            Words::code(&exception.login).into(),
-            Words::code(&exception.purpose).into(),
-            frame.time_of(&exception.until).into(),
-            exception.reason.clone().into(),
-            exception.by.clone().into(),
-            Cell::Record(exception.at.seq),
-        ]
-    });
-    or_none(Table {
-        caption: String::new(),
-        heads: heads([
-            ("login", false),
-            ("purpose", false),
-            ("until", false),
-            ("why", false),
-            ("granted by", false),
-            ("record", true),
         ]),
         rows: rows.collect(),
     })

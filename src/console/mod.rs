@@ -18,6 +18,7 @@ mod door;
 mod following;
 mod pages;
 mod query;
+pub(crate) mod tables;
 mod web;
 
 use std::future::Future;

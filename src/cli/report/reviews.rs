@@ -2,7 +2,8 @@
 
 use super::content::Clock;
 use super::record;
-use crate::audit::report::{Report, Review};
+use crate::audit::report::Report;
+use crate::console::tables;
 use crate::page::{Block, Cell, Table, Words, count, heads};
 
 /// One line of the summary.
@@ -32,19 +33,9 @@ pub(super) fn reviews(report: &Report, clock: Clock<'_>) -> Vec<Block> {
     if report.reviews.is_empty() {
         blocks.push(Block::Text("Nobody judged a finding in this period.".into()));
     } else {
-        blocks.push(Block::Table(Table {
-            caption: "Findings that were judged on the console, each a record of the log".to_owned(),
-            heads: heads([
-                ("when", false),
-                ("about", false),
-                ("what was found", false),
-                ("judged", false),
-                ("why", false),
-                ("by", false),
-                ("record", true),
-            ]),
-            rows: report.reviews.iter().map(|review| row(review, clock)).collect(),
-        }));
+        let table = tables::reviews(report.reviews.iter(), |time| clock.time(time), record);
+        let caption = "Findings that were judged on the console, each a record of the log".to_owned();
+        blocks.push(Block::Table(Table { caption, ..table }));
     }
     let rows = report.campaigns.iter().map(|campaign| {
         let revoked = campaign.lines.iter().filter(|line| !line.certified).count() as u64;
@@ -79,21 +70,4 @@ pub(super) fn reviews(report: &Report, clock: Clock<'_>) -> Vec<Block> {
         }));
     }
     blocks
-}
-
-fn row(review: &Review, clock: Clock<'_>) -> Vec<Cell> {
-    let about = Words::code(&review.login);
-    let about = match &review.actor {
-        Some(actor) => about.plain(" as ").name(actor),
-        None => about,
-    };
-    vec![
-        clock.time(review.at.time).into(),
-        about.into(),
-        format!("{}: {}", review.day, review.what).into(),
-        review.verdict.clone().into(),
-        review.comment.clone().into(),
-        review.by.clone().into(),
-        record(review.at.seq),
-    ]
 }

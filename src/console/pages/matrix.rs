@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Frame, blocks};
-use crate::console::Due;
+use crate::console::{Due, tables};
 use crate::page::html::escape;
 use crate::page::{Block, Table, Words, count, heads};
 use crate::policy::{Grant, PolicySet, Way};
@@ -133,32 +133,7 @@ fn exceptions(out: &mut String, frame: &Frame<'_>, open: &[&crate::audit::report
         out.push_str("<p>None.</p>\n");
         return;
     }
-    let rows = open.iter().map(|exception| {
-        let by = match &exception.approved_by {
-            Some(approved) => format!("{}, approved by {approved}", exception.by),
-            None => exception.by.clone(),
-        };
-        vec![
-            Words::code(&exception.login).into(),
-            Words::code(&exception.purpose).into(),
-            frame.time_of(&exception.until).into(),
-            exception.reason.clone().into(),
-            by.into(),
-            crate::page::Cell::Record(exception.at.seq),
-        ]
-    });
-    out.push_str(&blocks(&[Block::Table(Table {
-        caption: String::new(),
-        heads: heads([
-            ("login", false),
-            ("purpose", false),
-            ("until", false),
-            ("why", false),
-            ("granted by", false),
-            ("record", true),
-        ]),
-        rows: rows.collect(),
-    })]));
+    out.push_str(&blocks(&[Block::Table(tables::exceptions(frame, open.iter().copied()))]));
 }
 
 fn requests(out: &mut String, frame: &Frame<'_>, due: &Result<Vec<Due>, String>) {
