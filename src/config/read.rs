@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::address::HostPort;
 use super::secret::SecretSource;
 use super::server::{Config, Listen, Mode, Policy, PolicyBundle, ServerTls, Upstream, UpstreamTls, default, pattern};
 use super::{admin, alerts, audit, auth, centre, fleet, mail, organisation, requests, telemetry};
@@ -180,17 +179,7 @@ fn addresses<T: std::str::FromStr<Err = String>>(section: &mut Section<'_>, docu
 }
 
 fn listen(document: &mut Document, section: Option<Section<'_>>, base: &Path) -> Listen {
-    let here = || vec![HostPort { host: default::LISTEN.to_owned(), port: default::LISTEN_PORT }];
-    let mut listen = Listen {
-        addresses: here(),
-        tls: None,
-        require_tls: false,
-        max_connections: default::MAX_CONNECTIONS,
-        max_connections_per_login: None,
-        max_connections_per_address: None,
-        drain_seconds: default::DRAIN_SECONDS,
-        drain_notice_seconds: 0,
-    };
+    let mut listen = Listen::default();
     let Some(mut section) = section else { return listen };
     if let Some(addresses) = addresses(&mut section, document) {
         listen.addresses = addresses;

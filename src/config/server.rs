@@ -69,6 +69,22 @@ pub struct Listen {
     pub drain_notice_seconds: u32,
 }
 
+impl Default for Listen {
+    /// Where nothing is configured.
+    fn default() -> Self {
+        Self {
+            addresses: vec![HostPort { host: default::LISTEN.to_owned(), port: default::LISTEN_PORT }],
+            tls: None,
+            require_tls: false,
+            max_connections: default::MAX_CONNECTIONS,
+            max_connections_per_login: None,
+            max_connections_per_address: None,
+            drain_seconds: default::DRAIN_SECONDS,
+            drain_notice_seconds: 0,
+        }
+    }
+}
+
 /// Certificate and key of the proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerTls {
@@ -264,16 +280,7 @@ impl Config {
         } else {
             (AuthMethod::Passthrough, UpstreamTls::Prefer)
         };
-        let listen = Listen {
-            addresses: vec![HostPort { host: default::LISTEN.to_owned(), port: default::LISTEN_PORT }],
-            tls: None,
-            require_tls: false,
-            max_connections: default::MAX_CONNECTIONS,
-            max_connections_per_login: None,
-            max_connections_per_address: None,
-            drain_seconds: default::DRAIN_SECONDS,
-            drain_notice_seconds: 0,
-        };
+        let listen = Listen::default();
         let admin = Admin::beside(&listen);
         Self {
             listen,
