@@ -1,100 +1,29 @@
-// The journeys of the privacy centre in Chromium, by keyboard alone: at two widths, light and dark. Every page is checked by axe-core, at
-// 320 pixels too, and for requests to anywhere else. Ends with 0 and a line of JSON, or says what is wrong.
+// The journeys of the privacy centre in Chromium, by keyboard alone: at two widths, light and dark. Ends with 0 and a line of JSON, or
+// says what is wrong.
 //
-//   node journeys.mjs BASE MAIL MODULES CHROMIUM ADDRESS,ADDRESS,ADDRESS,ADDRESS [FOLDER FOR PICTURES]
-import { createRequire } from "node:module";
-import { readFileSync, mkdirSync } from "node:fs";
+//   node journeys.mjs MODULES CHROMIUM BASE MAIL ADDRESS,ADDRESS,ADDRESS,ADDRESS [FOLDER FOR PICTURES]
+import { readFileSync } from "node:fs";
+import { Journeys, Visitor, argumentsOf } from "../support/visitor.mjs";
 
-const [base, mail, modules, executablePath, addresses, pictures] = process.argv.slice(2);
-const require = createRequire(`${modules}/`);
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const problems = [];
-const done = { pages: 0, tabs: 0, largest: 0, journeys: 0 };
+const { own: [base, mail, addresses, pictures], ...program } = argumentsOf(process);
+const hit = "button, .button, input, .pages a, .doors a";
+const journeys = new Journeys({ ...program, base, pictures, tabs: 80, patience: 5000, hit });
+const check = journeys.check.bind(journeys);
 
-function check(holds, says) {
-  if (!holds) problems.push(says);
-}
-
-class Visitor {
+class Person extends Visitor {
   constructor(page, name, address) {
-    Object.assign(this, { page, name, address, shot: 0 });
-  }
-
-  /** Presses Tab until the element is reached that `selector` means; with a keyboard there is no other way. */
-  async reach(selector) {
-    const wanted = this.page.locator(selector).first();
-    await wanted.waitFor({ state: "attached", timeout: 5000 });
-    for (let step = 0; step < 80; step += 1) {
-      const there = await wanted.evaluate((element) => element === document.activeElement);
-      if (there) {
-        const ring = await wanted.evaluate((element) => {
-          const style = getComputedStyle(element);
-          return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
-        });
-        check(ring, `${this.name}: nobody sees that ${selector} has the focus`);
-        return;
-      }
-      await this.page.keyboard.press("Tab");
-      done.tabs += 1;
-    }
-    throw new Error(`${this.name}: ${selector} cannot be reached by keyboard on ${this.page.url()}`);
-  }
-
-  async follow(selector) {
-    await this.reach(selector);
-    await Promise.all([this.page.waitForNavigation({ timeout: 30000 }), this.page.keyboard.press("Enter")]);
-    await this.look();
-  }
-
-  async type(selector, text) {
-    await this.reach(selector);
-    await this.page.keyboard.press("Control+A");
-    await this.page.keyboard.type(text);
+    super(journeys, page, name);
+    this.address = address;
   }
 
   async send(text) {
     await this.follow(`main form button:has-text("${text}")`);
   }
 
-  /** Whatever a page must hold, wherever it is. */
-  async look() {
-    const { page } = this;
-    const where = `${this.name} ${new URL(page.url()).pathname.replace(/[0-9a-f]{32}/, "…")}`;
-    const found = await page.evaluate(`${axe}; axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })`);
-    for (const one of found.violations) {
-      problems.push(`${where}: ${one.id}: ${one.help}: ${one.nodes.map((node) => node.html).slice(0, 2).join(" ")}`);
-    }
-    const raw = await page.evaluate(() => document.body.innerText.match(/\b(site|error|home|because|kinds|ways|enter|code|you|choices|receipt|requests|asked|ask|seen|status|unsubscribe)\.[a-z_]{2,}/));
+  async more(where, bytes) {
+    const raw = await this.page.evaluate(() => document.body.innerText.match(/\b(site|error|home|because|kinds|ways|enter|code|you|choices|receipt|requests|asked|ask|seen|status|unsubscribe)\.[a-z_]{2,}/));
     check(raw === null, `${where}: a text is missing: ${raw}`);
-    const size = Buffer.byteLength(await page.content());
-    done.largest = Math.max(done.largest, size);
-    check(size < 30 * 1024, `${where}: ${size} bytes`);
-    const before = page.viewportSize();
-    for (const width of [before.width, 320]) {
-      await page.setViewportSize({ width, height: before.height });
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      check(wide <= 0, `${where}: ${wide} pixels too wide at ${width}`);
-      const small = await page.evaluate(() =>
-        [...document.querySelectorAll("button, .button, input, .pages a, .doors a")]
-          .filter((element) => element.type !== "hidden" && element.getClientRects().length > 0)
-          .map((element) => [element.outerHTML.slice(0, 60), Math.min(...["width", "height"].map((side) => element.getBoundingClientRect()[side]))])
-          .filter(([, side]) => side < 22),
-      );
-      check(small.length === 0, `${where}: too small to be hit: ${JSON.stringify(small)}`);
-    }
-    await page.setViewportSize(before);
-    if (pictures) {
-      this.shot += 1;
-      mkdirSync(pictures, { recursive: true });
-      const file = `${pictures}/${this.name}-${String(this.shot).padStart(2, "0")}.png`;
-      await page.screenshot({ path: file, fullPage: true });
-    }
-    done.pages += 1;
-  }
-
-  async has(selector, says) {
-    check((await this.page.locator(selector).count()) > 0, `${this.name}: ${says} on ${this.page.url()}`);
+    check(bytes < 30 * 1024, `${where}: ${bytes} bytes`);
   }
 }
 
@@ -207,37 +136,18 @@ async function status(visitor, reference) {
   await visitor.has(".card .badge.open", "the request is not found by its reference");
 }
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"] });
-async function journeys([width, colorScheme], address) {
-  const context = await browser.newContext({ viewport: { width, height: 800 }, colorScheme, reducedMotion: "reduce" });
-  const page = await context.newPage();
-  page.on("request", (request) => check(request.url().startsWith(`${base}/`), `a request to ${request.url()}`));
-  // That a form was answered with what is to be mended is told there too.
-  page.on("console", (message) => check(message.type() !== "error" || / 422 /.test(message.text()), `the browser says: ${message.text()}`));
-  const visitor = new Visitor(page, `${width}-${colorScheme}`, address);
-  await held(visitor);
-  await enter(visitor);
-  await choose(visitor);
-  const reference = await ask(visitor);
-  await looked(visitor);
-  await status(visitor, reference);
-  const cookies = await context.cookies();
-  check(cookies.length <= 1 && cookies.every((cookie) => cookie.httpOnly && cookie.sameSite === "Strict"), `cookies: ${JSON.stringify(cookies)}`);
-  done.journeys += 5;
-  await context.close();
+async function fiveJourneys([width, colorScheme], address) {
+  await journeys.visit(width, colorScheme, 5, async (page) => {
+    const visitor = new Person(page, `${width}-${colorScheme}`, address);
+    await held(visitor);
+    await enter(visitor);
+    await choose(visitor);
+    const reference = await ask(visitor);
+    await looked(visitor);
+    await status(visitor, reference);
+  });
 }
 
 const kinds = [[360, "light"], [360, "dark"], [1280, "light"], [1280, "dark"]];
 const all = addresses.split(",");
-try {
-  await Promise.all(kinds.map((kind, at) => journeys(kind, all[at])));
-} catch (error) {
-  problems.push(String(error.stack ?? error));
-} finally {
-  await browser.close();
-}
-if (problems.length > 0) {
-  console.error([...new Set(problems)].join("\n"));
-  process.exit(1);
-}
-console.log(JSON.stringify(done));
+await journeys.end(() => Promise.all(kinds.map((kind, at) => fiveJourneys(kind, all[at]))));

@@ -1,97 +1,17 @@
-// A reviewer's half hour on the console in Chromium, by keyboard alone: at two widths, light and dark. Every page is checked by axe-core, at
-// 320 pixels too, and for requests to anywhere else. Ends with 0 and a line of JSON, or says what is wrong.
+// A reviewer's half hour on the console in Chromium, by keyboard alone: at two widths, light and dark. Ends with 0 and a line of JSON, or
+// says what is wrong.
 //
-//   node console.mjs BASE MODULES CHROMIUM REVIEWER:PASSWORD OFFICER:PASSWORD [FOLDER FOR PICTURES]
-import { createRequire } from "node:module";
-import { readFileSync, mkdirSync } from "node:fs";
+//   node console.mjs MODULES CHROMIUM BASE REVIEWER:PASSWORD OFFICER:PASSWORD [FOLDER FOR PICTURES]
+import { Journeys, Visitor, argumentsOf } from "../support/visitor.mjs";
 
-const [base, modules, executablePath, reviewer, officer, pictures] = process.argv.slice(2);
-const require = createRequire(`${modules}/`);
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const problems = [];
-const done = { pages: 0, tabs: 0, largest: 0, journeys: 0 };
+const { own: [base, reviewer, officer, pictures], ...program } = argumentsOf(process);
+const hit = "button, .button, input, select, .pages a";
+const journeys = new Journeys({ ...program, base, pictures, tabs: 250, patience: 10000, hit });
+const check = journeys.check.bind(journeys);
 
-function check(holds, says) {
-  if (!holds) problems.push(says);
-}
-
-class Visitor {
-  constructor(page, name) {
-    Object.assign(this, { page, name, shot: 0 });
-  }
-
-  /** Presses Tab until the element is reached that `selector` means; with a keyboard there is no other way. */
-  async reach(selector) {
-    const wanted = this.page.locator(selector).first();
-    await wanted.waitFor({ state: "attached", timeout: 10000 });
-    for (let step = 0; step < 250; step += 1) {
-      if (await wanted.evaluate((element) => element === document.activeElement)) {
-        const ring = await wanted.evaluate((element) => {
-          const style = getComputedStyle(element);
-          return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
-        });
-        check(ring, `${this.name}: nobody sees that ${selector} has the focus`);
-        return;
-      }
-      await this.page.keyboard.press("Tab");
-      done.tabs += 1;
-    }
-    throw new Error(`${this.name}: ${selector} cannot be reached by keyboard on ${this.page.url()}`);
-  }
-
-  async follow(selector) {
-    await this.reach(selector);
-    await Promise.all([this.page.waitForNavigation({ timeout: 60000 }), this.page.keyboard.press("Enter")]);
-    await this.look();
-  }
-
-  async type(selector, text) {
-    await this.reach(selector);
-    await this.page.keyboard.press("Control+A");
-    await this.page.keyboard.type(text);
-  }
-
+class Reviewer extends Visitor {
   async place(name) {
     await this.follow(`.pages a:has-text("${name}")`);
-  }
-
-  /** Whatever a page must hold, wherever it is. */
-  async look() {
-    const { page } = this;
-    const where = `${this.name} ${new URL(page.url()).pathname}`;
-    // What is folded away is looked at too.
-    await page.evaluate(() => document.querySelectorAll("details").forEach((one) => { one.dataset.was = one.open; one.open = true; }));
-    const found = await page.evaluate(`${axe}; axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })`);
-    for (const one of found.violations) {
-      problems.push(`${where}: ${one.id}: ${one.help}: ${one.nodes.map((node) => node.html).slice(0, 2).join(" ")}`);
-    }
-    done.largest = Math.max(done.largest, Buffer.byteLength(await page.content()));
-    const before = page.viewportSize();
-    for (const width of [before.width, 320]) {
-      await page.setViewportSize({ width, height: before.height });
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      check(wide <= 0, `${where}: ${wide} pixels too wide at ${width}`);
-      const small = await page.evaluate(() =>
-        [...document.querySelectorAll("button, .button, input, select, .pages a")]
-          .filter((element) => element.type !== "hidden" && element.getClientRects().length > 0)
-          .map((element) => [element.outerHTML.slice(0, 60), Math.min(...["width", "height"].map((side) => element.getBoundingClientRect()[side]))])
-          .filter(([, side]) => side < 22),
-      );
-      check(small.length === 0, `${where}: too small to be hit: ${JSON.stringify(small)}`);
-    }
-    await page.setViewportSize(before);
-    if (pictures) {
-      this.shot += 1;
-      mkdirSync(pictures, { recursive: true });
-      await page.screenshot({ path: `${pictures}/${this.name}-${String(this.shot).padStart(2, "0")}.png`, fullPage: true });
-    }
-    await page.evaluate(() => document.querySelectorAll("details").forEach((one) => { one.open = one.dataset.was === "true"; }));
-    done.pages += 1;
-  }
-
-  async has(selector, says) {
-    check((await this.page.locator(selector).count()) > 0, `${this.name}: ${says} on ${this.page.url()}`);
   }
 
   async enter(who) {
@@ -176,37 +96,21 @@ async function certify(visitor) {
   check(/^access-review-.*\.zip$/.test(file.suggestedFilename()), `${visitor.name}: ${file.suggestedFilename()}`);
 }
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"] });
 async function halfHour([width, colorScheme, who, verdict]) {
-  const context = await browser.newContext({ viewport: { width, height: 800 }, colorScheme, reducedMotion: "reduce", acceptDownloads: true });
-  const page = await context.newPage();
-  page.on("request", (request) => check(request.url().startsWith(`${base}/`), `a request to ${request.url()}`));
-  page.on("console", (message) => check(message.type() !== "error" || / 422 /.test(message.text()), `the browser says: ${message.text()}`));
-  const visitor = new Visitor(page, `${width}-${colorScheme}`);
-  await visitor.enter(who);
-  await judge(visitor, verdict);
-  await look(visitor);
-  if (who === officer && width === 360) await certify(visitor);
-  await visitor.follow('button:has-text("Log out")');
-  await page.goto(`${base}/matrix`);
-  check(new URL(page.url()).pathname === "/enter", `${visitor.name}: still in`);
-  const cookies = await context.cookies();
-  check(cookies.length <= 1 && cookies.every((cookie) => cookie.httpOnly && cookie.sameSite === "Strict"), `cookies: ${JSON.stringify(cookies)}`);
-  done.journeys += 1;
-  await context.close();
+  await journeys.visit(width, colorScheme, 1, async (page) => {
+    const visitor = new Reviewer(journeys, page, `${width}-${colorScheme}`);
+    await visitor.enter(who);
+    await judge(visitor, verdict);
+    await look(visitor);
+    if (who === officer && width === 360) await certify(visitor);
+    await visitor.follow('button:has-text("Log out")');
+    await page.goto(`${base}/matrix`);
+    check(new URL(page.url()).pathname === "/enter", `${visitor.name}: still in`);
+  });
 }
 
 const kinds = [[360, "light", officer, "Incident"], [360, "dark", reviewer, "Ask"], [1280, "light", reviewer, "Expected"], [1280, "dark", officer, "Ask"]];
-try {
+await journeys.end(async () => {
   // One after the other: each judges the heaviest that is left.
   for (const kind of kinds) await halfHour(kind);
-} catch (error) {
-  problems.push(String(error.stack ?? error));
-} finally {
-  await browser.close();
-}
-if (problems.length > 0) {
-  console.error([...new Set(problems)].join("\n"));
-  process.exit(1);
-}
-console.log(JSON.stringify(done));
+});

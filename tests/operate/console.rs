@@ -1,14 +1,13 @@
 //! A reviewer's half hour in a headless Chromium, by keyboard alone, with findings that a log of three weeks shows.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use super::snooper::{customers_of, looks, policy, with_history};
+use super::support::browser::Browser;
+use super::support::chain::Lines;
 use super::support::client::login;
 use super::support::proxy::{Proxy, Upstream};
 use super::support::shop;
@@ -20,20 +19,20 @@ const SNOOPERS: [usize; 4] = [7, 11, 15, 19];
 
 /// Accesses, disclosures and outcomes of a year, in closed files of 64 MB.
 fn large(folder: &Path, records: u64) {
-    let (mut prev, mut seq, mut text, mut first) = ("0".repeat(64), 0_u64, String::new(), 1_u64);
+    let (mut lines, mut first) = (Lines::default(), 1_u64);
     let begun = Timestamp::now() - SignedDuration::from_hours(24 * 365);
     let step = SignedDuration::from_micros(i64::try_from(365 * 24 * 3600 * 1_000_000 / records.max(1)).unwrap());
     let mut at = begun;
-    while seq < records {
+    while lines.seq < records {
         at += step * 3;
-        let number = seq / 3;
+        let number = lines.seq / 3;
         let who = format!(
             r#""session":"s","login":"login_{}","role":"support_agent","purpose":"support","actor":"u{}","ticket":null,"recipient":"internal","database":"shop","application":"crm""#,
             number % 50,
             number % 400
         );
         let columns = r#""columns":[{"name":"id","category":"reference","use":["filter"],"action":"read","mask":null,"rule":"r"},{"name":"city","category":"operational","use":["output"],"action":"read","mask":null,"rule":"r"}]"#;
-        let of = seq + 1;
+        let of = lines.seq + 1;
         let person = number % 100_003;
         for fields in [
             format!(
@@ -44,19 +43,13 @@ fn large(folder: &Path, records: u64) {
             ),
             format!(r#""event":"outcome","of":{of},"status":"ok","rows":1,"sqlstate":null,"ms":1.0"#),
         ] {
-            seq += 1;
-            let covered = format!("{{\"seq\":{seq},{fields},\"prev\":\"{prev}\"");
-            let hash = ring::digest::digest(&ring::digest::SHA256, covered.as_bytes());
-            prev = hash.as_ref().iter().fold(String::new(), |mut hex, byte| {
-                write!(hex, "{byte:02x}").unwrap();
-                hex
-            });
-            writeln!(text, "{covered},\"hash\":\"{prev}\"}}").unwrap();
+            lines.add(&fields);
         }
-        if text.len() > 64 << 20 || seq >= records {
+        if lines.text.len() > 64 << 20 || lines.seq >= records {
             let name = format!("access-{first:012}-{}.jsonl", at.strftime("%Y%m%d"));
-            std::fs::write(folder.join(name), &text).unwrap();
-            (first, text) = (seq + 1, String::new());
+            std::fs::write(folder.join(name), &lines.text).unwrap();
+            lines.text.clear();
+            first = lines.seq + 1;
         }
     }
 }
@@ -117,25 +110,9 @@ fn pages_over_a_large_log() {
     }
 }
 
-fn chromium() -> Option<PathBuf> {
-    let named = std::env::var_os("PGPURPOSE_TEST_CHROMIUM").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .flat_map(|folder| ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name)))
-        .find(|file| file.is_file());
-    named.or(found)
-}
-
 #[test]
 fn a_reviewers_half_hour_by_keyboard_at_two_widths_light_and_dark_with_nothing_for_axe_to_find() {
-    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/browser/node_modules");
-    let modules = Some(modules).filter(|modules| modules.join("axe-core/axe.min.js").is_file());
-    let (Some(chromium), Some(modules)) = (chromium(), modules) else {
-        let says = "no Chromium, or no playwright-core and axe-core: npm install --prefix target/browser playwright-core axe-core";
-        assert!(std::env::var_os("CI").is_none(), "{says}");
-        eprintln!("left out: {says}");
-        return;
-    };
+    let Some(browser) = Browser::find() else { return };
     let own = tempfile::tempdir().unwrap();
     std::fs::write(own.path().join("signing.key"), "22".repeat(32)).unwrap();
     let keys = format!("signing_key = \"file:{}/signing.key\"\n", own.path().display());
@@ -155,18 +132,9 @@ fn a_reviewers_half_hour_by_keyboard_at_two_widths_light_and_dark_with_nothing_f
         let inbox = reviewer.get("/");
         SNOOPERS.iter().all(|actor| inbox.contains(&format!("<code>support_agent</code> as <code>u{actor}</code>")))
     });
-    let mut journeys = Command::new("node");
-    journeys.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operate/console.mjs"));
-    journeys.arg(format!("http://127.0.0.1:{}", proxy.admin_port)).arg(modules).arg(chromium);
-    for (name, password) in [REVIEWER, OFFICER] {
-        journeys.arg(format!("{name}:{password}"));
-    }
-    if let Some(pictures) = std::env::var_os("PGPURPOSE_TEST_PICTURES") {
-        journeys.arg(pictures);
-    }
-    let output = journeys.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let done: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let people = [REVIEWER, OFFICER].map(|(name, password)| format!("{name}:{password}"));
+    let arguments = std::iter::once(format!("http://127.0.0.1:{}", proxy.admin_port)).chain(people);
+    let done = browser.run("tests/operate/console.mjs", arguments);
     assert_eq!(done["journeys"], 4);
     assert!(done["pages"].as_u64().unwrap() >= 60, "{done}");
     let reviews = proxy.access_log().into_iter().filter(|record| record["event"] == "review").count();

@@ -1,7 +1,6 @@
 //! A snooper's story: behind a login that many share, one actor looks at people whom others look after. Somebody is told at once, by every
 //! way, and nobody else is suspected.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -16,6 +15,7 @@ use ring::hmac;
 use serde_json::Value;
 
 use super::smtp::{Manner, Server};
+use super::support::chain::Lines;
 use super::support::client::login;
 use super::support::proxy::{Proxy, Upstream};
 use super::support::shop;
@@ -36,19 +36,7 @@ pub(super) fn customers_of(actor: usize) -> std::ops::RangeInclusive<usize> {
 
 /// Three weeks of a log until yesterday; each actor works at an hour of their own.
 pub(super) fn history(folder: &Path) {
-    let mut prev = "0".repeat(64);
-    let (mut text, mut seq) = (String::new(), 0);
-    let mut line = |fields: String| {
-        seq += 1;
-        let covered = format!("{{\"seq\":{seq},{fields},\"prev\":\"{prev}\"");
-        let hash = ring::digest::digest(&ring::digest::SHA256, covered.as_bytes());
-        prev = hash.as_ref().iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").unwrap();
-            hex
-        });
-        writeln!(text, "{covered},\"hash\":\"{prev}\"}}").unwrap();
-        seq
-    };
+    let mut lines = Lines::default();
     let begun = Timestamp::now() - SignedDuration::from_hours(24 * DAYS);
     let (actors, between) = (i64::try_from(ACTORS).unwrap(), 24 * 3600 / i64::try_from(ACTORS).unwrap());
     for slot in 0..DAYS * actors {
@@ -66,18 +54,18 @@ pub(super) fn history(folder: &Path) {
         let relation = |more: &str| {
             format!(r#""relations":[{{"name":"public.customers","filter":null{more},"columns":[{columns}]}}]"#)
         };
-        let of = line(format!(
+        let of = lines.add(&format!(
             r#""time":"{at:.6}","event":"access",{who},"statement":"SELECT","fingerprint":"f","verdict":"allow",{},"reason":null"#,
             relation("")
         ));
         let people: Vec<String> = customers_of(actor).map(|id| format!("\"{id}\"")).collect();
-        line(format!(
+        lines.add(&format!(
             r#""time":"{at:.6}","event":"disclosure","of":{of},{who},"statement":"SELECT",{},"aggregate":[]"#,
             relation(&format!(r#","form":"plain","subjects":[{}]"#, people.join(",")))
         ));
-        line(format!(r#""event":"outcome","of":{of},"status":"ok","rows":5,"sqlstate":null,"ms":1.0"#));
+        lines.add(&format!(r#""event":"outcome","of":{of},"status":"ok","rows":5,"sqlstate":null,"ms":1.0"#));
     }
-    fs::write(folder.join(format!("access-000000000001-{}.jsonl", begun.strftime("%Y%m%d"))), text).unwrap();
+    fs::write(folder.join(format!("access-000000000001-{}.jsonl", begun.strftime("%Y%m%d"))), lines.text).unwrap();
 }
 
 /// One POST: its headers and its body.

@@ -1,7 +1,6 @@
 //! One day is one day: a record is of the same day for every verb, for the console, and for the date with which a purpose ends.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use pgpurpose::config::Zone;
 use pgpurpose::policy::PolicySet;
 use serde_json::Value;
 
+use super::support::chain::Lines;
 use super::support::client::login;
 use super::support::proxy::{Proxy, Upstream};
 use super::support::shop;
@@ -27,19 +27,8 @@ pub(super) const COUNT: usize = 170;
 
 /// A log whose statements are each half an hour later than the one before: `(time, its subject)`.
 pub(super) fn generated(folder: &Path) -> Vec<(Timestamp, String)> {
-    let mut prev = "0".repeat(64);
-    let (mut text, mut time, mut seq, mut made) = (String::new(), FROM.parse::<Timestamp>().unwrap(), 0, Vec::new());
-    let mut line = |fields: String| {
-        seq += 1;
-        let covered = format!("{{\"seq\":{seq},{fields},\"prev\":\"{prev}\"");
-        let hash = ring::digest::digest(&ring::digest::SHA256, covered.as_bytes());
-        prev = hash.as_ref().iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").unwrap();
-            hex
-        });
-        writeln!(text, "{covered},\"hash\":\"{prev}\"}}").unwrap();
-        seq
-    };
+    let (mut time, mut made) = (FROM.parse::<Timestamp>().unwrap(), Vec::new());
+    let mut lines = Lines::default();
     for number in 0..COUNT {
         // The last moment before the half hour, and the half hour itself.
         let at = if number % 2 == 0 { time } else { time - SignedDuration::from_micros(1) };
@@ -49,19 +38,19 @@ pub(super) fn generated(folder: &Path) -> Vec<(Timestamp, String)> {
                 r#""relations":[{{"name":"public.t","filter":null{more},"columns":[{{"name":"c","category":"contact","use":["output"],"action":"read","mask":null,"rule":"r"}}]}}]"#
             )
         };
-        let of = line(format!(
+        let of = lines.add(&format!(
             r#""time":"{at:.6}","event":"access",{who},"statement":"SELECT {number}","fingerprint":"f","verdict":"allow",{},"reason":null"#,
             relation("")
         ));
-        line(format!(
+        lines.add(&format!(
             r#""time":"{at:.6}","event":"disclosure","of":{of},{who},"statement":"SELECT {number}",{},"aggregate":[]"#,
             relation(&format!(r#","form":"plain","subjects":["p{number}"]"#))
         ));
-        line(format!(r#""event":"outcome","of":{of},"status":"ok","rows":1,"sqlstate":null,"ms":1.0"#));
+        lines.add(&format!(r#""event":"outcome","of":{of},"status":"ok","rows":1,"sqlstate":null,"ms":1.0"#));
         made.push((at, format!("p{number}")));
         time += EVERY;
     }
-    fs::write(folder.join("access-000000000001-20261030.jsonl"), text).unwrap();
+    fs::write(folder.join("access-000000000001-20261030.jsonl"), lines.text).unwrap();
     made
 }
 

@@ -10,7 +10,9 @@
     clippy::print_stderr
 )]
 
+pub mod browser;
 pub mod certs;
+pub mod chain;
 pub mod client;
 pub mod proxy;
 pub mod visitor;
