@@ -3,23 +3,10 @@
 # comes back, a closed column is refused by its SQLSTATE. Prints a table of clients and versions. Outside CI: it installs packages.
 # Usage: benches/clients.sh [NAME]... Needs: PostgreSQL 15 or newer, Python, node; PHP, Perl, Ruby and unixODBC where they are there.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/.." && pwd)
-proxy=${PGPURPOSE:-$root/target/debug/pgpurpose}
-bin=${PGBIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)}
-work=$(mktemp -d); chmod 755 "$work"
-port=${PORT:-55532}; through=$((port + 1)); export CLIENT_PORT=$through
-served() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
-end() {
-    [ -z "${proxy_pid:-}" ] || kill -9 "$proxy_pid" 2>/dev/null || true
-    served "$bin/pg_ctl" -D "$work/server/data" stop -m immediate >/dev/null 2>&1 || true
-    rm -rf "$work"
-}
-trap end EXIT
-mkdir "$work/server"; [ "$(id -u)" != 0 ] || chown postgres "$work/server"
-served "$bin/initdb" -D "$work/server/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 >/dev/null
-served "$bin/pg_ctl" -D "$work/server/data" -w -l "$work/server/log" -o "-p $port -k $work/server -c fsync=off" start >/dev/null
-psql() { "$bin/psql" -qX -h 127.0.0.1 -p "$port" -U postgres "$@"; }
-psql -d postgres -c "CREATE ROLE app LOGIN" -c "CREATE ROLE pgpurpose LOGIN SUPERUSER" -c "CREATE DATABASE app"
+port=${PORT:-55532}; export CLIENT_PORT=$((port + 1))
+. "$(dirname "$0")/side/stand.sh"
+server ""
+psql -d postgres -c "CREATE DATABASE app"
 psql -d app -c "CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL, email text, city text, notes text);
     INSERT INTO people VALUES (1, 'Thandiwe', 't@example.org', 'Durban', 'x'), (2, 'Vela', 'v@example.org', 'Cape Town', 'y');
     CREATE TABLE jobs (id serial PRIMARY KEY, title text); GRANT ALL ON people, jobs, jobs_id_seq TO app"
@@ -50,27 +37,7 @@ roles = ["app"]
 purposes = ["fraud"]
 read = ["reference", "operational", "identity", "contact"]
 P
-cat >"$work/pgpurpose.toml" <<C
-[listen]
-address = "127.0.0.1:$through"
-[upstream]
-address = "127.0.0.1:$port"
-tls = "disable"
-catalog_login = "pgpurpose"
-[auth]
-method = "relay"
-allow_weak = true
-[policy]
-files = ["$work/policy.toml"]
-[audit]
-directory = "$work/log"
-sync = "written"
-[admin]
-address = "127.0.0.1:$((port + 2))"
-C
-"$proxy" serve --config "$work/pgpurpose.toml" >"$work/proxy.log" 2>&1 &
-proxy_pid=$!
-for _ in $(seq 100); do "$bin/pg_isready" -qh 127.0.0.1 -p "$through" -U app -d app && break; sleep 0.2; done
+serve
 
 wanted() { [ $# = 1 ] || { local one=$1; shift; for name in "$@"; do [ "$name" != "$one" ] || return 0; done; return 1; }; }
 names=("$@")

@@ -5,30 +5,13 @@
 # Outside CI: it takes an hour in a debug build, and downloads. Usage: benches/suites.sh [asyncpg|sqlalchemy|django]...
 # Needs: PostgreSQL 15 or newer with its contrib modules, Python 3.10 or newer, a built proxy ($PGPURPOSE, else target/debug/pgpurpose).
 set -euo pipefail
-root=$(cd "$(dirname "$0")/.." && pwd)
-proxy=${PGPURPOSE:-$root/target/debug/pgpurpose}
 out=${OUT:-$PWD}
-bin=${PGBIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)}
-[ -x "$bin/initdb" ] || bin=$(pg_config --bindir)
-work=$(mktemp -d); chmod 755 "$work"
-port=${PORT:-55432}; through=$((port + 1))
+port=${PORT:-55432}
+. "$(dirname "$0")/side/stand.sh"
 asyncpg_version=0.32.0 sqlalchemy_version=2.1.9 django_version=5.2.19
 
-# The server does not run as root.
-served() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
-end() {
-    [ -z "${proxy_pid:-}" ] || kill "$proxy_pid" 2>/dev/null || true
-    served "$bin/pg_ctl" -D "$work/server/data" stop -m immediate >/dev/null 2>&1 || true
-    rm -rf "$work"
-}
-trap end EXIT
-
-mkdir "$work/server"; [ "$(id -u)" != 0 ] || chown postgres "$work/server"
-served "$bin/initdb" -D "$work/server/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 >/dev/null
-served "$bin/pg_ctl" -D "$work/server/data" -w -l "$work/server/log" \
-    -o "-p $port -k $work/server -c fsync=off -c max_connections=200 -c max_prepared_transactions=20" start >/dev/null
-psql() { "$bin/psql" -qX -h 127.0.0.1 -p "$port" -U postgres "$@"; }
-psql -d postgres -c "CREATE ROLE app LOGIN SUPERUSER" -c "CREATE ROLE pgpurpose LOGIN SUPERUSER" -c "CREATE DATABASE app OWNER app"
+server SUPERUSER "-c max_connections=200 -c max_prepared_transactions=20"
+psql -d postgres -c "CREATE DATABASE app OWNER app"
 
 cat >"$work/policy.toml" <<'P'
 version = 1
@@ -40,27 +23,7 @@ logins = ["app", "postgres"]
 purposes = ["work"]
 ddl = true
 P
-cat >"$work/pgpurpose.toml" <<C
-[listen]
-address = "127.0.0.1:$through"
-[upstream]
-address = "127.0.0.1:$port"
-tls = "disable"
-catalog_login = "pgpurpose"
-[auth]
-method = "relay"
-allow_weak = true
-[policy]
-files = ["$work/policy.toml"]
-[audit]
-directory = "$work/log"
-sync = "written"
-[admin]
-address = "127.0.0.1:$((port + 2))"
-C
-"$proxy" serve --config "$work/pgpurpose.toml" >"$work/proxy.log" 2>&1 &
-proxy_pid=$!
-for _ in $(seq 100); do "$bin/pg_isready" -qh 127.0.0.1 -p "$through" -U app -d app && break; sleep 0.2; done
+serve
 
 python3 -m venv "$work/venv"; python=$work/venv/bin/python
 install() { "$work/venv/bin/pip" -q install "$@"; }
