@@ -4,7 +4,7 @@ use super::{Frame, section};
 use crate::audit::read::Entry;
 use crate::audit::ship::Shipping;
 use crate::page::{Block, Cell, Table, Words, heads};
-use crate::server::admin::Readiness;
+use crate::server::admin::{Readiness, parts};
 
 /// So many decisions are shown.
 pub(in crate::console) const DECISIONS: usize = 25;
@@ -17,12 +17,8 @@ pub(in crate::console) fn render(
     let admin = &frame.console.parts.admin;
     let (running, status, metrics) = ((admin.running)(), admin.log.status(), &admin.metrics);
     let mut out = String::new();
-    let mut parts: Vec<Vec<Cell>> = Vec::new();
-    let mut part = |name: &str, says: Words| parts.push(vec![name.to_owned().into(), says.into()]);
-    for (name, found) in readiness.parts() {
-        part(name, found.as_ref().err().map_or_else(|| "ok".into(), |error| error.clone().into()));
-    }
-    part("policy", Words::code(&running.policy).plain(if running.observe { " (observe)" } else { " (enforce)" }));
+    let mut rows = parts(readiness, &running);
+    let mut part = |name: &str, says: Words| rows.push(vec![name.to_owned().into(), says.into()]);
     part("catalog epoch", running.catalog.map_or_else(|| "none".to_owned(), |epoch| epoch.to_string()).into());
     part("log", format!("{}, last record {}", admin.log.name(), status.last_seq).into());
     if let Some(checkpoint) = status.checkpoint {
@@ -36,7 +32,7 @@ pub(in crate::console) fn render(
         let says = sink.trouble.clone().unwrap_or_else(|| "ok".to_owned());
         part(&format!("place {}", sink.name), format!("{says}, {behind} records behind").into());
     }
-    let table = Table { caption: String::new(), heads: heads([("part", false), ("state", false)]), rows: parts };
+    let table = Table { caption: String::new(), heads: heads([("part", false), ("state", false)]), rows };
     out.push_str(&section("Parts", &[Block::Table(table)]));
     let counts = [
         ("statements as asked", metrics.statements_allowed.get()),

@@ -33,6 +33,7 @@ use crate::config::Zone;
 use crate::telemetry::{Metrics, OwnLines, Page as MetricsPage};
 use crate::wire::common_name;
 
+pub(crate) use outside::parts;
 use ready::Looks;
 pub use ready::Readiness;
 pub(crate) use ready::{CLOCK, OBSERVED};

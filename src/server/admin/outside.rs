@@ -1,6 +1,6 @@
 //! The page at `/` where the configuration names nobody for the console: how the proxy does, and nothing of what was asked or by whom.
 
-use super::{Admin, Readiness};
+use super::{Admin, Readiness, Running};
 use crate::page::html::render;
 use crate::page::{Block, Cell, Page, Section, Table, Words, heads};
 
@@ -9,17 +9,10 @@ pub(super) fn page(admin: &Admin, readiness: &Readiness) -> String {
     let running = (admin.running)();
     let mut blocks: Vec<Block> =
         readiness.remarks().iter().map(|remark| Block::Warning(remark.clone().into())).collect();
-    let mut rows: Vec<Vec<Cell>> = Vec::new();
-    for (name, found) in readiness.parts() {
-        let says = found.as_ref().err().map_or_else(|| "ok".to_owned(), Clone::clone);
-        rows.push(vec![name.into(), says.into()]);
-    }
-    let mode = if running.observe { " (observe)" } else { " (enforce)" };
-    rows.push(vec!["policy".into(), Words::code(&running.policy).plain(mode).into()]);
     blocks.push(Block::Table(Table {
         caption: String::new(),
         heads: heads([("part", false), ("state", false)]),
-        rows,
+        rows: parts(readiness, &running),
     }));
     let where_else = Words::from("For programs: ").and(Words::code("/healthz")).plain(", ");
     blocks
@@ -33,4 +26,12 @@ pub(super) fn page(admin: &Admin, readiness: &Readiness) -> String {
     ));
     let section = Section { id: "state", title: "How it does".into(), blocks };
     render(&Page { language: "", title: format!("pgpurpose {}", env!("CARGO_PKG_VERSION")), sections: vec![section] })
+}
+
+/// Each part with its state, the policies last.
+pub(crate) fn parts(readiness: &Readiness, running: &Running) -> Vec<Vec<Cell>> {
+    let state = |found: &Result<(), String>| found.as_ref().err().map_or_else(|| "ok".to_owned(), Clone::clone);
+    let rows = readiness.parts().into_iter().map(|(name, found)| vec![name.into(), state(found).into()]);
+    let mode = if running.observe { " (observe)" } else { " (enforce)" };
+    rows.chain([vec!["policy".into(), Words::code(&running.policy).plain(mode).into()]]).collect()
 }
