@@ -41,7 +41,7 @@ pub use rewrite::{
 };
 pub use steps::{Step, Steps};
 pub use text::{
-    Redacted, Stated, check_said, in_ascii, may_define, may_fetch, parse_search_path, place_in, place_of, redact,
-    split, stated, temporary_target,
+    Redacted, Stated, check_said, in_ascii, may_define, may_fetch, may_reset, parse_search_path, place_in, place_of,
+    redact, split, stated, temporary_target,
 };
 pub use witness::{Facts, check_rewrite, in_its_words, reads_same};

@@ -68,7 +68,48 @@ const NEWER: &[(&str, Result<&str, &str>)] = &[
     ("SELECT json_value('{\"a\":1}'::jsonb, '$.a' PASSING health_note AS x) FROM customers", Err("health_note")),
     ("SELECT json_value('{\"a\":1}'::jsonb, '$.b' DEFAULT health_note ON EMPTY) FROM customers", Err("health_note")),
     ("SELECT json_query('{}'::jsonb, '$' RETURNING spied) FROM customers", Err("not open")),
-    ("SELECT * FROM json_table('[1]'::jsonb, '$[*]' COLUMNS (a int PATH '$'))", Err("JSON_TABLE is not carried out")),
+    ("SELECT * FROM json_table('[1,2]'::jsonb, '$[*]' COLUMNS (a int PATH '$')) ORDER BY a DESC LIMIT 1", Ok("2")),
+    (
+        "SELECT j.n, j.\"B\", j.c, j.d, j.e FROM json_table('[{\"b\":1.25,\"c\":[1]},{\"x\":2}]'::jsonb, '$[*] ? (@.b > $least)' AS p PASSING 1 AS least \
+         COLUMNS (n FOR ORDINALITY, \"B\" numeric(3, 1) PATH '$.b', c jsonb FORMAT JSON PATH '$.c' WITH CONDITIONAL WRAPPER KEEP QUOTES, \
+         d timestamp(0) with time zone PATH '$.d' NULL ON EMPTY, e int PATH '$.e' DEFAULT 3 + 4 ON EMPTY ERROR ON ERROR, path bool EXISTS PATH '$.b') \
+         ERROR ON ERROR) AS j",
+        Ok("1|1.3|[1]||7"),
+    ),
+    (
+        "SELECT k.a, k.b, k.z FROM json_table('{\"a\":1,\"l\":[{\"b\":2}]}', '$' COLUMNS (a int PATH '$.a', NESTED PATH '$.l[*]' AS l COLUMNS (b int PATH '$.b', \
+         NESTED '$.m[*]' COLUMNS (c int PATH '$')))) AS k (a, b, z)",
+        Ok("1|2|"),
+    ),
+    // What it is given is seen masked, and what is closed is not given.
+    (
+        "SELECT c.email LIKE '%*%', j.e = c.email FROM customers c, LATERAL json_table(to_jsonb(c.email), '$' COLUMNS (e text PATH '$')) j WHERE id = 1",
+        Ok("t|t"),
+    ),
+    (
+        "SELECT j.* FROM customers c, json_table(to_jsonb(c.health_note), '$' COLUMNS (e text PATH '$')) j",
+        Err("health_note"),
+    ),
+    (
+        "SELECT count(j.e), count(j.n) > 0 FROM customers c, json_table(to_jsonb(c), '$' COLUMNS (e text PATH '$.health_note', n text PATH '$.email')) j",
+        Ok("0|t"),
+    ),
+    (
+        "SELECT j.* FROM customers c, json_table('{}'::jsonb, '$' PASSING c.health_note AS x COLUMNS (e text PATH '$x')) j",
+        Err("health_note"),
+    ),
+    (
+        "SELECT j.* FROM customers c, json_table('{}'::jsonb, '$' COLUMNS (e text PATH '$.x' DEFAULT c.health_note ON EMPTY)) j",
+        Err("health_note"),
+    ),
+    ("SELECT * FROM json_table('{}'::jsonb, '$' COLUMNS (e spied PATH '$'))", Err("not open")),
+    ("SELECT e.email FROM json_table('[1]'::jsonb, '$[*]' COLUMNS (e int PATH '$')) AS e", Err("email")),
+    (
+        "SELECT timestamptz '2026-01-02 03:04:05+00' AT LOCAL = timestamptz '2026-01-02 03:04:05+00' AT TIME ZONE current_setting('timezone')",
+        Ok("t"),
+    ),
+    ("SELECT (now() AT LOCAL) IS NULL, system_user LIKE '%support%' OR system_user IS NULL", Ok("f|t")),
+    ("SELECT at local FROM (SELECT 1 AS at) x", Ok("1")),
     ("SELECT json_objectagg('a': 1)", Err("JSON_OBJECTAGG is not carried out")),
     ("UPDATE orders SET status = 'paid' WHERE order_id = 1 RETURNING new.status, old.status = 'paid'", Ok("paid|f")),
     (

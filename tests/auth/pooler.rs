@@ -160,6 +160,24 @@ fn settings_that_a_pooler_does_not_take_are_set_once_the_session_is_there() {
         let through = start(pooler, "pooler = true\n");
         // Key and path are the same whichever way the session came.
         assert_eq!(psql(&cluster, through.port, options, &asked), expected);
+        // RESET ALL and DISCARD ALL take them away, and the proxy sets them again: before the next statement of a message, in a
+        // transaction, and after one that failed.
+        let reset = [
+            "SET work_mem = '9MB'; RESET ALL; SELECT email FROM people; SHOW work_mem; SHOW backslash_quote",
+            "DISCARD ALL",
+            "SELECT email FROM people",
+            "BEGIN; SET LOCAL work_mem = '9MB'; RESET ALL; SELECT email FROM people; ROLLBACK; SHOW work_mem",
+            "SET work_mem = '8MB'; SAVEPOINT outside; RESET ALL",
+            "SHOW work_mem",
+            "BEGIN",
+            "SELECT 1 / 0",
+            "RESET ALL",
+            "ROLLBACK",
+            "SHOW work_mem",
+            "SELECT email FROM people",
+            "SHOW search_path",
+        ];
+        assert_eq!(psql(&cluster, through.port, options, &reset), psql(&cluster, direct.port, options, &reset));
         let (done, told) = psql(&cluster, through.port, "-c work_mem=wrong", &["SELECT 1"]);
         assert!(!done && told.contains("invalid"), "{told}");
     }

@@ -43,6 +43,12 @@ pub(in crate::sql) const USING_AS: &str = "\0using_as";
 pub(in crate::sql) const WORDS: &str = "\0=";
 /// Behind a WITH query: SEARCH and CYCLE. The words follow.
 pub(in crate::sql) const RECURSION: &str = "\0recursion ";
+/// Function whose arguments stand behind each other, without commas and parentheses: what JSON_TABLE holds.
+pub(in crate::sql) const SEQUENCE: &str = "\0sequence";
+/// Before the name and type of a column that JSON_TABLE makes; the words follow.
+pub(in crate::sql) const MADE_COLUMN: &str = "\0made ";
+/// Time zone of AT TIME ZONE: AT LOCAL.
+pub(in crate::sql) const LOCAL_ZONE: &str = "\0local";
 /// First key of a GROUP BY DISTINCT.
 pub(in crate::sql) const GROUP_DISTINCT: &str = "\0distinct";
 /// Before the path of an XMLTABLE with LATERAL before it.
@@ -51,6 +57,8 @@ pub(in crate::sql) const LATERAL: &str = "\0lateral";
 pub(in crate::sql) const XML_CONTENT: &str = "\0content";
 /// Before the value of XMLSERIALIZE: DOCUMENT.
 pub(in crate::sql) const XML_DOCUMENT: &str = "\0document";
+/// Before the number of LIMIT: FETCH FIRST of an expression, WITH TIES.
+pub(in crate::sql) const TIES: &str = "\0ties";
 /// GROUPING SETS, so that all of it is parsed here.
 pub(in crate::sql) const GROUPING_SETS: &str = "\0grouping_sets";
 /// The only value of an INSERT DEFAULT VALUES in MERGE.
@@ -89,6 +97,22 @@ pub(in crate::sql) fn recursion_columns(ident: &Ident) -> Option<Vec<String>> {
         _ => None,
     };
     Some(tokens.windows(2).filter_map(named).collect())
+}
+
+/// Whether a function is none, but what JSON_TABLE holds: expressions, words, and [`made_column`]s.
+pub(in crate::sql) fn is_sequence(name: &ObjectName) -> bool {
+    plain(name.0.first()) == Some(SEQUENCE)
+}
+
+/// Name and type, as it is written, of a column that JSON_TABLE makes; `None` for any other name.
+pub(in crate::sql) fn made_column(ident: &Ident) -> Option<(String, &str)> {
+    use crate::sql::text::lex::{Kind, lex};
+    let words = ident.value.strip_prefix(MADE_COLUMN)?;
+    let first = lex(words).ok()?.into_iter().next()?;
+    match first.kind {
+        Kind::Word(name) | Kind::Quoted(name) => Some((name, words.get(first.end..)?.trim())),
+        _ => None,
+    }
 }
 
 /// Whether the name is that of a table with ONLY before it; the parts that name the table follow.
@@ -152,10 +176,10 @@ pub fn is_xml_name(prefix: &Ident) -> bool {
     prefix.quote_style.is_none() && prefix.value == XML_NAME
 }
 
-/// Whether `Expr::Prefixed` with this prefix is CONTENT or DOCUMENT before the value of XMLSERIALIZE, or LATERAL before the path of
-/// XMLTABLE: its value is an expression.
-pub(in crate::sql) fn is_xml_word(prefix: &Ident) -> bool {
-    prefix.quote_style.is_none() && [XML_CONTENT, XML_DOCUMENT, LATERAL].contains(&prefix.value.as_str())
+/// Whether `Expr::Prefixed` with this prefix is CONTENT or DOCUMENT before the value of XMLSERIALIZE, LATERAL before the path of
+/// XMLTABLE, or WITH TIES behind the number of FETCH FIRST: its value is an expression.
+pub(in crate::sql) fn is_grammar_word(prefix: &Ident) -> bool {
+    prefix.quote_style.is_none() && [XML_CONTENT, XML_DOCUMENT, LATERAL, TIES].contains(&prefix.value.as_str())
 }
 
 /// What `Expr::Named` that the client wrote says: the type behind the AS of XMLSERIALIZE, as it is written. `None` for any other

@@ -14,6 +14,7 @@ mod seen;
 mod stack;
 mod tokens;
 pub(super) mod types;
+mod unread;
 pub mod utility;
 mod versions;
 

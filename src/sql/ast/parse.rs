@@ -10,7 +10,7 @@ use super::named::names_quoted;
 use super::render::render;
 use super::tokens::{self, Tokens};
 use super::utility::{self, Utility};
-use super::{seen, versions};
+use super::{seen, unread, versions};
 use crate::error::{Refusal, Stage};
 use crate::sql::form::{self, Form, Template};
 use crate::sql::steps::{Step, Steps};
@@ -82,7 +82,7 @@ pub(in crate::sql) fn parse_in(text: &str, server_version: u32, steps: Steps<'_>
     let again = refusal.in_its_words().is_none().then(|| names_quoted(text, &tokens)).flatten();
     match again.map(|tokens| parse_tokens(text, &tokens, server_version, steps)) {
         Some(Ok(parsed)) => Ok(parsed),
-        Some(Err(_)) | None => Err(refusal),
+        Some(Err(_)) | None => Err(unread::named(refusal, &tokens, server_version)),
     }
 }
 

@@ -6,8 +6,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, ConflictTarget, Expr, FunctionArg, FunctionArgExpr, Ident, Insert, Join,
-    JoinConstraint, JoinOperator, LockClause, MergeAction, MergeUpdateKind, NamedWindowExpr, ObjectName,
+    Assignment, AssignmentTarget, ConflictTarget, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Insert,
+    Join, JoinConstraint, JoinOperator, LockClause, MergeAction, MergeUpdateKind, NamedWindowExpr, ObjectName,
     ObjectNamePart, OnConflictAction, OnInsert, Query, Select, Statement, TableFactor, TableObject, UnaryOperator,
     Value, ValueWithSpan, VisitMut, VisitorMut, WindowSpec, WindowType,
 };
@@ -50,6 +50,9 @@ fn unmark(text: String) -> String {
         .replace(&format!("FROM {}", marker::RECURSION), "")
         .replace(marker::WORDS, "")
         .replace(&format!("GROUP BY {}, ", marker::GROUP_DISTINCT), "GROUP BY DISTINCT ")
+        .replace(marker::MADE_COLUMN, "")
+        .replace(&format!("TIME ZONE {}", marker::LOCAL_ZONE), "LOCAL")
+        .replace(&format!("LIMIT {}", marker::TIES), "FETCH FIRST")
         .replace(marker::XML_CONTENT, "CONTENT")
         .replace(marker::XML_DOCUMENT, "DOCUMENT")
         .replace(USING_AS, ") AS ")
@@ -128,7 +131,16 @@ impl VisitorMut for Writer {
         match expr {
             // `- - 1` must not become a comment, nor `- @` an operator of two signs.
             Expr::UnaryOp { op, expr: inner } if *op != UnaryOperator::Not && starts_with_sign(inner) => nest(inner),
+            Expr::Prefixed { prefix, value } if prefix.value == marker::TIES => {
+                *expr = Expr::Identifier(raw(format!("{} {value} ROWS WITH TIES", marker::TIES)));
+            }
             Expr::Prefixed { value, .. } if starts_with_sign(value) => nest(value),
+            Expr::Function(function) if marker::is_sequence(&function.name) => {
+                if let FunctionArguments::List(list) = &function.args {
+                    let parts: Vec<String> = list.args.iter().map(ToString::to_string).collect();
+                    *expr = Expr::Identifier(raw(parts.join(" ")));
+                }
+            }
             Expr::Function(function) => {
                 if let Some(WindowType::WindowSpec(spec)) = &mut function.over {
                     frame(spec);

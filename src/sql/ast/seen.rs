@@ -22,10 +22,10 @@ pub(in crate::sql) fn seen(node: &impl Visit, facts: &mut Facts) {
 /// Functions that the grammar spells as functions, where their name stands without quotes and schema; PostgreSQL's tree has
 /// nodes of their own for them.
 #[rustfmt::skip]
-const GRAMMAR: [&str; 40] = [
+const GRAMMAR: [&str; 41] = [
     "array", "coalesce", "collation for", "current_catalog", "current_date", "current_role", "current_schema",
     "current_time", "current_timestamp", "current_user", "greatest", "grouping", "json", "json_array",
-    "json_arrayagg", "json_exists", "json_objectagg", "json_query", "json_scalar", "json_serialize", "json_value",
+    "json_arrayagg", "json_exists", "json_objectagg", "json_query", "json_scalar", "json_serialize", "json_table", "json_value",
     "least", "localtime", "localtimestamp", "merge_action", "normalize", "nullif", "row", "session_user",
     "system_user", "user", "xmlattributes", "xmlconcat", "xmlelement", "xmlexists", "xmlforest", "xmlparse", "xmlpi",
     "xmlroot", "xmlserialize",

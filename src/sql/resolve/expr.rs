@@ -185,7 +185,7 @@ impl Resolver<'_> {
             Expr::Named { expr: inner, name: _ } => self.lookup(inner),
             Expr::Prefixed { prefix, value: _ } if marker::is_xml_name(prefix) => Ok(()),
             Expr::Prefixed { prefix, value }
-                if marker::is_variadic(prefix) || marker::is_symmetric(prefix) || marker::is_xml_word(prefix) =>
+                if marker::is_variadic(prefix) || marker::is_symmetric(prefix) || marker::is_grammar_word(prefix) =>
             {
                 self.expr(value, usage)
             }

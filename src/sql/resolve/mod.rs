@@ -20,6 +20,7 @@ mod group;
 mod implied;
 mod join;
 mod joined;
+mod json_table;
 mod keep;
 mod kinds;
 mod mark;

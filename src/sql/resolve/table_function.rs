@@ -1,6 +1,6 @@
 //! Functions in FROM.
 
-use sqlparser::ast::{FunctionArg, FunctionArgExpr, ObjectName, TableAlias};
+use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, ObjectName, TableAlias};
 
 use super::from::{is_constant, source_of};
 use super::names::{name_of, parts_of};
@@ -18,6 +18,11 @@ impl Resolver<'_> {
         with_ordinality: bool,
         alias: Option<&TableAlias>,
     ) -> Result<Source, Fail> {
+        if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(held)))] = args
+            && marker::is_sequence(&held.name)
+        {
+            return self.json_table(&mut held.args, with_ordinality, alias);
+        }
         // A function in FROM sees the items before it, and may run before a row filter does.
         let constant = |arg: &FunctionArg| match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => is_constant(expr),

@@ -26,7 +26,7 @@ const GRAMMAR: &str = "coalesce greatest grouping json json_exists json_query js
 
 /// Values without parentheses, or with a precision only.
 const VALUE_KEYWORDS: &str = "current_catalog current_date current_role current_schema current_time current_timestamp \
-    current_user localtime localtimestamp session_user user";
+    current_user localtime localtimestamp session_user system_user user";
 
 /// Set-returning functions with one column that has the function's name.
 const SCALAR_SETS: &str = "generate_series generate_subscripts json_object_keys jsonb_object_keys regexp_matches \

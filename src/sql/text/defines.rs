@@ -16,8 +16,16 @@ pub fn may_define(text: &str) -> bool {
 
 /// Whether it reads from a cursor.
 pub fn may_fetch(text: &str) -> bool {
-    let first = |tokens: Vec<Token>| tokens.into_iter().find(|token| token.kind != Kind::Comment);
-    lex::lex(text).ok().and_then(first).is_some_and(|token| token.is_word("fetch"))
+    first(text).is_some_and(|token| token.is_word("fetch"))
+}
+
+/// Whether it may set all settings back to what they are without the session's own.
+pub fn may_reset(text: &str) -> bool {
+    first(text).is_some_and(|token| token.is_word("reset") || token.is_word("discard"))
+}
+
+fn first(text: &str) -> Option<Token> {
+    lex::lex(text).ok()?.into_iter().find(|token| token.kind != Kind::Comment)
 }
 
 /// The name of the temporary relation that a statement would make, where it has no schema or that of temporary relations.

@@ -16,7 +16,7 @@ mod stated;
 mod unicode;
 
 pub use ascii::in_ascii;
-pub use defines::{may_define, may_fetch, temporary_target};
+pub use defines::{may_define, may_fetch, may_reset, temporary_target};
 pub use path::parse_search_path;
 pub use place::place_of;
 pub use redact::{Redacted, redact};

@@ -58,7 +58,7 @@ pub(super) fn prefix(parser: &mut Parser) -> Result<Option<Expr>, ParserError> {
             parser.advance_token();
             sets(parser, true).map(Expr::GroupingSets).map(Some)
         }
-        Token::Word(first) if marker::is_xml_word(&Ident::new(first.value.as_str())) => {
+        Token::Word(first) if marker::is_grammar_word(&Ident::new(first.value.as_str())) => {
             let word = first.value.clone();
             parser.advance_token();
             prefixed(parser, &word, 0).map(Some)

@@ -5,6 +5,7 @@ use sqlparser::tokenizer::Token as Out;
 use super::{Stream, key, name, refuse};
 use crate::error::Refusal;
 use crate::sql::ast::marker;
+use crate::sql::text::keywords::{Category, category};
 use crate::sql::text::lex::Kind;
 
 impl Stream<'_> {
@@ -58,6 +59,15 @@ impl Stream<'_> {
                 self.at += 2;
             }
             "similar" if !self.is_word(1, "to") => self.operator("SIMILAR", 1),
+            // A value, which sqlparser has no word for.
+            "system_user" => {
+                self.out.push(name(word, None));
+                self.at += 1;
+            }
+            "at" if self.is_word(1, "local") && self.is_behind_operand() => {
+                self.out.extend([key("AT"), key("TIME"), key("ZONE"), name(marker::LOCAL_ZONE, None)]);
+                self.at += 2;
+            }
             "escape" if self.in_substring => self.operator("ESCAPE", 1),
             "substring" if self.is_symbol(1, "(") => return self.substring(),
             "name" if self.back(2).is_some_and(|t| t.is_word("xmlelement") || t.is_word("xmlpi")) => {
@@ -118,6 +128,21 @@ impl Stream<'_> {
             word => return self.call(word),
         }
         Ok(true)
+    }
+
+    /// Whether an operand may end before this word, so that it is no column itself.
+    fn is_behind_operand(&self) -> bool {
+        let values = ["end", "false", "null", "session_user", "system_user", "true", "user"];
+        self.back(1).is_some_and(|token| match &token.kind {
+            Kind::Word(word) => {
+                category(word) != Some(Category::Reserved)
+                    || word.starts_with("current_")
+                    || word.starts_with("localtime")
+                    || values.contains(&word.as_str())
+            }
+            Kind::Symbol(symbol) => symbol == ")" || symbol == "]",
+            _ => true,
+        })
     }
 
     /// Whether GROUP BY stands before this word.
@@ -186,7 +211,7 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// `FETCH FIRST n ROWS ONLY` is `LIMIT n` in the tree.
+    /// `FETCH FIRST n ROWS ONLY` is `LIMIT n` in the tree; an expression WITH TIES is a LIMIT with a marker before it.
     fn fetch(&mut self) -> Result<bool, Refusal> {
         let start = self.at + 2;
         let mut end = start;
@@ -211,15 +236,20 @@ impl Stream<'_> {
         if !(ends_with(1, "with") && ends_with(2, "ties")) {
             return Ok(false);
         }
-        // sqlparser takes no parentheses here; around one constant they mean nothing.
+        // sqlparser takes one constant here, perhaps with a sign; around one constant parentheses mean nothing.
         let nested = self.closer(start) == Some(start + 2) && start + 3 == end;
-        if start < end && self.closer(start).is_some() && !nested {
-            return Err(refuse("FETCH FIRST with an expression and WITH TIES is not carried out"));
+        let signed = self.tokens.get(start).is_some_and(|token| token.is_symbol("+") || token.is_symbol("-"));
+        if end <= start + 1 || nested || signed {
+            self.out.extend([key("FETCH"), key("FIRST")]);
+            self.at = start + usize::from(nested);
+            self.until(end - usize::from(nested))?;
+            self.out.extend([key("ROWS"), key("WITH"), key("TIES")]);
+        } else {
+            self.out.extend([key("LIMIT"), name(marker::TIES, None), Out::LParen]);
+            self.at = start;
+            self.until(end)?;
+            self.out.push(Out::RParen);
         }
-        self.out.extend([key("FETCH"), key("FIRST")]);
-        self.at = start + usize::from(nested);
-        self.until(end - usize::from(nested))?;
-        self.out.extend([key("ROWS"), key("WITH"), key("TIES")]);
         self.at = end + 3;
         Ok(true)
     }

@@ -1,4 +1,5 @@
-//! The query functions of SQL/JSON: JSON_EXISTS, JSON_VALUE, JSON_QUERY, JSON_SCALAR, JSON_SERIALIZE.
+//! The query functions of SQL/JSON: JSON_EXISTS, JSON_VALUE, JSON_QUERY, JSON_SCALAR, JSON_SERIALIZE; JSON_TABLE in
+//! [`super::json_table`].
 //!
 //! sqlparser reads none of their clauses. Each becomes words between or behind expressions, in the order in which they stand, so that
 //! what is written is what the client wrote.
@@ -13,11 +14,8 @@ use crate::sql::ast::utility::canonical;
 const CALLS: [&str; 5] = ["json_exists", "json_query", "json_scalar", "json_serialize", "json_value"];
 
 /// Forms of the same standard that are not.
-const CLOSED: [(&str, &str); 3] = [
-    ("json_arrayagg", "JSON_ARRAYAGG is not carried out"),
-    ("json_objectagg", "JSON_OBJECTAGG is not carried out"),
-    ("json_table", "JSON_TABLE is not carried out"),
-];
+const CLOSED: [(&str, &str); 2] =
+    [("json_arrayagg", "JSON_ARRAYAGG is not carried out"), ("json_objectagg", "JSON_OBJECTAGG is not carried out")];
 
 impl Stream<'_> {
     /// Carries out the call that starts with this word, if it is one; then it stands behind it.
@@ -27,7 +25,10 @@ impl Stream<'_> {
         }
         if let Some((_, message)) = CLOSED.iter().find(|(name, _)| *name == word) {
             return Err(Refusal::unsupported(crate::error::Stage::Parse, *message)
-                .hint("`json_agg`, `json_object_agg` and `jsonb_path_query` do the same"));
+                .hint("`json_agg` and `json_object_agg` do the same"));
+        }
+        if word == "json_table" {
+            return self.json_table();
         }
         let (true, Some(closer)) = (CALLS.contains(&word), self.closer(self.at + 1)) else { return Ok(false) };
         self.out.extend([key(word), super::Out::LParen]);

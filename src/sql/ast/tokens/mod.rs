@@ -10,6 +10,7 @@
 mod calls;
 mod forms;
 mod json;
+mod json_table;
 mod targets;
 mod typed;
 
