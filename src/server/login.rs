@@ -323,8 +323,8 @@ async fn reach(
             return Err(NoSession::Refused(Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message)));
         }
         if !later.is_empty() {
-            let later: Vec<_> = later.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            take_up(&mut upstream, &mut greeting, &later).await?;
+            upstream.keep(later);
+            take_up(&mut upstream, &mut greeting).await?;
         }
         if options.upstream.count() < 2 || greeting.status("in_hot_standby") != Some("on") {
             options.upstream.writable(index);

@@ -236,17 +236,14 @@ pub(super) async fn search_path(upstream: &mut Upstream, greeting: &mut Greeting
 }
 
 /// Has the server behind a pooler take what the pooler does not take at start-up.
-pub(super) async fn take_up(
-    upstream: &mut Upstream,
-    greeting: &mut Greeting,
-    settings: &[(String, String)],
-) -> Result<(), NoSession> {
+pub(super) async fn take_up(upstream: &mut Upstream, greeting: &mut Greeting) -> Result<(), NoSession> {
     if greeting.path_asked {
         // The path may be another one afterwards.
         search_path(upstream, greeting).await.map_err(|_| gone())?;
         greeting.path_asked = false;
     }
-    upstream.control(Control::Settings(settings));
+    upstream.control(Control::Settings);
+    upstream.control(Control::Sync);
     upstream.drain().await.map_err(|_| gone())?;
     let mut refused = None;
     loop {
@@ -254,7 +251,7 @@ pub(super) async fn take_up(
         let body = upstream.input().get(HEADER..header.total()).unwrap_or_default().to_vec();
         upstream.consume(header.total());
         match header.tag {
-            b'1' | b'2' | b'D' | b'C' => {}
+            b'1' | b'2' | b'3' | b'D' | b'C' => {}
             b'S' => {
                 let (name, value) = backend::parameter_status(&body).map_err(|_| unreadable())?;
                 greeting.statuses.retain(|(held, _)| held != name);

@@ -7,6 +7,7 @@
 mod address;
 mod connect;
 mod driver;
+mod later;
 mod send;
 mod tls;
 mod verify;
@@ -15,5 +16,6 @@ mod watched;
 pub use address::{Address, ParseAddressError};
 pub use connect::{CancelTarget, ConnectError, Servers, cancel};
 pub use driver::{DriveError, Driven, described, drive};
+pub use later::SETTINGS_CLOSED;
 pub use send::{Begun, Control, Decided, NoText, OWN_STATEMENT, REFUSED_STATEMENT, SEPARATOR, Upstream};
 pub use tls::{TlsError, TlsMode, UpstreamTls};

@@ -7,8 +7,9 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
+use super::later::Later;
 use super::{Address, CancelTarget, UpstreamTls};
 use crate::audit::Audited;
 use crate::catalog::{changed_query, quote_ident};
@@ -47,9 +48,6 @@ pub const SEPARATOR: &str = "\n;";
 
 /// The one query of the proxy's own on a client's connection.
 const READ_SEARCH_PATH: &str = "SELECT pg_catalog.current_setting('search_path')";
-
-/// Sets one setting for the session; name and value are its parameters, so that no text holds them.
-const SET_SETTING: &str = "SELECT pg_catalog.set_config($1, $2, false)";
 
 /// With nothing but `pg_catalog` before it in the path, no type, function or operator that the proxy's query names is a user's.
 /// The planner thinks the query dear: to compile it takes the server a hundred times as long as to run it, and to plan it anew
@@ -100,8 +98,8 @@ pub enum Control<'a> {
     EmptyQuery,
     /// A message that always fails, so that the database's transaction fails as the client is told it did.
     Refuse,
-    /// Sets settings of the session, by their names and values: what a pooler does not take at start-up.
-    Settings(&'a [(String, String)]),
+    /// Sets the settings of [`Upstream::keep`], with no Sync. Its answer ends with [`super::SETTINGS_CLOSED`] CloseComplete.
+    Settings,
     /// Asks for the effective search path.
     ReadSearchPath,
     /// Asks what has changed in the catalogs since a transaction, as the session sees it. Three statements: the search path is
@@ -131,13 +129,15 @@ pub struct Upstream {
     secured: Option<Secured>,
     /// Bytes of the body of the last Bind or CopyData that are still to come.
     open: usize,
+    /// What a pooler did not take at start-up.
+    later: Later,
     /// Texts are written in ASCII alone: the database may read them in another encoding than UTF-8.
     ascii: bool,
 }
 
 impl Upstream {
     pub(super) fn new(link: Link, address: Address, tls: UpstreamTls, secured: Option<Secured>) -> Self {
-        Self { link, address, tls, secured, open: 0, ascii: false }
+        Self { link, address, tls, secured, open: 0, later: Later::default(), ascii: false }
     }
 
     /// Over a stream that is already there.
@@ -170,6 +170,16 @@ impl Upstream {
     /// Where to cancel what runs on this connection.
     pub fn cancel_target(&self, pid: u32, secret: &[u8]) -> CancelTarget {
         CancelTarget::new(self.address.clone(), self.tls.clone(), pid, secret)
+    }
+
+    /// Keeps settings that a pooler does not take at start-up, for [`Control::Settings`].
+    pub fn keep<'a>(&mut self, settings: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        self.later = Later::new(settings);
+    }
+
+    /// Whether it has such settings.
+    pub fn keeps_settings(&self) -> bool {
+        !self.later.is_empty()
     }
 
     /// The login is over: what comes and goes now is not wiped.
@@ -305,7 +315,10 @@ impl Upstream {
                 body.put_u8(Target::Statement.byte());
                 put_cstr(body, REFUSED_STATEMENT);
             }),
-            Control::Settings(settings) => put_settings(out, settings),
+            Control::Settings => {
+                self.later.put(out);
+                self.link.secret_until_written();
+            }
             Control::ReadSearchPath => frame(out, b'Q', |body| put_cstr(body, READ_SEARCH_PATH)),
             Control::ReadStructure { since, prepared } => self.put_structure(since, prepared),
             Control::Authentication(answer) => frame(out, b'p', |body| body.put_slice(answer)),
@@ -437,7 +450,6 @@ impl Upstream {
     }
 }
 
-/// One Parse, and for each setting Bind and Execute, before one Sync.
 /// A text as it is written. One that may set another encoding is the last that may be more than ASCII: what is sent behind it may be read
 /// in that encoding.
 fn written<'a>(ascii: &mut bool, text: &'a str) -> Cow<'a, str> {
@@ -449,26 +461,3 @@ fn written<'a>(ascii: &mut bool, text: &'a str) -> Cow<'a, str> {
 
 /// What is sent instead of a text that has no form in ASCII: a syntax error.
 const NOT_ASCII: &str = "this text has no form in ASCII";
-
-fn put_settings(out: &mut BytesMut, settings: &[(String, String)]) {
-    Parse { name: "", sql: SET_SETTING, types: &[0, 0] }.encode(out);
-    for (name, value) in settings {
-        frame(out, b'B', |body| {
-            put_cstr(body, "");
-            put_cstr(body, "");
-            // Formats of values: as text; two values; formats of results: as text.
-            body.put_u16(0);
-            body.put_u16(2);
-            for text in [name, value] {
-                body.put_u32(u32::try_from(text.len()).unwrap_or_default());
-                body.put_slice(text.as_bytes());
-            }
-            body.put_u16(0);
-        });
-        frame(out, b'E', |body| {
-            put_cstr(body, "");
-            body.put_u32(0);
-        });
-    }
-    frame(out, b'S', |_| ());
-}

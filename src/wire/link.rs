@@ -31,6 +31,8 @@ pub struct Link {
     closed: bool,
     /// What is handled or written is overwritten.
     secret: bool,
+    /// So is what waits to be written now.
+    secret_out: bool,
 }
 
 impl Link {
@@ -45,6 +47,7 @@ impl Link {
             unflushed: false,
             closed: false,
             secret: false,
+            secret_out: false,
         }
     }
 
@@ -53,6 +56,11 @@ impl Link {
     pub fn secret(mut self) -> Self {
         self.secret = true;
         self
+    }
+
+    /// What waits to be written now is overwritten once it is written.
+    pub fn secret_until_written(&mut self) {
+        self.secret_out = true;
     }
 
     /// The login is over.
@@ -128,12 +136,13 @@ impl Link {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            if self.secret {
+            if self.secret || self.secret_out {
                 self.out.get_mut(..written).unwrap_or_default().zeroize();
             }
             self.out.advance(written);
             self.unflushed = true;
         }
+        self.secret_out = false;
         // Of what was written in parts only this tells how much room there is.
         if self.out.try_reclaim(KEPT + 1) {
             self.out = BytesMut::new();

@@ -7,7 +7,7 @@ use crate::audit::Logged;
 use crate::session::flow::structure::Asking;
 use crate::session::state::Session;
 use crate::sql;
-use crate::upstream::Control;
+use crate::upstream::{Control, SETTINGS_CLOSED};
 use crate::wire::frontend::{Tag, Target};
 
 /// A Bind without parameters, all results as text: three counts of zero.
@@ -20,9 +20,10 @@ impl Session {
         decides && self.governed() && self.ask_for_structure()
     }
 
-    /// Asks for the structure where it is due, once all that was forwarded is answered; whether that has to be waited for.
+    /// Asks for the structure where it is due, or sets again what a pooler did not take at start-up and RESET ALL took away, once all that was forwarded is answered; whether that has to be waited for.
     fn ask_for_structure(&mut self) -> bool {
-        if !self.structure.is_due(&self.catalog) {
+        let unset = self.structure.is_unset() && self.upstream.keeps_settings();
+        if !unset && !self.structure.is_due(&self.catalog) {
             return false;
         }
         let sync = match self.flow.asking(self.structure.is_recovered()) {
@@ -35,8 +36,17 @@ impl Session {
             }
             Asking::Now { sync } => sync,
         };
-        let Some((since, prepared)) = self.structure.ask(&self.catalog) else { return false };
-        self.upstream.control(Control::ReadStructure { since, prepared });
+        if unset {
+            let again = self.flow.was_reset();
+            self.structure.sets(if again { SETTINGS_CLOSED } else { 0 });
+            if !again {
+                return self.ask_for_structure();
+            }
+            self.upstream.control(Control::Settings);
+        } else {
+            let Some((since, prepared)) = self.structure.ask(&self.catalog) else { return false };
+            self.upstream.control(Control::ReadStructure { since, prepared });
+        }
         self.upstream.control(if sync { Control::Sync } else { Control::Flush });
         self.flow.asked(sync);
         true
@@ -47,6 +57,9 @@ impl Session {
         if self.governed() && self.flow.names.any_keyed() && statements.iter().any(|text| sql::may_fetch(text)) {
             // Rows of a cursor that was opened earlier are asked about between two messages.
             return true;
+        }
+        if self.upstream.keeps_settings() && statements.iter().rev().skip(1).any(|text| sql::may_reset(text)) {
+            return self.governed();
         }
         self.governed()
             && statements.len() > 1

@@ -223,6 +223,7 @@ impl<T> Flow<T> {
             let effect = running.statement().enforced.effect();
             self.structure |= *effect == Effect::Define;
             if !suspended && effect.changes_session() {
+                self.reset |= matches!(effect, Effect::ResetAll | Effect::DiscardAll);
                 self.confirm(|settings| settings.apply(effect, tag == "ROLLBACK"));
             }
         }

@@ -94,6 +94,8 @@ pub(super) struct Flow<T> {
     stepping: bool,
     /// The open transaction wrote rows of which the database may speak later, and not all may be told.
     wrote_part: bool,
+    /// RESET ALL or DISCARD ALL has run.
+    reset: bool,
     /// What ended and was not told yet.
     ended: Vec<Ended>,
 }
@@ -122,6 +124,7 @@ impl<T> Flow<T> {
             structure: false,
             stepping: false,
             wrote_part: false,
+            reset: false,
             ended: Vec::new(),
         }
     }
@@ -139,6 +142,11 @@ impl<T> Flow<T> {
     /// Changes with [`Self::ahead`].
     pub(super) fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Whether RESET ALL or DISCARD ALL has run since this was asked last.
+    pub(super) fn was_reset(&mut self) -> bool {
+        std::mem::take(&mut self.reset)
     }
 
     /// The purpose that the database has confirmed.

@@ -44,6 +44,10 @@ pub(in crate::session) struct Structure {
     /// Temporary relations that were refused: their names mean no permanent one.
     refused: BTreeSet<String>,
     reading: Option<Reading>,
+    /// A statement may have taken away what a pooler did not take at start-up.
+    unset: bool,
+    /// Answers CloseComplete that are to come until it is set again.
+    setting: usize,
     /// A transaction that had failed was left since the database last told its state.
     recovered: bool,
     /// The database has the three statements.
@@ -83,6 +87,16 @@ impl Structure {
         self.reading.is_none() && (self.stale || older())
     }
 
+    /// Whether a statement may have taken away settings of the session's start.
+    pub(in crate::session) fn is_unset(&self) -> bool {
+        self.unset
+    }
+
+    /// It did not, or they are being set again: so many CloseComplete end the answer.
+    pub(in crate::session) fn sets(&mut self, closed: usize) {
+        (self.unset, self.setting) = (false, closed);
+    }
+
     /// Whether statements of one message must be decided one by one, since each may see another structure.
     pub(in crate::session) fn is_own(&self) -> bool {
         self.own.is_some() || self.stale
@@ -93,7 +107,9 @@ impl Structure {
         self.temporary |= enforced.makes_temporary();
         match enforced.effect() {
             Effect::Define => self.stale = true,
+            Effect::ResetAll => self.unset = true,
             Effect::DiscardAll => {
+                self.unset = true;
                 self.stale |= self.is_own();
                 self.prepared = false;
                 self.refused.clear();
@@ -110,7 +126,6 @@ impl Structure {
             | Effect::SetPurpose { .. }
             | Effect::Say { .. }
             | Effect::SetSearchPath { .. }
-            | Effect::ResetAll
             | Effect::Prepare(_)
             | Effect::Execute(_)
             | Effect::Deallocate(Some(_))
@@ -197,6 +212,10 @@ impl Structure {
     /// # Errors
     /// What was read says nothing.
     pub(in crate::session) fn answered(&mut self) -> Result<bool, Unapplied> {
+        if let Some(left) = self.setting.checked_sub(1) {
+            self.setting = left;
+            return Ok(left == 0);
+        }
         let Some(reading) = &mut self.reading else { return Err(Unapplied::Unreadable) };
         reading.left = reading.left.saturating_sub(1);
         if reading.left > 0 {
