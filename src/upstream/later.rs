@@ -9,19 +9,14 @@ use crate::wire::{frame, put_cstr};
 /// Names the statement and the portal. Clients may not begin a name so.
 const NAME: &str = "pgpurpose.settings";
 /// How many CloseComplete end the answer: of the portal, and of the statement.
-pub const SETTINGS_CLOSED: usize = 2;
+pub const SETTINGS_CLOSED: u8 = 2;
 
 /// Names and values; some of them are keys.
-#[derive(Default)]
 pub(super) struct Later(Vec<(String, Zeroizing<String>)>);
 
 impl Later {
     pub(super) fn new<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self(settings.into_iter().map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned()))).collect())
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// Parse, Bind, Execute and Close of the one statement that sets them all. Names and values are parameters, so that no text holds

@@ -130,14 +130,14 @@ pub struct Upstream {
     /// Bytes of the body of the last Bind or CopyData that are still to come.
     open: usize,
     /// What a pooler did not take at start-up.
-    later: Later,
+    later: Option<Box<Later>>,
     /// Texts are written in ASCII alone: the database may read them in another encoding than UTF-8.
     ascii: bool,
 }
 
 impl Upstream {
     pub(super) fn new(link: Link, address: Address, tls: UpstreamTls, secured: Option<Secured>) -> Self {
-        Self { link, address, tls, secured, open: 0, later: Later::default(), ascii: false }
+        Self { link, address, tls, secured, open: 0, later: None, ascii: false }
     }
 
     /// Over a stream that is already there.
@@ -174,12 +174,12 @@ impl Upstream {
 
     /// Keeps settings that a pooler does not take at start-up, for [`Control::Settings`].
     pub fn keep<'a>(&mut self, settings: impl IntoIterator<Item = (&'a str, &'a str)>) {
-        self.later = Later::new(settings);
+        self.later = Some(Box::new(Later::new(settings)));
     }
 
     /// Whether it has such settings.
     pub fn keeps_settings(&self) -> bool {
-        !self.later.is_empty()
+        self.later.is_some()
     }
 
     /// The login is over: what comes and goes now is not wiped.
@@ -316,8 +316,10 @@ impl Upstream {
                 put_cstr(body, REFUSED_STATEMENT);
             }),
             Control::Settings => {
-                self.later.put(out);
-                self.link.secret_until_written();
+                if let Some(later) = &self.later {
+                    later.put(out);
+                    self.link.secret_until_written();
+                }
             }
             Control::ReadSearchPath => frame(out, b'Q', |body| put_cstr(body, READ_SEARCH_PATH)),
             Control::ReadStructure { since, prepared } => self.put_structure(since, prepared),

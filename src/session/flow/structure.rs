@@ -47,7 +47,7 @@ pub(in crate::session) struct Structure {
     /// A statement may have taken away what a pooler did not take at start-up.
     unset: bool,
     /// Answers CloseComplete that are to come until it is set again.
-    setting: usize,
+    setting: u8,
     /// A transaction that had failed was left since the database last told its state.
     recovered: bool,
     /// The database has the three statements.
@@ -93,7 +93,7 @@ impl Structure {
     }
 
     /// It did not, or they are being set again: so many CloseComplete end the answer.
-    pub(in crate::session) fn sets(&mut self, closed: usize) {
+    pub(in crate::session) fn sets(&mut self, closed: u8) {
         (self.unset, self.setting) = (false, closed);
     }
 
