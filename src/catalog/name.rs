@@ -1,5 +1,6 @@
 //! Names of relations, and how names and literals are written in SQL.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -27,7 +28,9 @@ impl RelationName {
 /// As policies and log records write it: `public.customers`.
 impl fmt::Display for RelationName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", plain_or_quoted(&self.schema), plain_or_quoted(&self.name))
+        f.write_str(&plain_or_quoted(&self.schema))?;
+        f.write_str(".")?;
+        f.write_str(&plain_or_quoted(&self.name))
     }
 }
 
@@ -71,8 +74,12 @@ pub fn split_dotted(text: &str) -> Result<Vec<String>, String> {
     Ok(parts)
 }
 
-fn plain_or_quoted(part: &str) -> String {
-    if part.contains(['.', '"']) { format!("\"{}\"", part.replace('"', "\"\"")) } else { part.to_owned() }
+fn plain_or_quoted(part: &str) -> Cow<'_, str> {
+    if part.contains(['.', '"']) {
+        Cow::Owned(format!("\"{}\"", part.replace('"', "\"\"")))
+    } else {
+        Cow::Borrowed(part)
+    }
 }
 
 /// Writes a name as an identifier, always in double quotes: then no keyword list has to be kept.

@@ -26,7 +26,7 @@ impl Listing<'_> {
     pub(super) fn column(&self, column: &ColumnAccess, reasons: &mut Vec<Reason>) -> Option<ColumnObligation> {
         let whom = &self.session.whom;
         let relation = &self.access.relation;
-        let written = column_name(relation, &column.name);
+        let written = || column_name(relation, &column.name);
         let standing = self.standing(&column.name, Some(column.class));
         let before = reasons.len();
         let keep = match &standing.sight {
@@ -44,7 +44,7 @@ impl Listing<'_> {
                 }
             };
             let message =
-                format!("column `{written}` may not be set by role `{}` for purpose `{}`", whom.role, whom.purpose);
+                format!("column `{}` may not be set by role `{}` for purpose `{}`", written(), whom.role, whom.purpose);
             let mut reason = Reason::about(relation, message).column(&column.name).detail(detail);
             reason.rule = rule;
             reasons.push(
@@ -79,8 +79,10 @@ impl Listing<'_> {
             }
             Sight::Masked { mask, rule, .. } if direct => {
                 let message = format!(
-                    "column `{written}` is masked for role `{}` and purpose `{}`, and a write reads its target unmasked",
-                    whom.role, whom.purpose
+                    "column `{}` is masked for role `{}` and purpose `{}`, and a write reads its target unmasked",
+                    written(),
+                    whom.role,
+                    whom.purpose
                 );
                 let mut reason = Reason::about(relation, message)
                     .column(&column.name)

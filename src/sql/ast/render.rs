@@ -26,8 +26,16 @@ pub fn render_expr(expr: &Expr) -> String {
     text_of(expr)
 }
 
+/// The text of a statement that nobody needs afterwards: no copy of it is made.
+pub(in crate::sql) fn render_owned(statement: Statement) -> String {
+    written_over(statement)
+}
+
 fn text_of<T: VisitMut + Clone + ToString>(node: &T) -> String {
-    let mut node = node.clone();
+    written_over(node.clone())
+}
+
+fn written_over<T: VisitMut + ToString>(mut node: T) -> String {
     let _: ControlFlow<()> = node.visit(&mut Writer);
     unmark(node.to_string())
 }

@@ -60,7 +60,7 @@ pub(in crate::sql) fn unrestricted(statement: &str, role: &Role) -> Plan {
 
 fn told(lines: &[String], statement: &str) -> Plan {
     let parameters = parameters(statement);
-    Plan::plain(&Tree::Lines("policy", lines), Effect::None).with(|about| about.parameters = parameters)
+    Plan::plain(Tree::Lines("policy", lines), Effect::None).with(|about| about.parameters = parameters)
 }
 
 /// The highest `$n`: a driver gives values for all of them.

@@ -81,11 +81,11 @@ fn plan(text: &str, context: &Context<'_>) -> Result<Plan, Box<Refused>> {
 fn decided(parsed: Parsed, effect: Effect, context: &Context<'_>) -> Result<Plan, Box<Refused>> {
     let Parsed { kind, facts, .. } = parsed;
     match kind {
-        Kind::Empty => Ok(Plan::plain(&Tree::Nothing, effect)),
+        Kind::Empty => Ok(Plan::plain(Tree::Nothing, effect)),
         Kind::Statement(statement) => {
             let mut governed = govern(*statement, &facts, Facts::default(), Carry::Rows, context)?;
             let statement = governed.take();
-            governed.finish(&Tree::Statement(&statement), effect, context)
+            governed.finish(Tree::Statement(statement), effect, context)
         }
         Kind::Utility(utility) => steer::enforce(utility, &facts, effect, context),
         Kind::Ddl(ddl) => {
@@ -94,7 +94,7 @@ fn decided(parsed: Parsed, effect: Effect, context: &Context<'_>) -> Result<Plan
             let mut governed = govern_resolved(resolved, context)?;
             let statement = governed.take();
             let query = ddl.query.is_some().then_some(&*statement);
-            governed.finish(&Tree::Ddl(&ddl, &edits, query), effect, context)
+            governed.finish(Tree::Ddl(&ddl, &edits, query), effect, context)
         }
     }
 }
@@ -121,7 +121,7 @@ impl Governed {
     ///
     /// # Errors
     /// It does not refer to what was meant, or it is a cursor over rows that rest on consent.
-    pub(super) fn finish(self, tree: &Tree<'_>, effect: Effect, context: &Context<'_>) -> Result<Plan, Box<Refused>> {
+    pub(super) fn finish(self, tree: Tree<'_>, effect: Effect, context: &Context<'_>) -> Result<Plan, Box<Refused>> {
         let about = About { effect, ..self.about };
         late::check_cursor(about.consented && about.recheck.is_empty() && !context.observe, &about.effect)?;
         Plan::held(tree, about, &self.expected, context)
@@ -180,7 +180,7 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
             let kept_back = notice::kept_back(&resolved.occurrences, permit.relations());
             let guesses = notice::guesses(&resolved.occurrences, permit.relations(), context);
             let holds = Holds::of(&resolved.occurrences, permit.relations(), context.catalog);
-            let words = Words::of(&resolved, context);
+            let words = Words::of(&resolved, &permit, context);
             let rewritten = rewrite::rewrite(resolved, &permit, context).map_err(refused)?;
             Ok(Governed {
                 statement: rewritten.statement,

@@ -15,7 +15,7 @@ use crate::catalog::{quote_ident, quote_literal};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, Disclosure, Role};
 use crate::sql::ast::ddl::{Ddl, Edits};
-use crate::sql::ast::render::render;
+use crate::sql::ast::render::{render, render_owned};
 use crate::sql::ast::utility::{Utility, render_utility};
 use crate::sql::form::context::Context;
 use crate::sql::form::{Class, Constants, Form, Keyed, Slot, Template};
@@ -56,7 +56,7 @@ pub(in crate::sql) enum Tree<'a> {
     /// A statement of no text.
     Nothing,
     /// What the rewrite made.
-    Statement(&'a Statement),
+    Statement(Box<Statement>),
     /// What steers the session, with the statement that it holds governed.
     Utility(&'a Utility),
     /// What changes the structure: tokens with the names in full, and the query within it.
@@ -68,10 +68,10 @@ pub(in crate::sql) enum Tree<'a> {
 }
 
 impl Tree<'_> {
-    fn write(&self) -> String {
+    fn write(self) -> String {
         match self {
             Self::Nothing => String::new(),
-            Self::Statement(statement) => render(statement),
+            Self::Statement(statement) => render_owned(*statement),
             Self::Utility(utility) => render_utility(utility),
             Self::Ddl(ddl, edits, query) => ddl.text(edits, query.map(render).as_deref()),
             Self::Value(name, value) => {
@@ -103,7 +103,7 @@ impl AsItStands {
 
 impl Plan {
     /// A statement that refers to nothing.
-    pub(super) fn plain(tree: &Tree<'_>, effect: Effect) -> Self {
+    pub(super) fn plain(tree: Tree<'_>, effect: Effect) -> Self {
         Self::of(Template::plain(tree.write()), About::nothing(effect))
     }
 
@@ -112,7 +112,7 @@ impl Plan {
     /// # Errors
     /// It does not refer to what was meant.
     pub(super) fn held(
-        tree: &Tree<'_>,
+        tree: Tree<'_>,
         about: About,
         expected: &Facts,
         context: &Context<'_>,

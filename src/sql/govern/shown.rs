@@ -24,5 +24,5 @@ pub(in crate::sql) fn show(name: &str, context: &Context<'_>) -> Result<Plan, Re
         }
     };
     let of_whom = matches!(name.strip_prefix(OWN), Some("actor" | "ticket"));
-    Ok(Plan::plain(&Tree::Value(name, &value), Effect::None).with(|about| about.of_whom = of_whom))
+    Ok(Plan::plain(Tree::Value(name, &value), Effect::None).with(|about| about.of_whom = of_whom))
 }

@@ -198,7 +198,7 @@ pub(in crate::sql) fn enforce(
             let context = &Context { later: true, ..*context };
             let mut governed = govern(*query, facts, Facts::default(), Carry::Rows, context)?;
             let query = governed.take();
-            governed.finish(&Tree::Utility(&Utility::Declare { name, options, query }), effect, context)
+            governed.finish(Tree::Utility(&Utility::Declare { name, options, query }), effect, context)
         }
         Utility::Prepare { name, types, statement } => {
             let written: Vec<String> = types.iter().map(|written| format!("{written:?}")).collect();
@@ -207,7 +207,7 @@ pub(in crate::sql) fn enforce(
             let context = &Context { parameters: &parameters, ..*context };
             let mut governed = govern(*statement, facts, Facts::default(), Carry::Rows, context)?;
             let statement = governed.take();
-            governed.finish(&Tree::Utility(&Utility::Prepare { name, types, statement }), effect, context)
+            governed.finish(Tree::Utility(&Utility::Prepare { name, types, statement }), effect, context)
         }
         Utility::Explain { options, statement } => explain(options, statement, facts, effect, context),
         Utility::Copy(copy) => self::copy(copy, facts, effect, context),
@@ -220,7 +220,7 @@ fn given(arguments: &[sqlparser::ast::Expr]) -> Vec<Given> {
 }
 
 fn plain(utility: &Utility, effect: Effect) -> Plan {
-    Plan::plain(&Tree::Utility(utility), effect)
+    Plan::plain(Tree::Utility(utility), effect)
 }
 
 fn explain(
@@ -235,7 +235,7 @@ fn explain(
             let mut governed = govern(*statement, facts, Facts::default(), Carry::Plan, context)?;
             let statement = Explained::Statement(governed.take());
             let options = plan_only(options, governed.filtered)?;
-            governed.finish(&Tree::Utility(&Utility::Explain { options, statement }), effect, context)
+            governed.finish(Tree::Utility(&Utility::Explain { options, statement }), effect, context)
         }
         Explained::Utility(utility) => match *utility {
             Utility::Declare { name, options: cursor, query } => {
@@ -243,7 +243,7 @@ fn explain(
                 let query = governed.take();
                 let statement = Explained::Utility(Box::new(Utility::Declare { name, options: cursor, query }));
                 let options = plan_only(options, governed.filtered)?;
-                governed.finish(&Tree::Utility(&Utility::Explain { options, statement }), effect, context)
+                governed.finish(Tree::Utility(&Utility::Explain { options, statement }), effect, context)
             }
             Utility::Execute { name, arguments } => {
                 constants(&arguments, context)?;
@@ -306,7 +306,7 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
             let mut governed = govern(*query, facts, Facts::default(), carry, context)?;
             let source = CopySource::Query(governed.take());
             let copy = Utility::Copy(CopyStatement { source, direction, legacy, options, filter });
-            Ok(governed.finish(&Tree::Utility(&copy), effect, context)?.with(|about| about.copy_form = form))
+            Ok(governed.finish(Tree::Utility(&copy), effect, context)?.with(|about| about.copy_form = form))
         }
         (CopySource::Query(_), CopyDirection::FromStdin) => Err(refused(resolve::unsupported("COPY into a query"))),
         (CopySource::Table { schema, name, columns }, CopyDirection::ToStdout) => {
@@ -314,7 +314,7 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
             let mut governed = govern_resolved(resolved, context)?;
             let source = CopySource::Query(governed.take());
             let copy = Utility::Copy(CopyStatement { source, direction, legacy, options, filter });
-            Ok(governed.finish(&Tree::Utility(&copy), effect, context)?.with(|about| about.copy_form = form))
+            Ok(governed.finish(Tree::Utility(&copy), effect, context)?.with(|about| about.copy_form = form))
         }
         (CopySource::Table { schema, name, columns }, CopyDirection::FromStdin) => {
             let mut filter = filter;
@@ -323,7 +323,7 @@ fn copy(copy: CopyStatement, facts: &Facts, effect: Effect, context: &Context<'_
             let governed = govern_resolved(resolved, context)?;
             let source = CopySource::Table { schema: Some(target.schema), name: target.name, columns };
             let copy = Utility::Copy(CopyStatement { source, direction, legacy, options, filter });
-            governed.finish(&Tree::Utility(&copy), effect, context)
+            governed.finish(Tree::Utility(&copy), effect, context)
         }
     }
 }
@@ -384,7 +384,7 @@ fn execute(
     let select = selects(arguments).ok_or_else(|| refused(Refusal::internal(Stage::Resolve)))?;
     let mut governed = govern(select, facts, Facts::default(), Carry::Nothing, context)?;
     let arguments = selected(*governed.take()).ok_or_else(|| refused(Refusal::internal(Stage::Rewrite)))?;
-    let plan = governed.finish(&Tree::Utility(&Utility::Execute { name, arguments }), effect, context)?;
+    let plan = governed.finish(Tree::Utility(&Utility::Execute { name, arguments }), effect, context)?;
     Ok(plan.with(|about| about.arguments = given))
 }
 

@@ -1,7 +1,7 @@
 //! How much of what the database says about a statement the client may be told.
 
 use crate::catalog::{Oid, Relation};
-use crate::policy::Verb;
+use crate::policy::{Action, Permit, RelationObligation, Verb};
 use crate::sql::form::context::Context;
 use crate::sql::resolve::{self, Resolved};
 use crate::sql::reviewed::definitions;
@@ -23,7 +23,7 @@ impl Words {
     ///
     /// All, where the policy hides nothing, or where each relation whose rows the database looks at for it is seen unmasked and
     /// unfiltered, with every column, and no code runs that could look at others.
-    pub(super) fn of(resolved: &Resolved, context: &Context<'_>) -> Self {
+    pub(super) fn of(resolved: &Resolved, permit: &Permit, context: &Context<'_>) -> Self {
         if context.policies.hides_nothing() {
             return Self::All;
         }
@@ -35,6 +35,8 @@ impl Words {
         let occurrences = &resolved.occurrences;
         let told = resolved.structure.is_none()
             && !calls_own
+            // Known already of most; what is not is asked of the policy, relation by relation.
+            && !permit.relations().iter().any(hides)
             && occurrences.iter().all(|occurrence| {
                 let relation = &*occurrence.relation;
                 let beside =
@@ -46,6 +48,18 @@ impl Words {
             true => Self::All,
             false if calls_own || occurrences.iter().any(|occurrence| writes(occurrence.verb)) => Self::NamesLater,
             false => Self::Names,
+        }
+    }
+}
+
+/// Whether what was permitted of a relation leaves a value or a row of it hidden.
+fn hides(obligation: &RelationObligation) -> bool {
+    match obligation {
+        RelationObligation::Open { .. } => false,
+        RelationObligation::Governed { columns, min_group, .. } => {
+            min_group.is_some()
+                || obligation.leaves_rows_out()
+                || columns.values().any(|column| matches!(column.action, Action::Mask { .. }))
         }
     }
 }

@@ -107,7 +107,6 @@ impl Resolver<'_> {
             && locks.is_empty()
             && self.levels == 1
             && plain_from(select)
-            && self.adds_no_weight(select)
             && matches!(select.distinct, None | Some(Distinct::All))
             && select.named_window.is_empty()
             && select.having.is_none()
@@ -120,6 +119,8 @@ impl Resolver<'_> {
             })
             && (!keys.is_empty() || select.projection.iter().any(has_aggregate))
             && order_by_holds
+            // Last: it holds each relation against each other one.
+            && self.adds_no_weight(select)
     }
 }
 

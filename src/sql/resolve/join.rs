@@ -8,12 +8,17 @@ use super::absence::sides;
 use super::names::{name_of, parts_of};
 use super::scope::{Columns, Source, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
+use crate::error::{Refusal, Stage};
 use crate::policy::Use;
 use crate::sql::ast::marker;
 
 impl Resolver<'_> {
     /// One FROM item with its joins. What it makes visible is in the scope only while its conditions are resolved.
     pub(super) fn joined(&mut self, item: &mut TableWithJoins) -> Result<Vec<Source>, Fail> {
+        if self.scopes.is_empty() {
+            // What is shown to conditions is lent to the innermost level: there is one wherever FROM stands.
+            return Err(Refusal::internal(Stage::Resolve));
+        }
         let mut sources = self.factor(&mut item.relation)?;
         for join in &mut item.joins {
             let Join { relation, global, join_operator } = join;
@@ -22,21 +27,21 @@ impl Resolver<'_> {
             }
             // LATERAL items and functions on the right see the left side.
             let depth = self.depth();
-            self.show(sources.clone());
+            self.show(sources);
             let right = self.factor(relation);
-            self.hide(depth);
+            sources = self.hide(depth);
             let mut right = right?;
             let (sides, constraint) = sides(join_operator)?;
             self.join_sides(sides, constraint, &mut sources, &mut right);
             let mut merged_alias = None;
-            let both: Vec<Source> = sources.iter().chain(&right).cloned().collect();
             match constraint {
                 JoinConstraint::None => {}
                 JoinConstraint::On(condition) => {
-                    self.show(both.clone());
+                    sources.append(&mut right);
+                    self.show(sources);
                     self.judge_predicate(condition);
                     let resolved = self.expr(condition, Use::Join);
-                    self.hide(depth);
+                    sources = self.hide(depth);
                     resolved?;
                 }
                 JoinConstraint::Using(columns) => {
@@ -54,7 +59,7 @@ impl Resolver<'_> {
                 // Its alias is told by a mark of our own.
                 JoinConstraint::UsingAlias(..) => return Err(unsupported("USING with an alias and without a mark")),
                 JoinConstraint::Natural => {
-                    for source in &both {
+                    for source in sources.iter().chain(&right) {
                         // Its hidden columns would be joined by as well.
                         self.expose_row(&None, None, source.carrier);
                     }
@@ -63,7 +68,7 @@ impl Resolver<'_> {
                     }
                 }
             }
-            sources = both;
+            sources.append(&mut right);
             if let Some(name) = merged_alias {
                 // JOIN .. USING (..) AS name: the merged columns once more, under that name only.
                 let merged = self.scopes.last().map(|scope| scope.merged.clone()).unwrap_or_default();
@@ -79,10 +84,9 @@ impl Resolver<'_> {
         self.scopes.last().map_or(0, |scope| scope.sources.len())
     }
 
-    fn hide(&mut self, depth: usize) {
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.sources.truncate(depth);
-        }
+    /// Takes back what was shown beyond this depth.
+    fn hide(&mut self, depth: usize) -> Vec<Source> {
+        self.scopes.last_mut().map_or_else(Vec::new, |scope| scope.sources.split_off(depth.min(scope.sources.len())))
     }
 
     /// Makes one column of the two sides' columns of that name, and notes that both are compared.
@@ -96,8 +100,8 @@ impl Resolver<'_> {
         let known =
             |sources: &[Source]| sources.iter().any(|source| source.columns.is_none() || source.column(name).is_some());
         if !known(left) || !known(right) {
-            return Err(super::Refusal::new(
-                super::Stage::Resolve,
+            return Err(Refusal::new(
+                Stage::Resolve,
                 super::SqlState::UNDEFINED_COLUMN,
                 format!("column `{name}` specified in USING clause does not exist on both sides"),
             ));

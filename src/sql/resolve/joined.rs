@@ -82,9 +82,9 @@ impl Resolver<'_> {
             let single = |column: &&str| self.singles(one, column);
             return by_key && !pairs.iter().map(|(here, _)| here).any(single);
         }
-        let listed = |occurrence: &Occurrence| self.context.policies.listed_subject(&occurrence.relation.name).cloned();
+        let listed = |occurrence: &Occurrence| self.context.policies.listed_subject(&occurrence.relation.name);
         let declared = match (listed(one), listed(other)) {
-            (Some(SubjectPath::Through { column, relation, references, .. }), _) if relation == other.relation.name => {
+            (Some(SubjectPath::Through { column, relation, references, .. }), _) if *relation == other.relation.name => {
                 by_key && pairs.contains(&(column.as_str(), references.as_str()))
             }
             (Some(SubjectPath::Column(own)), Some(SubjectPath::Column(theirs))) => {
