@@ -18,6 +18,8 @@ impl SqlState {
     pub const FEATURE_NOT_SUPPORTED: Self = Self("0A000");
     /// `undefined_table`.
     pub const UNDEFINED_TABLE: Self = Self("42P01");
+    /// `invalid_schema_name`.
+    pub const UNDEFINED_SCHEMA: Self = Self("3F000");
     /// `undefined_column`.
     pub const UNDEFINED_COLUMN: Self = Self("42703");
     /// `ambiguous_column`.
@@ -131,6 +133,8 @@ struct Answer {
     position: Option<usize>,
     /// The name that it is about, part by part, where its place is to be found.
     name: Option<Vec<String>>,
+    /// File and function of PostgreSQL's source that say this, where its words alone do not tell.
+    speaker: Option<(&'static str, &'static str)>,
 }
 
 impl fmt::Debug for Answer {
@@ -167,6 +171,15 @@ impl Refusal {
         self
     }
 
+    /// The same without the name, where PostgreSQL tells no place.
+    #[must_use]
+    pub fn placeless(mut self) -> Self {
+        if let Some(answer) = &mut self.answer {
+            answer.name = None;
+        }
+        self
+    }
+
     /// Adds the DETAIL.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -182,6 +195,18 @@ impl Refusal {
     /// PostgreSQL's own words, in place of the message.
     pub fn in_its_words(&self) -> Option<&str> {
         self.answer.as_ref()?.told.as_deref()
+    }
+
+    /// File and function of PostgreSQL's source that say this, where it was told.
+    pub fn speaker(&self) -> Option<(&'static str, &'static str)> {
+        self.answer.as_ref()?.speaker
+    }
+
+    /// Says which file and function of PostgreSQL's source say this.
+    #[must_use]
+    pub fn said_by(mut self, file: &'static str, routine: &'static str) -> Self {
+        self.answer.get_or_insert_default().speaker = Some((file, routine));
+        self
     }
 
     /// Where in the statement, in characters from 1.

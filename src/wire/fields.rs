@@ -1,5 +1,6 @@
 //! The fields of ErrorResponse and NoticeResponse.
 
+use super::speaker;
 use std::borrow::Cow;
 
 use bytes::{BufMut, BytesMut};
@@ -32,12 +33,14 @@ impl ErrorFields {
         let own = as_postgresql(&refusal.message, refusal.sqlstate);
         let message = refusal.in_its_words().unwrap_or(&own);
         let mut fields = Self::new(severity, refusal.sqlstate.as_str(), message);
-        if refusal.in_its_words().is_some_and(of_the_scanner) {
-            // Who says it in PostgreSQL.
-            message_of_the_parser(&mut fields);
-        }
         let position = refusal.position().map(|position| position.to_string());
-        for (code, text) in [(b'D', &refusal.detail), (b'H', &refusal.hint), (b'P', &position)] {
+        let by_words = || speaker::of(refusal.sqlstate.as_str(), message, position.is_some());
+        if let Some((file, routine)) = refusal.speaker().or_else(by_words) {
+            fields.set(b'F', file.as_bytes());
+            fields.set(b'R', routine.as_bytes());
+        }
+        let hint = refusal.hint.as_deref().map(hint_as_postgresql);
+        for (code, text) in [(b'D', refusal.detail.as_deref()), (b'H', hint.as_deref()), (b'P', position.as_deref())] {
             if let Some(text) = text {
                 fields.set(code, text.as_bytes());
             }
@@ -126,7 +129,8 @@ impl ErrorFields {
 
 /// What is said of a relation or a column that is not there, in PostgreSQL's spelling: drivers read the name out of it.
 fn as_postgresql(message: &str, sqlstate: SqlState) -> Cow<'_, str> {
-    let unknown = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN].contains(&sqlstate);
+    let unknown =
+        [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::AMBIGUOUS_COLUMN].contains(&sqlstate);
     if !unknown || !message.contains('`') {
         return Cow::Borrowed(message);
     }
@@ -137,15 +141,12 @@ fn as_postgresql(message: &str, sqlstate: SqlState) -> Cow<'_, str> {
     }
 }
 
-/// Whether the scanner says it, which names the place it stopped at.
-fn of_the_scanner(words: &str) -> bool {
-    words.contains(" at or near \"") || words.ends_with(" at end of input")
-}
-
-/// The file and the function of PostgreSQL's that tell of a syntax error; drivers look for the latter.
-fn message_of_the_parser(fields: &mut ErrorFields) {
-    fields.set(b'F', b"scan.l");
-    fields.set(b'R', b"scanner_yyerror");
+/// The one hint that PostgreSQL gives as well, in its spelling.
+fn hint_as_postgresql(hint: &str) -> Cow<'_, str> {
+    match hint.strip_prefix("perhaps you meant to reference ") {
+        Some(columns) => Cow::Owned(format!("Perhaps you meant to reference {}.", columns.replace('`', "\""))),
+        None => Cow::Borrowed(hint),
+    }
 }
 
 #[cfg(test)]

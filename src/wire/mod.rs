@@ -14,6 +14,7 @@ pub mod frontend;
 mod link;
 pub mod own;
 mod pool;
+mod speaker;
 pub mod startup;
 pub mod trim;
 mod values;

@@ -128,18 +128,14 @@ fn said(messages: &[raw::Message]) -> String {
     format!("{} {:?} {}", shown(messages), rows(messages), told.join("; "))
 }
 
-/// The fields of an error or a notice, but for the line of PostgreSQL's source and the number of a temporary schema. Of names that are
-/// not there the SQLSTATE alone: the proxy finds them first, and how it says so is shown elsewhere.
+/// The fields of an error or a notice, but for the line of PostgreSQL's source and the number of a temporary schema.
 fn fields(body: &[u8]) -> BTreeSet<String> {
-    let sqlstate = raw::field(body, b'C');
-    let unknown = ["42P01", "42703", "42883"].contains(&sqlstate.as_str());
-    // Of prepared statements the proxy knows itself that they are not there.
-    let own = sqlstate == "26000";
+    // The proxy looks at a column that is altered before it looks at how.
+    let altered = raw::field(body, b'C') == "42703" && raw::field(body, b'P').is_empty();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let kept = |field: &String| match field.chars().next() {
         Some('L') | None => false,
-        Some('F' | 'R' | 'M' | 'P' | 'H') if unknown => false,
-        Some('F' | 'R') if own => false,
+        Some('F' | 'R') if altered => false,
         Some('s') => !field.starts_with("spg_temp_"),
         Some(_) => true,
     };

@@ -95,6 +95,9 @@ impl Session {
         if !unrestricted && let Err(refusal) = crate::session::shared::settle(&self.catalog).await {
             return Err(self.log_rejected(reject(refusal, sql::redact(text))).await);
         }
+        if !unrestricted {
+            self.know_path().await;
+        }
         let stated = match sql::stated(text) {
             Ok(stated) if stated.is_nothing() => None,
             Ok(stated) => Some(Arc::new(stated)),
@@ -102,6 +105,21 @@ impl Session {
             Err(refusal) => return Err(self.log_rejected(reject(refusal, sql::redact(text))).await),
         };
         self.judge_for(text, types, stated.clone(), (stated, false)).await
+    }
+
+    /// A search path that is new to the session may name a schema that was made a moment ago beside the proxy: without it a name would
+    /// mean a relation of another schema, and what is made would be made there.
+    async fn know_path(&mut self) {
+        if self.scope.as_ref().is_some_and(|(version, _)| *version == self.flow.version()) {
+            return;
+        }
+        let catalog = self.catalog.current();
+        let unknown = |schema: &String| {
+            schema != "$user" && schema != "pg_catalog" && !schema.starts_with("pg_temp") && !catalog.has_schema(schema)
+        };
+        if self.flow.ahead().path().iter().any(unknown) {
+            crate::session::shared::refresh(&self.catalog, catalog.epoch()).await;
+        }
     }
 
     /// The same for what is stated, here or elsewhere; `own`: what the statement's own comment states; `later`: its rows are read
@@ -433,8 +451,14 @@ pub(in crate::session) fn text_of(prepared: &Prepared) -> &str {
 }
 
 fn names_unknown(sqlstate: SqlState) -> bool {
-    [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::UNDEFINED_FUNCTION, SqlState::UNDEFINED_OBJECT]
-        .contains(&sqlstate)
+    [
+        SqlState::UNDEFINED_SCHEMA,
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_COLUMN,
+        SqlState::UNDEFINED_FUNCTION,
+        SqlState::UNDEFINED_OBJECT,
+    ]
+    .contains(&sqlstate)
 }
 
 fn no_role(login: &str) -> Refusal {

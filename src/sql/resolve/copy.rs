@@ -41,7 +41,15 @@ pub(in crate::sql) fn copy_out(
     };
     let mut resolver = Resolver::new(context);
     resolver.carry_rows(carry);
-    resolver.statement(&mut statement)?;
+    resolver.statement(&mut statement).map_err(|refusal| {
+        let refusal = refusal.placeless();
+        match columns.iter().find(|column| refusal.message == format!("column `{column}` does not exist")) {
+            Some(column) => {
+                no_column(refusal.told(format!("column \"{column}\" of relation \"{name}\" does not exist")))
+            }
+            None => refusal,
+        }
+    })?;
     Ok(resolver.resolved(statement, Shape::default()))
 }
 
@@ -59,12 +67,12 @@ pub(in crate::sql) fn copy_in(
 ) -> Result<(Resolved, RelationName), Fail> {
     let mut resolver = Resolver::new(context);
     resolver.seen.add_relation(schema.clone(), name.clone());
-    let relation = match resolver.called(schema.as_deref(), &name)? {
+    let relation = match resolver.called(schema.as_deref(), &name).map_err(Refusal::placeless)? {
         Called::System(name) => return Err(crate::sql::reviewed::system::closed(&name)),
         Called::Relation(relation) => relation,
     };
     let id = resolver.occurs(&relation, &name, Verb::Insert);
-    resolver.writes(id, columns)?;
+    resolver.writes(id, columns).map_err(|refusal| no_column(refusal.placeless()))?;
     resolver.cannot_hold(id, columns);
     if let Some(filter) = filter {
         // It looks at the new rows: at what the client sends, and at what the table's defaults say.
@@ -88,4 +96,10 @@ pub(in crate::sql) fn copy_in(
     let hollow = Statement::UNLISTEN { channel: sqlparser::ast::Ident::new("*") };
     let target = relation.name.clone();
     Ok((resolver.resolved(hollow, Shape::default()), target))
+}
+
+/// As COPY tells of its columns.
+fn no_column(mut refusal: Fail) -> Fail {
+    refusal.hint = None;
+    refusal.said_by("copy.c", "CopyGetAttnums")
 }

@@ -224,8 +224,8 @@ impl Resolver<'_> {
             }
             // JDBC asks for primary keys with it; it takes an array apart.
             [schema, function] if schema == "information_schema" && function == "_pg_expandarray" => parts.clone(),
-            [function] => self.own_function(None, function)?,
-            [schema, function] => self.own_function(Some(schema), function)?,
+            [function] => self.own_function(None, function, args)?,
+            [schema, function] => self.own_function(Some(schema), function, args)?,
             _ => return Err(unsupported("a function name with a database")),
         };
         if full.first().is_some_and(|schema| schema == "pg_catalog")
@@ -258,7 +258,7 @@ impl Resolver<'_> {
     }
 
     /// A function that is not built in: only where the policy names it.
-    fn own_function(&self, schema: Option<&String>, function: &str) -> Result<Vec<String>, Fail> {
+    fn own_function(&self, schema: Option<&String>, function: &str, args: &[FunctionArg]) -> Result<Vec<String>, Fail> {
         let schemas: Vec<&str> = match schema {
             Some(schema) => vec![schema.as_str()],
             None => self.context.search_path.iter().map(String::as_str).collect(),
@@ -276,11 +276,10 @@ impl Resolver<'_> {
                 Ok(vec![schema.to_owned(), function.to_owned()])
             }
             Some(_) => Err(not_open(function)),
-            None if known.is_empty() && !builtins::is_known(function) => Err(Refusal::new(
-                Stage::Resolve,
-                SqlState::UNDEFINED_FUNCTION,
-                format!("function `{function}` does not exist or is not open"),
-            )),
+            None if known.is_empty() && !builtins::is_known(function) => {
+                let parts: Vec<String> = schema.cloned().into_iter().chain([function.to_owned()]).collect();
+                Err(self.unknown_function(&parts, args))
+            }
             None => Err(not_open(function)),
         }
     }

@@ -36,6 +36,7 @@ mod safety;
 mod scope;
 mod table_function;
 mod tested;
+mod unknown;
 mod window;
 mod with;
 mod write;

@@ -74,7 +74,7 @@ fn figure(expr: &Expr) -> Option<String> {
 }
 
 /// The last word of a type's name, as PostgreSQL's catalog has it.
-fn type_name(written: &str) -> String {
+pub(super) fn type_name(written: &str) -> String {
     let plain = written.split(['(', '[']).next().unwrap_or(written).trim().to_ascii_lowercase();
     let name = plain.rsplit('.').next().unwrap_or(&plain);
     match name {

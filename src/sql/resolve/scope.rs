@@ -181,12 +181,26 @@ impl Resolver<'_> {
                 (None, _) => {}
             }
         }
-        Err(Refusal::new(
-            Stage::Resolve,
-            SqlState::UNDEFINED_TABLE,
-            format!("missing FROM-clause entry for table `{table}`"),
-        )
-        .named(vec![table.to_owned(), String::new()]))
+        let of = |what: &str| {
+            Refusal::new(
+                Stage::Resolve,
+                SqlState::UNDEFINED_TABLE,
+                format!("{what} FROM-clause entry for table `{table}`"),
+            )
+            .named(vec![table.to_owned(), String::new()])
+        };
+        // PostgreSQL's `errorMissingRTE`: the table may be there under another name.
+        let sources = self.scopes.iter().rev().flat_map(|scope| &scope.sources);
+        let aliased = sources.into_iter().find_map(|source| {
+            let occurrence = self.occurrences.get(source.occurrence?)?;
+            source.name.as_ref().filter(|name| *name != table && occurrence.relation.name.name == table)
+        });
+        Err(match aliased {
+            Some(alias) => {
+                of("invalid reference to").hint(format!("perhaps you meant to reference the table alias `{alias}`"))
+            }
+            None => of("missing"),
+        })
     }
 
     /// Notes that the statement uses these columns.
@@ -243,11 +257,7 @@ impl Scope {
         match (tables.next(), tables.next()) {
             (None, _) => Ok(None),
             (Some(id), None) => Ok(Some(vec![(id, name.to_owned())])),
-            (Some(_), Some(_)) => Err(Refusal::new(
-                Stage::Resolve,
-                SqlState::AMBIGUOUS_COLUMN,
-                format!("column reference `{name}` is ambiguous"),
-            )),
+            (Some(_), Some(_)) => Err(ambiguous(name)),
         }
     }
 
@@ -264,6 +274,12 @@ impl Scope {
             let origins = std::iter::once(first).chain(rest).flat_map(|column| column.origins.clone()).collect();
             return Ok(Some(origins));
         }
-        Err(Refusal::new(Stage::Resolve, SqlState::AMBIGUOUS_COLUMN, format!("column reference `{name}` is ambiguous")))
+        Err(ambiguous(name))
     }
+}
+
+/// 42702.
+fn ambiguous(name: &str) -> Refusal {
+    let message = format!("column reference `{name}` is ambiguous");
+    Refusal::new(Stage::Resolve, SqlState::AMBIGUOUS_COLUMN, message).named(vec![name.to_owned()])
 }

@@ -373,12 +373,17 @@ impl Resolver<'_> {
         }
         for column in columns {
             if relation.column(column).is_none() {
-                return Err(super::Refusal::new(
+                let refusal = super::Refusal::new(
                     super::Stage::Resolve,
                     super::SqlState::UNDEFINED_COLUMN,
                     format!("column `{column}` of relation `{}` does not exist", relation.name.name),
                 )
-                .named(vec![column.clone()]));
+                .named(vec![column.clone()]);
+                return Err(match occurrence.verb {
+                    Verb::Insert => refusal.said_by("parse_target.c", "checkInsertTargets"),
+                    Verb::Update => refusal.said_by("analyze.c", "transformUpdateTargetList"),
+                    Verb::Select | Verb::Delete | Verb::Define => refusal,
+                });
             }
             occurrence.mark(column, Use::Write);
         }

@@ -28,9 +28,13 @@ pub(super) const SUBJECT: &str = "pgpurpose_subject";
 pub(super) fn open(occurrence: &Occurrence, factor: &TableFactor) -> Result<(TableFactor, Facts), Fail> {
     let mut factor = factor.clone();
     let relation = &occurrence.relation.name;
-    if occurrence.only || occurrence.sample.is_some() {
-        // Only a fragment can say ONLY or TABLESAMPLE again: sqlparser's AST keeps neither as the resolver needs it.
-        let text = format!("SELECT * FROM {} AS \"{ROW}\"{}", base(occurrence), sample(occurrence));
+    if occurrence.sample.is_some() {
+        // Only a fragment can say TABLESAMPLE again: sqlparser's AST does not keep it as the resolver needs it.
+        let physical: String = match occurrence.star {
+            true => String::new(),
+            false => occurrence.physical.iter().map(|column| format!(", \"{ROW}\".{}", quote_ident(column))).collect(),
+        };
+        let text = format!("SELECT \"{ROW}\".*{physical} FROM {} AS \"{ROW}\"{}", base(occurrence), sample(occurrence));
         return derive(occurrence, &Fragment::of(&text)?, &[], true);
     }
     let TableFactor::Table { name, alias, .. } = &mut factor else { return Err(Refusal::internal(Stage::Rewrite)) };
@@ -38,6 +42,7 @@ pub(super) fn open(occurrence: &Occurrence, factor: &TableFactor) -> Result<(Tab
     if let Some(alias) = alias {
         alias.columns = column_list(&occurrence.column_aliases);
     }
+    marker::set_only(name, occurrence.only);
     let mut facts = Facts::default();
     facts.add_relation(Some(relation.schema.clone()), relation.name.clone());
     Ok((factor, facts))

@@ -82,7 +82,14 @@ impl Define<'_, '_> {
             looked.extend(element.name().map(str::to_owned));
             self.scalar(element.expr(), &mut looked)?;
         }
-        self.looks(id, &[], looked)
+        self.looks(id, &[], looked).map_err(|refusal| {
+            // Here PostgreSQL names the column alone.
+            let alone = refusal.message.strip_prefix("column `").and_then(|rest| rest.split_once("` of relation "));
+            match alone.map(|(column, _)| format!("column \"{column}\" does not exist")) {
+                Some(words) => refusal.told(words),
+                None => refusal,
+            }
+        })
     }
 
     /// ALTER DOMAIN: what tests the values that columns hold says of them whether they pass.

@@ -261,7 +261,7 @@ impl Define<'_, '_> {
         }
         let mut written = Vec::new();
         for object in drop.objects() {
-            written.push(self.dropped(object, drop.missing_ok)?.to_sql());
+            written.push(self.dropped(object, kind, drop.missing_ok)?.to_sql());
         }
         let word = |set: bool, word: &'static str| if set { word } else { "" };
         let text = format!(

@@ -65,23 +65,32 @@ impl Define<'_, '_> {
     }
 
     /// A relation that is dropped, if it is there.
-    pub(super) fn dropped(&mut self, object: Node<'_>, missing_ok: bool) -> Result<RelationName, Fail> {
+    /// `kind`: what it is said to be.
+    pub(super) fn dropped(&mut self, object: Node<'_>, kind: &str, missing_ok: bool) -> Result<RelationName, Fail> {
         let parts = strings(object)?;
         match self.by_parts(&parts) {
             Ok((id, name)) => {
                 self.change(id, Change::Drop);
                 Ok(name)
             }
-            Err(refusal) if missing_ok && refusal.sqlstate == SqlState::UNDEFINED_TABLE => {
+            Err(refusal) if missing_ok && is_absent(&refusal) => {
                 let (schema, table) = split(&parts)?;
                 self.new_name(schema.map(str::to_owned), table.to_owned())
             }
+            Err(refusal) if is_absent(&refusal) => Err(absent(refusal, kind, split(&parts)?.1)),
             Err(refusal) => Err(refusal),
         }
     }
 
     fn found(&mut self, schema: Option<&str>, table: &str) -> Result<OccurrenceId, Fail> {
-        match self.resolver.called(schema, table)? {
+        let called = self.resolver.called(schema, table).map_err(Refusal::placeless);
+        if let (Err(refusal), Some(schema)) = (&called, schema)
+            && refusal.sqlstate == SqlState::UNDEFINED_TABLE
+            && !self.resolver.context.catalog.has_schema(schema)
+        {
+            return Err(no_schema(schema));
+        }
+        match called? {
             Called::System(name) => Err(Refusal::new(
                 Stage::Resolve,
                 SqlState::INSUFFICIENT_PRIVILEGE,
@@ -206,6 +215,29 @@ pub(super) fn own_schema(schema: &str) -> Result<(), Fail> {
         ));
     }
     Ok(())
+}
+
+/// 3F000. Said of relations that are not read, where the schema they are named with is not there.
+fn no_schema(schema: &str) -> Fail {
+    Refusal::new(Stage::Resolve, SqlState::UNDEFINED_SCHEMA, format!("schema `{schema}` does not exist"))
+        .told(format!("schema \"{schema}\" does not exist"))
+}
+
+/// What DROP says of a relation of that kind which is not there (`DropErrorMsgNonExistent` of `tablecmds.c`).
+fn absent(refusal: Refusal, kind: &str, table: &str) -> Fail {
+    let mut refusal = refusal.said_by("tablecmds.c", "DropErrorMsgNonExistent");
+    if refusal.sqlstate == SqlState::UNDEFINED_TABLE {
+        if kind == "INDEX" {
+            refusal.sqlstate = SqlState::UNDEFINED_OBJECT;
+        }
+        refusal = refusal.told(format!("{} \"{table}\" does not exist", kind.to_lowercase()));
+    }
+    refusal
+}
+
+/// Whether a relation, or its schema, is not there.
+fn is_absent(refusal: &Refusal) -> bool {
+    [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_SCHEMA].contains(&refusal.sqlstate)
 }
 
 fn split(parts: &[String]) -> Result<(Option<&str>, &str), Fail> {

@@ -36,7 +36,13 @@ impl Define<'_, '_> {
             match element {
                 Node::ColumnDef(column) => self.column_def(column, &mut found)?,
                 Node::Constraint(constraint) => self.constraint(constraint, &mut found)?,
-                Node::TableLikeClause(like) => self.touched(like.relation())?,
+                Node::TableLikeClause(like) => {
+                    // Of this one PostgreSQL tells the place.
+                    let name = like.relation().and_then(|range| range.relname()).unwrap_or_default();
+                    self.touched(like.relation()).map_err(|refusal| {
+                        refusal.named(vec![name.to_owned()]).said_by("namespace.c", "RangeVarGetRelidExtended")
+                    })?;
+                }
                 _ => return Err(unsupported("this part of a table")),
             }
         }
