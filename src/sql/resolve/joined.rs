@@ -84,7 +84,9 @@ impl Resolver<'_> {
         }
         let listed = |occurrence: &Occurrence| self.context.policies.listed_subject(&occurrence.relation.name);
         let declared = match (listed(one), listed(other)) {
-            (Some(SubjectPath::Through { column, relation, references, .. }), _) if *relation == other.relation.name => {
+            (Some(SubjectPath::Through { column, relation, references, .. }), _)
+                if *relation == other.relation.name =>
+            {
                 by_key && pairs.contains(&(column.as_str(), references.as_str()))
             }
             (Some(SubjectPath::Column(own)), Some(SubjectPath::Column(theirs))) => {
