@@ -220,6 +220,49 @@ fn nobody_s_rows_become_one_s_own_by_a_write() {
 }
 
 #[test]
+fn nothing_that_the_database_does_by_itself_reaches_another_actor_s_rows() {
+    let cluster = support::own_shop();
+    let changed = "\
+        ALTER TABLE orders DROP CONSTRAINT orders_customer_id_fkey, ADD FOREIGN KEY (customer_id) REFERENCES customers ON DELETE CASCADE ON UPDATE CASCADE; \
+        ALTER TABLE order_items DROP CONSTRAINT order_items_order_id_fkey, ADD FOREIGN KEY (order_id) REFERENCES orders ON DELETE SET NULL; \
+        ALTER TABLE order_items DROP CONSTRAINT IF EXISTS order_items_pkey; ALTER TABLE order_items ALTER order_id DROP NOT NULL; \
+        CREATE FUNCTION moves() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN UPDATE public.tickets SET status = status; RETURN NEW; END'; \
+        CREATE TRIGGER moves AFTER UPDATE ON tickets FOR EACH ROW EXECUTE FUNCTION moves()";
+    cluster.run_statements("shop", changed).unwrap();
+    let rule = "write = [\"operational\", \"reference\"]\n\
+        delete = [\"public.customers\", \"public.orders\", \"public.order_items\", \"public.tickets\"]\nown = \"city = actor\"\n";
+    let proxy = Proxy::start_logging(&cluster, Upstream::Socket, &policy("", rule), "", "");
+    let who = login("support_agent").application("actor-cascades").options("-c pgpurpose.actor=Durban");
+    let mine = support::direct(
+        &cluster,
+        "shop",
+        "SELECT min(customer_id) FROM orders JOIN customers c ON c.id = customer_id WHERE city = 'Durban'",
+    );
+    let all = || {
+        let of = |table: &str| format!("(SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {table} t)");
+        let tables = ["customers", "orders", "order_items", "tickets"].map(of).join(", ");
+        support::direct(&cluster, "shop", &format!("SELECT {tables}"))
+    };
+    let before = all();
+    for (statement, by) in [
+        (format!("DELETE FROM customers WHERE id = {mine}"), "foreign key"),
+        (format!("UPDATE customers SET id = 987654 WHERE id = {mine}"), "foreign key"),
+        (format!("DELETE FROM orders WHERE customer_id = {mine}"), "foreign key"),
+        (
+            format!(
+                "WITH gone AS (DELETE FROM orders WHERE customer_id = {mine} RETURNING order_id) SELECT count(*) FROM gone"
+            ),
+            "foreign key",
+        ),
+        (format!("UPDATE tickets SET status = 'closed' WHERE customer_id = {mine}"), "trigger"),
+    ] {
+        let said = proxy.psql(&cluster, &who, &[&statement]);
+        assert!(said.err.contains("42501") && said.err.contains(by), "{statement}: {said:?}");
+        assert_eq!(all(), before, "{statement}");
+    }
+}
+
+#[test]
 fn an_actor_s_name_is_a_value_and_never_sql() {
     let who = login("support_agent").application("actor-quoted");
     let hostile = [

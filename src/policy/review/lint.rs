@@ -8,12 +8,13 @@ use crate::policy::model::{Governance, OURSELVES, PolicySet, Rule, Target, colum
 
 impl PolicySet {
     /// Warnings, each with its place: what is opened and denied, categories that no column has, columns that no rule
-    /// opens, purposes that no role has, contracts without an end.
+    /// opens, purposes that no role has, contracts without an end, who may make any row their own.
     pub fn lint(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         self.contradictions(&mut faults);
         self.without_effect(&mut faults);
         self.never_destroyed(&mut faults);
+        self.made_their_own(&mut faults);
         faults.sort_by(|a, b| (&a.file, a.line, &a.message).cmp(&(&b.file, b.line, &b.message)));
         faults
     }

@@ -9,6 +9,7 @@ mod listing;
 mod live;
 mod needed;
 mod overdue;
+mod own;
 mod partly;
 mod parts;
 mod retained;
