@@ -4,6 +4,9 @@
 //! the end of one before its time. `prev` is the SHA-256 of the line before without its line end (64 zeros for the first), and `signature`
 //! is over `pgpurpose grant 1`, the end of that line, and the object without it: Ed25519 by `[audit] signing_key`, or, where there is
 //! none, HMAC-SHA-256 by the key of subjects. Where one line does not hold, none of them is in force.
+//!
+//! `grants.head` stands beside the access log, where whoever deploys policies need not write: how many lines there are and the SHA-256 of
+//! the last, signed likewise. A file that does not begin with these was cut, and no grant is in force.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -20,6 +23,7 @@ use crate::config::Config;
 use crate::policy::Granted;
 
 const NAME: &str = "grants.jsonl";
+const HEAD: &str = "grants.head";
 /// A longer file is none.
 const LARGEST: u64 = 4 << 20;
 
@@ -100,9 +104,26 @@ impl Key {
     }
 }
 
+/// Up to where the file goes at least.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    lines: usize,
+    last: String,
+    signature: String,
+}
+
+impl Head {
+    fn text(&self) -> String {
+        format!("head {} {}", self.lines, self.last)
+    }
+}
+
 /// The file, and the key that its lines are signed with.
 pub(crate) struct Grants {
     pub(crate) file: PathBuf,
+    /// Where it is written how far it goes.
+    head: PathBuf,
     key: Option<Key>,
 }
 
@@ -134,7 +155,56 @@ impl Grants {
             }
             None => shared()?,
         };
-        Ok(Self { file, key })
+        Ok(Self { file, head: config.audit.directory.join(HEAD), key })
+    }
+
+    /// Notes how far the file goes, so that a cut of it shows while no proxy runs too.
+    ///
+    /// # Errors
+    /// It does not hold, or the note cannot be written, in words.
+    pub(crate) fn mark(&self) -> Result<(), String> {
+        let Some(key) = &self.key else { return Ok(()) };
+        let bytes = self.bytes().map_err(|error| self.at(&format!("it cannot be read: {error}")))?;
+        let (_, last) = self.of_bytes(&bytes)?;
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        let mut head = Head { lines, last, signature: String::new() };
+        head.signature = key.sign(&head.text());
+        let text = serde_json::to_string(&head).map_err(|error| error.to_string())?;
+        let unfinished = self.head.with_extension("tmp");
+        let written = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&unfinished)
+            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_data()))
+            .and_then(|()| fs::rename(&unfinished, &self.head));
+        written.map_err(|error| {
+            format!(
+                "`{}` cannot be written ({error}): an end that no proxy has logged yet is not held against a cut of the file",
+                self.head.display()
+            )
+        })
+    }
+
+    /// Whether the file has what the note says.
+    fn is_whole(&self, lines: &[&str]) -> Result<(), String> {
+        let wrong = |what: &str| format!("`{}`: {what}: no grant is in force", self.head.display());
+        let text = match fs::read_to_string(&self.head) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(wrong(&error.to_string())),
+        };
+        let head: Head = serde_json::from_str(&text).map_err(|_| wrong("it does not say how far the grants go"))?;
+        if !self.key.as_ref().is_some_and(|key| key.holds(&head.text(), &head.signature)) {
+            return Err(wrong("its signature does not match"));
+        }
+        let last = head.lines.checked_sub(1).map(|at| lines.get(at).map(|line| Hash::of(line.as_bytes()).to_string()));
+        match last {
+            None => Ok(()),
+            Some(Some(last)) if last == head.last => Ok(()),
+            Some(_) => Err(self.at("lines of it were cut off: no grant is in force")),
+        }
     }
 
     /// The bytes of the file, none where it is not there.
@@ -200,6 +270,7 @@ impl Grants {
                 (_, _, _, _) => return Err(wrong("it is no grant")),
             }
         }
+        self.is_whole(&text.lines().collect::<Vec<_>>())?;
         Ok((grants, prev))
     }
 
@@ -274,7 +345,7 @@ pub(super) mod tests {
 
     pub(in crate::app) fn grants(folder: &Path, key: Option<[u8; 32]>) -> Grants {
         let key = key.map(|key| Key::Signing(Box::new(Signer::new(&key).unwrap())));
-        Grants { file: folder.join(NAME), key }
+        Grants { file: folder.join(NAME), head: folder.join(HEAD), key }
     }
 
     impl Grants {
@@ -295,6 +366,43 @@ pub(super) mod tests {
         for (who, counts) in [("naledi", true), ("thabo", false), (" thabo", false), ("ann", false), (" ", false)] {
             assert_eq!(is_another(who, "thabo", "ann"), counts, "{who}");
         }
+    }
+
+    #[test]
+    fn an_end_that_no_proxy_has_seen_is_not_cut_off_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = grants(folder.path(), Some([7; 32]));
+        let first = own.add(grant("ann")).unwrap();
+        own.mark().unwrap();
+        let before = fs::read_to_string(&own.file).unwrap();
+        own.add(NewLine { what: What::End(&first.id), reason: None, by: "thabo" }).unwrap();
+        // Noted before the end: it is no cut that more stands there now.
+        assert!(own.in_force(Timestamp::now()).unwrap().is_empty());
+        own.mark().unwrap();
+        let (whole, noted) = (fs::read_to_string(&own.file).unwrap(), fs::read_to_string(&own.head).unwrap());
+        let cut = |text: &str| {
+            fs::write(&own.file, text).unwrap();
+            let told = own.in_force(Timestamp::now());
+            assert!(told.as_ref().is_err_and(|why| why.contains("no grant is in force")), "{told:?}");
+        };
+        cut(&before);
+        cut("");
+        fs::remove_file(&own.file).unwrap();
+        assert!(own.all().is_err());
+        // The note itself is signed, and belongs to these lines.
+        fs::write(&own.file, &whole).unwrap();
+        for changed in [
+            noted.replace("\"lines\":2", "\"lines\":1"),
+            noted.replace("\"signature\":\"", "\"signature\":\"0"),
+            "{}".to_owned(),
+        ] {
+            fs::write(&own.head, changed).unwrap();
+            assert!(own.all().unwrap_err().contains("no grant is in force"));
+        }
+        fs::write(&own.head, &noted).unwrap();
+        assert_eq!(own.all().unwrap().len(), 1);
+        own.add(grant("ben")).unwrap();
+        assert_eq!(own.in_force(Timestamp::now()).unwrap().len(), 1);
     }
 
     #[test]

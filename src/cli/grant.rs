@@ -82,15 +82,26 @@ pub(super) fn run(arguments: &GrantArgs, output: &mut Output) -> Ending {
                 let zone = &config.audit.time_zone;
                 let line = format!("{}  until {}", output.styled(Style::Good, &id), zone.show(until));
                 output.line(line);
+                mark(&grants, output);
                 await_proxy(&config, &id, "begun", output)
             }
             Err(error) => output.wrong(error),
         },
         Some(GrantVerb::End { id }) => match grants.add(NewLine { what: What::End(id), reason: None, by: &by }) {
-            Ok(_) => await_proxy(&config, id, "ended", output),
+            Ok(_) => {
+                mark(&grants, output);
+                await_proxy(&config, id, "ended", output)
+            }
             Err(error) => output.wrong(error),
         },
         Some(GrantVerb::List { json }) => list(&config, &grants, *json, output),
+    }
+}
+
+/// That it cannot be noted how far the file goes is no reason to undo what was granted or ended.
+fn mark(grants: &Grants, output: &mut Output) {
+    if let Err(why) = grants.mark() {
+        output.remark(why);
     }
 }
 
