@@ -11,6 +11,8 @@ mod database;
 mod exceptions;
 mod fit;
 pub(crate) mod grants;
+mod others;
+mod outdated;
 mod permissions;
 mod policies;
 mod proxy;

@@ -14,6 +14,7 @@ use super::database::{self, Database};
 use super::exceptions::Exceptions;
 use super::fit::{self, Misfit, fit};
 use super::grants::Grants;
+use super::outdated;
 use super::permissions;
 use super::policies::{actor_key, fits, subject_key};
 use super::reviewing;
@@ -187,6 +188,7 @@ impl Proxy {
         );
         let server = Server::start(options, Arc::clone(&proxy.shared)).map_err(plain)?;
         tokio::spawn(fit::watch(Arc::clone(&proxy.shared), Arc::clone(&catalog), Arc::clone(&proxy.misfit)));
+        outdated::start(&proxy.shared, &proxy.shared.audit, proxy.config.audit.retain_days);
         let fresh = tokio::spawn(async move { catalog.keep_fresh(CATALOG_OFTEN, CATALOG_EVERY).await });
         ready(&database.name);
         let supervisor = Supervisor::of_environment();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
@@ -16,12 +17,16 @@ fn file(folder: &Path, hash: &str) -> Option<PathBuf> {
 }
 
 impl PolicySet {
-    /// Keeps the texts from which these policies were read, under their hash. What is kept already stays.
+    /// Keeps the texts from which these policies were read, under their hash. What is kept already stays; the file's time says when they
+    /// were in force last.
     ///
     /// # Errors
     /// The folder or the file cannot be written.
     pub fn keep(&self, folder: &Path) -> io::Result<()> {
-        let Some(path) = file(folder, self.hash()).filter(|path| !path.exists()) else { return Ok(()) };
+        let Some(path) = file(folder, self.hash()) else { return Ok(()) };
+        if path.exists() {
+            return fs::File::options().append(true).open(&path)?.set_modified(SystemTime::now());
+        }
         let sources: Vec<Value> =
             self.sources.iter().map(|(file, text)| json!({ "file": file, "text": text })).collect();
         fs::create_dir_all(folder)?;
@@ -29,6 +34,26 @@ impl PolicySet {
         let unfinished = path.with_extension("tmp");
         fs::write(&unfinished, json!({ "policy": self.hash(), "sources": sources }).to_string())?;
         fs::rename(&unfinished, &path)
+    }
+
+    /// Destroys the policies of this folder that were in force last before this time, but for these themselves; gives how many.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or a file not removed.
+    pub fn destroy_older(&self, folder: &Path, than: SystemTime) -> io::Result<usize> {
+        let mut destroyed = 0;
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let hash = name.to_str().and_then(|name| name.strip_prefix("policy-")?.strip_suffix(".json"));
+            let Some(path) = hash.and_then(|digits| file(folder, &format!("sha256:{digits}"))) else { continue };
+            let is_own = hash.is_some_and(|digits| self.hash().strip_prefix("sha256:") == Some(digits));
+            if !is_own && entry.metadata()?.modified()? < than {
+                fs::remove_file(path)?;
+                destroyed += 1;
+            }
+        }
+        Ok(destroyed)
     }
 
     /// The policies of this hash.
@@ -62,6 +87,33 @@ impl PolicySet {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn policies_that_were_in_force_last_before_the_oldest_record_are_destroyed_and_nothing_else_is() {
+        let own = tempfile::tempdir().unwrap();
+        let folder = own.path();
+        let days = |days: u64| SystemTime::now() - std::time::Duration::from_secs(days * 86_400);
+        let kept = |purpose: &str, ago: u64| {
+            let text = format!("version = 1\n[purposes.{purpose}]\nbasis = \"contract\"\n");
+            let set = PolicySet::from_sources(&[("p.toml".to_owned(), text)]).unwrap();
+            set.keep(folder).unwrap();
+            let path = file(folder, set.hash()).unwrap();
+            fs::File::options().append(true).open(path).unwrap().set_modified(days(ago)).unwrap();
+            set
+        };
+        let (oldest, old, now) = (kept("a", 400), kept("b", 370), kept("c", 400));
+        for name in ["access-000000000001-20200101.jsonl", "policy-x.json", "policy-.json", "checkpoint.json"] {
+            fs::write(folder.join(name), "").unwrap();
+            fs::File::options().append(true).open(folder.join(name)).unwrap().set_modified(days(900)).unwrap();
+        }
+        assert_eq!(now.destroy_older(folder, days(380)).unwrap(), 1);
+        assert!(PolicySet::kept(folder, oldest.hash()).unwrap_err().contains("not kept"));
+        assert!(PolicySet::kept(folder, old.hash()).is_ok() && PolicySet::kept(folder, now.hash()).is_ok());
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 6);
+        // Those in force are so until now.
+        old.keep(folder).unwrap();
+        assert_eq!(now.destroy_older(folder, days(360)).unwrap(), 0);
+    }
 
     #[test]
     fn policies_come_back_as_they_were_and_what_was_changed_does_not() {
