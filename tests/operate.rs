@@ -11,10 +11,14 @@
 
 #[path = "operate/bundle.rs"]
 mod bundle;
+#[path = "operate/certificates.rs"]
+mod certificates;
 #[path = "operate/console.rs"]
 mod console;
 #[path = "operate/deployed.rs"]
 mod deployed;
+#[path = "operate/desks.rs"]
+mod desks;
 #[path = "operate/exports.rs"]
 mod exports;
 #[path = "operate/grants.rs"]

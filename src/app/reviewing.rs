@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::database::Database;
+use super::others::others;
 use super::policies::subject_key;
 use crate::config::Config;
 use crate::console::{Console, Due, DueRequests, Parts};
@@ -36,6 +37,7 @@ pub(super) fn start(
         subject_key: subject_key(config)?,
         signer: super::log_options(&config.audit)?.signer,
         kept: config.audit.directory.clone(),
+        others: others(settings)?,
         due: due(database),
     };
     Console::start(parts).map(|console| Some(console.answer()))

@@ -1,13 +1,13 @@
 //! `[admin]`: metrics, health, and the console with the people who may look at it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::address::HostPort;
 use super::read::{parsed, path, secret};
 use super::secret::SecretSource;
 use super::server::{Config, Listen, ServerTls, default};
 use super::verifier::Verifier;
-use crate::document::{Document, Section};
+use crate::document::{Document, Located, Section};
 
 /// The console and the metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub struct Admin {
     pub people: Vec<Person>,
     /// Opens the console to whoever has it, on this machine alone.
     pub token: Option<SecretSource>,
+    /// Folders of other proxies' logs that the console is about too.
+    pub logs: Vec<PathBuf>,
+    /// The audit database whose logs it is about too: a URI of PostgreSQL's without a password, or where it stands.
+    pub audit_db: Option<String>,
 }
 
 /// Somebody who may look at the console.
@@ -62,7 +66,16 @@ impl Standing {
 impl Admin {
     /// Metrics and health there, and nobody who may look at the console.
     pub fn at(address: Option<HostPort>, configured: bool) -> Self {
-        Self { address, configured, url: None, tls: None, people: Vec::new(), token: None }
+        Self {
+            address,
+            configured,
+            url: None,
+            tls: None,
+            people: Vec::new(),
+            token: None,
+            logs: Vec::new(),
+            audit_db: None,
+        }
     }
 
     /// Where nothing is said: on this machine's loopback address, 3,000 ports above the first on which clients connect (6432: 9432), so
@@ -142,8 +155,23 @@ pub(super) fn read(document: &mut Document, section: Option<Section<'_>>, listen
     if let (Some(address), true) = (elsewhere, token.is_some()) {
         document.fault(&place, format!("`token` is for this machine alone, and `{address}` is another"));
     }
+    let logs = section.strings("logs", document).into_iter().map(|folder| base.join(folder.value)).collect();
+    let audit_db = section.string("audit_db", document).and_then(|text| whole(text, document));
     section.finish(document);
-    Admin { address, configured, url, tls, people, token }
+    Admin { address, configured, url, tls, people, token, logs, audit_db }
+}
+
+/// A password stands in no configuration.
+fn whole(text: Located<String>, document: &mut Document) -> Option<String> {
+    let is_elsewhere = text.value.starts_with("env:") || text.value.starts_with("file:");
+    let (_, rest) = text.value.split_once("://").unwrap_or_default();
+    let login = rest.split(['/', '?']).next().and_then(|host| host.rsplit_once('@')).map_or("", |(login, _)| login);
+    if !is_elsewhere && (rest.is_empty() || login.contains(':') || rest.contains("password=")) {
+        let says = "`audit_db` is `postgresql://login@host:port/database` without a password, or `env:NAME` or `file:PATH` of such a line";
+        document.fault(&text.place, says);
+        return None;
+    }
+    Some(text.value)
 }
 
 fn one(
@@ -218,9 +246,17 @@ mod tests {
             (format!("{person}{}", person.replace("reviewers", "officers")), "twice"),
             ("tls_cert = \"a.crt\"".to_owned(), "go together"),
             ("url = \"https://audit.example/x\"".to_owned(), "without a path"),
+            ("audit_db = \"postgresql://ann:secret@db/audit\"".to_owned(), "without a password"),
+            ("audit_db = \"postgresql://ann@db/audit?password=secret\"".to_owned(), "without a password"),
+            ("audit_db = \"audit\"".to_owned(), "`audit_db` is"),
+            ("logs = \"elsewhere\"".to_owned(), "list"),
         ] {
             let told = read(&wrong).unwrap_err();
-            assert!(told.contains(says), "{wrong}: {told}");
+            assert!(told.contains(says) && !told.contains("secret"), "{wrong}: {told}");
+        }
+        for place in ["postgresql://ann@db/audit", "env:AUDIT_DB", "file:audit.uri"] {
+            let admin = read(&format!("logs = [\"../edge-2/audit\"]\naudit_db = \"{place}\"\n{person}")).unwrap();
+            assert!(admin.logs.len() == 1 && admin.audit_db.as_deref() == Some(place), "{admin:?}");
         }
         let tls = "tls_cert = \"a.crt\"\ntls_key = \"a.key\"\n";
         assert!(read(&format!("{elsewhere}{tls}{person}")).is_ok());

@@ -97,7 +97,7 @@ impl Content {
                 when(last),
                 frame.zone
             ),
-            last: last.map_or(0, |last| last.seq),
+            last: desk.ends().get(&0).map_or(0, |last| last.seq),
         }
     }
 }
@@ -302,6 +302,14 @@ fn as_page(frame: &Frame<'_>, content: &Content, policies: &PolicySet) -> Page {
         facts.extend(frame.console.own(key).map(|said| Words::from(format!("{name}: {said}"))));
     }
     facts.push(content.span.clone().into());
+    if !frame.others.is_empty() {
+        let others: Vec<String> =
+            frame.others.values().map(|other| format!("{} (log {})", other.label, other.name)).collect();
+        facts.push(
+            format!("Findings and judgements are of this log and of those of other proxies: {}.", others.join(", "))
+                .into(),
+        );
+    }
     let judged = count(content.reviews.len() as u64, "judgement");
     facts.push(format!("{judged}; {} not judged yet.", count(content.findings.len() as u64, "finding")).into());
     facts.push(
@@ -320,7 +328,11 @@ fn as_page(frame: &Frame<'_>, content: &Content, policies: &PolicySet) -> Page {
             section(
                 "reviews",
                 "What was judged",
-                vec![or_none(tables::reviews(content.reviews.iter().rev(), |time| frame.time(time), Cell::Record))],
+                vec![or_none(tables::reviews(
+                    content.reviews.iter().rev(),
+                    |time| frame.time(time),
+                    |seq| frame.record(seq),
+                ))],
             ),
             section("open", "Found and not judged", vec![open(frame, &content.findings)]),
             section("campaigns", "Campaigns", campaigns(frame, &content.campaigns)),
@@ -344,7 +356,7 @@ fn open(frame: &Frame<'_>, findings: &[Finding]) -> Block {
             finding.whose().into(),
             what.into(),
             usual.into(),
-            Cell::Record(finding.at.seq),
+            frame.record(finding.at.seq),
         ]
     });
     or_none(Table {

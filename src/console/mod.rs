@@ -5,8 +5,10 @@
 //! | `web` | from a request to an answer: routes, hosts, forms |
 //! | `door` | who may come in, and sessions |
 //! | `following` | reads the access log as it grows, into a desk that pages are made from |
+//! | `others` | logs of other proxies that it reads as well |
 //! | `acts` | what a reviewer does: a record of the access log, or nothing |
 //! | `query` | what is looked for, as an address |
+//! | `seek` | a page of it, over all logs |
 //! | `bundle` | what an auditor is given |
 //! | `pages` | the pages |
 //!
@@ -16,8 +18,10 @@ mod acts;
 pub(crate) mod bundle;
 mod door;
 mod following;
+pub(crate) mod others;
 mod pages;
 mod query;
+mod seek;
 pub(crate) mod tables;
 mod web;
 
@@ -36,7 +40,7 @@ use crate::policy::PolicySet;
 use crate::server::admin::Admin;
 use crate::server::web::Answer;
 use door::Door;
-use following::Following;
+use following::{Following, Sources};
 
 /// A request of a data subject that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +77,8 @@ pub(crate) struct Parts {
     pub(crate) signer: Option<Arc<Signer>>,
     /// Where policies are kept as they were.
     pub(crate) kept: PathBuf,
+    /// Logs of other proxies.
+    pub(crate) others: Vec<Arc<dyn others::Others>>,
     /// Asks for open requests.
     pub(crate) due: DueRequests,
 }
@@ -96,7 +102,14 @@ impl Console {
     /// A thread cannot be started.
     pub(crate) fn start(parts: Parts) -> Result<Arc<Self>, String> {
         let zone = (parts.policies)().zone().tz().clone();
-        let following = Following::start(parts.admin.log.directory().to_owned(), zone)?;
+        let log = &parts.admin.log;
+        let following = Following::start(Sources {
+            directory: log.directory().to_owned(),
+            name: log.name().to_owned(),
+            signer: parts.signer.clone(),
+            others: parts.others.clone(),
+            zone,
+        })?;
         let door = Mutex::new(Door::new());
         Ok(Arc::new(Self { parts, door, following, readers: Semaphore::new(READERS) }))
     }

@@ -1,5 +1,9 @@
 //! What is looked for, as an address: so that it can be kept, sent and gone back to.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::Timestamp;
 
 use crate::audit::{Filter, SubjectKey};
@@ -17,8 +21,32 @@ pub(super) struct Query {
     pub(super) verdict: String,
     pub(super) since: String,
     pub(super) until: String,
-    /// The page begins behind this record.
-    pub(super) before: Option<u64>,
+    /// The page begins behind these records, one of each log.
+    pub(super) before: Before,
+}
+
+/// Behind which record of each log a page begins, by the log's number; of a log that is not here, at its end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Before(pub(super) BTreeMap<u64, u64>);
+
+/// `17`, and for other logs `17,40233:5`.
+impl fmt::Display for Before {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one = |(log, seq): (&u64, &u64)| if *log == 0 { seq.to_string() } else { format!("{log}:{seq}") };
+        f.write_str(&self.0.iter().map(one).collect::<Vec<_>>().join(","))
+    }
+}
+
+impl FromStr for Before {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let one = |part: &str| {
+            let (log, seq) = part.split_once(':').unwrap_or(("0", part));
+            Ok((log.parse()?, seq.parse()?))
+        };
+        text.split(',').map(one).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 /// The names of the fields, in the address and in the form.
@@ -41,7 +69,7 @@ impl Query {
             verdict: field("verdict"),
             since: field("since"),
             until: field("until"),
-            before: field("before").parse().ok(),
+            before: field("before").parse().unwrap_or_default(),
         }
     }
 
@@ -66,7 +94,7 @@ impl Query {
     }
 
     /// The address of the page behind this record.
-    pub(super) fn address(&self, before: Option<u64>) -> String {
+    pub(super) fn address(&self, before: Option<&Before>) -> String {
         let fields = FIELDS.iter().filter(|name| !self.get(name).is_empty());
         let mut parts: Vec<String> = fields.map(|name| format!("{name}={}", encoded(self.get(name)))).collect();
         parts.extend(before.map(|before| format!("before={before}")));
@@ -87,7 +115,7 @@ impl Query {
             Some(format!("{name} {told}"))
         };
         let mut parts: Vec<String> = FIELDS.iter().filter_map(of).collect();
-        parts.extend(self.before.map(|before| format!("before {before}")));
+        parts.extend(Some(&self.before).filter(|before| !before.0.is_empty()).map(|before| format!("before {before}")));
         parts.join(", ")
     }
 

@@ -19,7 +19,7 @@ pub(super) fn exceptions<'a>(frame: &Frame<'_>, exceptions: impl IntoIterator<It
             frame.time_of(&exception.until).into(),
             exception.reason.clone().into(),
             by.into(),
-            Cell::Record(exception.at.seq),
+            frame.record(exception.at.seq),
         ]
     });
     Table {

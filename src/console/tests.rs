@@ -115,6 +115,7 @@ impl Stand {
             subject_key: Some(SubjectKey::derive(&[7; 32])),
             signer: Signer::new(&[9; 32]).map(Arc::new),
             kept,
+            others: Vec::new(),
             due: Box::new(|| {
                 let day = |day| jiff::civil::date(2026, 11, day);
                 let due = Due { id: 17, asked: "access".to_owned(), received: day(1), by: day(29) };
@@ -474,4 +475,42 @@ async fn the_token_opens_the_console_to_an_officer_of_no_name_from_this_machine_
         opened.fetch_or(opens, Ordering::Relaxed);
     }
     assert!(opened.load(Ordering::Relaxed) && stand.records("console").len() == 1 && Timestamp::now() > Timestamp::MIN);
+}
+
+#[test]
+fn every_page_comes_while_the_log_is_still_being_read() {
+    const PAGES: [&str; 8] =
+        ["/", "/find?login=crm", "/matrix", "/policies", "/campaigns", "/pictures", "/bundle", "/proxy"];
+    let (told, heard) = std::sync::mpsc::channel();
+    // On a thread of its own: a page that waits for itself would not end.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let stand = Arc::new(Stand::open().await);
+            for number in 0..30 {
+                stand.access("crm", Some("u42"), &format!("SELECT {number}")).await;
+            }
+            stand.caught_up().await;
+            let mut officer = stand.logged_in("nomsa", "an officer's").await;
+            // Whoever reads the log writes into the desk between any two steps of a page.
+            let (writing, over) = (Arc::clone(&stand), Arc::new(AtomicBool::new(false)));
+            let until = Arc::clone(&over);
+            let writer = std::thread::spawn(move || {
+                while !until.load(Ordering::Relaxed) {
+                    writing.console.following.tests_read_on();
+                }
+            });
+            for path in PAGES {
+                for _ in 0..20 {
+                    let (status, page) = officer.get(path).await;
+                    assert!(status == StatusCode::OK && page.contains("<h1"), "{path}: {page}");
+                }
+                told.send(path).unwrap();
+            }
+            over.store(true, Ordering::Relaxed);
+            writer.join().unwrap();
+        });
+    });
+    let pages: Vec<&str> = std::iter::from_fn(|| heard.recv_timeout(std::time::Duration::from_secs(60)).ok()).collect();
+    assert_eq!(pages, PAGES);
 }

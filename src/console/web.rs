@@ -13,7 +13,8 @@ use super::bundle;
 use super::door::{self, Who};
 use super::pages::{self, Frame};
 use super::query::Query;
-use crate::audit::read::{last, page as log_page};
+use super::seek::seek;
+use crate::audit::read::last;
 use crate::audit::report::{Campaign, Stretch};
 use crate::config::{Person, Standing};
 use crate::policy::PolicySet;
@@ -216,7 +217,14 @@ impl Visit<'_> {
     }
 
     fn frame(&self, here: &'static str) -> Frame<'_> {
-        Frame { console: self.console, who: &self.who, form: &self.form, here, zone: self.policies().zone().clone() }
+        Frame {
+            console: self.console,
+            who: &self.who,
+            form: &self.form,
+            here,
+            zone: self.policies().zone().clone(),
+            others: self.console.following.others(),
+        }
     }
 
     fn wrong(&self, status: StatusCode, what: &str) -> WebAnswer {
@@ -278,8 +286,8 @@ impl Visit<'_> {
             Err(problem) => Err(problem),
             Ok(filter) => {
                 let directory = self.console.parts.admin.log.directory().to_owned();
-                let before = query.before;
-                self.read(move || log_page(&directory, &filter, before, pages::find::PER_PAGE, PATIENCE)).await
+                let (before, others) = (query.before.clone(), frame.others.clone());
+                self.read(move || seek(&directory, others, &filter, &before, pages::find::PER_PAGE, PATIENCE)).await
             }
         };
         pages::find::render(&frame, query, Some(&found))

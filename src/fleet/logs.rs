@@ -2,7 +2,7 @@
 //!
 //! Everything is read in one transaction that sees one moment, by cursors: of each log no more is in memory than one portion.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -57,6 +57,8 @@ pub struct AuditDb {
     connection: Rc<Connection>,
     logs: Vec<LogName>,
     cursors: u64,
+    /// Whoever reads wants no more.
+    stop: Cell<bool>,
     /// Columns that tables of an older `audit.sql` do not have.
     pub(super) newer: bool,
 }
@@ -119,7 +121,7 @@ impl AuditDb {
         let newer = connection.query(HAS_NEWER, &[&NEWER.as_slice()])?;
         let newer = newer.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false);
         let logs = connection.query(LOGS, &[])?.iter().map(log_name).collect::<Result<_, _>>()?;
-        Ok(Self { connection: Rc::new(connection), logs, cursors: 0, newer })
+        Ok(Self { connection: Rc::new(connection), logs, cursors: 0, stop: Cell::new(false), newer })
     }
 
     /// The logs that it holds, by name.
@@ -150,6 +152,42 @@ impl AuditDb {
             &[Box::new(log.to_owned()) as Parameter],
         )?;
         Ok(Lines(rows))
+    }
+
+    /// Every record of these logs behind the number that stands with each, given to `each` with the log's place among them until it
+    /// answers `false`: by time, and each log in its own order.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn behind(&mut self, logs: &[(String, u64)], mut each: impl FnMut(u64, Entry) -> bool) -> Result<(), DbError> {
+        let mut sources = Vec::new();
+        for (log, after) in logs {
+            let parameters: [Parameter; 2] =
+                [Box::new(log.clone()), Box::new(i64::try_from(*after).unwrap_or(i64::MAX))];
+            let sql = "SELECT line FROM audit.records WHERE log = $1 AND seq > $2 ORDER BY seq, time";
+            sources.push(Lines(self.rows(sql, &parameters)?));
+        }
+        let failed = Rc::clone(&self.connection);
+        let mut goes_on = true;
+        let sources = sources.into_iter().map(|lines| Stopped { lines, at: &self.stop });
+        merge(sources, |log, entry| {
+            goes_on = goes_on && each(log, entry);
+            self.stop.set(!goes_on);
+        });
+        self.stop.set(false);
+        failed.check()
+    }
+
+    /// The record of this number as its log has it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn line(&mut self, log: &str, seq: u64) -> Result<Option<String>, DbError> {
+        let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+        let rows = self
+            .connection
+            .query("SELECT line FROM audit.records WHERE log = $1 AND seq = $2 ORDER BY time LIMIT 1", &[&log, &seq])?;
+        Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
     }
 
     /// Every record of all logs with the number of its log, from 0 in the order of [`logs`](Self::logs): by time, and each log in its
@@ -228,6 +266,20 @@ impl Iterator for Rows {
             }
         }
         self.portion.pop_front()
+    }
+}
+
+/// Records of one log, until nobody wants more.
+struct Stopped<'a> {
+    lines: Lines,
+    at: &'a Cell<bool>,
+}
+
+impl Iterator for Stopped<'_> {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        if self.at.get() { None } else { self.lines.next() }
     }
 }
 

@@ -5,6 +5,7 @@ mod address;
 mod bundle;
 mod counts;
 mod logs;
+mod page;
 mod prove;
 mod proxies;
 mod search;

@@ -12,13 +12,13 @@ const PORTION: usize = 200;
 
 /// Conditions of a query, and their parameters.
 #[derive(Default)]
-struct Where {
+pub(super) struct Where {
     conditions: Vec<String>,
-    parameters: Vec<Parameter>,
+    pub(super) parameters: Vec<Parameter>,
 }
 
 impl Where {
-    fn add(&mut self, condition: &str, parameter: Parameter) {
+    pub(super) fn add(&mut self, condition: &str, parameter: Parameter) {
         self.parameters.push(parameter);
         self.conditions.push(condition.replace('?', &format!("${}", self.parameters.len())));
     }
@@ -51,7 +51,7 @@ impl Where {
         );
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         if self.conditions.is_empty() { "true".to_owned() } else { self.conditions.join(" AND ") }
     }
 }
@@ -123,7 +123,8 @@ impl AuditDb {
         Ok(search)
     }
 
-    fn matching(&mut self, filter: &Filter) -> Result<super::logs::Rows, DbError> {
+    /// What the database can leave out of what does not match.
+    pub(super) fn conditions(&self, filter: &Filter) -> Where {
         let mut wanted = Where::default();
         for (column, value) in [
             ("login", &filter.login),
@@ -150,6 +151,11 @@ impl AuditDb {
             // Those of what matches are asked for by themselves.
             wanted.conditions.push("event <> 'outcome'".to_owned());
         }
+        wanted
+    }
+
+    fn matching(&mut self, filter: &Filter) -> Result<super::logs::Rows, DbError> {
+        let wanted = self.conditions(filter);
         let sql = format!(
             "SELECT log, seq, time::text, line FROM audit.records WHERE {} ORDER BY time, log COLLATE \"C\", seq",
             wanted.text()

@@ -105,7 +105,7 @@ impl Proxy {
 
     /// The command itself, in the folder of this proxy's configuration.
     pub fn command(&self, arguments: &[&str]) -> Said {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pgpurpose"));
+        let mut command = Command::new(super::proxy::program());
         command.args(arguments).current_dir(self.folder()).stdin(Stdio::null());
         Said::of(command.output().expect("the command runs"))
     }

@@ -233,13 +233,18 @@ impl Drop for Proxy {
     }
 }
 
-/// `kill -9`.
+/// The proxy that is tried: the one that was built with the tests, or the one that `PGPURPOSE_TEST_PROGRAM` names, for measurements of a
+/// build that is at hand.
+pub fn program() -> String {
+    std::env::var("PGPURPOSE_TEST_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_pgpurpose").to_owned())
+}
+
 fn spawn(folder: &Path, environment: &[(String, String)]) -> Child {
     let log = File::options().create(true).append(true).open(folder.join("proxy.log")).unwrap();
     Command::new("sh")
         .args(["-c", SUPERVISOR, "supervisor"])
         .arg(folder.join("pid"))
-        .args([env!("CARGO_BIN_EXE_pgpurpose"), "serve", "--config"])
+        .args([&program(), "serve", "--config"])
         .arg(folder.join("pgpurpose.toml"))
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())

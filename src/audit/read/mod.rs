@@ -13,6 +13,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 pub use crate::audit::record::Entry;
+use crate::audit::record::chain::{self, Link};
 use crate::audit::store::files::{self, LogFile};
 pub use merge::{merge, merged};
 pub use page::{Page, page};
@@ -31,6 +32,69 @@ pub fn scan(directory: &Path, mut each: impl FnMut(Entry) -> bool) -> io::Result
         }
     }
     Ok(())
+}
+
+/// The same of the records behind the one of this number, without reading the files before.
+///
+/// # Errors
+/// The folder or a file cannot be read.
+pub fn scan_behind(directory: &Path, after: u64, mut each: impl FnMut(Entry) -> bool) -> io::Result<()> {
+    let files = files::list(directory)?.0;
+    let first = files.iter().rposition(|file| file.first_seq <= after.saturating_add(1)).unwrap_or(0);
+    for file in files.into_iter().skip(first) {
+        let mut reader = match file.open() {
+            // Destroyed by age since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file.is_gone() => continue,
+            opened => opened?,
+        };
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            let is_known = number_of(&line).is_some_and(|seq| seq <= after);
+            if !is_known
+                && let Some(entry) = line.strip_suffix(b"\n").and_then(Entry::parse)
+                && entry.seq().is_none_or(|seq| seq > after)
+                && !each(entry)
+            {
+                return Ok(());
+            }
+            line.clear();
+        }
+    }
+    Ok(())
+}
+
+/// The number of a record, where its line begins with it as the log's own do.
+fn number_of(line: &[u8]) -> Option<u64> {
+    let digits = line.strip_prefix(b"{\"seq\":")?;
+    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
+}
+
+/// What the log in this folder is called in its newest record that says so.
+///
+/// # Errors
+/// The folder or a file cannot be read.
+pub fn log_name(directory: &Path) -> io::Result<Option<String>> {
+    files::log_name(directory)
+}
+
+/// Whether the log still has this record, whole and with this hash.
+///
+/// # Errors
+/// The folder or a file cannot be read.
+pub fn holds(directory: &Path, link: Link) -> io::Result<bool> {
+    let Some(file) = files::list(directory)?.0.into_iter().rev().find(|file| file.first_seq <= link.seq) else {
+        return Ok(false);
+    };
+    let (mut reader, mut line) = (file.open()?, Vec::new());
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        if number_of(&line) == Some(link.seq) {
+            let sealed = line.strip_suffix(b"\n").and_then(|line| chain::open(line).ok());
+            return Ok(sealed.is_some_and(|sealed| sealed.hash == link.hash));
+        }
+        line.clear();
+    }
+    Ok(false)
 }
 
 /// The same of what is left of one file; `false` where `each` wants no more.

@@ -36,6 +36,11 @@ impl Moment {
 }
 
 impl Clock {
+    /// Until it is known in which zone.
+    pub(super) fn unset() -> Self {
+        Self { zone: TimeZone::UTC }
+    }
+
     pub(super) fn new(zone: TimeZone) -> Self {
         Self { zone }
     }

@@ -1,15 +1,17 @@
 //! The report's own rules, applied to records as they come.
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use super::clock::Clock;
 use super::facts::Facts;
-use super::{At, Finding, strangers, unusual};
+use super::{At, Finding, Past, strangers, unusual};
 use crate::audit::record::Entry;
 
 /// Follows a log from its beginning, and tells what is unusual when a record shows it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Live {
+    #[serde(skip, default = "Clock::unset")]
     clock: Clock,
     unusual: unusual::Collector,
     strangers: strangers::Collector,
@@ -46,7 +48,14 @@ impl Live {
                 self.unusual.disclosure(entry, moment, within);
                 more = self.strangers.disclosure(entry, moment, within);
             }
-            "start" => self.unusual.restarted(),
+            "start" => self.unusual.restarted(seq),
+            "destroyed" => {
+                if let Some(past) = Past::of(entry, &self.clock) {
+                    self.unusual.forget(&past);
+                    self.strangers.forget(past.day);
+                }
+                return Vec::new();
+            }
             _ => return Vec::new(),
         }
         let mut found = self.found();
@@ -58,6 +67,12 @@ impl Live {
     pub(super) fn add_with_days(&mut self, entry: &Entry) -> Vec<Finding> {
         self.days = true;
         self.add(entry, true)
+    }
+
+    /// Once it was read back: it goes on in this zone.
+    pub(super) fn resumed(&mut self, zone: TimeZone) {
+        self.clock = Clock::new(zone);
+        self.strangers.resumed();
     }
 
     /// What the day at hand of this login or actor comes to so far, of what was found in it.

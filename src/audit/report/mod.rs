@@ -11,6 +11,8 @@ mod facts;
 mod live;
 mod matters;
 mod observed;
+mod pairs;
+mod past;
 mod refusals;
 mod strangers;
 #[cfg(test)]
@@ -27,16 +29,17 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::audit::read::{last, scan};
 use crate::audit::record::Entry;
+use crate::audit::record::chain::Hash;
 use crate::audit::record::entry::LOG;
 use crate::policy::PolicySet;
 
 pub use activity::{Activity, Counts, Line, Unrestricted};
 pub use clock::{Bucket, Grain};
-pub use desk::{Campaign, CampaignLine, Desk, Exception, Review, Stretch, Use};
+pub use desk::{Campaign, CampaignLine, Desk, Exception, Review, Running, Stretch, Use};
 pub use events::{LogEvent, LogEvents, PolicyEvent};
 pub use facts::NO_CATEGORY;
 pub use live::Live;
@@ -51,6 +54,7 @@ pub use unusual::{
 
 use clock::Clock;
 use facts::Facts;
+use past::Past;
 
 /// The longest text of a record that the report repeats, in characters.
 const LONGEST: usize = 500;
@@ -113,6 +117,33 @@ impl Serialize for At {
         }
         map.end()
     }
+}
+
+/// As it is written.
+impl<'de> Deserialize<'de> for At {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Written {
+            time: String,
+            seq: u64,
+            log: Option<u64>,
+        }
+        let Written { time, seq, log } = Written::deserialize(deserializer)?;
+        let time = time.parse().map_err(serde::de::Error::custom)?;
+        let log = log.map_or(0, |log| log.saturating_sub(1).min(u64::MAX / LOG));
+        Ok(Self { time, seq: seq.saturating_add(log.saturating_mul(LOG)) })
+    }
+}
+
+/// A record's number with that of its log.
+pub fn in_log(log: u64, seq: u64) -> u64 {
+    log.saturating_mul(LOG).saturating_add(seq)
+}
+
+/// The number of a log by its name, from 1: the same wherever several are read, so that a finding is called the same.
+pub fn number_of(log: &str) -> u64 {
+    let digits: String = Hash::of(log.as_bytes()).to_string().chars().take(4).collect();
+    u64::from_str_radix(&digits, 16).unwrap_or_default() % (u64::MAX / LOG) + 1
 }
 
 /// Which of several logs a number is of, from 0, and the number there.
@@ -258,7 +289,7 @@ impl Reporter {
                     unused.event(entry, at);
                 }
                 if event == "start" {
-                    self.unusual.restarted();
+                    self.unusual.restarted(seq);
                 }
                 if let Some(trained) = self.trained.as_mut().filter(|_| event == "request") {
                     trained.step(entry, time);

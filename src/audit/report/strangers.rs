@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::At;
 use super::clock::Moment;
 use super::unusual::{Finding, HISTORY_DAYS, STRANGER_DAYS, What};
@@ -21,10 +23,11 @@ const FLOOR: u64 = 5;
 const MOST: usize = 2_000_000;
 
 /// Whom an actor saw.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Actor {
     first_day: i64,
-    /// By person: the first day on which they were seen.
+    /// By person: the last day on which they were seen.
+    #[serde(with = "super::pairs")]
     seen: HashMap<u64, i64>,
     /// By day: people of others, each on the first day that they were seen.
     strangers: BTreeMap<i64, HashSet<u64>>,
@@ -40,17 +43,20 @@ impl Actor {
 }
 
 /// The first two actors who saw somebody, each with the day.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 struct Seen {
     first: Option<(u32, i64)>,
     other: Option<(u32, i64)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Login {
     first_day: i64,
+    #[serde(skip)]
     names: HashMap<Arc<str>, u32>,
+    #[serde(with = "actors")]
     actors: Vec<(Arc<str>, Actor)>,
+    #[serde(with = "super::pairs")]
     people: HashMap<u64, Seen>,
 }
 
@@ -69,14 +75,54 @@ impl Stranger {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Collector {
+    #[serde(with = "logins")]
     logins: HashMap<Arc<str>, Login>,
     pairs: usize,
 }
 
+/// Actors of a login, as they are kept.
+mod actors {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Actor;
+
+    pub(super) fn serialize<S: Serializer>(all: &[(Arc<str>, Actor)], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(all.iter().map(|(name, actor)| (&**name, actor)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Arc<str>, Actor)>, D::Error> {
+        let all = Vec::<(String, Actor)>::deserialize(deserializer)?;
+        Ok(all.into_iter().map(|(name, actor)| (name.into(), actor)).collect())
+    }
+}
+
+/// Logins, as they are kept.
+mod logins {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Login;
+
+    pub(super) fn serialize<S: Serializer>(all: &HashMap<Arc<str>, Login>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(all.iter().map(|(name, login)| (&**name, login)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<HashMap<Arc<str>, Login>, D::Error> {
+        let all = Vec::<(String, Login)>::deserialize(deserializer)?;
+        Ok(all.into_iter().map(|(name, login)| (name.into(), login)).collect())
+    }
+}
+
 /// One person has rows in several tables: what names them is the same.
-fn person(subject: &str) -> u64 {
+pub(super) fn person(subject: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     subject.hash(&mut hasher);
     hasher.finish()
@@ -100,7 +146,46 @@ impl Collector {
     }
 }
 
+impl Collector {
+    /// What was seen before this day is forgotten, where it was not seen again since.
+    pub(super) fn forget(&mut self, day: i64) {
+        for login in self.logins.values_mut() {
+            login.forget(day);
+        }
+        self.logins.retain(|_, login| login.actors.iter().any(|(_, actor)| !actor.seen.is_empty()));
+        let actors = self.logins.values().flat_map(|login| &login.actors);
+        self.pairs = actors.map(|(_, actor)| actor.seen.len()).sum();
+    }
+
+    /// Once it was read back.
+    pub(super) fn resumed(&mut self) {
+        for login in self.logins.values_mut() {
+            let names = login.actors.iter().zip(0_u32..);
+            login.names = names.map(|((name, _), number)| (Arc::clone(name), number)).collect();
+        }
+    }
+}
+
 impl Login {
+    fn forget(&mut self, day: i64) {
+        self.first_day = self.first_day.max(day);
+        for (_, actor) in &mut self.actors {
+            actor.first_day = actor.first_day.max(day);
+            actor.seen.retain(|_, last| *last >= day);
+            actor.strangers = actor.strangers.split_off(&day);
+        }
+        let actors = &self.actors;
+        self.people.retain(|person, seen| {
+            let still = |(number, _): &(u32, i64)| {
+                let actor = usize::try_from(*number).ok().and_then(|number| actors.get(number));
+                actor.is_some_and(|(_, actor)| actor.seen.contains_key(person))
+            };
+            let (first, other) = (seen.first.filter(still), seen.other.filter(still));
+            (seen.first, seen.other) = (first.or(other), other.filter(|_| first.is_some()));
+            seen.first.is_some()
+        });
+    }
+
     fn number(&mut self, actor: &str, day: i64) -> u32 {
         if let Some(number) = self.names.get(actor) {
             return *number;
@@ -115,7 +200,8 @@ impl Login {
     fn see(&mut self, person: u64, number: u32, day: i64, pairs: &mut usize) {
         let index = usize::try_from(number).unwrap_or(usize::MAX);
         let Some((_, actor)) = self.actors.get_mut(index) else { return };
-        if actor.seen.contains_key(&person) {
+        if let Some(last) = actor.seen.get_mut(&person) {
+            *last = day.max(*last);
             return;
         }
         let before = self.people.get(&person).copied().unwrap_or_default();

@@ -10,7 +10,7 @@ mod whose;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub(super) use self::whose::Whose;
 use super::At;
@@ -40,7 +40,7 @@ const MOST_FINDINGS: usize = 1000;
 const MOST_WAITING: usize = 200_000;
 
 /// What is counted of a login's day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Measure {
     /// Statements, refused ones included.
@@ -66,7 +66,7 @@ impl Measure {
 }
 
 /// What is unusual.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum What {
     /// A login that the log did not hold before, though it goes back [`HISTORY_DAYS`] days.
@@ -135,7 +135,7 @@ impl What {
 }
 
 /// Something unusual.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The record that shows it first.
     #[serde(flatten)]
@@ -174,7 +174,7 @@ pub struct Unusual {
 type Amounts = [u64; 3];
 
 /// A login's past and its day at hand.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct History {
     first_day: i64,
     days: VecDeque<Amounts>,
@@ -185,7 +185,7 @@ struct History {
     in_period: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Today {
     day: i64,
     amounts: Amounts,
@@ -206,15 +206,19 @@ struct Today {
     within: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Collector {
+    #[serde(with = "super::pairs")]
     known: HashMap<Whose, History>,
     actors: usize,
     /// Whose day the newest record changed.
+    #[serde(skip)]
     touched: Vec<Whose>,
     /// Statements without an outcome so far.
-    waiting: BTreeMap<u64, (Arc<str>, Option<Arc<str>>)>,
+    #[serde(with = "super::pairs")]
+    waiting: BTreeMap<u64, Whose>,
     first_day: Option<i64>,
+    #[serde(skip)]
     findings: Vec<Finding>,
     more: u64,
     not_followed: BTreeSet<u64>,
@@ -232,7 +236,7 @@ impl Collector {
             }
             self.judge(&whose, facts, moment, within);
             self.touched.push(whose.clone());
-            waits = Some((whose.login, whose.actor));
+            waits = Some(whose);
         }
         if let Some(whose) = waits.filter(|_| !facts.refused()) {
             if self.waiting.len() >= MOST_WAITING {
@@ -316,7 +320,7 @@ impl Collector {
     /// An outcome has no time of its own: its rows count for the day of the login's newest statement.
     pub(super) fn outcome(&mut self, entry: &Entry) {
         let of = entry.number("of").unwrap_or_default();
-        let Some((login, actor)) = self.waiting.remove(&of) else { return };
+        let Some(Whose { login, actor }) = self.waiting.remove(&of) else { return };
         let Some(rows) = entry.number("rows") else { return };
         self.touched.clear();
         let own = actor.map(|actor| Whose { login: Arc::clone(&login), actor: Some(actor) });
@@ -329,9 +333,18 @@ impl Collector {
         }
     }
 
-    /// The proxy was started: what waits has no outcome any more.
-    pub(super) fn restarted(&mut self) {
-        self.waiting.clear();
+    /// A proxy was started: what waits in its log has no outcome any more.
+    pub(super) fn restarted(&mut self, seq: u64) {
+        let (log, _) = super::of_log(seq);
+        self.waiting.retain(|waiting, _| super::of_log(*waiting).0 != log);
+    }
+
+    /// Records up to this one of its log were destroyed: logins and actors that were not seen since are forgotten.
+    pub(super) fn forget(&mut self, past: &super::Past) {
+        self.known.retain(|_, history| !past.has(history.today.newest));
+        self.actors = self.known.keys().filter(|whose| whose.actor.is_some()).count();
+        self.waiting.retain(|seq, _| !past.has_number(*seq));
+        self.first_day = self.first_day.map(|first| first.max(past.day));
     }
 
     fn found(&mut self, whose: &Whose, at: At, what: What) {

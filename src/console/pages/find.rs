@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::{Frame, blocks, field};
-use crate::audit::read::{Entry, Page};
+use crate::audit::read::Entry;
 use crate::console::query::Query;
+use crate::console::seek::Found;
 use crate::page::html::escape;
 use crate::page::{Block, Cell, Table, Words, count, heads};
 
@@ -12,7 +13,7 @@ use crate::page::{Block, Cell, Table, Words, count, heads};
 pub(in crate::console) const PER_PAGE: usize = 50;
 
 /// The form, and what was found where something was asked for.
-pub(in crate::console) fn render(frame: &Frame<'_>, query: &Query, found: Option<&Result<Page, String>>) -> String {
+pub(in crate::console) fn render(frame: &Frame<'_>, query: &Query, found: Option<&Result<Found, String>>) -> String {
     let mut out = String::new();
     out.push_str("<div class=\"cards\">\n");
     let _ = write!(
@@ -42,7 +43,7 @@ pub(in crate::console) fn render(frame: &Frame<'_>, query: &Query, found: Option
         Some(Err(problem)) => {
             let _ = writeln!(out, "<div class=\"note bad\" role=\"alert\"><p>{}</p></div>", escape(problem));
         }
-        Some(Ok(page)) => results(&mut out, frame, query, page),
+        Some(Ok(found)) => results(&mut out, frame, query, found),
     }
     frame.page("Find", &out)
 }
@@ -66,32 +67,32 @@ fn verdict(chosen: &str) -> String {
     out
 }
 
-fn results(out: &mut String, frame: &Frame<'_>, query: &Query, page: &Page) {
-    for damaged in &page.damaged {
+fn results(out: &mut String, frame: &Frame<'_>, query: &Query, found: &Found) {
+    for damaged in &found.damaged {
         let _ = writeln!(out, "<p class=\"warning\">A part of the log cannot be read: {}</p>", escape(damaged));
     }
-    let _ = writeln!(out, "<h2 id=\"found\">{}</h2>", if page.entries.is_empty() { "Nothing" } else { "Found" });
-    if !page.entries.is_empty() {
-        let rows = page.entries.iter().map(|entry| line(frame, entry));
+    let _ = writeln!(out, "<h2 id=\"found\">{}</h2>", if found.entries.is_empty() { "Nothing" } else { "Found" });
+    if !found.entries.is_empty() {
+        let rows = found.entries.iter().map(|entry| line(frame, entry));
         out.push_str(&blocks(&[Block::Table(Table {
-            caption: format!("{}, the newest first; times of {}", count(page.entries.len() as u64, "line"), frame.zone),
+            caption: format!(
+                "{}, the newest first; times of {}",
+                count(found.entries.len() as u64, "line"),
+                frame.zone
+            ),
             heads: heads([("when", false), ("who", false), ("why", false), ("what", false), ("record", true)]),
             rows: rows.collect(),
         })]));
     }
-    match (page.next, page.is_part) {
-        (None, _) => out.push_str("<p>Nothing older matches.</p>\n"),
-        (Some(next), is_part) => {
-            if is_part {
-                let _ = writeln!(out, "<p>Looked through the log as far back as record {next}.</p>");
-            }
-            let _ = writeln!(
-                out,
-                "<p><a class=\"button\" href=\"{}#found\">Older</a></p>",
-                escape(&query.address(Some(next)))
-            );
-        }
+    let Some(next) = &found.next else {
+        out.push_str("<p>Nothing older matches.</p>\n");
+        return;
+    };
+    if !found.parts.is_empty() {
+        let parts: Vec<String> = found.parts.iter().map(|seq| frame.record_name(*seq)).collect();
+        let _ = writeln!(out, "<p>Looked through the log as far back as record {}.</p>", escape(&parts.join(", ")));
     }
+    let _ = writeln!(out, "<p><a class=\"button\" href=\"{}#found\">Older</a></p>", escape(&query.address(Some(next))));
 }
 
 /// One record: when, who, why, what.
@@ -106,7 +107,7 @@ fn line(frame: &Frame<'_>, entry: &Entry) -> Vec<Cell> {
         why = why.plain(", ticket ").name(ticket);
     }
     let when = entry.time().map_or_else(String::new, |time| frame.time(time));
-    vec![when.into(), who.into(), why.into(), what(entry).into(), Cell::Record(entry.seq().unwrap_or_default())]
+    vec![when.into(), who.into(), why.into(), what(entry).into(), frame.record(entry.seq().unwrap_or_default())]
 }
 
 /// What was done with which columns.

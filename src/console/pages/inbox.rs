@@ -133,7 +133,7 @@ fn reviewed<'a>(out: &mut String, frame: &Frame<'_>, reviews: impl DoubleEndedIt
             escape(&review.what),
             escape(&review.by),
             frame.time(review.at.time),
-            review.at.seq,
+            escape(&frame.record_name(review.at.seq)),
             if review.comment.is_empty() { String::new() } else { format!("<br>“{}”", escape(&review.comment)) }
         );
     }

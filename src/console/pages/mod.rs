@@ -8,15 +8,18 @@ pub(super) mod pictures;
 pub(super) mod policies;
 pub(super) mod proxy;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use jiff::Timestamp;
 
 use super::Console;
 use super::door::Who;
+use super::following::Other;
+use crate::audit::report::of_log;
 use crate::config::Zone;
 use crate::page::html::{self, escape};
-use crate::page::{Block, Words};
+use crate::page::{Block, Cell, Words};
 use crate::server::admin::{CLOCK, OBSERVED};
 use crate::server::site::style_name;
 
@@ -29,6 +32,8 @@ pub(super) struct Frame<'a> {
     /// The page's own place in the navigation.
     pub(super) here: &'static str,
     pub(super) zone: Zone,
+    /// By number: logs beside the proxy's own.
+    pub(super) others: BTreeMap<u64, Other>,
 }
 
 /// Where one can go.
@@ -112,12 +117,14 @@ impl Frame<'_> {
         all.extend(self.console.parts.admin.log.status().clock_in_doubt.then(|| CLOCK.to_owned()));
         all.extend(self.console.following.trouble());
         if !self.console.following.is_caught_up() {
-            let read = self.console.following.desk().reach().2;
-            all.push(format!(
-                "The log is still being read: {} so far of {}. What follows is of these.",
-                crate::page::count(read, "record"),
-                crate::page::number(self.console.parts.admin.log.status().last_seq)
-            ));
+            // Whoever makes the page may hold the desk.
+            let read = crate::page::count(self.console.following.read(), "record");
+            let of = if self.console.parts.others.is_empty() {
+                format!(" of {}", crate::page::number(self.console.parts.admin.log.status().last_seq))
+            } else {
+                String::new()
+            };
+            all.push(format!("The log is still being read: {read} so far{of}. What follows is of these."));
         }
         for remark in all {
             let _ = writeln!(out, "<p class=\"warning\">{}</p>", escape(&remark));
@@ -127,6 +134,21 @@ impl Frame<'_> {
     /// What every form brings along.
     pub(super) fn hidden(&self) -> String {
         format!("<input type=\"hidden\" name=\"form\" value=\"{}\">", escape(self.form))
+    }
+
+    /// A record by its number; of another log, with what that is called.
+    pub(super) fn record(&self, seq: u64) -> Cell {
+        match of_log(seq) {
+            (0, seq) => Cell::Record(seq),
+            (_, _) => self.record_name(seq).into(),
+        }
+    }
+
+    /// The same in a sentence.
+    pub(super) fn record_name(&self, seq: u64) -> String {
+        let (log, seq) = of_log(seq);
+        let label = |other: &Other| format!("{seq} of {}", other.label);
+        self.others.get(&log).map_or_else(|| seq.to_string(), label)
     }
 
     /// `2026-11-22 10:00`.

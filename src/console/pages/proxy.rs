@@ -2,6 +2,7 @@
 
 use super::{Frame, section};
 use crate::audit::read::Entry;
+use crate::audit::report::At;
 use crate::audit::ship::Shipping;
 use crate::page::{Block, Cell, Table, Words, heads};
 use crate::server::admin::{Readiness, parts};
@@ -34,6 +35,7 @@ pub(in crate::console) fn render(
     }
     let table = Table { caption: String::new(), heads: heads([("part", false), ("state", false)]), rows };
     out.push_str(&section("Parts", &[Block::Table(table)]));
+    out.push_str(&proxies(frame));
     let counts = [
         ("statements as asked", metrics.statements_allowed.get()),
         ("statements masked", metrics.statements_masked.get()),
@@ -65,6 +67,57 @@ pub(in crate::console) fn render(
     };
     out.push_str(&section("Last decisions", &[inner]));
     frame.page("Proxy", &out)
+}
+
+/// What each proxy runs whose log is read here, where there is more than one.
+fn proxies(frame: &Frame<'_>) -> String {
+    if frame.others.is_empty() {
+        return String::new();
+    }
+    let desk = frame.console.following.desk();
+    let mut policies: Vec<(&str, &str)> = Vec::new();
+    let rows = desk.proxies().iter().map(|(number, running)| {
+        let name = match frame.others.get(number) {
+            _ if !running.proxy.is_empty() => running.proxy.clone(),
+            Some(other) => other.label.clone(),
+            None => "this one".to_owned(),
+        };
+        let time = |at: Option<At>| at.map_or_else(|| "not known".to_owned(), |at| frame.time(at.time));
+        if !running.stopped {
+            policies.push((&running.policy, &running.mode));
+        }
+        let last = desk.ends().get(number).map_or(0, |last| last.seq);
+        vec![
+            Words::code(name).into(),
+            (if running.stopped { "stopped" } else { "runs" }).into(),
+            Words::code(running.policy.chars().take(19).collect::<String>()).into(),
+            running.mode.clone().into(),
+            time(running.since).into(),
+            time(running.started).into(),
+            Cell::Record(last),
+        ]
+    });
+    let rows: Vec<Vec<Cell>> = rows.collect();
+    policies.sort_unstable();
+    policies.dedup();
+    let mut blocks = Vec::new();
+    if policies.len() > 1 {
+        blocks.push(Block::Warning("Proxies that run do not all run the same policies in the same mode.".into()));
+    }
+    blocks.push(Block::Table(Table {
+        caption: String::new(),
+        heads: heads([
+            ("proxy", false),
+            ("state", false),
+            ("policy", false),
+            ("mode", false),
+            ("since", false),
+            ("started", false),
+            ("last record", true),
+        ]),
+        rows,
+    }));
+    section("Proxies", &blocks)
 }
 
 fn decision(frame: &Frame<'_>, entry: &Entry) -> Vec<Cell> {

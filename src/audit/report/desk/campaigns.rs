@@ -1,10 +1,10 @@
 //! Campaigns in which what everybody has is certified.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::text;
 use crate::audit::record::Entry;
-use crate::audit::report::At;
+use crate::audit::report::{At, Past};
 
 /// So many campaigns are kept.
 const MOST_CAMPAIGNS: usize = 200;
@@ -12,7 +12,7 @@ const MOST_CAMPAIGNS: usize = 200;
 const MOST_LINES: usize = 20_000;
 
 /// A campaign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Campaign {
     /// The record that begins it.
     #[serde(flatten)]
@@ -34,7 +34,7 @@ pub struct Campaign {
 }
 
 /// A line that was judged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CampaignLine {
     /// The record.
     #[serde(flatten)]
@@ -53,7 +53,7 @@ pub struct CampaignLine {
     pub comment: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::audit::report) struct Campaigns {
     all: Vec<Campaign>,
 }
@@ -83,6 +83,11 @@ impl Campaigns {
             }
             Some(_) | None => {}
         }
+    }
+
+    /// Campaigns that were closed in records that are gone.
+    pub(in crate::audit::report) fn forget(&mut self, past: &Past) {
+        self.all.retain(|known| !known.closed.as_ref().is_some_and(|(at, _, _)| past.has(*at)));
     }
 
     pub(in crate::audit::report) fn all(&self) -> &[Campaign] {

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::text;
 use crate::audit::record::Entry;
-use crate::audit::report::{At, Finding, Live, What};
+use crate::audit::record::entry::LOG;
+use crate::audit::report::{At, Finding, Live, Past, What, of_log};
 
 /// So many findings wait.
 const MOST_OPEN: usize = 5_000;
@@ -17,7 +18,7 @@ const MOST_JUDGED: usize = 20_000;
 const MOST_REVIEWS: usize = 2_000;
 
 /// Somebody has looked at findings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
     /// The record.
     #[serde(flatten)]
@@ -59,15 +60,28 @@ impl Review {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Inbox {
     live: Live,
+    #[serde(serialize_with = "kept", deserialize_with = "kept_again")]
     open: BTreeMap<(At, String), Finding>,
     /// By name: how much it was when it was judged.
     judged: HashMap<String, u64>,
     judged_order: VecDeque<String>,
     reviews: VecDeque<Review>,
     more: u64,
+    /// As other proxies number this log.
+    #[serde(skip)]
+    known_as: Option<u64>,
+}
+
+fn kept<S: Serializer>(open: &BTreeMap<(At, String), Finding>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(open.values())
+}
+
+fn kept_again<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<(At, String), Finding>, D::Error> {
+    let all = Vec::<Finding>::deserialize(deserializer)?;
+    Ok(all.into_iter().map(|finding| ((finding.at, finding.id()), finding)).collect())
 }
 
 /// How much it is, where that can grow.
@@ -89,19 +103,58 @@ impl Inbox {
             judged_order: VecDeque::new(),
             reviews: VecDeque::new(),
             more: 0,
+            known_as: None,
         }
     }
 
     pub(super) fn add(&mut self, entry: &Entry) {
         if entry.event() == "review" {
             if let (Some(time), Some(seq)) = (entry.time(), entry.seq()) {
-                self.review(Review::of(entry, At { time, seq }));
+                let mut review = Review::of(entry, At { time, seq });
+                for id in &mut review.findings {
+                    *id = self.as_here(std::mem::take(id), of_log(seq).0);
+                }
+                self.review(review);
             }
             return;
         }
         for finding in self.live.add_with_days(entry) {
             self.found(finding);
         }
+    }
+
+    pub(super) fn known_as(&mut self, number: u64) {
+        self.known_as = Some(number);
+    }
+
+    /// The name of a finding that was judged at the console of that log: what has no log's number there is of that log, and what is of
+    /// ours has none here.
+    fn as_here(&self, id: String, log: u64) -> String {
+        let Some((number, rest)) = id.split_once('-') else { return id };
+        let Some((of, seq)) = number.parse().ok().map(of_log).filter(|_| log != 0) else { return id };
+        let of = match of {
+            0 => log,
+            of if Some(of) == self.known_as => 0,
+            of => of,
+        };
+        format!("{}-{rest}", of * LOG + seq)
+    }
+
+    /// What is about records that are gone.
+    pub(super) fn forget(&mut self, past: &Past) {
+        self.open.retain(|(at, _), _| !past.has(*at));
+        for review in self.reviews.iter().filter(|review| past.has(review.at)) {
+            for id in &review.findings {
+                self.judged.remove(id);
+            }
+        }
+        self.reviews.retain(|review| !past.has(review.at));
+        self.judged_order.retain(|id| self.judged.contains_key(id));
+    }
+
+    /// Once it was read back.
+    pub(super) fn resumed(&mut self, zone: TimeZone) {
+        self.live.resumed(zone);
     }
 
     fn found(&mut self, finding: Finding) {

@@ -1,44 +1,57 @@
 //! What a reviewer works with, kept up to date record by record: findings that nobody judged yet, what was judged, policies as they
 //! changed, what is used of what is open, exceptions, campaigns, and counts for pictures.
 //!
-//! Everything is bounded, and is the same whenever the log is read again: nothing but the log is asked.
+//! Everything is bounded, and comes from the log alone: what is kept of it beside the log can be thrown away at any time. What is destroyed
+//! of the log by age is forgotten here as well.
 
 pub(super) mod campaigns;
 pub(super) mod inbox;
+mod kept;
 mod policies;
+mod proxies;
 mod uses;
 
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use super::clock::Clock;
 use super::facts::Facts;
-use super::{At, Finding};
+use super::{At, Finding, Past, of_log};
 use crate::audit::record::Entry;
+use crate::audit::record::chain::{Hash, Link};
 pub use campaigns::{Campaign, CampaignLine};
 pub use inbox::Review;
 pub use policies::{Exception, Stretch};
+pub use proxies::Running;
 pub use uses::Use;
 
 use campaigns::Campaigns;
 use inbox::Inbox;
 use policies::Policies;
+use proxies::Proxies;
 use uses::Uses;
 
 /// So many days have a checkpoint of their own in what an auditor is given.
 const MOST_CHECKPOINTS: usize = 800;
 
 /// The desk.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Desk {
+    #[serde(skip, default = "Clock::unset")]
     clock: Clock,
     inbox: Inbox,
     policies: Policies,
     uses: Uses,
     campaigns: Campaigns,
+    proxies: Proxies,
     /// The last checkpoint of each day, and the last of all.
+    #[serde(serialize_with = "kept::lines", deserialize_with = "kept::lines_again")]
     checkpoints: BTreeMap<String, Entry>,
+    /// By log: the last record that it has.
+    #[serde(skip)]
+    ends: BTreeMap<u64, Link>,
     first: Option<At>,
     last: Option<At>,
     records: u64,
@@ -53,31 +66,60 @@ impl Desk {
             policies: Policies::default(),
             uses: Uses::default(),
             campaigns: Campaigns::default(),
+            proxies: Proxies::default(),
             checkpoints: BTreeMap::new(),
+            ends: BTreeMap::new(),
             first: None,
             last: None,
             records: 0,
         }
     }
 
-    /// The next record.
+    /// Other proxies know the log with number 0 under this one: what they judged of its findings is judged here too.
+    #[must_use]
+    pub fn known_as(mut self, number: u64) -> Self {
+        self.inbox.known_as(number);
+        self
+    }
+
+    /// The next record; of another log than the proxy's own, [with its number](Entry::of_log).
     pub fn add(&mut self, entry: &Entry) {
         self.records += 1;
+        if let Some(seq) = entry.seq() {
+            let (log, seq) = of_log(seq);
+            let hash = entry.text("hash").and_then(Hash::from_hex).unwrap_or(Hash::GENESIS);
+            self.ends.insert(log, Link { seq, hash });
+        }
         self.inbox.add(entry);
         let (Some(time), Some(seq)) = (entry.time(), entry.seq()) else { return };
         let at = At { time, seq };
         self.first = self.first.or(Some(at));
         self.last = Some(at);
+        let is_own = of_log(seq).0 == 0;
         match entry.event() {
+            "policy" | "start" | "stop" if !is_own => self.proxies.step(entry, at),
+            "campaign" | "checkpoint" if !is_own => {}
             "access" => {
                 let none = BTreeMap::new();
                 let facts = Facts::of(entry, &none);
                 self.uses.access(&facts, self.clock.moment(at));
             }
-            "policy" => self.policies.policy(entry, at),
-            "start" => self.policies.start(entry, at),
+            "policy" => {
+                self.proxies.step(entry, at);
+                self.policies.policy(entry, at);
+            }
+            "start" => {
+                self.proxies.step(entry, at);
+                self.policies.start(entry, at);
+            }
+            "stop" => self.proxies.step(entry, at),
             "grant" => self.policies.grant(entry, at),
             "campaign" => self.campaigns.step(entry, at),
+            "destroyed" => {
+                if let Some(past) = Past::of(entry, &self.clock) {
+                    self.forget(&past);
+                }
+            }
             "checkpoint" => {
                 self.checkpoints.insert(self.clock.day_of(time), entry.clone());
                 while self.checkpoints.len() > MOST_CHECKPOINTS {
@@ -86,6 +128,16 @@ impl Desk {
             }
             _ => {}
         }
+    }
+
+    /// Records were destroyed by age: what is told of them goes with them.
+    fn forget(&mut self, past: &Past) {
+        self.inbox.forget(past);
+        self.policies.forget(past);
+        self.uses.forget(past);
+        self.campaigns.forget(past);
+        self.checkpoints.retain(|_, entry| !entry.seq().is_some_and(|seq| past.has_number(seq)));
+        self.first = self.first.map(|first| if past.has(first) { past.at } else { first });
     }
 
     /// What nobody judged yet, and how much of it was too much to be kept. What the day at hand comes to is counted up to now.
@@ -136,6 +188,11 @@ impl Desk {
     /// Statements by weekday, Monday first, and hour, of so many days.
     pub fn by_hour(&self, days: usize) -> [[u64; 24]; 7] {
         self.uses.by_hour(days, self.last.map(|last| self.clock.moment(last).day()))
+    }
+
+    /// By the number of its log: what a proxy says that it runs.
+    pub fn proxies(&self) -> &BTreeMap<u64, Running> {
+        self.proxies.all()
     }
 
     /// Campaigns, the newest last.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::text;
 use crate::audit::record::Entry;
-use crate::audit::report::At;
+use crate::audit::report::{At, Past, of_log};
 
 /// So many changes are kept.
 const MOST_STRETCHES: usize = 1_000;
@@ -15,7 +15,7 @@ const MOST_STRETCHES: usize = 1_000;
 const MOST_EXCEPTIONS: usize = 1_000;
 
 /// A time in which the same policies were in force in the same mode.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stretch {
     /// The record that says so first.
     #[serde(flatten)]
@@ -35,7 +35,7 @@ pub struct Stretch {
 }
 
 /// A login may use a purpose for a time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exception {
     /// The record that says that it began.
     #[serde(flatten)]
@@ -56,7 +56,7 @@ pub struct Exception {
     pub approved_by: Option<String>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Policies {
     stretches: Vec<Stretch>,
     exceptions: BTreeMap<String, Exception>,
@@ -118,11 +118,22 @@ impl Policies {
                     self.exceptions.insert(id, exception);
                 }
             }
-            Some("refused") => self.exceptions.clear(),
+            // None of that proxy's is in force.
+            Some("refused") => {
+                self.exceptions.retain(|_, known| of_log(known.at.seq).0 != of_log(at.seq).0);
+            }
             Some(_) | None => {
                 self.exceptions.remove(&id);
             }
         }
+    }
+
+    /// Policies that were in force only while what is gone was written.
+    pub(super) fn forget(&mut self, past: &Past) {
+        // What followed a stretch says until when it was in force; the newest is in force.
+        let first =
+            self.stretches.windows(2).take_while(|two| two.last().is_some_and(|next| past.has(next.at))).count();
+        self.stretches.drain(..first);
     }
 
     pub(super) fn stretches(&self) -> &[Stretch] {

@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::*;
 
+mod kept;
+
 /// Records as the log has them, each an hour after the one before.
 struct Writer {
     desk: Desk,

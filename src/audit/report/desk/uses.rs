@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
-use crate::audit::report::At;
 use crate::audit::report::clock::Moment;
 use crate::audit::report::facts::Facts;
+use crate::audit::report::{At, Past};
 
 /// So many uses are told apart.
 const MOST_USES: usize = 50_000;
@@ -16,7 +17,7 @@ const MOST_DAYS: usize = 800;
 const MOST_PURPOSES: usize = 50;
 
 /// How often something was used, and when last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Use {
     /// Statements that were not refused.
     pub statements: u64,
@@ -24,17 +25,19 @@ pub struct Use {
     pub last: At,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Day {
     purposes: BTreeMap<String, u64>,
     hours: [u64; 24],
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Uses {
     /// By role, purpose and category.
+    #[serde(with = "crate::audit::report::pairs")]
     uses: HashMap<(String, String, String), Use>,
     /// By role and purpose.
+    #[serde(with = "crate::audit::report::pairs")]
     purposes: HashMap<(String, String), Use>,
     days: BTreeMap<i64, Day>,
 }
@@ -68,6 +71,13 @@ impl Uses {
             let key = (facts.role.to_owned(), facts.purpose.to_owned(), category.to_owned());
             note(&mut self.uses, key, moment.at);
         }
+    }
+
+    /// What was not used since these were destroyed.
+    pub(super) fn forget(&mut self, past: &Past) {
+        self.uses.retain(|_, used| !past.has(used.last));
+        self.purposes.retain(|_, used| !past.has(used.last));
+        self.days = self.days.split_off(&past.day);
     }
 
     pub(super) fn used(&self, role: &str, purpose: &str, category: &str) -> Option<Use> {

@@ -12,13 +12,13 @@ impl Collector {
             let Some(history) = self.known.get_mut(&whose) else { continue };
             for measure in Measure::ALL {
                 let index = measure as usize;
-                let (limit, median) = history.limit(measure);
                 let today = &mut history.today;
                 let at = today.beyond.get(index).copied().flatten();
                 let told = today.told.get_mut(index);
-                if let (Some(at), Some(told @ false), Some(count)) = (at, told, today.amounts.get(index)) {
+                if let (Some(at), Some(told @ false), Some(count)) = (at, told, today.amounts.get(index).copied()) {
                     *told = true;
-                    let what = What::Volume { measure, count: *count, limit, median, days: history.days.len() };
+                    let (limit, median) = history.limit(measure);
+                    let what = What::Volume { measure, count, limit, median, days: history.days.len() };
                     news.push((whose.clone(), at, what));
                 }
             }

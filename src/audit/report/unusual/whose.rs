@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::{Finding, What};
 use crate::audit::report::At;
 
@@ -10,6 +12,20 @@ use crate::audit::report::At;
 pub(in crate::audit::report) struct Whose {
     pub(super) login: Arc<str>,
     pub(super) actor: Option<Arc<str>>,
+}
+
+/// Login and actor.
+impl Serialize for Whose {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&*self.login, self.actor.as_deref()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Whose {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (login, actor) = <(String, Option<String>)>::deserialize(deserializer)?;
+        Ok(Self { login: login.into(), actor: actor.map(Into::into) })
+    }
 }
 
 impl Whose {
