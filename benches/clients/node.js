@@ -79,6 +79,25 @@ const clients = {
     await pool.end();
     return version('drizzle-orm');
   },
+  async prisma() {
+    const { PrismaClient } = require('@prisma/client');
+    const { PrismaPg } = require('@prisma/adapter-pg');
+    const prisma = new PrismaClient({ adapter: new PrismaPg(to) });
+    seen(await prisma.person.findUnique({ where: { id: 1 }, omit: { notes: true } }));
+    assert.strictEqual((await prisma.person.groupBy({ by: ['city'], _count: true, orderBy: { city: 'asc' } })).length, 2);
+    await assert.rejects(prisma.$transaction(async (tx) => {
+      const job = await tx.job.create({ data: { title: 'x' } });
+      assert.strictEqual((await tx.job.update({ where: { id: job.id }, data: { title: 'y' } })).title, 'y');
+      assert.strictEqual((await tx.job.upsert({ where: { id: job.id }, update: { title: 'z' }, create: { title: 'n' } })).title, 'z');
+      await tx.job.createMany({ data: [{ title: 'a' }, { title: 'b' }] });
+      throw new Error('undone');
+    }), /undone/);
+    assert.strictEqual(await prisma.job.count(), 0);
+    const error = await prisma.person.findMany().then(() => assert.fail('a closed column was read'), (error) => error);
+    assert.ok(/notes/.test(error.message + JSON.stringify(error.meta ?? {})), String(error));
+    await prisma.$disconnect();
+    return version('@prisma/client');
+  },
   async typeorm() {
     const { DataSource, EntitySchema } = require('typeorm');
     const Person = new EntitySchema({ name: 'Person', tableName: 'people', columns: { id: { type: Number, primary: true }, name: { type: 'text' }, email: { type: 'text', nullable: true } } });

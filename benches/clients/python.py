@@ -141,6 +141,66 @@ def duckdb():
     return duckdb.__version__
 
 
+def inspector():
+    """What Superset's database view asks: SQLAlchemy 1.4 with psycopg2, as it pins them."""
+    import sqlalchemy as sa
+    engine = sa.create_engine(f"postgresql+psycopg2://app@127.0.0.1:{PORT}/app", connect_args={"options": SUPPORT})
+    inspect = sa.inspect(engine)
+    assert "public" in inspect.get_schema_names() and {"people", "jobs"} <= set(inspect.get_table_names("public"))
+    inspect.get_view_names("public"), inspect.get_sequence_names("public"), inspect.get_enums("*")
+    for table in ("people", "jobs"):
+        assert inspect.get_pk_constraint(table, "public")["constrained_columns"] == ["id"]
+        assert [column["name"] for column in inspect.get_columns(table, "public")][0] == "id"
+        for ask in (inspect.get_foreign_keys, inspect.get_indexes, inspect.get_unique_constraints, inspect.get_check_constraints,
+                    inspect.get_table_comment):
+            ask(table, "public")
+    with engine.connect() as connection:
+        assert connection.dialect.server_version_info >= (14,)
+        seen(connection.execute(sa.text("SELECT id, name, email FROM public.people LIMIT 1001")).first())
+        # Its SQL editor tells the cost of a query.
+        assert connection.execute(sa.text("EXPLAIN SELECT id, name FROM people")).scalar()
+        # A chart.
+        assert connection.execute(sa.text("SELECT city AS city, COUNT(*) AS count FROM (SELECT id, city FROM people) AS virtual_table GROUP BY city"
+                                          " ORDER BY count DESC LIMIT 1000")).all()
+    return sa.__version__
+
+
+def dbt():
+    """A project with a source, a seed, tables, an increment, a view, a snapshot and tests, built twice, and its catalog."""
+    import pathlib, subprocess, tempfile
+    from importlib.metadata import version
+    root = pathlib.Path(tempfile.mkdtemp())
+    files = {
+        "dbt_project.yml": "name: shop\nversion: '1.0'\nprofile: shop\n",
+        "profiles.yml": f"shop:\n  target: dev\n  outputs:\n    dev: {{type: postgres, host: 127.0.0.1, port: {PORT}, user: builder, password: '',"
+                        " dbname: app, schema: analytics, threads: 2}\n",
+        "seeds/cities.csv": "city,code\nDurban,DUR\nCape Town,CPT\n",
+        "models/sources.yml": "version: 2\nsources:\n  - name: shop\n    schema: public\n    tables: [{name: people}]\n"
+                              "models:\n  - name: stg_people\n    columns: [{name: id, tests: [unique, not_null]}]\n",
+        "models/stg_people.sql": "{{ config(materialized='table') }} select id, name, email, city from {{ source('shop', 'people') }}",
+        "models/by_city.sql": "{{ config(materialized='table', indexes=[{'columns': ['code']}]) }} select c.code, count(*) as people, min(name) as one"
+                              " from {{ ref('stg_people') }} p join {{ ref('cities') }} c using (city) group by 1",
+        "models/seen.sql": "{{ config(materialized='incremental', unique_key='id') }} select id, name from {{ ref('stg_people') }}"
+                           " {% if is_incremental() %} where id > 0 {% endif %}",
+        "models/largest.sql": "select * from {{ ref('by_city') }} order by people desc",
+        "snapshots/kept.sql": "{% snapshot kept %}{{ config(target_schema='analytics', unique_key='id', strategy='check', check_cols=['name']) }}"
+                              " select id, name from {{ ref('seen') }}{% endsnapshot %}",
+    }
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    environment = {**os.environ, "PGOPTIONS": SUPPORT, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    for command in (["build"], ["build"], ["docs", "generate"]):
+        done = subprocess.run([f"{sys.prefix}/bin/dbt", "-q", *command, "--project-dir", root, "--profiles-dir", root], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-1500:]
+    import psycopg2
+    cursor = psycopg2.connect(host="127.0.0.1", port=PORT, user="builder", dbname="app", options=SUPPORT).cursor()
+    cursor.execute("SELECT id, name FROM analytics.seen ORDER BY id")
+    assert cursor.fetchall() == [(1, "T*******"), (2, "V***")]
+    return f"{version('dbt-core')}, dbt-postgres {version('dbt-postgres')}"
+
+
 def odbc():
     import pyodbc
     connection = pyodbc.connect(f"Driver=PostgreSQL Unicode;Server=127.0.0.1;Port={PORT};Uid=app;Database=app@support")
