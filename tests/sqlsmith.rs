@@ -24,6 +24,7 @@ const SCHEMA: &str = "
     CREATE ROLE agent LOGIN;
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO agent;
     GRANT pg_read_all_stats TO agent;
+    GRANT CREATE ON SCHEMA public TO agent;
 ";
 
 /// The same tables with nothing but what the policy shows: statements made over them name no denied column, and run.
@@ -50,6 +51,7 @@ description = "Answer a customer's question"
 [roles.agent]
 logins = ["agent"]
 purposes = ["support"]
+ddl = true
 [[rules]]
 name = "agents see masks"
 roles = ["agent"]

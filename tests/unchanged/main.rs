@@ -168,8 +168,12 @@ fn told((tag, body): &raw::Message) -> Option<String> {
 #[test]
 fn a_client_is_answered_as_it_is_without_the_proxy() {
     let proxy = proxy();
+    let before_15 = cluster().run_sql("postgres", "SHOW server_version_num").unwrap().trim() < "150000";
     let mut differences = Vec::new();
     for (number, (kind, steps)) in cases().iter().enumerate() {
+        if before_15 && kind == "numbers" {
+            continue;
+        }
         let mut through = proxy.login("app", &[("database", "through")]);
         let mut direct = straight("beside", "app");
         let (mut beside_through, mut beside_direct) = (straight("through", "app"), straight("beside", "app"));
