@@ -179,6 +179,9 @@ impl Following {
     }
 }
 
+/// A place with its logs, each with the number of the last record that the desk has.
+type Place = (Arc<dyn Others>, Vec<(String, u64)>);
+
 /// What comes after a run.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
@@ -418,7 +421,7 @@ impl Thread {
     }
 
     /// Each place with its logs, and up to where the desk has them.
-    fn places(&self) -> Vec<(Arc<dyn Others>, Vec<(String, u64)>)> {
+    fn places(&self) -> Vec<Place> {
         let others = self.others();
         let of = |place: &Arc<dyn Others>| {
             let own = others.iter().filter(|(_, other)| Arc::ptr_eq(&other.place, place));
