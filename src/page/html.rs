@@ -58,6 +58,11 @@ pub(crate) fn blocks(out: &mut String, blocks: &[Block], charts: &mut usize) {
                 element(out, "ul", &items);
             }
             Block::Table(table) => self::table(out, table),
+            Block::Folded(title, table) => {
+                let _ = writeln!(out, "<details class=\"folded\"><summary>{}</summary>", words(title));
+                self::table(out, table);
+                out.push_str("</details>\n");
+            }
             Block::Chart(chart) => {
                 *charts += 1;
                 figure(out, chart, *charts);

@@ -19,6 +19,10 @@ pub(crate) fn render(page: &Page) -> String {
                 Block::Heading(text) => line(&mut out, &format!("### {}", words(text))),
                 Block::List(items) => items.iter().for_each(|item| line(&mut out, &format!("- {}", words(item)))),
                 Block::Table(table) => self::table(&mut out, table),
+                Block::Folded(title, table) => {
+                    line(&mut out, &format!("### {}\n", words(title)));
+                    self::table(&mut out, table);
+                }
                 Block::Chart(chart) => self::chart(&mut out, chart),
                 Block::Heat(heat) => self::heat(&mut out, heat),
             }

@@ -32,6 +32,8 @@ pub(crate) enum Block {
     List(Vec<Words>),
     Heading(Words),
     Table(Table),
+    /// A table that is long and of which not everybody needs each row: closed at first on a screen, open on paper.
+    Folded(Words, Table),
     Chart(Chart),
     Heat(Heat),
 }

@@ -105,7 +105,7 @@ fn gaps(page: &Page) -> Vec<String> {
         match block {
             Block::Text(words) | Block::Warning(words) | Block::Heading(words) => look(words),
             Block::List(items) => items.iter().for_each(&mut look),
-            Block::Table(table) => {
+            Block::Table(table) | Block::Folded(_, table) => {
                 for cell in table.rows.iter().flatten() {
                     if let crate::page::Cell::Words(words) = cell {
                         look(words);

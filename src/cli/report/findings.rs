@@ -95,7 +95,7 @@ pub(super) fn unused(unused: Option<&Unused>, clock: Clock<'_>) -> Vec<Block> {
     if unused.grants.is_empty() {
         blocks.push(Block::Text(format!("Each of {} was used.", count(unused.granted as u64, "opened column")).into()));
     } else {
-        blocks.push(grants(unused, clock));
+        blocks.extend(grants(unused, clock));
     }
     for (what, names) in
         [("Purposes that no statement was made for", &unused.purposes), ("Logins that were not seen", &unused.logins)]
@@ -107,8 +107,8 @@ pub(super) fn unused(unused: Option<&Unused>, clock: Clock<'_>) -> Vec<Block> {
     blocks
 }
 
-/// Columns that are open alike, and were used last on the same day, in one row.
-fn grants(unused: &Unused, clock: Clock<'_>) -> Block {
+/// By role; columns that are open alike, and were used last on the same day, in one row.
+fn grants(unused: &Unused, clock: Clock<'_>) -> Vec<Block> {
     type Key<'a> = (&'a str, &'a str, &'a str, &'a str, &'static str, Option<String>);
     let mut groups: BTreeMap<Key<'_>, Vec<&UnusedGrant>> = BTreeMap::new();
     for grant in &unused.grants {
@@ -123,25 +123,35 @@ fn grants(unused: &Unused, clock: Clock<'_>) -> Block {
         );
         groups.entry(key).or_default().push(grant);
     }
-    let rows = groups.into_iter().map(|((role, purpose, rule, relation, way, last), grants)| {
-        vec![
-            Words::code(role).into(),
+    let mut roles: BTreeMap<&str, (u64, Vec<Vec<Cell>>)> = BTreeMap::new();
+    for ((role, purpose, rule, relation, way, last), grants) in groups {
+        let (columns, rows) = roles.entry(role).or_default();
+        *columns += grants.len() as u64;
+        rows.push(vec![
             Words::code(purpose).into(),
             rule.into(),
             Words::code(relation).into(),
             way.into(),
             Words::names(grants.iter().map(|grant| &grant.column)).into(),
             last.unwrap_or_else(|| "never".to_owned()).into(),
-        ]
+        ]);
+    }
+    let all = format!(
+        "Of {} (one column, one role, one purpose, one way) these {}, by role:",
+        count(unused.granted as u64, "opening"),
+        number(unused.grants.len() as u64)
+    );
+    let folded = roles.into_iter().map(|(role, (columns, rows))| {
+        let title = Words::code(role).plain(format!(": {}", count(columns, "opening")));
+        Block::Folded(title, of_role(rows))
     });
-    Block::Table(Table {
-        caption: format!(
-            "Of {} (one column, one role, one purpose, one way) these {}",
-            count(unused.granted as u64, "opening"),
-            number(unused.grants.len() as u64)
-        ),
+    std::iter::once(Block::Text(all.into())).chain(folded).collect()
+}
+
+fn of_role(rows: Vec<Vec<Cell>>) -> Table {
+    Table {
+        caption: String::new(),
         heads: heads([
-            ("role", false),
             ("purpose", false),
             ("rule", false),
             ("table", false),
@@ -149,8 +159,8 @@ fn grants(unused: &Unused, clock: Clock<'_>) -> Block {
             ("columns", false),
             ("used last", false),
         ]),
-        rows: rows.collect(),
-    })
+        rows,
+    }
 }
 
 pub(super) fn observed(observed: &Observed, clock: Clock<'_>) -> Vec<Block> {
