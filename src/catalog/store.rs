@@ -16,9 +16,11 @@ use super::{Catalog, LoadError, Unapplied, changed_query, load_catalog};
 
 /// How long one load may take.
 const LONGEST_LOAD: Duration = Duration::from_secs(30);
-/// How often unknown names may cause a load: they are the client's to send. Between two so many may look whether anything was changed.
+/// How often unknown names may cause a load: they are the client's to send. Between two so many may look whether anything was changed, and
+/// so many read what was; who comes after these waits for the next load.
 const UNKNOWN_NAME_INTERVAL: Duration = Duration::from_millis(500);
-const LOOKS: u8 = 4;
+const LOOKS: u8 = 100;
+const READS: u8 = 4;
 
 /// Which transactions have ended: while this says the same, no row has changed (PostgreSQL's documentation, 9.27.4).
 const MOMENT: &str = "SELECT pg_catalog.pg_current_snapshot()::text";
@@ -72,6 +74,8 @@ struct State {
     loaded_at: Instant,
     /// How often unknown names have led to a look since.
     looks: u8,
+    /// How many of these have read what was changed.
+    reads: u8,
 }
 
 impl std::fmt::Debug for CatalogStore {
@@ -96,7 +100,8 @@ impl CatalogStore {
     pub async fn open_from(connect: Connect, first_epoch: u64) -> Result<Self, LoadError> {
         let mut client = None;
         let catalog = load_on(&connect, &mut client, first_epoch).await?;
-        let state = State { client, changes: None, moment: None, answered: 0, loaded_at: Instant::now(), looks: 0 };
+        let state =
+            State { client, changes: None, moment: None, answered: 0, loaded_at: Instant::now(), looks: 0, reads: 0 };
         Ok(Self {
             current: ArcSwap::from_pointee(catalog),
             connect,
@@ -127,6 +132,7 @@ impl CatalogStore {
                 answered: 0,
                 loaded_at: Instant::now(),
                 looks: 0,
+                reads: 0,
             }),
         }
     }
@@ -197,19 +203,32 @@ impl CatalogStore {
         .await
     }
 
-    /// Reads the catalog again because a name is not known. Where that was done a moment ago, only what has changed since, a few times;
-    /// then the snapshot that is there is given.
+    /// Reads the catalog again because a name is not known. Where that was done a moment ago, only if anything has changed since; a few times
+    /// at once, and then with the next load, which is waited for.
     ///
     /// # Errors
     /// [`LoadError`]; the snapshot stays as it was.
     pub async fn reload_for_unknown_name(&self) -> Result<Arc<Catalog>, LoadError> {
         let mut state = self.state.lock().await;
         if state.loaded_at.elapsed() >= UNKNOWN_NAME_INTERVAL {
-            state.looks = 0;
+            (state.looks, state.reads) = (0, 0);
             return self.load_locked(&mut state, false).await;
         }
         state.looks = state.looks.saturating_add(1);
         if state.looks > LOOKS || !has_moved(&state).await {
+            return Ok(self.current());
+        }
+        state.reads = state.reads.saturating_add(1);
+        if state.reads > READS {
+            let rest = UNKNOWN_NAME_INTERVAL.saturating_sub(state.loaded_at.elapsed());
+            drop(state);
+            tokio::time::sleep(rest).await;
+            let mut state = self.state.lock().await;
+            // Whoever loaded meanwhile did so later than this was asked for.
+            if state.loaded_at.elapsed() >= UNKNOWN_NAME_INTERVAL {
+                (state.looks, state.reads) = (0, 0);
+                return self.load_locked(&mut state, false).await;
+            }
             return Ok(self.current());
         }
         let loaded_at = state.loaded_at;

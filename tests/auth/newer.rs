@@ -117,6 +117,8 @@ const NEWER: &[(&str, Result<&str, &str>)] = &[
         Ok("t|paid"),
     ),
     ("UPDATE orders SET status = 'paid' WHERE order_id = 1 RETURNING old.nosuch", Err("nosuch")),
+    ("UPDATE customers SET email = email WHERE id = 1 RETURNING old.*", Err("not open")),
+    ("UPDATE customers SET email = 'x' WHERE id = 1 RETURNING new.*", Err("not open")),
     ("UPDATE orders AS old SET status = 'paid' WHERE order_id = 1 RETURNING old.status", Ok("paid")),
     (
         "UPDATE orders SET status = 'paid' WHERE order_id = 1 RETURNING WITH (OLD AS o) o.status",

@@ -3,7 +3,7 @@
 use sqlparser::ast::{Expr, ObjectName, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions};
 
 use super::mark::Mark;
-use super::names::{name_of, quoted};
+use super::names::{name_of, parts_of, quoted};
 use super::query::computed;
 use super::scope::{Columns, Meaning, Source, VisibleColumn};
 use super::{Fail, OccurrenceId, Resolver};
@@ -125,7 +125,7 @@ impl Resolver<'_> {
     /// `*` over FROM items that can each be named, none of which was merged with another; all others stay stars, and need
     /// every column of the target open.
     fn star_over_target(&mut self, item: &SelectItem, id: OccurrenceId) -> Option<(Columns, Vec<SelectItem>)> {
-        let SelectItem::Wildcard(options) = item else { return None };
+        let SelectItem::Wildcard(options) = item else { return self.star_of_target(item, id) };
         if *options != WildcardAdditionalOptions::default() {
             return None;
         }
@@ -158,6 +158,29 @@ impl Resolver<'_> {
             occurrence.star = true;
         }
         Some((columns, items))
+    }
+
+    /// `t.*` of the target by the name it goes by.
+    fn star_of_target(&mut self, item: &SelectItem, id: OccurrenceId) -> Option<(Columns, Vec<SelectItem>)> {
+        let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) = item else {
+            return None;
+        };
+        let mut parts = parts_of(name).ok()?;
+        let source = match parts.as_slice() {
+            [table] => self.source(None, table),
+            [schema, table] => self.source(Some(schema), table),
+            _ => return None,
+        };
+        // The row before and `excluded` go by names under which no column is found without them.
+        let source = source.ok().filter(|source| source.occurrence == Some(id) && source.unqualified)?;
+        if *options != WildcardAdditionalOptions::default() {
+            return None;
+        }
+        let columns = source.columns.clone();
+        parts.push("*".to_owned());
+        self.seen.add_column(parts);
+        self.occurrences.get_mut(id)?.star = true;
+        Some((columns, vec![marked(Mark::ReturnAll(id))]))
     }
 }
 
