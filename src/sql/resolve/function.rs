@@ -413,6 +413,15 @@ fn check_arguments(function: &str, args: &[FunctionArg], context: &Context<'_>) 
         "set_config" => plain_string(args.first(), context.constants).is_none_or(|name| {
             settings::is_open(&name, context.policies) || name == "client_encoding" && context.policies.hides_nothing()
         }),
+        // They read a text as a value of the type that is named: of one that a cast to it may not name either, nothing is known.
+        "pg_input_is_valid" | "pg_input_error_info" => {
+            // Without quotes and escapes, a name is what its words are in lower case.
+            let plain = |c: char| c.is_ascii_alphanumeric() || " _.,()[]".contains(c);
+            return match plain_string(args.get(1), context.constants).filter(|name| name.chars().all(plain)) {
+                Some(name) => super::implied::named_type(&name, context),
+                None => Err(not_open(function).hint("name the type as a plain string, without quotes")),
+            };
+        }
         _ => return Ok(()),
     };
     if holds {
@@ -430,7 +439,7 @@ fn check_arguments(function: &str, args: &[FunctionArg], context: &Context<'_>) 
 /// Functions whose arguments are looked at, or whose answers are rewritten.
 fn is_guarded(function: &str) -> bool {
     definitions::defines(function)
-        || matches!(function, "current_setting" | "set_config" | "enum_first" | "enum_last" | "enum_range" | "setval")
+        || matches!(function, "current_setting" | "set_config" | "pg_input_is_valid" | "pg_input_error_info" | "enum_first" | "enum_last" | "enum_range" | "setval")
 }
 
 /// What ends or interrupts another session.
