@@ -109,7 +109,10 @@ const NEWER: &[(&str, Result<&str, &str>)] = &[
         Ok("t"),
     ),
     ("SELECT (now() AT LOCAL) IS NULL, system_user LIKE '%support%' OR system_user IS NULL", Ok("f|t")),
-    ("SELECT pg_input_is_valid('42', 'int'), pg_input_is_valid('x', 'numeric(3, 1)'), (pg_input_error_info('x', 'integer')).sql_error_code", Ok("t|f|22P02")),
+    (
+        "SELECT pg_input_is_valid('42', 'int'), pg_input_is_valid('x', 'numeric(3, 1)'), (pg_input_error_info('x', 'integer')).sql_error_code",
+        Ok("t|f|22P02"),
+    ),
     ("SELECT pg_input_is_valid(email, 'date') FROM customers WHERE id = 1", Ok("f")),
     ("SELECT pg_input_is_valid('{}', 'spied')", Err("not open")),
     ("SELECT pg_input_is_valid('{}', 'public.spied[]')", Err("not open")),

@@ -439,7 +439,17 @@ fn check_arguments(function: &str, args: &[FunctionArg], context: &Context<'_>) 
 /// Functions whose arguments are looked at, or whose answers are rewritten.
 fn is_guarded(function: &str) -> bool {
     definitions::defines(function)
-        || matches!(function, "current_setting" | "set_config" | "pg_input_is_valid" | "pg_input_error_info" | "enum_first" | "enum_last" | "enum_range" | "setval")
+        || matches!(
+            function,
+            "current_setting"
+                | "set_config"
+                | "pg_input_is_valid"
+                | "pg_input_error_info"
+                | "enum_first"
+                | "enum_last"
+                | "enum_range"
+                | "setval"
+        )
 }
 
 /// What ends or interrupts another session.
