@@ -51,8 +51,8 @@ impl Client {
             Ok(_) | Err(_) => {}
         }
         let answer = String::from_utf8_lossy(&answer).into_owned();
-        let cookies = answer.lines().filter(|line| line.to_ascii_lowercase().starts_with("set-cookie:"));
-        if let Some(set) = cookies.last() {
+        let mut cookies = answer.lines().filter(|line| line.to_ascii_lowercase().starts_with("set-cookie:"));
+        if let Some(set) = cookies.next_back() {
             self.cookie = Some(set.split_once(':').unwrap().1.split(';').next().unwrap().trim().to_owned());
         }
         Ok((answer.split(' ').nth(1).unwrap().parse().unwrap(), answer))

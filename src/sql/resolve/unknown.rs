@@ -99,7 +99,7 @@ impl Resolver<'_> {
         if found.schema == "pg_catalog" {
             return Some(shown_as(&found.name));
         }
-        let visible = self.context.search_path.iter().any(|schema| *schema == found.schema);
+        let visible = self.context.search_path.contains(&found.schema);
         Some(if visible { found.name.clone() } else { format!("{}.{}", found.schema, found.name) })
     }
 
