@@ -5,4 +5,4 @@
 set -eu
 cd "$(dirname "$0")/.."
 exec cargo nextest run --locked ${PROFILE:+--cargo-profile "$PROFILE"} --test operate --run-ignored only --no-capture \
-  pages_over_a_large_log
+  -E 'test(pages_over_a_large_log) or test(an_inbox_that_is_full)'

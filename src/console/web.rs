@@ -14,7 +14,8 @@ use super::door::{self, Who};
 use super::pages::{self, Frame};
 use super::query::Query;
 use super::seek::seek;
-use crate::audit::read::last;
+use crate::audit::Filter;
+use crate::audit::read::page as log_page;
 use crate::audit::report::{Campaign, Stretch};
 use crate::config::{Person, Standing};
 use crate::policy::PolicySet;
@@ -26,8 +27,6 @@ use crate::server::web::{WebAnswer, WebRequest};
 
 /// How long a page of a search may read.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// Bytes of the log's end in which the last decisions are looked for.
-const REACH: u64 = 256 << 10;
 /// As the access log names whoever has the token.
 const BY_TOKEN: &str = "token";
 
@@ -308,11 +307,9 @@ impl Visit<'_> {
         let readiness = Readiness::of(admin).await;
         let directory = admin.log.directory().to_owned();
         let count = pages::proxy::DECISIONS;
-        let decisions = self.read(move || last(&directory, count, REACH, |entry| entry.event() == "access")).await;
-        let decisions = decisions.map(|mut decisions| {
-            decisions.reverse();
-            decisions
-        });
+        let filter = Filter { event: Some("access".to_owned()), ..Filter::default() };
+        let decisions = self.read(move || log_page(&directory, &filter, None, count, PATIENCE)).await;
+        let decisions = decisions.map(|page| page.entries);
         pages::proxy::render(&self.frame("/proxy"), &readiness, &decisions)
     }
 

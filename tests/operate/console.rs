@@ -134,6 +134,7 @@ fn pages_over_a_large_log() {
     let inbox = reviewer.get("/");
     println!("{records} records, {} MB; while the log is read, the inbox took {:?}", bytes >> 20, asked.elapsed());
     assert!(inbox.contains("of these") || records < 100_000, "{inbox}");
+    measured(&mut reviewer, "/proxy");
     let memory = read_through(&proxy, &mut reviewer);
     println!("read after {:?}; {memory}", begun.elapsed());
     packed(&proxy.audit_dir(), records);
@@ -148,6 +149,53 @@ fn pages_over_a_large_log() {
     let mut reviewer = Visitor::log_in(&proxy, REVIEWER);
     let memory = read_through(&proxy, &mut reviewer);
     println!("after a restart: read after {:?}; {memory}", begun.elapsed());
+}
+
+/// As many logins as are followed, each of which uses a category for the first time after sixteen days: as many findings as wait.
+fn with_findings(folder: &Path) {
+    let mut lines = Lines::default();
+    let begun = Timestamp::now() - SignedDuration::from_hours(24 * 18);
+    for day in 0..17 {
+        let at = begun + SignedDuration::from_hours(24 * day);
+        let category = if day == 16 { "contact" } else { "operational" };
+        for login in 0..5_000 {
+            lines.add(&format!(
+                r#""time":"{at:.6}","event":"access","session":"s","login":"login_{login}","role":"support_agent","purpose":"support","actor":null,"ticket":null,"recipient":"internal","database":"shop","application":"crm","statement":"SELECT","fingerprint":"f","verdict":"allow","relations":[{{"name":"public.customers","filter":null,"columns":[{{"name":"city","category":"{category}","use":["output"],"action":"read","mask":null,"rule":"r"}}]}}],"reason":null"#
+            ));
+        }
+    }
+    std::fs::write(folder.join(format!("access-000000000001-{}.jsonl", begun.strftime("%Y%m%d"))), lines.text).unwrap();
+}
+
+/// What the inbox takes at the server with as many findings as wait at most.
+#[test]
+#[ignore = "a measurement"]
+fn an_inbox_that_is_full() {
+    let mut proxy = Proxy::start_with(shop(), Upstream::Socket, &policy(), &people());
+    proxy.kill();
+    for file in std::fs::read_dir(proxy.audit_dir()).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    with_findings(&proxy.audit_dir());
+    proxy.restart();
+    let mut reviewer = Visitor::log_in(&proxy, REVIEWER);
+    read_through(&proxy, &mut reviewer);
+    let inbox = reviewer.get("/");
+    println!("{}", inbox.split("<p class=\"lead\">").nth(1).unwrap().split("</p>").next().unwrap());
+    measured(&mut reviewer, "/");
+    measured(&mut reviewer, "/?page=249");
+}
+
+fn measured(reviewer: &mut Visitor, path: &str) {
+    let mut times: Vec<Duration> = (0..9)
+        .map(|_| {
+            let begun = Instant::now();
+            reviewer.get(path);
+            begun.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    println!("{path:60} median {:>6.1?}  most {:>6.1?}", times[4], times[8]);
 }
 
 fn times(reviewer: &mut Visitor, records: u64) {
@@ -173,15 +221,7 @@ fn times(reviewer: &mut Visitor, records: u64) {
         "/bundle",
         "/proxy",
     ] {
-        let mut times: Vec<Duration> = (0..9)
-            .map(|_| {
-                let begun = Instant::now();
-                reviewer.get(path);
-                begun.elapsed()
-            })
-            .collect();
-        times.sort_unstable();
-        println!("{path:60} median {:>6.1?}  most {:>6.1?}", times[4], times[8]);
+        measured(reviewer, path);
     }
 }
 
