@@ -339,14 +339,6 @@ impl Collector {
         self.waiting.retain(|waiting, _| super::of_log(*waiting).0 != log);
     }
 
-    /// Records up to this one of its log were destroyed: logins and actors that were not seen since are forgotten.
-    pub(super) fn forget(&mut self, past: &super::Past) {
-        self.known.retain(|_, history| !past.has(history.today.newest));
-        self.actors = self.known.keys().filter(|whose| whose.actor.is_some()).count();
-        self.waiting.retain(|seq, _| !past.has_number(*seq));
-        self.first_day = self.first_day.map(|first| first.max(past.day));
-    }
-
     fn found(&mut self, whose: &Whose, at: At, what: What) {
         if self.findings.len() >= MOST_FINDINGS {
             self.more += 1;

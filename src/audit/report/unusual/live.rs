@@ -1,7 +1,7 @@
 //! The same findings while they happen: each is told once a day, with the record that shows it, and what was counted so far.
 
 use super::{Collector, Measure, What, Whose};
-use crate::audit::report::At;
+use crate::audit::report::{At, Past};
 
 impl Collector {
     /// What the newest record has shown of whoever it is about: volumes beyond their limit, and unusual hours. The rest is among the
@@ -28,6 +28,14 @@ impl Collector {
             }
         }
         news
+    }
+
+    /// Records up to this one of its log were destroyed: logins and actors that were not seen since are forgotten.
+    pub(in crate::audit::report) fn forget(&mut self, past: &Past) {
+        self.known.retain(|_, history| !past.has(history.today.newest));
+        self.actors = self.known.keys().filter(|whose| whose.actor.is_some()).count();
+        self.waiting.retain(|seq, _| !past.has_number(*seq));
+        self.first_day = self.first_day.map(|first| first.max(past.day));
     }
 
     /// What was unusual so far in the day at hand of one login or actor.
