@@ -1,9 +1,6 @@
 //! `pgpurpose serve`: the proxy.
 
-use std::env;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
 
 use clap::Args;
 
@@ -51,29 +48,7 @@ impl ServeArgs {
     }
 }
 
-/// Where glibc reads how its allocator works: before the program begins, so that nothing within it can say so.
-const TUNABLES: &str = "GLIBC_TUNABLES";
-/// No caches of freed memory for each thread, which keep all that lies below from going back to the system after a statement that
-/// needed much (the GNU C Library's manual, "Memory Allocation Tunables"; figures in docs/costs.md).
-const GIVE_BACK: &str = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:glibc.malloc.trim_threshold=131072:\
-    glibc.malloc.mmap_threshold=131072";
-
-/// Begins the program once more in its own place, with an allocator that gives memory back; goes on where that is done, where the
-/// operator has said how the allocator works, or where it cannot be.
-fn give_memory_back() {
-    let held = env::var(TUNABLES).unwrap_or_default();
-    if cfg!(not(target_env = "gnu")) || held.contains("glibc.malloc.") {
-        return;
-    }
-    let all = if held.is_empty() { GIVE_BACK.to_owned() } else { format!("{held}:{GIVE_BACK}") };
-    if let Ok(program) = env::current_exe() {
-        // It returns only where it failed: the proxy then keeps more memory, and serves.
-        let _ = Command::new(program).args(env::args_os().skip(1)).env(TUNABLES, all).exec();
-    }
-}
-
 pub(super) fn run(arguments: &ServeArgs, output: &mut Output) -> Ending {
-    give_memory_back();
     let config = match arguments.config() {
         Ok(config) => config,
         Err(faults) => {
