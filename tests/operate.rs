@@ -15,6 +15,8 @@ mod bundle;
 mod certificates;
 #[path = "operate/console.rs"]
 mod console;
+#[path = "operate/counted.rs"]
+mod counted;
 #[path = "operate/deployed.rs"]
 mod deployed;
 #[path = "operate/desks.rs"]

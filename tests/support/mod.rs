@@ -14,6 +14,7 @@ pub mod browser;
 pub mod certs;
 pub mod chain;
 pub mod client;
+pub mod counted;
 pub mod proxy;
 pub mod visitor;
 
