@@ -121,6 +121,18 @@ const NEWER: &[(&str, Result<&str, &str>)] = &[
     ("SELECT pg_input_is_valid('{}', t) FROM (VALUES ('spied')) v (t)", Err("not open")),
     ("SELECT * FROM pg_input_error_info('{}', concat('spi', 'ed'))", Err("not open")),
     ("SELECT ('{}'::text).pg_input_is_valid", Err("")),
+    (
+        "SELECT JSON_OBJECT(), JSON_OBJECT('a': 1, 'b' VALUE NULL), JSON_OBJECT('a': NULL ABSENT ON NULL RETURNING jsonb)",
+        Ok("{}|{\"a\" : 1, \"b\" : null}|{}"),
+    ),
+    ("SELECT json_object('{a,1}'), JSON_OBJECT('a': JSON_OBJECT('b': 1))", Ok("{\"a\" : \"1\"}|{\"a\" : {\"b\" : 1}}")),
+    (
+        "SELECT JSON_OBJECT('e': email)::text LIKE '%*%', JSON_OBJECT(email VALUE 1)::text LIKE '%*%' FROM customers WHERE id = 1",
+        Ok("t|t"),
+    ),
+    ("SELECT JSON_OBJECT('n': health_note) FROM customers", Err("health_note")),
+    ("SELECT JSON_OBJECT(health_note VALUE 1 ABSENT ON NULL) FROM customers", Err("health_note")),
+    ("SELECT JSON_OBJECT('a': 1 RETURNING spied)", Err("not open")),
     ("SELECT at local FROM (SELECT 1 AS at) x", Ok("1")),
     ("SELECT json_objectagg('a': 1)", Err("JSON_OBJECTAGG is not carried out")),
     ("UPDATE orders SET status = 'paid' WHERE order_id = 1 RETURNING new.status, old.status = 'paid'", Ok("paid|f")),

@@ -21,5 +21,6 @@ mod versions;
 pub use ddl::Ddl;
 pub use parse::{Kind, Parsed, parse};
 pub use render::{render, render_expr};
+pub(in crate::sql) use seen::is_json_constructor;
 pub use seen::{column_parts, is_grammar_function, is_substring_call};
 pub use stack::on_parser_stack;

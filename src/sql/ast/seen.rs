@@ -35,6 +35,24 @@ const GRAMMAR: [&str; 41] = [
 /// `current_schema()` is a call, CURRENT_SCHEMA is none.
 pub fn is_grammar_function(function: &Function) -> bool {
     spelled(&function.name, !matches!(function.args, FunctionArguments::None))
+        || is_json_constructor(&function.name, &function.args)
+}
+
+/// Whether it is the constructor JSON_OBJECT (PostgreSQL 16), and not the function of that name: with nothing in its parentheses, with a
+/// colon or VALUE between key and value, or with a clause.
+pub(in crate::sql) fn is_json_constructor(name: &ObjectName, args: &FunctionArguments) -> bool {
+    let ([ObjectNamePart::Identifier(ident)], FunctionArguments::List(list)) = (name.0.as_slice(), args) else {
+        return false;
+    };
+    let pair = |arg: &FunctionArg| {
+        matches!(
+            arg,
+            FunctionArg::ExprNamed { operator: FunctionArgOperator::Colon | FunctionArgOperator::Value, .. }
+                | FunctionArg::Named { operator: FunctionArgOperator::Colon | FunctionArgOperator::Value, .. }
+        )
+    };
+    let more = list.args.is_empty() || !list.clauses.is_empty() || list.args.iter().any(pair);
+    ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("json_object") && more
 }
 
 fn spelled(name: &ObjectName, called: bool) -> bool {

@@ -1,8 +1,8 @@
 //! Function calls: held to the reviewed list, and written with their schema.
 
 use sqlparser::ast::{
-    CeilFloorKind, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    CeilFloorKind, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
 };
 
 use super::names::{name_of, parts_of, quoted_name};
@@ -11,6 +11,7 @@ use super::scope::{Columns, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::Use;
+use crate::sql::ast::is_json_constructor;
 use crate::sql::ast::{fragment, marker};
 use crate::sql::form::Asked;
 use crate::sql::form::context::Context;
@@ -19,6 +20,9 @@ use crate::sql::reviewed::pure::is_pure;
 use crate::sql::reviewed::{builtins, settings};
 use crate::sql::text::limits;
 use crate::sql::witness;
+
+/// The first server that has JSON_OBJECT as a constructor.
+const JSON_CONSTRUCTORS: u32 = 160_000;
 
 impl Resolver<'_> {
     /// A call in an expression.
@@ -37,6 +41,13 @@ impl Resolver<'_> {
         }
         let aggregate = match keyword(name, args) {
             None if marker::is_collation_for(name) => false,
+            // An older server would look for a function of that name.
+            None if is_json_constructor(name, args) => {
+                if self.context.catalog.server_version() < JSON_CONSTRUCTORS {
+                    return Err(self.unknown_function(&["json_object".to_owned()], arguments_of(args)));
+                }
+                false
+            }
             Some(keyword) => {
                 if !builtins::is_grammar_function(&keyword) {
                     return Err(not_open(&keyword));
@@ -90,14 +101,14 @@ impl Resolver<'_> {
                             self.expr(&mut key.expr, Use::Order)?;
                         }
                     }
+                    FunctionArgumentClause::JsonNullClause(_) => {}
+                    FunctionArgumentClause::JsonReturningClause(clause) => self.data_type(&clause.data_type)?,
                     FunctionArgumentClause::IgnoreOrRespectNulls(_)
                     | FunctionArgumentClause::Where(_)
                     | FunctionArgumentClause::Limit(_)
                     | FunctionArgumentClause::OnOverflow(_)
                     | FunctionArgumentClause::Having(_)
-                    | FunctionArgumentClause::Separator(_)
-                    | FunctionArgumentClause::JsonNullClause(_)
-                    | FunctionArgumentClause::JsonReturningClause(_) => {
+                    | FunctionArgumentClause::Separator(_) => {
                         return Err(unsupported("a clause within a function's arguments"));
                     }
                 }
@@ -122,6 +133,14 @@ impl Resolver<'_> {
                 FunctionArgExpr::Wildcard => Ok(()),
                 FunctionArgExpr::WildcardWithOptions(_) => Err(unsupported("a star with options")),
             },
+            FunctionArg::ExprNamed {
+                name,
+                arg: FunctionArgExpr::Expr(expr),
+                operator: FunctionArgOperator::Colon | FunctionArgOperator::Value,
+            } => {
+                self.expr(name, usage)?;
+                self.expr(expr, usage)
+            }
             // sqlparser reads the name of `name => value` as an expression; it is no column.
             FunctionArg::ExprNamed { name: Expr::Identifier(_), arg: FunctionArgExpr::Expr(expr), operator: _ } => {
                 self.expr(expr, usage)
