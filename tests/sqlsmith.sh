@@ -57,7 +57,7 @@ before=$(memory)
 { echo "SET statement_timeout = '500ms';"; cat "$work/with_tables.sql"; } |
     timeout "${SQLSMITH_SECONDS:-60}" psql -X -A -t -v VERBOSITY=verbose -d "$proxied" >"$work/out" 2>"$work/err" || status=$?
 kill -0 "$pid" || { echo "the proxy has ended" >&2; exit 1; }
-[ "${status:-0}" -ne 2 ] || { echo "the session was lost:" >&2; tail -3 "$work/err" >&2; exit 1; }
+[ "${status:-0}" -ne 2 ] || { echo "the session was lost:" >&2; tail -15 "$work/err" >&2; exit 1; }
 after=$(memory)
 echo "$made statements, $tables of them into tables as well, $(grep -c 'ERROR:  42501' "$work/err" || true) refused for want of a rule," \
     "$(grep -c 'ERROR:  0A000' "$work/err" || true) not supported," \

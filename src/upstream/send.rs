@@ -51,16 +51,19 @@ const READ_SEARCH_PATH: &str = "SELECT pg_catalog.current_setting('search_path')
 
 /// With nothing but `pg_catalog` before it in the path, no type, function or operator that the proxy's query names is a user's.
 /// The planner thinks the query dear: to compile it takes the server a hundred times as long as to run it, and to plan it anew
-/// each time some five times.
+/// each time some five times. A client that gives its own statements little time gives this one no less: without an answer the session ends.
 const SET_PATH_ASIDE: &str = "SELECT pg_catalog.set_config('pgpurpose.path', pg_catalog.current_setting('search_path'), true), \
      pg_catalog.set_config('pgpurpose.jit', pg_catalog.current_setting('jit'), true), \
      pg_catalog.set_config('pgpurpose.plan', pg_catalog.current_setting('plan_cache_mode'), true), \
+     pg_catalog.set_config('pgpurpose.timeout', pg_catalog.current_setting('statement_timeout'), true), \
      pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('jit', 'off', true), \
+     pg_catalog.set_config('statement_timeout', '0', true), \
      pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)";
 
 /// Until the transaction ends, as the settings were before.
 const PUT_PATH_BACK: &str = "SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('pgpurpose.path'), true), \
      pg_catalog.set_config('jit', pg_catalog.current_setting('pgpurpose.jit'), true), \
+     pg_catalog.set_config('statement_timeout', pg_catalog.current_setting('pgpurpose.timeout'), true), \
      pg_catalog.set_config('plan_cache_mode', pg_catalog.current_setting('pgpurpose.plan'), true)";
 
 /// Every message that is no statement: none of them holds SQL, and what they run was decided and logged before.

@@ -175,3 +175,23 @@ fn structure_that_a_transaction_made_is_decided_as_permanent_structure_is() {
     assert!(!said.contains('@'), "{said}");
     assert_eq!(client.query("DISCARD ALL"), "C(DISCARD ALL) ZI");
 }
+
+#[test]
+fn structure_is_read_however_little_time_a_client_gives_its_statements() {
+    let mut client = clerk();
+    client.query("SET statement_timeout = '200ms'");
+    client.query("BEGIN");
+    client.query("CREATE TEMP TABLE brief AS SELECT 1 AS a");
+    // What the proxy reads then, and no statement of the client's, waits for longer than that.
+    let mut holder = straight("governed", "postgres");
+    holder.query("BEGIN");
+    assert_eq!(holder.query("LOCK TABLE pg_catalog.pg_extension IN ACCESS EXCLUSIVE MODE"), "C(LOCK TABLE) ZT");
+    let released = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        holder.query("COMMIT")
+    });
+    assert_eq!(client.rows("SELECT a FROM brief"), ["1"]);
+    assert_eq!(client.rows("SHOW statement_timeout"), ["200ms"]);
+    assert_eq!(client.query("ROLLBACK"), "C(ROLLBACK) ZI");
+    assert_eq!(released.join().unwrap(), "C(COMMIT) ZI");
+}
