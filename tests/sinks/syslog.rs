@@ -125,7 +125,8 @@ fn a_server_on_tcp_that_breaks_off_anywhere_gets_every_record() {
     place.delivered();
     until("everything was read", || server.records().last() == place.lines().last());
     place.were_taken(&server.records());
-    assert!(place.status().failures >= 5, "{:?}", place.status());
+    // A server that breaks off while nothing is on its way may be found again before that is noticed.
+    assert!(place.status().failures >= 3, "{:?}", place.status());
 }
 
 #[test]
