@@ -45,7 +45,13 @@ impl Server {
                 let mut got = Vec::new();
                 match act {
                     Act::Read => drop(stream.read_to_end(&mut got)),
-                    Act::BreakOff(bytes) => drop((&mut stream).take(bytes as u64).read_to_end(&mut got)),
+                    Act::BreakOff(bytes) => {
+                        drop((&mut stream).take(bytes as u64).read_to_end(&mut got));
+                        if got.len() < bytes {
+                            // Ended before there was so much, as a slow machine does: then with the next one.
+                            acts.lock().unwrap().push(act);
+                        }
+                    }
                     Act::Stall => until("it goes on", || go_on.load(Ordering::Acquire)),
                 }
                 taken.lock().unwrap().extend(split(&got));
@@ -119,14 +125,13 @@ fn a_server_on_tcp_that_breaks_off_anywhere_gets_every_record() {
     // More than the kernel keeps on its way.
     place.write(1500);
     until("every fault was there", || {
-        place.write(3);
+        place.write(20);
         server.used()
     });
     place.delivered();
     until("everything was read", || server.records().last() == place.lines().last());
     place.were_taken(&server.records());
-    // A server that breaks off while nothing is on its way may be found again before that is noticed.
-    assert!(place.status().failures >= 3, "{:?}", place.status());
+    assert!(place.status().failures >= 5, "{:?}", place.status());
 }
 
 #[test]
