@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::chain::{Hash, hex};
 use crate::audit::checkpoint::{GRANT, Signer};
+use crate::audit::replace;
 use crate::config::Config;
 use crate::policy::Granted;
 
@@ -170,16 +171,7 @@ impl Grants {
         let mut head = Head { lines, last, signature: String::new() };
         head.signature = key.sign(&head.text());
         let text = serde_json::to_string(&head).map_err(|error| error.to_string())?;
-        let unfinished = self.head.with_extension("tmp");
-        let written = OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&unfinished)
-            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_data()))
-            .and_then(|()| fs::rename(&unfinished, &self.head));
-        written.map_err(|error| {
+        replace(&self.head, text.as_bytes(), true).map_err(|error| {
             format!(
                 "`{}` cannot be written ({error}): an end that no proxy has logged yet is not held against a cut of the file",
                 self.head.display()

@@ -34,6 +34,7 @@ pub use record::{
     LookedUp, LookupRecord, Outcome, OutcomeStatus, PreparedAccess, PreparedSession, Seen, SessionFacts, SubjectKey,
     WHOLE_STATEMENT, chain, checkpoint,
 };
+pub(crate) use store::beside::replace;
 pub use store::{Advance, Group, Reindexed, Tally, Times, Whom, reindex};
 pub use verify::{
     Break, Ended, MOST_BREAKS, Proving, Sent, Trust, Verification, Wrong, verify, verify_signed_from, verify_with,

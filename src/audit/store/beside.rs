@@ -13,12 +13,12 @@ use crate::audit::record::chain::{Hash, Link};
 /// The newest checkpoint's own file.
 pub(in crate::audit) const CHECKPOINT: &str = "checkpoint.json";
 
-/// Puts the newest checkpoint into a file of its own; `durable`: on disk before it takes the place of the one before.
-pub(in crate::audit) fn keep_checkpoint(path: &Path, line: &[u8], durable: bool) -> io::Result<()> {
+/// Puts a file that is its owner's alone in the place of the one before, whole or not at all; `durable`: it is on disk before it does.
+pub(crate) fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     let mut unfinished = path.to_owned();
     unfinished.as_mut_os_string().push(".tmp");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(line)?;
+    file.write_all(bytes)?;
     if durable {
         file.sync_data()?;
     }

@@ -411,11 +411,11 @@ impl Writer {
         }
         let durable = self.options.sync == Sync::Always;
         let beside = self.options.directory.join(beside::CHECKPOINT);
-        if let Err(error) = beside::keep_checkpoint(&beside, line, durable) {
+        if let Err(error) = beside::replace(&beside, line, durable) {
             tracing::warn!(%error, "the newest checkpoint cannot be put beside the access log");
         }
         let Some(anchor) = &self.options.anchor else { return };
-        match beside::keep_checkpoint(anchor, line, durable) {
+        match beside::replace(anchor, line, durable) {
             Ok(()) => self.unanchored = false,
             Err(error) if !self.unanchored => {
                 tracing::warn!(%error, anchor = %anchor.display(), "the newest checkpoint cannot be put where the access log is anchored");

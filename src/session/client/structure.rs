@@ -20,7 +20,8 @@ impl Session {
         decides && self.governed() && self.ask_for_structure()
     }
 
-    /// Asks for the structure where it is due, or sets again what a pooler did not take at start-up and RESET ALL took away, once all that was forwarded is answered; whether that has to be waited for.
+    /// Asks for the structure where it is due, or sets again what a pooler did not take at start-up and RESET ALL took away, once all that was
+    /// forwarded is answered; whether that has to be waited for.
     fn ask_for_structure(&mut self) -> bool {
         let unset = self.structure.is_unset() && self.upstream.keeps_settings();
         if !unset && !self.structure.is_due(&self.catalog) {

@@ -6,9 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use jiff::tz::TimeZone;
@@ -20,6 +19,7 @@ use crate::audit::record::chain::{Hash, Link};
 use crate::audit::record::checkpoint::{PublicKey, Signer};
 use crate::audit::report::clock::Clock;
 use crate::audit::report::strangers::person;
+use crate::audit::store::beside::replace;
 
 /// What the file is, and in which form.
 const FORM: &str = "pgpurpose desk 1";
@@ -72,7 +72,7 @@ impl Desk {
     pub fn keep(&self, path: &Path, logs: &BTreeMap<u64, String>, signer: Option<&Signer>) -> io::Result<()> {
         let mut body = zstd::stream::write::Encoder::new(Vec::new(), 1)?;
         serde_json::to_writer(&mut body, self)?;
-        let body = body.finish()?;
+        let mut body = body.finish()?;
         let ends = logs.iter().map(|(number, log)| {
             let Link { seq, hash } = self.ends.get(number).copied().unwrap_or(Link::START);
             End { log: log.clone(), number: *number, seq, hash: hash.to_string() }
@@ -87,13 +87,10 @@ impl Desk {
             signature: None,
         };
         head.signature = signer.map(|signer| signer.sign(head.message().as_bytes()));
-        let unfinished = path.with_extension("tmp");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        serde_json::to_writer(&mut file, &head)?;
-        file.write_all(b"\n")?;
-        file.write_all(&body)?;
-        drop(file);
-        fs::rename(unfinished, path)
+        let mut bytes = serde_json::to_vec(&head)?;
+        bytes.push(b'\n');
+        bytes.append(&mut body);
+        replace(path, &bytes, false)
     }
 
     /// What was kept in this file, and the logs that it is of, by number; `key` is that of the log, where it is signed. That the logs
