@@ -1,10 +1,9 @@
 //! Text of the proxy's own as an AST.
 
-use std::ops::ControlFlow;
-
-use sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement, Value, VisitMut};
 
 use super::parse;
+use super::walk::{Change, change};
 use crate::error::{Refusal, Stage};
 use crate::sql::text::lex::lex;
 
@@ -35,7 +34,7 @@ pub(in crate::sql) fn parse_expression(text: &str) -> Result<Expr, Refusal> {
 /// Puts expressions where a fragment has `$1000000`, `$1000001` ...
 pub(in crate::sql) fn fill<T: VisitMut>(fragment: &mut T, values: &[Expr]) -> Result<(), Refusal> {
     let mut filler = Filler { values, missing: false };
-    let _ = VisitMut::visit(fragment, &mut filler);
+    change(fragment, &mut filler);
     if filler.missing { Err(Refusal::internal(Stage::Rewrite)) } else { Ok(()) }
 }
 
@@ -44,12 +43,10 @@ struct Filler<'a> {
     missing: bool,
 }
 
-impl VisitorMut for Filler<'_> {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let Expr::Value(value) = expr else { return ControlFlow::Continue(()) };
-        let Value::Placeholder(name) = &value.value else { return ControlFlow::Continue(()) };
+impl Change for Filler<'_> {
+    fn expr(&mut self, expr: &mut Expr) {
+        let Expr::Value(value) = expr else { return };
+        let Value::Placeholder(name) = &value.value else { return };
         let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
         if let Some(number) = number.and_then(|number| number.checked_sub(FIRST_VALUE)) {
             match self.values.get(number) {
@@ -57,6 +54,5 @@ impl VisitorMut for Filler<'_> {
                 None => self.missing = true,
             }
         }
-        ControlFlow::Continue(())
     }
 }

@@ -2,14 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Query, SetExpr, Statement, Visit, Visitor};
+use sqlparser::ast::{Query, SetExpr, Statement};
+
+use super::walk::{Look, look};
 
 struct Waits;
 
-impl Visitor for Waits {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+impl Look for Waits {
+    fn query(&mut self, query: &Query) -> ControlFlow<()> {
         // NOWAIT and SKIP LOCKED wait for nobody.
         if query.locks.iter().any(|lock| lock.nonblock.is_none()) {
             ControlFlow::Break(())
@@ -21,7 +21,7 @@ impl Visitor for Waits {
 
 /// Whether it locks rows, at any depth, and waits for whoever holds them: FOR UPDATE, FOR SHARE and the like.
 pub(in crate::sql) fn waits_for_locks(statement: &Statement) -> bool {
-    statement.visit(&mut Waits).is_break()
+    look(statement, &mut Waits).is_break()
 }
 
 /// Whether it changes or deletes rows and gives them back: it waits for whoever changes the same, or a key of theirs.

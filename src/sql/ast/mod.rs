@@ -11,12 +11,14 @@ mod named;
 pub(super) mod parse;
 pub(super) mod render;
 mod seen;
+mod slots;
 mod stack;
 mod tokens;
 pub(super) mod types;
 mod unread;
 pub mod utility;
 mod versions;
+pub(super) mod walk;
 
 pub use ddl::Ddl;
 pub use parse::{Kind, Parsed, parse};

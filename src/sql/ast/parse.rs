@@ -100,7 +100,7 @@ pub(in crate::sql) fn parse_form(
     let tokens = plain_tokens(form.signed_tokens());
     versions::check(text, &tokens, server_version)?;
     let mut statement = statement(&tokens)?;
-    form::slots(&mut statement);
+    super::slots::slots(&mut statement);
     let rendered = render(&statement);
     let apart = |_: form::Opaque| Refusal::internal(Stage::Parse);
     let template = Template::of(&rendered).map_err(apart)?;

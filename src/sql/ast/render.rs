@@ -3,16 +3,15 @@
 //! sqlparser's own rendering is used, after the parts that it writes wrongly have been put in a form that it copies
 //! as it stands: names, strings, signs, and our markers. A name without quotes is copied as it stands.
 
-use std::ops::ControlFlow;
-
 use sqlparser::ast::{
     Assignment, AssignmentTarget, ConflictTarget, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Insert,
     Join, JoinConstraint, JoinOperator, LockClause, MergeAction, MergeUpdateKind, NamedWindowExpr, ObjectName,
     ObjectNamePart, OnConflictAction, OnInsert, Query, Select, Statement, TableFactor, TableObject, UnaryOperator,
-    Value, ValueWithSpan, VisitMut, VisitorMut, WindowSpec, WindowType,
+    Value, ValueWithSpan, VisitMut, WindowSpec, WindowType,
 };
 
 use super::marker::{self, Overriding};
+use super::walk::{Change, change};
 use crate::catalog::{quote_ident, quote_literal};
 use crate::sql::form::Slot;
 
@@ -36,7 +35,7 @@ fn text_of<T: VisitMut + Clone + ToString>(node: &T) -> String {
 }
 
 fn written_over<T: VisitMut + ToString>(mut node: T) -> String {
-    let _: ControlFlow<()> = node.visit(&mut Writer);
+    change(&mut node, &mut Writer);
     unmark(node.to_string())
 }
 
@@ -78,10 +77,8 @@ fn raw_name(text: String) -> ObjectName {
     ObjectName(vec![ObjectNamePart::Identifier(raw(text))])
 }
 
-impl VisitorMut for Writer {
-    type Break = ();
-
-    fn post_visit_ident(&mut self, ident: &mut Ident) -> ControlFlow<()> {
+impl Change for Writer {
+    fn after_ident(&mut self, ident: &mut Ident) {
         if ident.quote_style.take().is_some() {
             ident.value = quote_ident(&ident.value);
         } else if marker::is_star(ident) {
@@ -91,30 +88,27 @@ impl VisitorMut for Writer {
         } else if ident.value == marker::ROWS_FROM {
             ident.value = "ROWS FROM".to_owned();
         }
-        ControlFlow::Continue(())
     }
 
-    fn post_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
+    fn after_value(&mut self, value: &mut ValueWithSpan) {
         let text = match &value.value {
             Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => quote_literal(text),
             Value::NationalStringLiteral(text) => format!("N'{}'", text.replace('\'', "''")),
             Value::SingleQuotedByteStringLiteral(digits) => format!("B'{digits}'"),
             Value::HexStringLiteral(digits) => format!("X'{digits}'"),
-            _ => return ControlFlow::Continue(()),
+            _ => return,
         };
         value.value = Value::Placeholder(text);
-        ControlFlow::Continue(())
     }
 
-    fn post_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+    fn after_relation(&mut self, relation: &mut ObjectName) {
         if marker::is_only(relation) {
             relation.0.remove(0);
             *relation = raw_name(format!("ONLY {relation}"));
         }
-        ControlFlow::Continue(())
     }
 
-    fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+    fn after_table_factor(&mut self, table: &mut TableFactor) {
         match table {
             TableFactor::NestedJoin { table_with_joins, .. } => table_with_joins.joins.iter_mut().for_each(join),
             TableFactor::XmlTable { row_expression, .. } => {
@@ -132,10 +126,9 @@ impl VisitorMut for Writer {
             }
             _ => {}
         }
-        ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn after_expr(&mut self, expr: &mut Expr) {
         match expr {
             // `- - 1` must not become a comment, nor `- @` an operator of two signs.
             Expr::UnaryOp { op, expr: inner } if *op != UnaryOperator::Not && starts_with_sign(inner) => nest(inner),
@@ -160,25 +153,22 @@ impl VisitorMut for Writer {
             }
             _ => {}
         }
-        ControlFlow::Continue(())
     }
 
-    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+    fn after_select(&mut self, select: &mut Select) {
         for window in &mut select.named_window {
             if let NamedWindowExpr::WindowSpec(spec) = &mut window.1 {
                 frame(spec);
             }
         }
         select.from.iter_mut().for_each(|table| table.joins.iter_mut().for_each(join));
-        ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+    fn after_query(&mut self, query: &mut Query) {
         query.locks.iter_mut().for_each(lock);
-        ControlFlow::Continue(())
     }
 
-    fn post_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<()> {
+    fn after_statement(&mut self, statement: &mut Statement) {
         match statement {
             Statement::Insert(statement) => insert(statement),
             Statement::Update(update) => {
@@ -199,7 +189,6 @@ impl VisitorMut for Writer {
             }
             _ => {}
         }
-        ControlFlow::Continue(())
     }
 }
 

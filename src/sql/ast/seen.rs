@@ -7,16 +7,17 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, ConflictTarget, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
     FunctionArguments, Ident, ObjectName, ObjectNamePart, OnInsert, OutputClause, SelectItem,
-    SelectItemQualifiedWildcardKind, Statement, TableFactor, TableObject, Visit, Visitor,
+    SelectItemQualifiedWildcardKind, Statement, TableFactor, TableObject, Visit,
 };
 
 use super::marker;
+use super::walk::{Look, look};
 use crate::sql::witness::Facts;
 
 /// What a statement or an expression refers to.
 pub(in crate::sql) fn seen(node: &impl Visit, facts: &mut Facts) {
     let mut collector = Collector { facts, passed: HashSet::new() };
-    let _: ControlFlow<()> = node.visit(&mut collector);
+    let _ = look(node, &mut collector);
 }
 
 /// Functions that the grammar spells as functions, where their name stands without quotes and schema; PostgreSQL's tree has
@@ -213,15 +214,13 @@ impl Collector<'_> {
     }
 }
 
-impl Visitor for Collector<'_> {
-    type Break = ();
-
-    fn pre_visit_select(&mut self, select: &sqlparser::ast::Select) -> ControlFlow<()> {
+impl Look for Collector<'_> {
+    fn select(&mut self, select: &sqlparser::ast::Select) -> ControlFlow<()> {
         self.items(&select.projection);
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+    fn table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
         match table {
             TableFactor::Table { name, args: None, .. } => self.relation(name),
             TableFactor::Table { name, args: Some(args), .. } => {
@@ -237,7 +236,7 @@ impl Visitor for Collector<'_> {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<()> {
+    fn statement(&mut self, statement: &Statement) -> ControlFlow<()> {
         match statement {
             Statement::Insert(insert) => {
                 if let TableObject::TableName(name) = &insert.table {
@@ -262,7 +261,7 @@ impl Visitor for Collector<'_> {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+    fn expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         if self.passed.remove(&std::ptr::from_ref(expr)) {
             return ControlFlow::Continue(());
         }

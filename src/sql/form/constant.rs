@@ -89,7 +89,7 @@ impl Slot {
     }
 
     /// What a constant that sqlparser made of a slot's sign becomes; `None` for any other value.
-    pub(super) fn tree_value(value: &Value) -> Option<Value> {
+    pub(in crate::sql) fn tree_value(value: &Value) -> Option<Value> {
         match value {
             Value::SingleQuotedString(written) | Value::EscapedStringLiteral(written) | Value::Number(written, _) => {
                 Self::of(IN_TOKENS, written).map(|slot| Value::Placeholder(slot.in_tree()))

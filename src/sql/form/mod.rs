@@ -21,7 +21,6 @@ pub(in crate::sql) mod context;
 mod exchangeable;
 mod keyed;
 mod read;
-mod slots;
 mod template;
 
 pub use constant::{Asked, Class, Constants, Known, Slot};
@@ -29,5 +28,4 @@ pub use context::Context;
 pub(in crate::sql) use exchangeable::{Found, FoundValue, pin_others};
 pub use keyed::Keyed;
 pub use read::Form;
-pub(in crate::sql) use slots::slots;
 pub(in crate::sql) use template::{Opaque, Place, Template, without_constants};

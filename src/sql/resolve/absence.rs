@@ -11,13 +11,14 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, Distinct, Expr, InTarget, JoinConstraint, JoinOperator, LimitClause, OrderBy, OrderByKind, Query,
-    Select, SelectItem, SetExpr, Visit, Visitor,
+    Select, SelectItem, SetExpr,
 };
 
 use super::names::name_of;
 use super::scope::CarrierId;
 use super::scope::Source;
 use super::{Fail, OccurrenceId, Resolver, unsupported};
+use crate::sql::ast::walk::{Look, look};
 
 /// The sides of a join that NULL may stand for, and those of which its condition leaves rows out.
 pub(super) struct Sides {
@@ -238,12 +239,11 @@ fn order_exprs(order: Option<&OrderBy>) -> impl Iterator<Item = &Expr> {
 /// Whether an expression names the item or a column of it; a query inside with a `t.*` is taken to.
 fn refers(expr: &Expr, source: &Source) -> bool {
     struct Finder<'s>(&'s Source);
-    impl Visitor for Finder<'_> {
-        type Break = ();
-        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+    impl Look for Finder<'_> {
+        fn query(&mut self, query: &Query) -> ControlFlow<()> {
             if names_all(&query.body) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        fn expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             let found = match expr {
                 Expr::Identifier(ident) => {
                     let name = name_of(ident);
@@ -257,7 +257,7 @@ fn refers(expr: &Expr, source: &Source) -> bool {
             if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
     }
-    expr.visit(&mut Finder(source)).is_break()
+    look(expr, &mut Finder(source)).is_break()
 }
 
 /// Whether a select list holds `t.*`, which is no expression that a visitor would meet.

@@ -8,9 +8,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArguments, GroupByExpr, Select, SelectItem, Visit, Visitor,
-};
+use sqlparser::ast::{BinaryOperator, Expr, Function, FunctionArguments, GroupByExpr, Select, SelectItem};
 
 use super::from::is_constant;
 use super::group::{called, has_aggregate};
@@ -20,6 +18,7 @@ use super::scope::Meaning;
 use super::{OccurrenceId, Resolver};
 use crate::catalog::{Column, Oid, builtin};
 use crate::policy::Verb;
+use crate::sql::ast::walk::{Look, look};
 use crate::sql::reviewed::builtins;
 
 /// A conjunct `column < constant` and the like.
@@ -166,9 +165,8 @@ impl Resolver<'_> {
 /// Whether what comes of the rows is the same in whatever order they come: groups, and aggregates that do not depend on it.
 fn hides_order(select: &Select) -> bool {
     struct Ordered;
-    impl Visitor for Ordered {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+    impl Look for Ordered {
+        fn expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             match expr {
                 Expr::Function(function) if !is_orderless(function) => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
@@ -183,8 +181,8 @@ fn hides_order(select: &Select) -> bool {
     (grouped || select.projection.iter().any(has_aggregate))
         && select.distinct.is_none()
         && select.projection.iter().all(plain)
-        && select.projection.visit(&mut Ordered).is_continue()
-        && select.having.visit(&mut Ordered).is_continue()
+        && look(&select.projection, &mut Ordered).is_continue()
+        && look(&select.having, &mut Ordered).is_continue()
 }
 
 fn is_orderless(function: &Function) -> bool {

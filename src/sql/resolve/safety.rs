@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, Expr, Ident, InTarget, JoinOperator, SetExpr, Statement, TableFactor, TableWithJoins,
-    UnaryOperator, Value, ValueWithSpan, Visit, Visitor,
+    UnaryOperator, Value, ValueWithSpan,
 };
 
 use super::from::is_constant;
@@ -21,6 +21,7 @@ use super::{Fail, Lookup, OccurrenceId, Resolver};
 use crate::catalog::{Oid, builtin};
 use crate::policy::{Use, Verb};
 use crate::sql::ast::types::cast_type;
+use crate::sql::ast::walk::{Look, look};
 use crate::sql::form::{Class, Known};
 
 /// Oids from here on are the database's own types (`FirstNormalObjectId`).
@@ -327,15 +328,14 @@ fn comparison(operator: &BinaryOperator) -> Option<&'static str> {
 pub(super) fn repeated_parameters(statement: &Statement) -> HashSet<String> {
     #[derive(Default)]
     struct Places(HashMap<String, i32>);
-    impl Visitor for Places {
-        type Break = ();
-        fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<()> {
+    impl Look for Places {
+        fn value(&mut self, value: &ValueWithSpan) -> ControlFlow<()> {
             if let Value::Placeholder(name) = &value.value {
                 *self.0.entry(name.clone()).or_default() += 1;
             }
             ControlFlow::Continue(())
         }
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        fn expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             if let Expr::IsNull(inner) | Expr::IsNotNull(inner) = expr
                 && let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = inner.as_ref()
             {
@@ -345,6 +345,6 @@ pub(super) fn repeated_parameters(statement: &Statement) -> HashSet<String> {
         }
     }
     let mut places = Places::default();
-    let _ = statement.visit(&mut places);
+    let _ = look(statement, &mut places);
     places.0.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect()
 }

@@ -11,6 +11,7 @@ use super::query::{aliased, computed, values_columns};
 use super::scope::{Columns, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
 use crate::sql::ast::marker;
+use crate::sql::ast::walk::{Look, look};
 
 impl Resolver<'_> {
     /// Resolves what stands in WITH; the names hold until the query around ends.
@@ -121,15 +122,13 @@ fn sort(ctes: &mut [Cte]) -> Result<(), Fail> {
 
 /// Whether a query mentions a name as a table: only then does RECURSIVE matter for it.
 fn mentions(query: &Query, name: &str) -> bool {
-    use sqlparser::ast::{Visit, Visitor};
     struct Finder<'n>(&'n str);
-    impl Visitor for Finder<'_> {
-        type Break = ();
-        fn pre_visit_relation(&mut self, relation: &sqlparser::ast::ObjectName) -> std::ops::ControlFlow<()> {
+    impl Look for Finder<'_> {
+        fn relation(&mut self, relation: &sqlparser::ast::ObjectName) -> std::ops::ControlFlow<()> {
             let found =
                 matches!(relation.0.as_slice(), [part] if part.as_ident().is_some_and(|i| name_of(i) == self.0));
             if found { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
         }
     }
-    query.visit(&mut Finder(name)).is_break()
+    look(query, &mut Finder(name)).is_break()
 }

@@ -5,13 +5,12 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, SetExpr, Statement, Visit, Visitor,
-};
+use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, SetExpr, Statement};
 
 use super::{Fail, fail};
 use crate::catalog::quote_ident;
 use crate::sql::ast::fragment::parse_expression;
+use crate::sql::ast::walk::{Look, look};
 use crate::sql::reviewed::builtins;
 use crate::sql::witness::{self, Facts};
 
@@ -37,9 +36,9 @@ impl Figures {
         if let Statement::Query(query) = statement {
             let Query { body, order_by, .. } = query.as_ref();
             if let SetExpr::Select(select) = body.as_ref() {
-                let _ = select.projection.visit(&mut seen);
+                let _ = look(&select.projection, &mut seen);
             }
-            let _ = order_by.visit(&mut seen);
+            let _ = look(order_by, &mut seen);
         }
         seen.0
     }
@@ -91,10 +90,8 @@ impl Figures {
 /// Goes through the aggregates.
 struct Seen(Figures);
 
-impl Visitor for Seen {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+impl Look for Seen {
+    fn expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
         let Some(name) = function.name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str())
         else {

@@ -23,7 +23,7 @@ mod visit;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, SetExpr, Statement, TableAlias, TableFactor, Value, VisitMut};
+use sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, SetExpr, Statement, TableAlias, TableFactor, Value};
 
 use crate::sql::reviewed::definitions::{self, ROW, Sight};
 use crate::sql::reviewed::system;
@@ -38,6 +38,7 @@ use crate::catalog::{RelationName, TypeClass};
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::{Action, Disclosure, Permit, RelationObligation, Use, Verb};
 use crate::sql::ast::fragment;
+use crate::sql::ast::walk::change;
 use crate::sql::form::context::Context;
 use crate::sql::resolve::Tested;
 use crate::sql::resolve::{
@@ -156,7 +157,7 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     if !definition {
         rewriter.hold_groups(&mut statement)?;
     }
-    let _ = VisitMut::visit(&mut statement, &mut rewriter);
+    change(&mut statement, &mut rewriter);
     let Rewriter { expected, fault, .. } = rewriter;
     match fault {
         Some(fault) => Err(fault),

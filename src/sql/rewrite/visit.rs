@@ -1,42 +1,36 @@
 //! The way through the tree: what stands where is replaced before it is gone into.
 
-use std::ops::ControlFlow;
-
-use sqlparser::ast::{BinaryOperator, Expr, OutputClause, Query, Select, Statement, TableFactor, VisitorMut};
+use sqlparser::ast::{BinaryOperator, Expr, OutputClause, Query, Select, Statement, TableFactor};
 
 use super::Rewriter;
 use crate::error::{Refusal, Stage};
 use crate::sql::ast::marker;
+use crate::sql::ast::walk::Change;
 use crate::sql::resolve::Mark;
 
-impl VisitorMut for Rewriter<'_> {
-    type Break = ();
-
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+impl Change for Rewriter<'_> {
+    fn table_factor(&mut self, factor: &mut TableFactor) {
         let result = self.table(factor);
         self.or_fault(result);
-        ControlFlow::Continue(())
     }
 
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+    fn select(&mut self, select: &mut Select) {
         let result = self.group(&mut select.group_by);
         self.or_fault(result);
         if self.marked {
             let result = self.plan.finish(&self.parts, &mut select.projection, &mut self.expected);
             self.or_fault(result);
         }
-        ControlFlow::Continue(())
     }
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+    fn query(&mut self, query: &mut Query) {
         if self.marked {
             let result = self.values(&mut query.body);
             self.or_fault(result);
         }
-        ControlFlow::Continue(())
     }
 
-    fn pre_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<()> {
+    fn statement(&mut self, statement: &mut Statement) {
         let returning = match statement {
             Statement::Insert(insert) => insert.returning.as_mut(),
             Statement::Update(update) => update.returning.as_mut(),
@@ -56,10 +50,9 @@ impl VisitorMut for Rewriter<'_> {
                 self.or_fault(result);
             }
         }
-        ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn expr(&mut self, expr: &mut Expr) {
         let replaced = match expr {
             Expr::Named { name, .. } if marker::is_label(name) => None,
             Expr::Named { expr: inner, name } => {
@@ -95,6 +88,5 @@ impl VisitorMut for Rewriter<'_> {
         {
             *expr = replaced;
         }
-        ControlFlow::Continue(())
     }
 }

@@ -5,13 +5,14 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Ident, Visit, Visitor};
+use sqlparser::ast::{Expr, Ident};
 
 use super::types::Ty;
 use super::written::of_form;
 use super::{Fail, Typed, fail};
 use crate::catalog::quote_literal;
 use crate::sql::ast::fragment;
+use crate::sql::ast::walk::{Look, look};
 use crate::sql::form::context::Context;
 use crate::sql::resolve::name_of;
 use crate::sql::reviewed::builtins;
@@ -87,17 +88,15 @@ pub(in crate::sql::rewrite) fn columns(text: &str) -> Result<BTreeSet<String>, F
     let expr = fragment::parse_expression(&format!("({text})"))
         .map_err(|_| fail("the purpose is closed: a rule's condition over rows is not understood"))?;
     let mut names = Names::default();
-    let _ = expr.visit(&mut names);
+    let _ = look(&expr, &mut names);
     Ok(names.0)
 }
 
 #[derive(Default)]
 struct Names(BTreeSet<String>);
 
-impl Visitor for Names {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+impl Look for Names {
+    fn expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         if let Expr::Identifier(ident) = expr {
             let name = name_of(ident);
             let word = ident.quote_style.is_none()
