@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod edges;
 mod hostile;
 mod keep;
 mod orm;

@@ -12,7 +12,7 @@ pub(super) mod range;
 mod text;
 mod time;
 
-use crate::catalog::{Column, TypeClass, quote_literal};
+use crate::catalog::{Column, TypeClass, builtin, quote_literal};
 use crate::policy::Mask;
 
 /// The column that is masked, and all that a mask is computed from.
@@ -40,24 +40,29 @@ pub(super) fn sql(mask: &Mask, masked: &Masked<'_>) -> Option<String> {
         return None;
     }
     let ty = &column.base_sql;
+    // What is text already needs no cast, and each word of a mask is read by the database with each new statement.
+    let text = match column.type_oid {
+        builtin::TEXT => (*value).to_owned(),
+        _ => format!("{value}::pg_catalog.text"),
+    };
     let expression = match mask {
         Mask::Null => return Some(format!("NULL::{ty}")),
         Mask::Fixed(fixed) => quote_literal(fixed),
-        Mask::First(n) => text::first(value, *n),
-        Mask::Last(n) => text::last(value, *n),
-        Mask::Partial { prefix, text, suffix } => text::partial(value, *prefix, text, *suffix),
-        Mask::Email => text::email(value),
-        Mask::SaId { year, sex } => text::sa_id(value, *year, *sex),
-        Mask::Phone(part) => text::phone(value, *part),
-        Mask::Account => text::account(value),
-        Mask::Card => text::card(value),
-        Mask::Address(part) => text::address(value, *part),
-        Mask::PostalArea => text::postal_area(value),
-        Mask::TaxNumber => text::tax_number(value),
-        Mask::CompanyNumber => text::company_number(value),
-        Mask::Host => text::host(value),
+        Mask::First(n) => text::first(&text, *n),
+        Mask::Last(n) => text::last(&text, *n),
+        Mask::Partial { prefix, text: between, suffix } => text::partial(&text, *prefix, between, *suffix),
+        Mask::Email => text::email(&text),
+        Mask::SaId { year, sex } => text::sa_id(&text, *year, *sex),
+        Mask::Phone(part) => text::phone(&text, *part),
+        Mask::Account => text::account(&text),
+        Mask::Card => text::card(&text),
+        Mask::Address(part) => text::address(&text, *part),
+        Mask::PostalArea => text::postal_area(&text),
+        Mask::TaxNumber => text::tax_number(&text),
+        Mask::CompanyNumber => text::company_number(&text),
+        Mask::Host => text::host(&text),
         Mask::Network if column.class == TypeClass::Inet => number::network(value),
-        Mask::Network => text::network(value),
+        Mask::Network => text::network(&text),
         Mask::Keys(keys) => text::keys(value, keys),
         Mask::Calendar(unit) => time::calendar(column, value, *unit)?,
         Mask::Band(width) => number::band(column, value, *width)?,
@@ -68,7 +73,36 @@ pub(super) fn sql(mask: &Mask, masked: &Masked<'_>) -> Option<String> {
         Mask::Token => keyed::token(masked)?,
         Mask::Name(part) => keyed::name(masked, *part),
     };
+    if gives_null_for_null(mask) {
+        return Some(format!("({expression})::{ty}"));
+    }
     // `varchar(20)`: a CASE has the modifier that all of its parts have, so NULL has to say it too.
     let null = if ty.contains('(') { format!("NULL::{ty}") } else { "NULL".to_owned() };
     Some(format!("CASE WHEN {value} IS NULL THEN {null} ELSE ({expression})::{ty} END"))
+}
+
+/// Whether its expression is NULL for NULL by itself: each of its parts is, or a comparison with NULL leads to the column itself.
+fn gives_null_for_null(mask: &Mask) -> bool {
+    match mask {
+        Mask::First(_) | Mask::Last(_) | Mask::Calendar(_) | Mask::Band(_) | Mask::Steps(_) | Mask::Token => true,
+        Mask::Null
+        | Mask::Fixed(_)
+        | Mask::Partial { .. }
+        | Mask::Email
+        | Mask::SaId { .. }
+        | Mask::Phone(_)
+        | Mask::Account
+        | Mask::Card
+        | Mask::Address(_)
+        | Mask::PostalArea
+        | Mask::TaxNumber
+        | Mask::CompanyNumber
+        | Mask::Host
+        | Mask::Network
+        | Mask::Keys(_)
+        | Mask::Range(_)
+        | Mask::Noise(_)
+        | Mask::Shift(_)
+        | Mask::Name(_) => false,
+    }
 }

@@ -21,17 +21,19 @@ fn bytes(text: &str) -> String {
 /// So many bits of the digits as a whole number.
 fn bits(hex: &str, from: u32, bits: u32) -> String {
     let digits = bits.div_ceil(4);
-    format!(
-        "pg_catalog.concat('x', pg_catalog.substr({hex}, {from}, {digits}))::pg_catalog.bit({bits})::pg_catalog.int8"
-    )
+    let part = match from {
+        1 => format!("pg_catalog.left({hex}, {digits})"),
+        _ => format!("pg_catalog.substr({hex}, {from}, {digits})"),
+    };
+    format!("('x' || {part})::pg_catalog.bit({bits})::pg_catalog.int8")
 }
 
 pub(super) fn token(masked: &Masked<'_>) -> Option<String> {
     // Equal values of two columns that have nothing to do with each other have different pseudonyms.
     let domain = quote_literal(&format!("token|{}|", masked.domain));
-    let hex = hmac(masked.purpose, &bytes(&format!("pg_catalog.concat({domain}, {}::pg_catalog.text)", masked.value)));
+    let hex = hmac(masked.purpose, &bytes(&format!("{domain} || {}::pg_catalog.text", masked.value)));
     match masked.column.class {
-        TypeClass::Text => Some(format!("pg_catalog.concat('tok_', pg_catalog.left({hex}, 20))")),
+        TypeClass::Text => Some(format!("'tok_' || pg_catalog.left({hex}, 20)")),
         TypeClass::Uuid => Some(format!("pg_catalog.left({hex}, 32)")),
         TypeClass::Integer => Some(match masked.column.base_oid {
             builtin::INT2 => bits(&hex, 1, 15),

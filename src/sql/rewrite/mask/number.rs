@@ -27,15 +27,26 @@ pub(super) fn bounds(column: &Column) -> Option<(String, String)> {
 
 /// The lower end of the band; clamped where the type is too narrow for it.
 pub(super) fn band(column: &Column, value: &str, width: u64) -> Option<String> {
-    let lower = format!("pg_catalog.floor({value}::pg_catalog.numeric / {width}) * {width}");
     match column.class {
         TypeClass::Integer => {
             let (least, _) = bounds(column)?;
-            Some(format!("GREATEST({lower}, {least}::pg_catalog.numeric)"))
+            Some(match (column.base_oid, clamped(&least, width)) {
+                (builtin::INT2 | builtin::INT4, Some(end)) if width <= 1 << 30 => {
+                    whole(value, "int4", width, &least, &end)
+                }
+                (builtin::INT8, Some(end)) if width <= 1 << 62 => whole(value, "int8", width, &least, &end),
+                _ => clamped_late(value, width, &least),
+            })
         }
         TypeClass::Numeric => Some(match bounds(column) {
-            Some((least, _)) => format!("GREATEST({lower}, {least}::pg_catalog.numeric)"),
-            None => lower,
+            Some((least, _)) => match clamped(&least, width) {
+                Some(end) => format!(
+                    "CASE WHEN {value} < {end} THEN {least}::pg_catalog.numeric ELSE {} END",
+                    lower(value, width)
+                ),
+                None => clamped_late(value, width, &least),
+            },
+            None => lower(value, width),
         }),
         TypeClass::Float => {
             let wide = format!("{value}::pg_catalog.float8");
@@ -52,6 +63,39 @@ pub(super) fn band(column: &Column, value: &str, width: u64) -> Option<String> {
         }
         _ => None,
     }
+}
+
+fn lower(value: &str, width: u64) -> String {
+    format!("pg_catalog.floor({value}::pg_catalog.numeric / {width}) * {width}")
+}
+
+/// GREATEST leaves NULL out.
+fn clamped_late(value: &str, width: u64, least: &str) -> String {
+    let lower = lower(value, width);
+    format!("CASE WHEN {value} IS NULL THEN NULL ELSE GREATEST({lower}, {least}::pg_catalog.numeric) END")
+}
+
+/// The lowest end of a band that is not below the least value of the type, a whole number or all nines (`-9999e-2`); `None` where it
+/// is none that can be worked out here.
+fn clamped(least: &str, width: u64) -> Option<String> {
+    let (digits, scale) = least.strip_prefix('-')?.split_once("e-").unwrap_or((least.strip_prefix('-')?, "0"));
+    let whole = digits.len().checked_sub(scale.parse().ok()?)?;
+    // What stands before the point: all nines, or the whole number itself.
+    let whole = digits.get(..whole)?.parse::<i128>().or_else(|error| match error.kind() {
+        std::num::IntErrorKind::Empty => Ok(0),
+        _ => Err(error),
+    });
+    let end = whole.ok()?.checked_div(width.into())?.checked_mul(width.into())?;
+    Some(format!("({})", end.checked_neg()?))
+}
+
+/// `%` has the sign of its left side. Twice the width must fit the type.
+fn whole(value: &str, ty: &str, width: u64, least: &str, end: &str) -> String {
+    let value = format!("{value}::pg_catalog.{ty}");
+    format!(
+        "CASE WHEN {value} < {end} THEN ({least})::pg_catalog.{ty} WHEN {value} >= 0 THEN {value} - {value} % {width} \
+         ELSE {value} - ({value} % {width} + {width}) % {width} END"
+    )
 }
 
 /// What is shown of a floating-point number within bounds where nothing overflows: NaN and the infinities as they are, and

@@ -4,45 +4,25 @@ use crate::catalog::{Column, TypeClass};
 use crate::policy::Unit;
 
 /// The beginning of the unit. Times with a zone are cut in UTC: cut in the session's zone, one that is moved hour by hour
-/// would tell when the cut is passed.
+/// would tell when the cut is passed. Infinity is shown as it is, and nothing of what lies where the beginning of its unit might be
+/// no timestamp: the first few years that there are, and of dates, which reach further, all from the year 294276.
+///
+/// Short: a statement that is new is read by the database word for word.
 pub(super) fn calendar(column: &Column, value: &str, unit: Unit) -> Option<String> {
-    let expression = match column.class {
-        TypeClass::Date => date(value, unit)?,
-        TypeClass::Timestamp => time(value, unit),
-        TypeClass::TimestampTz => {
-            let utc = |time: &str| format!("pg_catalog.timezone('0'::pg_catalog.interval, {time})");
-            utc(&time(&utc(value), unit))
+    let cut = |time: &str| format!("pg_catalog.date_trunc('{}', {time})", unit.name());
+    let utc = |time: &str| format!("pg_catalog.timezone('0'::pg_catalog.interval, {time})");
+    // Infinity, cut, is infinity; as a date it would be no timestamp that can be cut.
+    let (within, shown) = match (column.class, unit) {
+        (TypeClass::Date, Unit::Hour | Unit::Day) => return None,
+        (TypeClass::Date, Unit::Week | Unit::Month | Unit::Quarter | Unit::Year | Unit::Decade) => (
+            format!("{value} BETWEEN '4700-01-01 BC'::pg_catalog.date AND '294275-12-31'::pg_catalog.date"),
+            format!("{}::pg_catalog.date", cut(&format!("{value}::pg_catalog.timestamp"))),
+        ),
+        (TypeClass::Timestamp, _) => (format!("{value} >= '4700-01-01 BC'::pg_catalog.timestamp"), cut(value)),
+        (TypeClass::TimestampTz, _) => {
+            (format!("{value} >= '4700-01-01 00:00:00+00 BC'::pg_catalog.timestamptz"), utc(&cut(&utc(value))))
         }
         _ => return None,
     };
-    Some(format!("CASE WHEN pg_catalog.isfinite({value}) THEN {expression} ELSE {value} END"))
-}
-
-/// By days back, since dates reach further than timestamps do. What is before our era is cut to its year, and nothing is
-/// shown of the first few of it, whose beginnings no type holds.
-fn date(value: &str, unit: Unit) -> Option<String> {
-    let part = |part: &str| format!("EXTRACT({part} FROM {value})::pg_catalog.int4");
-    let back = |days: &str| format!("{value} - ({} - 1)", part(days));
-    let year = part("year");
-    let ours = match unit {
-        Unit::Hour | Unit::Day => return None,
-        Unit::Week => back("isodow"),
-        Unit::Month => back("day"),
-        Unit::Quarter => format!("pg_catalog.make_date({year}, {} * 3 - 2, 1)", part("quarter")),
-        Unit::Year => back("doy"),
-        Unit::Decade => format!("pg_catalog.make_date(GREATEST(1, {year} - {year} % 10), 1, 1)"),
-    };
-    Some(eras(value, &ours, &back("doy"), "date"))
-}
-
-fn time(value: &str, unit: Unit) -> String {
-    let cut = |unit: &str| format!("pg_catalog.date_trunc('{unit}', {value})");
-    eras(value, &cut(unit.name()), &cut("year"), "timestamp")
-}
-
-fn eras(value: &str, ours: &str, before: &str, ty: &str) -> String {
-    format!(
-        "CASE WHEN {value} >= '0001-01-01'::pg_catalog.{ty} THEN {ours} WHEN {value} >= '4700-01-01 BC'::pg_catalog.{ty} \
-         THEN {before} ELSE NULL END"
-    )
+    Some(format!("CASE WHEN {within} THEN {shown} WHEN pg_catalog.isfinite({value}) THEN NULL ELSE {value} END"))
 }
