@@ -378,6 +378,11 @@ impl Catalog {
         self.leakproof_operators.contains(&(operator.to_owned(), left, right))
     }
 
+    /// Whether any operator calls a function that nobody reviewed.
+    pub fn has_calling_operators(&self) -> bool {
+        !self.calling_operators.is_empty()
+    }
+
     /// The functions that nobody reviewed, with their schemas, that operators of this name call, whatever
     /// their own schema and operands: which one a statement means depends on its session's search path.
     pub fn operator_calls(&self, operator: &str) -> &[(String, String)] {

@@ -14,6 +14,7 @@ mod support;
 mod edges;
 mod hostile;
 mod keep;
+mod operators;
 mod orm;
 mod ranges;
 

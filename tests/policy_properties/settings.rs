@@ -6,6 +6,7 @@ use pgpurpose::sql::{Context, enforce, on_parser_stack};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::support;
+use super::support::operators::{BEFORE, OTHERS};
 
 /// Consents that end on each day and at each hour around now.
 const TABLES: &str = "
@@ -137,5 +138,27 @@ fn a_condition_means_the_same_under_every_setting_of_a_session() {
             assert!(refused.is_err(), "{condition}");
         }
         assert!(some > 20, "{some} conditions left some rows out and not all");
+        no_operator_of_another(&mut client).await;
     });
+}
+
+/// Nor does what somebody made under the names of PostgreSQL's own operators, and the path puts before them.
+async fn no_operator_of_another(client: &mut Client) {
+    client.batch_execute("RESET ALL").await.unwrap();
+    client.batch_execute(OTHERS).await.unwrap();
+    let catalog = load_catalog(client, 2).await.unwrap();
+    let mut held = 0;
+    for condition in CONDITIONS {
+        let policies = policies(condition);
+        let path = ["public".to_owned()];
+        let context = Context::new(&catalog, &policies, "r", "p", &path, jiff::civil::date(2026, 11, 22));
+        let sql = on_parser_stack(|| enforce("SELECT id FROM t ORDER BY id", &context)).unwrap();
+        let Ok(sql) = sql.map(|enforced| enforced.text().to_owned()) else { continue };
+        client.batch_execute("RESET ALL").await.unwrap();
+        let before = ids(client, &sql).await;
+        client.batch_execute(BEFORE).await.unwrap();
+        assert_eq!(ids(client, &sql).await, before, "{condition}\n{sql}");
+        held += 1;
+    }
+    assert!(held > 15, "{held} conditions were tried");
 }

@@ -15,6 +15,7 @@ pub mod certs;
 pub mod chain;
 pub mod client;
 pub mod counted;
+pub mod operators;
 pub mod proxy;
 pub mod visitor;
 

@@ -278,7 +278,7 @@ impl Resolver<'_> {
     /// Which operator a name means is found by the session's search path and the operands' types, so that one function
     /// that is not open closes the name. In a longer run of symbols each operator must be open.
     pub(super) fn operator_name(&self, name: &str) -> Result<(), Fail> {
-        if implied::open(self.context.catalog.operator_calls(name), self.context) {
+        if implied::operator_is_open(name, self.context) {
             return Ok(());
         }
         Err(function::calls_unreviewed(&format!("operator `{name}`")))

@@ -22,6 +22,11 @@ pub(super) fn open(functions: &[(String, String)], context: &Context<'_>) -> boo
     })
 }
 
+/// Whether what operators of this name call, whatever their schema and operands, may be called without being named.
+pub(in crate::sql) fn operator_is_open(name: &str, context: &Context<'_>) -> bool {
+    open(context.catalog.operator_calls(name), context)
+}
+
 impl Resolver<'_> {
     /// The grammar compares by an operator that it does not write: fine where no operator of that name calls unreviewed code, or
     /// where both sides are plain columns or constants for which PostgreSQL has its own.

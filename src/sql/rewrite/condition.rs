@@ -18,7 +18,7 @@ use sqlparser::ast::{
 use self::said::Whom;
 use self::types::{Target, Ty, Typed, alike, comparable, reckoned, target};
 use self::written::{called, cast_to, form_of, in_south_africa, of_form, today};
-use super::{Fail, fail};
+use super::{Fail, fail, operators};
 use crate::catalog::{Catalog, Relation, TypeClass, builtin};
 use crate::document::Fault;
 use crate::policy::{PolicySet, ROWS, Stated};
@@ -149,24 +149,36 @@ impl Typer<'_> {
             | Expr::IsNotUnknown(inner) => self.truth(inner),
             Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } => self.truth(inner),
             Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } => match self.of(inner)? {
+                // A sign before a constant is part of it.
+                Ty::Number | Ty::Float | Ty::Interval
+                    if (self.is_closed("-") || self.is_closed("+")) && !matches!(**inner, Expr::Value(_)) =>
+                {
+                    Err(format!(
+                        "has {} before what is no constant, while the database has another operator of that name",
+                        form_of(expr)
+                    ))
+                }
                 ty @ (Ty::Number | Ty::Float | Ty::Interval) => Ok(ty),
                 _ => Err(of_form(expr)),
             },
             Expr::BinaryOp { .. } => self.operation(expr),
             Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
-                self.compared(left, std::iter::once(&mut **right))
+                self.compared(left, std::iter::once(&mut **right))?;
+                self.written_out(expr)
             }
             Expr::Between { expr: inner, negated: _, low, high } => {
-                self.compared(inner, [&mut **low, &mut **high].into_iter())
+                self.compared(inner, [&mut **low, &mut **high].into_iter())?;
+                self.written_out(expr)
             }
             Expr::In { expr: inner, target: InTarget::List(list), negated: _, global: false } => {
-                self.compared(inner, list.iter_mut())
+                self.compared(inner, list.iter_mut())?;
+                self.written_out(expr)
             }
             Expr::Like { any: false, expr: inner, pattern, escape_char: None, negated: _ }
             | Expr::ILike { any: false, expr: inner, pattern, escape_char: None, negated: _ } => {
                 self.text(inner)?;
                 self.text(pattern)?;
-                Ok(Ty::Bool)
+                self.written_out(expr)
             }
             Expr::Cast { expr: inner, data_type, format: None, .. } => {
                 let from = self.of(inner)?;
@@ -368,6 +380,18 @@ impl Typer<'_> {
         Ok(Ty::Bool)
     }
 
+    fn is_closed(&self, operator: &str) -> bool {
+        !self.catalog.operator_calls(operator).is_empty()
+    }
+
+    /// A comparison that names no operator.
+    fn written_out(&self, expr: &mut Expr) -> Typed {
+        if let Some(written) = operators::written_out(expr, |operator| self.is_closed(operator)) {
+            *expr = written;
+        }
+        Ok(Ty::Bool)
+    }
+
     fn operation(&mut self, expr: &mut Expr) -> Typed {
         let form = of_form(expr);
         let Expr::BinaryOp { left, op, right } = expr else { return Err(form) };
@@ -401,13 +425,8 @@ impl Typer<'_> {
         };
         // Where an operator of that name calls other code, the system's own is meant.
         let name = op.to_string();
-        if !self.catalog.operator_calls(&name).is_empty() {
-            let nest = |side: &Expr| Box::new(Expr::Nested(Box::new(side.clone())));
-            *expr = Expr::Nested(Box::new(Expr::BinaryOp {
-                left: nest(left),
-                op: BinaryOperator::PGCustomBinaryOperator(vec!["pg_catalog".to_owned(), name]),
-                right: nest(right),
-            }));
+        if self.is_closed(&name) {
+            *expr = operators::compared(left, &name, right);
         }
         Ok(ty)
     }
@@ -470,6 +489,9 @@ impl Typer<'_> {
     fn result(&mut self, name: &str, args: &mut [&mut Expr]) -> Typed {
         let not_taken =
             || format!("calls the function `{name}`, which is not known to give the same under all settings");
+        if name == "nullif" && self.is_closed("=") {
+            return Err("calls `nullif`, which compares by an operator that the database has another of".to_owned());
+        }
         if among(CHOICES, name) {
             let mut found = Ty::Null;
             for arg in args {

@@ -10,7 +10,7 @@ use sqlparser::ast::{CaseWhen, Expr, Query, SetExpr, TableAlias, TableAliasColum
 
 use super::condition::said::Whom;
 use super::fresh;
-use super::{Fail, fail, filter, mask, rows};
+use super::{Fail, fail, filter, groups, mask, rows};
 use crate::catalog::{Column, Relation, TypeClass, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, ColumnObligation, RelationObligation, SubjectPath, Use};
@@ -256,12 +256,11 @@ pub(super) fn outside(
     // A part is not its own whole: what is left of the relation that it is part of can be asked for as well.
     let whole = context.catalog.ancestors(occurrence.relation.oid).last().copied();
     let whole = whole.and_then(|oid| context.catalog.relation_by_oid(oid)).unwrap_or(&occurrence.relation);
-    let condition = format!(
-        "(SELECT pg_catalog.count(DISTINCT {everybody}) FROM {} AS \"{ROW}\"{rows}) - pg_catalog.count(DISTINCT {group}) \
-         NOT BETWEEN 1 AND {}",
-        whole.name.to_sql(),
-        least.saturating_sub(1)
+    let rest = format!(
+        "(SELECT pg_catalog.count(DISTINCT {everybody}) FROM {} AS \"{ROW}\"{rows}) - pg_catalog.count(DISTINCT {group})",
+        whole.name.to_sql()
     );
+    let condition = groups::not_a_few(&rest, least);
     let facts = witness::facts_of(&format!("SELECT {condition}"))?;
     Ok((Expr::Nested(Box::new(parse_expression(&condition)?)), facts))
 }

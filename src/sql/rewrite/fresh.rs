@@ -56,9 +56,9 @@ pub fn new_row_refusal() -> Refusal {
 ///
 /// It names no column either.
 pub(super) fn short_wait(seconds: u32) -> String {
+    let now = "pg_catalog.current_setting('lock_timeout')::pg_catalog.interval";
     format!(
-        "(SELECT CASE WHEN pg_catalog.current_setting('lock_timeout')::pg_catalog.interval BETWEEN '1 millisecond'::pg_catalog.interval \
-         AND '{seconds} seconds'::pg_catalog.interval THEN true ELSE pg_catalog.set_config('lock_timeout', '{seconds}s', true) IS NOT NULL END)"
+        "(SELECT CASE WHEN {now} >= '1 millisecond'::pg_catalog.interval AND {now} <= '{seconds} seconds'::pg_catalog.interval THEN true ELSE pg_catalog.set_config('lock_timeout', '{seconds}s', true) IS NOT NULL END)"
     )
 }
 

@@ -75,10 +75,10 @@ impl Figures {
         for without in sets.iter().flatten() {
             for with in sets.iter().filter(|with| with.as_ref() != Some(without)) {
                 let there = with.as_ref().map(|with| format!(" AND {with} IS NOT NULL")).unwrap_or_default();
-                let condition = format!(
-                    "pg_catalog.count(DISTINCT CASE WHEN {without} IS NULL{there} THEN {subject} ELSE NULL END) NOT BETWEEN 1 AND {}",
-                    least.saturating_sub(1)
+                let count = format!(
+                    "pg_catalog.count(DISTINCT CASE WHEN {without} IS NULL{there} THEN {subject} ELSE NULL END)"
                 );
+                let condition = not_a_few(&count, least);
                 let facts = witness::facts_of(&format!("SELECT {condition}"))?;
                 conditions.push((Expr::Nested(Box::new(parse_expression(&condition)?)), facts));
             }
@@ -110,6 +110,12 @@ fn over_a_column(function: &Function) -> bool {
     list.args.iter().any(|arg| {
         matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(_) | Expr::CompoundIdentifier(_))))
     })
+}
+
+/// Whether a count is none, or at least so many: not between 1 and one less, said with one mention of the count, which may be a query of its
+/// own, and by operators that can be named.
+pub(super) fn not_a_few(count: &str, least: u32) -> String {
+    format!("pg_catalog.abs(2 * ({count}) - {least}) > {}", i64::from(least) - 2)
 }
 
 #[cfg(test)]

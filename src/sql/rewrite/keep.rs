@@ -104,13 +104,18 @@ fn same(mask: &Mask, column: &Column, new: &str, shown: &str) -> String {
         _ if *mask == Mask::Null => format!("{new} IS NULL"),
         TypeClass::Timestamp | TypeClass::TimestampTz => {
             let cut = |time: &str| format!("pg_catalog.date_trunc('milliseconds', {time})");
-            format!("{} IS NOT DISTINCT FROM {}", cut(new), cut(&format!("({shown})::{ty}")))
+            alike(&cut(new), &cut(&format!("({shown})::{ty}")))
         }
         TypeClass::Text if column.base_oid == builtin::BPCHAR => {
-            format!("pg_catalog.rtrim({new}, ' ') IS NOT DISTINCT FROM pg_catalog.rtrim(({shown})::{ty}, ' ')")
+            alike(&format!("pg_catalog.rtrim({new}, ' ')"), &format!("pg_catalog.rtrim(({shown})::{ty}, ' ')"))
         }
-        _ => format!("{new} IS NOT DISTINCT FROM ({shown})::{ty}"),
+        _ => alike(new, &format!("({shown})::{ty}")),
     }
+}
+
+/// IS NOT DISTINCT FROM, by an operator that can be named.
+fn alike(one: &str, other: &str) -> String {
+    format!("CASE WHEN {one} IS NULL THEN {other} IS NULL ELSE COALESCE({one} = {other}, false) END")
 }
 
 /// A type in which the value is neither cut nor rounded; `bit` without its length would be one digit.

@@ -12,6 +12,7 @@ mod groups;
 mod guard;
 mod keep;
 mod mask;
+mod operators;
 mod own;
 mod recheck;
 mod returning;
@@ -159,6 +160,9 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     }
     change(&mut statement, &mut rewriter);
     let Rewriter { expected, fault, .. } = rewriter;
+    if !definition {
+        operators::name_own(&mut statement, context);
+    }
     match fault {
         Some(fault) => Err(fault),
         None => Ok(Rewritten { statement, expected, guard, disclosure, recheck, lookups, tested }),

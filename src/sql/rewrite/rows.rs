@@ -198,8 +198,7 @@ impl Place<'_> {
             Some((column, names)) => {
                 column_of(relation, column)?;
                 let column = at(WISH, column);
-                let names: Vec<String> = names.iter().map(|name| quote_literal(name)).collect();
-                let named = format!("{column} IN ({})", names.join(", "));
+                let named = one_of(&column, names);
                 if *general { format!("({column} IS NULL OR {named}) AND ") } else { format!("{named} AND ") }
             }
         };
@@ -210,19 +209,19 @@ impl Place<'_> {
 
     /// Whether the record allows one of the purposes. One that says nothing allows none.
     fn allowed(&self, purposes: &RecordPurposes, names: &[String]) -> Result<String, Fail> {
-        let names: Vec<String> = names.iter().map(|name| quote_literal(name)).collect();
-        let names = names.join(", ");
+        let quoted: Vec<String> = names.iter().map(|name| quote_literal(name)).collect();
+        let quoted = quoted.join(", ");
         match purposes {
             RecordPurposes::Column(name) => {
                 let (column, value) = (column_of(self.relation, name)?, at(self.row, name));
                 match column.class {
-                    TypeClass::Text | TypeClass::Enum => Ok(format!("{value}::pg_catalog.text IN ({names})")),
+                    TypeClass::Text | TypeClass::Enum => Ok(one_of(&format!("{value}::pg_catalog.text"), names)),
                     TypeClass::Array => Ok(format!(
-                        "pg_catalog.arrayoverlap({value}::pg_catalog.text[], ARRAY[{names}]::pg_catalog.text[])"
+                        "pg_catalog.arrayoverlap({value}::pg_catalog.text[], ARRAY[{quoted}]::pg_catalog.text[])"
                     )),
                     TypeClass::Jsonb => Ok(format!(
                         "(pg_catalog.jsonb_typeof({value}) = 'array' AND \
-                         pg_catalog.jsonb_exists_any({value}, ARRAY[{names}]::pg_catalog.text[]))"
+                         pg_catalog.jsonb_exists_any({value}, ARRAY[{quoted}]::pg_catalog.text[]))"
                     )),
                     _ => Err(fail(format!(
                         "the purpose is closed: `{}.{name}` says for which purposes a record may be used, and is of type {}",
@@ -236,11 +235,11 @@ impl Place<'_> {
                 column_of(listed, purpose)?;
                 column_of(self.relation, key)?;
                 Ok(format!(
-                    "EXISTS (SELECT 1 FROM {} AS \"{WISH}\" WHERE {} = {} AND {} IN ({names}))",
+                    "EXISTS (SELECT 1 FROM {} AS \"{WISH}\" WHERE {} = {} AND {})",
                     table.to_sql(),
                     at(WISH, record),
                     at(self.row, key),
-                    at(WISH, purpose)
+                    one_of(&at(WISH, purpose), names)
                 ))
             }
         }
@@ -261,8 +260,7 @@ impl Place<'_> {
                 let mut never = format!("NOT {}", self.exists(table, WISH, subject, "")?);
                 // Who withheld consent before is not asked again.
                 if let Some(consent) = &approach.consent {
-                    let purposes: Vec<String> = consent.purposes.iter().map(|name| quote_literal(name)).collect();
-                    let same = format!("{} IN ({})", at(WISH, &consent.purpose_column), purposes.join(", "));
+                    let same = one_of(&at(WISH, &consent.purpose_column), &consent.purposes);
                     let answered = self.exists(&consent.table, WISH, &consent.subject, &same)?;
                     never = format!("({never} AND NOT {answered})");
                 }
@@ -525,4 +523,10 @@ pub fn due_counts(
         "SELECT pg_catalog.count(*), {counted}, ({oldest})::pg_catalog.text FROM {} AS \"{ROW}\" WHERE {condition}",
         table.to_sql()
     ))
+}
+
+/// Whether the column is one of these texts: IN, by an operator that can be named.
+fn one_of<'a>(column: &str, texts: impl IntoIterator<Item = &'a String>) -> String {
+    let each: Vec<String> = texts.into_iter().map(|text| format!("{column} = {}", quote_literal(text))).collect();
+    if each.is_empty() { "false".to_owned() } else { format!("({})", each.join(" OR ")) }
 }

@@ -114,7 +114,9 @@ fn percent_of(masked: &Masked<'_>, drawn: &str, percent: u32) -> Option<String> 
     let moved = |by: &str| {
         let ends = bounds.as_ref().map(|(least, most)| [least, most].map(|end| format!("{end}::pg_catalog.numeric")));
         let (up, down, least) = match &ends {
-            Some([least, most]) => (format!("{wide} IN (0, {least})"), format!("{wide} = {most} OR "), least.clone()),
+            Some([least, most]) => {
+                (format!("({wide} = 0 OR {wide} = {least})"), format!("{wide} = {most} OR "), least.clone())
+            }
             None => (format!("{wide} = 0"), String::new(), format!("2 * {wide} - 2")),
         };
         let way = format!("CASE WHEN {up} THEN 1 WHEN {down}{drawn} < 0 THEN -1 ELSE 1 END");
@@ -129,7 +131,7 @@ fn percent_of(masked: &Masked<'_>, drawn: &str, percent: u32) -> Option<String> 
         // As many digits after the point as the value has.
         TypeClass::Numeric => {
             let scale = format!("pg_catalog.scale({value})");
-            let last = format!("pg_catalog.power(10::pg_catalog.numeric, (- {scale})::pg_catalog.numeric)");
+            let last = format!("pg_catalog.power(10::pg_catalog.numeric, (0 - {scale})::pg_catalog.numeric)");
             let unit = format!("CASE WHEN {wide} = pg_catalog.trunc({wide}) THEN 1 ELSE {last} END");
             let moved = moved(&format!("pg_catalog.round({}, {scale})", by(&format!("({unit})"))));
             Some(format!(
@@ -145,7 +147,7 @@ fn percent_of(masked: &Masked<'_>, drawn: &str, percent: u32) -> Option<String> 
 fn percent_of_float(value: &str, drawn: &str, percent: u32, (least, greatest): &(String, String)) -> String {
     let wide = format!("{value}::pg_catalog.float8");
     let part = format!("{drawn}::pg_catalog.float8");
-    let within = format!("{wide} BETWEEN {least}::pg_catalog.float8 / 2 AND {greatest}::pg_catalog.float8 / 2");
+    let within = format!("{wide} >= {least}::pg_catalog.float8 / 2 AND {wide} <= {greatest}::pg_catalog.float8 / 2");
     let whole = format!("{wide} = pg_catalog.trunc({wide})");
     let share = format!("pg_catalog.abs({wide}) * {percent} / 100");
     let by = format!(

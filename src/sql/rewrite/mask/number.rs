@@ -54,7 +54,7 @@ pub(super) fn band(column: &Column, value: &str, width: u64) -> Option<String> {
                 // Dividing and multiplying again may pass the greatest value by a rounding.
                 Some((least, greatest)) => finite(
                     &wide,
-                    &format!("{wide} BETWEEN {least} AND {greatest}"),
+                    &format!("{wide} >= {least} AND {wide} <= {greatest}"),
                     "0",
                     &format!("GREATEST(pg_catalog.floor({wide} / {width}) * {width}, {least}::pg_catalog.float8)"),
                 ),
@@ -103,7 +103,7 @@ fn whole(value: &str, ty: &str, width: u64, least: &str, end: &str) -> String {
 pub(super) fn finite(value: &str, within: &str, nothing: &str, shown: &str) -> String {
     let special = ["NaN", "Infinity", "-Infinity"].map(|special| format!("'{special}'::pg_catalog.float8")).join(", ");
     format!(
-        "CASE WHEN {value} BETWEEN -1e-20 AND 1e-20 THEN {nothing} WHEN {within} THEN {shown} WHEN {value} IN ({special}) THEN {value} ELSE NULL END"
+        "CASE WHEN {value} >= -1e-20 AND {value} <= 1e-20 THEN {nothing} WHEN {within} THEN {shown} WHEN {value} = ANY (ARRAY[{special}]) THEN {value} ELSE NULL END"
     )
 }
 
@@ -130,6 +130,6 @@ pub(super) fn steps(value: &str, steps: &[i64]) -> String {
 pub(super) fn network(value: &str) -> String {
     let address = format!("{value}::pg_catalog.inet");
     format!(
-        "pg_catalog.network(pg_catalog.set_masklen({address}, CASE pg_catalog.family({address}) WHEN 4 THEN 24 ELSE 48 END))"
+        "pg_catalog.network(pg_catalog.set_masklen({address}, CASE WHEN pg_catalog.family({address}) = 4 THEN 24 ELSE 48 END))"
     )
 }

@@ -15,7 +15,7 @@ pub(super) fn calendar(column: &Column, value: &str, unit: Unit) -> Option<Strin
     let (within, shown) = match (column.class, unit) {
         (TypeClass::Date, Unit::Hour | Unit::Day) => return None,
         (TypeClass::Date, Unit::Week | Unit::Month | Unit::Quarter | Unit::Year | Unit::Decade) => (
-            format!("{value} BETWEEN '4700-01-01 BC'::pg_catalog.date AND '294275-12-31'::pg_catalog.date"),
+            format!("{value} >= '4700-01-01 BC'::pg_catalog.date AND {value} <= '294275-12-31'::pg_catalog.date"),
             format!("{}::pg_catalog.date", cut(&format!("{value}::pg_catalog.timestamp"))),
         ),
         (TypeClass::Timestamp, _) => (format!("{value} >= '4700-01-01 BC'::pg_catalog.timestamp"), cut(value)),

@@ -1,0 +1,25 @@
+//! Operators that somebody made under the names of PostgreSQL's own.
+
+/// One for each of PostgreSQL's binary operators over these types, in a schema of its own. All of them fail.
+pub const OTHERS: &str = r#"
+    CREATE SCHEMA other;
+    DO $do$
+    DECLARE o record; left_type text; right_type text;
+    BEGIN
+        FOR o IN
+            SELECT oprname, oprleft, oprright, oprresult FROM pg_operator
+            WHERE oprkind = 'b' AND oprnamespace = 'pg_catalog'::regnamespace AND oprcode <> 0
+              AND ARRAY[oprleft, oprright] <@ ARRAY['text', 'int2', 'int4', 'int8', 'numeric', 'float4', 'float8', 'date', 'timestamp',
+                  'timestamptz', 'interval', 'inet', 'bytea', 'jsonb', 'bool', 'bpchar', 'uuid']::regtype[]::oid[]
+        LOOP
+            left_type := o.oprleft::regtype; right_type := o.oprright::regtype;
+            EXECUTE format('CREATE OR REPLACE FUNCTION other.called(%1$s, %2$s) RETURNS text LANGUAGE plpgsql AS '
+                || '$f$ BEGIN RAISE EXCEPTION ''an operator of another was called''; END $f$', left_type, right_type);
+            EXECUTE format('CREATE OPERATOR other.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = other.called)',
+                o.oprname, left_type, right_type);
+        END LOOP;
+    END $do$;
+"#;
+
+/// Puts them before PostgreSQL's own.
+pub const BEFORE: &str = "SET search_path = other, public, pg_catalog";
