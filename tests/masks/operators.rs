@@ -6,7 +6,7 @@ use super::support::operators::{BEFORE, OTHERS};
 use super::{FITS, Zoo, run};
 
 #[test]
-fn no_operator_of_another_is_called_by_a_mask() {
+fn no_operator_or_type_of_another_is_called_by_a_mask() {
     run(async |mut zoo: Zoo| {
         let masked = |zoo: &Zoo, mask: &str, columns: &str| {
             zoo.rewritten(mask, "care", &format!("SELECT {columns} FROM zoo ORDER BY id")).unwrap()

@@ -1,6 +1,7 @@
-//! Operators that somebody made under the names of PostgreSQL's own.
+//! Operators and types that somebody made under the names of PostgreSQL's own.
 
-/// One for each of PostgreSQL's binary operators over these types, in a schema of its own. All of them fail.
+/// One for each of PostgreSQL's binary operators over these types, in a schema of its own. All of them fail, and so
+/// do types of the same names.
 pub const OTHERS: &str = r#"
     CREATE SCHEMA other;
     DO $do$
@@ -17,6 +18,11 @@ pub const OTHERS: &str = r#"
                 || '$f$ BEGIN RAISE EXCEPTION ''an operator of another was called''; END $f$', left_type, right_type);
             EXECUTE format('CREATE OPERATOR other.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = other.called)',
                 o.oprname, left_type, right_type);
+        END LOOP;
+        FOR o IN SELECT unnest(ARRAY['text', 'date', 'uuid', 'json', 'jsonb', 'inet', 'cidr', 'bytea']) AS name LOOP
+            EXECUTE format('CREATE FUNCTION other.checked(pg_catalog.%1$s) RETURNS boolean LANGUAGE plpgsql AS '
+                || '$f$ BEGIN RAISE EXCEPTION ''a type of another was named''; END $f$', o.name);
+            EXECUTE format('CREATE DOMAIN other.%1$s AS pg_catalog.%1$s CHECK (other.checked(VALUE))', o.name);
         END LOOP;
     END $do$;
 "#;

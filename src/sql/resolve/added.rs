@@ -9,7 +9,7 @@ use super::names::{name_of, quoted};
 use super::scope::{Columns, VisibleColumn};
 use super::write::is_default;
 use super::{Fail, OccurrenceId, Resolver};
-use crate::catalog::{Column, RelationName, TypeClass};
+use crate::catalog::{Column, RelationName, TypeClass, builtin};
 use crate::policy::Governance;
 use crate::sql::ast::fragment::{self, FIRST_VALUE};
 use crate::sql::form::{Asked, Class, Known};
@@ -291,14 +291,39 @@ fn untyped(expr: &Expr, constants: Asked<'_>) -> bool {
     }
 }
 
+/// Types that the grammar knows by these words, whatever the search path (PostgreSQL's `gram.y`, SimpleTypename).
+const OF_THE_GRAMMAR: &[&str] = &[
+    "bigint",
+    "integer",
+    "smallint",
+    "boolean",
+    "real",
+    "double",
+    "numeric",
+    "character",
+    "bit",
+    "timestamp",
+    "time",
+    "interval",
+];
+
+/// The column's type under all domains, by a name that the session's search path does not lead elsewhere.
+pub(in crate::sql) fn base_type(column: &Column) -> String {
+    let written = &column.base_sql;
+    let word = written.split([' ', '(', '[']).next().unwrap_or_default();
+    let anywhere = column.base_oid < builtin::FIRST_OF_USERS && !OF_THE_GRAMMAR.contains(&word);
+    if anywhere && !written.starts_with("pg_catalog.") { format!("pg_catalog.{written}") } else { written.clone() }
+}
+
 /// A type in which the value is looked at without being cut: without the length of the column's, which is checked when the row
 /// is written.
 pub(in crate::sql) fn plain_type(column: &Column) -> String {
     if column.class == TypeClass::Text {
         return "pg_catalog.text".to_owned();
     }
-    match (column.base_sql.split_once('('), column.base_sql.split_once(')')) {
+    let whole = base_type(column);
+    match (whole.split_once('('), whole.split_once(')')) {
         (Some((front, _)), Some((_, back))) => format!("{}{back}", front.trim_end()),
-        _ => column.base_sql.clone(),
+        _ => whole,
     }
 }

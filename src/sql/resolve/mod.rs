@@ -54,7 +54,7 @@ use crate::sql::form::context::Context;
 use crate::sql::text::limits;
 use crate::sql::witness::Facts;
 
-pub(super) use added::plain_type;
+pub(super) use added::{base_type, plain_type};
 pub(super) use automatic::{looked_at, runs_no_code};
 use carry::Carrying;
 pub use carry::HIDDEN;

@@ -14,6 +14,7 @@ mod time;
 
 use crate::catalog::{Column, TypeClass, builtin, quote_literal};
 use crate::policy::Mask;
+use crate::sql::resolve::base_type;
 
 /// The column that is masked, and all that a mask is computed from.
 pub(super) struct Masked<'a> {
@@ -39,7 +40,7 @@ pub(super) fn sql(mask: &Mask, masked: &Masked<'_>) -> Option<String> {
     if !mask.fits(column.class) {
         return None;
     }
-    let ty = &column.base_sql;
+    let ty = &base_type(column);
     // What is text already needs no cast, and each word of a mask is read by the database with each new statement.
     let text = match column.type_oid {
         builtin::TEXT => (*value).to_owned(),
