@@ -1,14 +1,23 @@
 //! The snapshot against a real server.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
 
+#[path = "catalog/parts.rs"]
+mod parts;
 mod support;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pgpurpose::catalog::{
-    Catalog, CatalogStore, Function, FunctionKind, Relation, RelationKind, RelationName, TypeClass, Volatility,
-    builtin, connect_plain,
+    Catalog, CatalogStore, Function, FunctionKind, Relation, RelationKind, RelationName, Touched, TypeClass,
+    Volatility, builtin, connect_plain,
 };
 use pgpurpose::cluster::Cluster;
 use support::{direct, own_cluster, shop};
@@ -360,7 +369,7 @@ fn what_has_changed_and_the_whole_catalog_say_the_same() {
         for change in CHANGES {
             let before = store.current();
             client.batch_execute(change).await.unwrap_or_else(|error| panic!("{change}: {error:?}"));
-            store.outdated();
+            store.outdated(&Touched::Everything);
             store.settled().await.unwrap();
             let (read, whole) = (store.current(), load_alone(connect()).await);
             assert!(read.same_contents(&whole), "{change}: {}", difference(&read, &whole));

@@ -119,7 +119,7 @@ impl CatalogBuilder {
 
     /// Adds a type.
     pub fn add_type(&mut self, ty: Type) {
-        Arc::make_mut(&mut self.catalog.types).insert(ty.oid, ty);
+        self.catalog.types.insert(ty.oid, ty);
     }
 
     /// Adds a function.
@@ -216,6 +216,12 @@ impl CatalogBuilder {
     /// From when on changes are not in it, and what is counted to notice some of them.
     pub(super) fn read_at(&mut self, since: Option<u32>, counted: String, rules: super::snapshot::Rules) {
         (self.catalog.since, self.catalog.counted, self.catalog.rules) = (since, counted, Arc::new(rules));
+    }
+
+    /// What belongs to which relation, and whether something may happen along with statements that change the structure.
+    pub(super) fn belonging(&mut self, pairs: Vec<(Oid, Oid)>, hooked: bool) {
+        self.catalog.hooked = hooked;
+        self.catalog.put_parts(pairs);
     }
 
     /// The finished snapshot.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use super::automatic::Automatic;
 use super::load::FIRST_USER_OID;
 use super::load::rows::{RawType, class_of, closure};
+use super::shards::Shards;
 use super::snapshot::Temporary;
 use super::{
     Catalog, Column, Function, FunctionKind, Oid, Relation, RelationKind, RelationName, Type, TypeClass, Volatility,
@@ -24,11 +26,11 @@ pub enum Unapplied {
 }
 
 /// Number, name, type, type as text, generated, base type as text.
-type ColumnRow = (i16, String, Oid, String, bool, String);
+pub(super) type ColumnRow = (i16, String, Oid, String, bool, String);
 /// Oid, schema, name, kind, columns, primary key, temporary, whether the key is deferrable.
-type RelationRow = (Oid, String, String, String, Vec<ColumnRow>, Option<Vec<i16>>, bool, bool);
+pub(super) type RelationRow = (Oid, String, String, String, Vec<ColumnRow>, Option<Vec<i16>>, bool, bool);
 /// Oid, schema, name, kind, base type, element type, relation of a row type, citext.
-type TypeRow = (Oid, String, String, String, Oid, Oid, Oid, bool);
+pub(super) type TypeRow = (Oid, String, String, String, Oid, Oid, Oid, bool);
 
 #[derive(serde::Deserialize)]
 struct FunctionRow(
@@ -53,7 +55,7 @@ struct FunctionRow(
 pub(super) struct Read<'a>(pub(super) &'a [(String, Option<String>)]);
 
 impl Read<'_> {
-    fn text(&self, word: &str) -> Option<&str> {
+    pub(super) fn text(&self, word: &str) -> Option<&str> {
         self.0.iter().find(|(first, _)| first == word).and_then(|(_, second)| second.as_deref())
     }
 
@@ -64,7 +66,7 @@ impl Read<'_> {
     }
 
     /// Numbers, which PostgreSQL writes as strings or as they are; none where nothing is there.
-    fn oids(&self, word: &str) -> Result<HashSet<Oid>, Unapplied> {
+    pub(super) fn oids(&self, word: &str) -> Result<HashSet<Oid>, Unapplied> {
         #[derive(serde::Deserialize)]
         #[serde(untagged)]
         enum Number {
@@ -101,9 +103,16 @@ impl Catalog {
         next.epoch = epoch;
         next.since = Some(read.text("since").and_then(|since| since.parse().ok()).ok_or(Unapplied::Unreadable)?);
         next.schemas = read.each::<BTreeSet<String>>("schemas")?.pop().ok_or(Unapplied::Unreadable)?;
+        next.hooked = read.text("hooked") != Some("false");
         let types = next.put_types(&read)?;
+        if shared && types.iter().any(|row| next.calling_values.contains_key(&row.0) && self.types.contains_key(&row.0))
+        {
+            // What it calls may be less.
+            return Err(Unapplied::Others);
+        }
         next.put_relations(&read, shared)?;
         next.put_inherits(&read)?;
+        next.put_parts(read.each::<Vec<(Oid, Oid)>>("parts")?.pop().unwrap_or_default());
         next.put_rules(&read)?;
         next.put_automatic(&read)?;
         next.put_functions(&read)?;
@@ -114,21 +123,22 @@ impl Catalog {
     fn put_types(&mut self, read: &Read<'_>) -> Result<Vec<TypeRow>, Unapplied> {
         let there = read.oids("types")?;
         let rows: Vec<TypeRow> = read.each("type")?;
-        let gone = |types: &std::collections::HashMap<Oid, Type>| {
-            types.keys().any(|oid| *oid >= FIRST_USER_OID && !there.contains(oid))
-        };
-        if rows.is_empty() && !gone(&self.types) {
-            return Ok(rows);
-        }
-        let types = Arc::make_mut(&mut self.types);
-        types.retain(|oid, _| *oid < FIRST_USER_OID || there.contains(oid));
+        self.types.retain(|oid, _| *oid < FIRST_USER_OID || there.contains(oid));
+        self.add_types(&rows)?;
+        Ok(rows)
+    }
+
+    pub(super) fn add_types(&mut self, rows: &[TypeRow]) -> Result<(), Unapplied> {
+        let types = &mut self.types;
         // A domain's base comes before it, by number or by another turn.
         let mut left: Vec<&TypeRow> = rows.iter().collect();
         while !left.is_empty() {
             let before = left.len();
-            left.retain(|row| match typed(row, types, &rows) {
+            left.retain(|row| match typed(row, types, rows) {
                 Some(ty) => {
-                    types.insert(ty.oid, ty);
+                    if types.get(&ty.oid) != Some(&ty) {
+                        types.insert(ty.oid, ty);
+                    }
                     false
                 }
                 None => true,
@@ -137,7 +147,31 @@ impl Catalog {
                 return Err(Unapplied::Unreadable);
             }
         }
-        Ok(rows)
+        Ok(())
+    }
+
+    /// What belongs to which relation, of all relations.
+    pub(super) fn put_parts(&mut self, pairs: Vec<(Oid, Oid)>) {
+        let mut found: BTreeMap<Oid, Vec<Oid>> = BTreeMap::new();
+        for (owner, part) in pairs {
+            if self.relations.contains_key(&owner) && self.relations.contains_key(&part) {
+                found.entry(owner).or_default().push(part);
+            }
+        }
+        self.parts.retain(|owner, _| found.contains_key(owner));
+        for (owner, parts) in found {
+            self.put_parts_of(owner, parts);
+        }
+    }
+
+    pub(super) fn put_parts_of(&mut self, owner: Oid, mut parts: Vec<Oid>) {
+        parts.sort_unstable();
+        parts.dedup();
+        if parts.is_empty() {
+            self.parts.remove(&owner);
+        } else if self.parts.get(&owner) != Some(&parts) {
+            self.parts.insert(owner, parts);
+        }
     }
 
     fn put_relations(&mut self, read: &Read<'_>, shared: bool) -> Result<(), Unapplied> {
@@ -172,11 +206,11 @@ impl Catalog {
             relations.insert(oid, Arc::new(relation));
         }
         let keyed = read.oids("keys")?;
-        for relation in relations.values_mut() {
-            if relation.oid >= FIRST_USER_OID && !relation.primary_key.is_empty() && !keyed.contains(&relation.oid) {
-                Arc::make_mut(relation).primary_key.clear();
-            }
-        }
+        relations.update(|relation| {
+            let gone =
+                relation.oid >= FIRST_USER_OID && !relation.primary_key.is_empty() && !keyed.contains(&relation.oid);
+            gone.then(|| Arc::new(Relation { primary_key: Vec::new(), ..(**relation).clone() }))
+        });
         by_name.retain(|name, oid| relations.get(oid).is_some_and(|relation| relation.name == *name));
         for relation in relations.values() {
             if by_name.get(&relation.name) != Some(&relation.oid) {
@@ -194,19 +228,13 @@ impl Catalog {
             Some(text) => serde_json::from_str(text).map_err(|_| Unapplied::Unreadable)?,
             None => Vec::new(),
         };
-        let (mut parents, mut children): (BTreeMap<Oid, Vec<Oid>>, BTreeMap<Oid, Vec<Oid>>) = Default::default();
-        for (child, parent) in pairs {
-            parents.entry(child).or_default().push(parent);
-            children.entry(parent).or_default().push(child);
-        }
-        for relation in self.relations.values_mut().filter(|relation| relation.oid >= FIRST_USER_OID) {
-            let (above, below) = (parents.remove(&relation.oid), children.remove(&relation.oid));
-            let (above, below) = (above.unwrap_or_default(), below.unwrap_or_default());
-            if relation.parents != above || relation.children != below {
-                let relation = Arc::make_mut(relation);
-                (relation.parents, relation.children) = (above, below);
-            }
-        }
+        let (parents, children) = families(pairs);
+        self.relations.update(|relation| {
+            let (above, below) = (listed(&parents, relation.oid), listed(&children, relation.oid));
+            let same = relation.oid < FIRST_USER_OID || relation.parents == above && relation.children == below;
+            let changed = || Relation { parents: above.to_vec(), children: below.to_vec(), ..(**relation).clone() };
+            (!same).then(|| Arc::new(changed()))
+        });
         Ok(())
     }
 
@@ -224,23 +252,29 @@ impl Catalog {
                 rules.untold.insert(relation);
             }
         }
+        self.follow_rules();
+        Ok(())
+    }
+
+    /// What rules reach, by what they name.
+    pub(super) fn follow_rules(&mut self) {
+        let rules = Arc::make_mut(&mut self.rules);
         rules.direct.retain(|relation, _| self.relations.contains_key(relation));
         rules.untold.retain(|relation| self.relations.contains_key(relation));
-        let known: HashSet<Oid> = self.relations.keys().copied().collect();
         let ruled: Vec<Oid> = rules.direct.keys().copied().filter(|oid| *oid >= FIRST_USER_OID).collect();
         for oid in ruled {
             let reached = closure(&rules.direct, oid);
             let opaque = rules.untold.contains(&oid)
-                || reached.iter().any(|at| rules.untold.contains(at) || !known.contains(at));
+                || reached.iter().any(|at| rules.untold.contains(at) || !self.relations.contains_key(at));
             let reached: Vec<Oid> = reached.into_iter().collect();
-            if let Some(relation) = self.relations.get_mut(&oid)
-                && (relation.reaches != reached || relation.opaque != opaque)
+            let held = self.relations.get(&oid);
+            if held.is_some_and(|relation| relation.reaches != reached || relation.opaque != opaque)
+                && let Some(relation) = self.relations.get_mut(&oid)
             {
                 let relation = Arc::make_mut(relation);
                 (relation.reaches, relation.opaque) = (reached, opaque);
             }
         }
-        Ok(())
     }
 
     fn put_automatic(&mut self, read: &Read<'_>) -> Result<(), Unapplied> {
@@ -248,13 +282,13 @@ impl Catalog {
         if read.text("automatic").is_none() {
             return Ok(());
         }
-        let mut found = super::load::automatic::read(read)?;
-        for relation in self.relations.values_mut().filter(|relation| relation.oid >= FIRST_USER_OID) {
-            let own = found.remove(&relation.oid).unwrap_or_default();
-            if relation.automatic != own {
-                Arc::make_mut(relation).automatic = own;
-            }
-        }
+        let found = super::load::automatic::read(read)?;
+        let nothing = Automatic::default();
+        self.relations.update(|relation| {
+            let own = found.get(&relation.oid).unwrap_or(&nothing);
+            let same = relation.oid < FIRST_USER_OID || relation.automatic == *own;
+            (!same).then(|| Arc::new(Relation { automatic: own.clone(), ..(**relation).clone() }))
+        });
         Ok(())
     }
 
@@ -281,7 +315,7 @@ impl Catalog {
     }
 
     /// What a new type calls by what it is made of: elements, base types, columns.
-    fn put_calls(&mut self, rows: &[TypeRow]) {
+    pub(super) fn put_calls(&mut self, rows: &[TypeRow]) {
         if self.calling_values.keys().all(|oid| *oid == 0) && self.calling_types.is_empty() {
             return;
         }
@@ -317,6 +351,23 @@ impl Catalog {
     }
 }
 
+/// By child its parents, and by parent its children.
+pub(super) type Families = (BTreeMap<Oid, Vec<Oid>>, BTreeMap<Oid, Vec<Oid>>);
+
+/// From pairs of child and parent.
+pub(super) fn families(pairs: Vec<(Oid, Oid)>) -> Families {
+    let (mut parents, mut children) = Families::default();
+    for (child, parent) in pairs {
+        parents.entry(child).or_default().push(parent);
+        children.entry(parent).or_default().push(child);
+    }
+    (parents, children)
+}
+
+pub(super) fn listed(lists: &BTreeMap<Oid, Vec<Oid>>, oid: Oid) -> &[Oid] {
+    lists.get(&oid).map_or(&[], Vec::as_slice)
+}
+
 fn add(calls: &mut Vec<(String, String)>, more: Vec<(String, String)>) -> bool {
     let before = calls.len();
     for call in more {
@@ -328,7 +379,7 @@ fn add(calls: &mut Vec<(String, String)>, more: Vec<(String, String)>) -> bool {
 }
 
 /// `None` while a domain's base is among the rows that were not put yet.
-fn typed(row: &TypeRow, types: &std::collections::HashMap<Oid, Type>, rows: &[TypeRow]) -> Option<Type> {
+fn typed(row: &TypeRow, types: &Shards<Oid, Type>, rows: &[TypeRow]) -> Option<Type> {
     let (oid, schema, name, kind, base, element, relation, citext) = row.clone();
     let (mut class, mut under) = (None, oid);
     if kind == "d" {
@@ -347,13 +398,13 @@ fn typed(row: &TypeRow, types: &std::collections::HashMap<Oid, Type>, rows: &[Ty
 }
 
 /// Whether what stands under this number is what the rows say.
-fn is_put(oid: Oid, types: &std::collections::HashMap<Oid, Type>, rows: &[TypeRow]) -> bool {
+fn is_put(oid: Oid, types: &Shards<Oid, Type>, rows: &[TypeRow]) -> bool {
     rows.iter().filter(|row| row.0 == oid).all(|row| {
         types.get(&oid).is_some_and(|ty| ty.name == row.2 && ty.schema == row.1 && (row.3 != "d" || ty.base != ty.oid))
     })
 }
 
-fn column(row: ColumnRow, types: &std::collections::HashMap<Oid, Type>) -> Column {
+pub(super) fn column(row: ColumnRow, types: &Shards<Oid, Type>) -> Column {
     let (number, name, type_oid, type_sql, generated, base_sql) = row;
     let ty = types.get(&type_oid);
     Column {

@@ -52,6 +52,19 @@ pub fn changed_query() -> &'static str {
     &QUERY
 }
 
+/// The statement that tells of relations with which nothing else goes. Its one parameter, as text, is a [`Question`](super::Question); its rows
+/// are for [`Catalog::told`]. It is to run as [`changed_query`].
+pub fn plain_query() -> &'static str {
+    static QUERY: LazyLock<String> = LazyLock::new(queries::plain);
+    &QUERY
+}
+
+/// The same for relations and all that goes with them.
+pub fn within_query() -> &'static str {
+    static QUERY: LazyLock<String> = LazyLock::new(queries::within);
+    &QUERY
+}
+
 /// Reads what has changed since a transaction: a [`changed_query`] that was prepared.
 ///
 /// # Errors
@@ -109,6 +122,7 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
         transaction.query(queries::CALLING_TYPES, &[]),
     )?;
     let automatic = transaction.query(automatic::QUERY, &[]).await?;
+    let parts = transaction.query(queries::PARTS, &[]).await?;
     transaction.commit().await?;
 
     let mut builder = CatalogBuilder::empty(epoch, version).database(database);
@@ -155,5 +169,7 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
         builder.add_relation(relation);
     }
     builder.read_at(marks.try_get::<_, String>(0)?.parse().ok(), marks.try_get(1)?, rules);
+    let parts = parts.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    builder.belonging(parts.collect::<Result<Vec<_>, tokio_postgres::Error>>()?, marks.try_get(2)?);
     Ok(builder.build())
 }

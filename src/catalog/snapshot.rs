@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::shards::Shards;
 use super::{Memo, Oid, RelationName, Type, TypeClass};
 
 /// The schema by which each session names its own temporary relations.
@@ -17,9 +18,11 @@ pub struct Catalog {
     /// The database that it is of; empty where it was not read from a server.
     pub(super) database: String,
     pub(super) schemas: BTreeSet<String>,
-    pub(super) relations: HashMap<Oid, Arc<Relation>>,
-    pub(super) by_name: HashMap<RelationName, Oid>,
-    pub(super) types: Arc<HashMap<Oid, Type>>,
+    pub(super) relations: Shards<Oid, Arc<Relation>>,
+    pub(super) by_name: Shards<RelationName, Oid>,
+    /// By relation, its indexes, its TOAST table, sequences that its columns own, by number.
+    pub(super) parts: Shards<Oid, Vec<Oid>>,
+    pub(super) types: Shards<Oid, Type>,
     /// By name without schema.
     pub(super) functions: Arc<HashMap<String, Vec<Function>>>,
     /// (operator name, left type, right type) of operators whose function is leakproof.
@@ -38,6 +41,8 @@ pub struct Catalog {
     pub(super) since: Option<u32>,
     /// How many operators, casts and the like there are that `initdb` did not make.
     pub(super) counted: String,
+    /// Something else may happen along with a statement that changes the structure: event triggers, extensions.
+    pub(super) hooked: bool,
     /// What only one session has.
     pub(super) temporary: Option<Temporary>,
     /// Names that a relation had before, its own and those of what it was part of, as long as this process has run.
@@ -233,15 +238,24 @@ impl Catalog {
     pub fn same_contents(&self, other: &Self) -> bool {
         self.server_version == other.server_version
             && self.schemas == other.schemas
-            && self.relations.len() == other.relations.len()
-            && self.relations.iter().all(|(oid, own)| other.relations.get(oid).is_some_and(|held| same(own, held)))
-            && same(&self.types, &other.types)
+            && self.relations.same(&other.relations, same)
+            && self.types.same(&other.types, Type::eq)
             && same(&self.functions, &other.functions)
             && self.leakproof_operators == other.leakproof_operators
             && self.calling_operators == other.calling_operators
             && self.calling_types == other.calling_types
             && self.calling_values == other.calling_values
             && self.calling_writes == other.calling_writes
+    }
+
+    /// Whether the other snapshot knows what belongs to which relation in the same way, on which no decision rests.
+    pub fn same_parts(&self, other: &Self) -> bool {
+        self.hooked == other.hooked && self.parts.same(&other.parts, Vec::eq)
+    }
+
+    /// Whether more may happen along with a statement that changes the structure than the statement says.
+    pub fn is_hooked(&self) -> bool {
+        self.hooked
     }
 
     /// The same under another epoch.
@@ -416,20 +430,22 @@ impl Catalog {
 
     /// Takes over what relations were called, and what they were part of, in the snapshot before.
     pub(super) fn remember(&mut self, before: &Self) {
-        let mut former = (*before.former).clone();
-        for old in before.relations.values() {
-            let Some(new) = self.relations.get(&old.oid) else { continue };
+        let mut former = Arc::clone(&before.former);
+        for (oid, old) in before.relations.apart(&self.relations) {
+            let Some(new) = self.relations.get(oid).filter(|new| !Arc::ptr_eq(old, new)) else { continue };
             let parents = old.parents.iter().filter(|parent| !new.parents.contains(parent));
             let above: Vec<Oid> = parents.flat_map(|oid| std::iter::once(*oid).chain(before.ancestors(*oid))).collect();
             let above = above.iter().filter_map(|oid| Some(before.relations.get(oid)?.name.clone()));
             let own = (old.name != new.name).then(|| old.name.clone());
             let names: BTreeSet<RelationName> = own.into_iter().chain(above).collect();
             if !names.is_empty() {
-                former.entry(old.oid).or_default().extend(names);
+                Arc::make_mut(&mut former).entry(old.oid).or_default().extend(names);
             }
         }
-        former.retain(|oid, _| self.relations.contains_key(oid));
-        self.former = Arc::new(former);
+        if former.keys().any(|oid| !self.relations.contains_key(oid)) {
+            Arc::make_mut(&mut former).retain(|oid, _| self.relations.contains_key(oid));
+        }
+        self.former = former;
     }
 
     /// The descendants of a relation, nearest first.

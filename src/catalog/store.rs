@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use tokio_postgres::{Client, NoTls, Statement};
 
 use super::load::read_changes;
-use super::{Catalog, LoadError, Unapplied, changed_query, load_catalog};
+use super::{Catalog, LoadError, Told, Touched, Unapplied, changed_query, load_catalog, plain_query, within_query};
 
 /// How long one load may take.
 const LONGEST_LOAD: Duration = Duration::from_secs(30);
@@ -24,6 +24,11 @@ const READS: u8 = 4;
 
 /// Which transactions have ended: while this says the same, no row has changed (PostgreSQL's documentation, 9.27.4).
 const MOMENT: &str = "SELECT pg_catalog.pg_current_snapshot()::text";
+
+/// How a part of the structure is asked for, in one round trip: what holds for the connection is set once. Where somebody took it back the answer
+/// says so, and everything is read.
+const FOR_PARTS: &str =
+    "SET search_path = pg_catalog, pg_temp; SET jit = off; SET plan_cache_mode = force_generic_plan";
 
 /// Makes the proxy's own connection. The connection's task is running when the client is given out.
 pub type Connect =
@@ -54,6 +59,10 @@ pub struct CatalogStore {
     asked: AtomicU64,
     /// The load that must be answered before anything else is decided.
     due: AtomicU64,
+    /// What the loads that are due have to read.
+    owed: std::sync::Mutex<Touched>,
+    /// How much was read, in whole, what has changed, and in part.
+    reads: [AtomicU64; 3],
     /// As [`State::answered`], to be read without waiting.
     answered: AtomicU64,
     /// It could not be read when it was looked at last, and that was told.
@@ -67,6 +76,8 @@ struct State {
     client: Option<Client>,
     /// What tells of changes, prepared on that connection.
     changes: Option<Statement>,
+    /// What tells of a part: [`plain_query`] and [`within_query`].
+    parts: Option<(Statement, Statement)>,
     /// Which transactions had ended when it was read last, as the server writes it.
     moment: Option<String>,
     /// Every load that was asked for up to this number has been answered.
@@ -76,6 +87,21 @@ struct State {
     looks: u8,
     /// How many of these have read what was changed.
     reads: u8,
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            client: None,
+            changes: None,
+            parts: None,
+            moment: None,
+            answered: 0,
+            loaded_at: Instant::now(),
+            looks: 0,
+            reads: 0,
+        }
+    }
 }
 
 impl std::fmt::Debug for CatalogStore {
@@ -100,9 +126,10 @@ impl CatalogStore {
     pub async fn open_from(connect: Connect, first_epoch: u64) -> Result<Self, LoadError> {
         let mut client = None;
         let catalog = load_on(&connect, &mut client, first_epoch).await?;
-        let state =
-            State { client, changes: None, moment: None, answered: 0, loaded_at: Instant::now(), looks: 0, reads: 0 };
+        let state = State { client, ..State::new() };
         Ok(Self {
+            owed: std::sync::Mutex::default(),
+            reads: Default::default(),
             current: ArcSwap::from_pointee(catalog),
             connect,
             asked: AtomicU64::new(0),
@@ -118,6 +145,8 @@ impl CatalogStore {
     pub fn fixed(catalog: Catalog) -> Self {
         let epochs = watch::Sender::new(catalog.epoch());
         Self {
+            owed: std::sync::Mutex::default(),
+            reads: Default::default(),
             current: ArcSwap::from_pointee(catalog),
             connect: Box::new(|| Box::pin(async { Err(LoadError::Connect("there is no database".to_owned())) })),
             asked: AtomicU64::new(0),
@@ -125,15 +154,7 @@ impl CatalogStore {
             answered: AtomicU64::new(0),
             away: AtomicBool::new(false),
             epochs,
-            state: Mutex::new(State {
-                client: None,
-                changes: None,
-                moment: None,
-                answered: 0,
-                loaded_at: Instant::now(),
-                looks: 0,
-                reads: 0,
-            }),
+            state: Mutex::new(State::new()),
         }
     }
 
@@ -173,10 +194,21 @@ impl CatalogStore {
         self.load_locked(&mut state, true).await
     }
 
-    /// Says that the database has changed: from now on [`settled`](Self::settled) waits for a snapshot that was read later.
-    pub fn outdated(&self) {
+    /// Says that the database has changed, and what in it: from now on [`settled`](Self::settled) waits for a snapshot that was read later.
+    pub fn outdated(&self, touched: &Touched) {
+        if touched.is_nothing() {
+            return;
+        }
+        // With the number under one lock: who reads up to that number reads this.
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        owed.add(touched);
         let ticket = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         self.due.fetch_max(ticket, Ordering::SeqCst);
+    }
+
+    /// How often everything was read, what had changed, and a part, since the store was opened.
+    pub fn reads(&self) -> [u64; 3] {
+        self.reads.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     /// Whether the snapshot is newer than every change that was told of.
@@ -196,6 +228,9 @@ impl CatalogStore {
         Box::pin(async {
             let mut state = self.state.lock().await;
             if state.answered >= self.due.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            if self.settle_part(&mut state).await {
                 return Ok(());
             }
             self.load_locked(&mut state, false).await.map(|_| ())
@@ -282,32 +317,80 @@ impl CatalogStore {
         }
     }
 
+    /// Reads what is owed, where that is known to be a part; whether it was read.
+    ///
+    /// The moment from which on changes are not in the snapshot stays: the next look reads whatever has changed since, so that it would find what a
+    /// part had left out.
+    async fn settle_part(&self, state: &mut State) -> bool {
+        let (owed, covers) = {
+            let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+            (owed.clone(), self.asked.load(Ordering::SeqCst))
+        };
+        if owed.is_nothing() {
+            return false;
+        }
+        let current = self.current();
+        let Some(mut loaded) = part(state, &current, &owed).await else { return false };
+        self.count(2);
+        self.put(&mut loaded, &current);
+        self.answer(state, covers, Some(&owed));
+        true
+    }
+
+    fn count(&self, kind: usize) {
+        if let Some(count) = self.reads.get(kind) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes over a snapshot that was read later, where it says something else.
+    fn put(&self, loaded: &mut Catalog, current: &Arc<Catalog>) {
+        loaded.remember(current);
+        let loaded = std::mem::take(loaded);
+        if !loaded.same_contents(current) {
+            let epoch = loaded.epoch();
+            tracing::info!(epoch, "the catalog has changed");
+            self.current.store(Arc::new(loaded));
+            self.epochs.send_replace(epoch);
+        } else if loaded.since() != current.since() || !loaded.same_parts(current) {
+            // The same, as of later: what is read next is less.
+            self.current.store(Arc::new(loaded.under(current.epoch())));
+        }
+    }
+
+    /// Everything that was asked for up to a number is read; `owed` of what is owed, `None` for all of it.
+    fn answer(&self, state: &mut State, covers: u64, owed: Option<&Touched>) {
+        {
+            let mut left = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+            // What came meanwhile is read with the next load, and what was read is read again then: that is no fault.
+            if owed.is_none_or(|owed| *left == *owed) && self.asked.load(Ordering::SeqCst) == covers {
+                *left = Touched::Nothing;
+            }
+        }
+        state.answered = covers;
+        self.answered.store(covers, Ordering::SeqCst);
+    }
+
     /// `whole`: also what only a whole load tells; else what has changed.
     async fn load_locked(&self, state: &mut State, whole: bool) -> Result<Arc<Catalog>, LoadError> {
         let covers = self.asked.load(Ordering::SeqCst);
         let current = self.current();
         let loaded = match if whole { None } else { changes(state, &current).await } {
-            Some(loaded) => Ok(loaded),
+            Some(loaded) => {
+                self.count(1);
+                Ok(loaded)
+            }
             None => {
-                (state.changes, state.moment) = (None, None);
+                self.count(0);
+                (state.changes, state.parts, state.moment) = (None, None, None);
                 load_on(&self.connect, &mut state.client, current.epoch() + 1).await
             }
         };
         // A failing database is not asked more often than a healthy one.
         state.loaded_at = Instant::now();
         let mut loaded = loaded?;
-        loaded.remember(&current);
-        if !loaded.same_contents(&current) {
-            let epoch = loaded.epoch();
-            tracing::info!(epoch, "the catalog has changed");
-            self.current.store(Arc::new(loaded));
-            self.epochs.send_replace(epoch);
-        } else if loaded.since() != current.since() {
-            // The same, as of later: what is read next is less.
-            self.current.store(Arc::new(loaded.under(current.epoch())));
-        }
-        state.answered = covers;
-        self.answered.store(covers, Ordering::SeqCst);
+        self.put(&mut loaded, &current);
+        self.answer(state, covers, None);
         Ok(self.current())
     }
 }
@@ -318,6 +401,47 @@ async fn has_moved(state: &State) -> bool {
     match timeout(LONGEST_LOAD, client.query_one(MOMENT, &[])).await {
         Ok(Ok(row)) => row.try_get::<_, String>(0).map_or(true, |now| now != *before),
         Ok(Err(_)) | Err(_) => true,
+    }
+}
+
+/// The snapshot with what was touched as it is now; `None` where more has to be read than that.
+async fn part(state: &mut State, current: &Catalog, touched: &Touched) -> Option<Catalog> {
+    let mut question = current.question(touched, false)?;
+    let client = state.client.as_ref().filter(|client| !client.is_closed())?;
+    let read = async {
+        let (plain, within) = match &state.parts {
+            Some(prepared) => prepared,
+            None => {
+                client.batch_execute(FOR_PARTS).await?;
+                let prepared = (client.prepare(plain_query()).await?, client.prepare(within_query()).await?);
+                state.parts.insert(prepared)
+            }
+        };
+        loop {
+            let rows = client.query(if question.within { within } else { plain }, &[&question.about]).await?;
+            let rows = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+            match current.told(&rows.collect::<Result<Vec<_>, tokio_postgres::Error>>()?, current.epoch() + 1, true) {
+                Ok(Told::Next(next)) => return Ok(Some(*next)),
+                Ok(Told::More) if !question.within => match current.question(touched, true) {
+                    Some(more) => question = more,
+                    None => return Ok(None),
+                },
+                Ok(Told::More) | Err(_) => return Ok(None),
+            }
+        }
+    };
+    match timeout(LONGEST_LOAD, read).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(error)) => {
+            let error: tokio_postgres::Error = error;
+            tracing::warn!(%error, "a part of the catalog could not be read; what has changed is read");
+            state.parts = None;
+            None
+        }
+        Err(_) => {
+            state.client = None;
+            None
+        }
     }
 }
 

@@ -17,5 +17,5 @@ pub use address::{Address, ParseAddressError};
 pub use connect::{CancelTarget, ConnectError, Servers, cancel};
 pub use driver::{DriveError, Driven, described, drive};
 pub use later::SETTINGS_CLOSED;
-pub use send::{Begun, Control, Decided, NoText, OWN_STATEMENT, REFUSED_STATEMENT, SEPARATOR, Upstream};
+pub use send::{Begun, Control, Decided, NoText, OWN_STATEMENT, REFUSED_STATEMENT, SEPARATOR, Structural, Upstream};
 pub use tls::{TlsError, TlsMode, UpstreamTls};

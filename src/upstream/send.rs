@@ -12,7 +12,7 @@ use bytes::BufMut;
 use super::later::Later;
 use super::{Address, CancelTarget, UpstreamTls};
 use crate::audit::Audited;
-use crate::catalog::{changed_query, quote_ident};
+use crate::catalog::{Question, changed_query, plain_query, quote_ident, within_query};
 use crate::sql::{Enforced, in_ascii};
 use crate::wire::frontend::{Parse, Target};
 use crate::wire::{HEADER, Header, Link, frame, put_cstr, startup};
@@ -108,13 +108,24 @@ pub enum Control<'a> {
     /// Asks what has changed in the catalogs since a transaction, as the session sees it. Three statements: the search path is
     /// set aside, so that no name means what a user made; what has changed is read; the path is put back.
     ReadStructure {
-        /// The transaction's number.
-        since: u32,
-        /// The database has the statements.
+        /// What is asked.
+        about: Structural<'a>,
+        /// The database has the statements about the path.
+        path: bool,
+        /// It has that which asks.
         prepared: bool,
     },
     /// The answer of the client to a request for authentication.
     Authentication(&'a [u8]),
+}
+
+/// What is asked about the structure.
+#[derive(Debug, Clone, Copy)]
+pub enum Structural<'a> {
+    /// All that has changed since a transaction, by its number.
+    Changed(u32),
+    /// A part.
+    Part(&'a Question),
 }
 
 /// What TLS gives to a connection.
@@ -325,20 +336,26 @@ impl Upstream {
                 }
             }
             Control::ReadSearchPath => frame(out, b'Q', |body| put_cstr(body, READ_SEARCH_PATH)),
-            Control::ReadStructure { since, prepared } => self.put_structure(since, prepared),
+            Control::ReadStructure { about, path, prepared } => self.put_structure(about, path, prepared),
             Control::Authentication(answer) => frame(out, b'p', |body| body.put_slice(answer)),
         }
     }
 
-    fn put_structure(&mut self, since: u32, prepared: bool) {
+    fn put_structure(&mut self, about: Structural<'_>, path: bool, prepared: bool) {
         let out = &mut self.link.out;
-        let since = since.to_string();
+        let (name, sql, value) = match about {
+            Structural::Changed(since) => ("pgpurpose.changed", changed_query(), since.to_string()),
+            Structural::Part(question) if question.within => {
+                ("pgpurpose.within", within_query(), question.about.clone())
+            }
+            Structural::Part(question) => ("pgpurpose.plain", plain_query(), question.about.clone()),
+        };
         let statements = [
-            ("pgpurpose.path", SET_PATH_ASIDE, None),
-            ("pgpurpose.changed", changed_query(), Some(since.as_str())),
-            ("pgpurpose.restore", PUT_PATH_BACK, None),
+            ("pgpurpose.path", SET_PATH_ASIDE, None, path),
+            (name, sql, Some(value.as_str()), prepared),
+            ("pgpurpose.restore", PUT_PATH_BACK, None, path),
         ];
-        for (name, sql, value) in statements {
+        for (name, sql, value, prepared) in statements {
             if !prepared {
                 Parse { name, sql, types: &[0, 0] }.encode(out);
             }

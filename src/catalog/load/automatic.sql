@@ -8,7 +8,7 @@ FROM (
                      UNION SELECT m[1]::int2 FROM pg_catalog.regexp_matches(c.conbin::text, ':varattno ([0-9]+)', 'g') AS m)
            END AS columns
     FROM pg_catalog.pg_constraint c
-    WHERE c.conrelid >= 16384 AND c.contype IN ('c', 'u', 'p', 'x')
+    WHERE c.conrelid >= 16384 /*of c.conrelid*/ AND c.contype IN ('c', 'u', 'p', 'x')
       AND (c.conbin IS NOT NULL OR pg_catalog.cardinality(c.conkey) > 1)
     UNION ALL
     SELECT i.indrelid, pg_catalog.format('index `%s`', x.relname),
@@ -19,23 +19,23 @@ FROM (
                          COALESCE(i.indexprs::text, '') || COALESCE(i.indpred::text, ''), ':varattno ([0-9]+)', 'g') AS m)
            END
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
-    WHERE i.indrelid >= 16384 AND x.relnamespace <> 'pg_toast'::regnamespace
+    WHERE i.indrelid >= 16384 /*of i.indrelid*/ AND x.relnamespace <> 'pg_toast'::regnamespace
       AND (((i.indisunique OR i.indisexclusion) AND i.indnkeyatts > 1) OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
     UNION ALL
     SELECT d.adrelid, pg_catalog.format('generated column `%s`', a.attname),
            ARRAY(SELECT DISTINCT m[1]::int2 FROM pg_catalog.regexp_matches(d.adbin::text, ':varattno ([0-9]+)', 'g') AS m)
     FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-    WHERE a.attgenerated <> ''
+    WHERE a.attgenerated <> '' /*of d.adrelid*/
     UNION ALL
     SELECT p.polrelid, pg_catalog.format('row policy `%s`', p.polname),
            ARRAY(SELECT DISTINCT m[1]::int2 FROM pg_catalog.regexp_matches(
                COALESCE(p.polqual::text, '') || COALESCE(p.polwithcheck::text, ''), ':varattno ([0-9]+)', 'g') AS m)
-    FROM pg_catalog.pg_policy p) AS t
+    FROM pg_catalog.pg_policy p WHERE p.polrelid >= 16384 /*of p.polrelid*/) AS t
 WHERE pg_catalog.cardinality(t.columns) > 1 OR t.columns = ARRAY[0::int2]
 UNION ALL
 SELECT 'reference', pg_catalog.json_build_array(
     c.confrelid::int8, c.conname, c.conrelid::int8, c.conkey, c.confkey, c.confdeltype, c.confupdtype)::text
-FROM pg_catalog.pg_constraint c WHERE c.contype = 'f'
+FROM pg_catalog.pg_constraint c WHERE c.contype = 'f' /*to c.confrelid*/
 UNION ALL
 SELECT 'code', pg_catalog.json_build_array(
     c.relation::int8, c.what, c.events, n.nspname, p.proname, l.lanname,
@@ -46,24 +46,25 @@ FROM (
            || CASE WHEN t.tgtype & 8 <> 0 THEN 'd' ELSE '' END || CASE WHEN t.tgtype & 32 <> 0 THEN 't' ELSE '' END AS events,
            t.tgfoid AS function
     FROM pg_catalog.pg_trigger t
-    WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
+    WHERE NOT t.tgisinternal /*of t.tgrelid*/ AND t.tgenabled <> 'D'
       AND t.tgfoid <> 'pg_catalog.suppress_redundant_updates_trigger'::regproc
     UNION
     SELECT d.adrelid, pg_catalog.format(CASE WHEN a.attgenerated <> '' THEN 'generated column `%s`' ELSE 'default of `%s`' END, a.attname),
            CASE WHEN a.attgenerated <> '' THEN 'iu' ELSE 'i' END, m[1]::oid
     FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
     CROSS JOIN LATERAL pg_catalog.regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    WHERE d.adrelid >= 16384 /*of d.adrelid*/
     UNION
     SELECT c.conrelid, pg_catalog.format('constraint `%s`', c.conname), 'iu', m[1]::oid
     FROM pg_catalog.pg_constraint c
     CROSS JOIN LATERAL pg_catalog.regexp_matches(c.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
-    WHERE c.conrelid <> 0 AND c.conbin IS NOT NULL
+    WHERE c.conrelid >= 16384 /*of c.conrelid*/ AND c.conbin IS NOT NULL
     UNION
     SELECT i.indrelid, pg_catalog.format('index `%s`', x.relname), 'iu', m[1]::oid
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
     CROSS JOIN LATERAL pg_catalog.regexp_matches(
         COALESCE(i.indexprs::text, '') || COALESCE(i.indpred::text, ''), ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
-    WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+    WHERE i.indrelid >= 16384 /*of i.indrelid*/ AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
     UNION
     SELECT a.attrelid, pg_catalog.format('domain of `%s`', a.attname), 'iu', m[1]::oid
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid AND y.typtype = 'd'
@@ -77,8 +78,8 @@ FROM (
         SELECT k.conbin::text FROM under u JOIN pg_catalog.pg_constraint k ON k.contypid = u.oid) AS d
     CROSS JOIN LATERAL pg_catalog.regexp_matches(d.tree, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
     -- Without a domain of anybody's own no column is looked at: those of initdb call nothing that counts below.
-    WHERE a.attnum > 0 AND a.attrelid >= 16384 AND NOT a.attisdropped
-      AND EXISTS (SELECT FROM pg_catalog.pg_type z WHERE z.typtype = 'd' AND z.oid >= 16384)) AS c
+    WHERE a.attnum > 0 AND a.attrelid >= 16384 /*of a.attrelid*/ AND NOT a.attisdropped
+      AND (/*all*/ EXISTS (SELECT FROM pg_catalog.pg_type z WHERE z.typtype = 'd' AND z.oid >= 16384))) AS c
 -- By its index, once for each: they are few, and the planner thinks of a thousand matches of each expression.
 CROSS JOIN LATERAL (
     SELECT p.* FROM pg_catalog.pg_proc p
@@ -97,16 +98,16 @@ UNION ALL
 SELECT 'code', pg_catalog.json_build_array(
     r.ev_class::int8, pg_catalog.format('rule `%s`', r.rulename),
     CASE r.ev_type WHEN '2' THEN 'u' WHEN '3' THEN 'i' WHEN '4' THEN 'd' ELSE '' END, NULL, NULL, NULL, NULL)::text
-FROM pg_catalog.pg_rewrite r WHERE r.ev_class >= 16384 AND r.ev_type <> '1' AND r.ev_enabled <> 'D'
+FROM pg_catalog.pg_rewrite r WHERE r.ev_class >= 16384 /*of r.ev_class*/ AND r.ev_type <> '1' AND r.ev_enabled <> 'D'
 UNION ALL
 SELECT 'partition', pg_catalog.json_build_array(
     p.partrelid::int8,
     ARRAY(SELECT k FROM pg_catalog.unnest(p.partattrs::int2[]) AS k WHERE k <> 0
           UNION SELECT m[1]::int2 FROM pg_catalog.regexp_matches(p.partexprs::text, ':varattno ([0-9]+)', 'g') AS m))::text
-FROM pg_catalog.pg_partitioned_table p
+FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid >= 16384 /*of p.partrelid*/
 UNION ALL
 SELECT DISTINCT 'policy', pg_catalog.json_build_array(p.polrelid::int8, m[1]::int8)::text
 FROM pg_catalog.pg_policy p
 CROSS JOIN LATERAL pg_catalog.regexp_matches(
     COALESCE(p.polqual::text, '') || COALESCE(p.polwithcheck::text, ''), ':relid ([0-9]+)', 'g') AS m
-WHERE m[1]::oid NOT IN (0, p.polrelid)
+WHERE p.polrelid >= 16384 /*of p.polrelid*/ AND m[1]::oid NOT IN (0, p.polrelid)

@@ -62,6 +62,10 @@ SELECT 'inherits', pg_catalog.json_agg(pg_catalog.json_build_array(i.inhrelid::i
                                        ORDER BY i.inhrelid, i.inhseqno)::text
 FROM pg_catalog.pg_inherits i JOIN classes c ON c.oid = i.inhrelid WHERE c.relkind NOT IN ('i', 'I')
 UNION ALL
+SELECT 'parts', pg_catalog.json_agg(pg_catalog.json_build_array(p.owner::int8, p.part::int8))::text FROM ({parts}) AS p (owner, part)
+UNION ALL
+SELECT 'hooked', {hooked}::text
+UNION ALL
 SELECT 'types', pg_catalog.json_agg(oid)::text FROM types
 UNION ALL
 SELECT 'type', pg_catalog.json_build_array(
@@ -70,7 +74,10 @@ SELECT 'type', pg_catalog.json_build_array(
         SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
         WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = y.oid AND d.deptype = 'e'
           AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND e.extname = 'citext'))::text
-FROM types y WHERE y.recent
+FROM types y
+-- A row's type may come to call, or cease to call, what a column's type calls.
+WHERE y.recent OR y.typrelid IN (SELECT touched.oid FROM touched)
+   OR y.element IN (SELECT r.oid FROM types r JOIN touched ON touched.oid = r.typrelid)
 UNION ALL
 SELECT 'functions', pg_catalog.json_agg(p.oid)::text
 FROM pg_catalog.pg_proc p JOIN spaces ON spaces.oid = p.pronamespace WHERE p.oid >= 16384

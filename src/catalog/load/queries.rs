@@ -136,9 +136,9 @@ fn counted() -> String {
     )
 }
 
-/// From when on changes are not in what is read with it, and what is counted.
+/// From when on changes are not in what is read with it, what is counted, and [`HOOKED`].
 pub(super) fn marks() -> String {
-    format!("SELECT {SINCE}, {}", counted())
+    format!("SELECT {SINCE}, {}, {HOOKED}", counted())
 }
 
 /// What has changed since a transaction began (its number, 32 bits, as text), as one visible moment of the session that asks
@@ -158,8 +158,62 @@ pub(super) fn changed() -> String {
         .replace("{base_type}", BASE_TYPE)
         .replace("{untold}", &untold)
         .replace("{counted}", &counted())
+        .replace("{parts}", PARTS)
+        .replace("{hooked}", HOOKED)
         .replace("{since}", SINCE)
         .replace("{recent}", &recent.join(" OR "))
+}
+
+/// Owner and part: indexes, TOAST tables with theirs, sequences that a column owns.
+pub(super) const PARTS: &str = r"
+    SELECT i.indrelid, i.indexrelid FROM pg_catalog.pg_index i WHERE i.indexrelid >= 16384
+    UNION ALL
+    SELECT c.oid, c.reltoastrelid FROM pg_catalog.pg_class c WHERE c.reltoastrelid >= 16384
+    UNION ALL
+    SELECT d.refobjid, d.objid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = d.objid
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+      AND d.deptype IN ('a', 'i') AND c.relkind = 'S'";
+
+/// Whether something else may happen along with a statement that changes the structure: an event trigger, or an extension that is not known
+/// to leave such statements alone.
+const HOOKED: &str = r"(EXISTS (SELECT FROM pg_catalog.pg_event_trigger v WHERE v.evtenabled <> 'D')
+    OR EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname NOT IN (
+        'plpgsql', 'adminpack', 'amcheck', 'bloom', 'btree_gin', 'btree_gist', 'citext', 'cube', 'dblink', 'dict_int', 'dict_xsyn',
+        'earthdistance', 'file_fdw', 'fuzzystrmatch', 'hstore', 'intarray', 'isn', 'lo', 'ltree', 'pageinspect', 'pg_buffercache',
+        'pg_freespacemap', 'pg_prewarm', 'pg_stat_statements', 'pg_trgm', 'pg_visibility', 'pg_walinspect', 'pgcrypto', 'pgrowlocks',
+        'pgstattuple', 'postgres_fdw', 'seg', 'sslinfo', 'tablefunc', 'tcn', 'tsm_system_rows', 'tsm_system_time', 'unaccent',
+        'uuid-ossp', 'vector', 'xml2')))";
+
+/// What is told of relations with which nothing else goes: see the file.
+pub(super) fn plain() -> String {
+    include_str!("plain.sql").replace("{hooked}", HOOKED)
+}
+
+/// What is told of relations and of all that goes with them: see the file. What they do by themselves is [`super::automatic::QUERY`], of these
+/// alone.
+pub(super) fn within() -> String {
+    const ASKED: &str = "(SELECT asked.oids FROM asked)::pg_catalog.oid[]";
+    let called = CALLED.replace("{tree}", "r.tree");
+    let untold = format!("SELECT FROM ({called}) AS x JOIN pg_catalog.pg_proc p ON p.oid = x.oid WHERE {UNTOLD}");
+    let related = include_str!("within.sql")
+        .replace("{base_type}", BASE_TYPE)
+        .replace("{untold}", &untold)
+        .replace("{hooked}", HOOKED)
+        .replace("{asked}", ASKED);
+    // Keys that refer to a relation are found by what depends on it: nothing indexes `confrelid`.
+    let referring = format!(
+        "AND c.confrelid = ANY ({ASKED}) AND c.oid = ANY (ARRAY(
+             SELECT d.objid FROM pg_catalog.pg_depend d
+             WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = ANY ({ASKED})
+               AND d.classid = 'pg_catalog.pg_constraint'::regclass))"
+    );
+    let mut own = super::automatic::QUERY.replace("/*to c.confrelid*/", &referring).replace("/*all*/", "true OR");
+    for column in
+        ["c.conrelid", "i.indrelid", "d.adrelid", "p.polrelid", "t.tgrelid", "a.attrelid", "r.ev_class", "p.partrelid"]
+    {
+        own = own.replace(&format!("/*of {column}*/"), &format!("AND {column} = ANY ({ASKED})"));
+    }
+    format!("{related}UNION ALL\n{own}")
 }
 
 /// oid, schema, name, prokind, provolatile, leakproof, language, extension, security definer, argument types, return

@@ -1,6 +1,6 @@
 //! What a statement does to the database's structure.
 
-use crate::catalog::RelationName;
+use crate::catalog::{RelationName, Touched};
 
 /// What a statement does to the database's structure.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,6 +13,8 @@ pub struct Structure {
     pub temporary: bool,
     /// It takes no more than the lock that reading takes.
     pub reads: bool,
+    /// What of it has to be read again behind it.
+    pub touched: Touched,
     /// What the table of consents is made or part of: parents, children, and what it shows where it is a view.
     pub consents: Vec<RelationName>,
 }

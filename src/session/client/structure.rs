@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use super::simple::characters_before;
 use crate::audit::Logged;
-use crate::session::flow::structure::Asking;
+use crate::session::flow::structure::{Asked, Asking};
 use crate::session::state::Session;
 use crate::sql;
-use crate::upstream::{Control, SETTINGS_CLOSED};
+use crate::upstream::{Control, SETTINGS_CLOSED, Structural};
 use crate::wire::frontend::{Tag, Target};
 
 /// A Bind without parameters, all results as text: three counts of zero.
@@ -45,8 +45,12 @@ impl Session {
             }
             self.upstream.control(Control::Settings);
         } else {
-            let Some((since, prepared)) = self.structure.ask(&self.catalog) else { return false };
-            self.upstream.control(Control::ReadStructure { since, prepared });
+            let Some((asked, prepared, has)) = self.structure.ask(&self.catalog) else { return false };
+            let about = match &asked {
+                Asked::Changed(since) => Structural::Changed(*since),
+                Asked::Part(question) => Structural::Part(question),
+            };
+            self.upstream.control(Control::ReadStructure { about, path: prepared.path, prepared: has });
         }
         self.upstream.control(if sync { Control::Sync } else { Control::Flush });
         self.flow.asked(sync);

@@ -4,6 +4,7 @@ use super::pending::{Expect, Run};
 use super::running::Running;
 use super::{Copying, Ended, Flow, How};
 use crate::audit::Logged;
+use crate::catalog::Touched;
 use crate::sql::Effect;
 use crate::wire::backend::{Status, rows_of};
 
@@ -215,13 +216,19 @@ impl<T> Flow<T> {
             _ => return Err(Strange::Unexpected),
         };
         self.copying = Copying::No;
-        self.structure |= DDL.iter().any(|ddl| tag.starts_with(ddl));
+        let decided = run.as_ref().and_then(|run| run.running.as_ref()).map(|running| &running.statement().enforced);
+        match decided.filter(|enforced| *enforced.effect() == Effect::Define) {
+            // No snapshot but the session's own holds its temporary relations.
+            Some(enforced) if enforced.touches_own() => {}
+            Some(enforced) => self.structure.add(enforced.touched()),
+            None if DDL.iter().any(|ddl| tag.starts_with(ddl)) => self.structure = Touched::Everything,
+            None => {}
+        }
         let Some(run) = run else { return Ok(shown(hidden)) };
         let rows = if suspended { Some(run.rows) } else { rows_of(tag) };
         self.ended.extend(run.seq.map(|seq| Ended::run(seq, run.started, How::Done(rows))));
         if let Some(running) = &run.running {
             let effect = running.statement().enforced.effect();
-            self.structure |= *effect == Effect::Define;
             if !suspended && effect.changes_session() {
                 self.reset |= matches!(effect, Effect::ResetAll | Effect::DiscardAll);
                 self.confirm(|settings| settings.apply(effect, tag == "ROLLBACK"));
@@ -257,8 +264,8 @@ impl<T> Flow<T> {
             let unused = self.unspent.drain(..);
             self.ended.extend(unused.map(|unspent| Ended::run(unspent.seq, unspent.started, How::Done(None))));
         }
-        if status == Status::Idle && std::mem::take(&mut self.structure) {
-            self.ended.push(Ended::Structure);
+        if status == Status::Idle && !self.structure.is_nothing() {
+            self.ended.push(Ended::Structure(std::mem::take(&mut self.structure)));
         }
         Ok(shown(hidden))
     }

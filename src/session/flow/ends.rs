@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Flow;
 use super::names::Prepared;
 use super::pending::{Expect, Run};
+use crate::catalog::Touched;
 
 /// Something that is over.
 #[derive(Debug)]
@@ -19,8 +20,8 @@ pub(in crate::session) enum Ended {
     },
     /// The database has confirmed another purpose.
     Purpose { before: String, after: String },
-    /// The database's structure is another.
-    Structure,
+    /// The database's structure is another: in this.
+    Structure(Touched),
 }
 
 /// How a run ended.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::pending::Expect;
 use super::{Copying, Flow};
-use crate::catalog::{Catalog, CatalogStore, FilledFor, Oid, Unapplied};
+use crate::catalog::{Catalog, CatalogStore, FilledFor, Oid, Question, Told, Touched, Unapplied};
 use crate::policy::ActorUse;
 use crate::session::judge::enforcer::Judgement;
 use crate::sql::{Effect, Enforced};
@@ -33,6 +33,10 @@ pub(in crate::session) struct Structure {
     own: Option<(u64, Arc<Catalog>)>,
     /// A statement may have changed what the session sees.
     stale: bool,
+    /// In what, since the database was asked last.
+    touched: Touched,
+    /// The answer to that was that there is more.
+    within: bool,
     /// The session has temporary relations, or may have.
     temporary: bool,
     /// Its last temporary relation went in the open transaction, and comes back where that is rolled back.
@@ -50,18 +54,40 @@ pub(in crate::session) struct Structure {
     setting: u8,
     /// A transaction that had failed was left since the database last told its state.
     recovered: bool,
-    /// The database has the three statements.
-    prepared: bool,
+    /// The statements that the database has.
+    prepared: Prepared,
     /// What is left of a message of several statements, which are decided as they run; characters before each.
     batch: Option<VecDeque<(String, usize)>>,
     /// Characters before the one that runs.
     before_step: usize,
 }
 
+/// Which of its own statements the database has: those about the path, and one for each [`Asked`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::session) struct Prepared {
+    /// The search path is set aside and put back.
+    pub(in crate::session) path: bool,
+    changed: bool,
+    plain: bool,
+    within: bool,
+}
+
+/// What the database is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::session) enum Asked {
+    /// All that has changed since a transaction.
+    Changed(u32),
+    /// About a part.
+    Part(Question),
+}
+
 /// An answer that is being read.
 #[derive(Debug)]
 struct Reading {
+    /// The shared snapshot.
     base: Arc<Catalog>,
+    /// What the answer is about a part of; `None` where it tells all that has changed since the shared one.
+    of: Option<Arc<Catalog>>,
     rows: Vec<(String, Option<String>)>,
     /// Statements that are not answered yet.
     left: usize,
@@ -106,17 +132,17 @@ impl Structure {
     pub(in crate::session) fn runs(&mut self, enforced: &Enforced) {
         self.temporary |= enforced.makes_temporary();
         match enforced.effect() {
-            Effect::Define => self.stale = true,
+            Effect::Define => self.touches(enforced.touched()),
             Effect::ResetAll => self.unset = true,
             Effect::DiscardAll => {
                 self.unset = true;
-                self.stale |= self.is_own();
-                self.prepared = false;
+                self.touches_all_own();
+                self.prepared = Prepared::default();
                 self.refused.clear();
             }
-            Effect::Deallocate(None) => self.prepared = false,
+            Effect::Deallocate(None) => self.prepared = Prepared::default(),
             Effect::Commit { .. } | Effect::Rollback { .. } | Effect::RollbackTo(_) => {
-                self.stale |= self.is_own();
+                self.touches_all_own();
                 self.recovered = true;
             }
             Effect::None
@@ -134,6 +160,18 @@ impl Structure {
             | Effect::CloseCursor(_)
             | Effect::CopyIn
             | Effect::CopyOut => {}
+        }
+    }
+
+    fn touches(&mut self, touched: &Touched) {
+        self.stale |= !touched.is_nothing();
+        self.touched.add(touched);
+    }
+
+    /// What the session alone sees may all be another.
+    fn touches_all_own(&mut self) {
+        if self.is_own() {
+            self.touches(&Touched::Everything);
         }
     }
 
@@ -166,7 +204,8 @@ impl Structure {
     pub(in crate::session) fn refuse(&mut self, name: String) {
         if self.refused.len() < REFUSED {
             self.refused.insert(name);
-            (self.temporary, self.stale) = (true, true);
+            self.temporary = true;
+            self.touches(&Touched::Everything);
         }
     }
 
@@ -179,21 +218,37 @@ impl Structure {
     pub(in crate::session) fn told(&mut self, idle: bool) {
         self.recovered = false;
         if idle && std::mem::take(&mut self.parted) {
-            (self.temporary, self.stale) = (true, true);
+            self.temporary = true;
+            self.touches(&Touched::Everything);
         } else if idle && !self.temporary {
-            (self.own, self.stale) = (None, false);
+            (self.own, self.stale, self.touched, self.within) = (None, false, Touched::Nothing, false);
             self.filling.clear();
             self.filled.clear();
         }
     }
 
-    /// The database is asked: since which transaction, and whether it has the statements already. `None` where the shared snapshot
+    /// The database is asked: what, and whether it has the statements for it already. `None` where the shared snapshot
     /// was not read from a server.
-    pub(in crate::session) fn ask(&mut self, shared: &CatalogStore) -> Option<(u32, bool)> {
+    pub(in crate::session) fn ask(&mut self, shared: &CatalogStore) -> Option<(Asked, Prepared, bool)> {
         let base = shared.current();
         let since = base.since()?;
-        self.reading = Some(Reading { base, rows: Vec::new(), left: STATEMENTS });
-        Some((since, std::mem::replace(&mut self.prepared, true)))
+        // Where others have changed something meanwhile, what the session sees has to be made anew from what they see.
+        let of = match &self.own {
+            Some((epoch, own)) => (*epoch == base.epoch()).then(|| Arc::clone(own)),
+            None => Some(Arc::clone(&base)),
+        };
+        let part = of.and_then(|of| Some((of.question(&self.touched, self.within)?, of)));
+        let prepared = self.prepared;
+        self.prepared.path = true;
+        let (asked, has, of) = match part {
+            Some((question, of)) => {
+                let has = if question.within { &mut self.prepared.within } else { &mut self.prepared.plain };
+                (Asked::Part(question), std::mem::replace(has, true), Some(of))
+            }
+            None => (Asked::Changed(since), std::mem::replace(&mut self.prepared.changed, true), None),
+        };
+        self.reading = Some(Reading { base, of, rows: Vec::new(), left: STATEMENTS });
+        Some((asked, prepared, has))
     }
 
     /// A row of an answer came.
@@ -221,8 +276,20 @@ impl Structure {
         if reading.left > 0 {
             return Ok(false);
         }
-        let Some(Reading { base, rows, .. }) = self.reading.take() else { return Err(Unapplied::Unreadable) };
-        let own = base.changed(&rows, next_epoch(), false)?;
+        let Some(Reading { base, of, rows, .. }) = self.reading.take() else { return Err(Unapplied::Unreadable) };
+        let own = match of.map(|of| of.told(&rows, next_epoch(), false)) {
+            None => base.changed(&rows, next_epoch(), false)?,
+            Some(Ok(Told::Next(own))) => *own,
+            // It is still to be asked.
+            Some(Ok(Told::More)) if !self.within => {
+                self.within = true;
+                return Ok(true);
+            }
+            Some(Ok(Told::More) | Err(_)) => {
+                self.touches(&Touched::Everything);
+                return Ok(true);
+            }
+        };
         let had = self.own.as_ref().is_some_and(|(_, before)| before.temporaries().next().is_some());
         self.parted |= had && own.temporaries().next().is_none();
         let filling = std::mem::take(&mut self.filling);
@@ -237,6 +304,7 @@ impl Structure {
         self.temporary = own.temporaries().next().is_some() || !self.refused.is_empty();
         let own = own.with_private(&self.filled, &self.refused, own.epoch());
         (self.own, self.stale) = (Some((base.epoch(), Arc::new(own))), false);
+        (self.touched, self.within) = (Touched::Nothing, false);
         Ok(true)
     }
 

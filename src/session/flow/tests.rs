@@ -325,7 +325,7 @@ impl Bench {
                     format!("#{seq}:lost{}", rows.map_or(String::new(), |rows| format!("({rows})")))
                 }
                 Ended::Purpose { before, after } => format!("#purpose({before},{after})"),
-                Ended::Structure => "#structure".to_owned(),
+                Ended::Structure(_) => "#structure".to_owned(),
             });
         }
     }

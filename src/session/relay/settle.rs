@@ -23,9 +23,9 @@ impl Session {
                     }
                 }
                 Ended::Purpose { before, after } => self.journal.purpose(&before, &after, None),
-                Ended::Structure => {
+                Ended::Structure(touched) => {
                     // Before the client hears of it: no session decides by the older snapshot from here on.
-                    self.catalog.outdated();
+                    self.catalog.outdated(&touched);
                     let catalog = Arc::clone(&self.catalog);
                     tokio::spawn(async move { crate::session::shared::settle(&catalog).await });
                 }

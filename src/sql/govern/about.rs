@@ -5,6 +5,7 @@ use super::fills::Fills;
 use super::holds::Holds;
 use super::notice::Compared;
 use super::words::Words;
+use crate::catalog::Touched;
 use crate::policy::{AccessReport, Disclosure};
 use crate::sql::resolve::{Given, Tested};
 use crate::sql::rewrite::{Guard, Recheck};
@@ -51,6 +52,9 @@ pub(in crate::sql) struct About {
     pub(super) fills: Fills,
     /// It makes a temporary relation.
     pub(super) temporary: bool,
+    /// What of the structure it may change, and whether that is of the session's temporary relations alone.
+    pub(super) touched: Touched,
+    pub(super) touches_own: bool,
     /// Columns that a condition compares by their masks.
     pub(super) compared: Vec<Compared>,
     /// Relations of which it deletes rows, and not those that are past their retention.
@@ -87,6 +91,8 @@ impl About {
             words: Words::All,
             fills: Fills::default(),
             temporary: false,
+            touched: Touched::Everything,
+            touches_own: false,
             compared: Vec::new(),
             kept_back: Vec::new(),
             holds: Holds::default(),

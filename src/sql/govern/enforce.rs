@@ -8,6 +8,7 @@ use super::enforced::{AsItStands, Enforced, Plan, Refused, Tree, refused};
 use super::holds::Holds;
 use super::words::Words;
 use super::{ask, fills, late, notice, steer};
+use crate::catalog::Touched;
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, Decision, RelationObligation, Role, decide};
 use crate::sql::ast::database::without_database;
@@ -176,6 +177,9 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
                 planned.is_some_and(|planned| matches!(decide(context.policies, &planned), Decision::Denial(_)));
             let filled = fills::of(&resolved, &permit, context.catalog);
             let temporary = fills::makes_temporary(&resolved, context.catalog);
+            let structure = resolved.structure.as_ref();
+            let touched = structure.map_or(Touched::Everything, |structure| structure.touched.clone());
+            let touches_own = structure.is_some_and(|structure| structure.temporary);
             let compared = notice::compared(&resolved.occurrences, permit.relations());
             let kept_back = notice::kept_back(&resolved.occurrences, permit.relations());
             let guesses = notice::guesses(&resolved.occurrences, permit.relations(), context);
@@ -198,6 +202,8 @@ pub(in crate::sql) fn govern_resolved(resolved: Resolved, context: &Context<'_>)
                     tested: rewritten.tested,
                     fills: filled,
                     temporary,
+                    touched,
+                    touches_own,
                     compared,
                     kept_back,
                     holds,

@@ -11,7 +11,7 @@ use super::effect::Effect;
 use super::fills::Fills;
 use super::notice::Compared;
 use super::words::Words;
-use crate::catalog::{quote_ident, quote_literal};
+use crate::catalog::{Touched, quote_ident, quote_literal};
 use crate::error::{Refusal, Stage};
 use crate::policy::{AccessReport, Disclosure, Role};
 use crate::sql::ast::ddl::{Ddl, Edits};
@@ -345,6 +345,16 @@ impl Enforced {
     /// Whether it makes a temporary relation.
     pub fn makes_temporary(&self) -> bool {
         self.plan.about.temporary
+    }
+
+    /// What of the structure it may change, where it changes any.
+    pub fn touched(&self) -> &Touched {
+        &self.plan.about.touched
+    }
+
+    /// Whether that is of nothing but temporary relations of the session's own.
+    pub fn touches_own(&self) -> bool {
+        self.plan.about.touches_own
     }
 
     /// What the statement does to the session.

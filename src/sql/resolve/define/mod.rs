@@ -10,6 +10,7 @@ mod expr;
 mod kinds;
 mod names;
 mod table;
+mod touched;
 
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{
@@ -50,6 +51,7 @@ pub(in crate::sql) fn define(ddl: Ddl, witness: &Facts, context: &Context<'_>) -
     structure.consents = beneath_consents(context);
     structure.temporary = is_temporary(&structure, &resolver, context);
     structure.reads = matches!(ddl.reading.node(), Node::LockStmt(lock) if lock.mode == ACCESS_SHARE);
+    structure.touched = touched::of(ddl.reading.node(), &structure, &resolver);
     let definition = matches!(ddl.reading.node(), Node::ViewStmt(_));
     let shape = Shape { grouped: !resolver.may_fail && resolver.is_grouped(&statement) };
     let mut resolved = resolver.resolved(statement, shape);
