@@ -2,9 +2,9 @@
 # Runs suites that packages of PyPI carry in their sources (asyncpg, SQLAlchemy's PostgreSQL dialect, Django's own tests), first straight
 # to a throwaway PostgreSQL and then through the proxy under a policy that opens everything, and prints as a table what passes of what
 # passes straight. The names of what is lost, with what was said, go to suite-NAME.lost in $OUT (the folder at hand).
-# With MASKED=1 the policy masks identities of a table that every database has, and of asyncpg those parts run that connect, read and write
-# types, prepare and COPY: what a policy that hides something costs where nothing of it is asked for.
-# Outside CI: it takes an hour in a debug build, and downloads. Usage: benches/suites.sh [asyncpg|sqlalchemy|django]...
+# With MASKED=1 the policy masks identities of a table that every database has, and of each suite those parts run that connect, read and write
+# types, prepare and COPY: what a policy that hides something costs where nothing of it is asked for. Databases and extensions are then made straight.
+# Outside CI: it takes an hour in a debug build, and downloads. Usage: benches/suites.sh [asyncpg|sqlalchemy|django|admin]...
 # Needs: PostgreSQL 15 or newer with its contrib modules, Python 3.10 or newer, a built proxy ($PGPURPOSE, else target/debug/pgpurpose).
 set -euo pipefail
 out=${OUT:-$PWD}
@@ -95,19 +95,30 @@ asyncpg() {
 }
 sqlalchemy() {
     source_of sqlalchemy "$sqlalchemy_version"; databases sqlalchemy
+    local parts="test/dialect/postgresql test/dialect/test_suite.py" of=test/dialect/postgresql
+    [ -z "$masked" ] || parts="$of/test_dialect.py $of/test_types.py $of/test_query.py $of/test_on_conflict.py"
     local way; for way in straight through; do
         # As its README.unittests.rst says.
         psql -d sqlalchemy_$way -c "CREATE SCHEMA test_schema AUTHORIZATION app" -c "CREATE SCHEMA test_schema_2 AUTHORIZATION app" \
             -c "CREATE EXTENSION hstore" -c "CREATE EXTENSION citext" \
             -c "ALTER DATABASE sqlalchemy_$way SET default_text_search_config = 'pg_catalog.english'"
+        # shellcheck disable=SC2086
         (cd "$work/sqlalchemy" && timeout 7200 "$python" -m pytest -q --timeout 180 -p no:logging -p no:cacheprovider --maxfail 100000 \
             --dburi "postgresql+psycopg://app@127.0.0.1:$(at $way)/sqlalchemy_$way" --junitxml "$work/sqlalchemy.$way.xml" \
-            test/dialect/postgresql test/dialect/test_suite.py) >"$work/sqlalchemy.$way" 2>&1 || true
-    done; compare "sqlalchemy $sqlalchemy_version, PostgreSQL dialect" "$work/sqlalchemy.straight.xml" "$work/sqlalchemy.through.xml"
+            $parts) >"$work/sqlalchemy.$way" 2>&1 || true
+    done; compare "sqlalchemy $sqlalchemy_version, PostgreSQL dialect${masked:+, identities masked}" "$work/sqlalchemy.straight.xml" "$work/sqlalchemy.through.xml"
 }
 django() {
     source_of django "$django_version"
-    local way; for way in straight through; do
+    local apps="queries aggregation expressions transactions postgres_tests" keep="" way name extension
+    [ -z "$masked" ] || { apps="backends model_fields postgres_tests transactions"; keep=--keepdb; }
+    for way in straight through; do
+        [ -z "$masked" ] || for name in default other; do
+            psql -d postgres -c "CREATE DATABASE test_${way}_$name OWNER app"
+            for extension in bloom btree_gin btree_gist citext hstore intarray pg_trgm pgcrypto unaccent uuid-ossp fuzzystrmatch; do
+                psql -d "test_${way}_$name" -c "CREATE EXTENSION \"$extension\""
+            done
+        done
         "$python" - "$(at $way)" "$way" >"$work/django/tests/suite_$way.py" <<'Y'
 import sys
 port, way = sys.argv[1:]
@@ -115,11 +126,23 @@ one = lambda name: {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.
                     "TEST": {"NAME": f"test_{way}_{name}"}}
 print(f"DATABASES = {({name: one(name) for name in ('default', 'other')})!r}\nSECRET_KEY = 'x'\nUSE_TZ = False")
 Y
-        (cd "$work/django/tests" && PYTHONPATH=.. timeout 7200 "$python" runtests.py --settings suite_$way --parallel 1 -v 2 --noinput \
-            queries aggregation expressions transactions postgres_tests) >"$work/django.$way" 2>&1 || true
-    done; compare "django $django_version, five apps" "$work/django.straight" "$work/django.through"
+        # shellcheck disable=SC2086
+        (cd "$work/django/tests" && PYTHONPATH=.. timeout 7200 "$python" runtests.py --settings suite_$way --parallel 1 -v 2 --noinput $keep \
+            $apps) >"$work/django.$way" 2>&1 || true
+    done; compare "django $django_version: $apps${masked:+, identities masked}" "$work/django.straight" "$work/django.through"
+}
+
+# Django's admin over 97 tables: pages that are as they should be.
+admin() {
+    databases admin
+    local way passed kept; for way in straight through; do
+        timeout 1200 "$python" "$(dirname "$0")/clients/admin.py" "$(at $way)" admin_$way "$port" >"$work/admin.$way" 2>"$work/admin.$way.err" || cat "$work/admin.$way.err" >&2
+    done
+    grep -v "ok$" "$work/admin.through" >"$out/suite-admin.lost" || true
+    passed=$(grep -c "ok$" "$work/admin.straight"); kept=$(grep -c "ok$" "$work/admin.through")
+    echo "| Django $django_version's admin over 97 tables, pages${masked:+, identities masked} | $passed | $kept | $("$python" -c "print(f'{$kept / max($passed, 1):.3f}')") |" >>"$work/table"
 }
 
 printf '| suite | pass straight | pass through | ratio |\n| --- | ---: | ---: | ---: |\n' >"$work/table"
-for suite in "${@:-asyncpg sqlalchemy django}"; do for one in $suite; do "$one"; done; done
+for suite in "${@:-asyncpg sqlalchemy django admin}"; do for one in $suite; do "$one"; done; done
 "$bin/postgres" --version; cat "$work/table"
