@@ -105,6 +105,13 @@ impl CatalogBuilder {
         self
     }
 
+    /// Sets the login that reads it.
+    #[must_use]
+    pub fn reader(mut self, login: impl Into<String>) -> Self {
+        self.catalog.reader = Some(login.into());
+        self
+    }
+
     /// Sets the server's version, as `server_version_num` has it.
     #[must_use]
     pub fn server_version(mut self, version: u32) -> Self {

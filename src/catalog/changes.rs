@@ -49,6 +49,7 @@ struct FunctionRow(
     Option<Vec<String>>,
     bool,
     Option<Vec<String>>,
+    Option<String>,
 );
 
 /// The rows of one reading, by their first word.
@@ -450,6 +451,7 @@ fn function(row: FunctionRow) -> Function {
         modes,
         returns_set,
         of_row,
+        body,
     ) = row;
     let named = names.unwrap_or_default().into_iter().zip(modes.unwrap_or_default());
     let mut columns: Vec<String> = named
@@ -482,5 +484,6 @@ fn function(row: FunctionRow) -> Function {
         returns,
         columns,
         returns_set,
+        body,
     }
 }

@@ -96,11 +96,13 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
     let version: i32 =
         transaction.query_one("SELECT current_setting('server_version_num')::int4", &[]).await?.try_get(0)?;
     let version = u32::try_from(version).unwrap_or_default();
-    let database: String = transaction.query_one("SELECT current_database()::text", &[]).await?.try_get(0)?;
+    let named = transaction.query_one("SELECT current_database()::text, session_user::text", &[]).await?;
+    let (database, reader): (String, String) = (named.try_get(0)?, named.try_get(1)?);
     if version < 130_000 {
         return Err(LoadError::TooOld(version / 10_000));
     }
     let (marks, columns, calls) = (queries::marks(), queries::columns(), queries::rule_functions());
+    let functions_query = queries::functions();
     let marks = transaction.query_one(&marks, &[]).await?;
     // Sent one behind the other without waiting for answers.
     let (schemas, types, relations, columns, keys) = futures_util::try_join!(
@@ -114,7 +116,7 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
         transaction.query(queries::INHERITS, &[]),
         transaction.query(queries::RULE_RELATIONS, &[]),
         transaction.query(&calls, &[]),
-        transaction.query(queries::FUNCTIONS, &[]),
+        transaction.query(&functions_query, &[]),
         transaction.query(queries::LEAKPROOF_OPERATORS, &[]),
     )?;
     let (calling_operators, calling_types) = futures_util::try_join!(
@@ -125,7 +127,7 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
     let parts = transaction.query(queries::PARTS, &[]).await?;
     transaction.commit().await?;
 
-    let mut builder = CatalogBuilder::empty(epoch, version).database(database);
+    let mut builder = CatalogBuilder::empty(epoch, version).database(database).reader(reader);
     for row in &schemas {
         builder.add_schema(row.try_get::<_, String>(0)?);
     }

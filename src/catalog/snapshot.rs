@@ -17,6 +17,8 @@ pub struct Catalog {
     pub(super) server_version: u32,
     /// The database that it is of; empty where it was not read from a server.
     pub(super) database: String,
+    /// Who read it.
+    pub(super) reader: Option<String>,
     pub(super) schemas: BTreeSet<String>,
     pub(super) relations: Shards<Oid, Arc<Relation>>,
     pub(super) by_name: Shards<RelationName, Oid>,
@@ -216,6 +218,10 @@ pub struct Function {
     pub columns: Vec<String>,
     /// `proretset`.
     pub returns_set: bool,
+    /// What a call of it runs, as statements with semicolons between them, where that can be told: the body and the defaults of one in SQL
+    /// that sets nothing, the support functions of an aggregate as calls, nothing for what a type brought along. That of one in
+    /// PL/pgSQL is what it is. Only of those that are not built in.
+    pub body: Option<String>,
 }
 
 /// What a change has not touched is not looked through.
@@ -263,6 +269,11 @@ impl Catalog {
     pub(super) fn under(mut self, epoch: u64) -> Self {
         self.epoch = epoch;
         self
+    }
+
+    /// The login that read it; `None` where it was not read from a server.
+    pub fn reader(&self) -> Option<&str> {
+        self.reader.as_deref()
     }
 
     /// The database that it is of; empty where it was not read from a server.

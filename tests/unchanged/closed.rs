@@ -1,7 +1,12 @@
 //! Under a policy that opens everything, what could call code that nobody opened stays closed, by whatever way it is reached.
 
-use crate::raw::{self};
-use crate::{proxy, straight};
+use std::sync::Arc;
+
+use pgpurpose::policy::PolicySet;
+use pgpurpose::server::Options;
+
+use crate::raw::{self, servers, socket};
+use crate::{POLICY, proxy, straight};
 
 /// What is made of functions that no policy names: the steps, of which the last is refused with this SQLSTATE.
 const CASES: &[(&str, &str, &[&str])] = &[
@@ -36,7 +41,7 @@ const CASES: &[(&str, &str, &[&str])] = &[
         "42501",
         &[
             "CREATE TYPE c.boxed AS (a text)",
-            "CREATE FUNCTION c.unbox (c.boxed) RETURNS text LANGUAGE sql AS 'SELECT ''x''::text'",
+            "CREATE FUNCTION c.unbox (c.boxed) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT ''x''); END'",
             "CREATE CAST (c.boxed AS text) WITH FUNCTION c.unbox (c.boxed) AS ASSIGNMENT",
             "SELECT ROW('a')::c.boxed::text",
         ],
@@ -98,23 +103,143 @@ const CASES: &[(&str, &str, &[&str])] = &[
     ),
     ("statistics by a function of one's own", "42501", &["CREATE STATISTICS c.s ON (c.own(a)), a FROM c.t"]),
     ("a rule", "0A000", &["CREATE RULE r AS ON INSERT TO c.t DO ALSO SELECT c.own('x')"]),
-    ("a role", "0A000", &["CREATE ROLE somebody"]),
+    ("a password", "0A000", &["CREATE ROLE somebody LOGIN PASSWORD 'x'"]),
+    ("a login of the policy, changed", "42501", &["ALTER ROLE app NOCREATEDB"]),
+    ("the same by who it is", "42501", &["ALTER ROLE CURRENT_USER NOCREATEDB"]),
+    ("the same, dropped", "42501", &["DROP ROLE IF EXISTS other_one, app"]),
+    ("the same, renamed", "42501", &["ALTER ROLE app RENAME TO somebody"]),
+    ("a name of the policy, taken", "42501", &["ALTER ROLE other RENAME TO app"]),
+    ("a membership of a login of the policy", "42501", &["GRANT pg_read_server_files TO app"]),
+    ("the same when a role is made", "42501", &["CREATE ROLE somebody ROLE app"]),
+    ("who reads the catalog", "42501", &["DROP ROLE postgres"]),
+    ("what sessions of a role begin with", "0A000", &["ALTER ROLE other SET search_path = c"]),
+    (
+        "a body that reads files",
+        "42501",
+        &["CREATE FUNCTION c.reads () RETURNS text LANGUAGE sql AS 'SELECT pg_read_file(''x'')'", "SELECT c.reads()"],
+    ),
+    (
+        "a body that calls one in another language",
+        "42501",
+        &["CREATE FUNCTION c.around (text) RETURNS text LANGUAGE sql AS 'SELECT c.own($1)'", "SELECT c.around('x')"],
+    ),
+    (
+        "the same by the name of a column",
+        "42501",
+        &[
+            "CREATE TABLE c.rows (a text)",
+            "CREATE FUNCTION c.odd (a c.rows) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT a.a); END'",
+            "SET search_path = c",
+            "CREATE FUNCTION c.column_of () RETURNS text LANGUAGE sql AS 'SELECT r.odd FROM c.rows r'",
+            "SELECT c.column_of()",
+        ],
+    ),
+    (
+        "the same behind an operator",
+        "42501",
+        &[
+            "CREATE OPERATOR c.#~# (LEFTARG = text, RIGHTARG = text, FUNCTION = c.both)",
+            "CREATE FUNCTION c.by_sign () RETURNS text LANGUAGE sql AS $$ SELECT 'a'::text OPERATOR(c.#~#) 'b'::text $$",
+            "SELECT c.by_sign()",
+        ],
+    ),
+    (
+        "the same as a default of an argument",
+        "42501",
+        &["CREATE FUNCTION c.plain (a text DEFAULT c.own('x')) RETURNS text LANGUAGE sql AS 'SELECT $1'"],
+    ),
+    (
+        "one function of several of a name",
+        "42501",
+        &[
+            "CREATE FUNCTION c.many (int) RETURNS int LANGUAGE sql AS 'SELECT $1'",
+            "CREATE FUNCTION c.many (text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT $1); END'",
+            "SELECT c.many(1)",
+        ],
+    ),
+    (
+        "a name in a body that some schema has in another language",
+        "42501",
+        &[
+            "CREATE FUNCTION c.initcap (text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT $1); END'",
+            "CREATE FUNCTION c.low (text) RETURNS text LANGUAGE sql AS 'SELECT initcap($1)'",
+            "SELECT c.low('x')",
+        ],
+    ),
+    (
+        "a body that sets something",
+        "42501",
+        &["CREATE FUNCTION c.sets () RETURNS int LANGUAGE sql AS 'SET search_path = c; SELECT 1'", "SELECT c.sets()"],
+    ),
+    (
+        "the same by a function",
+        "42501",
+        &[
+            "CREATE FUNCTION c.sets_too () RETURNS text LANGUAGE sql AS $$ SELECT set_config('search_path', 'c', false) $$",
+            "SELECT c.sets_too()",
+        ],
+    ),
+    (
+        "settings of the function's own",
+        "42501",
+        &["CREATE FUNCTION c.apart () RETURNS int LANGUAGE sql SET search_path = c AS 'SELECT 1'", "SELECT c.apart()"],
+    ),
+    (
+        "a body that reads passwords",
+        "42501",
+        &[
+            "CREATE FUNCTION c.secret () RETURNS text LANGUAGE sql AS 'SELECT rolpassword FROM pg_authid'",
+            "SELECT c.secret()",
+        ],
+    ),
+    (
+        "a body that makes something",
+        "42501",
+        &[
+            "CREATE FUNCTION c.makes () RETURNS int LANGUAGE sql AS 'CREATE TABLE c.made (); SELECT 1'",
+            "SELECT c.makes()",
+        ],
+    ),
+    (
+        "a body that writes where code runs",
+        "42501",
+        &[
+            "CREATE TABLE c.watched (a int)",
+            "CREATE TRIGGER tg BEFORE INSERT ON c.watched FOR EACH ROW EXECUTE FUNCTION c.trg()",
+            "CREATE FUNCTION c.puts () RETURNS void LANGUAGE sql AS 'INSERT INTO c.watched VALUES (1)'",
+            "SELECT c.puts()",
+        ],
+    ),
+    (
+        "functions that call each other without end",
+        "42501",
+        &[
+            "SET check_function_bodies = off",
+            "CREATE FUNCTION c.ping () RETURNS int LANGUAGE sql AS 'SELECT c.pong()'",
+            "CREATE FUNCTION c.pong () RETURNS int LANGUAGE sql AS 'SELECT c.ping()'",
+            "SELECT c.ping()",
+        ],
+    ),
+    (
+        "row security by a query that calls one",
+        "0A000",
+        &["CREATE POLICY deep ON c.t USING (EXISTS (SELECT c.own(a)))"],
+    ),
     ("code that runs at once", "0A000", &["DO 'BEGIN END'"]),
     ("a function in C", "0A000", &["CREATE FUNCTION c.now () RETURNS text LANGUAGE internal AS 'version'"]),
     ("a base type", "0A000", &["CREATE TYPE c.base (INPUT = c.base_in, OUTPUT = c.base_out)"]),
     ("foreign data", "0A000", &["CREATE FOREIGN DATA WRAPPER w"]),
     ("an event trigger", "0A000", &["CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION c.trg()"]),
     ("a subscription", "0A000", &["CREATE SUBSCRIPTION s CONNECTION 'host=x' PUBLICATION p"]),
-    ("another owner", "0A000", &["ALTER TABLE c.t OWNER TO pg_monitor"]),
 ];
 
 #[test]
 fn what_calls_code_that_no_policy_opens_is_refused_where_nothing_is_hidden() {
     let proxy = proxy();
     straight("through", "app").query(
-        "CREATE SCHEMA c; CREATE FUNCTION c.own (text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1'; \
-         CREATE FUNCTION c.both (text, text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1'; \
-         CREATE FUNCTION c.trg () RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE SCHEMA c; CREATE FUNCTION c.own (text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN (SELECT $1); END'; \
+         CREATE FUNCTION c.both (text, text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN (SELECT $1); END'; \
+         CREATE FUNCTION c.trg () RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM 1 FROM c.t; RETURN NEW; END'",
     );
     let mut strange = Vec::new();
     for (what, sqlstate, steps) in CASES {
@@ -135,4 +260,90 @@ fn what_calls_code_that_no_policy_opens_is_refused_where_nothing_is_hidden() {
         }
     }
     assert!(strange.is_empty(), "{}", strange.join("\n"));
+}
+
+#[test]
+fn roles_are_made_and_dropped_where_nothing_is_hidden_and_the_database_lets_them() {
+    let mut client = proxy().login("app", &[("database", "through")]);
+    let steps = [
+        "CREATE ROLE made CREATEROLE",
+        "ALTER ROLE made CREATEDB VALID UNTIL 'infinity'",
+        "CREATE USER made_too IN ROLE made",
+        "CREATE GROUP made_three ROLE made, made_too",
+        "GRANT made TO made_too WITH ADMIN OPTION",
+        "ALTER GROUP made_three DROP USER made",
+        "REVOKE ADMIN OPTION FOR made FROM made_too",
+        "ALTER ROLE made RENAME TO remade",
+        "COMMENT ON ROLE remade IS 'somebody'",
+        "GRANT USAGE ON LANGUAGE plpgsql TO remade",
+        "REASSIGN OWNED BY remade TO other",
+        "DROP OWNED BY remade, made_too",
+        "DROP ROLE remade, made_too, made_three",
+    ];
+    for step in steps {
+        client.send(&raw::query(step));
+        let answer = client.until_ready();
+        let refused = answer.iter().find(|(tag, _)| *tag == b'E').map(|(_, body)| raw::field(body, b'M'));
+        assert_eq!(refused, None, "{step}");
+    }
+    let left = straight("through", "app").query("SELECT 1 / count(*) FROM pg_roles WHERE rolname ~ '^(re)?made'");
+    assert!(left.contains("E22012"), "none is left, so that nothing can be divided by: {left}");
+}
+
+#[test]
+fn what_a_function_reads_and_writes_is_in_the_log_with_the_statement_that_calls_it() {
+    let proxy = proxy();
+    straight("through", "app").query(
+        "CREATE SCHEMA logged; CREATE TABLE logged.a (x int); CREATE TABLE logged.b (y int); \
+         CREATE FUNCTION logged.reads () RETURNS SETOF int LANGUAGE sql AS 'SELECT x FROM logged.a'; \
+         CREATE FUNCTION logged.both () RETURNS void LANGUAGE sql AS 'INSERT INTO logged.b SELECT * FROM logged.reads()'; \
+         CREATE AGGREGATE logged.gathered (int) (SFUNC = int4pl, STYPE = int)",
+    );
+    let mut client = proxy.login("app", &[("database", "through")]);
+    client.send(&raw::query("SELECT logged.both()"));
+    client.until_ready();
+    let records = proxy.records();
+    let record = records.iter().find(|record| record["statement"] == "SELECT logged.both()").unwrap();
+    let mut touched: Vec<String> = record["relations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|relation| relation["columns"].as_array().unwrap().iter().map(move |column| (relation, column)))
+        .map(|(relation, column)| format!("{} {} {}", relation["name"], column["name"], column["use"]).replace('"', ""))
+        .collect();
+    touched.sort();
+    assert_eq!(touched, ["logged.a x [output]", "logged.b y [write]"]);
+}
+
+#[test]
+fn a_session_that_took_another_role_is_not_served_once_something_is_hidden() {
+    crate::proxy();
+    let proxy = raw::start(Options::new("127.0.0.1:0", servers(&socket())), POLICY, raw::catalog("through"));
+    straight("through", "app").query("CREATE SCHEMA taken; CREATE TABLE taken.t (a int); GRANT USAGE ON SCHEMA taken TO other; GRANT SELECT ON taken.t TO other");
+    let mut took = proxy.login("app", &[("database", "through")]);
+    let mut stayed = proxy.login("app", &[("database", "through")]);
+    let mut returned = proxy.login("app", &[("database", "through")]);
+    for step in ["SET ROLE other", "SELECT a FROM taken.t"] {
+        took.send(&raw::query(step));
+        let answer = took.until_ready();
+        assert!(!answer.iter().any(|(tag, _)| *tag == b'E'), "{step}");
+    }
+    for step in
+        ["SET SESSION AUTHORIZATION other", "RESET SESSION AUTHORIZATION", "BEGIN", "SET LOCAL ROLE other", "COMMIT"]
+    {
+        returned.send(&raw::query(step));
+        assert!(!returned.until_ready().iter().any(|(tag, _)| *tag == b'E'), "{step}");
+    }
+    let hides = format!("{POLICY}\n[tables.\"taken.t\"]\n[tables.\"taken.t\".columns]\na = \"number\"\n");
+    let policies = PolicySet::from_sources(&[("test.toml".into(), hides.as_str().into())]).unwrap();
+    proxy.shared.policies.store(Arc::new(policies));
+    let said = |client: &mut crate::raw::Client, sql: &str| {
+        client.send(&raw::query(sql));
+        client.until_ready().iter().find(|(tag, _)| *tag == b'E').map(|(_, body)| raw::field(body, b'M'))
+    };
+    let refused = said(&mut took, "SELECT 1").unwrap_or_default();
+    assert!(refused.contains("took another role"), "{refused}");
+    assert_eq!(said(&mut stayed, "SELECT 1"), None);
+    assert_eq!(said(&mut returned, "SELECT 1"), None);
+    assert!(said(&mut stayed, "SET ROLE other").is_some_and(|said| said.contains("`role` cannot be changed")));
 }

@@ -49,6 +49,7 @@ fn cases() -> Vec<(String, Vec<String>)> {
         include_str!("answers.toml"),
         include_str!("clients.toml"),
         include_str!("words.toml"),
+        include_str!("functions.toml"),
     ];
     let mut all = Vec::new();
     for text in texts {
@@ -64,7 +65,7 @@ fn cases() -> Vec<(String, Vec<String>)> {
 fn proxy() -> &'static Proxy {
     static PROXY: OnceLock<Proxy> = OnceLock::new();
     PROXY.get_or_init(|| {
-        cluster().run_sql("postgres", "CREATE ROLE app LOGIN SUPERUSER").unwrap();
+        cluster().run_sql("postgres", "CREATE ROLE app LOGIN SUPERUSER; CREATE ROLE other").unwrap();
         for database in ["through", "beside"] {
             straight("postgres", "postgres").query(&format!("CREATE DATABASE {database}"));
             let schemas: String = (0..cases().len()).map(|number| format!("CREATE SCHEMA s{number};")).collect();

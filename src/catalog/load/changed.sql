@@ -90,7 +90,8 @@ SELECT 'function', pg_catalog.json_build_array(
     p.prosecdef, p.proargtypes::int8[], p.prorettype::int8, p.proargnames, p.proargmodes::text[], p.proretset,
     (SELECT pg_catalog.array_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_type t
      JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-     WHERE t.oid = p.prorettype AND t.typrelid <> 0))::text
+     WHERE t.oid = p.prorettype AND t.typrelid <> 0),
+    {body})::text
 FROM pg_catalog.pg_proc p JOIN spaces ON spaces.oid = p.pronamespace
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang, since
 WHERE p.oid >= 16384

@@ -162,6 +162,7 @@ pub(super) fn changed() -> String {
         .replace("{hooked}", HOOKED)
         .replace("{since}", SINCE)
         .replace("{recent}", &recent.join(" OR "))
+        .replace("{body}", BODY)
 }
 
 /// Owner and part: indexes, TOAST tables with theirs, sequences that a column owns.
@@ -217,11 +218,36 @@ pub(super) fn within() -> String {
 }
 
 /// oid, schema, name, prokind, provolatile, leakproof, language, extension, security definer, argument types, return
-/// type, names of the columns it returns, whether it returns a set.
-pub(super) const FUNCTIONS: &str = r"
+/// type, names of the columns it returns, whether it returns a set, what a call of it runs.
+pub(super) fn functions() -> String {
+    FUNCTIONS.replace("{body}", BODY)
+}
+
+/// What a call of a function (`p`, in the language `l`) runs, where that can be told. A body that was parsed when it was made has no text, and
+/// what makes one of it locks the relations in it.
+const BODY: &str = r"
+    CASE WHEN p.oid < 16384 OR pg_catalog.length(p.prosrc) > 16384 OR p.proconfig IS NOT NULL THEN NULL
+         WHEN p.prokind = 'a' THEN (
+             SELECT 'SELECT ' || pg_catalog.string_agg(pg_catalog.format('%I.%I()', n.nspname, f.proname), ', ' ORDER BY f.oid)
+             FROM pg_catalog.pg_aggregate a
+             CROSS JOIN LATERAL pg_catalog.unnest(ARRAY[a.aggtransfn::oid, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn,
+                                                        a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]) AS x (oid)
+             JOIN pg_catalog.pg_proc f ON f.oid = x.oid JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace
+             WHERE a.aggfnoid = p.oid)
+         WHEN l.lanname = 'sql' AND p.prosqlbody IS NULL THEN p.prosrc || CASE WHEN p.pronargdefaults > 0 THEN
+             E'\n;\nSELECT ' || pg_catalog.pg_get_expr(p.proargdefaults, 0::oid) ELSE '' END
+         WHEN l.lanname = 'plpgsql' AND p.pronargdefaults = 0 THEN p.prosrc
+         WHEN l.lanname = 'internal' AND EXISTS (
+             SELECT FROM pg_catalog.pg_depend d
+             WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i'
+               AND d.refclassid = 'pg_catalog.pg_type'::regclass) THEN ''
+    END";
+
+/// See [`functions`].
+const FUNCTIONS: &str = r"
     SELECT p.oid, n.nspname::text, p.proname::text, p.prokind::text, p.provolatile::text, p.proleakproof,
            l.lanname::text, x.extname, p.prosecdef, p.proargtypes::oid[], p.prorettype,
-           p.proargnames, p.proargmodes::text[], p.proretset
+           p.proargnames, p.proargmodes::text[], p.proretset, {body}
     FROM pg_catalog.pg_proc p
     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
     JOIN pg_catalog.pg_language l ON l.oid = p.prolang

@@ -270,5 +270,6 @@ fn function(row: &Row, types: &Types, relations: &BTreeMap<Oid, Relation>) -> Re
         returns,
         columns,
         returns_set: row.try_get(13)?,
+        body: row.try_get(14)?,
     })
 }

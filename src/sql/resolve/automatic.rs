@@ -42,7 +42,7 @@ pub(super) fn of(occurrence: &Occurrence, planned: bool, context: &Context<'_>) 
         raw.extend(tied(relation, &occurrence.assigned, catalog));
     }
     found.raw = raw.into_iter().collect();
-    found.unknown = unknown(relation, occurrence, catalog);
+    found.unknown = of_code(relation, occurrence.verb, occurrence.upserts, context);
     found
 }
 
@@ -157,17 +157,15 @@ fn happens(code: &Code, verb: Verb, upserts: bool) -> bool {
     }
 }
 
-fn unknown(relation: &Arc<Relation>, occurrence: &Occurrence, catalog: &Catalog) -> Vec<Unknown> {
-    of_code(relation, occurrence.verb, occurrence.upserts, catalog)
-}
-
-fn of_code(relation: &Arc<Relation>, verb: Verb, upserts: bool, catalog: &Catalog) -> Vec<Unknown> {
-    written_through(relation, catalog)
+fn of_code(relation: &Arc<Relation>, verb: Verb, upserts: bool, context: &Context<'_>) -> Vec<Unknown> {
+    written_through(relation, context.catalog)
         .iter()
         .flat_map(|held| held.automatic.code.clone())
         .filter(|code| happens(code, verb, upserts) && !code.only_row)
         .filter(|code| {
-            let reviewed = |(schema, name): &(String, String)| schema == "pg_catalog" && builtins::is_reviewed(name);
+            let reviewed = |(schema, name): &(String, String)| {
+                schema == "pg_catalog" && builtins::is_reviewed(name) || super::body::computes(schema, name, context)
+            };
             !code.function.as_ref().is_some_and(reviewed)
         })
         .map(|code| Unknown { what: code.what, function: code.function })
@@ -207,7 +205,7 @@ pub(super) fn consequences(occurrence: &Occurrence, context: &Context<'_>) -> Ve
                     }
                 };
                 let consequence = Consequence {
-                    access: access(from, verb, &columns, catalog),
+                    access: access(from, verb, &columns, context),
                     by: format!("foreign key `{}`", reference.name),
                 };
                 let known = found.iter().any(|other| other.access == consequence.access);
@@ -221,7 +219,8 @@ pub(super) fn consequences(occurrence: &Occurrence, context: &Context<'_>) -> Ve
     found
 }
 
-fn access(relation: &Arc<Relation>, verb: Verb, columns: &[String], catalog: &Catalog) -> RelationAccess {
+fn access(relation: &Arc<Relation>, verb: Verb, columns: &[String], context: &Context<'_>) -> RelationAccess {
+    let catalog = context.catalog;
     let lineage = Lineage::of(catalog, relation.oid);
     let set = match verb {
         Verb::Update => columns,
@@ -246,6 +245,6 @@ fn access(relation: &Arc<Relation>, verb: Verb, columns: &[String], catalog: &Ca
         temporary: catalog.is_temporary(relation.oid),
         filled: super::filled(catalog, relation),
         whole_row_write: verb == Verb::Delete,
-        automatic: Automatic { unknown: of_code(relation, verb, false, catalog), ..Automatic::default() },
+        automatic: Automatic { unknown: of_code(relation, verb, false, context), ..Automatic::default() },
     }
 }

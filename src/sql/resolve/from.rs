@@ -291,7 +291,30 @@ impl Resolver<'_> {
     /// A new occurrence of a relation.
     pub(super) fn occurs(&mut self, relation: &Arc<Relation>, alias: &str, verb: Verb) -> OccurrenceId {
         let id = self.occurrences.len();
-        self.occurrences.push(Occurrence {
+        self.occurrences.push(Occurrence::new(relation, alias, verb));
+        id
+    }
+
+    fn sample(&mut self, sample: &sqlparser::ast::TableSample) -> Result<String, Fail> {
+        // Its arguments are numbers or parameters; anything else would have to be resolved inside the derived table.
+        let text = sample.to_string();
+        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '(' | ')' | '.' | '_' | '+' | '-' | '*' | '/'))
+            // What two signs in a row would begin is a comment.
+            && !text.contains("--")
+            && !text.contains("/*");
+        let words = ["TABLESAMPLE", "BERNOULLI", "SYSTEM", "REPEATABLE"];
+        let known = text
+            .split(|c: char| !c.is_ascii_alphabetic())
+            .filter(|word| !word.is_empty())
+            .all(|word| words.contains(&word.to_ascii_uppercase().as_str()));
+        if plain && known { Ok(text) } else { Err(unsupported("TABLESAMPLE with this method or these arguments")) }
+    }
+}
+
+impl Occurrence {
+    /// Of which nothing is used yet.
+    pub(super) fn new(relation: &Arc<Relation>, alias: &str, verb: Verb) -> Self {
+        Self {
             relation: Arc::clone(relation),
             alias: alias.to_owned(),
             column_aliases: Vec::new(),
@@ -314,20 +337,7 @@ impl Resolver<'_> {
             whole: false,
             beyond: false,
             filter_shape: None,
-        });
-        id
-    }
-
-    fn sample(&mut self, sample: &sqlparser::ast::TableSample) -> Result<String, Fail> {
-        // Its arguments are numbers or parameters; anything else would have to be resolved inside the derived table.
-        let text = sample.to_string();
-        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '(' | ')' | '.' | '_'));
-        let words = ["TABLESAMPLE", "BERNOULLI", "SYSTEM", "REPEATABLE"];
-        let known = text
-            .split(|c: char| !c.is_ascii_alphabetic())
-            .filter(|word| !word.is_empty())
-            .all(|word| words.contains(&word.to_ascii_uppercase().as_str()));
-        if plain && known { Ok(text) } else { Err(unsupported("TABLESAMPLE with this method or these arguments")) }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use sqlparser::ast::{
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
 };
 
+use super::body;
 use super::names::{name_of, parts_of, quoted_name};
 use super::order::order_keys_plain;
 use super::scope::{Columns, VisibleColumn};
@@ -60,7 +61,7 @@ impl Resolver<'_> {
                 {
                     self.implied("NULLIF", "=", left, right)?;
                 }
-                false
+                over.is_none() && builtins::is_grammar_aggregate(&keyword)
             }
             None => {
                 if matches!(args, FunctionArguments::None) {
@@ -276,8 +277,13 @@ impl Resolver<'_> {
         Ok(full)
     }
 
-    /// A function that is not built in: only where the policy names it.
-    fn own_function(&self, schema: Option<&String>, function: &str, args: &[FunctionArg]) -> Result<Vec<String>, Fail> {
+    /// A function that is not built in: only where the policy names it, or what stands in it can be judged.
+    fn own_function(
+        &mut self,
+        schema: Option<&String>,
+        function: &str,
+        args: &[FunctionArg],
+    ) -> Result<Vec<String>, Fail> {
         let schemas: Vec<&str> = match schema {
             Some(schema) => vec![schema.as_str()],
             None => self.context.search_path.iter().map(String::as_str).collect(),
@@ -294,7 +300,14 @@ impl Resolver<'_> {
             {
                 Ok(vec![schema.to_owned(), function.to_owned()])
             }
-            Some(_) => Err(not_open(function)),
+            Some(schema) => match body::touched(schema, function, self.context) {
+                Some(touched) => {
+                    let full = vec![schema.to_owned(), function.to_owned()];
+                    self.runs(format!("function `{}`", full.join(".")), touched);
+                    Ok(full)
+                }
+                None => Err(not_open(function)),
+            },
             None if known.is_empty() && !builtins::is_known(function) => {
                 let parts: Vec<String> = schema.cloned().into_iter().chain([function.to_owned()]).collect();
                 Err(self.unknown_function(&parts, args))
@@ -323,6 +336,7 @@ impl Resolver<'_> {
                 && !reviewed
                 && !is_pure(&function.schema, name, self.context.catalog)
                 && !self.context.policies.allows_function(&function.schema, name)
+                && !body::computes(&function.schema, name, self.context)
         });
         // What is looked at or rewritten where it is called is not called in this way.
         if callable || is_guarded(name) { Err(not_open(name)) } else { Ok(()) }
@@ -407,10 +421,12 @@ fn keyword(name: &ObjectName, args: &FunctionArguments) -> Option<String> {
     .filter(|name| !(called && name == "current_schema"))
 }
 
-/// `ARRAY(SELECT ...)`: parsed as a call, and the only one of that form that PostgreSQL has.
+/// `ARRAY(SELECT ..)` and `JSON_ARRAY(SELECT ..)`: parsed as calls, and the only ones of that form that PostgreSQL has.
 fn is_array_constructor(name: &ObjectName) -> bool {
     match name.0.as_slice() {
-        [part] => part.as_ident().is_some_and(|ident| ident.quote_style.is_none() && name_of(ident) == "array"),
+        [part] => part.as_ident().is_some_and(|ident| {
+            ident.quote_style.is_none() && matches!(name_of(ident).as_str(), "array" | "json_array")
+        }),
         _ => false,
     }
 }
@@ -456,7 +472,7 @@ fn check_arguments(function: &str, args: &[FunctionArg], context: &Context<'_>) 
 }
 
 /// Functions whose arguments are looked at, or whose answers are rewritten.
-fn is_guarded(function: &str) -> bool {
+pub(super) fn is_guarded(function: &str) -> bool {
     definitions::defines(function)
         || matches!(
             function,

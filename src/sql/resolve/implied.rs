@@ -6,7 +6,7 @@
 use sqlparser::ast::{BinaryOperator, Expr, InTarget};
 
 use super::function::calls_unreviewed;
-use super::{Fail, Resolved, Resolver};
+use super::{Fail, Resolved, Resolver, body};
 use crate::catalog::Oid;
 use crate::policy::{Action, Permit, RelationObligation, Verb};
 use crate::sql::form::context::Context;
@@ -14,12 +14,17 @@ use crate::sql::reviewed::builtins;
 
 /// Whether each function may be called without being named: by the policy, or as a built-in one that is harmless for any arguments.
 pub(super) fn open(functions: &[(String, String)], context: &Context<'_>) -> bool {
-    functions.iter().all(|(schema, function)| {
-        context.policies.allows_function(schema, function)
-            || (schema == "pg_catalog"
-                && builtins::is_reviewed(function)
-                && !matches!(function.as_str(), "current_setting" | "set_config" | "nextval"))
-    })
+    functions
+        .iter()
+        .all(|(schema, function)| open_by_name(schema, function, context) || body::computes(schema, function, context))
+}
+
+/// The same by its name alone, whatever stands in it.
+pub(super) fn open_by_name(schema: &str, function: &str, context: &Context<'_>) -> bool {
+    context.policies.allows_function(schema, function)
+        || (schema == "pg_catalog"
+            && builtins::is_reviewed(function)
+            && !matches!(function, "current_setting" | "set_config" | "nextval"))
 }
 
 /// Whether what operators of this name call, whatever their schema and operands, may be called without being named.

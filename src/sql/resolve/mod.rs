@@ -8,6 +8,7 @@
 mod absence;
 mod added;
 mod automatic;
+mod body;
 mod called_column;
 mod carry;
 mod constant;
@@ -216,6 +217,8 @@ pub(super) struct Resolved {
     pub(super) planned: bool,
     /// A function of it that waits for other sessions.
     pub(super) blocks: Option<String>,
+    /// What functions that it calls read and write, and which functions.
+    pub(super) called: Vec<(String, Occurrence)>,
 }
 
 /// Resolves one statement against PostgreSQL's own reading of it.
@@ -289,6 +292,8 @@ pub(super) struct Resolver<'a> {
     repeated: HashSet<String>,
     /// A function that waits for other sessions.
     blocks: Option<String>,
+    /// What functions that are called read and write, and which functions.
+    called: Vec<(String, Occurrence)>,
     /// Depth of queries within queries.
     nested: usize,
     /// How many query levels read relations.
@@ -327,6 +332,7 @@ impl<'a> Resolver<'a> {
             lenient: false,
             repeated: HashSet::new(),
             blocks: None,
+            called: Vec::new(),
             nested: 0,
             levels: 0,
             in_aggregate: false,
@@ -356,6 +362,7 @@ impl<'a> Resolver<'a> {
             definition: false,
             planned: false,
             blocks: self.blocks,
+            called: self.called,
         }
     }
 
@@ -407,6 +414,7 @@ pub(super) fn request(resolved: &Resolved, context: &Context<'_>) -> AccessReque
             .occurrences
             .iter()
             .flat_map(|occurrence| automatic::consequences(occurrence, context))
+            .chain(resolved.called.iter().flat_map(|(by, occurrence)| body::follows(by, occurrence, context)))
             .collect(),
         shape: resolved.shape,
         structure: resolved.structure.clone(),

@@ -19,8 +19,11 @@ const AGGREGATES: &str = "any_value array_agg avg bit_and bit_or bit_xor bool_an
 /// Aggregates that `min_group` allows: none gives a value of a single row back.
 const GROUP_AGGREGATES: &str = "avg count stddev stddev_pop stddev_samp sum var_pop var_samp variance";
 
+/// Aggregates that are written like calls, but known to the grammar itself.
+const GRAMMAR_AGGREGATES: &str = "json_arrayagg json_objectagg";
+
 /// Written like calls, but known to the grammar itself, so no search path changes what they mean.
-const GRAMMAR: &str = "coalesce greatest grouping json json_exists json_query json_scalar json_serialize json_value \
+const GRAMMAR: &str = "coalesce greatest grouping json json_array json_arrayagg json_objectagg json_exists json_query json_scalar json_serialize json_value \
     least merge_action normalize nullif row xmlattributes xmlconcat xmlelement \
     xmlexists xmlforest xmlparse xmlpi xmlroot xmlserialize";
 
@@ -55,9 +58,14 @@ pub(in crate::sql) fn is_reviewed(name: &str) -> bool {
     listed(REVIEWED, name)
 }
 
+/// Whether the grammar spells it as an aggregate.
+pub(in crate::sql) fn is_grammar_aggregate(name: &str) -> bool {
+    listed(GRAMMAR_AGGREGATES, name)
+}
+
 /// Whether it is an aggregate.
 pub(in crate::sql) fn is_aggregate(name: &str) -> bool {
-    listed(AGGREGATES, name)
+    listed(AGGREGATES, name) || is_grammar_aggregate(name)
 }
 
 /// Whether `min_group` allows the aggregate.
@@ -105,6 +113,9 @@ mod tests {
     fn aggregates_are_reviewed_and_min_group_allows_few_of_them() {
         for name in AGGREGATES.split_ascii_whitespace() {
             assert!(is_reviewed(name), "{name}");
+        }
+        for name in GRAMMAR_AGGREGATES.split_ascii_whitespace() {
+            assert!(is_grammar_function(name) && is_aggregate(name) && !is_group_aggregate(name), "{name}");
         }
         for name in GROUP_AGGREGATES.split_ascii_whitespace() {
             assert!(is_aggregate(name), "{name}");

@@ -213,6 +213,12 @@ pub(in crate::sql) fn holds_statements(name: &RelationName) -> bool {
     name.name == "pg_subscription" || treated(name).any(|(_, treatment)| matches!(treatment, Statement))
 }
 
+/// Whether it holds what no session sees whatever the policies are: statements, secrets, what is the proxy's own.
+pub(in crate::sql) fn is_kept_in_part(name: &RelationName) -> bool {
+    let has_own = name.schema == "pg_catalog" && ["pg_prepared_statements", "pg_cursors"].contains(&&*name.name);
+    has_own || holds_statements(name) || treated(name).any(|(_, treatment)| matches!(treatment, Never))
+}
+
 fn counters(relation: &RelationName) -> Option<&'static (&'static str, &'static str, &'static str)> {
     COUNTERS.iter().find(|(name, ..)| relation.schema == "pg_catalog" && *name == relation.name)
 }

@@ -1,6 +1,8 @@
 //! The second parser: PostgreSQL's own grammar, which must read what the first one read.
 
+mod body;
 mod facts;
+mod procedural;
 mod told;
 mod tree;
 
@@ -11,7 +13,9 @@ use pg_raw_parse::{Node, Owned, StmtList, nodes};
 
 use crate::error::{Refusal, Stage};
 use crate::sql::form::{self, Asked, Form, Found, Place};
+pub(in crate::sql) use body::{Body, WrittenBy, body_of, body_within};
 pub use facts::Facts;
+pub(in crate::sql) use procedural::body_in_plpgsql;
 pub use told::in_its_words;
 use tree::{Kind, Part, Tree};
 

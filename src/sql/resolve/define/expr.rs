@@ -5,8 +5,10 @@ use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes::{A_Expr_Kind, CoercionForm, ColumnRef, FuncCall, TypeName};
 
 use super::{Define, names};
-use crate::sql::resolve::{Fail, quoted_name, unsupported};
+use crate::error::Refusal;
+use crate::sql::resolve::{Fail, body, quoted_name, unsupported};
 use crate::sql::reviewed::builtins;
+use crate::sql::witness;
 
 impl Define<'_, '_> {
     /// Walks an expression, and gathers the columns that it names.
@@ -62,9 +64,28 @@ impl Define<'_, '_> {
                 self.scalar(at.uidx(), columns)
             }
             Node::String(_) => Ok(()),
+            Node::SubLink(_) if self.resolver.context.policies.hides_nothing() => self.query_within(node),
             Node::CollateClause(collate) => self.scalar(collate.arg(), columns),
             _ => Err(unsupported("this kind of expression in a definition")),
         }
+    }
+
+    /// A query, as policies of row security have them; elsewhere PostgreSQL takes none, and says so. It runs when rows are read, as what
+    /// stands in a view does, and is written down as it is.
+    fn query_within(&mut self, node: Node<'_>) -> Result<(), Fail> {
+        let body = witness::body_within(node).ok_or_else(|| unsupported("this query in a definition"))?;
+        let touched = body::judged(&body, self.resolver.context);
+        let Some(touched) = touched else {
+            for (schema, name) in body.facts.relations() {
+                let told = |refusal: Refusal| refusal.placeless().said_by("parse_relation.c", "parserOpenTable");
+                self.resolver.called(schema.as_deref(), name).map_err(told)?;
+            }
+            return Err(unsupported("what this query in a definition names"));
+        };
+        self.resolver.seen.extend(&body.facts);
+        self.resolver.meant.extend(&body.facts);
+        self.resolver.runs("a query in the definition".to_owned(), touched);
+        Ok(())
     }
 
     /// Each in turn.
@@ -76,7 +97,9 @@ impl Define<'_, '_> {
     pub(super) fn constant(&mut self, node: Node<'_>) -> Result<(), Fail> {
         let mut columns = Vec::new();
         self.scalar(node, &mut columns)?;
-        if columns.is_empty() { Ok(()) } else { Err(unsupported("a column in a default")) }
+        // PostgreSQL takes none, and says so.
+        let open = self.resolver.context.policies.hides_nothing();
+        if open || columns.is_empty() { Ok(()) } else { Err(unsupported("a column in a default")) }
     }
 
     fn column_ref(&mut self, column: &ColumnRef, columns: &mut Vec<String>) -> Result<(), Fail> {
