@@ -350,6 +350,7 @@ impl<T> Flow<T> {
             | Effect::SetPurpose { .. }
             | Effect::Say { .. }
             | Effect::SetSearchPath { .. }
+            | Effect::SetRole { .. }
             | Effect::ResetAll
             | Effect::Execute(_)
             | Effect::Fetch { .. }

@@ -40,6 +40,9 @@ struct Values {
     actor: Setting<Option<String>>,
     ticket: Setting<Option<String>>,
     application: Setting<Option<String>>,
+    /// SET SESSION AUTHORIZATION, and SET ROLE: nobody where they are who logged in.
+    authorization: Setting<Option<String>>,
+    role: Setting<Option<String>>,
 }
 
 impl Values {
@@ -61,13 +64,14 @@ impl Values {
 
     fn is_local(&self) -> bool {
         let said = [&self.actor, &self.ticket, &self.application].iter().any(|one| one.local.is_some());
-        said || self.purpose.local.is_some() || self.path.local.is_some()
+        let roles = self.authorization.local.is_some() || self.role.local.is_some();
+        said || roles || self.purpose.local.is_some() || self.path.local.is_some()
     }
 
     fn end_local(&mut self) {
         self.purpose.end_local();
         self.path.end_local();
-        for one in [&mut self.actor, &mut self.ticket, &mut self.application] {
+        for one in [&mut self.actor, &mut self.ticket, &mut self.application, &mut self.authorization, &mut self.role] {
             one.end_local();
         }
     }
@@ -105,6 +109,7 @@ impl Settings {
             actor: Setting::new(said.actor),
             ticket: Setting::new(said.ticket),
             application: Setting::new(said.application),
+            ..Values::default()
         });
         Self { committed: Arc::clone(&start), now: Arc::clone(&start), start, savepoints: Vec::new() }
     }
@@ -134,6 +139,11 @@ impl Settings {
         self.now.path.now()
     }
 
+    /// As whom the database takes the session, where that is not who logged in.
+    pub(in crate::session) fn role(&self) -> Option<&str> {
+        self.now.role.now().as_deref().or(self.now.authorization.now().as_deref())
+    }
+
     /// Applies what a statement does, once it has run. `rolled_back`: a COMMIT that PostgreSQL answered with ROLLBACK.
     pub(in crate::session) fn apply(&mut self, effect: &Effect, rolled_back: bool) {
         match effect {
@@ -152,7 +162,19 @@ impl Settings {
                 setting.set(value, *local);
                 setting.by_default = by_default;
             }
-            Effect::ResetAll | Effect::DiscardAll => self.now = self.start.clone(),
+            Effect::SetRole { role, session, local } => {
+                let now = Arc::make_mut(&mut self.now);
+                if *session {
+                    now.authorization.set(role.clone(), *local);
+                }
+                now.role.set(role.clone().filter(|_| !session), *local);
+            }
+            // It leaves the session's role ("RESET" in PostgreSQL's documentation, and `GUC_NO_RESET_ALL`).
+            Effect::ResetAll => {
+                let (authorization, role) = (self.now.authorization.clone(), self.now.role.clone());
+                self.now = Arc::new(Values { authorization, role, ..(*self.start).clone() });
+            }
+            Effect::DiscardAll => self.now = self.start.clone(),
             Effect::Commit { .. } if rolled_back => self.rollback(),
             Effect::Commit { .. } => self.commit(),
             Effect::Rollback { .. } => self.rollback(),

@@ -152,6 +152,7 @@ impl Structure {
             | Effect::SetPurpose { .. }
             | Effect::Say { .. }
             | Effect::SetSearchPath { .. }
+            | Effect::SetRole { .. }
             | Effect::Prepare(_)
             | Effect::Execute(_)
             | Effect::Deallocate(Some(_))

@@ -62,6 +62,11 @@ impl Session {
                 format!("`{name}` was changed while nothing was enforced, and texts could be read in two ways");
             return Err(Refusal::unsupported(Stage::Session, message).hint("connect again"));
         }
+        let user = self.flow.ahead().role().unwrap_or(&self.login).to_owned();
+        if user != self.login && !policies.hides_nothing() {
+            let message = "the session took another role of the database while nothing was hidden";
+            return Err(Refusal::unsupported(Stage::Session, message).hint("connect again"));
+        }
         if !Arc::ptr_eq(&self.role_from, &policies) {
             self.role = policies.shared_role_of(&self.login).ok_or_else(|| no_role(&self.login))?;
             self.role_from = Arc::clone(&policies);
@@ -72,7 +77,7 @@ impl Session {
             stated.and_then(|stated| stated.purpose.as_deref()).unwrap_or_else(|| settings.purpose()).to_owned();
         let who = Arc::new(Who::of(stated, settings, &self.role, self.shared.actor_key.as_ref()));
         let path =
-            self.flow.ahead().path().iter().map(|name| if name == "$user" { self.login.clone() } else { name.clone() });
+            self.flow.ahead().path().iter().map(|name| if name == "$user" { user.clone() } else { name.clone() });
         let scope = Arc::new(self.shared.enforcer.scope(
             policies,
             catalog,

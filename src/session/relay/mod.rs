@@ -320,8 +320,12 @@ impl Session {
             "standard_conforming_strings" => {
                 ("standard_conforming_strings", value != "on" && self.role.unrestricted.is_none())
             }
-            // Nobody whom a policy governs changes it, and the database reports changes only: it would run as somebody else.
-            "session_authorization" => ("session_authorization", self.governed() && value != self.login),
+            // Nobody whom a policy governs changes it where anything is hidden, and the database reports changes only: it would run as
+            // somebody else. Where nothing is, SET says whom, and the session is not served once something is.
+            "session_authorization" => {
+                let open = self.shared.policies_now().hides_nothing();
+                ("session_authorization", self.governed() && value != self.login && !open)
+            }
             _ => return Ok(()),
         };
         if self.unlike == Some(name) && !wrong {

@@ -48,6 +48,15 @@ pub enum Effect {
         /// SET LOCAL.
         local: bool,
     },
+    /// SET ROLE or SET SESSION AUTHORIZATION: as whom the database takes the session. `None`: back to whom it was before.
+    SetRole {
+        /// The role.
+        role: Option<String>,
+        /// SESSION AUTHORIZATION.
+        session: bool,
+        /// SET LOCAL.
+        local: bool,
+    },
     /// RESET ALL: purpose and search path go back to the session's start values.
     ResetAll,
     /// DISCARD ALL: as RESET ALL, and prepared statements, cursors and portals are gone. DISCARD PLANS and the like are `None`.
@@ -140,6 +149,7 @@ impl Effect {
             | Self::Release(_)
             | Self::RollbackTo(_)
             | Self::SetSearchPath { .. }
+            | Self::SetRole { .. }
             | Self::ResetAll
             | Self::DiscardAll
             | Self::Deallocate(_)
@@ -211,6 +221,7 @@ impl Effect {
             | Self::Begin
             | Self::Savepoint(_)
             | Self::SetSearchPath { .. }
+            | Self::SetRole { .. }
             | Self::Prepare(_)
             | Self::Execute(_)
             | Self::Declare { .. }

@@ -53,6 +53,7 @@ fn utility_effect(utility: &Utility) -> Effect {
                 local: *local,
             },
             settings::SEARCH_PATH => Effect::SetSearchPath { path: values.as_deref().map(texts), local: *local },
+            name @ (settings::ROLE | settings::AUTHORIZATION) => set_role(name, values.as_deref(), *local),
             name => said(name).map_or(Effect::None, |what| Effect::Say {
                 what,
                 value: values.as_deref().map(|values| texts(values).join(", ")),
@@ -67,6 +68,12 @@ fn utility_effect(utility: &Utility) -> Effect {
         }
         Utility::Reset(Some(name)) if name.eq_ignore_ascii_case(settings::SEARCH_PATH) => {
             Effect::SetSearchPath { path: None, local: false }
+        }
+        Utility::Reset(Some(name)) if name.eq_ignore_ascii_case(settings::ROLE) => {
+            set_role(settings::ROLE, None, false)
+        }
+        Utility::Reset(Some(name)) if name.eq_ignore_ascii_case(settings::AUTHORIZATION) => {
+            set_role(settings::AUTHORIZATION, None, false)
         }
         Utility::Reset(Some(name)) => said(&name.to_ascii_lowercase()).map_or(Effect::None, |what| Effect::Say {
             what,
@@ -102,6 +109,12 @@ fn utility_effect(utility: &Utility) -> Effect {
         | Utility::Unlisten(_)
         | Utility::Notify { .. } => Effect::None,
     }
+}
+
+fn set_role(name: &str, values: Option<&[SetValue]>, local: bool) -> Effect {
+    let session = name == settings::AUTHORIZATION;
+    let role = values.and_then(one_text).filter(|role| session || *role != "none").map(str::to_owned);
+    Effect::SetRole { role, session, local }
 }
 
 /// What a setting of this name says of whom the session serves.

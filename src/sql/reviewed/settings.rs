@@ -22,6 +22,11 @@ pub(in crate::sql) const APPLICATION: &str = "application_name";
 /// The schemas of unqualified names.
 pub(in crate::sql) const SEARCH_PATH: &str = "search_path";
 
+/// As whom the database takes the session.
+pub(in crate::sql) const ROLE: &str = "role";
+/// The same, and whom RESET ROLE goes back to.
+pub(in crate::sql) const AUTHORIZATION: &str = "session_authorization";
+
 /// Settings that change how a session works and not what it sees: formats, time limits, memory. Those by which a plan is chosen are
 /// not among them: the way in which rows are found tells of their order by columns that are hidden.
 const ALLOWED: &str = "application_name array_nulls backend_flush_after bytea_output check_function_bodies \
@@ -47,7 +52,7 @@ const WHERE_NOTHING_IS_HIDDEN: &str = "enable_async_append enable_bitmapscan ena
     recursive_worktable_factor geqo geqo_effort geqo_generations geqo_pool_size geqo_seed geqo_selection_bias \
     geqo_threshold default_tablespace temp_tablespaces default_table_access_method default_toast_compression \
     transform_null_equals stats_fetch_consistency \
-    session_replication_role createrole_self_grant lo_compat_privileges event_triggers logical_decoding_work_mem";
+    max_stack_depth default_text_search_config session_replication_role createrole_self_grant lo_compat_privileges event_triggers logical_decoding_work_mem";
 
 /// Whether a session may set (or reset, with no values) a setting of this name, lower case.
 ///
@@ -89,11 +94,12 @@ pub(in crate::sql) fn may_set(name: &str, values: Option<&[SetValue]>, context: 
             (None, _) | (_, Some("on" | "true" | "yes" | "1")) => Ok(()),
             _ => Err(value_refused(&name, "it is always on through the proxy")),
         },
-        // Back to who logged in, whom no session ever leaves.
-        "role" | "session_authorization" => match values {
+        // Back to who logged in, whom no session leaves where anything is hidden. Where nothing is, the database says whom a login may be.
+        ROLE | AUTHORIZATION => match values {
             None => Ok(()),
+            Some([SetValue::Text(_)]) if may_be_others(context) => Ok(()),
             Some([SetValue::Text(role)]) if *role == context.login => Ok(()),
-            Some([SetValue::Text(role)]) if name == "role" && role == "none" => Ok(()),
+            Some([SetValue::Text(role)]) if name == ROLE && role == "none" => Ok(()),
             _ => Err(closed(&name)),
         },
         "escape_string_warning" => Ok(()),
@@ -102,6 +108,12 @@ pub(in crate::sql) fn may_set(name: &str, values: Option<&[SetValue]>, context: 
         other if is_open(other, context.policies) => Ok(()),
         _ => Err(closed(&name)),
     }
+}
+
+/// Whether sessions of the login may take other roles of the database: who may change the structure of one where nothing is hidden.
+fn may_be_others(context: &Context<'_>) -> bool {
+    let policies = context.policies;
+    policies.hides_nothing() && policies.role_of(context.login).is_some_and(|role| role.ddl)
 }
 
 fn closed(name: &str) -> Refusal {

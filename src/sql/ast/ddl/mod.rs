@@ -184,6 +184,12 @@ fn is_carried_out(node: Node<'_>) -> bool {
             | Node::CreatePolicyStmt(_)
             | Node::CreateStatsStmt(_)
             | Node::DefineStmt(_)
+            | Node::CreateRoleStmt(_)
+            | Node::AlterRoleStmt(_)
+            | Node::DropRoleStmt(_)
+            | Node::GrantRoleStmt(_)
+            | Node::ReassignOwnedStmt(_)
+            | Node::DropOwnedStmt(_)
     )
 }
 

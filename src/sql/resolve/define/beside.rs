@@ -39,6 +39,9 @@ impl Define<'_, '_> {
         if !self.resolver.context.policies.hides_nothing() {
             return Err(self.ddl.refused_kind());
         }
+        if let Some(judged) = self.of_roles(node) {
+            return judged;
+        }
         match node {
             Node::DefineStmt(define) => self.defined(define),
             Node::CreateCastStmt(cast) => self.cast(cast),
@@ -270,6 +273,7 @@ impl Define<'_, '_> {
             | T::AT_ReplaceRelOptions
             | T::AT_SetAccessMethod
             | T::AT_SetTableSpace
+            | T::AT_ChangeOwner
             | T::AT_DropOf => Some(Ok(())),
             T::AT_AddOf => match command.def() {
                 Node::TypeName(name) => Some(self.type_name(Some(name))),

@@ -193,7 +193,7 @@ impl Define<'_, '_> {
 
     /// `ALTER .. OWNER TO` oneself, of what is no relation.
     pub(super) fn owner(&self, alter: &AlterOwnerStmt) -> Result<(), Fail> {
-        if alter.relation().is_none() && self.to_oneself(alter.newowner()) {
+        if self.hands_over(alter) || alter.relation().is_none() && self.to_oneself(alter.newowner()) {
             return Ok(());
         }
         Err(unsupported("changing owners").hint("use an unrestricted role"))

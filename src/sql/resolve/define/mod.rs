@@ -9,6 +9,7 @@ mod beside;
 mod expr;
 mod kinds;
 mod names;
+mod roles;
 mod table;
 mod touched;
 
@@ -209,6 +210,10 @@ impl Define<'_, '_> {
             ObjectType::OBJECT_ATTRIBUTE if self.resolver.context.policies.hides_nothing() => {
                 self.composite_type(rename.relation())
             }
+            ObjectType::OBJECT_ROLE if self.resolver.context.policies.hides_nothing() => {
+                self.may_be_changed(rename.subname())?;
+                self.may_be_changed(rename.newname())
+            }
             kind if self.is_plain(kind) => match rename.relation() {
                 Some(relation) => {
                     let id = self.existing(Some(relation))?;
@@ -377,6 +382,7 @@ impl Define<'_, '_> {
             ObjectType::OBJECT_INDEX => "INDEX",
             ObjectType::OBJECT_SEQUENCE => "SEQUENCE",
             ObjectType::OBJECT_SCHEMA => return Ok(()),
+            ObjectType::OBJECT_ROLE if self.resolver.context.policies.hides_nothing() => return Ok(()),
             kind if self.is_plain(kind) => return Ok(()),
             _ => return Err(self.ddl.refused_kind()),
         };
@@ -404,6 +410,7 @@ impl Define<'_, '_> {
                 grant.objects().iter().try_for_each(|range| self.touched(Some(range)))
             }
             ObjectType::OBJECT_SCHEMA | ObjectType::OBJECT_TYPE | ObjectType::OBJECT_DOMAIN => Ok(()),
+            ObjectType::OBJECT_LANGUAGE if self.resolver.context.policies.hides_nothing() => Ok(()),
             kind if self.is_plain(kind) => Ok(()),
             _ => Err(self.ddl.refused_kind()),
         }
