@@ -421,12 +421,10 @@ fn keyword(name: &ObjectName, args: &FunctionArguments) -> Option<String> {
     .filter(|name| !(called && name == "current_schema"))
 }
 
-/// `ARRAY(SELECT ..)` and `JSON_ARRAY(SELECT ..)`: parsed as calls, and the only ones of that form that PostgreSQL has.
+/// `ARRAY(SELECT ...)`: parsed as a call, and the only one of that form that is read.
 fn is_array_constructor(name: &ObjectName) -> bool {
     match name.0.as_slice() {
-        [part] => part.as_ident().is_some_and(|ident| {
-            ident.quote_style.is_none() && matches!(name_of(ident).as_str(), "array" | "json_array")
-        }),
+        [part] => part.as_ident().is_some_and(|ident| ident.quote_style.is_none() && name_of(ident) == "array"),
         _ => false,
     }
 }

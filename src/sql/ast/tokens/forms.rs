@@ -124,6 +124,7 @@ impl Stream<'_> {
                 return Err(refuse("RETURNING WITH (OLD AS .., NEW AS ..) is not carried out")
                     .hint("`old` and `new` are there under these names"));
             }
+            "json" => return self.json(word),
             word if word.starts_with("json_") => return self.json(word),
             word => return self.call(word),
         }

@@ -1,4 +1,4 @@
-//! The query functions of SQL/JSON: JSON_EXISTS, JSON_VALUE, JSON_QUERY, JSON_SCALAR, JSON_SERIALIZE; JSON_TABLE in
+//! The functions of SQL/JSON: JSON_EXISTS, JSON_VALUE, JSON_QUERY, JSON_SCALAR, JSON_SERIALIZE, and the constructors; JSON_TABLE in
 //! [`super::json_table`].
 //!
 //! sqlparser reads none of their clauses. Each becomes words between or behind expressions, in the order in which they stand, so that
@@ -13,9 +13,8 @@ use crate::sql::ast::utility::canonical;
 /// Calls that are read here.
 const CALLS: [&str; 5] = ["json_exists", "json_query", "json_scalar", "json_serialize", "json_value"];
 
-/// Forms of the same standard that are not.
-const CLOSED: [(&str, &str); 2] =
-    [("json_arrayagg", "JSON_ARRAYAGG is not carried out"), ("json_objectagg", "JSON_OBJECTAGG is not carried out")];
+/// Constructors. sqlparser reads the plain forms of their clauses.
+const CONSTRUCTORS: [&str; 5] = ["json", "json_array", "json_arrayagg", "json_object", "json_objectagg"];
 
 impl Stream<'_> {
     /// Carries out the call that starts with this word, if it is one; then it stands behind it.
@@ -23,12 +22,11 @@ impl Stream<'_> {
         if !self.is_symbol(1, "(") {
             return Ok(false);
         }
-        if let Some((_, message)) = CLOSED.iter().find(|(name, _)| *name == word) {
-            return Err(Refusal::unsupported(crate::error::Stage::Parse, *message)
-                .hint("`json_agg` and `json_object_agg` do the same"));
-        }
         if word == "json_table" {
             return self.json_table();
+        }
+        if CONSTRUCTORS.contains(&word) {
+            return self.json_constructor(word);
         }
         let (true, Some(closer)) = (CALLS.contains(&word), self.closer(self.at + 1)) else { return Ok(false) };
         self.out.extend([key(word), super::Out::LParen]);
@@ -53,6 +51,64 @@ impl Stream<'_> {
         self.out.push(super::Out::RParen);
         self.at = closer + 1;
         Ok(true)
+    }
+
+    /// JSON, JSON_ARRAY, JSON_OBJECT and their aggregates, if a clause is among what stands in the parentheses that sqlparser does not read: it
+    /// becomes words behind the value before it.
+    fn json_constructor(&mut self, word: &str) -> Result<bool, Refusal> {
+        let Some(closer) = self.closer(self.at + 1) else { return Ok(false) };
+        let (start, first) = (self.at, self.at + 2);
+        let mut any = false;
+        self.at = first;
+        while self.at < closer {
+            any |= self.at > first && self.unread(closer) > 0;
+            self.at = self.closer(self.at).unwrap_or(self.at) + 1;
+        }
+        self.at = start;
+        if !any {
+            return Ok(false);
+        }
+        self.out.extend([key(word), super::Out::LParen]);
+        self.at = first;
+        while self.at < closer {
+            match if self.at > first { self.unread(closer) } else { 0 } {
+                0 => {
+                    let next = self.closer(self.at).unwrap_or(self.at) + 1;
+                    self.until(next)?;
+                }
+                length => {
+                    let words = self.words(length);
+                    self.postfix(&words, length);
+                }
+            }
+        }
+        self.out.push(super::Out::RParen);
+        self.at = closer + 1;
+        Ok(true)
+    }
+
+    /// How many tokens a clause takes that starts here, where sqlparser does not read it: FORMAT JSON; UNIQUE KEYS with what stands before it;
+    /// RETURNING with FORMAT JSON behind its type.
+    fn unread(&self, closer: usize) -> usize {
+        let is = |ahead: usize, words: &[&str]| words.iter().any(|word| self.is_word(ahead, word));
+        if self.is_word(0, "format") && self.is_word(1, "json") {
+            return if self.is_word(2, "encoding") { 4 } else { 2 };
+        }
+        let nulls = is(0, &["absent", "null"]) && self.is_word(1, "on") && self.is_word(2, "null");
+        let mut length = if nulls { 3 } else { 0 };
+        let unique = is(length, &["with", "without"]) && self.is_word(length + 1, "unique");
+        if unique {
+            length += if self.is_word(length + 2, "keys") { 3 } else { 2 };
+        }
+        let rest = closer.saturating_sub(self.at);
+        let returns = self.is_word(length, "returning") && (length..rest).any(|ahead| self.is_word(ahead, "format"));
+        match (nulls || unique, returns) {
+            // RETURNING by itself: the type in it is looked at.
+            (false, true) => rest,
+            (true, true) => length,
+            (_, false) if unique => length,
+            (_, false) => 0,
+        }
     }
 
     /// How many tokens of a clause's words start here, and whether nothing follows that belongs to it.
