@@ -133,7 +133,9 @@ mod tests {
         assert!(!copy.same(&first, u32::eq) && copy.same(&copy.clone(), u32::eq));
         let again: Shards<u32, u32> = {
             let mut again = Shards::default();
-            first.iter().for_each(|(key, value)| drop(again.insert(*key, *value)));
+            for (key, value) in first.iter() {
+                again.insert(*key, *value);
+            }
             again
         };
         assert!(first.same(&again, u32::eq), "whatever the order they were made in");
