@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_body_that_computes_is_read_with_what_it_calls() {
         let body = body_in_plpgsql(
-            "DECLARE s text := 'x'; n p.a%TYPE; BEGIN -- from here\n FOR i IN 1..3 LOOP s := upper(s) || pg_catalog.lower(\"S\"); END LOOP; \
+            "DECLARE s text := 'x'; n p.a%TYPE; BEGIN -- from here\n FOR i IN 1..n LOOP s := upper(s) || pg_catalog.lower(\"S\"); END LOOP; \
              RAISE NOTICE '%', s; IF NEW.kept #> old.b THEN PERFORM my(1); END IF; RETURN s; EXCEPTION WHEN others THEN RETURN NULL; END",
         )
         .unwrap();
