@@ -13,7 +13,7 @@ use crate::sql::text::lex::{Kind, Token, lex};
 /// Key words that begin no statement of SQL and read no table: those of control, of expressions and of types.
 const WORDS: &str = "all and any array as begin between bigint bit boolean by case char character coalesce continue current_date \
     current_role current_time current_timestamp current_user data day dec decimal declare default distinct else end false float for greatest hour if \
-    ilike in int integer interval is json key least level like localtime localtimestamp location minute month name new next not null nullif numeric old or \
+    ilike in int integer interval is json key least level like localtime localtimestamp location minute month name new next not null nullif numeric old or others \
     precision real result return reverse row second session_user smallint some strict text then time timestamp true type user value varchar \
     varying when while year zone";
 
