@@ -219,8 +219,8 @@ pub struct Function {
     /// `proretset`.
     pub returns_set: bool,
     /// What a call of it runs, as statements with semicolons between them, where that can be told: the body and the defaults of one in SQL
-    /// that sets nothing, the support functions of an aggregate as calls, nothing for what a type brought along. That of one in
-    /// PL/pgSQL is what it is. Only of those that are not built in.
+    /// that sets nothing, the support functions of an aggregate as calls, nothing for what a type brought along. Only of
+    /// those that are not built in.
     pub body: Option<String>,
 }
 

@@ -11,6 +11,11 @@ use crate::{POLICY, proxy, straight};
 /// What is made of functions that no policy names: the steps, of which the last is refused with this SQLSTATE.
 const CASES: &[(&str, &str, &[&str])] = &[
     (
+        "a function in PL/pgSQL, also where it only computes",
+        "42501",
+        &["CREATE FUNCTION c.one () RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'", "SELECT c.one()"],
+    ),
+    (
         "an operator of a function of one's own",
         "42601",
         &["CREATE OPERATOR c.##> (RIGHTARG = text, FUNCTION = c.own)", "SELECT OPERATOR(c.##>) 'x'"],

@@ -236,7 +236,6 @@ const BODY: &str = r"
              WHERE a.aggfnoid = p.oid)
          WHEN l.lanname = 'sql' AND p.prosqlbody IS NULL THEN p.prosrc || CASE WHEN p.pronargdefaults > 0 THEN
              E'\n;\nSELECT ' || pg_catalog.pg_get_expr(p.proargdefaults, 0::oid) ELSE '' END
-         WHEN l.lanname = 'plpgsql' AND p.pronargdefaults = 0 THEN p.prosrc
          WHEN l.lanname = 'internal' AND EXISTS (
              SELECT FROM pg_catalog.pg_depend d
              WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i'

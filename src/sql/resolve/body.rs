@@ -3,7 +3,7 @@
 //! A body runs as it is, for nothing in it can be masked: so one is told apart only where no policy hides anything. What it reads and
 //! writes is decided beside the statement that calls it, and is in the log with it. What it calls must be open itself, whichever
 //! function, operator or cast of a name PostgreSQL takes. Aggregates are judged by their support functions, and what a type brought along
-//! calls nothing. A body in PL/pgSQL is open where no statement of SQL stands in it. Others stay closed.
+//! calls nothing. Functions in other languages stay closed until a policy names them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::policy::{Consequence, Use, Verb};
 use crate::sql::form::context::Context;
 use crate::sql::reviewed::pure::is_pure;
 use crate::sql::reviewed::{builtins, definitions, system};
-use crate::sql::witness::{Body, WrittenBy, body_in_plpgsql, body_of};
+use crate::sql::witness::{Body, WrittenBy, body_of};
 
 /// How deep functions that call each other are followed.
 const DEEPEST: usize = 8;
@@ -56,12 +56,11 @@ fn one(function: &Function, context: &Context<'_>, depth: usize, found: &mut Tou
     let text = function.body.as_deref()?;
     let depth = depth.checked_sub(1)?;
     let memo = context.catalog.memo();
-    let procedural = function.language == "plpgsql";
-    let key = format!("body of a function in {}: {text}", if procedural { "PL/pgSQL" } else { "SQL" });
+    let key = format!("body of a function in SQL: {text}");
     let body = match memo.get::<Option<Body>>(&key) {
         Some(body) => body,
         None => {
-            let body = Arc::new(if procedural { body_in_plpgsql(text) } else { body_of(text) });
+            let body = Arc::new(body_of(text));
             memo.put(&key, &body);
             body
         }

@@ -2,7 +2,6 @@
 
 mod body;
 mod facts;
-mod procedural;
 mod told;
 mod tree;
 
@@ -15,7 +14,6 @@ use crate::error::{Refusal, Stage};
 use crate::sql::form::{self, Asked, Form, Found, Place};
 pub(in crate::sql) use body::{Body, WrittenBy, body_of, body_within};
 pub use facts::Facts;
-pub(in crate::sql) use procedural::body_in_plpgsql;
 pub use told::in_its_words;
 use tree::{Kind, Part, Tree};
 
