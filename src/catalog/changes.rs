@@ -112,6 +112,14 @@ impl Catalog {
             return Err(Unapplied::Others);
         }
         next.put_relations(&read, shared)?;
+        let gone = || {
+            self.types.iter().any(|(oid, _)| !next.types.contains_key(oid))
+                || self.relations.iter().any(|(oid, _)| !next.relations.contains_key(oid))
+        };
+        if shared && !self.calling_types.is_empty() && gone() {
+            // What types call is held by their names too, those of arrays among them.
+            return Err(Unapplied::Others);
+        }
         next.put_inherits(&read)?;
         next.put_parts(read.each::<Vec<(Oid, Oid)>>("parts")?.pop().unwrap_or_default());
         next.put_rules(&read)?;

@@ -26,6 +26,6 @@ pub use name::{RelationName, quote_ident, quote_literal};
 pub use part::{Question, Told};
 pub use snapshot::{Catalog, Column, FilledFor, Function, FunctionKind, Relation, RelationKind, Volatility};
 pub use store::{CatalogStore, Connect, connect_plain};
-pub use touched::Touched;
+pub use touched::{Touched, Unread};
 pub use types::{Oid, Type, TypeClass, builtin};
 pub use verifiers::{Kept, Verifiers};

@@ -48,7 +48,8 @@ impl Catalog {
             Touched::Nothing => (BTreeSet::new(), BTreeSet::new()),
             Touched::These { oids, names } => (oids.clone(), names.clone()),
         };
-        if self.hooked {
+        // What a type calls is held by names too, of which the server gives an array's as it likes.
+        if self.hooked || !self.calling_types.is_empty() {
             return None;
         }
         let mut first: BTreeSet<Oid> = oids;

@@ -48,6 +48,29 @@ impl Touched {
     }
 }
 
+/// What was touched and not read yet. A session that touches nothing holds a word for it.
+#[derive(Debug, Default)]
+pub struct Unread(Option<Box<Touched>>);
+
+impl Unread {
+    /// Adds to it.
+    pub fn add(&mut self, touched: &Touched) {
+        if !touched.is_nothing() {
+            self.0.get_or_insert_default().add(touched);
+        }
+    }
+
+    /// All of it.
+    pub fn touched(&self) -> &Touched {
+        self.0.as_deref().unwrap_or(&Touched::Nothing)
+    }
+
+    /// All of it, and nothing is left.
+    pub fn take(&mut self) -> Touched {
+        self.0.take().map_or(Touched::Nothing, |touched| *touched)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +92,12 @@ mod tests {
         assert_eq!(touched, Touched::Everything, "too many to be asked about one by one");
         touched.add(&these([1]));
         assert_eq!(touched, Touched::Everything);
+        let mut unread = Unread::default();
+        unread.add(&Touched::Nothing);
+        assert!(unread.touched().is_nothing());
+        unread.add(&these([4]));
+        unread.add(&these([5]));
+        assert_eq!(*unread.touched(), these([4, 5]));
+        assert_eq!((unread.take(), unread.take()), (these([4, 5]), Touched::Nothing));
     }
 }

@@ -221,7 +221,7 @@ impl<T> Flow<T> {
             // No snapshot but the session's own holds its temporary relations.
             Some(enforced) if enforced.touches_own() => {}
             Some(enforced) => self.structure.add(enforced.touched()),
-            None if DDL.iter().any(|ddl| tag.starts_with(ddl)) => self.structure = Touched::Everything,
+            None if DDL.iter().any(|ddl| tag.starts_with(ddl)) => self.structure.add(&Touched::Everything),
             None => {}
         }
         let Some(run) = run else { return Ok(shown(hidden)) };
@@ -264,8 +264,8 @@ impl<T> Flow<T> {
             let unused = self.unspent.drain(..);
             self.ended.extend(unused.map(|unspent| Ended::run(unspent.seq, unspent.started, How::Done(None))));
         }
-        if status == Status::Idle && !self.structure.is_nothing() {
-            self.ended.push(Ended::Structure(std::mem::take(&mut self.structure)));
+        if status == Status::Idle && !self.structure.touched().is_nothing() {
+            self.ended.push(Ended::Structure(self.structure.take()));
         }
         Ok(shown(hidden))
     }

@@ -28,7 +28,7 @@ pub(super) use ends::{Ended, How};
 use self::names::{Names, Prepared};
 use self::pending::Pending;
 use self::settings::Settings;
-use crate::catalog::Touched;
+use crate::catalog::Unread;
 use crate::session::judge::enforcer::Judgement;
 use crate::wire::backend::Status;
 
@@ -90,7 +90,7 @@ pub(super) struct Flow<T> {
     failed: bool,
     copying: Copying,
     /// The database's structure will be another once the transaction lasts.
-    structure: Touched,
+    structure: Unread,
     /// Statements of one message run one by one: what the extended protocol says besides is not for the client.
     stepping: bool,
     /// The open transaction wrote rows of which the database may speak later, and not all may be told.
@@ -122,7 +122,7 @@ impl<T> Flow<T> {
             barrier: false,
             failed: false,
             copying: Copying::No,
-            structure: Touched::Nothing,
+            structure: Unread::default(),
             stepping: false,
             wrote_part: false,
             reset: false,

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::pending::Expect;
 use super::{Copying, Flow};
-use crate::catalog::{Catalog, CatalogStore, FilledFor, Oid, Question, Told, Touched, Unapplied};
+use crate::catalog::{Catalog, CatalogStore, FilledFor, Oid, Question, Told, Touched, Unapplied, Unread};
 use crate::policy::ActorUse;
 use crate::session::judge::enforcer::Judgement;
 use crate::sql::{Effect, Enforced};
@@ -34,7 +34,7 @@ pub(in crate::session) struct Structure {
     /// A statement may have changed what the session sees.
     stale: bool,
     /// In what, since the database was asked last.
-    touched: Touched,
+    touched: Unread,
     /// The answer to that was that there is more.
     within: bool,
     /// The session has temporary relations, or may have.
@@ -47,7 +47,8 @@ pub(in crate::session) struct Structure {
     filling: BTreeSet<FilledFor>,
     /// Temporary relations that were refused: their names mean no permanent one.
     refused: BTreeSet<String>,
-    reading: Option<Reading>,
+    /// On the heap, since few sessions read at a time.
+    reading: Option<Box<Reading>>,
     /// A statement may have taken away what a pooler did not take at start-up.
     unset: bool,
     /// Answers CloseComplete that are to come until it is set again.
@@ -222,7 +223,7 @@ impl Structure {
             self.temporary = true;
             self.touches(&Touched::Everything);
         } else if idle && !self.temporary {
-            (self.own, self.stale, self.touched, self.within) = (None, false, Touched::Nothing, false);
+            (self.own, self.stale, self.touched, self.within) = (None, false, Unread::default(), false);
             self.filling.clear();
             self.filled.clear();
         }
@@ -238,7 +239,7 @@ impl Structure {
             Some((epoch, own)) => (*epoch == base.epoch()).then(|| Arc::clone(own)),
             None => Some(Arc::clone(&base)),
         };
-        let part = of.and_then(|of| Some((of.question(&self.touched, self.within)?, of)));
+        let part = of.and_then(|of| Some((of.question(self.touched.touched(), self.within)?, of)));
         let prepared = self.prepared;
         self.prepared.path = true;
         let (asked, has, of) = match part {
@@ -248,7 +249,7 @@ impl Structure {
             }
             None => (Asked::Changed(since), std::mem::replace(&mut self.prepared.changed, true), None),
         };
-        self.reading = Some(Reading { base, of, rows: Vec::new(), left: STATEMENTS });
+        self.reading = Some(Box::new(Reading { base, of, rows: Vec::new(), left: STATEMENTS }));
         Some((asked, prepared, has))
     }
 
@@ -277,7 +278,8 @@ impl Structure {
         if reading.left > 0 {
             return Ok(false);
         }
-        let Some(Reading { base, of, rows, .. }) = self.reading.take() else { return Err(Unapplied::Unreadable) };
+        let Some(reading) = self.reading.take() else { return Err(Unapplied::Unreadable) };
+        let Reading { base, of, rows, .. } = *reading;
         let own = match of.map(|of| of.told(&rows, next_epoch(), false)) {
             None => base.changed(&rows, next_epoch(), false)?,
             Some(Ok(Told::Next(own))) => *own,
@@ -305,7 +307,7 @@ impl Structure {
         self.temporary = own.temporaries().next().is_some() || !self.refused.is_empty();
         let own = own.with_private(&self.filled, &self.refused, own.epoch());
         (self.own, self.stale) = (Some((base.epoch(), Arc::new(own))), false);
-        (self.touched, self.within) = (Touched::Nothing, false);
+        (self.touched, self.within) = (Unread::default(), false);
         Ok(true)
     }
 
