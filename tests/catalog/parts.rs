@@ -122,11 +122,7 @@ const BEFORE: &str = "CREATE SCHEMA other; CREATE TYPE mood AS ENUM ('sad'); CRE
 const CALLING: &str = "CREATE FUNCTION secretly(int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
     CREATE DOMAIN checked AS int CHECK (secretly(VALUE))";
 
-fn statement(numbers: &mut Numbers) -> String {
-    statement_with(numbers, TYPES)
-}
-
-fn statement_with(numbers: &mut Numbers, types: &[&str]) -> String {
+fn statement(numbers: &mut Numbers, types: &[&str]) -> String {
     let mut text = numbers.of(STATEMENTS).to_owned();
     while let Some(at) = text.find('{') {
         let word = match &text[at..at + 3] {
@@ -178,68 +174,51 @@ async fn connect(cluster: &pgpurpose::cluster::Cluster) -> Client {
     client
 }
 
+/// How many statements of a stream ran, how many of them said which part they touch, and what the store read: everything, changes, parts.
+/// After each the store says what a whole reading says.
+async fn over_a_stream(before: &[&str], seed: u64, types: &[&str], most: usize) -> (usize, usize, [u64; 3]) {
+    let cluster = own_cluster();
+    for statements in before {
+        cluster.run_sql("postgres", statements).unwrap();
+    }
+    let policies = PolicySet::from_sources(&[("p.toml".to_owned(), POLICY.to_owned())]).unwrap();
+    let store = CatalogStore::open(connect_plain(config(&cluster, "postgres", "postgres"))).await.unwrap();
+    let client = connect(&cluster).await;
+    let mut reader = connect(&cluster).await;
+    let (mut numbers, mut ran, mut parts) = (Numbers(seed), 0, 0);
+    for round in 0..rounds(most) {
+        let text = statement(&mut numbers, types);
+        let Some(touched) = touched(&text, &store.current(), &policies) else { continue };
+        // What fails changes nothing, and may as well be told.
+        let carried_out = client.batch_execute(&text).await.is_ok();
+        store.outdated(&touched);
+        store.settled().await.unwrap();
+        if !carried_out {
+            continue;
+        }
+        ran += 1;
+        parts += usize::from(matches!(touched, Touched::These { .. }));
+        let (read, whole) = (store.current(), load_catalog(&mut reader, 1).await.unwrap());
+        assert!(read.same_contents(&whole), "{round}: {text}: {}", difference(&read, &whole));
+        assert!(read.same_parts(&whole), "{round}: {text}: what belongs to what");
+    }
+    (ran, parts, store.reads())
+}
+
 #[test]
 fn a_part_that_was_read_and_the_whole_say_the_same_after_each_statement() {
-    let cluster = own_cluster();
-    cluster.run_sql("postgres", BEFORE).unwrap();
-    let policies = PolicySet::from_sources(&[("p.toml".to_owned(), POLICY.to_owned())]).unwrap();
-    runtime().block_on(async {
-        let store = CatalogStore::open(connect_plain(config(&cluster, "postgres", "postgres"))).await.unwrap();
-        let client = connect(&cluster).await;
-        let mut reader = connect(&cluster).await;
-        let (mut numbers, mut ran, mut parts) = (Numbers(7), 0, 0);
-        for round in 0..rounds(400) {
-            let text = statement(&mut numbers);
-            let Some(touched) = touched(&text, &store.current(), &policies) else { continue };
-            // What fails changes nothing, and may as well be told.
-            let carried_out = client.batch_execute(&text).await.is_ok();
-            store.outdated(&touched);
-            store.settled().await.unwrap();
-            if !carried_out {
-                continue;
-            }
-            ran += 1;
-            parts += u32::from(matches!(touched, Touched::These { .. }));
-            let (read, whole) = (store.current(), load_catalog(&mut reader, 1).await.unwrap());
-            assert!(read.same_contents(&whole), "{round}: {text}: {}", difference(&read, &whole));
-            assert!(read.same_parts(&whole), "{round}: {text}: what belongs to what");
-        }
-        let [whole, changed, part] = store.reads();
-        println!(
-            "{ran} statements ran, {parts} of which a part is read; read whole {whole}, changes {changed}, parts {part}"
-        );
-        assert!(ran > 80 && parts > 40 && part > 80, "{ran} ran, {parts} told in part, {part} read in part");
-    });
+    let (ran, parts, [whole, changed, part]) = runtime().block_on(over_a_stream(&[BEFORE], 7, TYPES, 400));
+    println!(
+        "{ran} statements ran, {parts} of which a part is read; read whole {whole}, changes {changed}, parts {part}"
+    );
+    assert!(ran > 80 && parts > 40 && part > 80, "{ran} ran, {parts} told in part, {part} read in part");
 }
 
 #[test]
 fn where_a_type_calls_a_function_everything_is_read_and_says_what_the_whole_says() {
-    let cluster = own_cluster();
-    cluster.run_sql("postgres", BEFORE).unwrap();
-    cluster.run_sql("postgres", CALLING).unwrap();
-    let policies = PolicySet::from_sources(&[("p.toml".to_owned(), POLICY.to_owned())]).unwrap();
     let types = [TYPES, &["checked", "checked", "checked[]"]].concat();
-    runtime().block_on(async {
-        let store = CatalogStore::open(connect_plain(config(&cluster, "postgres", "postgres"))).await.unwrap();
-        let client = connect(&cluster).await;
-        let mut reader = connect(&cluster).await;
-        let (mut numbers, mut ran) = (Numbers(13), 0);
-        for round in 0..rounds(120) {
-            let text = statement_with(&mut numbers, &types);
-            let Some(touched) = touched(&text, &store.current(), &policies) else { continue };
-            let carried_out = client.batch_execute(&text).await.is_ok();
-            store.outdated(&touched);
-            store.settled().await.unwrap();
-            if !carried_out {
-                continue;
-            }
-            ran += 1;
-            let (read, whole) = (store.current(), load_catalog(&mut reader, 1).await.unwrap());
-            assert!(read.same_contents(&whole), "{round}: {text}: {}", difference(&read, &whole));
-        }
-        let [_, _, part] = store.reads();
-        assert!(ran > 20 && part == 0, "{ran} ran, {part} read in part");
-    });
+    let (ran, _, [_, _, part]) = runtime().block_on(over_a_stream(&[BEFORE, CALLING], 13, &types, 120));
+    assert!(ran > 20 && part == 0, "{ran} ran, {part} read in part");
 }
 
 #[test]
@@ -256,7 +235,7 @@ fn a_transaction_reads_its_own_part_as_others_read_it_whole_behind_it() {
             let mut all = Vec::new();
             client.batch_execute("BEGIN").await.unwrap();
             for _ in 0..4 {
-                let text = statement(&mut numbers);
+                let text = statement(&mut numbers, TYPES);
                 let Some(now) = &own else { break };
                 let Some(touched) = touched(&text, now, &policies).filter(|touched| *touched != Touched::Everything)
                 else {
