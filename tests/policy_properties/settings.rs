@@ -6,7 +6,7 @@ use pgpurpose::sql::{Context, enforce, on_parser_stack};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::support;
-use super::support::operators::{BEFORE, OTHERS};
+use super::support::operators::{BEFORE, CONTRARY, OPEN, OTHERS};
 
 /// Consents that end on each day and at each hour around now.
 const TABLES: &str = "
@@ -138,14 +138,17 @@ fn a_condition_means_the_same_under_every_setting_of_a_session() {
             assert!(refused.is_err(), "{condition}");
         }
         assert!(some > 20, "{some} conditions left some rows out and not all");
-        no_operator_of_another(&mut client).await;
+        for others in [OTHERS, CONTRARY, OPEN] {
+            no_operator_of_another(&mut client, others).await;
+            client.batch_execute("RESET ALL; DROP SCHEMA other CASCADE").await.unwrap();
+        }
     });
 }
 
 /// Nor does what somebody made under the names of PostgreSQL's own operators, and the path puts before them.
-async fn no_operator_of_another(client: &mut Client) {
+async fn no_operator_of_another(client: &mut Client, others: &str) {
     client.batch_execute("RESET ALL").await.unwrap();
-    client.batch_execute(OTHERS).await.unwrap();
+    client.batch_execute(others).await.unwrap();
     let catalog = load_catalog(client, 2).await.unwrap();
     let mut held = 0;
     for condition in CONDITIONS {

@@ -27,5 +27,39 @@ pub const OTHERS: &str = r#"
     END $do$;
 "#;
 
+/// The same of comparisons, each by PostgreSQL's own function for the contrary: nothing fails, and no function of one's own is called.
+pub const CONTRARY: &str = r#"
+    CREATE SCHEMA other;
+    DO $do$
+    DECLARE o record;
+    BEGIN
+        FOR o IN
+            SELECT own.oprname, own.oprleft::regtype AS left_type, own.oprright::regtype AS right_type, negator.oprcode AS code
+            FROM pg_operator own JOIN pg_operator negator ON negator.oid = own.oprnegate
+            WHERE own.oprkind = 'b' AND own.oprnamespace = 'pg_catalog'::regnamespace
+              AND ARRAY[own.oprleft, own.oprright] <@ ARRAY['text', 'int2', 'int4', 'int8', 'numeric', 'float4', 'float8', 'date',
+                  'timestamp', 'timestamptz', 'interval', 'bool', 'bpchar', 'uuid']::regtype[]::oid[]
+        LOOP
+            EXECUTE format('CREATE OPERATOR other.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = %s)',
+                o.oprname, o.left_type, o.right_type, o.code);
+        END LOOP;
+    END $do$;
+"#;
+
+/// Operators of functions of PostgreSQL's own that are open to every statement.
+pub const OPEN: &str = "
+    CREATE SCHEMA other;
+    CREATE OPERATOR other.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = btrim);
+    CREATE OPERATOR other.= (LEFTARG = text, RIGHTARG = text, FUNCTION = starts_with);
+    CREATE OPERATOR other.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = starts_with);
+    CREATE OPERATOR other.> (LEFTARG = text, RIGHTARG = text, FUNCTION = starts_with);
+    CREATE OPERATOR other./ (LEFTARG = numeric, RIGHTARG = numeric, FUNCTION = div);
+    CREATE OPERATOR other.* (LEFTARG = numeric, RIGHTARG = numeric, FUNCTION = mod);
+    CREATE OPERATOR other.- (LEFTARG = numeric, RIGHTARG = numeric, FUNCTION = mod);
+    CREATE OPERATOR other.- (LEFTARG = int, RIGHTARG = int, FUNCTION = mod);
+    CREATE OPERATOR other.+ (LEFTARG = int, RIGHTARG = int, FUNCTION = mod);
+    CREATE OPERATOR other.% (LEFTARG = int, RIGHTARG = int, FUNCTION = gcd);
+";
+
 /// Puts them before PostgreSQL's own.
 pub const BEFORE: &str = "SET search_path = other, public, pg_catalog";

@@ -10,6 +10,7 @@ use sqlparser::ast::{
     Value, ValueWithSpan, VisitMut, WindowSpec, WindowType,
 };
 
+use super::fragment::nest;
 use super::marker::{self, Overriding};
 use super::walk::{Change, change};
 use crate::catalog::{quote_ident, quote_literal};
@@ -228,11 +229,6 @@ fn starts_with_sign(expr: &Expr) -> bool {
         Expr::CompoundFieldAccess { root, access_chain: _ } => starts_with_sign(root),
         _ => false,
     }
-}
-
-fn nest(expr: &mut Expr) {
-    let inner = std::mem::replace(expr, Expr::Identifier(raw(String::new())));
-    *expr = Expr::Nested(Box::new(inner));
 }
 
 /// Subscripts as they are written.

@@ -8,6 +8,7 @@ use super::names::{name_of, quoted};
 use super::scope::Meaning;
 use super::{Fail, Resolver, function, implied, unsupported};
 use crate::policy::Use;
+use crate::sql::ast::fragment::{named, nest};
 use crate::sql::ast::marker;
 use crate::sql::form::Slot;
 use crate::sql::reviewed::builtins;
@@ -268,9 +269,7 @@ impl Resolver<'_> {
         };
         match self.operator_name(&name) {
             Ok(()) => Ok(None),
-            Err(_) if builtins::is_operator(&name) => {
-                Ok(Some(BinaryOperator::PGCustomBinaryOperator(vec!["pg_catalog".to_owned(), name])))
-            }
+            Err(_) if builtins::is_operator(&name) => Ok(Some(named(&name))),
             Err(refusal) => Err(refusal),
         }
     }
@@ -278,7 +277,7 @@ impl Resolver<'_> {
     /// Which operator a name means is found by the session's search path and the operands' types, so that one function
     /// that is not open closes the name. In a longer run of symbols each operator must be open.
     pub(super) fn operator_name(&self, name: &str) -> Result<(), Fail> {
-        if implied::operator_is_open(name, self.context) {
+        if implied::open(self.context.catalog.operator_calls(name), self.context) {
             return Ok(());
         }
         Err(function::calls_unreviewed(&format!("operator `{name}`")))
@@ -368,11 +367,6 @@ impl Resolver<'_> {
 }
 
 /// Puts an expression in parentheses.
-fn nest(expr: &mut Expr) {
-    let inner = std::mem::replace(expr, Expr::Tuple(Vec::new()));
-    *expr = Expr::Nested(Box::new(inner));
-}
-
 /// `t.a[1]` is a subscript of the column `t.a`, which sqlparser reads as two steps from `t`.
 fn gather_name(root: &mut Expr, chain: &mut Vec<AccessExpr>) {
     let mut idents = match root {

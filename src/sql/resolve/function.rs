@@ -177,7 +177,7 @@ impl Resolver<'_> {
         let (Some((text, counted)), Some(arguments)) = (made, arguments) else {
             return Err(unsupported(&format!("`{name}` with these arguments")));
         };
-        let mut made = fragment::parse_expression(&text)?;
+        let mut made = fragment::own(fragment::parse_expression(&text)?, self.context.catalog);
         fragment::fill(&mut made, &arguments)?;
         self.meant.extend(&witness::facts_of(&format!("SELECT {counted}"))?);
         limits::added(self.meant.added())?;

@@ -27,11 +27,6 @@ pub(super) fn open_by_name(schema: &str, function: &str, context: &Context<'_>) 
             && !matches!(function, "current_setting" | "set_config" | "nextval"))
 }
 
-/// Whether what operators of this name call, whatever their schema and operands, may be called without being named.
-pub(in crate::sql) fn operator_is_open(name: &str, context: &Context<'_>) -> bool {
-    open(context.catalog.operator_calls(name), context)
-}
-
 impl Resolver<'_> {
     /// The grammar compares by an operator that it does not write: fine where no operator of that name calls unreviewed code, or
     /// where both sides are plain columns or constants for which PostgreSQL has its own.

@@ -8,7 +8,7 @@ use super::{Fail, Rewriter, fail, rows};
 use crate::catalog::{Column, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{RelationObligation, RowFilter, Verb};
-use crate::sql::ast::fragment::{FIRST_VALUE, fill, parse_expression};
+use crate::sql::ast::fragment::{FIRST_VALUE, fill, own, parse_expression};
 use crate::sql::form::context::Context;
 use crate::sql::resolve::{Occurrence, OccurrenceId, plain_type};
 use crate::sql::witness::{self, Facts};
@@ -70,7 +70,7 @@ fn holder(
         plain_type(column)
     );
     let facts = witness::facts_of(&format!("SELECT {text}"))?;
-    Ok(Some((parse_expression(&text)?, facts)))
+    Ok(Some((own(parse_expression(&text)?, context.catalog), facts)))
 }
 
 /// Refuses what writes values that tell of whom rows are, where they cannot be looked at.

@@ -14,7 +14,7 @@ use super::{Fail, fail, filter, groups, mask, rows};
 use crate::catalog::{Column, Relation, TypeClass, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, ColumnObligation, RelationObligation, SubjectPath, Use};
-use crate::sql::ast::fragment::{FIRST_VALUE, fill, parse_expression, parse_query};
+use crate::sql::ast::fragment::{FIRST_VALUE, fill, own, parse_expression, parse_query};
 use crate::sql::ast::marker;
 use crate::sql::form::context::Context;
 use crate::sql::resolve::{Occurrence, Range, quoted, quoted_name};
@@ -35,7 +35,7 @@ pub(super) fn open(occurrence: &Occurrence, factor: &TableFactor) -> Result<(Tab
             false => occurrence.physical.iter().map(|column| format!(", \"{ROW}\".{}", quote_ident(column))).collect(),
         };
         let text = format!("SELECT \"{ROW}\".*{physical} FROM {} AS \"{ROW}\"{}", base(occurrence), sample(occurrence));
-        return derive(occurrence, &Fragment::of(&text)?, &[], true);
+        return derive(occurrence, Fragment::of(&text)?, &[], true);
     }
     let TableFactor::Table { name, alias, .. } = &mut factor else { return Err(Refusal::internal(Stage::Rewrite)) };
     *name = quoted_name([relation.schema.as_str(), relation.name.as_str()]);
@@ -127,7 +127,8 @@ pub(super) fn governed(
         sample(occurrence)
     );
     let fragment = Fragment::known(&text, context)?;
-    derive(occurrence, &fragment, &values, false)
+    let fragment = Fragment { query: own(fragment.query.clone(), context.catalog), facts: fragment.facts.clone() };
+    derive(occurrence, fragment, &values, false)
 }
 
 /// What a condition over a masked column says of the raw one.
@@ -160,7 +161,8 @@ pub(super) fn row_filter(
     }
     let condition = conditions.join(" AND ");
     let facts = witness::facts_of(&format!("SELECT {condition}"))?;
-    Ok(Some((Expr::Nested(Box::new(parse_expression(&condition)?)), facts)))
+    let condition = own(parse_expression(&condition)?, context.catalog);
+    Ok(Some((Expr::Nested(Box::new(condition)), facts)))
 }
 
 /// Each condition that a row must meet.
@@ -430,13 +432,12 @@ impl Fragment {
 
 fn derive(
     occurrence: &Occurrence,
-    fragment: &Fragment,
+    fragment: Fragment,
     values: &[Expr],
     positional: bool,
 ) -> Result<(TableFactor, Facts), Fail> {
     // Constants add nothing to what a statement refers to.
-    let facts = fragment.facts.clone();
-    let mut subquery = fragment.query.clone();
+    let Fragment { query: mut subquery, facts } = fragment;
     set_only(&mut subquery, occurrence.only);
     fill(&mut subquery, values)?;
     let columns = if positional { column_list(&occurrence.column_aliases) } else { Vec::new() };

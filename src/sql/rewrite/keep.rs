@@ -9,7 +9,7 @@ use super::{Fail, Rewriter, derived, fail, mask};
 use crate::catalog::{Column, TypeClass, builtin, quote_ident};
 use crate::error::{Refusal, Stage};
 use crate::policy::{Mask, RelationObligation};
-use crate::sql::ast::fragment::{FIRST_VALUE, fill, parse_expression};
+use crate::sql::ast::fragment::{FIRST_VALUE, fill, own, parse_expression};
 use crate::sql::form::context::Context;
 use crate::sql::resolve::{Occurrence, OccurrenceId, plain_type};
 use crate::sql::witness::{self, Facts};
@@ -86,7 +86,7 @@ fn keeper(
         quote_ident(&column.name)
     );
     let facts = witness::facts_of(&format!("SELECT {text}"))?;
-    Ok(Some((parse_expression(&text)?, facts)))
+    Ok(Some((own(parse_expression(&text)?, context.catalog), facts)))
 }
 
 /// Whether the new value is what the mask shows. Drivers may bring it back with fewer parts of a second, `char(n)` with blanks, and

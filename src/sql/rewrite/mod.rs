@@ -119,8 +119,14 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     }
     let copied = if copied { top } else { None };
     let later = context.later;
-    let parts =
-        Parts { carriers: &carriers, occurrences: &occurrences, obligations: permit.relations(), copied, later };
+    let parts = Parts {
+        carriers: &carriers,
+        occurrences: &occurrences,
+        obligations: permit.relations(),
+        catalog: context.catalog,
+        copied,
+        later,
+    };
     let (mut lookups, mut tested) = (0_u32, Vec::new());
     for (occurrence, obligation) in occurrences.iter().zip(permit.relations()) {
         for lookup in &occurrence.lookups {
@@ -160,9 +166,6 @@ pub(super) fn rewrite(resolved: Resolved, permit: &Permit, context: &Context<'_>
     }
     change(&mut statement, &mut rewriter);
     let Rewriter { expected, fault, .. } = rewriter;
-    if !definition {
-        operators::name_own(&mut statement, context);
-    }
     match fault {
         Some(fault) => Err(fault),
         None => Ok(Rewritten { statement, expected, guard, disclosure, recheck, lookups, tested }),
@@ -284,6 +287,8 @@ impl Rewriter<'_> {
         if conditions.is_empty() {
             return Ok(());
         }
+        let conditions = conditions.into_iter().map(|condition| fragment::own(condition, self.context.catalog));
+        let conditions: Vec<Expr> = conditions.collect();
         let select = match statement {
             Statement::Query(query) => match query.body.as_mut() {
                 SetExpr::Select(select) => select,
@@ -370,7 +375,7 @@ impl Rewriter<'_> {
         let filter = definitions::row_filter(relation, sight);
         let facts = if filter.is_empty() { facts } else { witness::facts_of(&format!("SELECT {items}{filter}"))? };
         let text = format!("SELECT {items} FROM {} AS \"{ROW}\"{filter}", name.to_sql());
-        let subquery = fragment::parse_query(&text)?;
+        let subquery = fragment::own(fragment::parse_query(&text)?, context.catalog);
         let alias = alias.take().unwrap_or_else(|| TableAlias {
             explicit: true,
             name: quoted(&name.name),

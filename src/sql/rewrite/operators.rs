@@ -1,77 +1,9 @@
-//! Whose operators the text means that the proxy writes. PostgreSQL finds an operator by the session's search path and the operands' types:
-//! where somebody made one of the same name that calls what nobody reviewed, PostgreSQL's own is named with its schema. What the client
-//! wrote went the same way when it was resolved.
+//! Comparisons of a policy's condition by operators that are named: PostgreSQL finds an operator by the session's search path and the
+//! operands' types, where no schema is said.
 
-use sqlparser::ast::{BinaryOperator, Expr, InTarget, Statement, UnaryOperator};
+use sqlparser::ast::{BinaryOperator, Expr, InTarget, UnaryOperator};
 
-use crate::sql::ast::marker;
-use crate::sql::ast::walk::{Change, change};
-use crate::sql::form::context::Context;
-use crate::sql::resolve::operator_is_open;
-use crate::sql::reviewed::builtins;
-
-/// Names the operators of a statement that is finished, where that is needed. BETWEEN, IN, IS DISTINCT FROM and `CASE x WHEN` name no
-/// operator, so that none of them stands in a text of the proxy's.
-pub(super) fn name_own(statement: &mut Statement, context: &Context<'_>) {
-    if context.catalog.has_calling_operators() {
-        change(statement, &mut Own(context));
-    }
-}
-
-struct Own<'a>(&'a Context<'a>);
-
-impl Own<'_> {
-    fn is_closed(&self, name: &str) -> bool {
-        builtins::is_operator(name) && !operator_is_open(name, self.0)
-    }
-
-    /// The same operator with its schema; `None` where its name is enough, or has a schema.
-    fn own(&self, operator: &BinaryOperator) -> Option<BinaryOperator> {
-        let name = match operator {
-            BinaryOperator::And | BinaryOperator::Or => return None,
-            BinaryOperator::Custom(words) if marker::is_words(words) => return None,
-            BinaryOperator::PGCustomBinaryOperator(parts) => match parts.as_slice() {
-                [name] => name.clone(),
-                _ => return None,
-            },
-            other => other.to_string(),
-        };
-        self.is_closed(&name).then(|| named(&name))
-    }
-}
-
-impl Change for Own<'_> {
-    fn after_expr(&mut self, expr: &mut Expr) {
-        match expr {
-            Expr::BinaryOp { left, op, right } => {
-                let Some(own) = self.own(op) else { return };
-                *op = own;
-                // `OPERATOR(..)` binds otherwise than the sign does.
-                nest(left);
-                nest(right);
-                nest(expr);
-            }
-            Expr::AnyOp { left, compare_op, .. } | Expr::AllOp { left, compare_op, .. } => {
-                let Some(own) = self.own(compare_op) else { return };
-                *compare_op = own;
-                nest(left);
-                nest(expr);
-            }
-            _ => {}
-        }
-    }
-}
-
-fn named(operator: &str) -> BinaryOperator {
-    BinaryOperator::PGCustomBinaryOperator(vec!["pg_catalog".to_owned(), operator.to_owned()])
-}
-
-fn nest(expr: &mut Expr) {
-    if !matches!(expr, Expr::Nested(_)) {
-        let inner = std::mem::replace(expr, Expr::Tuple(Vec::new()));
-        *expr = Expr::Nested(Box::new(inner));
-    }
-}
+use crate::sql::ast::fragment::named;
 
 /// A comparison of a policy's condition that names no operator, by operators that are named; `None` where `is_closed` says of none of those
 /// it stands for that another of its name calls what nobody reviewed.

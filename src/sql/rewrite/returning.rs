@@ -56,7 +56,7 @@ impl Rewriter<'_> {
                 Some(Action::Mask { mask, .. }) => {
                     let text = self.masked(occurrence, mask, column, &parts, subject.as_deref())?;
                     let item = SelectItem::ExprWithAlias {
-                        expr: fragment::parse_expression(&text)?,
+                        expr: fragment::own(fragment::parse_expression(&text)?, self.context.catalog),
                         alias: quoted(&column.name),
                     };
                     named.push((item, Some(text), column.name.clone()));
@@ -97,7 +97,8 @@ impl Rewriter<'_> {
                 let subject = subject.as_ref().and_then(of);
                 let text = self.masked(occurrence, mask, column, &[alias.as_str(), name], subject.as_deref())?;
                 self.expected.extend(&witness::facts_of(&format!("SELECT {text}"))?);
-                Ok(SelectItem::ExprWithAlias { expr: fragment::parse_expression(&text)?, alias: shown_as })
+                let expr = fragment::own(fragment::parse_expression(&text)?, self.context.catalog);
+                Ok(SelectItem::ExprWithAlias { expr, alias: shown_as })
             }
             (Some(Action::Mask { .. } | Action::Omit | Action::Write) | None, _) => {
                 Err(fail(format!("column `{}.{name}` is not open to be returned", occurrence.relation.name)))

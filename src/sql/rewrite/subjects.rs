@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlparser::ast::{Expr, SelectItem, SelectItemQualifiedWildcardKind, Values};
 
 use super::{Fail, filter};
+use crate::catalog::Catalog;
 use crate::error::{Refusal, Stage};
 use crate::policy::{Action, Disclosed, Disclosure, RelationObligation, SubjectPath, Verb};
-use crate::sql::ast::fragment::parse_expression;
+use crate::sql::ast::fragment::{own, parse_expression};
 use crate::sql::ast::render::render_expr;
 use crate::sql::resolve::{
     Carrier, CarrierId, HIDDEN, Leaf, LeafSource, Mark, Occurrence, OccurrenceId, name_of, quoted,
@@ -49,6 +50,7 @@ pub(super) struct Parts<'a> {
     pub(super) carriers: &'a [Carrier],
     pub(super) occurrences: &'a [Occurrence],
     pub(super) obligations: &'a [RelationObligation],
+    pub(super) catalog: &'a Catalog,
     /// The carrier whose rows are lines of a COPY.
     pub(super) copied: Option<CarrierId>,
     /// Rows that rest on wishes have keys whether they are recorded or not: they are read later than the statement begins.
@@ -210,7 +212,7 @@ impl Parts<'_> {
             } else {
                 expr
             };
-            items.push((expr, hidden.name.clone(), facts));
+            items.push((own(expr, self.catalog), hidden.name.clone(), facts));
         }
         Ok(items)
     }

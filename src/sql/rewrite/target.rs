@@ -3,7 +3,7 @@
 use sqlparser::ast::{Expr, Value};
 
 use super::{Fail, Rewriter, and, derived, fail, fresh};
-use crate::sql::ast::fragment::parse_expression;
+use crate::sql::ast::fragment::{own, parse_expression};
 use crate::sql::ast::marker;
 use crate::sql::resolve::OccurrenceId;
 use crate::sql::witness;
@@ -16,7 +16,8 @@ impl Rewriter<'_> {
         if let Some((condition, facts)) = filter.as_mut().filter(|_| obligation.rests_on_wishes()) {
             let short = fresh::short_wait(self.context.policies.lock_seconds());
             facts.extend(&witness::facts_of(&format!("SELECT {short}"))?);
-            *condition = Expr::Nested(Box::new(and(parse_expression(&short)?, condition.clone())));
+            *condition =
+                Expr::Nested(Box::new(and(own(parse_expression(&short)?, self.context.catalog), condition.clone())));
         }
         let fence = self.fence;
         if let Some(cursor) = condition.as_ref().and_then(current_of) {
