@@ -32,6 +32,16 @@ pub(in crate::sql) fn parse_expression(text: &str) -> Result<Expr, Refusal> {
     }
 }
 
+/// A plain string.
+pub(in crate::sql) fn string(text: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.to_owned()).into())
+}
+
+/// NULL.
+pub(in crate::sql) fn null() -> Expr {
+    Expr::Value(Value::Null.into())
+}
+
 /// A fragment whose operators mean PostgreSQL's own. Which one a name means is found by the session's search path: wherever somebody made one of
 /// the same name, whatever that calls, PostgreSQL's is named with its schema. Expressions of the client's are put in afterwards. BETWEEN, IN,
 /// IS DISTINCT FROM and `CASE x WHEN` name no operator, so that none of them stands in a fragment.

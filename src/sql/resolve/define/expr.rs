@@ -1,11 +1,13 @@
 //! Expressions in definitions: constants, columns, operators and reviewed functions, without queries.
 
-use pg_raw_parse::Node;
 use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes::{A_Expr_Kind, CoercionForm, ColumnRef, FuncCall, TypeName};
+use pg_raw_parse::{ConstValue, Node};
+use sqlparser::ast::{FunctionArg, FunctionArgExpr};
 
 use super::{Define, names};
 use crate::error::Refusal;
+use crate::sql::ast::fragment;
 use crate::sql::resolve::{Fail, body, quoted_name, unsupported};
 use crate::sql::reviewed::builtins;
 use crate::sql::witness;
@@ -54,7 +56,7 @@ impl Define<'_, '_> {
             Node::RowExpr(row) => self.scalars(row.args(), columns),
             Node::NodeList(list) => self.scalars(list, columns),
             Node::NamedArgExpr(named) => self.scalar(named.arg(), columns),
-            // A field, an element or a slice of a value.
+            // A field, an element or a slice of a value. What is written as a field may be a call.
             Node::A_Indirection(part) => {
                 self.scalar(part.arg(), columns)?;
                 self.scalars(part.indirection(), columns)
@@ -63,7 +65,7 @@ impl Define<'_, '_> {
                 self.scalar(at.lidx(), columns)?;
                 self.scalar(at.uidx(), columns)
             }
-            Node::String(_) => Ok(()),
+            Node::String(field) => self.resolver.check_field(field.sval().unwrap_or_default()),
             Node::SubLink(_) if self.resolver.context.policies.hides_nothing() => self.query_within(node),
             Node::CollateClause(collate) => self.scalar(collate.arg(), columns),
             _ => Err(unsupported("this kind of expression in a definition")),
@@ -107,6 +109,9 @@ impl Define<'_, '_> {
         self.resolver.saw_column(parts.clone());
         match parts.as_slice() {
             [.., name] if parts.len() <= 2 => {
+                if parts.len() == 2 {
+                    self.resolver.check_field(name)?;
+                }
                 columns.push(name.clone());
                 Ok(())
             }
@@ -130,7 +135,9 @@ impl Define<'_, '_> {
             };
         }
         let mut name = quoted_name(parts.iter().map(String::as_str));
-        let full = self.resolver.function_name(&mut name, &[])?;
+        let arguments: Vec<FunctionArg> = call.args().iter().map(argument).collect();
+        let full = self.resolver.function_name(&mut name, &arguments)?;
+        self.resolver.may_be_defined_with(&full, &arguments)?;
         let written = self.ddl.name_at(&mut self.edits, call.location, &parts, names::full(&full));
         if written || full == parts { Ok(()) } else { Err(unsupported("a function in this place")) }
     }
@@ -155,5 +162,31 @@ impl Define<'_, '_> {
         let parts: Vec<String> = parts.collect();
         self.scalars(name.typmods(), &mut Vec::new())?;
         parts.iter().try_for_each(|part| self.resolver.type_name(part))
+    }
+}
+
+/// An argument as far as it matters to functions that are open for some arguments only: a plain string, or something else.
+fn argument(node: Node<'_>) -> FunctionArg {
+    let text = match node {
+        Node::TypeCast(cast) if is_text(cast.type_name()) => plain_text(cast.arg()),
+        other => plain_text(other),
+    };
+    FunctionArg::Unnamed(FunctionArgExpr::Expr(text.map_or_else(fragment::null, fragment::string)))
+}
+
+/// Whether it is `text`, as the server writes it.
+fn is_text(name: Option<&TypeName>) -> bool {
+    let parts = name.map(|name| name.names().iter().map(|part| names::word(part.sval())).collect::<Vec<_>>());
+    let parts = parts.unwrap_or_default();
+    matches!(parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), ["text"] | ["pg_catalog", "text"])
+}
+
+fn plain_text(node: Node<'_>) -> Option<&str> {
+    match node {
+        Node::A_Const(constant) => match constant.val() {
+            Some(ConstValue::String(text)) => Some(text),
+            _ => None,
+        },
+        _ => None,
     }
 }
