@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::function::is_guarded;
 use super::{Occurrence, Resolver, automatic, implied};
-use crate::catalog::{Function, Relation, RelationName};
+use crate::catalog::{Function, Oid, Relation, RelationName};
 use crate::policy::{Consequence, Use, Verb};
 use crate::sql::form::context::Context;
 use crate::sql::reviewed::pure::is_pure;
@@ -37,9 +37,10 @@ pub(super) enum Way {
 
 /// What every function of that name in the schema touches; `None` where one of them is not open.
 pub(super) fn touched(schema: &str, name: &str, context: &Context<'_>) -> Option<Touched> {
+    context.policies.hides_nothing().then_some(())?;
+    let mut judge = Judge { context, followed: BTreeSet::new() };
     let mut found = Touched::new();
-    let hides_nothing = context.policies.hides_nothing();
-    (hides_nothing && all_of(schema, name, context, DEEPEST, &mut found)).then_some(found)
+    judge.all_of(schema, name, DEEPEST, &mut found).then_some(found)
 }
 
 /// Whether every function of that name in the schema may be called by what stands in it, and touches no relation.
@@ -47,58 +48,159 @@ pub(super) fn computes(schema: &str, name: &str, context: &Context<'_>) -> bool 
     touched(schema, name, context).is_some_and(|touched| touched.is_empty())
 }
 
-fn all_of(schema: &str, name: &str, context: &Context<'_>, depth: usize, found: &mut Touched) -> bool {
-    let mut overloads = context.catalog.functions(name).iter().filter(|function| function.schema == schema).peekable();
-    overloads.peek().is_some() && overloads.all(|function| one(function, context, depth, found).is_some())
-}
-
-fn one(function: &Function, context: &Context<'_>, depth: usize, found: &mut Touched) -> Option<()> {
-    let text = function.body.as_deref()?;
-    let depth = depth.checked_sub(1)?;
-    let memo = context.catalog.memo();
-    let key = format!("body of a function in SQL: {text}");
-    let body = match memo.get::<Option<Body>>(&key) {
-        Some(body) => body,
-        None => {
-            let body = Arc::new(body_of(text));
-            memo.put(&key, &body);
-            body
-        }
-    };
-    let mut values = function.arguments.iter().chain([&function.returns]);
-    values.all(|oid| implied_open(context.catalog.value_calls(*oid), context, depth)).then_some(())?;
-    within(body.as_ref().as_ref()?, context, depth, found)
-}
-
 /// What a query that is written down touches; `None` where something in it is not open.
 pub(super) fn judged(body: &Body, context: &Context<'_>) -> Option<Touched> {
-    let mut found = Touched::new();
     context.policies.hides_nothing().then_some(())?;
-    within(body, context, DEEPEST, &mut found)?;
+    let mut judge = Judge { context, followed: BTreeSet::new() };
+    let mut found = Touched::new();
+    judge.within(body, DEEPEST, &mut found)?;
     Some(found)
 }
 
-fn within(body: &Body, context: &Context<'_>, depth: usize, found: &mut Touched) -> Option<()> {
-    let catalog = context.catalog;
-    let plain = [catalog.value_calls(0), catalog.write_calls()].into_iter();
-    let operators = body.operators.iter().map(|name| catalog.operator_calls(name));
-    let types = body.types.iter().map(|name| catalog.type_calls(name));
-    if !plain.chain(operators).chain(types).all(|calls| implied_open(calls, context, depth)) {
-        return None;
-    }
-    let fields = body.fields.iter().all(|field| field == "*" || is_no_call(field, context));
-    let calls = body.facts.functions().iter().all(|parts| called(parts, context, depth, found));
-    (fields && calls).then_some(())?;
-    relations(body, context, depth, found)
+/// A judgement of one body and of all that it comes to call.
+struct Judge<'a> {
+    context: &'a Context<'a>,
+    /// Functions that were met already. What one of them touches stands where it was met first, and one that is not open ends the whole:
+    /// so what every statement may use, an operator class of the system's types, is judged once and not again within itself.
+    followed: BTreeSet<Oid>,
 }
 
-/// Whether what an operator, a cast or a type calls is open, and touches nothing.
-fn implied_open(calls: &[(String, String)], context: &Context<'_>, depth: usize) -> bool {
-    calls.iter().all(|(schema, name)| {
-        let mut none = Touched::new();
-        implied::open_by_name(schema, name, context)
-            || all_of(schema, name, context, depth, &mut none) && none.is_empty()
-    })
+impl Judge<'_> {
+    fn all_of(&mut self, schema: &str, name: &str, depth: usize, found: &mut Touched) -> bool {
+        let functions = self.context.catalog.functions(name);
+        let mut overloads = functions.iter().filter(|function| function.schema == schema).peekable();
+        overloads.peek().is_some() && overloads.all(|function| self.one(function, depth, found).is_some())
+    }
+
+    fn one(&mut self, function: &Function, depth: usize, found: &mut Touched) -> Option<()> {
+        let text = function.body.as_deref()?;
+        let depth = depth.checked_sub(1)?;
+        self.followed.insert(function.oid);
+        let catalog = self.context.catalog;
+        let memo = catalog.memo();
+        let key = format!("body of a function in SQL: {text}");
+        let body = match memo.get::<Option<Body>>(&key) {
+            Some(body) => body,
+            None => {
+                let body = Arc::new(body_of(text));
+                memo.put(&key, &body);
+                body
+            }
+        };
+        let mut values = function.arguments.iter().chain([&function.returns]);
+        values.all(|oid| self.implied_open(catalog.value_calls(*oid), depth)).then_some(())?;
+        self.within(body.as_ref().as_ref()?, depth, found)
+    }
+
+    fn within(&mut self, body: &Body, depth: usize, found: &mut Touched) -> Option<()> {
+        let catalog = self.context.catalog;
+        let plain = [catalog.value_calls(0), catalog.write_calls()].into_iter();
+        let operators = body.operators.iter().map(|name| catalog.operator_calls(name));
+        let types = body.types.iter().map(|name| catalog.type_calls(name));
+        if !plain.chain(operators).chain(types).all(|calls| self.implied_open(calls, depth)) {
+            return None;
+        }
+        let fields = body.fields.iter().all(|field| field == "*" || is_no_call(field, self.context));
+        let calls = body.facts.functions().iter().all(|parts| self.called(parts, depth, found));
+        (fields && calls).then_some(())?;
+        self.relations(body, depth, found)
+    }
+
+    /// Whether what an operator, a cast or a type calls is open, and touches nothing.
+    fn implied_open(&mut self, calls: &[(String, String)], depth: usize) -> bool {
+        calls.iter().all(|(schema, name)| {
+            let mut none = Touched::new();
+            implied::open_by_name(schema, name, self.context)
+                || self.is_followed(schema, name)
+                || self.all_of(schema, name, depth, &mut none) && none.is_empty()
+        })
+    }
+
+    fn is_followed(&self, schema: &str, name: &str) -> bool {
+        let functions = self.context.catalog.functions(name);
+        let mut overloads = functions.iter().filter(|function| function.schema == schema).peekable();
+        overloads.peek().is_some() && overloads.all(|function| self.followed.contains(&function.oid))
+    }
+
+    /// Whether whatever a call of that name means is open. Without a schema, that is a function of that name in any of them.
+    fn called(&mut self, parts: &[String], depth: usize, found: &mut Touched) -> bool {
+        let context = self.context;
+        let (schema, name) = match parts {
+            [name] => (None, name),
+            [schema, name] => (Some(schema), name),
+            _ => return false,
+        };
+        let catalog = context.catalog;
+        let known = catalog.functions(name);
+        let schemas: BTreeSet<&str> = known.iter().map(|function| function.schema.as_str()).collect();
+        let mut open = |other: &str| match other {
+            "pg_catalog" => {
+                let mut internal = known.iter().filter(|function| function.schema == "pg_catalog");
+                is_open_builtin(name, context) || internal.all(|function| function.arguments.contains(&INTERNAL))
+            }
+            other => {
+                context.policies.allows_function(other, name)
+                    || is_pure(other, name, catalog)
+                    || self.all_of(other, name, depth, found)
+            }
+        };
+        match schema {
+            Some(schema) => schemas.contains(schema.as_str()) && open(schema),
+            None => !schemas.is_empty() && schemas.into_iter().all(open),
+        }
+    }
+
+    /// What it names among relations, by the search path in force.
+    fn relations(&mut self, body: &Body, depth: usize, found: &mut Touched) -> Option<()> {
+        let context = self.context;
+        let catalog = context.catalog;
+        let find = |schema: &Option<String>, name: &str| match schema {
+            Some(schema) => catalog.relation(&RelationName::new(schema.as_str(), name)),
+            None => catalog.find_relation(context.search_path, name),
+        };
+        let mut read = body.facts.relations().to_vec();
+        for inserted in &body.inserts {
+            read.remove(read.iter().position(|named| named == inserted)?);
+        }
+        for (schema, name) in &read {
+            let Some(relation) = find(schema, name) else {
+                if schema.is_none() && body.with.contains(name) {
+                    continue;
+                }
+                return None;
+            };
+            let is_temporary = catalog.is_temporary(relation.oid);
+            if system::is_system_schema(&relation.name.schema) && !is_temporary {
+                let open = system::access(&relation.name) == system::Access::Open;
+                if open && !definitions::is_kept_in_part(&relation.name) {
+                    continue;
+                }
+                return None;
+            }
+            self.own(relation, name, depth)?;
+            found.insert((relation.name.clone(), Way::Read));
+        }
+        for write in &body.writes {
+            let (schema, name) = &write.relation;
+            let relation = find(schema, name)?;
+            if system::is_system_schema(&relation.name.schema) && !catalog.is_temporary(relation.oid) {
+                return None;
+            }
+            self.own(relation, name, depth)?;
+            found.insert((relation.name.clone(), Way::Written(write.way)));
+        }
+        Some(())
+    }
+
+    /// A relation that is none of the system's: one that the session means by the name, whose values call nothing that is closed.
+    fn own(&mut self, relation: &Relation, name: &str, depth: usize) -> Option<()> {
+        let catalog = self.context.catalog;
+        if catalog.is_refused(name) && !catalog.is_temporary(relation.oid) {
+            return None;
+        }
+        let mut values = relation.columns.iter().map(|column| catalog.value_calls(column.type_oid));
+        values.all(|calls| self.implied_open(calls, depth)).then_some(())
+    }
 }
 
 /// Whether a field of that name is no function of one argument that is closed.
@@ -111,84 +213,6 @@ fn is_no_call(field: &str, context: &Context<'_>) -> bool {
 /// A function of PostgreSQL's own that is open whatever it is called with.
 fn is_open_builtin(name: &str, context: &Context<'_>) -> bool {
     (builtins::is_reviewed(name) || is_pure("pg_catalog", name, context.catalog)) && !is_guarded(name)
-}
-
-/// Whether whatever a call of that name means is open. Without a schema, that is a function of that name in any of them.
-fn called(parts: &[String], context: &Context<'_>, depth: usize, found: &mut Touched) -> bool {
-    let (schema, name) = match parts {
-        [name] => (None, name),
-        [schema, name] => (Some(schema), name),
-        _ => return false,
-    };
-    let catalog = context.catalog;
-    let known = catalog.functions(name);
-    let schemas: BTreeSet<&str> = known.iter().map(|function| function.schema.as_str()).collect();
-    let open = |other: &str, found: &mut Touched| match other {
-        "pg_catalog" => {
-            let mut internal = known.iter().filter(|function| function.schema == "pg_catalog");
-            is_open_builtin(name, context) || internal.all(|function| function.arguments.contains(&INTERNAL))
-        }
-        other => {
-            context.policies.allows_function(other, name)
-                || is_pure(other, name, catalog)
-                || all_of(other, name, context, depth, found)
-        }
-    };
-    match schema {
-        Some(schema) => schemas.contains(schema.as_str()) && open(schema, found),
-        None => !schemas.is_empty() && schemas.into_iter().all(|schema| open(schema, found)),
-    }
-}
-
-/// What it names among relations, by the search path in force.
-fn relations(body: &Body, context: &Context<'_>, depth: usize, found: &mut Touched) -> Option<()> {
-    let catalog = context.catalog;
-    let find = |schema: &Option<String>, name: &str| match schema {
-        Some(schema) => catalog.relation(&RelationName::new(schema.as_str(), name)),
-        None => catalog.find_relation(context.search_path, name),
-    };
-    let mut read = body.facts.relations().to_vec();
-    for inserted in &body.inserts {
-        read.remove(read.iter().position(|named| named == inserted)?);
-    }
-    for (schema, name) in &read {
-        let Some(relation) = find(schema, name) else {
-            if schema.is_none() && body.with.contains(name) {
-                continue;
-            }
-            return None;
-        };
-        let is_temporary = catalog.is_temporary(relation.oid);
-        if system::is_system_schema(&relation.name.schema) && !is_temporary {
-            let open = system::access(&relation.name) == system::Access::Open;
-            if open && !definitions::is_kept_in_part(&relation.name) {
-                continue;
-            }
-            return None;
-        }
-        own(relation, name, context, depth)?;
-        found.insert((relation.name.clone(), Way::Read));
-    }
-    for write in &body.writes {
-        let (schema, name) = &write.relation;
-        let relation = find(schema, name)?;
-        if system::is_system_schema(&relation.name.schema) && !catalog.is_temporary(relation.oid) {
-            return None;
-        }
-        own(relation, name, context, depth)?;
-        found.insert((relation.name.clone(), Way::Written(write.way)));
-    }
-    Some(())
-}
-
-/// A relation that is none of the system's: one that the session means by the name, whose values call nothing that is closed.
-fn own(relation: &Relation, name: &str, context: &Context<'_>, depth: usize) -> Option<()> {
-    let catalog = context.catalog;
-    if catalog.is_refused(name) && !catalog.is_temporary(relation.oid) {
-        return None;
-    }
-    let mut values = relation.columns.iter().map(|column| catalog.value_calls(column.type_oid));
-    values.all(|calls| implied_open(calls, context, depth)).then_some(())
 }
 
 impl Resolver<'_> {
