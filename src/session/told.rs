@@ -3,7 +3,7 @@
 //! INVARIANT I3: A refusal goes to the client only as `Logged`: its record stands in the log, or the log cannot be written.
 
 use crate::audit::Logged;
-use crate::error::Refusal;
+use crate::error::{Refusal, SqlState, Stage};
 use crate::session::flow::Refused;
 use crate::session::state::Session;
 use crate::upstream::Control;
@@ -18,7 +18,10 @@ impl Session {
     pub(in crate::session) fn refuse(&mut self, refusal: Logged, simple: bool) {
         match self.flow.refuse(refusal, simple) {
             Refused::Now(refusal, status) => {
-                self.say(&refusal);
+                match self.flow.has_failed().then(|| aborted(&refusal, simple)).flatten() {
+                    Some(aborted) => ErrorFields::refusal("ERROR", &aborted).encode(b'E', &mut self.client.out),
+                    None => self.say(&refusal),
+                }
                 if let Some(status) = status {
                     own::ready(&mut self.client.out, status);
                 }
@@ -49,4 +52,16 @@ impl Session {
     pub(super) fn in_place_of(error: &Refusal) -> ErrorFields {
         ErrorFields::refusal("ERROR", error)
     }
+}
+
+/// What PostgreSQL says first in a transaction that failed: it reads a statement there, and looks for no name. What a policy refuses is
+/// told all the same.
+fn aborted(refusal: &Logged, simple: bool) -> Option<Refusal> {
+    if refusal.refusal().stage != Stage::Resolve || refusal.refusal().sqlstate == SqlState::INSUFFICIENT_PRIVILEGE {
+        return None;
+    }
+    let words = "current transaction is aborted, commands ignored until end of transaction block";
+    let said_by = if simple { "exec_simple_query" } else { "exec_parse_message" };
+    let aborted = Refusal::new(Stage::Session, SqlState::IN_FAILED_SQL_TRANSACTION, words);
+    Some(aborted.said_by("postgres.c", said_by))
 }

@@ -20,7 +20,7 @@ pub(super) fn of(sqlstate: &str, message: &str, placed: bool) -> Option<(&'stati
             ("parse_relation.c", "errorMissingColumn")
         }
         "42702" if is("column reference \"", " is ambiguous") => ("parse_relation.c", "colNameToVar"),
-        "42883" if is("function ", absent) => ("parse_func.c", "ParseFuncOrColumn"),
+        "42883" if is("function ", absent) || is("procedure ", absent) => ("parse_func.c", "ParseFuncOrColumn"),
         "26000" if is("unnamed prepared statement", absent) => ("postgres.c", "exec_bind_message"),
         "26000" if is("prepared statement \"", absent) => ("prepare.c", "FetchPreparedStatement"),
         "34000" if is("portal \"", absent) => ("postgres.c", "exec_execute_message"),

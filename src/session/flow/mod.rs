@@ -165,6 +165,11 @@ impl<T> Flow<T> {
         self.pending.is_empty() && self.status == Status::Idle && !self.segment_open && self.copying == Copying::No
     }
 
+    /// Whether nothing runs, in a transaction that failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.pending.is_empty() && self.status == Status::Failed
+    }
+
     /// Whether an answer is owed.
     pub(super) fn waits(&self) -> bool {
         !self.pending.is_empty()

@@ -126,7 +126,9 @@ pub(in crate::session) fn is_of_code(fields: &ErrorFields) -> bool {
 
 /// Takes a schema out of a message that names something by it, where the client wrote none: `pg_catalog.lower(integer)`, `public.t`.
 pub(in crate::session) fn as_written(fields: &mut ErrorFields, asked: &str) {
-    if !matches!(fields.sqlstate(), Some("42883" | "42P01")) {
+    // Of a wrong kind of object: a function that CALL names, or a procedure elsewhere.
+    let of_a_kind = fields.sqlstate() == Some("42809") && fields.get(b'F') == Some(&b"parse_func.c"[..]);
+    if !of_a_kind && !matches!(fields.sqlstate(), Some("42883" | "42P01")) {
         return;
     }
     let Some(message) = fields.get(b'M').and_then(|message| std::str::from_utf8(message).ok()) else { return };
