@@ -21,6 +21,8 @@ pub(in crate::sql) const NO_BOUND: &str = "\0bound";
 pub(in crate::sql) const CONFLICT: &str = "\0conflict";
 /// Its last argument: a function whose argument is the WHERE of the index.
 pub(in crate::sql) const CONFLICT_WHERE: &str = "\0conflict_where";
+/// First part of a collation that is none: the operator class of an element of ON CONFLICT (..).
+pub(in crate::sql) const OPERATOR_CLASS: &str = "\0operator_class";
 /// Name of a table function whose arguments are table functions: ROWS FROM (..).
 pub(in crate::sql) const ROWS_FROM: &str = "\0rows_from";
 /// Alias of a table function that has no alias but columns: `f() AS (a int)`.
@@ -225,6 +227,11 @@ pub fn is_conflict_target(name: &ObjectName) -> bool {
 /// Whether a function in the arguments of such a target is the WHERE of the index; it has one argument.
 pub fn is_conflict_where(name: &ObjectName) -> bool {
     plain(name.0.first()) == Some(CONFLICT_WHERE)
+}
+
+/// Whether a collation is the name of an operator class.
+pub(in crate::sql) fn is_operator_class(collation: &ObjectName) -> bool {
+    plain(collation.0.first()) == Some(OPERATOR_CLASS)
 }
 
 /// Whether a table function is ROWS FROM (..): its arguments are calls of table functions.

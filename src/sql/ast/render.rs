@@ -137,6 +137,10 @@ impl Change for Writer {
                 *expr = Expr::Identifier(raw(format!("{} {value} ROWS WITH TIES", marker::TIES)));
             }
             Expr::Prefixed { value, .. } if starts_with_sign(value) => nest(value),
+            Expr::Collate { expr: inner, collation } if marker::is_operator_class(collation) => {
+                collation.0.remove(0);
+                *expr = Expr::Identifier(raw(format!("{inner} {collation}")));
+            }
             Expr::Function(function) if marker::is_sequence(&function.name) => {
                 if let FunctionArguments::List(list) = &function.args {
                     let parts: Vec<String> = list.args.iter().map(ToString::to_string).collect();

@@ -180,7 +180,9 @@ impl Stream<'_> {
         }
         self.out.extend([key("CONFLICT"), key("ON"), key("CONSTRAINT"), name(marker::CONFLICT, None), Out::LParen]);
         self.at = open + 1;
-        self.until(closer)?;
+        while self.at < closer {
+            self.conflict_element(closer)?;
+        }
         self.at = closer + 1;
         if filtered {
             self.out.extend([Out::Comma, name(marker::CONFLICT_WHERE, None), Out::LParen]);
@@ -195,5 +197,27 @@ impl Stream<'_> {
         }
         self.out.push(Out::RParen);
         Ok(true)
+    }
+
+    /// One element and the comma behind it: an operator class at its end is written as a collation.
+    fn conflict_element(&mut self, closer: usize) -> Result<(), Refusal> {
+        let starts = |at: usize, symbol: &str| self.tokens.get(at).is_some_and(|token| token.is_symbol(symbol));
+        let mut end = self.at;
+        while end < closer && !starts(end, ",") {
+            end = self.closer(end).unwrap_or(end) + 1;
+        }
+        // A name, a call, or what stands in parentheses; and perhaps a collation.
+        let mut behind = self.at + self.name_length(0);
+        behind = self.closer(behind).filter(|_| starts(behind, "(")).map_or(behind, |closing| closing + 1);
+        if self.tokens.get(behind).is_some_and(|token| token.is_word("collate")) {
+            behind += 1 + self.name_length(behind + 1 - self.at);
+        }
+        let length = self.name_length(behind - self.at);
+        if length > 0 && behind > self.at && behind + length == end {
+            self.until(behind)?;
+            self.out.extend([key("COLLATE"), name(marker::OPERATOR_CLASS, None), Out::Period]);
+        }
+        self.until(end)?;
+        if end < closer { self.step() } else { Ok(()) }
     }
 }
