@@ -187,7 +187,8 @@ pub(in crate::sql) fn statement(tokens: &[Token]) -> Result<Statement, Refusal> 
         | Statement::Insert(_)
         | Statement::Update { .. }
         | Statement::Delete(_)
-        | Statement::Merge { .. } => Ok(statement),
+        | Statement::Merge { .. }
+        | Statement::Call(_) => Ok(statement),
         _ => Err(Refusal::unsupported(Stage::Parse, "statements of this kind are not carried out")),
     }
 }
@@ -212,7 +213,7 @@ fn kind(tokens: &[Token]) -> Result<(), Refusal> {
     let first = tokens.iter().find(|token| !token.is_symbol("("));
     match first.map(|token| &token.kind) {
         Some(lex::Kind::Word(word)) => match word.as_str() {
-            "select" | "with" | "values" | "table" | "insert" | "update" | "delete" | "merge" => Ok(()),
+            "select" | "with" | "values" | "table" | "insert" | "update" | "delete" | "merge" | "call" => Ok(()),
             word if crate::sql::text::keywords::category(word).is_some() => Err(Refusal::unsupported(
                 Stage::Parse,
                 format!("{} statements are not carried out", word.to_ascii_uppercase()),

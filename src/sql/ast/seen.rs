@@ -256,6 +256,7 @@ impl Look for Collector<'_> {
                     self.items(select_items);
                 }
             }
+            Statement::Call(call) => self.call(call),
             _ => {}
         }
         ControlFlow::Continue(())

@@ -217,6 +217,16 @@ impl Resolver<'_> {
 
     /// Holds a function's name to the reviewed list and writes it with its schema; gives the full name.
     pub(super) fn function_name(&mut self, name: &mut ObjectName, args: &[FunctionArg]) -> Result<Vec<String>, Fail> {
+        self.routine_name(name, args, "function")
+    }
+
+    /// The same of a routine of that kind, as PostgreSQL calls it where there is none.
+    pub(super) fn routine_name(
+        &mut self,
+        name: &mut ObjectName,
+        args: &[FunctionArg],
+        kind: &str,
+    ) -> Result<Vec<String>, Fail> {
         let parts = parts_of(name)?;
         self.seen.add_function(parts.clone());
         let full = match parts.as_slice() {
@@ -244,8 +254,8 @@ impl Resolver<'_> {
             }
             // JDBC asks for primary keys with it; it takes an array apart.
             [schema, function] if schema == "information_schema" && function == "_pg_expandarray" => parts.clone(),
-            [function] => self.own_function(None, function, args)?,
-            [schema, function] => self.own_function(Some(schema), function, args)?,
+            [function] => self.own_function(None, function, args, kind)?,
+            [schema, function] => self.own_function(Some(schema), function, args, kind)?,
             _ => return Err(unsupported("a function name with a database")),
         };
         if full.first().is_some_and(|schema| schema == "pg_catalog")
@@ -298,6 +308,7 @@ impl Resolver<'_> {
         schema: Option<&String>,
         function: &str,
         args: &[FunctionArg],
+        kind: &str,
     ) -> Result<Vec<String>, Fail> {
         let schemas: Vec<&str> = match schema {
             Some(schema) => vec![schema.as_str()],
@@ -325,7 +336,7 @@ impl Resolver<'_> {
             },
             None if known.is_empty() && !builtins::is_known(function) => {
                 let parts: Vec<String> = schema.cloned().into_iter().chain([function.to_owned()]).collect();
-                Err(self.unknown_function(&parts, args))
+                Err(self.unknown_routine(&parts, args, kind))
             }
             None => Err(not_open(function)),
         }

@@ -13,7 +13,8 @@ pub(super) fn refused_kind(statement: &Statement) -> Option<String> {
         | Statement::Insert(_)
         | Statement::Update(_)
         | Statement::Delete(_)
-        | Statement::Merge(_) => None,
+        | Statement::Merge(_)
+        | Statement::Call(_) => None,
         Statement::Analyze(..)
         | Statement::Set(..)
         | Statement::Truncate(..)
@@ -25,7 +26,6 @@ pub(super) fn refused_kind(statement: &Statement) -> Option<String> {
         | Statement::If(..)
         | Statement::While(..)
         | Statement::Raise(..)
-        | Statement::Call(..)
         | Statement::Copy { .. }
         | Statement::CopyIntoSnowflake { .. }
         | Statement::Open(..)

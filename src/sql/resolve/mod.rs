@@ -30,6 +30,7 @@ mod merge;
 mod names;
 mod order;
 mod output;
+mod procedure;
 mod query;
 mod range;
 mod returning;
@@ -380,6 +381,7 @@ impl<'a> Resolver<'a> {
             Statement::Update(update) => self.update(update, leaf),
             Statement::Delete(delete) => self.delete(delete, leaf),
             Statement::Merge(merge) => self.merge(merge, leaf),
+            Statement::Call(call) => self.procedure(call),
             _ => Err(unsupported("this statement")),
         };
         self.made = new;

@@ -34,12 +34,20 @@ const SHOWN: [(&str, &str); 12] = [
 impl Resolver<'_> {
     /// 42883. `parts`: the function's name as it is written.
     pub(super) fn unknown_function(&self, parts: &[String], args: &[FunctionArg]) -> Fail {
+        self.unknown_routine(parts, args, "function")
+    }
+
+    /// 42883 of a routine of that kind.
+    pub(super) fn unknown_routine(&self, parts: &[String], args: &[FunctionArg], kind: &str) -> Fail {
         let name = parts.join(".");
-        let message = format!("function `{name}` does not exist or is not open");
+        let message = format!("{kind} `{name}` does not exist or is not open");
         let refusal = Refusal::new(Stage::Resolve, SqlState::UNDEFINED_FUNCTION, message).named(parts.to_vec());
         let types: Option<Vec<String>> = args.iter().map(|arg| self.shown_argument(arg)).collect();
         match types {
-            Some(types) => refusal.told(format!("function {name}({}) does not exist", types.join(", "))).hint(HINT),
+            Some(types) => {
+                let hint = HINT.replacen("function", kind, 1);
+                refusal.told(format!("{kind} {name}({}) does not exist", types.join(", "))).hint(hint)
+            }
             None => refusal,
         }
     }

@@ -19,7 +19,7 @@ use crate::sql::text::lex::{Kind, Token};
 use crate::sql::witness::{self, Reading};
 
 /// First words of the statements that are read here.
-const FIRST: [&str; 21] = [
+const FIRST: [&str; 20] = [
     "create",
     "alter",
     "drop",
@@ -36,7 +36,6 @@ const FIRST: [&str; 21] = [
     "cluster",
     "security",
     "do",
-    "call",
     "import",
     "load",
     "checkpoint",
