@@ -250,11 +250,13 @@ impl CatalogStore {
             return self.load_locked(&mut state, false).await;
         }
         state.looks = state.looks.saturating_add(1);
-        if state.looks > LOOKS || !has_moved(&state).await {
-            return Ok(self.current());
+        if state.looks <= LOOKS {
+            if !has_moved(&state).await {
+                return Ok(self.current());
+            }
+            state.reads = state.reads.saturating_add(1);
         }
-        state.reads = state.reads.saturating_add(1);
-        if state.reads > READS {
+        if state.looks > LOOKS || state.reads > READS {
             let rest = UNKNOWN_NAME_INTERVAL.saturating_sub(state.loaded_at.elapsed());
             drop(state);
             tokio::time::sleep(rest).await;
