@@ -126,7 +126,7 @@ impl CatalogBuilder {
 
     /// Adds a type.
     pub fn add_type(&mut self, ty: Type) {
-        self.catalog.types.insert(ty.oid, ty);
+        self.catalog.types.insert(ty);
     }
 
     /// Adds a function.
@@ -232,7 +232,9 @@ impl CatalogBuilder {
     }
 
     /// The finished snapshot.
-    pub fn build(self) -> Catalog {
+    pub fn build(mut self) -> Catalog {
+        self.catalog.find_referred();
+        self.catalog.find_returned();
         self.catalog
     }
 }

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use super::automatic::Automatic;
 use super::load::FIRST_USER_OID;
 use super::load::rows::{RawType, class_of, closure};
-use super::shards::Shards;
 use super::snapshot::Temporary;
+use super::type_map::Types;
 use super::{
     Catalog, Column, Function, FunctionKind, Oid, Relation, RelationKind, RelationName, Type, TypeClass, Volatility,
 };
@@ -106,14 +106,14 @@ impl Catalog {
         next.schemas = read.each::<BTreeSet<String>>("schemas")?.pop().ok_or(Unapplied::Unreadable)?;
         next.hooked = read.text("hooked") != Some("false");
         let types = next.put_types(&read)?;
-        if shared && types.iter().any(|row| next.calling_values.contains_key(&row.0) && self.types.contains_key(&row.0))
+        if shared && types.iter().any(|row| next.calling_values.contains_key(&row.0) && self.types.contains_key(row.0))
         {
             // What it calls may be less.
             return Err(Unapplied::Others);
         }
         next.put_relations(&read, shared)?;
         let gone = || {
-            self.types.iter().any(|(oid, _)| !next.types.contains_key(oid))
+            self.types.values().any(|ty| !next.types.contains_key(ty.oid))
                 || self.relations.iter().any(|(oid, _)| !next.relations.contains_key(oid))
         };
         if shared && !self.calling_types.is_empty() && gone() {
@@ -124,6 +124,7 @@ impl Catalog {
         next.put_parts(read.each::<Vec<(Oid, Oid)>>("parts")?.pop().unwrap_or_default());
         next.put_rules(&read)?;
         next.put_automatic(&read)?;
+        next.find_referred();
         next.put_functions(&read)?;
         next.put_calls(&types);
         Ok(next)
@@ -132,7 +133,7 @@ impl Catalog {
     fn put_types(&mut self, read: &Read<'_>) -> Result<Vec<TypeRow>, Unapplied> {
         let there = read.oids("types")?;
         let rows: Vec<TypeRow> = read.each("type")?;
-        self.types.retain(|oid, _| *oid < FIRST_USER_OID || there.contains(oid));
+        self.types.retain(|ty| ty.oid < FIRST_USER_OID || there.contains(&ty.oid));
         self.add_types(&rows)?;
         Ok(rows)
     }
@@ -146,7 +147,7 @@ impl Catalog {
             left.retain(|row| match typed(row, types, rows) {
                 Some(ty) => {
                     if types.get(&ty.oid) != Some(&ty) {
-                        types.insert(ty.oid, ty);
+                        types.insert(ty);
                     }
                     false
                 }
@@ -320,6 +321,7 @@ impl Catalog {
             let at = named.partition_point(|other| other.oid < function.oid);
             named.insert(at, function);
         }
+        self.find_returned();
         Ok(())
     }
 
@@ -388,7 +390,7 @@ fn add(calls: &mut Vec<(String, String)>, more: Vec<(String, String)>) -> bool {
 }
 
 /// `None` while a domain's base is among the rows that were not put yet.
-fn typed(row: &TypeRow, types: &Shards<Oid, Type>, rows: &[TypeRow]) -> Option<Type> {
+fn typed(row: &TypeRow, types: &Types, rows: &[TypeRow]) -> Option<Type> {
     let (oid, schema, name, kind, base, element, relation, citext) = row.clone();
     let (mut class, mut under) = (None, oid);
     if kind == "d" {
@@ -407,13 +409,13 @@ fn typed(row: &TypeRow, types: &Shards<Oid, Type>, rows: &[TypeRow]) -> Option<T
 }
 
 /// Whether what stands under this number is what the rows say.
-fn is_put(oid: Oid, types: &Shards<Oid, Type>, rows: &[TypeRow]) -> bool {
+fn is_put(oid: Oid, types: &Types, rows: &[TypeRow]) -> bool {
     rows.iter().filter(|row| row.0 == oid).all(|row| {
         types.get(&oid).is_some_and(|ty| ty.name == row.2 && ty.schema == row.1 && (row.3 != "d" || ty.base != ty.oid))
     })
 }
 
-pub(super) fn column(row: ColumnRow, types: &Shards<Oid, Type>) -> Column {
+pub(super) fn column(row: ColumnRow, types: &Types) -> Column {
     let (number, name, type_oid, type_sql, generated, base_sql) = row;
     let ty = types.get(&type_oid);
     Column {

@@ -14,6 +14,7 @@ mod shards;
 mod snapshot;
 mod store;
 mod touched;
+mod type_map;
 mod types;
 mod verifiers;
 

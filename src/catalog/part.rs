@@ -63,8 +63,8 @@ impl Catalog {
         }
         let mut tree = first.clone();
         tree.extend(first.iter().flat_map(|oid| self.descendants(*oid)));
-        let referred: Vec<Oid> =
-            self.relations.values().filter(|held| refers(&held.automatic, &tree)).map(|held| held.oid).collect();
+        let referred = self.referred.iter().filter_map(|oid| self.relations.get(oid));
+        let referred: Vec<Oid> = referred.filter(|held| refers(&held.automatic, &tree)).map(|held| held.oid).collect();
         let plain = referred.is_empty()
             && tree.iter().filter_map(|oid| self.relations.get(oid)).all(|held| self.is_plain(held));
         if !plain {
@@ -80,6 +80,19 @@ impl Catalog {
         let names: Vec<(&str, &str)> = names.iter().map(|name| (&*name.schema, &*name.name)).collect();
         let about = in_ascii(&serde_json::json!({ "oids": tree, "names": names }).to_string());
         Some(Question { within: within || !plain, about })
+    }
+
+    /// Finds the relations that keys refer to, once any relation's [`Automatic`] may be another: to look through all of them each time costs
+    /// more than all else of a part.
+    pub(super) fn find_referred(&mut self) {
+        let referred = self.relations.values().filter(|held| !held.automatic.referenced.is_empty());
+        self.referred = Arc::new(referred.map(|held| held.oid).collect());
+    }
+
+    /// Finds what functions return that are not the system's, once they may be others.
+    pub(super) fn find_returned(&mut self) {
+        let own = self.functions.values().flatten().filter(|function| function.oid >= FIRST_USER_OID);
+        self.returned = Arc::new(own.map(|function| function.returns).collect());
     }
 
     /// Whether nothing goes with a relation but its parts.
@@ -127,6 +140,7 @@ impl Catalog {
         next.put_parts_told(&asked, read.each::<Vec<(Oid, Oid)>>("parts")?.pop().unwrap_or_default());
         if within {
             next.put_rules_of(&asked, read.each("rule")?);
+            next.find_referred();
         }
         next.put_calls(&types);
         Ok(Told::Next(Box::new(next)))
@@ -134,13 +148,8 @@ impl Catalog {
 
     /// Types of another number that had a name which is another's now: PostgreSQL gives what it named itself a new one.
     fn name_types(&self, rows: &[TypeRow]) -> Result<(), Unapplied> {
-        let new: HashSet<(&str, &str)> = rows
-            .iter()
-            .filter(|row| !self.types.get(&row.0).is_some_and(|ty| ty.schema == row.1 && ty.name == row.2))
-            .map(|row| (&*row.1, &*row.2))
-            .collect();
-        let taken = |ty: &super::Type| new.contains(&(&*ty.schema, &*ty.name));
-        if !new.is_empty() && self.types.values().any(taken) { Err(Unapplied::Others) } else { Ok(()) }
+        let taken = |row: &TypeRow| self.types.called(&row.2).any(|held| held.oid != row.0 && held.schema == row.1);
+        if rows.iter().any(taken) { Err(Unapplied::Others) } else { Ok(()) }
     }
 
     fn anew(
@@ -190,29 +199,21 @@ impl Catalog {
 
     /// A function whose rows are of such a relation has other columns now.
     fn no_function_of(&self, shapes: &[Arc<Relation>]) -> Result<(), Unapplied> {
-        let rows: HashSet<Oid> = self.row_types(shapes).into_iter().collect();
+        let rows = self.row_types(shapes);
         let of = |returns: &Oid| {
             let element = self.types.get(returns).and_then(|ty| ty.element);
             rows.contains(returns) || element.is_some_and(|element| rows.contains(&element))
         };
-        let functions = || self.functions.values().flatten().filter(|function| function.oid >= FIRST_USER_OID);
-        if !rows.is_empty() && functions().any(|function| of(&function.returns)) {
-            Err(Unapplied::Others)
-        } else {
-            Ok(())
-        }
+        if !rows.is_empty() && self.returned.iter().any(of) { Err(Unapplied::Others) } else { Ok(()) }
     }
 
     fn row_types(&self, relations: &[Arc<Relation>]) -> Vec<Oid> {
-        if relations.is_empty() {
-            return Vec::new();
-        }
-        let names: HashSet<&RelationName> = relations.iter().map(|relation| &relation.name).collect();
-        let named = |ty: &&super::Type| {
-            ty.class == TypeClass::Composite
-                && names.iter().any(|name| name.name == ty.name && name.schema == ty.schema)
+        let of = |relation: &Arc<Relation>| {
+            let RelationName { schema, name } = relation.name.clone();
+            let named = self.types.called(&name).filter(|ty| ty.class == TypeClass::Composite && ty.schema == schema);
+            named.map(|ty| ty.oid).collect::<Vec<Oid>>()
         };
-        self.types.values().filter(named).map(|ty| ty.oid).collect()
+        relations.iter().flat_map(of).collect()
     }
 
     /// Takes out what is not there any more, with its row's type.
@@ -220,10 +221,11 @@ impl Catalog {
         let there: HashSet<Oid> = rows.iter().filter(|row| !(shared && row.6)).map(|row| row.0).collect();
         let gone: Vec<Arc<Relation>> =
             asked.iter().filter(|oid| !there.contains(oid)).filter_map(|oid| self.relations.remove(oid)).collect();
-        let rows: HashSet<Oid> = self.row_types(&gone).into_iter().collect();
+        // One or two, and every type is held against them.
+        let rows = self.row_types(&gone);
         if !rows.is_empty() {
             self.types
-                .retain(|oid, ty| !rows.contains(oid) && !ty.element.is_some_and(|element| rows.contains(&element)));
+                .retain(|ty| !rows.contains(&ty.oid) && !ty.element.is_some_and(|element| rows.contains(&element)));
         }
         for relation in &gone {
             if self.by_name.get(&relation.name) == Some(&relation.oid) {

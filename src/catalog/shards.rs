@@ -1,5 +1,6 @@
 //! A map whose copies share what was not changed since: a change of a snapshot costs what it touches, however large the database is.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
@@ -23,20 +24,23 @@ impl<K, V> Default for Shards<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Shards<K, V> {
-    fn place(&self, key: &K) -> usize {
+    fn place<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
         usize::try_from(self.places.hash_one(key) % COUNT as u64).unwrap_or_default()
     }
 
-    fn part(&self, key: &K) -> Option<&Arc<HashMap<K, V>>> {
+    fn part<Q: Hash + ?Sized>(&self, key: &Q) -> Option<&Arc<HashMap<K, V>>> {
         self.parts.get(self.place(key))
     }
 
-    fn part_mut(&mut self, key: &K) -> Option<&mut HashMap<K, V>> {
+    fn part_mut<Q: Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut HashMap<K, V>> {
         let place = self.place(key);
         self.parts.get_mut(place).map(Arc::make_mut)
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    pub(super) fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         self.part(key)?.get(key)
     }
 
@@ -44,8 +48,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Shards<K, V> {
         self.get(key).is_some()
     }
 
-    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        if !self.contains_key(key) {
+    pub(super) fn get_mut<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        if self.get(key).is_none() {
             return None;
         }
         self.part_mut(key)?.get_mut(key)

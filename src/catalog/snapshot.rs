@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::shards::Shards;
+use super::type_map::Types;
 use super::{Memo, Oid, RelationName, Type, TypeClass};
 
 /// The schema by which each session names its own temporary relations.
@@ -24,9 +25,13 @@ pub struct Catalog {
     pub(super) by_name: Shards<RelationName, Oid>,
     /// By relation, its indexes, its TOAST table, sequences that its columns own, by number.
     pub(super) parts: Shards<Oid, Vec<Oid>>,
-    pub(super) types: Shards<Oid, Type>,
+    /// Relations that a foreign key refers to: [`Catalog::find_referred`].
+    pub(super) referred: Arc<BTreeSet<Oid>>,
+    pub(super) types: Types,
     /// By name without schema.
     pub(super) functions: Arc<HashMap<String, Vec<Function>>>,
+    /// What functions return that are not the system's: [`Catalog::find_returned`].
+    pub(super) returned: Arc<BTreeSet<Oid>>,
     /// (operator name, left type, right type) of operators whose function is leakproof.
     pub(super) leakproof_operators: Arc<HashSet<(String, Oid, Oid)>>,
     /// By operator name, the functions (schema, name) that such an operator calls and nobody reviewed.
@@ -245,7 +250,7 @@ impl Catalog {
         self.server_version == other.server_version
             && self.schemas == other.schemas
             && self.relations.same(&other.relations, same)
-            && self.types.same(&other.types, Type::eq)
+            && self.types.same(&other.types)
             && same(&self.functions, &other.functions)
             && self.leakproof_operators == other.leakproof_operators
             && self.calling_operators == other.calling_operators
@@ -256,7 +261,10 @@ impl Catalog {
 
     /// Whether the other snapshot knows what belongs to which relation in the same way, on which no decision rests.
     pub fn same_parts(&self, other: &Self) -> bool {
-        self.hooked == other.hooked && self.parts.same(&other.parts, Vec::eq)
+        self.hooked == other.hooked
+            && self.parts.same(&other.parts, Vec::eq)
+            && self.referred == other.referred
+            && self.returned == other.returned
     }
 
     /// Whether more may happen along with a statement that changes the structure than the statement says.
@@ -374,12 +382,12 @@ impl Catalog {
 
     /// The type of that schema and name.
     pub fn type_by_name(&self, schema: &str, name: &str) -> Option<&Type> {
-        self.types.values().find(|ty| ty.name == name && ty.schema == schema)
+        self.types.called(name).find(|ty| ty.schema == schema)
     }
 
     /// The types of that name, in whatever schema.
     pub fn types_called<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Oid> + 'a {
-        self.types.values().filter(move |ty| ty.name == name).map(|ty| ty.oid)
+        self.types.called(name).map(|ty| ty.oid)
     }
 
     /// Whether values of the type are rows, or could be: a composite type, `record`, or a type that is not known.
