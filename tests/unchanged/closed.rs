@@ -230,6 +230,71 @@ const CASES: &[(&str, &str, &[&str])] = &[
         "0A000",
         &["CREATE POLICY deep ON c.t USING (EXISTS (SELECT c.own(a)))"],
     ),
+    (
+        "a parsed body that calls one",
+        "42501",
+        &["CREATE FUNCTION c.parsed () RETURNS text LANGUAGE sql RETURN c.own('x')", "SELECT c.parsed()"],
+    ),
+    (
+        "a parsed body that reads files",
+        "42501",
+        &["CREATE FUNCTION c.peeks () RETURNS text BEGIN ATOMIC SELECT pg_read_file('x'); END", "SELECT c.peeks()"],
+    ),
+    (
+        "a parsed body with an operator of one",
+        "42501",
+        &[
+            "CREATE OPERATOR c.<< (LEFTARG = text, RIGHTARG = text, FUNCTION = c.both)",
+            "CREATE FUNCTION c.rows () RETURNS text BEGIN ATOMIC SELECT 'a' OPERATOR(c.<<) 'b'; END",
+            "SELECT c.rows()",
+        ],
+    ),
+    (
+        "a parsed body that reads what holds statistics",
+        "42501",
+        &["CREATE FUNCTION c.stats () RETURNS bigint RETURN (SELECT count(*) FROM pg_statistic)", "SELECT c.stats()"],
+    ),
+    (
+        "a parsed body that writes",
+        "42501",
+        &["CREATE FUNCTION c.put (text) RETURNS void BEGIN ATOMIC INSERT INTO c.t VALUES ($1); END", "SELECT c.put('x')"],
+    ),
+    (
+        "a procedure in PL/pgSQL",
+        "42501",
+        &["CREATE PROCEDURE c.proc () LANGUAGE plpgsql AS 'BEGIN COMMIT; END'", "CALL c.proc()"],
+    ),
+    (
+        "a procedure in SQL that calls one",
+        "42501",
+        &["CREATE PROCEDURE c.calls () LANGUAGE sql AS 'SELECT c.own(''x'')'", "CALL c.calls()"],
+    ),
+    ("an argument of CALL that calls one", "42501", &["CALL c.calls(c.own('x'))"]),
+    (
+        "a default within CREATE SCHEMA that calls one",
+        "42501",
+        &["CREATE SCHEMA within CREATE TABLE t (a text DEFAULT c.own('x'))"],
+    ),
+    (
+        "an index within CREATE SCHEMA over one",
+        "42501",
+        &["CREATE SCHEMA within CREATE TABLE t (a text) CREATE INDEX ON t (c.own(a))"],
+    ),
+    (
+        "a view within CREATE SCHEMA that calls one, once it is read",
+        "42501",
+        &["CREATE SCHEMA seen CREATE VIEW v AS SELECT c.own('x')", "SELECT * FROM seen.v"],
+    ),
+    (
+        "a view within CREATE SCHEMA of what holds passwords, once it is read",
+        "42501",
+        &["CREATE SCHEMA told CREATE VIEW v AS SELECT rolpassword FROM pg_authid", "SELECT * FROM told.v"],
+    ),
+    (
+        "a table from a query that calls one, with its plan",
+        "42501",
+        &["EXPLAIN (ANALYZE) CREATE TABLE c.copied AS SELECT c.own('x')"],
+    ),
     ("code that runs at once", "0A000", &["DO 'BEGIN END'"]),
     ("a function in C", "0A000", &["CREATE FUNCTION c.now () RETURNS text LANGUAGE internal AS 'version'"]),
     ("a base type", "0A000", &["CREATE TYPE c.base (INPUT = c.base_in, OUTPUT = c.base_out)"]),

@@ -138,7 +138,8 @@ fn parse_tokens(text: &str, tokens: &[Token], server_version: u32, steps: Steps<
         let facts = witness::gate_into(text, &query)?;
         return Ok(Parsed { kind: Kind::Ddl(Box::new(ddl)), facts });
     }
-    let (kind, rendered) = match (utility::read(tokens), ddl::read(text, tokens)) {
+    let utility = if ddl::explains(tokens) { None } else { utility::read(tokens) };
+    let (kind, rendered) = match (utility, ddl::read(text, tokens)) {
         (Some(utility), _) => {
             let utility = utility?;
             let rendered = utility::render_utility(&utility);

@@ -75,7 +75,7 @@ impl Edits {
 /// 42601 where it is not understood, 0A000 where it is of a kind that is not carried out.
 pub(in crate::sql) fn read(text: &str, tokens: &[Token]) -> Option<Result<Ddl, Refusal>> {
     let first = tokens.first()?;
-    FIRST.iter().any(|word| first.is_word(word)).then(|| of(text, tokens))
+    (explains(tokens) || FIRST.iter().any(|word| first.is_word(word))).then(|| of(text, tokens))
 }
 
 /// `SELECT .. INTO t ..` as `CREATE TABLE t AS SELECT ..`, which PostgreSQL does with it too; `None` for anything else.
@@ -101,6 +101,12 @@ pub(in crate::sql) fn select_into(text: &str, tokens: &[Token]) -> Option<Result
     }))
 }
 
+/// Whether it shows the plan of a statement that makes something, with ANALYZE while it is made.
+pub(in crate::sql) fn explains(tokens: &[Token]) -> bool {
+    tokens.first().is_some_and(|token| token.is_word("explain"))
+        && words::explained(tokens).is_some_and(|token| token.is_word("create"))
+}
+
 /// Whether it makes a function whose body is statements, with semicolons between them. PostgreSQL's grammar says whether it is one
 /// statement.
 pub(in crate::sql) fn has_a_body(tokens: &[Token]) -> bool {
@@ -110,7 +116,13 @@ pub(in crate::sql) fn has_a_body(tokens: &[Token]) -> bool {
 
 fn of(text: &str, tokens: &[Token]) -> Result<Ddl, Refusal> {
     let reading = witness::read(text)?;
-    let node = reading.node();
+    let node = match reading.node() {
+        Node::ExplainStmt(explain) => match explain.query() {
+            made @ Node::CreateTableAsStmt(_) => made,
+            _ => return Err(refused_kind(tokens)),
+        },
+        node => node,
+    };
     if !is_carried_out(node) {
         return Err(refused_kind(tokens));
     }

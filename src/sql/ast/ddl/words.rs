@@ -35,6 +35,16 @@ pub(super) fn query(tokens: &[Token]) -> Option<Range<usize>> {
     (start < end).then_some(start..end)
 }
 
+/// The first word behind EXPLAIN and its options.
+pub(super) fn explained(tokens: &[Token]) -> Option<&Token> {
+    let behind = tokens.get(1..)?;
+    if behind.first()?.is_symbol("(") {
+        let closing = behind.iter().position(|token| token.is_symbol(")"))?;
+        return behind.get(closing + 1);
+    }
+    behind.iter().find(|token| !["analyze", "analyse", "verbose"].iter().any(|word| token.is_word(word)))
+}
+
 /// SELECT INTO in two: `CREATE TABLE name AS`, and the query without INTO. `location`: where the name stands.
 pub(super) fn select_into(tokens: &[Token], location: i32) -> Option<(Vec<Token>, Vec<Token>)> {
     let location = usize::try_from(location).ok()?;

@@ -10,6 +10,7 @@ mod expr;
 mod kinds;
 mod names;
 mod roles;
+mod schema;
 mod table;
 mod touched;
 
@@ -44,16 +45,25 @@ pub(in crate::sql) fn define(ddl: Ddl, witness: &Facts, context: &Context<'_>) -
         edits: Edits::default(),
         structure: Structure::default(),
         making: None,
+        within: None,
     };
     let mut statement = query.unwrap_or(Statement::UNLISTEN { channel: Ident::new("*") });
-    define.statement(ddl.reading.node(), &mut statement)?;
+    let node = match ddl.reading.node() {
+        // With ANALYZE it is carried out, and the plan tells of rows.
+        Node::ExplainStmt(explain) if context.policies.hides_nothing() => explain.query(),
+        Node::ExplainStmt(_) => {
+            return Err(unsupported("EXPLAIN of what makes a table").hint("show the plan of its query"));
+        }
+        node => node,
+    };
+    define.statement(node, &mut statement)?;
     let Define { resolver, edits, mut structure, .. } = define;
     witness.agrees(&resolver.seen)?;
     structure.consents = beneath_consents(context);
     structure.temporary = is_temporary(&structure, &resolver, context);
-    structure.reads = matches!(ddl.reading.node(), Node::LockStmt(lock) if lock.mode == ACCESS_SHARE);
-    structure.touched = touched::of(ddl.reading.node(), &structure, &resolver);
-    let definition = matches!(ddl.reading.node(), Node::ViewStmt(_));
+    structure.reads = matches!(node, Node::LockStmt(lock) if lock.mode == ACCESS_SHARE);
+    structure.touched = touched::of(node, &structure, &resolver);
+    let definition = matches!(node, Node::ViewStmt(_));
     let shape = Shape { grouped: !resolver.may_fail && resolver.is_grouped(&statement) };
     let mut resolved = resolver.resolved(statement, shape);
     resolved.structure = Some(structure);
@@ -92,6 +102,8 @@ struct Define<'r, 'a> {
     structure: Structure,
     /// The table that CREATE TABLE makes: a key may refer to it.
     making: Option<RelationName>,
+    /// The schema that CREATE SCHEMA makes, and what it makes there.
+    within: Option<schema::Within>,
 }
 
 impl Define<'_, '_> {
@@ -115,7 +127,7 @@ impl Define<'_, '_> {
             Node::CommentStmt(comment) => self.comment(comment),
             Node::GrantStmt(grant) => self.grant(grant),
             Node::CreateSchemaStmt(create) if create.schema_elts().is_empty() => Ok(()),
-            Node::CreateSchemaStmt(_) => Err(unsupported("CREATE SCHEMA with statements inside")),
+            Node::CreateSchemaStmt(create) => self.schema(create),
             Node::CreateEnumStmt(_) | Node::AlterEnumStmt(_) => Ok(()),
             Node::CreateDomainStmt(domain) => self.domain(domain),
             Node::CompositeTypeStmt(composite) => self.composite(composite),

@@ -102,6 +102,9 @@ impl Define<'_, '_> {
 
     /// Whether a name is that of the table which is made, so that a key refers to the table itself; written in full then.
     pub(super) fn refers_to_itself(&mut self, range: Option<&RangeVar>) -> Result<bool, Fail> {
+        if self.made_within(range)? {
+            return Ok(true);
+        }
         let Some(making) = self.making.clone() else { return Ok(false) };
         let (schema, table) = self.spelled(range)?;
         let context = self.resolver.context;
@@ -128,7 +131,7 @@ impl Define<'_, '_> {
     }
 
     /// Schema and name as they are written, counted among what the walk met.
-    fn written(&mut self, range: Option<&RangeVar>) -> Result<(Option<String>, String), Fail> {
+    pub(super) fn written(&mut self, range: Option<&RangeVar>) -> Result<(Option<String>, String), Fail> {
         let (schema, table) = self.spelled(range)?;
         self.resolver.seen.add_relation(schema.clone(), table.clone());
         Ok((schema, table))
@@ -143,7 +146,7 @@ impl Define<'_, '_> {
         Ok((range.schemaname().map(str::to_owned), word(range.relname())))
     }
 
-    fn write(&mut self, range: Option<&RangeVar>, name: &RelationName) -> Result<(), Fail> {
+    pub(super) fn write(&mut self, range: Option<&RangeVar>, name: &RelationName) -> Result<(), Fail> {
         let Some(range) = range else { return Err(Refusal::internal(Stage::Resolve)) };
         let parts: Vec<String> =
             [range.schemaname(), range.relname()].into_iter().flatten().map(str::to_owned).collect();
@@ -157,7 +160,8 @@ impl Define<'_, '_> {
     /// Where a new relation goes: the schema that is written, else the first of the search path that is there.
     pub(super) fn new_name(&self, schema: Option<String>, table: String) -> Result<RelationName, Fail> {
         let context = self.resolver.context;
-        let schema = match schema {
+        let within = self.within.as_ref().map(|within| within.schema.clone());
+        let schema = match schema.or(within) {
             Some(schema) => schema,
             None => context
                 .search_path
