@@ -257,7 +257,10 @@ const CASES: &[(&str, &str, &[&str])] = &[
     (
         "a parsed body that writes",
         "42501",
-        &["CREATE FUNCTION c.put (text) RETURNS void BEGIN ATOMIC INSERT INTO c.t VALUES ($1); END", "SELECT c.put('x')"],
+        &[
+            "CREATE FUNCTION c.put (text) RETURNS void BEGIN ATOMIC INSERT INTO c.t VALUES ($1); END",
+            "SELECT c.put('x')",
+        ],
     ),
     (
         "a procedure in PL/pgSQL",

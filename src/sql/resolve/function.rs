@@ -10,6 +10,7 @@ use super::names::{name_of, parts_of, quoted_name};
 use super::order::order_keys_plain;
 use super::scope::{Columns, VisibleColumn};
 use super::{Fail, Resolver, unsupported};
+use crate::catalog::Function as Callable;
 use crate::error::{Refusal, SqlState, Stage};
 use crate::policy::Use;
 use crate::sql::ast::is_json_constructor;
@@ -381,7 +382,7 @@ impl Resolver<'_> {
         for function in overloads {
             let these = if !function.columns.is_empty() {
                 function.columns.clone()
-            } else if self.context.catalog.is_row_type(function.returns) {
+            } else if self.context.catalog.is_row_type(function.returns) || returns_as_given(function) {
                 return None;
             } else {
                 vec![name.clone()]
@@ -394,6 +395,12 @@ impl Resolver<'_> {
         }
         columns.map(|columns| columns.into_iter().map(VisibleColumn::computed).collect())
     }
+}
+
+/// Whether what it returns is of the type that it is given, which may be a row: `json_populate_record(NULL::t, ..)`. The types are
+/// `anyelement` and `anycompatible` (`catalog/pg_type.dat`).
+fn returns_as_given(function: &Callable) -> bool {
+    [2283, 5077].contains(&function.returns) && function.arguments.contains(&function.returns)
 }
 
 /// Makes a plain call of what sqlparser reads as a form of its own though PostgreSQL sees a call: `ceil(x)`,
