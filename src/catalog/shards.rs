@@ -52,9 +52,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Shards<K, V> {
     where
         K: Borrow<Q>,
     {
-        if self.get(key).is_none() {
-            return None;
-        }
+        self.get(key)?;
         self.part_mut(key)?.get_mut(key)
     }
 
