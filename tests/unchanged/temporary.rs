@@ -177,6 +177,26 @@ fn structure_that_a_transaction_made_is_decided_as_permanent_structure_is() {
 }
 
 #[test]
+fn a_temporary_table_is_analyzed_and_described_without_the_right_to_change_structure() {
+    let mut client = clerk();
+    assert_eq!(client.query("CREATE TEMP TABLE held AS SELECT email AS a FROM people"), "C(SELECT 2) ZI");
+    for (step, said) in [
+        ("ANALYZE held", "C(ANALYZE) ZI"),
+        ("VACUUM (ANALYZE) pg_temp.held (a)", "C(VACUUM) ZI"),
+        ("REINDEX TABLE held", "C(REINDEX) ZI"),
+        ("COMMENT ON COLUMN held.a IS 'x'", "C(COMMENT) ZI"),
+        ("ANALYZE open", "E42501 ZI"),
+        ("ANALYZE held, open", "E42501 ZI"),
+        ("ANALYZE", "E42501 ZI"),
+        ("COMMENT ON TABLE open IS 'x'", "E42501 ZI"),
+        ("REINDEX SCHEMA public", "E0A000 ZI"),
+    ] {
+        assert_eq!(client.query(step), said, "{step}");
+    }
+    assert_eq!(client.query("DISCARD ALL"), "C(DISCARD ALL) ZI");
+}
+
+#[test]
 fn structure_is_read_however_little_time_a_client_gives_its_statements() {
     let mut client = clerk();
     client.query("SET statement_timeout = '200ms'");

@@ -24,7 +24,7 @@ use sqlparser::ast::{Ident, Statement};
 use super::{Fail, OccurrenceId, Resolved, Resolver, unsupported};
 use crate::catalog::{RelationName, quote_ident, quote_literal};
 use crate::error::{Refusal, SqlState, Stage};
-use crate::policy::{Change, Make, Shape, Structure, Use};
+use crate::policy::{Change, Make, Shape, Structure, Use, Verb};
 use crate::sql::ast::ddl::{Ddl, Edits};
 use crate::sql::form::context::Context;
 use crate::sql::witness::Facts;
@@ -60,7 +60,7 @@ pub(in crate::sql) fn define(ddl: Ddl, witness: &Facts, context: &Context<'_>) -
     let Define { resolver, edits, mut structure, .. } = define;
     witness.agrees(&resolver.seen)?;
     structure.consents = beneath_consents(context);
-    structure.temporary = is_temporary(&structure, &resolver, context);
+    structure.temporary = is_temporary(node, &structure, &resolver);
     structure.reads = matches!(node, Node::LockStmt(lock) if lock.mode == ACCESS_SHARE);
     structure.touched = touched::of(node, &structure, &resolver);
     let definition = matches!(node, Node::ViewStmt(_));
@@ -71,13 +71,20 @@ pub(in crate::sql) fn define(ddl: Ddl, witness: &Facts, context: &Context<'_>) -
     Ok((resolved, edits, ddl))
 }
 
-/// Whether nothing is made or changed but temporary relations.
-fn is_temporary(structure: &Structure, resolver: &Resolver<'_>, context: &Context<'_>) -> bool {
-    let catalog = context.catalog;
+/// Whether nothing is made, changed or looked through but temporary relations.
+fn is_temporary(node: Node<'_>, structure: &Structure, resolver: &Resolver<'_>) -> bool {
+    let catalog = resolver.context.catalog;
     let own = |id: &OccurrenceId| {
         resolver.occurrences.get(*id).is_some_and(|occurrence| catalog.is_temporary(occurrence.relation.oid))
     };
-    !(structure.makes.is_empty() && structure.changes.is_empty())
+    let defined = resolver.occurrences.iter().filter(|occurrence| occurrence.verb == Verb::Define);
+    let mut named = defined.map(|occurrence| catalog.is_temporary(occurrence.relation.oid)).peekable();
+    // These change nothing but what they name.
+    let only_names =
+        matches!(node, Node::VacuumStmt(_) | Node::CommentStmt(_) | Node::ReindexStmt(_) | Node::LockStmt(_));
+    let something = !(structure.makes.is_empty() && structure.changes.is_empty())
+        || only_names && named.peek().is_some() && named.all(|temporary| temporary);
+    something
         && structure.makes.iter().all(|make| catalog.is_temporary_schema(&make.name.schema))
         && structure.changes.iter().all(|(id, _)| own(id))
 }
@@ -344,7 +351,7 @@ impl Define<'_, '_> {
                     && let Some(relation) = catalog.relation_by_oid(next).cloned()
                 {
                     let name = relation.name.name.clone();
-                    let id = self.resolver.occurs(&relation, &name, crate::policy::Verb::Define);
+                    let id = self.resolver.occurs(&relation, &name, Verb::Define);
                     self.runs_nothing_on_truncate(id)?;
                     self.change(id, Change::Empty);
                     queue.push(next);
