@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt;
 use tokio_postgres::types::{Format, FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -49,6 +50,25 @@ pub async fn simple(client: &Client, sql: &str) -> Answer {
                 }
             }
             Answer::Rows { names, types: Vec::new(), rows, count }
+        }
+    }
+}
+
+/// What COPY .. TO STDOUT sends, a row for each line.
+pub async fn copied(client: &Client, sql: &str) -> Answer {
+    let stream = match client.copy_out(sql).await {
+        Ok(stream) => stream,
+        Err(error) => return failed(&error),
+    };
+    let parts: Result<Vec<Bytes>, _> = stream.try_collect().await;
+    match parts {
+        Err(error) => failed(&error),
+        Ok(parts) => {
+            let all = parts.concat();
+            let rows: Vec<Row> =
+                all.split_inclusive(|byte| *byte == b'\n').map(|line| vec![Some(line.to_vec())]).collect();
+            let count = rows.len() as u64;
+            Answer::Rows { names: Vec::new(), types: Vec::new(), rows, count }
         }
     }
 }

@@ -20,6 +20,7 @@
 mod support;
 
 mod answer;
+mod changes;
 mod deliver;
 mod generate;
 mod shop;
