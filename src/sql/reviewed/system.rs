@@ -11,7 +11,7 @@ const PG_CATALOG: &str = "pg_aggregate pg_am pg_amop pg_amproc pg_attrdef pg_att
     pg_language pg_largeobject_metadata pg_matviews pg_namespace pg_opclass pg_operator pg_opfamily \
     pg_parameter_acl pg_partitioned_table pg_policies pg_policy pg_prepared_xacts pg_proc pg_publication pg_publication_namespace \
     pg_publication_rel pg_publication_tables pg_range pg_rewrite pg_roles pg_rules pg_seclabel pg_seclabels pg_sequence \
-    pg_sequences pg_settings pg_shdepend pg_shdescription pg_shseclabel pg_stat_all_indexes pg_stat_all_tables pg_stat_archiver pg_stat_bgwriter pg_stat_wal \
+    pg_sequences pg_settings pg_shdepend pg_shdescription pg_shseclabel pg_stat_all_indexes pg_stat_all_tables pg_stat_archiver pg_stat_bgwriter pg_stat_wal pg_stat_wal_receiver \
     pg_stat_database pg_stat_user_indexes pg_stat_user_tables pg_statio_all_tables pg_statio_user_tables \
     pg_statistic_ext pg_tables pg_tablespace pg_timezone_abbrevs pg_timezone_names pg_transform pg_trigger \
     pg_cursors pg_prepared_statements pg_stat_activity pg_subscription pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_type pg_user pg_views";

@@ -105,6 +105,11 @@ pub(super) const COLUMNS: &[(&str, &str, &str, Treatment)] = &[
     ("pg_catalog", "pg_sequence", "seqstart", Number("r.seqrelid")),
     ("pg_catalog", "pg_sequences", "start_value", Number(BY_NAME[3])),
     ("pg_catalog", "pg_sequences", "last_value", Value(BY_NAME[3])),
+    // Where the server follows another: how it connects there.
+    ("pg_catalog", "pg_stat_wal_receiver", "conninfo", Never),
+    ("pg_catalog", "pg_stat_wal_receiver", "sender_host", Never),
+    ("pg_catalog", "pg_stat_wal_receiver", "sender_port", Never),
+    ("pg_catalog", "pg_stat_wal_receiver", "slot_name", Never),
     ("pg_catalog", "pg_foreign_server", "srvoptions", Never),
     ("pg_catalog", "pg_foreign_table", "ftoptions", Never),
     ("pg_catalog", "pg_foreign_data_wrapper", "fdwoptions", Never),
