@@ -91,4 +91,17 @@ pub struct Events {
     pub delete: bool,
     /// TRUNCATE.
     pub truncate: bool,
+    /// No write: values are looked through again, by ANALYZE, REINDEX, a validation, a table that is written anew.
+    pub looked_through: bool,
+    /// Rows are found, for whatever is done to them: a row policy.
+    pub found: bool,
+    /// Also where rows of a part are written by the part's own name: a partition key.
+    pub of_parts: bool,
+}
+
+impl Events {
+    /// Whether it happens on a write.
+    pub fn writes(self) -> bool {
+        self.insert || self.update || self.delete || self.truncate
+    }
 }

@@ -437,6 +437,11 @@ impl Catalog {
         &self.calling_writes
     }
 
+    /// The table that an index, a sequence or a TOAST table belongs to.
+    pub fn owner_of(&self, part: Oid) -> Option<Oid> {
+        self.parts.iter().find(|(_, parts)| parts.contains(&part)).map(|(owner, _)| *owner)
+    }
+
     /// The ancestors of a relation (partition parents, inheritance parents), nearest first.
     pub fn ancestors(&self, oid: Oid) -> Vec<Oid> {
         self.closure(oid, |relation| &relation.parents)

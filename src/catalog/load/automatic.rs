@@ -13,7 +13,7 @@ use crate::catalog::changes::{Read, Unapplied};
 /// extension brought.
 pub(super) const QUERY: &str = include_str!("automatic.sql");
 
-/// Relation, what calls it, events as `i`, `u`, `d`, `t`, schema and name of the function, its language and source.
+/// Relation, what calls it, events as letters of [`Events`], schema and name of the function, its language and source.
 type CodeRow = (Oid, String, String, Option<String>, Option<String>, Option<String>, Option<String>);
 /// Relation referred to, name, relation that refers, its columns, columns referred to, what happens on DELETE and on UPDATE.
 type ReferenceRow = (Oid, String, Oid, Vec<i16>, Vec<i16>, String, String);
@@ -63,6 +63,9 @@ fn code(row: CodeRow) -> Code {
         update: events.contains('u'),
         delete: events.contains('d'),
         truncate: events.contains('t'),
+        looked_through: events.contains('l'),
+        found: events.contains('p'),
+        of_parts: events.contains('k'),
     };
     let known = match (language.as_deref(), source) {
         (Some("plpgsql"), Some(source)) => body::of_the_row_alone(&source),

@@ -50,23 +50,40 @@ FROM (
       AND t.tgfoid <> 'pg_catalog.suppress_redundant_updates_trigger'::regproc
     UNION
     SELECT d.adrelid, pg_catalog.format(CASE WHEN a.attgenerated <> '' THEN 'generated column `%s`' ELSE 'default of `%s`' END, a.attname),
-           CASE WHEN a.attgenerated <> '' THEN 'iu' ELSE 'i' END, m[1]::oid
+           CASE WHEN a.attgenerated <> '' THEN 'iul' ELSE 'i' END, m[1]::oid
     FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
     CROSS JOIN LATERAL pg_catalog.regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
     WHERE d.adrelid >= 16384 /*of d.adrelid*/
     UNION
-    SELECT c.conrelid, pg_catalog.format('constraint `%s`', c.conname), 'iu', m[1]::oid
+    SELECT c.conrelid, pg_catalog.format('constraint `%s`', c.conname), 'iul', m[1]::oid
     FROM pg_catalog.pg_constraint c
     CROSS JOIN LATERAL pg_catalog.regexp_matches(c.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
     WHERE c.conrelid >= 16384 /*of c.conrelid*/ AND c.conbin IS NOT NULL
     UNION
-    SELECT i.indrelid, pg_catalog.format('index `%s`', x.relname), 'iu', m[1]::oid
+    SELECT i.indrelid, pg_catalog.format('index `%s`', x.relname), 'iul', m[1]::oid
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
     CROSS JOIN LATERAL pg_catalog.regexp_matches(
         COALESCE(i.indexprs::text, '') || COALESCE(i.indpred::text, ''), ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
     WHERE i.indrelid >= 16384 /*of i.indrelid*/ AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
     UNION
-    SELECT a.attrelid, pg_catalog.format('domain of `%s`', a.attname), 'iu', m[1]::oid
+    SELECT s.stxrelid, pg_catalog.format('statistics `%s`', s.stxname), 'l', m[1]::oid
+    FROM pg_catalog.pg_statistic_ext s
+    -- A server before 14 has no such column.
+    CROSS JOIN LATERAL pg_catalog.regexp_matches(pg_catalog.to_jsonb(s) ->> 'stxexprs', ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    WHERE s.stxrelid >= 16384 /*of s.stxrelid*/
+    UNION
+    SELECT p.partrelid, 'the partition key', 'iulk', m[1]::oid
+    FROM pg_catalog.pg_partitioned_table p
+    CROSS JOIN LATERAL pg_catalog.regexp_matches(p.partexprs::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    WHERE p.partrelid >= 16384 /*of p.partrelid*/ AND p.partexprs IS NOT NULL
+    UNION
+    SELECT p.polrelid, pg_catalog.format('row policy `%s`', p.polname), 'p', m[1]::oid
+    FROM pg_catalog.pg_policy p
+    CROSS JOIN LATERAL pg_catalog.regexp_matches(
+        COALESCE(p.polqual::text, '') || COALESCE(p.polwithcheck::text, ''), ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    WHERE p.polrelid >= 16384 /*of p.polrelid*/
+    UNION
+    SELECT a.attrelid, pg_catalog.format('domain of `%s`', a.attname), 'iul', m[1]::oid
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid AND y.typtype = 'd'
     CROSS JOIN LATERAL (
         WITH RECURSIVE under AS (

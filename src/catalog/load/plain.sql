@@ -53,6 +53,7 @@ SELECT 'plain', (NOT ({hooked}
     OR EXISTS (SELECT FROM columns WHERE columns.atthasdef OR columns.domain)
     OR EXISTS (SELECT FROM indexes i WHERE i.ties AND EXISTS (SELECT FROM classes c WHERE c.oid = i.indrelid AND c.relkind <> 't'))
     OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = ANY ((SELECT asked.oids FROM asked)::pg_catalog.oid[]))
+    OR EXISTS (SELECT FROM pg_catalog.pg_statistic_ext s WHERE s.stxrelid = ANY ((SELECT named.oids FROM named)::pg_catalog.oid[]))
     OR EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = ANY ((SELECT named.oids FROM named)::pg_catalog.oid[]))))::text
 UNION ALL
 SELECT 'path', pg_catalog.current_setting('search_path')

@@ -209,9 +209,17 @@ pub(super) fn within() -> String {
                AND d.classid = 'pg_catalog.pg_constraint'::regclass))"
     );
     let mut own = super::automatic::QUERY.replace("/*to c.confrelid*/", &referring).replace("/*all*/", "true OR");
-    for column in
-        ["c.conrelid", "i.indrelid", "d.adrelid", "p.polrelid", "t.tgrelid", "a.attrelid", "r.ev_class", "p.partrelid"]
-    {
+    for column in [
+        "c.conrelid",
+        "i.indrelid",
+        "s.stxrelid",
+        "d.adrelid",
+        "p.polrelid",
+        "t.tgrelid",
+        "a.attrelid",
+        "r.ev_class",
+        "p.partrelid",
+    ] {
         own = own.replace(&format!("/*of {column}*/"), &format!("AND {column} = ANY ({ASKED})"));
     }
     format!("{related}UNION ALL\n{own}")

@@ -95,9 +95,9 @@ pub(super) fn unknown(policies: &PolicySet, whom: &Whom<'_>, access: &RelationAc
             }
         })
         .map(|code| {
-            let reason =
-                Reason::about(relation, whom.not_open(&format!("a write that runs {} of `{relation}`", code.what)))
-                    .detail("what that reads and writes is not known");
+            let statement = if access.verb == Verb::Select { "a query" } else { "a write" };
+            let message = whom.not_open(&format!("{statement} that runs {} of `{relation}`", code.what));
+            let reason = Reason::about(relation, message).detail("what that reads and writes is not known");
             match &code.function {
                 Some((schema, name)) => {
                     reason.hint(format!("a policy may open it: `[functions] allow = [\"{schema}.{name}\"]`"))

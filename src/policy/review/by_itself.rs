@@ -95,6 +95,9 @@ impl PolicySet {
     /// What a trigger, rule, default, check or index calls.
     fn runs(&self, relation: &Relation, code: &Code, governed: bool) -> Option<String> {
         let name = &relation.name;
+        if !code.on.writes() {
+            return None;
+        }
         let when = events(code.on);
         let Some((schema, function)) = &code.function else {
             // Rules of what is open are judged by what they reach.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Occurrence;
+use super::{Occurrence, body, implied};
 use crate::catalog::automatic::{Code, ReferenceAction};
 use crate::catalog::{Catalog, Oid, Relation, RelationKind, RelationName};
 use crate::policy::{Automatic, ColumnAccess, Consequence, Lineage, Raw, RelationAccess, Unknown, Use, Verb};
@@ -43,7 +43,49 @@ pub(super) fn of(occurrence: &Occurrence, planned: bool, context: &Context<'_>) 
     }
     found.raw = raw.into_iter().collect();
     found.unknown = of_code(relation, occurrence.verb, occurrence.upserts, context);
+    found.unknown.extend(of_row_policies(occurrence, context));
     found
+}
+
+/// Functions of row policies of which it is not known what they do. Where something is hidden, the policies are those of who made the
+/// database; where nothing is, who may change the structure makes them, and may make other functions of these since.
+fn of_row_policies(occurrence: &Occurrence, context: &Context<'_>) -> Vec<Unknown> {
+    if !context.policies.hides_nothing() || occurrence.verb == Verb::Define {
+        return Vec::new();
+    }
+    let closed = row_policies(&occurrence.relation, context.catalog).into_iter().filter(|code| {
+        let open = |(schema, name): &(String, String)| {
+            implied::open_by_name(schema, name, context) || body::touched(schema, name, context).is_some()
+        };
+        !code.function.as_ref().is_some_and(open)
+    });
+    closed.map(|code| Unknown { what: code.what, function: code.function }).collect()
+}
+
+/// What the row policies of a relation call, and those of what a view shows.
+fn row_policies(relation: &Arc<Relation>, catalog: &Catalog) -> Vec<Code> {
+    let held = written_through(relation, catalog);
+    held.iter().flat_map(|held| held.automatic.code.iter().filter(|code| code.on.found).cloned()).collect()
+}
+
+/// What the row policies of an occurrence's relation read and write, where that is told.
+pub(super) fn by_row_policies(occurrence: &Occurrence, context: &Context<'_>) -> Vec<Consequence> {
+    if !context.policies.hides_nothing() || occurrence.verb == Verb::Define {
+        return Vec::new();
+    }
+    let catalog = context.catalog;
+    let mut found = body::Touched::new();
+    for held in written_through(&occurrence.relation, catalog) {
+        let read = held.automatic.policies_read.iter().filter_map(|oid| catalog.relation_by_oid(*oid));
+        // What a system relation says of the structure is in no record.
+        let read = read.filter(|relation| !system::is_system_schema(&relation.name.schema));
+        found.extend(read.map(|relation| (relation.name.clone(), body::Way::Read)));
+    }
+    for code in row_policies(&occurrence.relation, catalog) {
+        let Some((schema, name)) = &code.function else { continue };
+        found.extend(body::touched(schema, name, context).unwrap_or_default());
+    }
+    body::accesses("row policies", found, context)
 }
 
 fn names(catalog: &Catalog, oids: &[Oid]) -> Vec<RelationName> {
@@ -145,7 +187,10 @@ pub(in crate::sql) fn looked_at(relation: &Relation, catalog: &Catalog) -> Vec<O
 pub(in crate::sql) fn runs_no_code(relation: &Relation, catalog: &Catalog) -> bool {
     let mut cascades: Vec<Oid> = looked_at(relation, catalog);
     cascades.push(relation.oid);
-    cascades.into_iter().filter_map(|oid| catalog.relation_by_oid(oid)).all(|held| held.automatic.code.is_empty())
+    cascades
+        .into_iter()
+        .filter_map(|oid| catalog.relation_by_oid(oid))
+        .all(|held| !held.automatic.code.iter().any(|code| code.on.writes()))
 }
 
 fn happens(code: &Code, verb: Verb, upserts: bool) -> bool {
@@ -158,18 +203,35 @@ fn happens(code: &Code, verb: Verb, upserts: bool) -> bool {
 }
 
 fn of_code(relation: &Arc<Relation>, verb: Verb, upserts: bool, context: &Context<'_>) -> Vec<Unknown> {
-    written_through(relation, context.catalog)
+    let catalog = context.catalog;
+    let above = catalog.ancestors(relation.oid).into_iter().filter_map(|oid| catalog.relation_by_oid(oid));
+    let keys = above.flat_map(|held| held.automatic.code.iter().filter(|code| code.on.of_parts).cloned());
+    written_through(relation, catalog)
         .iter()
         .flat_map(|held| held.automatic.code.clone())
+        .chain(keys)
         .filter(|code| happens(code, verb, upserts) && !code.only_row)
-        .filter(|code| {
-            let reviewed = |(schema, name): &(String, String)| {
-                schema == "pg_catalog" && builtins::is_reviewed(name) || super::body::computes(schema, name, context)
-            };
-            !code.function.as_ref().is_some_and(reviewed)
-        })
+        .filter(|code| !is_known(code, context))
         .map(|code| Unknown { what: code.what, function: code.function })
         .collect()
+}
+
+/// Whether it is known that a function touches nothing.
+fn is_known(code: &Code, context: &Context<'_>) -> bool {
+    code.function.as_ref().is_some_and(|(schema, name)| {
+        schema == "pg_catalog" && builtins::is_reviewed(name) || body::computes(schema, name, context)
+    })
+}
+
+/// What a statement calls that looks through the values of a relation again, and of which it is not known what it does.
+pub(super) fn looked_through<'a>(
+    relation: &'a Relation,
+    context: &'a Context<'_>,
+) -> impl Iterator<Item = &'a Code> + 'a {
+    relation.automatic.code.iter().filter(|code| {
+        let named = |(schema, name): &(String, String)| context.policies.allows_function(schema, name);
+        code.on.looked_through && !code.function.as_ref().is_some_and(named) && !is_known(code, context)
+    })
 }
 
 /// The writes that follow from one: by foreign keys, as far as they lead.

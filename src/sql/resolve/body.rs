@@ -14,7 +14,7 @@ use crate::catalog::{Function, Oid, Relation, RelationName};
 use crate::policy::{Consequence, Use, Verb};
 use crate::sql::form::context::Context;
 use crate::sql::reviewed::pure::is_pure;
-use crate::sql::reviewed::{builtins, definitions, system};
+use crate::sql::reviewed::{builtins, definitions, settings, system};
 use crate::sql::witness::{Body, WrittenBy, body_of};
 
 /// How deep functions that call each other are followed.
@@ -101,7 +101,7 @@ impl Judge<'_> {
             return None;
         }
         let fields = body.fields.iter().all(|field| field == "*" || is_no_call(field, self.context));
-        let calls = body.facts.functions().iter().all(|parts| self.called(parts, depth, found));
+        let calls = body.facts.functions().iter().all(|parts| self.called(parts, body, depth, found));
         (fields && calls).then_some(())?;
         self.relations(body, depth, found)
     }
@@ -123,7 +123,7 @@ impl Judge<'_> {
     }
 
     /// Whether whatever a call of that name means is open. Without a schema, that is a function of that name in any of them.
-    fn called(&mut self, parts: &[String], depth: usize, found: &mut Touched) -> bool {
+    fn called(&mut self, parts: &[String], body: &Body, depth: usize, found: &mut Touched) -> bool {
         let context = self.context;
         let (schema, name) = match parts {
             [name] => (None, name),
@@ -136,7 +136,9 @@ impl Judge<'_> {
         let mut open = |other: &str| match other {
             "pg_catalog" => {
                 let mut internal = known.iter().filter(|function| function.schema == "pg_catalog");
-                is_open_builtin(name, context) || internal.all(|function| function.arguments.contains(&INTERNAL))
+                is_open_builtin(name, context)
+                    || name == "current_setting" && body.settings.iter().all(|setting| may_be_read(setting, context))
+                    || internal.all(|function| function.arguments.contains(&INTERNAL))
             }
             other => {
                 context.policies.allows_function(other, name)
@@ -215,6 +217,11 @@ fn is_open_builtin(name: &str, context: &Context<'_>) -> bool {
     (builtins::is_reviewed(name) || is_pure("pg_catalog", name, context.catalog)) && !is_guarded(name)
 }
 
+/// Whether the value of a setting of that name may be read: one that is named by a plain string.
+fn may_be_read(setting: &Option<String>, context: &Context<'_>) -> bool {
+    setting.as_ref().is_some_and(|name| settings::may_read(name, context.policies))
+}
+
 impl Resolver<'_> {
     /// Notes what a function that is called reads and writes; `by`: which, in words.
     pub(super) fn runs(&mut self, by: String, touched: Touched) {
@@ -228,6 +235,12 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// Each of these as an access that follows from a statement; `by`: what does it, in words.
+pub(super) fn accesses(by: &str, touched: Touched, context: &Context<'_>) -> Vec<Consequence> {
+    let known = touched.into_iter().filter_map(|(name, way)| Some(whole(context.catalog.relation(&name)?, way)));
+    known.flat_map(|occurrence| follows(by, &occurrence, context)).collect()
 }
 
 /// All of a relation.

@@ -417,6 +417,13 @@ pub(super) fn request(resolved: &Resolved, context: &Context<'_>) -> AccessReque
             .iter()
             .flat_map(|occurrence| automatic::consequences(occurrence, context))
             .chain(resolved.called.iter().flat_map(|(by, occurrence)| body::follows(by, occurrence, context)))
+            .chain(
+                resolved
+                    .occurrences
+                    .iter()
+                    .chain(resolved.called.iter().map(|(_, occurrence)| occurrence))
+                    .flat_map(|occurrence| automatic::by_row_policies(occurrence, context)),
+            )
             .collect(),
         shape: resolved.shape,
         structure: resolved.structure.clone(),

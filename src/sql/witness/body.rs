@@ -46,6 +46,8 @@ pub(in crate::sql) struct Body {
     pub(in crate::sql) types: BTreeSet<String>,
     /// Names of fields and last parts of columns: each may call a function of that name.
     pub(in crate::sql) fields: BTreeSet<String>,
+    /// What is read by `current_setting`; `None` where the name is no plain string.
+    pub(in crate::sql) settings: Vec<Option<String>>,
 }
 
 /// Operators that the grammar calls without writing them: by CASE, IN, BETWEEN, ORDER BY and the like.
@@ -109,6 +111,7 @@ fn noted(part: Part<'_>, body: &mut Body) -> Option<()> {
         "UpdateStmt" => wrote(WrittenBy::Update)?,
         "DeleteStmt" => wrote(WrittenBy::Delete)?,
         "MergeStmt" => return None,
+        "FuncCall" => reads_a_setting(part, body)?,
         "CommonTableExpr" => {
             body.with.insert(part.text_of("ctename").to_owned());
         }
@@ -124,6 +127,27 @@ fn noted(part: Part<'_>, body: &mut Body) -> Option<()> {
         _ => {}
     }
     Some(())
+}
+
+/// Notes which setting a call reads, where it reads one.
+fn reads_a_setting(part: Part<'_>, body: &mut Body) -> Option<()> {
+    if names(part, "funcname").ok()?.last().is_some_and(|name| name == "current_setting") {
+        let first = part.field("args").and_then(|args| args.items().next());
+        body.settings.push(first.and_then(plain_text));
+    }
+    Some(())
+}
+
+/// A plain string, also one that is cast.
+fn plain_text(part: Part<'_>) -> Option<String> {
+    match part.kind() {
+        Kind::Node("TypeCast") => part.field("arg").and_then(plain_text),
+        Kind::Node("A_Const") => part
+            .field("val")
+            .filter(|value| value.kind() == Kind::Node("String"))
+            .map(|value| value.text_of("sval").to_owned()),
+        Kind::Node(_) | Kind::Field(_) | Kind::Other => None,
+    }
 }
 
 /// The last part of a name.
@@ -154,6 +178,10 @@ mod tests {
         let writes: Vec<_> = body.writes.iter().map(|write| (write.relation.1.as_str(), write.way)).collect();
         assert_eq!(writes, [("u", WrittenBy::Delete), ("log", WrittenBy::Insert), ("log", WrittenBy::Update)]);
         assert_eq!(body.inserts, [(Some("s".to_owned()), "log".to_owned())]);
+        let settings =
+            "SELECT current_setting('a.b'), pg_catalog.current_setting('c'::text, true), current_setting('d' || x)";
+        let settings = body_of(settings).unwrap().settings;
+        assert_eq!(settings, [Some("a.b".to_owned()), Some("c".to_owned()), None]);
         for other in [
             "SET role x",
             "SELECT 1 INTO t",

@@ -6,6 +6,7 @@ use pg_raw_parse::nodes::{AlterTableCmd, AlterTableStmt, AlterTableType, ColumnD
 
 use super::Define;
 use super::beside::which_code_runs;
+use super::evaluated;
 use super::names::word;
 use super::table::Found;
 use crate::error::{Refusal, Stage};
@@ -29,6 +30,9 @@ impl Define<'_, '_> {
         }
         let id = self.existing(relation)?;
         self.change(id, Change::Alter);
+        if evaluated::by_alter(cmds) {
+            self.looks_through(id)?;
+        }
         let added = self.added(id, cmds);
         for node in cmds {
             match node {

@@ -6,6 +6,7 @@
 
 mod alter;
 mod beside;
+mod evaluated;
 mod expr;
 mod kinds;
 mod names;
@@ -146,18 +147,19 @@ impl Define<'_, '_> {
             // Another database, or one's own whole: where this one hides nothing.
             Node::CreatedbStmt(_) | Node::DropdbStmt(_) if self.resolver.context.policies.hides_nothing() => Ok(()),
             Node::ReindexStmt(reindex) => match reindex.relation() {
-                Some(relation) => self.touched(Some(relation)),
-                None if self.resolver.context.policies.hides_nothing() => Ok(()),
+                Some(relation) => self.existing(Some(relation)).and_then(|id| self.looks_through(id)),
+                None if self.resolver.context.policies.hides_nothing() => self.looks_through_all(),
                 None => Err(unsupported("REINDEX of a schema or database")),
             },
-            Node::RefreshMatViewStmt(refresh) => self.touched(refresh.relation()),
+            Node::RefreshMatViewStmt(refresh) => self.existing(refresh.relation()).and_then(|id| self.runs_again(id)),
             Node::ClusterStmt(cluster) => match cluster.relation() {
                 Some(relation) => {
                     let id = self.existing(Some(relation))?;
                     self.change(id, Change::Alter);
+                    self.looks_through(id)?;
                     self.ordered(id)
                 }
-                None if self.resolver.context.policies.hides_nothing() => Ok(()),
+                None if self.resolver.context.policies.hides_nothing() => self.looks_through_all(),
                 None => Err(unsupported("CLUSTER of every table")),
             },
             other => self.beside(other),
@@ -389,7 +391,17 @@ impl Define<'_, '_> {
     }
 
     fn vacuum(&mut self, vacuum: &VacuumStmt) -> Result<(), Fail> {
-        vacuum.rels().iter().try_for_each(|relation| self.touched(relation.relation()))
+        let evaluates = evaluated::by_vacuum(vacuum);
+        if evaluates && vacuum.rels().is_empty() {
+            return self.looks_through_all();
+        }
+        for relation in vacuum.rels() {
+            let id = self.existing(relation.relation())?;
+            if evaluates {
+                self.looks_through(id)?;
+            }
+        }
+        Ok(())
     }
 
     fn comment(&mut self, comment: &CommentStmt) -> Result<(), Fail> {
