@@ -2,6 +2,27 @@
 
 use super::Oid;
 
+/// Functions of PostgreSQL's that only compute or tell the time, by whose names alone code may call them that touches nothing but a row.
+pub const FUNCTIONS: [&str; 17] = [
+    "now",
+    "transaction_timestamp",
+    "statement_timestamp",
+    "clock_timestamp",
+    "lower",
+    "upper",
+    "btrim",
+    "ltrim",
+    "rtrim",
+    "abs",
+    "round",
+    "length",
+    "char_length",
+    "left",
+    "right",
+    "replace",
+    "gen_random_uuid",
+];
+
 /// Of one relation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Automatic {
@@ -73,7 +94,7 @@ pub struct Code {
     pub on: Events,
     /// The function's schema and name; `None` for a rule, which is SQL of its own.
     pub function: Option<(String, String)>,
-    /// It touches nothing but the row that is written.
+    /// It touches nothing but the row that is written, as long as [`FUNCTIONS`] and operators are PostgreSQL's own.
     pub only_row: bool,
     /// Columns of the row that it looks at, as far as they are known.
     pub looks_at: Vec<String>,

@@ -416,6 +416,11 @@ impl Catalog {
         !self.calling_operators.is_empty()
     }
 
+    /// Operators of which one calls a function that nobody reviewed, with these functions.
+    pub fn calling_operators(&self) -> impl Iterator<Item = (&str, &[(String, String)])> {
+        self.calling_operators.iter().map(|(name, calls)| (name.as_str(), calls.as_slice()))
+    }
+
     /// The functions that nobody reviewed, with their schemas, that operators of this name call, whatever
     /// their own schema and operands: which one a statement means depends on its session's search path.
     pub fn operator_calls(&self, operator: &str) -> &[(String, String)] {

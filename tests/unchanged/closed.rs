@@ -183,6 +183,55 @@ const CASES: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "what another reads by `$user`",
+        "42501",
+        &[
+            "CREATE FUNCTION c.as_owner () RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM c.t'",
+            "SELECT c.as_owner()",
+            "SET search_path = \"$user\", c",
+            "CREATE OR REPLACE FUNCTION c.as_owner () RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM t'",
+            "SELECT c.as_owner()",
+        ],
+    ),
+    (
+        "the same in what it calls",
+        "42501",
+        &[
+            "SET search_path = \"$user\", c",
+            "CREATE FUNCTION c.inner_one () RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM t'",
+            "SELECT c.inner_one()",
+            "CREATE OR REPLACE FUNCTION c.as_owner () RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT c.inner_one()'",
+            "SELECT c.as_owner()",
+        ],
+    ),
+    (
+        "a trigger that waits for COMMIT",
+        "42501",
+        &[
+            "CREATE TABLE c.late (a int)",
+            "CREATE FUNCTION c.later () RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON c.late DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION c.later()",
+            "INSERT INTO c.late VALUES (1)",
+        ],
+    ),
+    (
+        "a trigger that calls another function of a name of PostgreSQL's",
+        "42501",
+        &[
+            "CREATE TABLE c.counted (a varchar, n int)",
+            "CREATE FUNCTION c.counts () RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.n := char_length(NEW.a); RETURN NEW; END'",
+            "CREATE TRIGGER counts BEFORE INSERT ON c.counted FOR EACH ROW EXECUTE FUNCTION c.counts()",
+            "INSERT INTO c.counted VALUES ('x')",
+            "CREATE FUNCTION c.char_length (varchar) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM c.t); END'",
+            "INSERT INTO c.counted VALUES ('x')",
+        ],
+    ),
+    (
+        "that function, dropped",
+        "00000",
+        &["DROP FUNCTION c.char_length (varchar)", "INSERT INTO c.counted VALUES ('x')"],
+    ),
+    (
         "a setting of the proxy's, by a body",
         "42501",
         &[

@@ -13,7 +13,7 @@ use crate::catalog::changes::{Read, Unapplied};
 /// extension brought.
 pub(super) const QUERY: &str = include_str!("automatic.sql");
 
-/// Relation, what calls it, events as letters of [`Events`], schema and name of the function, its language and source.
+/// Relation, what calls it, events as letters of [`Events`] and `c` for what may wait for COMMIT, schema and name of the function, its language and source.
 type CodeRow = (Oid, String, String, Option<String>, Option<String>, Option<String>, Option<String>);
 /// Relation referred to, name, relation that refers, its columns, columns referred to, what happens on DELETE and on UPDATE.
 type ReferenceRow = (Oid, String, Oid, Vec<i16>, Vec<i16>, String, String);
@@ -68,6 +68,8 @@ fn code(row: CodeRow) -> Code {
         of_parts: events.contains('k'),
     };
     let known = match (language.as_deref(), source) {
+        // At COMMIT its function may be another than that which was looked at.
+        _ if events.contains('c') => None,
         (Some("plpgsql"), Some(source)) => body::of_the_row_alone(&source),
         _ => None,
     };

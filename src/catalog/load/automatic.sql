@@ -43,7 +43,8 @@ SELECT 'code', pg_catalog.json_build_array(
 FROM (
     SELECT t.tgrelid AS relation, pg_catalog.format('trigger `%s`', t.tgname) AS what,
            CASE WHEN t.tgtype & 4 <> 0 THEN 'i' ELSE '' END || CASE WHEN t.tgtype & 16 <> 0 THEN 'u' ELSE '' END
-           || CASE WHEN t.tgtype & 8 <> 0 THEN 'd' ELSE '' END || CASE WHEN t.tgtype & 32 <> 0 THEN 't' ELSE '' END AS events,
+           || CASE WHEN t.tgtype & 8 <> 0 THEN 'd' ELSE '' END || CASE WHEN t.tgtype & 32 <> 0 THEN 't' ELSE '' END
+           || CASE WHEN t.tgdeferrable THEN 'c' ELSE '' END AS events,
            t.tgfoid AS function
     FROM pg_catalog.pg_trigger t
     WHERE NOT t.tgisinternal /*of t.tgrelid*/ AND t.tgenabled <> 'D'

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Occurrence, body, implied};
-use crate::catalog::automatic::{Code, ReferenceAction};
+use crate::catalog::automatic::{Code, FUNCTIONS, ReferenceAction};
 use crate::catalog::{Catalog, Oid, Relation, RelationKind, RelationName};
 use crate::policy::{Automatic, ColumnAccess, Consequence, Lineage, Raw, RelationAccess, Unknown, Use, Verb};
 use crate::sql::form::context::Context;
@@ -210,10 +210,26 @@ fn of_code(relation: &Arc<Relation>, verb: Verb, upserts: bool, context: &Contex
         .iter()
         .flat_map(|held| held.automatic.code.clone())
         .chain(keys)
-        .filter(|code| happens(code, verb, upserts) && !code.only_row)
+        .filter(|code| happens(code, verb, upserts) && !(code.only_row && nothing_stands_before(context)))
         .filter(|code| !is_known(code, context))
         .map(|code| Unknown { what: code.what, function: code.function })
         .collect()
+}
+
+/// Whether what code calls by the names of PostgreSQL's functions and operators is that: others of these names may be found before them, by
+/// the session's search path or their arguments' types.
+fn nothing_stands_before(context: &Context<'_>) -> bool {
+    let known = |schema: &str, name: &str| {
+        context.policies.allows_function(schema, name) || body::computes(schema, name, context)
+    };
+    let mut functions = FUNCTIONS.iter().flat_map(|name| context.catalog.functions(name));
+    let plain = functions.all(|function| {
+        function.schema == "pg_catalog" || function.extension.is_some() || known(&function.schema, &function.name)
+    });
+    // Such code has these signs, and LIKE.
+    let written = |name: &str| name.chars().all(|sign| "=<>+-*|".contains(sign)) || name.contains("~~");
+    let mut operators = context.catalog.calling_operators().filter(|(name, _)| written(name));
+    plain && operators.all(|(_, calls)| implied::open(calls, context))
 }
 
 /// Whether it is known that a function touches nothing.

@@ -23,6 +23,24 @@ const DEEPEST: usize = 8;
 /// `internal`: only the server calls a function that takes one.
 const INTERNAL: u32 = 2281;
 
+/// Where the walk over bodies is.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    /// How many more it may go down.
+    depth: usize,
+    /// It runs as somebody else, in whose search path `$user` is another schema: a relation is named with its own.
+    as_owner: bool,
+}
+
+impl At {
+    const TOP: Self = Self { depth: DEEPEST, as_owner: false };
+
+    fn within(self, function: &Function) -> Option<Self> {
+        let as_owner = self.as_owner || function.security_definer;
+        Some(Self { depth: self.depth.checked_sub(1)?, as_owner })
+    }
+}
+
 /// What a function reads and writes, by its body and by those of what it calls.
 pub(super) type Touched = BTreeSet<(RelationName, Way)>;
 
@@ -40,7 +58,7 @@ pub(super) fn touched(schema: &str, name: &str, context: &Context<'_>) -> Option
     context.policies.hides_nothing().then_some(())?;
     let mut judge = Judge { context, followed: BTreeSet::new() };
     let mut found = Touched::new();
-    judge.all_of(schema, name, DEEPEST, &mut found).then_some(found)
+    judge.all_of(schema, name, At::TOP, &mut found).then_some(found)
 }
 
 /// Whether every function of that name in the schema may be called by what stands in it, and touches no relation.
@@ -53,7 +71,7 @@ pub(super) fn judged(body: &Body, context: &Context<'_>) -> Option<Touched> {
     context.policies.hides_nothing().then_some(())?;
     let mut judge = Judge { context, followed: BTreeSet::new() };
     let mut found = Touched::new();
-    judge.within(body, DEEPEST, &mut found)?;
+    judge.within(body, At::TOP, &mut found)?;
     Some(found)
 }
 
@@ -61,21 +79,22 @@ pub(super) fn judged(body: &Body, context: &Context<'_>) -> Option<Touched> {
 struct Judge<'a> {
     context: &'a Context<'a>,
     /// Functions that were met already. What one of them touches stands where it was met first, and one that is not open ends the whole:
-    /// so what every statement may use, an operator class of the system's types, is judged once and not again within itself.
-    followed: BTreeSet<Oid>,
+    /// so what every statement may use, an operator class of the system's types, is judged once and not again within itself. With whether
+    /// they run as their owner.
+    followed: BTreeSet<(Oid, bool)>,
 }
 
 impl Judge<'_> {
-    fn all_of(&mut self, schema: &str, name: &str, depth: usize, found: &mut Touched) -> bool {
+    fn all_of(&mut self, schema: &str, name: &str, at: At, found: &mut Touched) -> bool {
         let functions = self.context.catalog.functions(name);
         let mut overloads = functions.iter().filter(|function| function.schema == schema).peekable();
-        overloads.peek().is_some() && overloads.all(|function| self.one(function, depth, found).is_some())
+        overloads.peek().is_some() && overloads.all(|function| self.one(function, at, found).is_some())
     }
 
-    fn one(&mut self, function: &Function, depth: usize, found: &mut Touched) -> Option<()> {
+    fn one(&mut self, function: &Function, at: At, found: &mut Touched) -> Option<()> {
         let text = function.body.as_deref()?;
-        let depth = depth.checked_sub(1)?;
-        self.followed.insert(function.oid);
+        let at = at.within(function)?;
+        self.followed.insert((function.oid, at.as_owner));
         let catalog = self.context.catalog;
         let memo = catalog.memo();
         let key = format!("body of a function in SQL: {text}");
@@ -88,42 +107,44 @@ impl Judge<'_> {
             }
         };
         let mut values = function.arguments.iter().chain([&function.returns]);
-        values.all(|oid| self.implied_open(catalog.value_calls(*oid), depth)).then_some(())?;
-        self.within(body.as_ref().as_ref()?, depth, found)
+        values.all(|oid| self.implied_open(catalog.value_calls(*oid), at)).then_some(())?;
+        self.within(body.as_ref().as_ref()?, at, found)
     }
 
-    fn within(&mut self, body: &Body, depth: usize, found: &mut Touched) -> Option<()> {
+    fn within(&mut self, body: &Body, at: At, found: &mut Touched) -> Option<()> {
         let catalog = self.context.catalog;
         let plain = [catalog.value_calls(0), catalog.write_calls()].into_iter();
         let operators = body.operators.iter().map(|name| catalog.operator_calls(name));
         let types = body.types.iter().map(|name| catalog.type_calls(name));
-        if !plain.chain(operators).chain(types).all(|calls| self.implied_open(calls, depth)) {
+        if !plain.chain(operators).chain(types).all(|calls| self.implied_open(calls, at)) {
             return None;
         }
         let fields = body.fields.iter().all(|field| field == "*" || is_no_call(field, self.context));
-        let calls = body.facts.functions().iter().all(|parts| self.called(parts, body, depth, found));
+        let calls = body.facts.functions().iter().all(|parts| self.called(parts, body, at, found));
         (fields && calls).then_some(())?;
-        self.relations(body, depth, found)
+        self.relations(body, at, found)
     }
 
     /// Whether what an operator, a cast or a type calls is open, and touches nothing.
-    fn implied_open(&mut self, calls: &[(String, String)], depth: usize) -> bool {
+    fn implied_open(&mut self, calls: &[(String, String)], at: At) -> bool {
         calls.iter().all(|(schema, name)| {
             let mut none = Touched::new();
             implied::open_by_name(schema, name, self.context)
-                || self.is_followed(schema, name)
-                || self.all_of(schema, name, depth, &mut none) && none.is_empty()
+                || self.is_followed(schema, name, at)
+                || self.all_of(schema, name, at, &mut none) && none.is_empty()
         })
     }
 
-    fn is_followed(&self, schema: &str, name: &str) -> bool {
+    fn is_followed(&self, schema: &str, name: &str, at: At) -> bool {
         let functions = self.context.catalog.functions(name);
         let mut overloads = functions.iter().filter(|function| function.schema == schema).peekable();
-        overloads.peek().is_some() && overloads.all(|function| self.followed.contains(&function.oid))
+        overloads.peek().is_some()
+            && overloads
+                .all(|function| self.followed.contains(&(function.oid, at.as_owner || function.security_definer)))
     }
 
     /// Whether whatever a call of that name means is open. Without a schema, that is a function of that name in any of them.
-    fn called(&mut self, parts: &[String], body: &Body, depth: usize, found: &mut Touched) -> bool {
+    fn called(&mut self, parts: &[String], body: &Body, at: At, found: &mut Touched) -> bool {
         let context = self.context;
         let (schema, name) = match parts {
             [name] => (None, name),
@@ -143,7 +164,7 @@ impl Judge<'_> {
             other => {
                 context.policies.allows_function(other, name)
                     || is_pure(other, name, catalog)
-                    || self.all_of(other, name, depth, found)
+                    || self.all_of(other, name, at, found)
             }
         };
         match schema {
@@ -153,11 +174,12 @@ impl Judge<'_> {
     }
 
     /// What it names among relations, by the search path in force.
-    fn relations(&mut self, body: &Body, depth: usize, found: &mut Touched) -> Option<()> {
+    fn relations(&mut self, body: &Body, at: At, found: &mut Touched) -> Option<()> {
         let context = self.context;
         let catalog = context.catalog;
         let find = |schema: &Option<String>, name: &str| match schema {
             Some(schema) => catalog.relation(&RelationName::new(schema.as_str(), name)),
+            None if at.as_owner => None,
             None => catalog.find_relation(context.search_path, name),
         };
         let mut read = body.facts.relations().to_vec();
@@ -179,7 +201,7 @@ impl Judge<'_> {
                 }
                 return None;
             }
-            self.own(relation, name, depth)?;
+            self.own(relation, name, at)?;
             found.insert((relation.name.clone(), Way::Read));
         }
         for write in &body.writes {
@@ -188,20 +210,20 @@ impl Judge<'_> {
             if system::is_system_schema(&relation.name.schema) && !catalog.is_temporary(relation.oid) {
                 return None;
             }
-            self.own(relation, name, depth)?;
+            self.own(relation, name, at)?;
             found.insert((relation.name.clone(), Way::Written(write.way)));
         }
         Some(())
     }
 
     /// A relation that is none of the system's: one that the session means by the name, whose values call nothing that is closed.
-    fn own(&mut self, relation: &Relation, name: &str, depth: usize) -> Option<()> {
+    fn own(&mut self, relation: &Relation, name: &str, at: At) -> Option<()> {
         let catalog = self.context.catalog;
         if catalog.is_refused(name) && !catalog.is_temporary(relation.oid) {
             return None;
         }
         let mut values = relation.columns.iter().map(|column| catalog.value_calls(column.type_oid));
-        values.all(|calls| self.implied_open(calls, depth)).then_some(())
+        values.all(|calls| self.implied_open(calls, at)).then_some(())
     }
 }
 

@@ -1,12 +1,11 @@
 //! Whether a trigger's body touches nothing but the row: `NEW.updated_at := now(); RETURN NEW;` and the like, which most
 //! triggers of applications are. Read as words only, and anything that is not certain is not so.
 
-/// What may stand in such a body besides names of the row's fields: words of PL/pgSQL that read and write nothing, and
-/// functions that only compute or tell the time.
+use crate::catalog::automatic::FUNCTIONS;
+
+/// What may stand in such a body besides names of the row's fields and [`FUNCTIONS`]: words of PL/pgSQL that read and write nothing.
 const WORDS: &str = "begin end if then elsif else return new old null true false is not distinct from and or \
-    tg_op now current_timestamp current_date localtimestamp transaction_timestamp statement_timestamp clock_timestamp \
-    lower upper btrim trim ltrim rtrim coalesce nullif greatest least abs round length char_length left right replace \
-    gen_random_uuid case when in between like";
+    tg_op current_timestamp current_date localtimestamp trim coalesce nullif greatest least case when in between like";
 
 /// The fields of the old and new row that it looks at, where it does no more than that. A field that is only given a
 /// value is not looked at.
@@ -33,7 +32,7 @@ pub(super) fn of_the_row_alone(source: &str) -> Option<Vec<String>> {
             at = at.saturating_add(3);
             continue;
         }
-        if is_word(token) && !WORDS.split_ascii_whitespace().any(|word| word == lower) {
+        if is_word(token) && !WORDS.split_ascii_whitespace().chain(FUNCTIONS).any(|word| word == lower) {
             return None;
         }
         // The whole row goes back, and nowhere else.
