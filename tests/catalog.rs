@@ -86,6 +86,12 @@ const ZOO: &str = r#"
     CREATE FUNCTION secretly(integer, integer) RETURNS boolean LANGUAGE sql AS 'SELECT EXISTS (SELECT FROM base)';
     CREATE OPERATOR === (LEFTARG = integer, RIGHTARG = integer, FUNCTION = secretly);
     CREATE OR REPLACE VIEW through_operator_of_user AS SELECT 1 AS one WHERE 1 === 2;
+    CREATE TYPE grade AS ENUM ('calm', 'glad');
+    CREATE FUNCTION below(grade, grade) RETURNS boolean LANGUAGE sql AS 'SELECT EXISTS (SELECT FROM base)';
+    CREATE OPERATOR <<< (LEFTARG = grade, RIGHTARG = grade, FUNCTION = below);
+    CREATE OPERATOR FAMILY grades USING btree;
+    CREATE OPERATOR CLASS by_grade FOR TYPE grade USING btree FAMILY grades AS OPERATOR 1 <<<, FUNCTION 1 enum_cmp(anyenum, anyenum);
+    CREATE VIEW through_rows_compared AS SELECT 1 AS one WHERE ('calm'::grade, 'calm'::grade) OPERATOR(public.<<<) ('glad'::grade, 'glad'::grade);
     CREATE VIEW through_text AS SELECT query_to_xml('SELECT * FROM base', true, true, '') AS x;
     CREATE VIEW through_opaque AS SELECT * FROM through_text;
     CREATE VIEW with_random AS SELECT id, random() AS r FROM base;
@@ -175,7 +181,9 @@ fn views_and_rules_say_what_they_reach_and_what_cannot_be_looked_into() {
     assert_eq!(reaches("public.passwords"), (vec!["pg_catalog.pg_authid".into()], false));
     assert_eq!(reaches("public.derived"), (vec!["public.measure".into()], false));
     assert_eq!(reaches("public.with_random"), (vec!["public.base".into()], false));
-    for name in ["through_function", "through_operator_of_user", "through_text", "through_opaque"] {
+    let calling =
+        ["through_function", "through_operator_of_user", "through_rows_compared", "through_text", "through_opaque"];
+    for name in calling {
         assert!(reaches(&format!("public.{name}")).1, "{name} calls what cannot be looked into");
     }
     assert_eq!(reaches("public.base"), (vec![], false));

@@ -99,15 +99,16 @@ const UNTOLD: &str = r"
                     AND p.proname NOT IN ('random', 'gen_random_uuid', 'clock_timestamp', 'timeofday', 'uuidv4', 'uuidv7')
           END";
 
-/// The functions (`oid`) that the tree of a rule (`tree`) calls, by themselves or as operators.
+/// The functions (`oid`) that the tree of a rule (`tree`) calls, by themselves or as operators; a comparison of rows names one for each column.
 const CALLED: &str = r"
         SELECT m[1]::oid AS oid
         FROM pg_catalog.regexp_matches({tree},
             ':(?:funcid|opfuncid|hashfuncid|negfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS m
         UNION
         SELECT o.oprcode::oid
-        FROM pg_catalog.regexp_matches({tree}, ':opno ([0-9]+)', 'g') AS m
-        JOIN pg_catalog.pg_operator o ON o.oid = m[1]::oid
+        FROM pg_catalog.regexp_matches({tree}, ':opno(?:s \(o)? ([0-9 ]+)', 'g') AS m
+        CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.btrim(m[1]), ' ')) AS u(number)
+        JOIN pg_catalog.pg_operator o ON o.oid = u.number::oid
         UNION
         SELECT d.refobjid FROM pg_catalog.pg_depend d
         WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
@@ -334,8 +335,9 @@ pub(super) const CALLING_TYPES: &str = r"
             SELECT m[1]::oid AS function FROM pg_catalog.regexp_matches(c.conbin::text,
                 ':(?:funcid|opfuncid|hashfuncid|negfuncid) ([0-9]+)', 'g') AS m
             UNION
-            SELECT o.oprcode::oid FROM pg_catalog.regexp_matches(c.conbin::text, ':opno ([0-9]+)', 'g') AS m
-            JOIN pg_catalog.pg_operator o ON o.oid = m[1]::oid) AS x
+            SELECT o.oprcode::oid FROM pg_catalog.regexp_matches(c.conbin::text, ':opno(?:s \(o)? ([0-9 ]+)', 'g') AS m
+            CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.btrim(m[1]), ' ')) AS u(number)
+            JOIN pg_catalog.pg_operator o ON o.oid = u.number::oid) AS x
         JOIN pg_catalog.pg_proc p ON p.oid = x.function
         WHERE c.contypid >= 16384
           AND (p.oid >= 16384 OR p.provolatile = 'v'
