@@ -674,3 +674,31 @@ fn a_test_of_the_policies_expects_groups_alone() {
     let (status, out, _) = test(grouped, "SELECT id FROM people");
     assert!(status == 1 && out.contains("expected aggregate, got deny"), "{out}");
 }
+
+/// Each table and each condition was held against all others before: this took minutes.
+#[test]
+fn a_large_policy_is_checked_without_a_database() {
+    let mut text = String::from(
+        "version = 1\n[purposes.work]\nbasis = \"contract\"\n[roles.staff]\nlogins = [\"staff\"]\npurposes = [\"work\"]\n",
+    );
+    for table in 0..800 {
+        text += &format!(
+            "[tables.\"public.t{table}\"]\nsubject = \"id\"\ncolumns = {{ id = \"c{}\", name = \"c{}\", day = \"c{}\" }}\n",
+            table % 200,
+            (table + 31) % 200,
+            (table + 62) % 200
+        );
+    }
+    for rule in 0..8_000 {
+        text += &format!(
+            "[[rules]]\nname = \"rule {rule}\"\nroles = [\"staff\"]\npurposes = [\"work\"]\nread = [\"c{}\"]\n",
+            rule % 200
+        );
+        if rule % 1_000 == 0 {
+            text += "rows = \"name <> 'x'\"\n";
+        }
+    }
+    let folder = TempDir::new().unwrap();
+    let (code, out, error) = run(&["check", "--offline", "--policy", &policy(&folder, &text)]);
+    assert_eq!(code, 0, "{out}{error}");
+}

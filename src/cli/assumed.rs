@@ -5,11 +5,11 @@
 //! and `timestamp with time zone` that they all fit. There are no keys, views, functions or open tables' columns in it:
 //! a test that needs them needs the database (`check --live`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, CatalogBuilder, RelationName, TypeClass};
-use crate::policy::{Holds, ListedColumn, PolicySet, ROWS, SubjectPath, WishTable};
-use crate::sql::unsettled;
+use crate::policy::{Holds, ListedColumn, PolicySet, ROWS, Stated, SubjectPath, WishTable};
+use crate::sql::unsettled_among;
 
 const TYPES: [(&str, TypeClass); 5] = [
     ("text", TypeClass::Text),
@@ -25,9 +25,18 @@ const MOST_CHANGED: usize = 3;
 /// The catalog that the policies imply.
 pub(super) fn catalog(policies: &PolicySet) -> Catalog {
     let mut builder = CatalogBuilder::new();
+    // Once for all tables: each rule is held against each of them.
+    let mut stated: BTreeMap<&RelationName, Vec<Stated<'_>>> = BTreeMap::new();
+    for one in policies.conditions() {
+        stated.entry(one.table).or_default().push(one);
+    }
+    let stated_of = |table: &RelationName| stated.get(table).map_or(&[][..], Vec::as_slice);
+    let all_needed = policies.needed_columns();
+    let wishes = policies.wish_tables();
+    let referred = referred_columns(policies);
     for table in policies.listed_tables() {
         let listed = policies.listed_columns(&table);
-        let needed: Vec<_> = policies.needed_columns().into_iter().filter(|needed| *needed.table == table).collect();
+        let needed: Vec<_> = all_needed.iter().filter(|needed| *needed.table == table).collect();
         let holds = |name: &str| needed.iter().find(|needed| needed.column == name).map(|needed| needed.holds);
         let mut columns: Vec<(&str, &'static str)> =
             listed.iter().map(|column| (column.name, assumed_type(column, holds(column.name)))).collect();
@@ -36,13 +45,12 @@ pub(super) fn catalog(policies: &PolicySet) -> Catalog {
                 columns.push((needed.column, assumed_needed(needed.holds)));
             }
         }
-        let referred = referred_columns(policies, &table);
-        for column in &referred {
+        for column in referred.get(&table).into_iter().flatten() {
             if !columns.iter().any(|(name, _)| name == column) {
                 columns.push((column, "text"));
             }
         }
-        let own = policies.conditions().filter(|stated| stated.key == ROWS && *stated.table == table);
+        let own = stated_of(&table).iter().filter(|stated| stated.key == ROWS);
         let own = own.map(|stated| stated.text).collect::<Vec<_>>().join(" ");
         let named = words(&own);
         for name in named.iter().filter(|name| name.as_str() != "login") {
@@ -50,19 +58,18 @@ pub(super) fn catalog(policies: &PolicySet) -> Catalog {
                 columns.push((name, "text"));
             }
         }
-        settle(policies, &WishTable { table: &table, condition: own }, &mut columns);
-        for wish in policies.wish_tables().iter().filter(|wish| *wish.table == table) {
-            settle(policies, wish, &mut columns);
+        settle(stated_of(&table), &WishTable { table: &table, condition: own }, &mut columns);
+        for wish in wishes.iter().filter(|wish| *wish.table == table) {
+            settle(stated_of(&table), wish, &mut columns);
         }
         builder.table(table, &columns, &[]);
     }
-    for wish in policies.wish_tables() {
+    for wish in &wishes {
         if !policies.listed_columns(wish.table).is_empty() {
             continue;
         }
-        let mut columns: Vec<(&str, &'static str)> = policies
-            .needed_columns()
-            .into_iter()
+        let mut columns: Vec<(&str, &'static str)> = all_needed
+            .iter()
             .filter(|needed| needed.table == wish.table)
             .map(|needed| (needed.column, assumed_needed(needed.holds)))
             .collect();
@@ -74,7 +81,7 @@ pub(super) fn catalog(policies: &PolicySet) -> Catalog {
                 columns.push((name, "text"));
             }
         }
-        settle(policies, &wish, &mut columns);
+        settle(stated_of(wish.table), wish, &mut columns);
         builder.table(wish.table.clone(), &columns, &[]);
     }
     builder.build()
@@ -90,21 +97,21 @@ fn assumed_type(column: &ListedColumn<'_>, holds: Option<Holds>) -> &'static str
     TYPES.iter().find(|(_, class)| fits_all(*class)).map_or("text", |(sql, _)| sql)
 }
 
-/// Columns of this table by which rows of any table lead to their subject.
-fn referred_columns(policies: &PolicySet, table: &RelationName) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
+/// By table, its columns by which rows of any table lead to their subject.
+fn referred_columns(policies: &PolicySet) -> BTreeMap<RelationName, BTreeSet<String>> {
+    let mut found: BTreeMap<RelationName, BTreeSet<String>> = BTreeMap::new();
     for owner in policies.listed_tables() {
-        let mut at = owner.clone();
         let mut path = policies.listed_subject(&owner);
+        let mut at = owner;
         while let Some(step) = path {
             match step {
                 SubjectPath::Column(column) => {
-                    found.extend((at == *table).then(|| column.clone()));
+                    found.entry(at.clone()).or_default().insert(column.clone());
                     path = None;
                 }
                 SubjectPath::Through { column, relation, references, next } => {
-                    found.extend((at == *table).then(|| column.clone()));
-                    found.extend((relation == table).then(|| references.clone()));
+                    found.entry(at).or_default().insert(column.clone());
+                    found.entry(relation.clone()).or_default().insert(references.clone());
                     at = relation.clone();
                     path = Some(next);
                 }
@@ -116,12 +123,12 @@ fn referred_columns(policies: &PolicySet, table: &RelationName) -> BTreeSet<Stri
 
 /// Changes the fewest types of columns of a table of wishes for which its condition is understood: `granted` alone is true or
 /// false, and no text. Where none are found the types stay, and the condition is told to be wrong.
-fn settle(policies: &PolicySet, wish: &WishTable<'_>, columns: &mut [(&str, &'static str)]) {
+fn settle(stated: &[Stated<'_>], wish: &WishTable<'_>, columns: &mut [(&str, &'static str)]) {
     const OTHERS: [&str; 5] = ["boolean", "timestamp with time zone", "date", "numeric", "uuid"];
     let understood = |columns: &[(&str, &str)]| {
         let mut builder = CatalogBuilder::new();
         builder.table(wish.table.clone(), columns, &[]);
-        unsettled(policies, &builder.build()).is_empty()
+        unsettled_among(stated.iter().copied(), &builder.build()).is_empty()
     };
     if understood(columns) {
         return;

@@ -38,6 +38,7 @@ pub use resolve::{Compared, Given, HIDDEN as HIDDEN_COLUMN, Tested, open_paramet
 pub use reviewed::settings::chooses_plans;
 pub use rewrite::{
     Guard, Recheck, TokenKey, contact_form, due_counts, new_row_refusal, refusal_for, still_kept, unsettled,
+    unsettled_among,
 };
 pub use steps::{Step, Steps};
 pub use text::{

@@ -174,7 +174,7 @@ impl PolicySet {
                 of_rule: false,
             })
         });
-        let own = self.rules.iter().flat_map(move |rule| {
+        let own = self.rules.iter().filter(|rule| rule.own.is_some()).flat_map(move |rule| {
             let opened = self.tables.iter().filter(|(name, table)| !table.open && rule.opens(name, table));
             opened.flat_map(move |(table, _)| {
                 let place = &rule.place;

@@ -86,8 +86,13 @@ pub(super) fn condition_for(
 
 /// The policies' conditions that depend on a setting, or are not understood: with one of them nothing is loaded.
 pub fn unsettled(policies: &PolicySet, catalog: &Catalog) -> Vec<Fault> {
+    unsettled_among(policies.conditions(), catalog)
+}
+
+/// The same of some of them.
+pub fn unsettled_among<'a>(conditions: impl IntoIterator<Item = Stated<'a>>, catalog: &Catalog) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for Stated { key, text, table, place, of_rule } in policies.conditions() {
+    for Stated { key, text, table, place, of_rule } in conditions {
         // A table that is not there is told elsewhere.
         let Some(relation) = catalog.relation(table) else { continue };
         let whom = (of_rule || key == ROWS).then_some(Whom { login: "login", actor: Some("0") });

@@ -28,7 +28,7 @@ use sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, SetExpr, Statement, Tabl
 
 use crate::sql::reviewed::definitions::{self, ROW, Sight};
 use crate::sql::reviewed::system;
-pub use condition::unsettled;
+pub use condition::{unsettled, unsettled_among};
 pub use fresh::{new_row_refusal, refusal_for};
 pub use guard::Guard;
 pub use recheck::Recheck;
