@@ -263,6 +263,10 @@ impl Session {
 
     fn end_copy(&mut self, done: bool) {
         self.upstream.control(if done { Control::CopyDone } else { Control::CopyFail });
+        if self.structure.in_batch() {
+            // What stepped statements run by tells how a COPY ended only with the next Sync or Flush, and the next statement waits for that.
+            self.upstream.control(Control::Flush);
+        }
         self.flow.copy_ended();
     }
 
