@@ -88,8 +88,11 @@ impl Reader<'_> {
             if !self.lines(&lines) {
                 return Ok(false);
             }
-            if Instant::now() >= until {
-                self.stop(block.first_seq);
+            // By what stands there: of a block in which nothing has a number, an index tells that of the record before it.
+            let oldest = lines.split(|byte| *byte == b'\n').find_map(|line| Entry::parse(line)?.seq());
+            let oldest = oldest.filter(|oldest| *oldest < self.before);
+            if let (Some(oldest), true) = (oldest, Instant::now() >= until) {
+                self.stop(oldest);
                 return Ok(false);
             }
         }
