@@ -89,10 +89,7 @@ impl Reader<'_> {
                 return Ok(false);
             }
             // By what stands there: of a block in which nothing has a number, an index tells that of the record before it.
-            let oldest = lines.split(|byte| *byte == b'\n').find_map(|line| Entry::parse(line)?.seq());
-            let oldest = oldest.filter(|oldest| *oldest < self.before);
-            if let (Some(oldest), true) = (oldest, Instant::now() >= until) {
-                self.stop(oldest);
+            if Instant::now() >= until && self.stop_at(&lines) {
                 return Ok(false);
             }
         }
@@ -119,11 +116,7 @@ impl Reader<'_> {
             if !self.lines(&whole) {
                 return Ok(false);
             }
-            let oldest = whole.split(|byte| *byte == b'\n').next().and_then(Entry::parse).and_then(|entry| entry.seq());
-            // What is newer than the page is passed over, however long it takes: else the next page would begin where this one did.
-            let oldest = oldest.filter(|oldest| *oldest < self.before);
-            if let (Some(oldest), true) = (oldest, begin > 0 && Instant::now() >= until) {
-                self.stop(oldest);
+            if begin > 0 && Instant::now() >= until && self.stop_at(&whole) {
                 return Ok(false);
             }
         }
@@ -160,6 +153,17 @@ impl Reader<'_> {
             self.page.entries.push(entry);
         }
         true
+    }
+
+    /// Ends the page behind the oldest record of these lines; whether there is one to end at. What is newer than the page is passed over, however
+    /// long it takes: else the next page would begin where this one did.
+    fn stop_at(&mut self, lines: &[u8]) -> bool {
+        let oldest = lines.split(|byte| *byte == b'\n').find_map(|line| Entry::parse(line)?.seq());
+        let oldest = oldest.filter(|oldest| *oldest < self.before);
+        if let Some(oldest) = oldest {
+            self.stop(oldest);
+        }
+        oldest.is_some()
     }
 
     fn stop(&mut self, at: u64) {
