@@ -56,11 +56,9 @@ impl Catalog {
         first.extend(names.iter().filter_map(|name| self.relation(name)).map(|relation| relation.oid));
         first.retain(|oid| *oid >= FIRST_USER_OID);
         // Of an index, the table: its key and what it ties go with it.
-        if first.iter().any(|oid| self.relations.get(oid).is_some_and(|relation| is_part(relation.kind))) {
-            let owners = self.parts.iter().filter(|(_, parts)| parts.iter().any(|part| first.contains(part)));
-            let owners: Vec<Oid> = owners.map(|(owner, _)| *owner).collect();
-            first.extend(owners);
-        }
+        let part = |oid: &&Oid| self.relations.get(*oid).is_some_and(|relation| is_part(relation.kind));
+        let owners: Vec<Oid> = first.iter().filter(part).filter_map(|oid| self.owner_of(*oid)).collect();
+        first.extend(owners);
         let mut tree = first.clone();
         tree.extend(first.iter().flat_map(|oid| self.descendants(*oid)));
         let referred = self.referred.iter().filter_map(|oid| self.relations.get(oid));
@@ -208,12 +206,9 @@ impl Catalog {
     }
 
     fn row_types(&self, relations: &[Arc<Relation>]) -> Vec<Oid> {
-        let of = |relation: &Arc<Relation>| {
-            let RelationName { schema, name } = relation.name.clone();
-            let named = self.types.called(&name).filter(|ty| ty.class == TypeClass::Composite && ty.schema == schema);
-            named.map(|ty| ty.oid).collect::<Vec<Oid>>()
-        };
-        relations.iter().flat_map(of).collect()
+        let named = relations.iter().map(|relation| &relation.name);
+        let types = named.flat_map(|name| self.types.called(&name.name).filter(|ty| ty.schema == name.schema));
+        types.filter(|ty| ty.class == TypeClass::Composite).map(|ty| ty.oid).collect()
     }
 
     /// Takes out what is not there any more, with its row's type.

@@ -366,7 +366,6 @@ impl Resolver<'_> {
     }
 }
 
-/// Puts an expression in parentheses.
 /// `t.a[1]` is a subscript of the column `t.a`, which sqlparser reads as two steps from `t`.
 fn gather_name(root: &mut Expr, chain: &mut Vec<AccessExpr>) {
     let mut idents = match root {
