@@ -141,23 +141,13 @@ impl CatalogBuilder {
 
     /// Says that an operator calls a function that is not built in, named with its schema.
     pub fn add_calling_operator(&mut self, operator: impl Into<String>, schema: String, function: String) {
-        Arc::make_mut(&mut self.catalog.calling_operators).entry(operator.into()).or_default().push((schema, function));
+        self.catalog.add_calling_operator(operator.into(), (schema, function));
     }
 
     /// Says that a type calls such a function (schema and name) without naming it. `oid` is 0 where no statement can keep
     /// clear of it; `when`: `n` where the type is named, `v` by a value of it too, `w` by a write.
     pub fn add_calling_type(&mut self, oid: Oid, name: impl Into<String>, when: &str, function: (String, String)) {
-        let catalog = &mut self.catalog;
-        match (oid, when) {
-            (0, "w") => catalog.calling_writes.push(function),
-            (0, _) => Arc::make_mut(&mut catalog.calling_values).entry(0).or_default().push(function),
-            (oid, when) => {
-                if when == "v" {
-                    Arc::make_mut(&mut catalog.calling_values).entry(oid).or_default().push(function.clone());
-                }
-                Arc::make_mut(&mut catalog.calling_types).entry(name.into()).or_default().push(function);
-            }
-        }
+        self.catalog.add_calling_type(oid, name.into(), when, function);
     }
 
     /// Adds a relation as it is.

@@ -52,6 +52,13 @@ pub fn changed_query() -> &'static str {
     &QUERY
 }
 
+/// The same for a session that asks within its own transaction: what operators and types call, and what relations do by themselves, come
+/// with it.
+pub fn seen_query() -> &'static str {
+    static QUERY: LazyLock<String> = LazyLock::new(queries::seen);
+    &QUERY
+}
+
 /// The statement that tells of relations with which nothing else goes. Its one parameter, as text, is a [`Question`](super::Question); its rows
 /// are for [`Catalog::told`]. It is to run as [`changed_query`].
 pub fn plain_query() -> &'static str {

@@ -20,7 +20,7 @@ mod verifiers;
 
 pub use build::CatalogBuilder;
 pub use changes::Unapplied;
-pub use load::{LoadError, changed_query, load_catalog, plain_query, within_query};
+pub use load::{LoadError, changed_query, load_catalog, plain_query, seen_query, within_query};
 pub use memo::Memo;
 pub use name::split_dotted;
 pub use name::{RelationName, quote_ident, quote_literal};

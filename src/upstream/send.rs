@@ -12,7 +12,7 @@ use bytes::BufMut;
 use super::later::Later;
 use super::{Address, CancelTarget, UpstreamTls};
 use crate::audit::Audited;
-use crate::catalog::{Question, changed_query, plain_query, quote_ident, within_query};
+use crate::catalog::{Question, plain_query, quote_ident, seen_query, within_query};
 use crate::sql::{Enforced, in_ascii};
 use crate::wire::frontend::{Parse, Target};
 use crate::wire::{HEADER, Header, Link, frame, put_cstr, startup};
@@ -344,7 +344,7 @@ impl Upstream {
     fn put_structure(&mut self, about: Structural<'_>, path: bool, prepared: bool) {
         let out = &mut self.link.out;
         let (name, sql, value) = match about {
-            Structural::Changed(since) => ("pgpurpose.changed", changed_query(), since.to_string()),
+            Structural::Changed(since) => ("pgpurpose.changed", seen_query(), since.to_string()),
             Structural::Part(question) if question.within => {
                 ("pgpurpose.within", within_query(), question.about.clone())
             }

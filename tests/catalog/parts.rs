@@ -1,7 +1,8 @@
 //! A part of the structure that was read says what the whole says, over statements of all kinds in an order that nobody chose.
 
 use pgpurpose::catalog::{
-    Catalog, CatalogStore, RelationName, Told, Touched, connect_plain, load_catalog, plain_query, within_query,
+    Catalog, CatalogStore, RelationName, Told, Touched, connect_plain, load_catalog, plain_query, seen_query,
+    within_query,
 };
 use pgpurpose::policy::PolicySet;
 use pgpurpose::sql::{self, Context};
@@ -258,6 +259,51 @@ fn a_transaction_reads_its_own_part_as_others_read_it_whole_behind_it() {
         }
         println!("{compared} transactions");
         assert!(compared > 20, "{compared}");
+    });
+}
+
+/// What is told of as a whole within a transaction: what calls code of one's own, by whatever way.
+const CALLED_WITHIN: &[&str] = &[
+    "CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1'",
+    "CREATE FUNCTION joined(text, text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN $1; END'",
+    "CREATE OPERATOR ##> (LEFTARG = text, RIGHTARG = text, FUNCTION = joined)",
+    "CREATE TYPE crate AS (a text)",
+    "CREATE FUNCTION opened(crate) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+    "CREATE CAST (crate AS text) WITH FUNCTION opened(crate)",
+    "CREATE TABLE t2 (a int, b crate, c text DEFAULT f(1)::text, d int GENERATED ALWAYS AS (f(a)) STORED)",
+    "CREATE DOMAIN fitting AS int CHECK (f(VALUE) > 0)",
+    "ALTER TABLE t2 ADD COLUMN e fitting, ADD CHECK (f(a) > 0), ADD PRIMARY KEY (a)",
+    "CREATE INDEX ON t2 (f(a))",
+    "CREATE TRIGGER g BEFORE UPDATE ON t2 FOR EACH ROW EXECUTE FUNCTION fired()",
+    "CREATE POLICY o ON t2 USING (EXISTS (SELECT FROM t0 WHERE f(t0.a) = t2.a))",
+    "CREATE STATISTICS told ON (f(a)), c FROM t2",
+    "CREATE TABLE p2 (a int) PARTITION BY LIST (f(a))",
+    "ALTER TABLE t1 ADD FOREIGN KEY (a) REFERENCES t2 ON DELETE CASCADE",
+    "ALTER DOMAIN short ADD CONSTRAINT fits CHECK (f(length(VALUE)) > 0)",
+    "ALTER DOMAIN fitting RENAME TO suiting",
+    "ALTER FUNCTION f(int) RENAME TO h",
+    "CREATE OR REPLACE FUNCTION fired() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM 1; RETURN NEW; END'",
+    "ALTER TYPE crate SET SCHEMA other",
+    "ALTER SCHEMA other RENAME TO another",
+];
+
+#[test]
+fn a_session_reads_within_its_transaction_what_calls_code_of_ones_own() {
+    let cluster = own_cluster();
+    cluster.run_sql("postgres", BEFORE).unwrap();
+    runtime().block_on(async {
+        let (client, mut reader) = (connect(&cluster).await, connect(&cluster).await);
+        let base = load_catalog(&mut reader, 1).await.unwrap();
+        for text in CALLED_WITHIN {
+            client.batch_execute(text).await.unwrap();
+            client.batch_execute("SET search_path = pg_catalog, pg_temp").await.unwrap();
+            let rows = client.query(seen_query(), &[&base.since().unwrap().to_string()]).await.unwrap();
+            client.batch_execute("SET search_path = public, other").await.unwrap();
+            let rows: Vec<_> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+            let own = base.changed(&rows, 2, false).unwrap();
+            let whole = load_catalog(&mut reader, 1).await.unwrap();
+            assert!(own.same_contents(&whole), "{text}: {}", difference(&own, &whole));
+        }
     });
 }
 

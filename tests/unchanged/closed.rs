@@ -247,6 +247,80 @@ const CASES: &[(&str, &str, &[&str])] = &[
             "SELECT c.says_too()",
         ],
     ),
+    // What is made within a transaction is judged within it as it is afterwards.
+    (
+        "an operator, in the transaction that makes it",
+        "42501",
+        &[
+            "BEGIN",
+            "CREATE OPERATOR c.##| (LEFTARG = text, RIGHTARG = text, FUNCTION = c.both)",
+            "SET LOCAL search_path = c",
+            "SELECT 'a'::text ##| 'b'::text",
+        ],
+    ),
+    (
+        "a cast, in the transaction that makes it",
+        "42501",
+        &[
+            "BEGIN",
+            "CREATE TYPE c.crate AS (a text)",
+            "CREATE FUNCTION c.open_crate (c.crate) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT ''x''); END'",
+            "CREATE CAST (c.crate AS text) WITH FUNCTION c.open_crate (c.crate)",
+            "SELECT ROW('a')::c.crate::text",
+        ],
+    ),
+    (
+        "a domain whose check came to be another, in one transaction",
+        "42501",
+        &[
+            "BEGIN",
+            "CREATE FUNCTION c.fits (text) RETURNS boolean LANGUAGE sql AS 'SELECT true'",
+            "CREATE DOMAIN c.fitting AS text CHECK (c.fits(VALUE))",
+            "CREATE OR REPLACE FUNCTION c.fits (text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END'",
+            "SELECT 'x'::c.fitting",
+        ],
+    ),
+    (
+        "such a domain by another name, in one transaction",
+        "42501",
+        &[
+            "CREATE FUNCTION c.suits (text) RETURNS boolean LANGUAGE sql AS 'SELECT true'",
+            "CREATE DOMAIN c.suiting AS text CHECK (c.suits(VALUE))",
+            "CREATE OR REPLACE FUNCTION c.suits (text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END'",
+            "BEGIN",
+            "ALTER DOMAIN c.suiting RENAME TO plain_text",
+            "SELECT 'x'::c.plain_text",
+        ],
+    ),
+    (
+        "a trigger, in the transaction that makes it",
+        "42501",
+        &[
+            "BEGIN",
+            "CREATE TABLE c.fresh (a text)",
+            "CREATE TRIGGER tg BEFORE INSERT ON c.fresh FOR EACH ROW EXECUTE FUNCTION c.trg()",
+            "INSERT INTO c.fresh VALUES ('x')",
+        ],
+    ),
+    (
+        "a default that came to be another, in one transaction",
+        "42501",
+        &[
+            "BEGIN",
+            "CREATE FUNCTION c.given () RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$",
+            "CREATE TABLE c.giving (a text DEFAULT c.given())",
+            "CREATE OR REPLACE FUNCTION c.given () RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+            "INSERT INTO c.giving DEFAULT VALUES",
+        ],
+    ),
+    (
+        "the same of a temporary table, in one message",
+        "42501",
+        &["CREATE FUNCTION c.given () RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$; \
+           CREATE TEMP TABLE giving (a text DEFAULT c.given()); \
+           CREATE OR REPLACE FUNCTION c.given () RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'; \
+           INSERT INTO giving DEFAULT VALUES"],
+    ),
     ("a rule", "0A000", &["CREATE RULE r AS ON INSERT TO c.t DO ALSO SELECT c.own('x')"]),
     ("a password", "0A000", &["CREATE ROLE somebody LOGIN PASSWORD 'x'"]),
     ("a login of the policy, changed", "42501", &["ALTER ROLE app NOCREATEDB"]),

@@ -33,7 +33,7 @@ rules AS (
     FROM pg_catalog.pg_rewrite r, since
     WHERE r.ev_class >= 16384
       AND (pg_catalog.age(r.xmin) <= since.age
-           OR r.ev_class IN (SELECT oid FROM classes WHERE relpersistence = 't')))
+           OR r.ev_class IN (SELECT oid FROM classes WHERE relpersistence = 't'))){within}
 SELECT 'since', {since}
 UNION ALL
 SELECT 'temporary', (SELECT name FROM spaces, own WHERE spaces.oid = own.temp)
@@ -115,3 +115,4 @@ UNION ALL
 SELECT 'recent', ({recent}
     OR EXISTS (SELECT FROM pg_catalog.pg_range x, since WHERE x.rngtypid >= 16384 AND pg_catalog.age(x.xmin) <= since.age)
     OR EXISTS (SELECT FROM pg_catalog.pg_constraint x, since WHERE x.contypid >= 16384 AND pg_catalog.age(x.xmin) <= since.age))::text
+{more}

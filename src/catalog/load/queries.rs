@@ -148,6 +148,11 @@ pub(super) fn marks() -> String {
 /// Each row of a catalog names the transaction that wrote it (`xmin`); one that is not older than the given is told again.
 /// What was removed is told by the numbers that are there. Only what stands above `initdb`'s numbers is looked at.
 pub(super) fn changed() -> String {
+    changed_with("", "")
+}
+
+/// `within`: more of its WITH; `more`: more rows.
+fn changed_with(within: &str, more: &str) -> String {
     let recent = ["operator", "cast", "amop", "amproc", "extension"].map(|table| {
         format!(
             "EXISTS (SELECT FROM pg_catalog.pg_{table} x, since WHERE x.oid >= 16384 AND pg_catalog.age(x.xmin) <= since.age)"
@@ -164,6 +169,47 @@ pub(super) fn changed() -> String {
         .replace("{since}", SINCE)
         .replace("{recent}", &recent.join(" OR "))
         .replace("{body}", BODY)
+        .replace("{within}", within)
+        .replace("{more}", more)
+}
+
+/// The same as a session sees it within its own transaction, with what is otherwise read by itself or by a whole load alone: what operators
+/// and types call, told in whole, and what those relations do by themselves that may do something else than before.
+pub(super) fn seen() -> String {
+    const SEEN: &str = "(SELECT seen.oids FROM seen)::pg_catalog.oid[]";
+    let own = own_of(SEEN, &format!("AND c.confrelid = ANY ({SEEN})"));
+    changed_with(
+        include_str!("seen.sql"),
+        &format!(
+            "UNION ALL SELECT 'asked', pg_catalog.array_to_json((SELECT seen.oids FROM seen)::int8[])::text
+             UNION ALL SELECT 'operators', (
+                 SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_array(x.name, x.space, x.function)), '[]')::text
+                 FROM ({CALLING_OPERATORS}) AS x (name, space, function))
+             UNION ALL SELECT 'calls', (
+                 SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_array(x.oid::int8, x.name, x.kind, x.space, x.function)), '[]')::text
+                 FROM ({CALLING_TYPES}) AS x (oid, name, kind, space, function))
+             UNION ALL SELECT own.word, own.what FROM ({own}) AS own"
+        ),
+    )
+}
+
+/// [`super::automatic::QUERY`] of these relations alone; `referring`: the condition on keys that refer to them.
+fn own_of(relations: &str, referring: &str) -> String {
+    let mut own = super::automatic::QUERY.replace("/*to c.confrelid*/", referring).replace("/*all*/", "true OR");
+    for column in [
+        "c.conrelid",
+        "i.indrelid",
+        "s.stxrelid",
+        "d.adrelid",
+        "p.polrelid",
+        "t.tgrelid",
+        "a.attrelid",
+        "r.ev_class",
+        "p.partrelid",
+    ] {
+        own = own.replace(&format!("/*of {column}*/"), &format!("AND {column} = ANY ({relations})"));
+    }
+    own
 }
 
 /// Owner and part: indexes, TOAST tables with theirs, sequences that a column owns.
@@ -209,20 +255,7 @@ pub(super) fn within() -> String {
              WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = ANY ({ASKED})
                AND d.classid = 'pg_catalog.pg_constraint'::regclass))"
     );
-    let mut own = super::automatic::QUERY.replace("/*to c.confrelid*/", &referring).replace("/*all*/", "true OR");
-    for column in [
-        "c.conrelid",
-        "i.indrelid",
-        "s.stxrelid",
-        "d.adrelid",
-        "p.polrelid",
-        "t.tgrelid",
-        "a.attrelid",
-        "r.ev_class",
-        "p.partrelid",
-    ] {
-        own = own.replace(&format!("/*of {column}*/"), &format!("AND {column} = ANY ({ASKED})"));
-    }
+    let own = own_of(ASKED, &referring);
     format!("{related}UNION ALL\n{own}")
 }
 
