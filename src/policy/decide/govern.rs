@@ -110,11 +110,16 @@ fn filled_for_another(policies: &PolicySet, access: &RelationAccess, whom: &Whom
 /// as that of a view does.
 pub(super) fn reads_only(policies: &PolicySet, access: &RelationAccess) -> bool {
     let read_only = |name: &RelationName| policies.tables.get(name).is_some_and(|table| table.read_only);
-    let listed = match policies.tables.get(&access.relation) {
+    is_kept(policies, access) || access.reaches.iter().any(read_only)
+}
+
+/// The same by its own listing or that of an ancestor alone.
+pub(super) fn is_kept(policies: &PolicySet, access: &RelationAccess) -> bool {
+    let read_only = |name: &RelationName| policies.tables.get(name).is_some_and(|table| table.read_only);
+    match policies.tables.get(&access.relation) {
         Some(own) => own.read_only,
         None => access.ancestors.iter().any(read_only),
-    };
-    listed || access.reaches.iter().any(read_only)
+    }
 }
 
 /// On whose behalf and why, for messages.

@@ -254,14 +254,15 @@ impl<'a> Session<'a> {
         let structure = request.structure.as_ref()?;
         let relation = &access.relation;
         let governed = governed(self.policies, access, &self.whom);
-        let mut empties = false;
+        let (mut empties, mut drops) = (false, false);
         for change in structure.changes_of(number) {
             empties |= *change == Change::Empty;
+            drops |= *change == Change::Drop { rows: true };
             reasons.extend(structure.against(change, access, &governed, self.policies, &self.whom));
         }
         let mut columns = BTreeMap::new();
         match governed {
-            Governed::Open if empties && reads_only(self.policies, access) => {
+            Governed::Open if (empties || drops) && reads_only(self.policies, access) => {
                 reasons.push(self.only_read(relation));
                 return None;
             }
@@ -290,7 +291,8 @@ impl<'a> Session<'a> {
                     }
                 }
                 let part = left_out || !self.consent.is_empty() || self.min_group.is_some();
-                if part && (!access.columns.is_empty() || empties) {
+                let removes = empties || drops;
+                if part && (!access.columns.is_empty() || removes) {
                     reasons.push(
                         Reason::about(
                             relation,
@@ -299,7 +301,7 @@ impl<'a> Session<'a> {
                         .detail("the purpose may see some rows only, or groups of them"),
                     );
                 }
-                if empties && !listing.deletable() {
+                if removes && !listing.deletable() {
                     let whom = &self.whom;
                     let message = format!(
                         "rows of `{relation}` may not be deleted by role `{}` for purpose `{}`",

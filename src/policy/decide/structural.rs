@@ -2,7 +2,7 @@
 //! lists comes to mean other values than it meant.
 
 use super::Reason;
-use super::govern::{Governed, Whom};
+use super::govern::{Governed, Whom, is_kept};
 use crate::catalog::RelationName;
 use crate::policy::model::{Change, Make, PolicySet, RelationAccess, Role, Structure, SubjectPath, Table, column_name};
 
@@ -93,7 +93,23 @@ fn check(
             "use an unrestricted role",
         )
     };
+    let kept = matches!(governed, Governed::Open) && is_kept(policies, access);
     match change {
+        // What its rows hold, and which they are, would be another thing.
+        Change::AddColumn { .. }
+        | Change::RenameColumn { .. }
+        | Change::AlterColumn(_)
+        | Change::Rewrite(_)
+        | Change::Move(_)
+        | Change::Family
+            if kept =>
+        {
+            refuse(
+                &format!("changing the columns, the name or the family of table `{relation}`"),
+                "the policy opens it with `open = \"read\"`: nobody writes to it through the proxy",
+                "use an unrestricted role, or `open = true`",
+            )
+        }
         Change::AddColumn { name, .. } | Change::AlterColumn(name) if leads(name) => lead_refused(name),
         Change::RenameColumn { from, to } if leads(from) || leads(to) => lead_refused(from),
         Change::AddColumn { name, computed: true } | Change::RenameColumn { from: _, to: name } if lists(name) => {
@@ -134,7 +150,7 @@ fn check(
             ),
         },
         // Its caller asks for the right to delete.
-        Change::Drop | Change::Alter | Change::Empty => None,
+        Change::Drop { .. } | Change::Alter | Change::Empty => None,
     }
 }
 

@@ -180,6 +180,11 @@ impl PolicySet {
         self.unlisted_allowed && open && self.wishes().next().is_none()
     }
 
+    /// Whether nobody may write to some relation: `open = "read"`.
+    pub fn keeps_some(&self) -> bool {
+        self.tables.values().chain(self.patterns.values()).any(|table| table.read_only)
+    }
+
     /// Whether the table holds consents, objections, restrictions, approaches or opt-outs.
     pub(in crate::policy) fn keeps_wishes(&self, relation: &RelationName) -> bool {
         self.wishes().any(|(_, table, _)| table == relation)

@@ -53,8 +53,11 @@ pub enum Change {
     Move(RelationName),
     /// It becomes or ceases to be a parent or a child.
     Family,
-    /// It is dropped.
-    Drop,
+    /// It is dropped; `rows`: with rows that are nowhere else.
+    Drop {
+        /// With its rows.
+        rows: bool,
+    },
     /// Anything else of it: constraints, indexes, children.
     Alter,
     /// All its rows are removed.

@@ -235,6 +235,8 @@ impl Define<'_, '_> {
                 self.may_be_changed(rename.subname())?;
                 self.may_be_changed(rename.newname())
             }
+            // Tables that nobody may write to would have another name.
+            ObjectType::OBJECT_SCHEMA if self.resolver.context.policies.keeps_some() => Err(self.ddl.refused_kind()),
             kind if self.is_plain(kind) => match rename.relation() {
                 Some(relation) => {
                     let id = self.existing(Some(relation))?;
@@ -303,11 +305,11 @@ impl Define<'_, '_> {
         Ok(())
     }
 
-    /// DROP of a schema, a type or a function with CASCADE: where nothing is hidden, or where there is no such thing, so that nothing
-    /// is taken away with it.
+    /// DROP of a schema, a type or a function with CASCADE: where nothing is hidden and every table may be written to, or where there is no
+    /// such thing, so that nothing is taken away with it.
     fn without_cascade(&mut self, drop: &DropStmt) -> Result<(), Fail> {
         let context = self.resolver.context;
-        if context.policies.hides_nothing() {
+        if context.policies.hides_nothing() && !context.policies.keeps_some() {
             return Ok(());
         }
         let absent = |node: Node<'_>| match node {

@@ -70,7 +70,8 @@ impl Define<'_, '_> {
         let parts = strings(object)?;
         match self.by_parts(&parts) {
             Ok((id, name)) => {
-                self.change(id, Change::Drop);
+                let temporary = self.resolver.context.catalog.is_temporary_schema(&name.schema);
+                self.change(id, Change::Drop { rows: kind == "TABLE" && !temporary });
                 Ok(name)
             }
             Err(refusal) if missing_ok && is_absent(&refusal) => {

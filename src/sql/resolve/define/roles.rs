@@ -22,6 +22,8 @@ impl Define<'_, '_> {
             Node::DropRoleStmt(drop) => self.roles(drop.roles()),
             Node::GrantRoleStmt(grant) => self.roles(grant.grantee_roles()),
             Node::ReassignOwnedStmt(reassign) => self.roles(reassign.roles()),
+            // Tables that nobody may write to may be among what goes.
+            Node::DropOwnedStmt(_) if self.resolver.context.policies.keeps_some() => Err(self.ddl.refused_kind()),
             Node::DropOwnedStmt(drop) => self.roles(drop.roles()),
             _ => return None,
         })
