@@ -87,10 +87,17 @@ const ZOO: &str = r#"
     CREATE OPERATOR === (LEFTARG = integer, RIGHTARG = integer, FUNCTION = secretly);
     CREATE OR REPLACE VIEW through_operator_of_user AS SELECT 1 AS one WHERE 1 === 2;
     CREATE TYPE grade AS ENUM ('calm', 'glad');
-    CREATE FUNCTION below(grade, grade) RETURNS boolean LANGUAGE sql AS 'SELECT EXISTS (SELECT FROM base)';
+    CREATE FUNCTION below(grade, grade) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT EXISTS (SELECT FROM base)';
     CREATE OPERATOR <<< (LEFTARG = grade, RIGHTARG = grade, FUNCTION = below);
     CREATE OPERATOR FAMILY grades USING btree;
-    CREATE OPERATOR CLASS by_grade FOR TYPE grade USING btree FAMILY grades AS OPERATOR 1 <<<, FUNCTION 1 enum_cmp(anyenum, anyenum);
+    CREATE FUNCTION weighed(grade, grade) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 0';
+    CREATE OPERATOR CLASS by_grade FOR TYPE grade USING btree FAMILY grades AS OPERATOR 1 <<<, FUNCTION 1 weighed(grade, grade);
+    CREATE FUNCTION fired() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    CREATE TABLE compares (a grade, b bool DEFAULT (('calm'::grade, 'calm'::grade) OPERATOR(public.<<<) ('glad'::grade, 'glad'::grade)),
+        CONSTRAINT ordered CHECK ((a, 'calm'::grade) OPERATOR(public.<<<) ('glad'::grade, 'glad'::grade)));
+    CREATE INDEX partly ON compares (a) WHERE ('calm'::grade, 'calm'::grade) OPERATOR(public.<<<) ('glad'::grade, 'glad'::grade);
+    CREATE POLICY seen ON compares USING (('calm'::grade, 'calm'::grade) OPERATOR(public.<<<) ('glad'::grade, 'glad'::grade));
+    CREATE TRIGGER after BEFORE UPDATE ON compares FOR EACH ROW WHEN (('calm'::grade, NEW.a) OPERATOR(public.<<<) ('glad'::grade, OLD.a)) EXECUTE FUNCTION fired();
     CREATE VIEW through_rows_compared AS SELECT 1 AS one WHERE ('calm'::grade, 'calm'::grade) OPERATOR(public.<<<) ('glad'::grade, 'glad'::grade);
     CREATE VIEW through_text AS SELECT query_to_xml('SELECT * FROM base', true, true, '') AS x;
     CREATE VIEW through_opaque AS SELECT * FROM through_text;
@@ -187,6 +194,19 @@ fn views_and_rules_say_what_they_reach_and_what_cannot_be_looked_into() {
         assert!(reaches(&format!("public.{name}")).1, "{name} calls what cannot be looked into");
     }
     assert_eq!(reaches("public.base"), (vec![], false));
+    // Wherever an expression is stored, a comparison of rows names its operators alike.
+    let code = &relation(&catalog, "public.compares").automatic.code;
+    let below = Some(("public".to_owned(), "below".to_owned()));
+    let mut by: Vec<&str> = code.iter().filter(|code| code.function == below).map(|code| &*code.what).collect();
+    by.sort_unstable();
+    let all = [
+        "constraint `ordered`",
+        "default of `b`",
+        "index `partly`",
+        "row policy `seen`",
+        "the condition of trigger `after`",
+    ];
+    assert_eq!(by, all);
 }
 
 #[test]

@@ -84,7 +84,7 @@ pub(super) async fn read_changes(
     let since = since.to_string();
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&since];
     let (mut rows, own) =
-        futures_util::try_join!(client.query(prepared, &parameters), client.query(automatic::QUERY, &[]))?;
+        futures_util::try_join!(client.query(prepared, &parameters), client.query(automatic::query(), &[]))?;
     rows.extend(own);
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
@@ -109,7 +109,7 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
         return Err(LoadError::TooOld(version / 10_000));
     }
     let (marks, columns, calls) = (queries::marks(), queries::columns(), queries::rule_functions());
-    let functions_query = queries::functions();
+    let (functions_query, types_query) = (queries::functions(), queries::calling_types());
     let marks = transaction.query_one(&marks, &[]).await?;
     // Sent one behind the other without waiting for answers.
     let (schemas, types, relations, columns, keys) = futures_util::try_join!(
@@ -128,9 +128,9 @@ pub async fn load_catalog(client: &mut Client, epoch: u64) -> Result<Catalog, Lo
     )?;
     let (calling_operators, calling_types) = futures_util::try_join!(
         transaction.query(queries::CALLING_OPERATORS, &[]),
-        transaction.query(queries::CALLING_TYPES, &[]),
+        transaction.query(&types_query, &[]),
     )?;
-    let automatic = transaction.query(automatic::QUERY, &[]).await?;
+    let automatic = transaction.query(automatic::query(), &[]).await?;
     let parts = transaction.query(queries::PARTS, &[]).await?;
     transaction.commit().await?;
 

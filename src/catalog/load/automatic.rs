@@ -3,7 +3,9 @@
 mod body;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use super::queries::with_called;
 use crate::catalog::Oid;
 use crate::catalog::automatic::{Automatic, Code, Events, Reference, ReferenceAction, Tie};
 use crate::catalog::changes::{Read, Unapplied};
@@ -11,14 +13,17 @@ use crate::catalog::changes::{Read, Unapplied};
 /// A word and JSON for each. Columns of expressions are read from PostgreSQL's own trees, where names are escaped, so that
 /// none looks like a field. Left out are triggers of foreign keys, and functions that are built in or that a superuser's
 /// extension brought.
-pub(super) const QUERY: &str = include_str!("automatic.sql");
+pub(super) fn query() -> &'static str {
+    static QUERY: LazyLock<String> = LazyLock::new(|| with_called(include_str!("automatic.sql")));
+    &QUERY
+}
 
 /// Relation, what calls it, events as letters of [`Events`] and `c` for what may wait for COMMIT, schema and name of the function, its language and source.
 type CodeRow = (Oid, String, String, Option<String>, Option<String>, Option<String>, Option<String>);
 /// Relation referred to, name, relation that refers, its columns, columns referred to, what happens on DELETE and on UPDATE.
 type ReferenceRow = (Oid, String, Oid, Vec<i16>, Vec<i16>, String, String);
 
-/// What each relation does by itself, from the rows of [`QUERY`].
+/// What each relation does by itself, from the rows of [`query`].
 ///
 /// # Errors
 /// [`Unapplied::Unreadable`].

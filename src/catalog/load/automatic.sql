@@ -50,41 +50,45 @@ FROM (
     WHERE NOT t.tgisinternal /*of t.tgrelid*/ AND t.tgenabled <> 'D'
       AND t.tgfoid <> 'pg_catalog.suppress_redundant_updates_trigger'::regproc
     UNION
+    SELECT t.tgrelid, pg_catalog.format('the condition of trigger `%s`', t.tgname),
+           CASE WHEN t.tgtype & 4 <> 0 THEN 'i' ELSE '' END || CASE WHEN t.tgtype & 16 <> 0 THEN 'u' ELSE '' END
+           || CASE WHEN t.tgtype & 8 <> 0 THEN 'd' ELSE '' END || CASE WHEN t.tgtype & 32 <> 0 THEN 't' ELSE '' END, f.oid
+    FROM pg_catalog.pg_trigger t CROSS JOIN LATERAL ({called by t.tgqual::text}) AS f (oid)
+    WHERE t.tgqual IS NOT NULL AND NOT t.tgisinternal /*of t.tgrelid*/ AND t.tgenabled <> 'D'
+    UNION
     SELECT d.adrelid, pg_catalog.format(CASE WHEN a.attgenerated <> '' THEN 'generated column `%s`' ELSE 'default of `%s`' END, a.attname),
-           CASE WHEN a.attgenerated <> '' THEN 'iul' ELSE 'i' END, m[1]::oid
+           CASE WHEN a.attgenerated <> '' THEN 'iul' ELSE 'i' END, f.oid
     FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-    CROSS JOIN LATERAL pg_catalog.regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    CROSS JOIN LATERAL ({called by d.adbin::text}) AS f (oid)
     WHERE d.adrelid >= 16384 /*of d.adrelid*/
     UNION
-    SELECT c.conrelid, pg_catalog.format('constraint `%s`', c.conname), 'iul', m[1]::oid
+    SELECT c.conrelid, pg_catalog.format('constraint `%s`', c.conname), 'iul', f.oid
     FROM pg_catalog.pg_constraint c
-    CROSS JOIN LATERAL pg_catalog.regexp_matches(c.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    CROSS JOIN LATERAL ({called by c.conbin::text}) AS f (oid)
     WHERE c.conrelid >= 16384 /*of c.conrelid*/ AND c.conbin IS NOT NULL
     UNION
-    SELECT i.indrelid, pg_catalog.format('index `%s`', x.relname), 'iul', m[1]::oid
+    SELECT i.indrelid, pg_catalog.format('index `%s`', x.relname), 'iul', f.oid
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
-    CROSS JOIN LATERAL pg_catalog.regexp_matches(
-        COALESCE(i.indexprs::text, '') || COALESCE(i.indpred::text, ''), ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    CROSS JOIN LATERAL ({called by COALESCE(i.indexprs::text, '') || COALESCE(i.indpred::text, '')}) AS f (oid)
     WHERE i.indrelid >= 16384 /*of i.indrelid*/ AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
     UNION
-    SELECT s.stxrelid, pg_catalog.format('statistics `%s`', s.stxname), 'l', m[1]::oid
+    SELECT s.stxrelid, pg_catalog.format('statistics `%s`', s.stxname), 'l', f.oid
     FROM pg_catalog.pg_statistic_ext s
     -- A server before 14 has no such column.
-    CROSS JOIN LATERAL pg_catalog.regexp_matches(pg_catalog.to_jsonb(s) ->> 'stxexprs', ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    CROSS JOIN LATERAL ({called by pg_catalog.to_jsonb(s) ->> 'stxexprs'}) AS f (oid)
     WHERE s.stxrelid >= 16384 /*of s.stxrelid*/
     UNION
-    SELECT p.partrelid, 'the partition key', 'iulk', m[1]::oid
+    SELECT p.partrelid, 'the partition key', 'iulk', f.oid
     FROM pg_catalog.pg_partitioned_table p
-    CROSS JOIN LATERAL pg_catalog.regexp_matches(p.partexprs::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    CROSS JOIN LATERAL ({called by p.partexprs::text}) AS f (oid)
     WHERE p.partrelid >= 16384 /*of p.partrelid*/ AND p.partexprs IS NOT NULL
     UNION
-    SELECT p.polrelid, pg_catalog.format('row policy `%s`', p.polname), 'p', m[1]::oid
+    SELECT p.polrelid, pg_catalog.format('row policy `%s`', p.polname), 'p', f.oid
     FROM pg_catalog.pg_policy p
-    CROSS JOIN LATERAL pg_catalog.regexp_matches(
-        COALESCE(p.polqual::text, '') || COALESCE(p.polwithcheck::text, ''), ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    CROSS JOIN LATERAL ({called by COALESCE(p.polqual::text, '') || COALESCE(p.polwithcheck::text, '')}) AS f (oid)
     WHERE p.polrelid >= 16384 /*of p.polrelid*/
     UNION
-    SELECT a.attrelid, pg_catalog.format('domain of `%s`', a.attname), 'iul', m[1]::oid
+    SELECT a.attrelid, pg_catalog.format('domain of `%s`', a.attname), 'iul', f.oid
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid AND y.typtype = 'd'
     CROSS JOIN LATERAL (
         WITH RECURSIVE under AS (
@@ -94,7 +98,7 @@ FROM (
         SELECT u.tree FROM under u
         UNION ALL
         SELECT k.conbin::text FROM under u JOIN pg_catalog.pg_constraint k ON k.contypid = u.oid) AS d
-    CROSS JOIN LATERAL pg_catalog.regexp_matches(d.tree, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m
+    CROSS JOIN LATERAL ({called by d.tree}) AS f (oid)
     -- Without a domain of anybody's own no column is looked at: those of initdb call nothing that counts below.
     WHERE a.attnum > 0 AND a.attrelid >= 16384 /*of a.attrelid*/ AND NOT a.attisdropped
       AND (/*all*/ EXISTS (SELECT FROM pg_catalog.pg_type z WHERE z.typtype = 'd' AND z.oid >= 16384))) AS c

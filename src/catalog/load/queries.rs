@@ -99,24 +99,53 @@ const UNTOLD: &str = r"
                     AND p.proname NOT IN ('random', 'gen_random_uuid', 'clock_timestamp', 'timeofday', 'uuidv4', 'uuidv7')
           END";
 
-/// The functions (`oid`) that the tree of a rule (`tree`) calls, by themselves or as operators; a comparison of rows names one for each column.
-const CALLED: &str = r"
-        SELECT m[1]::oid AS oid
+/// The functions (`oid`) that a stored expression calls, by themselves or as operators; a comparison of rows names one operator for each
+/// column. `tree`: PostgreSQL's own tree of it as text, where names are escaped, so that none looks like a field.
+fn called_by(tree: &str) -> String {
+    format!(
+        r"SELECT m[1]::oid AS oid
         FROM pg_catalog.regexp_matches({tree},
-            ':(?:funcid|opfuncid|hashfuncid|negfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS m
+            ':(?:funcid|opfuncid|hashfuncid|negfuncid|aggfnoid|winfnoid|startInRangeFunc|endInRangeFunc) ([0-9]+)', 'g') AS m
         UNION
-        SELECT o.oprcode::oid
-        FROM pg_catalog.regexp_matches({tree}, ':opno(?:s \(o)? ([0-9 ]+)', 'g') AS m
+        SELECT (SELECT o.oprcode::oid FROM pg_catalog.pg_operator o WHERE o.oid = u.number::oid)
+        FROM pg_catalog.regexp_matches({tree}, ':(?:opno|eqop|sortop)(?:s \(o)? ([0-9 ]+)', 'g') AS m
         CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.btrim(m[1]), ' ')) AS u(number)
-        JOIN pg_catalog.pg_operator o ON o.oid = u.number::oid
+        -- Those of initdb call nothing that is told of.
+        WHERE u.number::oid >= 16384"
+    )
+}
+
+/// The functions (`oid`) that a rule (`r`) calls, by its tree and by what it depends on.
+fn called_by_rule(tree: &str) -> String {
+    format!(
+        "{}
         UNION
         SELECT d.refobjid FROM pg_catalog.pg_depend d
         WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
-          AND d.refclassid = 'pg_catalog.pg_proc'::regclass";
+          AND d.refclassid = 'pg_catalog.pg_proc'::regclass",
+        called_by(tree)
+    )
+}
+
+/// Puts what a stored expression calls where a query says `{called by TREE}`.
+pub(super) fn with_called(query: &str) -> String {
+    const OPEN: &str = "{called by ";
+    let mut text = String::with_capacity(query.len());
+    let mut rest = query;
+    while let Some((before, (tree, after))) =
+        rest.split_once(OPEN).and_then(|(before, behind)| Some((before, behind.split_once('}')?)))
+    {
+        text.push_str(before);
+        text.push_str(&called_by(tree));
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
 
 /// The relation that has a rule, for each rule whose definition calls something of which it cannot be told what it reads.
 pub(super) fn rule_functions() -> String {
-    let called = CALLED.replace("{tree}", "r.ev_action::text || r.ev_qual::text");
+    let called = called_by_rule("r.ev_action::text || r.ev_qual::text");
     format!(
         "SELECT DISTINCT r.ev_class FROM pg_catalog.pg_rewrite r CROSS JOIN LATERAL ({called}) AS x
          JOIN pg_catalog.pg_proc p ON p.oid = x.oid WHERE r.ev_class >= 16384 AND {UNTOLD} ORDER BY 1"
@@ -158,7 +187,7 @@ fn changed_with(within: &str, more: &str) -> String {
             "EXISTS (SELECT FROM pg_catalog.pg_{table} x, since WHERE x.oid >= 16384 AND pg_catalog.age(x.xmin) <= since.age)"
         )
     });
-    let called = CALLED.replace("{tree}", "r.tree");
+    let called = called_by_rule("r.tree");
     let untold = format!("SELECT FROM ({called}) AS x JOIN pg_catalog.pg_proc p ON p.oid = x.oid WHERE {UNTOLD}");
     include_str!("changed.sql")
         .replace("{base_type}", BASE_TYPE)
@@ -178,6 +207,7 @@ fn changed_with(within: &str, more: &str) -> String {
 pub(super) fn seen() -> String {
     const SEEN: &str = "(SELECT seen.oids FROM seen)::pg_catalog.oid[]";
     let own = own_of(SEEN, &format!("AND c.confrelid = ANY ({SEEN})"));
+    let calling_types = calling_types();
     changed_with(
         include_str!("seen.sql"),
         &format!(
@@ -187,15 +217,15 @@ pub(super) fn seen() -> String {
                  FROM ({CALLING_OPERATORS}) AS x (name, space, function))
              UNION ALL SELECT 'calls', (
                  SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_array(x.oid::int8, x.name, x.kind, x.space, x.function)), '[]')::text
-                 FROM ({CALLING_TYPES}) AS x (oid, name, kind, space, function))
+                 FROM ({calling_types}) AS x (oid, name, kind, space, function))
              UNION ALL SELECT own.word, own.what FROM ({own}) AS own"
         ),
     )
 }
 
-/// [`super::automatic::QUERY`] of these relations alone; `referring`: the condition on keys that refer to them.
+/// [`super::automatic::query`] of these relations alone; `referring`: the condition on keys that refer to them.
 fn own_of(relations: &str, referring: &str) -> String {
-    let mut own = super::automatic::QUERY.replace("/*to c.confrelid*/", referring).replace("/*all*/", "true OR");
+    let mut own = super::automatic::query().replace("/*to c.confrelid*/", referring).replace("/*all*/", "true OR");
     for column in [
         "c.conrelid",
         "i.indrelid",
@@ -237,11 +267,11 @@ pub(super) fn plain() -> String {
     include_str!("plain.sql").replace("{hooked}", HOOKED)
 }
 
-/// What is told of relations and of all that goes with them: see the file. What they do by themselves is [`super::automatic::QUERY`], of these
+/// What is told of relations and of all that goes with them: see the file. What they do by themselves is [`super::automatic::query`], of these
 /// alone.
 pub(super) fn within() -> String {
     const ASKED: &str = "(SELECT asked.oids FROM asked)::pg_catalog.oid[]";
-    let called = CALLED.replace("{tree}", "r.tree");
+    let called = called_by_rule("r.tree");
     let untold = format!("SELECT FROM ({called}) AS x JOIN pg_catalog.pg_proc p ON p.oid = x.oid WHERE {UNTOLD}");
     let related = include_str!("within.sql")
         .replace("{base_type}", BASE_TYPE)
@@ -330,6 +360,11 @@ pub(super) const CALLING_OPERATORS: &str = r"
                AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = p.proowner AND r.rolsuper))
     ORDER BY 1, 2, 3";
 
+/// See [`CALLING_TYPES`].
+pub(super) fn calling_types() -> String {
+    with_called(CALLING_TYPES)
+}
+
 /// A type and a function that is called without being named: type (0 where no statement can keep clear of it), the type's
 /// name, when (`n`: only where the type is named; `v`: by a value of the type too; `w`: by a write), the function's schema and name.
 ///
@@ -339,7 +374,7 @@ pub(super) const CALLING_OPERATORS: &str = r"
 /// * All of these also by an array, a range, a domain or a row that holds such a type.
 ///
 /// What extensions brought is left out as for operators, and what CREATE TYPE AS RANGE makes itself.
-pub(super) const CALLING_TYPES: &str = r"
+const CALLING_TYPES: &str = r"
     WITH RECURSIVE trusted AS (
         SELECT d.objid AS oid FROM pg_catalog.pg_depend d
         JOIN pg_catalog.pg_proc p ON p.oid = d.objid
@@ -364,13 +399,7 @@ pub(super) const CALLING_TYPES: &str = r"
     checks AS (
         SELECT c.contypid AS a, x.function
         FROM pg_catalog.pg_constraint c
-        CROSS JOIN LATERAL (
-            SELECT m[1]::oid AS function FROM pg_catalog.regexp_matches(c.conbin::text,
-                ':(?:funcid|opfuncid|hashfuncid|negfuncid) ([0-9]+)', 'g') AS m
-            UNION
-            SELECT o.oprcode::oid FROM pg_catalog.regexp_matches(c.conbin::text, ':opno(?:s \(o)? ([0-9 ]+)', 'g') AS m
-            CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.btrim(m[1]), ' ')) AS u(number)
-            JOIN pg_catalog.pg_operator o ON o.oid = u.number::oid) AS x
+        CROSS JOIN LATERAL ({called by c.conbin::text}) AS x (function)
         JOIN pg_catalog.pg_proc p ON p.oid = x.function
         WHERE c.contypid >= 16384
           AND (p.oid >= 16384 OR p.provolatile = 'v'
