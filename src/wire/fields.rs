@@ -30,7 +30,7 @@ impl ErrorFields {
 
     /// What a client sees of a refusal.
     pub fn refusal(severity: &str, refusal: &Refusal) -> Self {
-        let own = as_postgresql(&refusal.message, refusal.sqlstate);
+        let own = as_postgresql(refusal);
         let message = refusal.in_its_words().unwrap_or(&own);
         let mut fields = Self::new(severity, refusal.sqlstate.as_str(), message);
         let position = refusal.position().map(|position| position.to_string());
@@ -128,14 +128,17 @@ impl ErrorFields {
 }
 
 /// What is said of a relation or a column that is not there, in PostgreSQL's spelling: drivers read the name out of it.
-fn as_postgresql(message: &str, sqlstate: SqlState) -> Cow<'_, str> {
+fn as_postgresql(refusal: &Refusal) -> Cow<'_, str> {
+    let (message, sqlstate) = (refusal.message.as_str(), refusal.sqlstate);
     let unknown =
         [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::AMBIGUOUS_COLUMN].contains(&sqlstate);
     if !unknown || !message.contains('`') {
         return Cow::Borrowed(message);
     }
     let qualified = message.strip_prefix("column `").and_then(|rest| rest.strip_suffix("` does not exist"));
-    match qualified.filter(|name| name.contains('.') && !name.contains('`')) {
+    // A dot may stand in a name.
+    let several = refusal.name().is_none_or(|parts| parts.len() > 1);
+    match qualified.filter(|name| several && name.contains('.') && !name.contains('`')) {
         Some(name) => Cow::Owned(format!("column {name} does not exist")),
         None => Cow::Owned(message.replace('`', "\"")),
     }
@@ -153,6 +156,7 @@ fn hint_as_postgresql(hint: &str) -> Cow<'_, str> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
+    use crate::error::Stage;
 
     #[test]
     fn fields_are_read_back_as_they_were_written() {
@@ -175,8 +179,11 @@ mod tests {
             ("column `z` of relation `a.b` does not exist", "column \"z\" of relation \"a.b\" does not exist"),
             ("column reference `z` is ambiguous", "column reference \"z\" is ambiguous"),
         ] {
-            assert_eq!(as_postgresql(message, SqlState::UNDEFINED_COLUMN), told);
+            let refusal = Refusal::new(Stage::Resolve, SqlState::UNDEFINED_COLUMN, message);
+            assert_eq!(as_postgresql(&refusal), told);
         }
+        let one = Refusal::new(Stage::Resolve, SqlState::UNDEFINED_COLUMN, "column `a.b` does not exist");
+        assert_eq!(as_postgresql(&one.named(vec!["a.b".to_owned()])), "column \"a.b\" does not exist");
     }
 
     proptest::proptest! {

@@ -131,12 +131,9 @@ fn said(messages: &[raw::Message]) -> String {
 
 /// The fields of an error or a notice, but for the line of PostgreSQL's source and the number of a temporary schema.
 fn fields(body: &[u8]) -> BTreeSet<String> {
-    // The proxy looks at a column that is altered before it looks at how.
-    let altered = raw::field(body, b'C') == "42703" && raw::field(body, b'P').is_empty();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let kept = |field: &String| match field.chars().next() {
         Some('L') | None => false,
-        Some('F' | 'R') if altered => false,
         Some('s') => !field.starts_with("spg_temp_"),
         Some(_) => true,
     };

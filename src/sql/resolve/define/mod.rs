@@ -423,7 +423,7 @@ impl Define<'_, '_> {
         let column = if kind == "COLUMN" { parts.pop() } else { None };
         let (id, relation) = self.by_parts(&parts)?;
         if let Some(column) = &column {
-            self.column(id, column)?;
+            self.commented(id, column, &parts)?;
         }
         let column = column.map(|column| format!(".{}", quote_ident(&column))).unwrap_or_default();
         let text = comment.comment().map_or_else(|| "NULL".to_owned(), quote_literal);

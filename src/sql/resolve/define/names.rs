@@ -189,17 +189,26 @@ impl Define<'_, '_> {
         occurrence.map(|occurrence| occurrence.relation.name.clone()).ok_or_else(|| Refusal::internal(Stage::Resolve))
     }
 
-    /// Whether the relation has the column.
+    /// Whether the relation has the column. Where nothing is hidden, PostgreSQL itself says what it says of one that is not there: each
+    /// command in other words.
     pub(super) fn column(&self, id: OccurrenceId, column: &str) -> Result<(), Fail> {
         let relation = self.resolver.occurrences.get(id).map(|occurrence| &occurrence.relation);
         match relation {
             Some(relation) if relation.column(column).is_some() => Ok(()),
-            Some(relation) => Err(Refusal::new(
-                Stage::Resolve,
-                SqlState::UNDEFINED_COLUMN,
-                format!("column `{column}` of relation `{}` does not exist", relation.name.name),
-            )),
+            Some(_) if self.resolver.context.policies.hides_nothing() => Ok(()),
+            Some(relation) => Err(no_column(column, &relation.name.name)),
             None => Err(Refusal::internal(Stage::Resolve)),
+        }
+    }
+
+    /// The same for COMMENT, which names the relation as it is written.
+    pub(super) fn commented(&self, id: OccurrenceId, column: &str, written: &[String]) -> Result<(), Fail> {
+        let relation = self.resolver.occurrences.get(id).map(|occurrence| &occurrence.relation);
+        match relation.and_then(|relation| relation.column(column)) {
+            Some(_) => Ok(()),
+            None => {
+                Err(no_column(column, &written.join(".")).said_by("objectaddress.c", "get_object_address_attribute"))
+            }
         }
     }
 }
@@ -220,6 +229,11 @@ pub(super) fn own_schema(schema: &str) -> Result<(), Fail> {
         ));
     }
     Ok(())
+}
+
+fn no_column(column: &str, relation: &str) -> Fail {
+    let message = format!("column `{column}` of relation `{relation}` does not exist");
+    Refusal::new(Stage::Resolve, SqlState::UNDEFINED_COLUMN, message)
 }
 
 /// 3F000. Said of relations that are not read, where the schema they are named with is not there.

@@ -124,7 +124,9 @@ impl Define<'_, '_> {
                         Stage::Resolve,
                         SqlState::UNDEFINED_OBJECT,
                         "there is no primary key for the table referred to",
-                    ));
+                    )
+                    .told(format!("there is no primary key for referenced table \"{}\"", self.name_of(id)?.name))
+                    .said_by("tablecmds.c", "transformFkeyGetPrimaryKey"));
                 }
                 self.looks(id, &[], columns)
             }
