@@ -45,4 +45,4 @@ pub use text::{
     Redacted, Stated, check_said, in_ascii, may_define, may_fetch, may_reset, parse_search_path, place_in, place_of,
     redact, split, stated, temporary_target,
 };
-pub use witness::{Facts, check_rewrite, in_its_words, reads_same};
+pub use witness::{Facts, check_rewrite, in_its_words, reads_same, words_against};

@@ -80,6 +80,15 @@ impl Logged {
         Self(self.0.behind(characters))
     }
 
+    /// The same with what PostgreSQL's grammar says of a longer text, where it was told in the grammar's words: `say` says it, and where.
+    pub fn told_of(self, say: impl FnOnce() -> Option<(String, Option<usize>)>) -> Self {
+        let said = self.0.in_its_words().and_then(|_| say());
+        Self(match said {
+            Some((words, position)) => self.0.told(words).at(position),
+            None => self.0,
+        })
+    }
+
     /// For tests of what only passes one on.
     #[cfg(test)]
     pub(crate) fn of_a_test(refusal: Refusal) -> Self {

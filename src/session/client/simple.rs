@@ -61,7 +61,7 @@ impl Session {
         statements.iter().find_map(|statement| {
             let refusal = sql::in_its_words(
                 Refusal::syntax(Stage::Parse, "a statement of the message is not understood"),
-                statement,
+                with_its_end(message, statement),
             );
             refusal.in_its_words().is_some().then(|| refusal.behind(characters_before(message, statement)))
         })
@@ -81,7 +81,9 @@ impl Session {
             let offset = offset_in(text, statement);
             before += text.get(counted..offset).map_or(0, |between| between.chars().count());
             counted = offset;
-            let judged = self.judge(statement, &[]).await.map_err(|refusal| refusal.behind(before))?;
+            let told =
+                |refusal: Logged| refusal.told_of(|| sql::words_against(with_its_end(text, statement))).behind(before);
+            let judged = self.judge(statement, &[]).await.map_err(told)?;
             let source = self.source(&judged).await?;
             let running = source.running(&judged.decision);
             let effect = judged.decision.enforced.effect();
@@ -172,6 +174,18 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// A statement of a message with the semicolon that ends it, at which PostgreSQL's grammar may stop; the last with all that follows.
+fn with_its_end<'a>(message: &'a str, statement: &'a str) -> &'a str {
+    let start = offset_in(message, statement);
+    let behind = start.saturating_add(statement.len());
+    let rest = message.get(behind..).unwrap_or_default();
+    let end = match rest.find(';').and_then(|at| at.checked_add(1)) {
+        Some(at) if !rest.get(at..).unwrap_or_default().trim().is_empty() => behind.saturating_add(at),
+        Some(_) | None => message.len(),
+    };
+    message.get(start..end).unwrap_or(statement)
 }
 
 /// Characters of a message that stand before one of its statements.

@@ -14,7 +14,7 @@ use crate::error::{Refusal, Stage};
 use crate::sql::form::{self, Asked, Form, Found, Place};
 pub(in crate::sql) use body::{Body, WrittenBy, body_of, body_within};
 pub use facts::Facts;
-pub use told::in_its_words;
+pub use told::{in_its_words, words_against};
 use tree::{Kind, Part, Tree};
 
 /// Holds the AST, rendered, to the client's text: both must be exactly one statement with the same tree. Gives what the

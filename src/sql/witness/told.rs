@@ -23,14 +23,17 @@ pub fn in_its_words(refusal: Refusal, text: &str) -> Refusal {
     if refusal.sqlstate == SqlState::STATEMENT_TOO_COMPLEX || refusal.in_its_words().is_some() {
         return refusal;
     }
-    let Some((words, position)) = said(text) else { return refusal };
+    let Some((words, position)) = words_against(text) else { return refusal };
     let mut told = Refusal::syntax(refusal.stage, refusal.message).told(words).at(position);
     (told.detail, told.hint) = (None, None);
     told
 }
 
-/// The words and their place; `None` where the grammar reads the text, or may not be given it.
-fn said(text: &str) -> Option<(String, Option<usize>)> {
+/// What PostgreSQL's grammar says against a text, and its place in characters from 1; `None` where the grammar reads the text, or may not
+/// be given it.
+///
+/// The words may hold a literal of the statement: they are for the client, and for no log.
+pub fn words_against(text: &str) -> Option<(String, Option<usize>)> {
     limits::size(text).ok()?;
     let mut limits = Limits::default();
     match lex_with(text, |token| limits.count(token)) {
