@@ -16,6 +16,10 @@ impl SqlState {
     pub const SYNTAX_ERROR: Self = Self("42601");
     /// `feature_not_supported`: understood, and not carried out here.
     pub const FEATURE_NOT_SUPPORTED: Self = Self("0A000");
+    /// `invalid_escape_sequence`.
+    pub const INVALID_ESCAPE_SEQUENCE: Self = Self("22025");
+    /// `reserved_name`.
+    pub const RESERVED_NAME: Self = Self("42939");
     /// `undefined_table`.
     pub const UNDEFINED_TABLE: Self = Self("42P01");
     /// `invalid_schema_name`.

@@ -62,7 +62,8 @@ impl Session {
             return Err(self.log_refusal(refusal, text).await);
         }
         let types: Vec<u32> = parameter_types(parse.types).collect();
-        let judged = self.judge(text, &types).await?;
+        let told = |refusal: Logged| refusal.told_of(|| sql::words_against(parse.sql));
+        let judged = self.judge(text, &types).await.map_err(told)?;
         self.forward_parse(name, judged, parse.types.to_vec(), false).await
     }
 

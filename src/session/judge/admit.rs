@@ -152,6 +152,13 @@ impl Session {
             };
             decided = self.shared.enforcer.decide(text, types, &scope).await;
         }
+        if let Err(rejected) = &decided
+            && names_no_column(&rejected.refusal)
+            && let Some(absent) = self.shared.enforcer.absent(&scope)
+            && let Ok(told_there) = self.shared.enforcer.decide(text, types, &absent).await
+        {
+            decided = Ok(told_there);
+        }
         let decision = match decided {
             Ok(decision) => decision,
             Err(mut rejected) => {
@@ -453,6 +460,11 @@ impl Session {
 /// The text that the database holds for a prepared statement.
 pub(in crate::session) fn text_of(prepared: &Prepared) -> &str {
     prepared.decision().map_or("", |decision| decision.enforced.text())
+}
+
+/// Whether a column of the statement's is not there, or is more than one.
+fn names_no_column(refusal: &Refusal) -> bool {
+    [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::AMBIGUOUS_COLUMN].contains(&refusal.sqlstate)
 }
 
 fn names_unknown(sqlstate: SqlState) -> bool {

@@ -116,6 +116,8 @@ pub(in crate::session) struct Scope {
     pub(in crate::session) observe: bool,
     /// Rows are read later than the statement begins: those that rest on consent have keys.
     pub(in crate::session) later: bool,
+    /// Columns that are not there are left to the database to tell of.
+    absent: bool,
     table: Table,
 }
 
@@ -125,6 +127,7 @@ impl Scope {
         Context {
             observe: self.observe,
             later: self.later,
+            absent: self.absent,
             actor: self.who.actor.as_deref(),
             ticket: self.who.ticket.as_deref(),
             ..Context::new(&self.catalog, &self.policies, &self.login, &self.purpose, &self.search_path, self.today)
@@ -228,12 +231,20 @@ impl Enforcer {
                 epoch: catalog.epoch(),
             },
         );
-        Scope { policies, catalog, role, login, purpose, who, search_path, today, observe, later: false, table }
+        let (later, absent) = (false, false);
+        Scope { policies, catalog, role, login, purpose, who, search_path, today, observe, later, absent, table }
     }
 
     /// The same scope for statements whose rows are read later than they begin.
     pub(in crate::session) fn later(&self, scope: &Scope) -> Scope {
         self.like(scope, Arc::clone(&scope.catalog), true)
+    }
+
+    /// The same scope for a statement that was refused for a column that is not there; `None` where anything is hidden: what the
+    /// database says is then not for the client.
+    pub(in crate::session) fn absent(&self, scope: &Scope) -> Option<Arc<Scope>> {
+        let asked = || Scope { absent: true, ..self.like(scope, Arc::clone(&scope.catalog), scope.later) };
+        scope.policies.hides_nothing().then(|| Arc::new(asked()))
     }
 
     /// The same scope by another snapshot of the database's structure.
@@ -264,6 +275,7 @@ impl Enforcer {
             today: scope.today,
             observe: scope.observe,
             later,
+            absent: scope.absent,
             table: self.cache.table(&scope.login, key),
         }
     }
@@ -276,7 +288,7 @@ impl Enforcer {
         scope: &Arc<Scope>,
     ) -> Result<Judgement, Box<Rejected>> {
         let judged = |decision| Judgement(Arc::new(Under { decision, scope: Arc::clone(scope) }));
-        let open = scope.table.keeps() && !scope.observe && scope.role.unrestricted.is_none();
+        let open = scope.table.keeps() && !scope.absent && !scope.observe && scope.role.unrestricted.is_none();
         let found = |form: &Keyed| scope.table.get(form).and_then(|decision| decision.again(form));
         if let Some(decision) = Keyed::quick(text, types, open).as_ref().and_then(found) {
             self.metrics.cache_hits.bump();
@@ -305,7 +317,7 @@ impl Enforcer {
         match answer {
             Some(Ok(decision)) => {
                 let decision = Arc::new(decision);
-                if !decision.enforced.is_of_whom() {
+                if !decision.enforced.is_of_whom() && !scope.absent {
                     scope.table.put(&form, &decision);
                 }
                 Ok(judged(decision))

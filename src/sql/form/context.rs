@@ -28,6 +28,9 @@ pub struct Context<'a> {
     pub observe: bool,
     /// The rows are read later than the statement begins, by a cursor or in parts: what rests on consent is asked for again then.
     pub later: bool,
+    /// Columns that are not there are left to the database, which says so in its own words: for statements that were refused for one,
+    /// where nothing is hidden.
+    pub absent: bool,
     /// Types that the client declared for its parameters, by number; 0 leaves one to the statement, as does a short list.
     pub parameters: &'a [Oid],
     /// The constants of the statement that stand in the AST as slots.
@@ -47,7 +50,7 @@ impl<'a> Context<'a> {
         today: jiff::civil::Date,
     ) -> Self {
         let (constants, steps) = (Asked::default(), Steps::default());
-        let (observe, later, parameters) = (false, false, &[][..]);
+        let (observe, later, absent, parameters) = (false, false, false, &[][..]);
         let (actor, ticket) = (None, None);
         Self {
             catalog,
@@ -60,6 +63,7 @@ impl<'a> Context<'a> {
             today,
             observe,
             later,
+            absent,
             parameters,
             constants,
             steps,

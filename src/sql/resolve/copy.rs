@@ -39,6 +39,8 @@ pub(in crate::sql) fn copy_out(
     let Some(mut statement @ Statement::Query(_)) = statements.pop() else {
         return Err(Refusal::internal(Stage::Resolve));
     };
+    // Of a column that is not there COPY says something else than a query.
+    let context = &Context { absent: false, ..*context };
     let mut resolver = Resolver::new(context);
     resolver.carry_rows(carry);
     resolver.statement(&mut statement).map_err(|refusal| {

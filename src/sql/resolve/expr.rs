@@ -7,6 +7,7 @@ use sqlparser::ast::{
 use super::names::{name_of, quoted};
 use super::scope::Meaning;
 use super::{Fail, Resolver, function, implied, unsupported};
+use crate::error::SqlState;
 use crate::policy::Use;
 use crate::sql::ast::fragment::{named, nest};
 use crate::sql::ast::marker;
@@ -237,7 +238,11 @@ impl Resolver<'_> {
     fn column_meant(&mut self, parts: &[String], usage: Use) -> Result<Option<Vec<String>>, Fail> {
         let usage = if self.in_aggregate && usage != Use::Filter { Use::Aggregate } else { usage };
         self.note_level(parts);
-        match self.meaning(parts)? {
+        let meaning = match self.meaning(parts) {
+            Err(refusal) if self.is_told_there(parts, &refusal) => Meaning::Unknown,
+            meaning => meaning?,
+        };
+        match meaning {
             Meaning::Column(origins) => self.mark(&origins, usage),
             Meaning::Row(columns, occurrence, carrier) => {
                 self.mark_row(&columns, occurrence);
@@ -248,6 +253,16 @@ impl Resolver<'_> {
         let short = parts.get(parts.len().saturating_sub(2)..).unwrap_or(parts).to_vec();
         self.meant.add_column(short.clone());
         Ok((short.len() != parts.len()).then_some(short))
+    }
+
+    /// Whether the database itself tells of this column that is not there. Where only its table is known it is not asked: `t.f` calls the
+    /// function `f`, which may be there by then.
+    fn is_told_there(&self, parts: &[String], refusal: &Fail) -> bool {
+        let code = refusal.sqlstate;
+        let lexical = code == SqlState::UNDEFINED_TABLE || code == SqlState::AMBIGUOUS_COLUMN;
+        self.context.absent
+            && self.context.policies.hides_nothing()
+            && (lexical || parts.len() == 1 && code == SqlState::UNDEFINED_COLUMN)
     }
 
     /// An operator that names a schema must name the system's, and none may call what nobody reviewed. Gives the system's

@@ -2,6 +2,7 @@
 
 mod body;
 mod facts;
+mod raised;
 mod told;
 mod tree;
 

@@ -2,12 +2,13 @@
 
 use std::panic::catch_unwind;
 
+use super::raised::Raised;
 use crate::error::{Refusal, SqlState};
 use crate::sql::text::lex::{Kind, Token, lex, lex_with};
 use crate::sql::text::limits::{self, Limits};
 
 /// Places that are tried before the first is taken.
-const TRIED: usize = 32;
+pub(super) const TRIED: usize = 32;
 
 /// Bytes of a text that the grammar is given though not all of its tokens were counted. Its parser keeps its own stack on the heap, and
 /// no tree of it is walked.
@@ -24,9 +25,12 @@ pub fn in_its_words(refusal: Refusal, text: &str) -> Refusal {
         return refusal;
     }
     let Some((words, position)) = words_against(text) else { return refusal };
+    let raised = Raised::of(&words, text);
     let mut told = Refusal::syntax(refusal.stage, refusal.message).told(words).at(position);
     (told.detail, told.hint) = (None, None);
-    told
+    let Some(Raised { sqlstate, hint, speaker: (file, routine), .. }) = raised else { return told };
+    (told.sqlstate, told.hint) = (sqlstate, hint.map(str::to_owned));
+    told.said_by(file, routine)
 }
 
 /// What PostgreSQL's grammar says against a text, and its place in characters from 1; `None` where the grammar reads the text, or may not
@@ -41,12 +45,13 @@ pub fn words_against(text: &str) -> Option<(String, Option<usize>)> {
         // No token: what stands behind was not counted, so that a long text is not read.
         Err(refusal) if !refusal.message.ends_with(OPEN_ENDED) => {
             let words = (text.len() <= UNCOUNTED).then(|| words(text)).flatten()?;
-            let at = stopped_at(text, &words).map(|at| characters(text, at));
-            Some((words, at))
+            let at = stopped_at(text, &words).or_else(|| Raised::of(&words, text)?.place(text));
+            Some((words, at.map(|at| characters(text, at))))
         }
         Ok(_) | Err(_) => {
             let words = words(text)?;
-            let at = position(text, &words);
+            let raised = || Raised::of(&words, text)?.place(text).map(|at| characters(text, at));
+            let at = position(text, &words).or_else(raised);
             Some((words, at))
         }
     }
@@ -60,7 +65,7 @@ fn stopped_at(text: &str, words: &str) -> Option<usize> {
 }
 
 /// `None` where the grammar reads the text.
-fn words(text: &str) -> Option<String> {
+pub(super) fn words(text: &str) -> Option<String> {
     match catch_unwind(|| pg_raw_parse::parse(text)) {
         Ok(Err(pg_raw_parse::Error::Parse(words))) => Some(words.to_string()),
         Ok(_) | Err(_) => None,
