@@ -11,6 +11,22 @@ use crate::{POLICY, proxy, straight};
 /// What is made of functions that no policy names: the steps, of which the last is refused with this SQLSTATE.
 const CASES: &[(&str, &str, &[&str])] = &[
     (
+        "a column that is not there, where a function has its name",
+        "42703",
+        &[
+            "CREATE TABLE c.called (a int)",
+            "CREATE FUNCTION c.shut (c.called) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+            "SET search_path = c",
+            "INSERT INTO called VALUES (1)",
+            "SELECT called.shut FROM called",
+        ],
+    ),
+    (
+        "the same beside a column that is left to the database",
+        "42703",
+        &["SET search_path = c", "SELECT nope, called.shut FROM called"],
+    ),
+    (
         "a function in PL/pgSQL, also where it only computes",
         "42501",
         &["CREATE FUNCTION c.one () RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'", "SELECT c.one()"],
