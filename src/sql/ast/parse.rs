@@ -82,8 +82,24 @@ pub(in crate::sql) fn parse_in(text: &str, server_version: u32, steps: Steps<'_>
     let again = refusal.in_its_words().is_none().then(|| names_quoted(text, &tokens)).flatten();
     match again.map(|tokens| parse_tokens(text, &tokens, server_version, steps)) {
         Some(Ok(parsed)) => Ok(parsed),
-        Some(Err(_)) | None => Err(unread::named(refusal, &tokens, server_version)),
+        Some(Err(_)) | None => Err(unread::named(into_of(refusal, &tokens), &tokens, server_version)),
     }
+}
+
+/// What COPY and CREATE VIEW say of SELECT INTO is their own.
+fn into_of(refusal: Refusal, tokens: &[Token]) -> Refusal {
+    if refusal.in_its_words() != Some(witness::INTO) {
+        return refusal;
+    }
+    let first = |word| tokens.first().is_some_and(|token| token.is_word(word));
+    let (words, file, routine) = if first("copy") {
+        ("COPY (SELECT INTO) is not supported", "copyto.c", "BeginCopyTo")
+    } else if first("create") && tokens.iter().any(|token| token.is_word("view")) {
+        ("views must not contain SELECT INTO", "view.c", "DefineView")
+    } else {
+        return refusal;
+    };
+    Refusal::unsupported(refusal.stage, refusal.message).told(words).said_by(file, routine)
 }
 
 /// A statement that reads or writes rows, with a slot for each constant that its form keeps apart.

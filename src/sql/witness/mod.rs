@@ -191,6 +191,9 @@ fn collect(tree: &Tree, facts: &mut Facts) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What PostgreSQL says of INTO within a statement.
+pub(super) const INTO: &str = "SELECT ... INTO is not allowed here";
+
 /// What one node says; what it holds comes after it.
 fn node_facts(kind: &str, node: Part<'_>, facts: &mut Facts) -> Result<(), Refusal> {
     match kind {
@@ -202,11 +205,20 @@ fn node_facts(kind: &str, node: Part<'_>, facts: &mut Facts) -> Result<(), Refus
             Ok(())
         }
         "SelectStmt" if node.field("into_clause").is_some() => {
-            Err(Refusal::unsupported(Stage::Witness, "a table cannot be made from a query here")
-                .hint("write it as `CREATE TABLE name AS SELECT ..`"))
+            Err(Refusal::syntax(Stage::Witness, "a table cannot be made from a query here")
+                .told(INTO)
+                .said_by("analyze.c", "transformSelectStmt")
+                .named(into(node)))
         }
         _ => Ok(()),
     }
+}
+
+/// The relation that INTO would make, part by part.
+fn into(select: Part<'_>) -> Vec<String> {
+    let made = select.field("into_clause").and_then(|into| into.field("rel"));
+    let parts = made.into_iter().flat_map(|made| [made.text_of("schemaname"), made.text_of("relname")]);
+    parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 fn relation(table: Part<'_>, facts: &mut Facts) -> Result<(), Refusal> {

@@ -84,10 +84,16 @@ impl Define<'_, '_> {
         grant.objects().iter().try_for_each(|range| self.of_this(Some(range)))
     }
 
-    /// A relation that must be one of those that are made here.
+    /// A relation that must be one of those that are made here. Of one in another schema PostgreSQL says so before any of them is made.
     fn of_this(&mut self, range: Option<&RangeVar>) -> Result<(), Fail> {
         if self.made_within(range)? {
             return Ok(());
+        }
+        if let (Some(schema), table) = self.spelled(range)?
+            && self.within.as_ref().is_some_and(|within| within.schema != schema)
+        {
+            self.written(range)?;
+            return self.write(range, &RelationName::new(schema, table));
         }
         Err(unsupported("a statement inside CREATE SCHEMA on what it does not make"))
     }
