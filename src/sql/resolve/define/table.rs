@@ -36,6 +36,7 @@ impl Define<'_, '_> {
             match element {
                 Node::ColumnDef(column) => self.column_def(column, &mut found)?,
                 Node::Constraint(constraint) => self.constraint(constraint, &mut found)?,
+                Node::TableLikeClause(like) if self.made_within(like.relation())? => {}
                 Node::TableLikeClause(like) => {
                     // Of this one PostgreSQL tells the place.
                     let name = like.relation().and_then(|range| range.relname()).unwrap_or_default();
@@ -49,6 +50,12 @@ impl Define<'_, '_> {
         create.constraints().iter().try_for_each(|constraint| self.constraint(constraint, &mut found))?;
         self.made(relation, found.computed)?;
         for parent in create.inh_relations() {
+            // Within CREATE SCHEMA it may be one that is made there, before one of the search path.
+            if let Node::RangeVar(range) = parent
+                && self.made_within(Some(range))?
+            {
+                continue;
+            }
             let id = self.range(parent)?;
             self.change(id, Change::Alter);
         }
