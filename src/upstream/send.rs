@@ -355,6 +355,13 @@ impl Upstream {
             (name, sql, Some(value.as_str()), prepared),
             ("pgpurpose.restore", PUT_PATH_BACK, None, path),
         ];
+        // A statement of that name may be there all the same: DISCARD ALL and DEALLOCATE ALL may fail.
+        for (name, ..) in statements.iter().filter(|(.., prepared)| !prepared) {
+            frame(out, b'C', |body| {
+                body.put_u8(Target::Statement.byte());
+                put_cstr(body, name);
+            });
+        }
         for (name, sql, value, prepared) in statements {
             if !prepared {
                 Parse { name, sql, types: &[0, 0] }.encode(out);

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::flow::{Door, Next};
+use crate::session::judge::admit::{check_name, cut};
 use crate::session::state::{End, HIGH, Session};
 use crate::upstream::Control;
 use crate::wire::frontend::{self, BindHead, MAX_NAMES, Parse, Tag, Target};
@@ -196,12 +197,9 @@ impl Session {
             },
             Tag::Describe | Tag::Close => {
                 let (target, name) = frontend::target(body).map_err(malformed)?;
-                let (what, done) = match super::judge::admit::cut(name) {
+                let (what, done) = match cut(name) {
                     Ok(name) if tag == Tag::Describe => ("describe", self.describe(target, name)),
-                    Ok(name) => {
-                        self.close(target, name);
-                        ("close", Ok(()))
-                    }
+                    Ok(name) => ("close", check_name(name).map(|()| self.close(target, name))),
                     Err(refusal) => ("name", Err(refusal)),
                 };
                 if let Err(refusal) = done {

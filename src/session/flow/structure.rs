@@ -90,7 +90,7 @@ struct Reading {
     /// What the answer is about a part of; `None` where it tells all that has changed since the shared one.
     of: Option<Arc<Catalog>>,
     rows: Vec<(String, Option<String>)>,
-    /// Statements that are not answered yet.
+    /// Answers CloseComplete that are to come: for each statement that the database did not have one, and then one for each.
     left: usize,
 }
 
@@ -249,7 +249,8 @@ impl Structure {
             }
             None => (Asked::Changed(since), std::mem::replace(&mut self.prepared.changed, true), None),
         };
-        self.reading = Some(Box::new(Reading { base, of, rows: Vec::new(), left: STATEMENTS }));
+        let made = if prepared.path { 0 } else { STATEMENTS - 1 } + usize::from(!has);
+        self.reading = Some(Box::new(Reading { base, of, rows: Vec::new(), left: made + STATEMENTS }));
         Some((asked, prepared, has))
     }
 

@@ -14,7 +14,7 @@ use crate::policy::Verdict;
 use crate::session::flow::names::{Portal, Prepared, Undo};
 use crate::session::flow::running::{Judged, Running};
 use crate::session::state::Session;
-use crate::sql::{self, Named, Redacted, Stated};
+use crate::sql::{self, Effect, Named, Redacted, Stated};
 use crate::upstream::REFUSED_STATEMENT;
 use crate::wire::frontend::parameter_types;
 
@@ -273,6 +273,9 @@ impl Session {
             }
             checked?;
         }
+        if let Effect::Deallocate(Some(name)) = effect {
+            return check_name(name);
+        }
         match effect.named() {
             Named::New(name) => check_name(name),
             Named::Nothing | Named::Purpose(_) | Named::Statement(_) | Named::Cursor(_) => Ok(()),
@@ -520,7 +523,7 @@ pub(in crate::session) fn cut(name: &str) -> Result<&str, Refusal> {
     })
 }
 
-/// Names of the proxy's own cannot be taken.
+/// Names of the proxy's own cannot be taken, nor what has one be closed.
 pub(in crate::session) fn check_name(name: &str) -> Result<(), Refusal> {
     let own = REFUSED_STATEMENT.split('.').next().unwrap_or(REFUSED_STATEMENT);
     if name.starts_with(own) {
