@@ -170,6 +170,14 @@ pub struct Column {
     pub generated: bool,
 }
 
+impl Column {
+    /// Whether its values may be computed wherever they are read, which can fail: a generated column of a server that has virtual ones,
+    /// which PostgreSQL 18 is the first to have. `server_version`: as `server_version_num` has it.
+    pub fn may_be_virtual(&self, server_version: u32) -> bool {
+        self.generated && server_version >= 180_000
+    }
+}
+
 /// `pg_proc.prokind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FunctionKind {

@@ -221,6 +221,33 @@ fn forms_of_newer_servers_are_governed_as_others_are() {
     assert!(strange.is_empty(), "{}", strange.join("\n"));
 }
 
+/// PostgreSQL computes it wherever it is read, so also for a condition that it tests before a row filter.
+#[test]
+fn a_virtual_column_is_computed_for_no_row_that_is_left_out() {
+    let Some(bin) = pg18() else { return };
+    let guarded = Guarded::start_as(HBA, Some(bin), true, &[]);
+    // It fails for one who did not agree to marketing.
+    guarded.sql(&format!(
+        "ALTER ROLE marketing PASSWORD '{PASSWORD}';
+         DO $$ BEGIN EXECUTE format('ALTER TABLE customers DROP COLUMN city CASCADE,
+             ADD COLUMN city text GENERATED ALWAYS AS ((1 / (id - %s))::text) VIRTUAL',
+             (SELECT min(id) FROM customers c WHERE NOT EXISTS (SELECT FROM privacy.consents s WHERE s.subject_id = c.id))); END $$"
+    ));
+    let upstream = guarded.upstream(&guarded.socket(), "");
+    let proxy = proxy(&guarded.listen(), &format!("{upstream}{}", guarded.auth("relay")));
+    let to = conninfo(&proxy, "marketing", "sslmode=require");
+    for statement in [
+        "SELECT count(city) > 0 FROM customers",
+        "SELECT count(*) >= 0 FROM customers WHERE city > '5'",
+        "SELECT count(*) >= 0 FROM customers WHERE city IS NOT NULL",
+        "SELECT count(*) >= 0 FROM customers a JOIN customers b ON a.city = b.city WHERE a.id < 50 AND b.id < 50",
+        "SELECT count(*) >= 0 FROM customers a JOIN customers b USING (city) WHERE a.id < 50 AND b.id < 50",
+        "SELECT count(*) >= 0 FROM customers WHERE id > 0 AND city IN ('1', '2')",
+    ] {
+        assert_eq!(ask(&guarded, Libpq::Own, &to, PASSWORD, statement).as_deref(), Ok("t"), "{statement}");
+    }
+}
+
 /// A validator of tokens, which takes one. No headers of PostgreSQL 18 are installed: what of them it needs stands here.
 const VALIDATOR: &str = r#"
 #include <stdbool.h>

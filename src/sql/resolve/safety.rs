@@ -199,8 +199,13 @@ impl Resolver<'_> {
         }
     }
 
+    /// The type of a column that holds its values; a virtual one, of PostgreSQL 18, computes them wherever it is read.
     fn type_of(&self, id: OccurrenceId, column: &str) -> Option<Oid> {
-        let oid = self.occurrences.get(id)?.relation.column(column)?.type_oid;
+        let column = self.occurrences.get(id)?.relation.column(column)?;
+        if column.may_be_virtual(self.context.catalog.server_version()) {
+            return None;
+        }
+        let oid = column.type_oid;
         Some(self.context.catalog.type_by_oid(oid).map_or(oid, |ty| ty.base))
     }
 
@@ -228,6 +233,10 @@ impl Resolver<'_> {
                 }
                 let Ok(Meaning::Column(origins)) = self.meaning(&parts) else { return };
                 let [(id, column)] = origins.as_slice() else { return };
+                // Beside the row filter it would be computed for rows that the filter leaves out.
+                if self.type_of(*id, column).is_none() {
+                    return;
+                }
                 let value = value.as_ref().clone();
                 // Two conditions are tested on a row in any order: one that can fail on it stays alone, else its error tells of the other.
                 let before_it =

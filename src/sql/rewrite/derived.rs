@@ -102,7 +102,7 @@ pub(super) fn governed(
     }
     for range in &occurrence.ranges {
         let constant = format!("${}", FIRST_VALUE + values.len());
-        let implied = implied(occurrence, columns, range, &constant);
+        let implied = implied(occurrence, columns, range, &constant, context.catalog.server_version());
         if !implied.is_empty() {
             conditions.extend(implied);
             values.push(range.value.clone());
@@ -137,8 +137,10 @@ fn implied(
     columns: &BTreeMap<String, ColumnObligation>,
     range: &Range,
     constant: &str,
+    server_version: u32,
 ) -> Vec<String> {
-    let column = occurrence.relation.column(&range.column);
+    // Beside the row filter a virtual column would be computed for rows that the filter leaves out.
+    let column = occurrence.relation.column(&range.column).filter(|column| !column.may_be_virtual(server_version));
     match (column, columns.get(&range.column).map(|column| &column.action)) {
         (Some(column), Some(Action::Mask { mask, .. })) => {
             let value = format!("\"{ROW}\".{}", quote_ident(&column.name));
