@@ -337,6 +337,24 @@ const CASES: &[(&str, &str, &[&str])] = &[
            CREATE OR REPLACE FUNCTION c.given () RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'; \
            INSERT INTO giving DEFAULT VALUES"],
     ),
+    (
+        "a function of one's own as an extension's",
+        "0A000",
+        &[
+            "CREATE FUNCTION c.lent (text, text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN $1; END'",
+            "CREATE OPERATOR c.##~ (LEFTARG = text, RIGHTARG = text, FUNCTION = c.lent)",
+            "ALTER EXTENSION plpgsql ADD FUNCTION c.lent (text, text)",
+        ],
+    ),
+    ("an operator the same", "0A000", &["ALTER EXTENSION plpgsql ADD OPERATOR c.##~ (text, text)"]),
+    (
+        "a function that values are sent by",
+        "0A000",
+        &[
+            "CREATE FUNCTION c.sent (text) RETURNS bytea LANGUAGE plpgsql AS $$ BEGIN RETURN 'x'; END $$",
+            "ALTER TYPE text SET (SEND = c.sent)",
+        ],
+    ),
     ("a rule", "0A000", &["CREATE RULE r AS ON INSERT TO c.t DO ALSO SELECT c.own('x')"]),
     ("a password", "0A000", &["CREATE ROLE somebody LOGIN PASSWORD 'x'"]),
     ("a login of the policy, changed", "42501", &["ALTER ROLE app NOCREATEDB"]),
