@@ -131,7 +131,10 @@ impl CatalogBuilder {
 
     /// Adds a function.
     pub fn add_function(&mut self, function: Function) {
-        Arc::make_mut(&mut self.catalog.functions).entry(function.name.clone()).or_default().push(function);
+        let overloads = Arc::make_mut(&mut self.catalog.functions).entry(function.name.clone()).or_default();
+        // Most of the thousands of names have one function, and a list grows to four by itself.
+        overloads.reserve_exact(1);
+        overloads.push(function);
     }
 
     /// Says that an operator's function is leakproof.

@@ -150,6 +150,7 @@ impl Relations {
                 generated: row.try_get(5)?,
             });
         }
+        self.relations.values_mut().for_each(|relation| relation.columns.shrink_to_fit());
         Ok(self)
     }
 
