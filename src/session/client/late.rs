@@ -10,7 +10,7 @@ use crate::error::{Refusal, Stage};
 use crate::session::flow::names::Portal;
 use crate::session::flow::pending::Run;
 use crate::session::flow::running::{Judged, Running};
-use crate::session::judge::admit::{cut, no_portal};
+use crate::session::judge::names::{cut, no_portal};
 use crate::session::relay::late::{Late, Reading};
 use crate::session::state::Session;
 use crate::sql::{self, Effect, Way};

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use crate::error::{Refusal, SqlState, Stage};
 use crate::session::flow::{Door, Next};
-use crate::session::judge::admit::{check_name, cut};
+use crate::session::judge::names::{check_name, cut};
 use crate::session::state::{End, HIGH, Session};
 use crate::upstream::Control;
 use crate::wire::frontend::{self, BindHead, MAX_NAMES, Parse, Tag, Target};

@@ -9,7 +9,7 @@ use crate::audit::{Audited, Logged};
 use crate::session::flow::names::Prepared;
 use crate::session::flow::pending::Run;
 use crate::session::flow::running::{Judged, Running};
-use crate::session::judge::admit::cut;
+use crate::session::judge::names::cut;
 use crate::session::state::Session;
 use crate::sql::{Effect, Enforced};
 use crate::upstream::{Control, Decided};

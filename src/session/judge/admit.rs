@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::enforcer::{Judgement, Rejected, Scope, reject};
+use super::names::{check_name, no_cursor, no_statement};
 use super::who::{Who, over};
 use crate::audit::Logged;
 use crate::catalog::Oid;
@@ -15,7 +16,6 @@ use crate::session::flow::names::{Portal, Prepared, Undo};
 use crate::session::flow::running::{Judged, Running};
 use crate::session::state::Session;
 use crate::sql::{self, Effect, Named, Redacted, Stated};
-use crate::upstream::REFUSED_STATEMENT;
 use crate::wire::frontend::parameter_types;
 
 /// What the rows of a statement come from.
@@ -486,49 +486,5 @@ fn no_role(login: &str) -> Refusal {
     Refusal::new(Stage::Session, SqlState::INVALID_AUTHORIZATION, message)
 }
 
-pub(in crate::session) fn no_statement(name: &str) -> Refusal {
-    let message = format!("prepared statement `{name}` does not exist");
-    let told = match name {
-        "" => "unnamed prepared statement does not exist".to_owned(),
-        name => format!("prepared statement \"{name}\" does not exist"),
-    };
-    Refusal::new(Stage::Session, SqlState::INVALID_SQL_STATEMENT_NAME, message).told(told)
-}
-
-/// The same where FETCH or MOVE names it.
-fn no_cursor(name: &str) -> Refusal {
-    no_portal(name).told(format!("cursor \"{name}\" does not exist"))
-}
-
-pub(in crate::session) fn no_portal(name: &str) -> Refusal {
-    let told = format!("portal \"{name}\" does not exist");
-    Refusal::new(Stage::Session, SqlState::INVALID_CURSOR_NAME, format!("cursor `{name}` does not exist")).told(told)
-}
-
 /// The session's own notifications that are kept in mind; PostgreSQL's payloads are shorter than 8,000 bytes.
 const NOTIFIED: usize = 16;
-
-/// Bytes of a name that PostgreSQL keeps (`NAMEDATALEN` - 1).
-const NAME_BYTES: usize = 63;
-
-/// The name that the database will know a statement or portal by: it looks at the first 63 bytes only, so that two longer
-/// names may be one.
-///
-/// # Errors
-/// 42622 where a character would be cut in two.
-pub(in crate::session) fn cut(name: &str) -> Result<&str, Refusal> {
-    name.get(..name.len().min(NAME_BYTES)).ok_or_else(|| {
-        let message = format!("the name of a statement or portal is longer than {NAME_BYTES} bytes");
-        Refusal::new(Stage::Session, SqlState::NAME_TOO_LONG, message)
-    })
-}
-
-/// Names of the proxy's own cannot be taken, nor what has one be closed.
-pub(in crate::session) fn check_name(name: &str) -> Result<(), Refusal> {
-    let own = REFUSED_STATEMENT.split('.').next().unwrap_or(REFUSED_STATEMENT);
-    if name.starts_with(own) {
-        let message = format!("the name `{name}` begins with `{own}`, which is kept for the proxy");
-        return Err(Refusal::new(Stage::Session, SqlState::INVALID_SQL_STATEMENT_NAME, message));
-    }
-    Ok(())
-}

@@ -6,5 +6,6 @@ mod cache;
 pub(super) mod enforcer;
 mod fits;
 pub(super) mod lookups;
+pub(super) mod names;
 pub(super) mod together;
 pub(super) mod who;
