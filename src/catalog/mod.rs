@@ -5,6 +5,7 @@
 
 pub mod automatic;
 mod build;
+mod calling;
 mod changes;
 mod load;
 mod memo;
