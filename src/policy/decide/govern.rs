@@ -109,16 +109,14 @@ fn filled_for_another(policies: &PolicySet, access: &RelationAccess, whom: &Whom
 /// Whether nobody may write to an open relation: its own listing says so, or else that of an ancestor; or what a write of it would reach,
 /// as that of a view does.
 pub(super) fn reads_only(policies: &PolicySet, access: &RelationAccess) -> bool {
-    let read_only = |name: &RelationName| policies.tables.get(name).is_some_and(|table| table.read_only);
-    is_kept(policies, access) || access.reaches.iter().any(read_only)
+    is_kept(policies, access) || access.reaches.iter().any(|name| policies.keeps(name))
 }
 
 /// The same by its own listing or that of an ancestor alone.
 pub(super) fn is_kept(policies: &PolicySet, access: &RelationAccess) -> bool {
-    let read_only = |name: &RelationName| policies.tables.get(name).is_some_and(|table| table.read_only);
     match policies.tables.get(&access.relation) {
         Some(own) => own.read_only,
-        None => access.ancestors.iter().any(read_only),
+        None => access.ancestors.iter().any(|name| policies.keeps(name)),
     }
 }
 

@@ -180,6 +180,11 @@ impl PolicySet {
         self.unlisted_allowed && open && self.wishes().next().is_none()
     }
 
+    /// Whether this relation's own listing says that nobody may write to it: `open = "read"`.
+    pub(in crate::policy) fn keeps(&self, relation: &RelationName) -> bool {
+        self.tables.get(relation).is_some_and(|table| table.read_only)
+    }
+
     /// Whether nobody may write to some relation: `open = "read"`.
     pub fn keeps_some(&self) -> bool {
         self.tables.values().chain(self.patterns.values()).any(|table| table.read_only)

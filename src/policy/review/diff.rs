@@ -269,7 +269,7 @@ fn view(set: &PolicySet, who: (&str, &str), table: &RelationName, column: &str) 
         return View::NOTHING;
     }
     let listing = match set.governance(table) {
-        Governance::Open if set.tables.get(table).is_some_and(|listing| listing.read_only) => {
+        Governance::Open if set.keeps(table) => {
             return View { write: false, ..View::ALL };
         }
         Governance::Open | Governance::UnlistedAllow => return View::ALL,
@@ -289,7 +289,7 @@ fn view(set: &PolicySet, who: (&str, &str), table: &RelationName, column: &str) 
 fn deletes(set: &PolicySet, who: (&str, &str), table: &RelationName) -> bool {
     may_use(set, who)
         && match set.governance(table) {
-            Governance::Open => set.tables.get(table).is_none_or(|listing| !listing.read_only),
+            Governance::Open => !set.keeps(table),
             Governance::UnlistedAllow => true,
             Governance::UnlistedDeny => false,
             Governance::Governed => set
