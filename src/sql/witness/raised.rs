@@ -22,8 +22,8 @@ enum Place {
     At(&'static str),
     /// The token behind the one that is this word.
     Behind(&'static str),
-    /// The escape in a string, or what stands behind it.
-    Escape { behind: bool },
+    /// This byte: of an escape in a string, or behind it.
+    Byte(usize),
 }
 
 const GRAMMAR: (&str, &str) = ("gram.y", "base_yyparse");
@@ -36,24 +36,28 @@ impl Raised {
         let plain = |place| said(place, None, GRAMMAR);
         let ties = "WITH TIES options cannot be used together";
         Some(match words {
-            "invalid Unicode escape" => match standard(text)? {
-                true => said(
-                    Place::Escape { behind: false },
-                    Some("Unicode escapes must be \\XXXX or \\+XXXXXX."),
-                    ("parser.c", "str_udeescape"),
-                ),
-                false => Self {
-                    sqlstate: SqlState::INVALID_ESCAPE_SEQUENCE,
-                    hint: Some("Unicode escapes must be \\uXXXX or \\UXXXXXXXX."),
-                    speaker: ("scan.l", "core_yylex"),
-                    place: Place::Escape { behind: false },
-                },
-            },
+            "invalid Unicode escape" => {
+                let at = escape(text, words)?;
+                match is_standard(text, at)? {
+                    true => said(
+                        Place::Byte(at),
+                        Some("Unicode escapes must be \\XXXX or \\+XXXXXX."),
+                        ("parser.c", "str_udeescape"),
+                    ),
+                    false => Self {
+                        sqlstate: SqlState::INVALID_ESCAPE_SEQUENCE,
+                        hint: Some("Unicode escapes must be \\uXXXX or \\UXXXXXXXX."),
+                        speaker: ("scan.l", "core_yylex"),
+                        place: Place::Byte(at),
+                    },
+                }
+            }
             "invalid Unicode surrogate pair" => {
-                said(Place::Escape { behind: true }, None, ("parser.c", "str_udeescape"))
+                let behind = |at| Place::Byte(behind(text, at));
+                said(escape(text, words).map_or(Place::None, behind), None, ("parser.c", "str_udeescape"))
             }
             "invalid Unicode escape value" => {
-                said(Place::Escape { behind: false }, None, ("parser.c", "check_unicode_value"))
+                said(escape(text, words).map_or(Place::None, Place::Byte), None, ("parser.c", "check_unicode_value"))
             }
             "missing argument" => {
                 said(Place::At(")"), Some("Use NONE to denote the missing argument of a unary operator."), GRAMMAR)
@@ -121,11 +125,7 @@ impl Raised {
                 let (number, _) = one(&tokens, word)?;
                 tokens.get(number.checked_add(1)?).map(|token| token.start)
             }
-            Place::Escape { behind } => {
-                let at = escape(text)?;
-                let long = text.get(at..)?.starts_with("\\+");
-                Some(if behind { at.saturating_add(if long { 8 } else { 5 }) } else { at })
-            }
+            Place::Byte(at) => Some(at),
         }
     }
 }
@@ -136,9 +136,9 @@ fn one<'a>(tokens: &'a [Token], word: &str) -> Option<(usize, &'a Token)> {
     found.next().is_none().then_some(first)
 }
 
-/// Whether the string in which the escape stands is `U&'..'`, and not `E'..'`.
-fn standard(text: &str) -> Option<bool> {
-    let before = text.get(..escape(text)?)?;
+/// Whether the string in which the escape at this byte stands is `U&'..'`, and not `E'..'`.
+fn is_standard(text: &str, at: usize) -> Option<bool> {
+    let before = text.get(..at)?;
     let opened = before.get(..before.rfind('\'')?)?;
     match opened.as_bytes() {
         [.., b'U' | b'u', b'&'] => Some(true),
@@ -147,15 +147,20 @@ fn standard(text: &str) -> Option<bool> {
     }
 }
 
-/// The first escape of the text's that PostgreSQL's grammar does not take: the one behind which it says no more, were the string to
-/// end there.
-fn escape(text: &str) -> Option<usize> {
-    let whole = super::told::words(text)?;
-    let escapes: Vec<usize> = text.match_indices('\\').take(super::told::TRIED).map(|(at, _)| at).collect();
-    escapes.iter().copied().find(|at| {
+/// The byte behind the escape of a `U&'..'` at this one.
+fn behind(text: &str, at: usize) -> usize {
+    let long = text.get(at..).is_some_and(|rest| rest.starts_with("\\+"));
+    at.saturating_add(if long { 8 } else { 5 })
+}
+
+/// The first escape of the text's that PostgreSQL's grammar does not take: the one behind which it says no more than it says of the whole
+/// (`words`), were the string to end there.
+fn escape(text: &str, words: &str) -> Option<usize> {
+    let mut escapes = text.match_indices('\\').take(super::told::TRIED).map(|(at, _)| at);
+    escapes.find(|at| {
         let rest = text.get(at.saturating_add(1)..).unwrap_or_default();
         let end = rest.find(['\\', '\'']).map_or(text.len(), |length| at.saturating_add(length).saturating_add(1));
         let part = text.get(..end).map(|part| format!("{part}'"));
-        part.and_then(|part| super::told::words(&part)).as_deref() == Some(&whole)
+        part.and_then(|part| super::told::words(&part)).as_deref() == Some(words)
     })
 }

@@ -24,8 +24,7 @@ pub fn in_its_words(refusal: Refusal, text: &str) -> Refusal {
     if refusal.sqlstate == SqlState::STATEMENT_TOO_COMPLEX || refusal.in_its_words().is_some() {
         return refusal;
     }
-    let Some((words, position)) = words_against(text) else { return refusal };
-    let raised = Raised::of(&words, text);
+    let Some((words, position, raised)) = said(text) else { return refusal };
     let mut told = Refusal::syntax(refusal.stage, refusal.message).told(words).at(position);
     (told.detail, told.hint) = (None, None);
     let Some(Raised { sqlstate, hint, speaker: (file, routine), .. }) = raised else { return told };
@@ -38,23 +37,24 @@ pub fn in_its_words(refusal: Refusal, text: &str) -> Refusal {
 ///
 /// The words may hold a literal of the statement: they are for the client, and for no log.
 pub fn words_against(text: &str) -> Option<(String, Option<usize>)> {
+    said(text).map(|(words, position, _)| (words, position))
+}
+
+/// The same with the rest of what the grammar tells, where that is known.
+fn said(text: &str) -> Option<(String, Option<usize>, Option<Raised>)> {
     limits::size(text).ok()?;
     let mut limits = Limits::default();
-    match lex_with(text, |token| limits.count(token)) {
-        Err(refusal) if refusal.sqlstate == SqlState::STATEMENT_TOO_COMPLEX => None,
+    let counted = match lex_with(text, |token| limits.count(token)) {
+        Err(refusal) if refusal.sqlstate == SqlState::STATEMENT_TOO_COMPLEX => return None,
         // No token: what stands behind was not counted, so that a long text is not read.
-        Err(refusal) if !refusal.message.ends_with(OPEN_ENDED) => {
-            let words = (text.len() <= UNCOUNTED).then(|| words(text)).flatten()?;
-            let at = stopped_at(text, &words).or_else(|| Raised::of(&words, text)?.place(text));
-            Some((words, at.map(|at| characters(text, at))))
-        }
-        Ok(_) | Err(_) => {
-            let words = words(text)?;
-            let raised = || Raised::of(&words, text)?.place(text).map(|at| characters(text, at));
-            let at = position(text, &words).or_else(raised);
-            Some((words, at))
-        }
-    }
+        Err(refusal) if !refusal.message.ends_with(OPEN_ENDED) => false,
+        Ok(_) | Err(_) => true,
+    };
+    let words = (counted || text.len() <= UNCOUNTED).then(|| words(text)).flatten()?;
+    let raised = Raised::of(&words, text);
+    let stopped = if counted { stopped_in(text, &words) } else { stopped_at(text, &words) };
+    let at = stopped.or_else(|| raised?.place(text));
+    Some((words, at.map(|at| characters(text, at)), raised))
 }
 
 /// The byte at which it stopped: the first of what it names, behind which it already says what it says of the whole.
@@ -72,23 +72,22 @@ pub(super) fn words(text: &str) -> Option<String> {
     }
 }
 
-/// Where the grammar stopped, in characters from 1.
-fn position(text: &str, words: &str) -> Option<usize> {
+/// The byte at which it stopped, in a text of which the tokens were counted.
+fn stopped_in(text: &str, words: &str) -> Option<usize> {
     if words.ends_with("at end of input") {
-        return Some(text.chars().count().saturating_add(1));
+        return Some(text.len());
     }
     let near = words.split_once("at or near \"")?.1.strip_suffix('"')?;
     let Ok(tokens) = lex(text) else {
         // What is not closed goes on to the end.
-        return text.ends_with(near).then(|| characters(text, text.len().saturating_sub(near.len())));
+        return text.ends_with(near).then(|| text.len().saturating_sub(near.len()));
     };
     let found: Vec<&Token> = tokens.iter().filter(|token| begins(text, token, near)).collect();
     // The first behind which the grammar already refuses what it refuses of the whole.
     let stopped = |token: &&&Token| {
         found.len() == 1 || text.get(..token.end).is_some_and(|part| self::words(part).as_deref() == Some(words))
     };
-    let at = found.iter().take(TRIED).find(stopped).or(found.first())?;
-    Some(characters(text, at.start))
+    found.iter().take(TRIED).find(stopped).or(found.first()).map(|token| token.start)
 }
 
 fn begins(text: &str, token: &Token, near: &str) -> bool {
