@@ -249,8 +249,9 @@ impl Structure {
             }
             None => (Asked::Changed(since), std::mem::replace(&mut self.prepared.changed, true), None),
         };
-        let made = if prepared.path { 0 } else { STATEMENTS - 1 } + usize::from(!has);
-        self.reading = Some(Box::new(Reading { base, of, rows: Vec::new(), left: made + STATEMENTS }));
+        let of_path = if prepared.path { 0 } else { STATEMENTS - 1 };
+        let left = of_path + usize::from(!has) + STATEMENTS;
+        self.reading = Some(Box::new(Reading { base, of, rows: Vec::new(), left }));
         Some((asked, prepared, has))
     }
 
