@@ -45,6 +45,7 @@ struct Group {
     #[serde(default)]
     purpose: Option<String>,
     /// `clean`: answered or not, but without a canary. `refused`: each case names the SQLSTATE that some statement is refused with.
+    /// `unasked`: the same, and the log denies each, so that the database was not asked.
     /// `same`: all statements get the same answer but for their own text. `answered`: none fails, and where a case has rows
     /// they are what comes back. `direct`: what comes back is what the database itself says to the same login.
     expect: String,
@@ -194,7 +195,7 @@ fn run(
     let rows: Vec<&String> = answers.iter().flat_map(|answer| &answer.rows).collect();
     let held = match group.expect.as_str() {
         "clean" => true,
-        "refused" => match state {
+        "refused" | "unasked" => match state {
             // What follows in a transaction fails with it.
             Some(state) => states.contains(&state) && states.iter().all(|found| *found == state || *found == "25P02"),
             None => {
@@ -270,7 +271,7 @@ fn no_way_round_brings_a_protected_value_back() {
         for group in &read.group {
             for case in &group.cases {
                 *counts.entry(class.clone()).or_insert(0_usize) += 1;
-                asked.push((application_of(&class, case), case.clone()));
+                asked.push((application_of(&class, case), case.clone(), group.expect == "unasked"));
                 let begun = Instant::now();
                 faults.extend(run(stand, &mut direct, &mut known, &class, group, case).err());
                 if begun.elapsed().as_secs() >= 3 {
@@ -280,18 +281,24 @@ fn no_way_round_brings_a_protected_value_back() {
         }
     }
     // Whatever was asked, answered or refused, is in the log.
-    let mut logged = BTreeMap::new();
+    let (mut logged, mut denied) = (BTreeMap::new(), BTreeMap::new());
     for record in stand.proxy.access_log() {
         if record["event"] == "access" {
-            *logged.entry(record["application"].as_str().unwrap().to_owned()).or_insert(0_usize) += 1;
+            let application = record["application"].as_str().unwrap();
+            *logged.entry(application.to_owned()).or_insert(0_usize) += 1;
+            *denied.entry(application.to_owned()).or_insert(0_usize) += usize::from(record["verdict"] == "deny");
         }
     }
-    for (application, case) in asked {
+    for (application, case, unasked) in asked {
         let skipped = 1 + usize::from(is_sqlstate(case.get(1).map_or("", String::as_str)));
         let statements = case[skipped..].iter().filter(|part| !part.starts_with('=')).count();
         let found = logged.get(&application).copied().unwrap_or_default();
         if found < statements {
             faults.push(format!("{application}: {found} of {statements} statements are in the log"));
+        }
+        let refused = denied.get(&application).copied().unwrap_or_default();
+        if unasked && refused < statements {
+            faults.push(format!("{application}: {refused} of {statements} statements were denied"));
         }
     }
     let benign = counts.remove("benign").unwrap_or_default();
